@@ -1,0 +1,1 @@
+"""Health checker and control plane for the Maglev load balancer of VPP."""

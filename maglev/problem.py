@@ -1,0 +1,39 @@
+"""One thing that is wrong with a configuration file, and where."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+
+class ProblemKind(enum.StrEnum):
+    """How bad a problem is, and of which class; `maglevd --check` exits with 1 on PARSE, 2 on SEMANTIC, 0 else."""
+
+    PARSE = "parse"
+    SEMANTIC = "semantic"
+    WARNING = "warning"
+
+
+@attrs.frozen
+class Problem:
+    """An error or a warning about one place of the file.
+
+    Attributes:
+        kind: Its class.
+        path: The key, such as ``maglev.frontends.web.pools[0].backends.www1``; empty for the file as a whole.
+        text: What is wrong, for a person, without the place.
+        line: Line in the file, counted from 1; 0 when there is no place.
+        column: Column in the line, counted from 1; 0 when there is no place.
+    """
+
+    kind: ProblemKind
+    path: str
+    text: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, column {self.column}: " if self.line else ""
+        path = f"{self.path}: " if self.path else ""
+        return f"{place}{self.kind}{' error' if self.kind is not ProblemKind.WARNING else ''}: {path}{self.text}"

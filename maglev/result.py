@@ -1,0 +1,87 @@
+"""What one probe found out: the vocabulary of HAProxy's ``check_status``, and nothing about counters or time."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NamedTuple
+
+
+class Layer(enum.StrEnum):
+    """How far up the stack a probe came."""
+
+    L4 = "L4"
+    L6 = "L6"
+    L7 = "L7"
+
+
+class Code(enum.StrEnum):
+    """The outcome of a probe, by the names that HAProxy's users know."""
+
+    L4OK = "L4OK"
+    L4TOUT = "L4TOUT"
+    L4CON = "L4CON"
+    L6OK = "L6OK"
+    L6TOUT = "L6TOUT"
+    L6RSP = "L6RSP"
+    L7OK = "L7OK"
+    L7TOUT = "L7TOUT"
+    L7RSP = "L7RSP"
+    L7STS = "L7STS"
+    STATIC = "static"
+    """The synthetic pass of a backend without healthcheck: nothing was sent."""
+
+
+PASSES: Final = frozenset({Code.L4OK, Code.L6OK, Code.L7OK, Code.STATIC})
+TIMEOUTS: Final = frozenset({Code.L4TOUT, Code.L6TOUT, Code.L7TOUT})
+
+
+class Result(NamedTuple):
+    """The outcome of one probe.
+
+    Attributes:
+        code: What happened.
+        detail: More of it for a person: printable ASCII, at most 200 characters, safe for any log or terminal.
+        duration: Seconds from the start of the probe to its outcome.
+    """
+
+    code: Code
+    detail: str = ""
+    duration: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the backend passed."""
+        return self.code in PASSES
+
+    @property
+    def layer(self) -> str:
+        """The layer that the probe reached, or empty for a static backend."""
+        return "" if self.code is Code.STATIC else self.code[:2]
+
+
+DETAIL_LIMIT: Final = 200
+"""Enough for an OpenSSL reason and a certificate name; a detail goes to every log line and event."""
+
+
+def printable(outside: bytes | str) -> str:
+    """Return text from outside as printable ASCII of bounded length: what a terminal or a log can take."""
+    if isinstance(outside, bytes):
+        outside = outside[: 2 * DETAIL_LIMIT].decode("ascii", "backslashreplace")
+    shown = outside[: 2 * DETAIL_LIMIT].encode("ascii", "backslashreplace").decode("ascii")
+    safe = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
+    return safe if len(safe) <= DETAIL_LIMIT else safe[: DETAIL_LIMIT - 3] + "..."
+
+
+class LocalFault(NamedTuple):
+    """A probe that could not be made for a reason of this machine: no evidence about the backend.
+
+    Attributes:
+        reason: A short stable word for the metrics: ``descriptors``, ``ports``, ``memory``, ``permission``, ``netns``.
+        detail: More of it for a person; printable, bounded.
+    """
+
+    reason: str
+    detail: str = ""
+
+
+Outcome = Result | LocalFault

@@ -1,0 +1,1 @@
+"""What maglevd serves over HTTP."""
