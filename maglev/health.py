@@ -130,13 +130,7 @@ class Health:
         state = self.state
         if state not in PROBED:
             return False
-        if passed:
-            self.value = min(self.value + 1, self.top)
-        elif state is State.UNKNOWN:
-            # Whatever rise is, one failure without a pass before it is all the evidence there is.
-            self.value = min(max(self.value - 1, 0), self.rise - 1)
-        else:
-            self.value = max(self.value - 1, 0)
+        self.value = min(self.value + 1, self.top) if passed else max(self.value - 1, 0)
         self.state = State.UP if self.value >= self.rise else State.DOWN
         return self.state is not state
 

@@ -8,7 +8,7 @@ other, which is what a reload relies on.
 from __future__ import annotations
 
 import enum
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 

@@ -6,15 +6,16 @@ Sources: VPP ``src/plugins/lb/lb.api``, ``lb.c``, ``api.c`` (26.10).
 from __future__ import annotations
 
 import enum
-from typing import Final, NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
 from maglev.addresses import family
 
 if TYPE_CHECKING:
-    from maglev.model import LbConf
     from collections.abc import Mapping
+
+    from maglev.model import LbConf
 
 ANY_PROTOCOL: Final = 255
 """IP protocol of an all-port VIP, in VPP's terms."""
