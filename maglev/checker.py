@@ -1,0 +1,281 @@
+"""The checker: probes every backend at its pace, feeds the board, and knows its own limits.
+
+It follows the board: what it probes is what the board says should be probed, and an operator's pause reaches it as a
+change of state like any other. Each backend has one `_Turn`, which is at any moment either waiting for its next probe
+or has one under way, never both and never two.
+
+Overload slows the checks down and never marks a healthy backend down. Two rules see to that: a *timeout* of a probe
+during which the reactor itself was late is no evidence, and neither is a probe that could not be made for want of
+descriptors, ports or memory. Both are counted and tried again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.application.service import Service
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from maglev.health import PROBED, Lifecycle, State
+from maglev.interfaces import IBoardObserver
+from maglev.result import TIMEOUTS, Code, LocalFault, Result
+from maglev.tally import ProbeTally, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from maglev.board import Board
+    from maglev.events import BackendEvent, FrontendEvent
+    from maglev.interfaces import IProber
+    from maglev.lag import LagMonitor
+    from maglev.model import Backend, Config, Healthcheck
+    from maglev.result import Outcome
+    from maglev.status import BackendStatus
+
+LAG_SHARE: Final = 0.1
+"""A timeout is evidence only if the reactor was never late by more than this share of it during the probe."""
+
+FAULT_PAUSE: Final = 0.25
+"""Seconds until a probe that this machine could not make is tried again: soon, but no busy loop while it lasts."""
+
+PACE: Final = 0.0001
+"""Seconds between the starts of probes that a reload begins "at once": ten thousand changed backends take a second."""
+
+ERROR_PAUSE: Final = 1.0
+"""Seconds until the next probe after one that raised: a bug of ours must not become a busy loop."""
+
+
+class IProberSource(Protocol):
+    """Makes the prober of a backend."""
+
+    def prober_for(self, backend: Backend, healthcheck: Healthcheck) -> IProber:
+        """Return a prober that will probe this backend, over and over."""
+
+
+class _Turn:
+    """One backend in turn: its next probe, or the one under way."""
+
+    __slots__ = ("call", "healthcheck", "prober", "probing", "started", "status", "tally")
+
+    def __init__(
+        self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, tally: ProbeTally
+    ) -> None:
+        self.status = status
+        self.healthcheck = healthcheck
+        self.prober = prober
+        self.tally = tally
+        self.call: IDelayedCall | None = None
+        self.probing = False
+        self.started = 0.0
+
+
+@implementer(IBoardObserver)
+class CheckerService(Service):
+    """Schedules the probes of every backend on the board.
+
+    Attributes:
+        tallies: Probe counters of each backend, by name.
+        discarded: Probes that were no evidence, by reason.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        board: Board,
+        probers: IProberSource,
+        lag: LagMonitor,
+        jitter: Callable[[], float],
+        *,
+        log_probes: bool = False,
+    ) -> None:
+        """Prepare to check; nothing is probed before the service starts.
+
+        Args:
+            clock: A monotonic clock.
+            board: Where states are kept; the checker begins to observe it.
+            probers: Makes probers.
+            lag: Tells how late the reactor ran.
+            jitter: Returns a factor for each interval, around 1.
+            log_probes: Whether each probe is logged, at debug.
+        """
+        self._clock = clock
+        self._board = board
+        self._probers = probers
+        self._lag = lag
+        self._jitter = jitter
+        self._log_probes = log_probes
+        self._turns: dict[str, _Turn] = {}
+        self._next_start = 0.0
+        self.tallies: dict[str, ProbeTally] = {}
+        self.discarded: Counter[str] = Counter(lag=0, descriptors=0, memory=0, netns=0, permission=0, ports=0)
+        board.observe(self)
+
+    def startService(self) -> None:
+        """Begin to probe, with the first probes spread evenly over one interval of each backend."""
+        super().startService()
+        self._lag.start()
+        total = len(self._board.backends) or 1
+        for position, name in enumerate(tuple(self._board.backends)):
+            turn = self._add_turn(name)
+            if turn.healthcheck is None:
+                self._begin(turn)
+            elif turn.status.state in PROBED:
+                self._wait(turn, turn.healthcheck.interval * position / total)
+
+    def stopService(self) -> None:
+        """Stop probing; probes under way are aborted."""
+        super().stopService()
+        self._lag.stop()
+        for turn in self._turns.values():
+            self._halt(turn)
+        self._turns.clear()
+
+    def oldest_wait(self) -> float:
+        """Return for how many seconds the most overdue probe has been waiting for its start: 0 on time."""
+        now = self._clock.seconds()
+        overdue = (now - turn.call.getTime() for turn in self._turns.values() if turn.call is not None)
+        return max(0.0, max(overdue, default=0.0))
+
+    # What the board tells
+
+    def backend_changed(self, event: BackendEvent) -> None:
+        """Stop or start probing when something other than a probe result changed a backend."""
+        name = event.backend
+        if not self.running or event.transition.layer or event.transition.code == Code.STATIC:
+            return
+        if name not in self._board.backends:
+            self._drop_turn(name)
+        elif event.transition.code in {Lifecycle.START, Lifecycle.CHANGE} or name not in self._turns:
+            self._drop_turn(name)
+            self._resume(self._add_turn(name))
+        else:
+            self._halt(self._turns[name])
+            self._resume(self._turns[name])
+
+    def frontend_changed(self, event: FrontendEvent) -> None:
+        """Frontends have no probes of their own."""
+
+    def weights_changed(self, frontends: frozenset[str]) -> None:
+        """Weights are VPP's business."""
+
+    def config_changed(self, old: Config, new: Config) -> None:
+        """Every backend that a reload touches is announced by itself."""
+
+    # Turns
+
+    def _add_turn(self, name: str) -> _Turn:
+        backend = self._board.config.backends[name]
+        healthcheck = self._board.config.healthcheck_of(backend)
+        prober = None if healthcheck is None else self._probers.prober_for(backend, healthcheck)
+        tally = self.tallies.get(name)
+        if tally is None or tally.type != kind_of(healthcheck):
+            tally = self.tallies[name] = ProbeTally(healthcheck)
+        turn = self._turns[name] = _Turn(self._board.backends[name], healthcheck, prober, tally)
+        return turn
+
+    def _drop_turn(self, name: str) -> None:
+        turn = self._turns.pop(name, None)
+        if turn is not None:
+            self._halt(turn)
+        if name not in self._board.backends:
+            self.tallies.pop(name, None)
+
+    def _halt(self, turn: _Turn) -> None:
+        if turn.call is not None:
+            turn.call.cancel()
+            turn.call = None
+        if turn.probing and turn.prober is not None:
+            turn.probing = False
+            turn.prober.cancel()
+
+    def _resume(self, turn: _Turn) -> None:
+        if turn.status.state in PROBED:
+            now = self._clock.seconds()
+            start = max(now, self._next_start)
+            self._next_start = start + PACE
+            self._wait(turn, start - now)
+
+    def _wait(self, turn: _Turn, delay: float) -> None:
+        turn.call = self._clock.callLater(delay, self._begin, turn)
+
+    def _begin(self, turn: _Turn) -> None:
+        turn.call = None
+        if turn.prober is None:
+            self._pass_static(turn)
+            return
+        turn.started = self._clock.seconds()
+        turn.probing = True
+        try:
+            turn.prober.start(lambda outcome: self._finished(turn, outcome))
+        except Exception:  # noqa: BLE001  # the next probe must come, whatever happened to this one
+            self._log.failure("probe-start-failed", backend=turn.status.name)
+            self._abandon(turn)
+
+    def _abandon(self, turn: _Turn) -> None:
+        """Go on after a bug of ours: nothing is known about the backend, and the next probe comes."""
+        self._halt(turn)
+        if self.running and self._turns.get(turn.status.name) is turn:
+            self._wait(turn, ERROR_PAUSE)
+
+    def _pass_static(self, turn: _Turn) -> None:
+        if turn.status.state in PROBED:
+            result = Result(Code.STATIC)
+            turn.tally.count(result)
+            self._board.record(turn.status.name, result)
+
+    def _finished(self, turn: _Turn, outcome: Outcome) -> None:
+        if not turn.probing:
+            return
+        turn.probing = False
+        try:
+            delay = self._judge(turn, outcome)
+        except Exception:  # noqa: BLE001  # as in _begin
+            self._log.failure("probe-result-failed", backend=turn.status.name)
+            delay = ERROR_PAUSE
+        # Whoever heard of the result may have paused or removed the backend, or begun a new turn, in the meantime.
+        if self._turns.get(turn.status.name) is turn and turn.call is None and turn.status.state in PROBED:
+            self._wait(turn, delay)
+
+    def _judge(self, turn: _Turn, outcome: Outcome) -> float:
+        """Take the outcome of a probe into account; return the seconds to wait for the next."""
+        name = turn.status.name
+        if isinstance(outcome, LocalFault):
+            self._discard(name, outcome.reason, outcome.detail)
+            return FAULT_PAUSE
+        if outcome.code in TIMEOUTS and self._was_late(turn):
+            self._discard(name, "lag", outcome.detail)
+            return 0.0
+        turn.tally.count(outcome)
+        if self._log_probes:
+            self._log.debug(
+                "probe-done", backend=name, code=str(outcome.code), detail=outcome.detail, duration=outcome.duration
+            )
+        self._board.record(name, outcome)
+        elapsed = self._clock.seconds() - turn.started
+        return max(0.0, self._interval(turn) * self._jitter() - elapsed)
+
+    def _was_late(self, turn: _Turn) -> bool:
+        assert turn.healthcheck is not None  # noqa: S101  # a static backend never times out
+        return self._lag.worst_since(turn.started) > LAG_SHARE * turn.healthcheck.timeout
+
+    def _discard(self, name: str, reason: str, detail: str) -> None:
+        self.discarded[reason] += 1
+        self._log.warn("probe-discarded", backend=name, reason=reason, detail=detail)
+
+    def _interval(self, turn: _Turn) -> float:
+        health = turn.status.health
+        healthcheck = turn.healthcheck
+        assert healthcheck is not None  # noqa: S101  # a static backend has no next probe
+        if turn.status.state is State.UNKNOWN:
+            return healthcheck.fast_interval
+        if health.value == health.top:
+            return healthcheck.interval
+        if health.value == 0:
+            return healthcheck.down_interval
+        return healthcheck.fast_interval

@@ -1,0 +1,89 @@
+"""How late the reactor runs: the checker's knowledge of its own limits.
+
+A tick is due every `PERIOD`. How late it comes is a sample of how long everything else had to wait. Samples above
+`NOISE` are remembered as stalls, so that `worst_since` can tell what a probe under way at the time may have suffered.
+The tick that is overdue right now counts too: after a stall the reactor runs the deadline of a probe before it reads
+the answer that has been waiting in the socket all along.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+PERIOD: Final = 0.1
+"""Seconds between ticks: short against any sensible probe timeout, and next to nothing in CPU."""
+
+NOISE: Final = 0.005
+"""Seconds of lateness that are no stall: the kernel's timers and one busy turn of the reactor."""
+
+STALLS: Final = 4096
+"""Stalls remembered; at one per tick this is seven minutes, longer than any probe may last."""
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the histogram, seconds; one more for everything above."""
+
+
+class LagMonitor:
+    """Measures the lateness of the reactor.
+
+    Attributes:
+        counts: Samples per bucket of `BUCKETS`, not cumulative, and one more for those above.
+        total: Sum of all samples, seconds.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._call: IDelayedCall | None = None
+        self._due = 0.0
+        self._stalls: deque[tuple[float, float]] = deque(maxlen=STALLS)
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.total = 0.0
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._schedule()
+
+    def stop(self) -> None:
+        """Stop measuring."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def worst_since(self, start: float) -> float:
+        """Return the worst lateness, in seconds, that touched the time from ``start`` (of the clock) to now."""
+        worst = self._overdue()
+        for ended, late in reversed(self._stalls):
+            if ended < start:
+                break
+            worst = max(worst, late)
+        return worst
+
+    def quantile(self, share: float) -> float:
+        """Return the upper bound, in seconds, of the bucket that holds this share (0..1) of the samples."""
+        wanted = share * sum(self.counts)
+        seen = 0
+        for bound, count in zip((*BUCKETS, float("inf")), self.counts, strict=True):
+            seen += count
+            if seen >= wanted:
+                return bound
+        return float("inf")
+
+    def _overdue(self) -> float:
+        return max(0.0, self._clock.seconds() - self._due) if self._call is not None else 0.0
+
+    def _schedule(self) -> None:
+        self._due = self._clock.seconds() + PERIOD
+        self._call = self._clock.callLater(PERIOD, self._tick)
+
+    def _tick(self) -> None:
+        late = self._overdue()
+        self.counts[bisect.bisect_left(BUCKETS, late)] += 1
+        self.total += late
+        if late > NOISE:
+            self._stalls.append((self._clock.seconds(), late))
+        self._schedule()
