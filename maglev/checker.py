@@ -118,7 +118,7 @@ class CheckerService(Service):
 
     def startService(self) -> None:
         """Begin to probe, with the first probes spread evenly over one interval of each backend."""
-        super().startService()
+        Service.startService(self)
         self._lag.start()
         total = len(self._board.backends) or 1
         for position, name in enumerate(tuple(self._board.backends)):
@@ -130,7 +130,7 @@ class CheckerService(Service):
 
     def stopService(self) -> None:
         """Stop probing; probes under way are aborted."""
-        super().stopService()
+        Service.stopService(self)
         self._lag.stop()
         for turn in self._turns.values():
             self._halt(turn)

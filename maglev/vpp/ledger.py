@@ -1,0 +1,107 @@
+"""What VPP is known to hold: the last full read, and every acknowledged write since.
+
+Reads and writes overlap: a dump of a large VPP takes tens of milliseconds, and a transition must not wait for it.
+VPP handles the messages of one socket strictly in the order they were sent, so the moment of *sending* decides: a
+write sent before a read is in its answer, one sent after is not. Writes sent while a read is under way are therefore
+kept in a journal when they are acknowledged, and done once more on top of what was read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from maglev.vpp.lbstate import AddServer, AddVip, ApplicationServer, DeleteServer, DeleteVip, SetWeight, Vip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maglev.model import LbConf
+    from maglev.vpp.lbstate import LbState, Operation, VipKey
+
+
+class Ledger:
+    """The known state of VPP.
+
+    Attributes:
+        conf: Global settings, None before the first read.
+    """
+
+    def __init__(self) -> None:
+        self.conf: LbConf | None = None
+        self._vips: dict[VipKey, Vip] = {}
+        self._journal: list[Operation] = []
+        self._reads = 0
+        self._reading = False
+
+    @property
+    def vips(self) -> Mapping[VipKey, Vip]:
+        """The VIPs that VPP is known to hold; changes as writes are acknowledged."""
+        return self._vips
+
+    def begin_read(self) -> None:
+        """Take note that a full read is being sent now.
+
+        Raises:
+            RuntimeError: Another read is under way.
+        """
+        if self._reading:
+            message = "two full reads at once"
+            raise RuntimeError(message)
+        self._reading = True
+        self._reads += 1
+        self._journal.clear()
+
+    def end_read(self, state: LbState | None) -> None:
+        """Take over what the read has brought; None when it failed."""
+        self._reading = False
+        if state is None:
+            return
+        self.conf = state.conf
+        self._vips = {key: attrs.evolve(vip, servers=dict(vip.servers)) for key, vip in state.vips.items()}
+        for operation in self._journal:
+            self._do(operation)
+        self._journal.clear()
+
+    def stamp(self) -> int:
+        """Return what `done` needs to know about the moment at which a write is sent."""
+        return self._reads
+
+    def done(self, operation: Operation, stamp: int) -> None:
+        """Take note that VPP has acknowledged a write.
+
+        Args:
+            operation: The write.
+            stamp: What `stamp` returned when it was sent.
+        """
+        self._do(operation)
+        if self._reading and stamp == self._reads:
+            self._journal.append(operation)
+
+    def _do(self, operation: Operation) -> None:
+        match operation:
+            case AddVip(key, encap, sticky, length):
+                self._vips[key] = Vip(key, encap, sticky, length, {})
+            case DeleteVip(key):
+                self._vips.pop(key, None)
+            case AddServer(key, address, weight) | SetWeight(key, address, weight):
+                self._put(key, ApplicationServer(address, weight))
+            case DeleteServer(key, address):
+                self._drop(key, address)
+
+    def _put(self, key: VipKey, server: ApplicationServer) -> None:
+        vip = self._vips.get(key)
+        if vip is not None:
+            _servers(vip)[server.address] = server
+
+    def _drop(self, key: VipKey, address: str) -> None:
+        vip = self._vips.get(key)
+        if vip is not None:
+            _servers(vip).pop(address, None)
+
+
+def _servers(vip: Vip) -> dict[str, ApplicationServer]:
+    """Return the servers of one of the ledger's own VIPs, which are dictionaries that nobody else changes."""
+    assert isinstance(vip.servers, dict)  # noqa: S101
+    return vip.servers
