@@ -1,0 +1,86 @@
+"""One log event to one line: JSON for machines, text for people. Nothing from outside gets out unescaped."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import formatEvent
+
+if TYPE_CHECKING:
+    from twisted.logger import LogEvent
+    from twisted.python.failure import Failure
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+_LEGACY: Final = frozenset({"time", "isError", "failure", "format", "message", "system", "why"})
+"""Fields that Twisted adds for its old log system."""
+
+TEXT_LIMIT: Final = 4096
+"""Characters of one value: more than any message worth reading, and what journald takes without splitting."""
+
+TRACEBACK_LIMIT: Final = 16384
+"""Characters of a traceback, of which the end is kept."""
+
+
+def name_of(event: LogEvent) -> str:
+    """Return the name of an event; ``message`` for what is not ours."""
+    name = event.get("log_format")
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else "message"
+
+
+def fields_of(event: LogEvent) -> dict[str, object]:
+    """Return the fields of an event, in the order of the call, with plain values."""
+    fields: dict[str, object] = {}
+    if name_of(event) == "message":
+        fields["text"] = _escape(formatEvent(event))
+    else:
+        for key, value in event.items():
+            if not key.startswith("log_") and key not in _LEGACY:
+                fields[key] = _plain(value)
+    failure: Failure | None = event.get("log_failure")
+    if failure is not None:
+        fields["traceback"] = failure.getTraceback()[-TRACEBACK_LIMIT:]
+    return fields
+
+
+def render_json(event: LogEvent) -> str:
+    """Return an event as one line of JSON: time, level, event, then its fields."""
+    line = {"time": _time(event), "level": event["log_level"].name, "event": name_of(event), **fields_of(event)}
+    return json.dumps(line, ensure_ascii=True) + "\n"
+
+
+def render_text(event: LogEvent) -> str:
+    """Return an event as a readable line; a traceback follows on lines of its own."""
+    fields = fields_of(event)
+    traceback = fields.pop("traceback", "")
+    words = [_time(event), f"{event['log_level'].name:5}", name_of(event)]
+    words += [f"{key}={_word(value)}" for key, value in fields.items()]
+    return " ".join(words) + "\n" + "".join(f"  | {_escape(line)}\n" for line in str(traceback).splitlines())
+
+
+def _time(event: LogEvent) -> str:
+    when = datetime.fromtimestamp(event["log_time"], UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    return _escape(str(value))
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    return text if re.fullmatch(r"[^\s\"=]+", text) else json.dumps(text)
+
+
+def _escape(text: str) -> str:
+    """Return text without control characters, bounded: log lines are read on terminals."""
+    if len(text) > TEXT_LIMIT:
+        text = text[: TEXT_LIMIT - 3] + "..."
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,55 @@
+"""Tells the log of every transition on the board."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger, LogLevel
+from zope.interface import implementer
+
+from maglev.interfaces import IBoardObserver
+
+if TYPE_CHECKING:
+    from maglev.events import BackendEvent, FrontendEvent
+    from maglev.model import Config
+
+
+@implementer(IBoardObserver)
+class TransitionLog:
+    """Logs transitions at info; the start of a backend, which changes nothing, at debug."""
+
+    _log = Logger()
+
+    def backend_changed(self, event: BackendEvent) -> None:
+        """Log a backend's transition."""
+        move = event.transition
+        self._log.emit(
+            LogLevel.debug if move.old is move.new else LogLevel.info,
+            "backend-transition",
+            backend=event.backend,
+            address=event.address,
+            **{"from": str(move.old), "to": str(move.new)},
+            code=str(move.code),
+            detail=move.detail,
+            seq=event.seq,
+        )
+
+    def frontend_changed(self, event: FrontendEvent) -> None:
+        """Log a frontend's transition."""
+        states = {"from": str(event.old), "to": str(event.new)}
+        self._log.info("frontend-transition", frontend=event.frontend, **states, seq=event.seq)
+
+    def weights_changed(self, frontends: frozenset[str]) -> None:
+        """Writes to VPP are logged by the one who makes them."""
+
+    def config_changed(self, old: Config, new: Config) -> None:
+        """Log how much a reload changed."""
+        self._log.info(
+            "config-applied",
+            frontends=len(new.frontends),
+            backends=len(new.backends),
+            frontends_changed=sum(old.frontends.get(name) != each for name, each in new.frontends.items()),
+            backends_changed=sum(old.backends.get(name) != each for name, each in new.backends.items()),
+            frontends_removed=len(old.frontends.keys() - new.frontends.keys()),
+            backends_removed=len(old.backends.keys() - new.backends.keys()),
+        )

@@ -1,0 +1,84 @@
+"""Writes log lines to a descriptor that may be slow, full or gone, and never waits for it.
+
+A log that blocks stops the reactor, and with it every probe. So a line that can't be written at once is dropped and
+counted, and the number is told as soon as writing works again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LineWriter:
+    """Writes whole lines to a file descriptor.
+
+    Attributes:
+        dropped: Lines lost since the last one that was written.
+    """
+
+    def __init__(self, descriptor: int, tell_dropped: Callable[[int], str]) -> None:
+        """Take a descriptor into use; it stays open when the writer is closed.
+
+        Args:
+            descriptor: Such as 1, the standard output: a file, a pipe, a terminal or a socket.
+            tell_dropped: Renders the line that tells how many were lost.
+        """
+        self.dropped = 0
+        self._rest = b""
+        self._tell_dropped = tell_dropped
+        self._write, self._close = _open(descriptor)
+
+    def write(self, line: str) -> None:
+        """Write a line if that is possible now."""
+        if not self._flush():
+            self.dropped += 1
+            return
+        if self.dropped:
+            line = self._tell_dropped(self.dropped) + line
+        self._rest = line.encode("ascii", "backslashreplace")
+        started = len(self._rest)
+        if self._flush() or len(self._rest) < started:
+            self.dropped = 0
+        else:
+            self._rest = b""
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        self._close()
+
+    def _flush(self) -> bool:
+        """Write what is left of a line; return whether nothing is left."""
+        while self._rest:
+            try:
+                count = self._write(self._rest)
+            except OSError:  # would block; or a full disk, a closed pipe: not ours to mend, and no reason to stop
+                return False
+            self._rest = self._rest[count:]
+        return True
+
+
+def _open(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
+    """Return how to write to a descriptor without waiting, and how to let go of it.
+
+    The flag O_NONBLOCK belongs to the open file and is shared with whoever gave it to us (the shell on the terminal),
+    so it is not set there: a socket has a flag for each call, and anything else is opened once more.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISSOCK(mode):
+        peer = socket.socket(fileno=os.dup(descriptor))
+        return (lambda data: peer.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)), peer.close
+    own = -1
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        with contextlib.suppress(OSError):  # /proc is not there, or the terminal belongs to another user
+            own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if own < 0:
+        own = os.dup(descriptor)
+    return (lambda data: os.write(own, data)), (lambda: os.close(own))
