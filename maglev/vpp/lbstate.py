@@ -66,11 +66,15 @@ class ApplicationServer:
     Attributes:
         weight: 0..100 (VPP itself allows 255).
         buckets: Buckets of the new-flow table that point at it; 0 when unknown.
+        flows: Flows that stick to it; None when VPP did not say. No part of equality: it changes with the traffic.
+        dpo: Index of its route in the counters ``/net/route/via``; None when VPP did not say. No part of equality.
     """
 
     address: str
     weight: int
     buckets: int = 0
+    flows: int | None = attrs.field(default=None, eq=False)
+    dpo: int | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen

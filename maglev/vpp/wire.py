@@ -1,0 +1,123 @@
+"""The values of `maglev.vpp.lbstate` as the fields of VPP's messages, and back.
+
+Fields are positional, as `maglev.vpp.messages.EXPECTED` lists them, without head and retval. An address is a family (0
+or 1) and 16 bytes, of which an IPv4 address takes the first four.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from maglev.addresses import pack, unpack
+from maglev.errors import VppProtocolError
+from maglev.model import LbConf
+from maglev.vpp.clitext import parse_vips
+from maglev.vpp.lbstate import ApplicationServer, Encap, LbState, Vip, VipKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from maglev.vpp.clitext import ShownServer, ShownVip
+
+    Values = tuple[Any, ...]
+
+_IP4, _IP6 = 0, 1
+
+_USED: Final = 1
+"""Bit of ``flags`` in the details of an application server: it is not deleted (``LB_AS_FLAGS_USED``)."""
+
+
+def pack_address(address: str) -> tuple[int, bytes]:
+    """Return the fields of an address."""
+    packed = pack(address)
+    return (_IP4, packed + bytes(12)) if len(packed) == 4 else (_IP6, packed)
+
+
+def unpack_address(family: int, packed: bytes) -> str:
+    """Return the address that these fields are.
+
+    Raises:
+        VppProtocolError: They are none.
+    """
+    if family == _IP4:
+        return unpack(packed[:4])
+    if family == _IP6:
+        return unpack(packed)
+    raise VppProtocolError(f"address of family {family}")
+
+
+def pack_prefix(key: VipKey) -> tuple[int, bytes, int]:
+    """Return the fields of a VIP's prefix."""
+    return (*pack_address(key.address), key.length)
+
+
+def pack_key(key: VipKey) -> tuple[int, bytes, int, int, int]:
+    """Return the fields of a VIP's key."""
+    return (*pack_address(key.address), key.length, key.protocol, key.port)
+
+
+def pack_conf(conf: LbConf) -> tuple[bytes, bytes, int, int]:
+    """Return the fields of the global settings."""
+    sources = pack(conf.ipv4_src_address), pack(conf.ipv6_src_address)
+    return (*sources, conf.sticky_buckets_per_core, conf.flow_timeout)
+
+
+def unpack_conf(values: Values) -> LbConf:
+    """Return the global settings from the reply to ``lb_conf_get``."""
+    ipv4, ipv6, buckets, timeout = values
+    return LbConf(unpack(ipv4), unpack(ipv6), buckets, timeout)
+
+
+def unpack_text(raw: bytes) -> str:
+    """Return the text of a string field: up to the first NUL; what is not ASCII is escaped."""
+    return raw.partition(b"\0")[0].decode("ascii", "backslashreplace")
+
+
+def unpack_state(conf: LbConf, vips: Iterable[Values], servers: Iterable[Values], text: str) -> LbState:
+    """Put together what the plugin holds.
+
+    Args:
+        conf: The global settings.
+        vips: Rows of ``lb_vip_details``.
+        servers: Rows of ``lb_as_v2_details``.
+        text: Output of ``show lb vips verbose``, or nothing.
+
+    Raises:
+        VppProtocolError: A row makes no sense.
+    """
+    shown = {vip.key: vip for vip in parse_vips(text)}
+    held: dict[VipKey, dict[str, ApplicationServer]] = {}
+    for key, server in _servers(servers, shown):
+        held.setdefault(key, {})[server.address] = server
+    return LbState(conf, {key: _vip(key, rest, held.get(key, {}), shown.get(key)) for key, *rest in map(_keyed, vips)})
+
+
+def _keyed(row: Values) -> tuple[Any, ...]:
+    family, packed, length, protocol, port, *rest = row
+    return (VipKey(unpack_address(family, packed), length, protocol, port), *rest)
+
+
+def _vip(key: VipKey, rest: list[Any], servers: dict[str, ApplicationServer], shown: ShownVip | None) -> Vip:
+    number, _dscp, _type, _target_port, length = rest
+    try:
+        encap = Encap(number)
+    except ValueError as error:
+        raise VppProtocolError(f"{key} has encapsulation {number}") from error
+    if shown is None:
+        # The message has 16 bits for the length. 65536 comes as 0, which means here that VPP did not say.
+        return Vip(key, encap, None, length, servers)
+    return Vip(key, encap, shown.src_ip_sticky, shown.table_length, servers, shown.pool_index)
+
+
+def _servers(rows: Iterable[Values], shown: dict[VipKey, ShownVip]) -> Iterable[tuple[VipKey, ApplicationServer]]:
+    """Yield the application servers in use; deleted ones have rows too until they are collected."""
+    details: dict[tuple[VipKey, str], ShownServer] = {
+        (vip.key, server.address): server for vip in shown.values() for server in vip.servers()
+    }
+    for row in rows:
+        key, family, packed, flags, _since, weight, buckets = _keyed(row)
+        if flags & _USED:
+            address = unpack_address(family, packed)
+            more = details.get((key, address))
+            flows, dpo = (more.flows, more.dpo) if more else (None, None)
+            yield key, ApplicationServer(address, weight, buckets, flows, dpo)
