@@ -12,11 +12,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from twisted.logger import Logger
 
 from maglev.errors import NotFoundError, RefusedError
 from maglev.events import BackendEvent, Event, FrontendEvent
 from maglev.health import Lifecycle, State, Transition
+from maglev.logs.logger import EventLogger
 from maglev.status import BackendStatus, FrontendStatus, thresholds
 from maglev.weights import deserved, flushes, frontend_state, pool_weights, reweighted
 
@@ -40,7 +40,7 @@ class Board:
         events: The latest events, oldest first.
     """
 
-    _log = Logger()
+    _log = EventLogger()
 
     def __init__(self, wall: Callable[[], float], config: Config) -> None:
         """Put a first configuration on the board.

@@ -15,11 +15,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.application.service import Service
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from maglev.health import PROBED, Lifecycle, State
 from maglev.interfaces import IBoardObserver
+from maglev.logs.logger import EventLogger
 from maglev.result import TIMEOUTS, Code, LocalFault, Result
 from maglev.tally import ProbeTally, kind_of
 
@@ -82,7 +82,7 @@ class CheckerService(Service):
         discarded: Probes that were no evidence, by reason.
     """
 
-    _log = Logger()
+    _log = EventLogger()
 
     def __init__(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
+
+from maglev.logs.logger import EventLogger
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Tasks:
     """Coroutines under way."""
 
-    _log = Logger()
+    _log = EventLogger()
 
     def __init__(self) -> None:
         self._running: set[Deferred[Any]] = set()

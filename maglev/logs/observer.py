@@ -102,4 +102,4 @@ class LineObserver:
         self._write(self._own_line("log-suppressed", suppressed=name, count=count))
 
     def _own_line(self, name: str, **fields: object) -> str:
-        return self._render({"log_level": LogLevel.warn, "log_time": self._wall(), "log_format": name, **fields})
+        return self._render({"log_level": LogLevel.warn, "log_time": self._wall(), "log_event": name, **fields})

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from twisted.logger import LogEvent
     from twisted.python.failure import Failure
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-
 _LEGACY: Final = frozenset({"time", "isError", "failure", "format", "message", "system", "why"})
 """Fields that Twisted adds for its old log system."""
 
@@ -27,8 +25,7 @@ TRACEBACK_LIMIT: Final = 16384
 
 def name_of(event: LogEvent) -> str:
     """Return the name of an event; ``message`` for what is not ours."""
-    name = event.get("log_format")
-    return name if isinstance(name, str) and _NAME.fullmatch(name) else "message"
+    return str(event.get("log_event", "message"))
 
 
 def fields_of(event: LogEvent) -> dict[str, object]:

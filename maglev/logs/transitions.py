@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.logger import Logger, LogLevel
+from twisted.logger import LogLevel
 from zope.interface import implementer
 
 from maglev.interfaces import IBoardObserver
+from maglev.logs.logger import EventLogger
 
 if TYPE_CHECKING:
     from maglev.events import BackendEvent, FrontendEvent
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class TransitionLog:
     """Logs transitions at info; the start of a backend, which changes nothing, at debug."""
 
-    _log = Logger()
+    _log = EventLogger()
 
     def backend_changed(self, event: BackendEvent) -> None:
         """Log a backend's transition."""

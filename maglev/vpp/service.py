@@ -13,11 +13,11 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from maglev.errors import VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
 from maglev.interfaces import IBoardObserver
+from maglev.logs.logger import EventLogger
 from maglev.tasks import Tasks
 from maglev.vpp.plan import key_of
 from maglev.vpp.sync import LbSync
@@ -107,7 +107,7 @@ class VppService(Service):
         sync: The sync of the present connection; None without one.
     """
 
-    _log = Logger()
+    _log = EventLogger()
 
     def __init__(
         self, clock: IReactorTime, board: Board, connector: IConnector | None, jitter: Callable[[], float]

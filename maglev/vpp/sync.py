@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
-from twisted.logger import Logger
 
+from maglev.logs.logger import EventLogger
 from maglev.model import ForeignVips
 from maglev.vpp.ledger import Ledger
 from maglev.vpp.plan import key_of, must_recreate, plan_all, plan_vip, want
@@ -42,7 +42,7 @@ class LbSync:
         ledger: What VPP is known to hold.
     """
 
-    _log = Logger()
+    _log = EventLogger()
 
     def __init__(
         self,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.logger import Logger
 
 from maglev.errors import VppError, VppLostError
+from maglev.logs.logger import EventLogger
 from maglev.vpp.lbstate import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
 from maglev.vpp.plan import raises
 
@@ -50,7 +50,7 @@ class ILb(Protocol):
 class Writer:
     """Sends the operations of plans."""
 
-    _log = Logger()
+    _log = EventLogger()
 
     def __init__(
         self,

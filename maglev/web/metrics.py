@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from prometheus_client.registry import Collector
+    from twisted.web.http import Request as HttpRequest
     from twisted.web.server import Request
 
     from maglev.events import BackendEvent, FrontendEvent
@@ -104,8 +105,8 @@ class _QuietSite(Site):
     noisy = False
     displayTracebacks = False
 
-    def log(self, request: Request) -> None:
-        pass
+    def log(self, request: HttpRequest) -> None:
+        """Say nothing."""
 
 
 def site_of(registry: CollectorRegistry) -> Site:
