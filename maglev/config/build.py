@@ -1,0 +1,115 @@
+"""Records of a file without errors -> the values of `maglev.model`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maglev.config.netkinds import name_of_host
+from maglev.model import (
+    Backend,
+    CheckerConfig,
+    CheckType,
+    Config,
+    Frontend,
+    Healthcheck,
+    HttpParams,
+    LbConf,
+    Pool,
+    PoolMember,
+    TlsParams,
+    VppConfig,
+)
+
+if TYPE_CHECKING:
+    from maglev.config.reader import Record
+
+
+def build_config(maglev: Record) -> Config:
+    """Return the configuration that a file without errors means.
+
+    Args:
+        maglev: The section ``maglev``; nothing in it is broken.
+    """
+    lb = maglev["vpp"]["lb"]
+    checker = maglev["healthchecker"]
+    return Config(
+        checker=CheckerConfig(checker["transition-history"], checker["netns"]),
+        vpp=_vpp(lb),
+        healthchecks={name: _healthcheck(name, record) for name, record in maglev.records("healthchecks")},
+        backends={
+            name: Backend(name, record["address"], record["healthcheck"], record["enabled"])
+            for name, record in maglev.records("backends")
+        },
+        frontends={
+            name: _frontend(name, record, lb["new-flows-table-length"]) for name, record in maglev.records("frontends")
+        },
+    )
+
+
+def _vpp(lb: Record) -> VppConfig:
+    return VppConfig(
+        conf=LbConf(
+            ipv4_src_address=lb["ipv4-src-address"],
+            ipv6_src_address=lb["ipv6-src-address"],
+            sticky_buckets_per_core=lb["sticky-buckets-per-core"],
+            flow_timeout=int(lb["flow-timeout"]),
+        ),
+        sync_interval=lb["sync-interval"],
+        startup_min_delay=lb["startup-min-delay"],
+        startup_max_delay=lb["startup-max-delay"],
+        foreign_vips=lb["foreign-vips"],
+    )
+
+
+def _healthcheck(name: str, record: Record) -> Healthcheck:
+    kind, params = record["type"], record["params"]
+    return Healthcheck(
+        name=name,
+        type=kind,
+        l4_port=record["port"],
+        interval=record["interval"],
+        fast_interval=_or(record["fast-interval"], record["interval"]),
+        down_interval=_or(record["down-interval"], record["interval"]),
+        timeout=record["timeout"],
+        rise=record["rise"],
+        fall=record["fall"],
+        probe_ipv4_src=record["probe-ipv4-src"],
+        probe_ipv6_src=record["probe-ipv6-src"],
+        http=_http(params) if kind in {CheckType.HTTP, CheckType.HTTPS} else None,
+        tls=_tls(params) if kind is CheckType.HTTPS or params["ssl"] else None,
+    )
+
+
+def _http(params: Record) -> HttpParams:
+    return HttpParams(params["path"], params["host"], params["response-code"], params["response-regexp"])
+
+
+def _tls(params: Record) -> TlsParams:
+    name = params["server-name"]
+    if name is None and params["host"]:
+        name = name_of_host(params["host"])
+    return TlsParams(name and name.removesuffix("."), verify=not params["insecure-skip-verify"])
+
+
+def _frontend(name: str, record: Record, table_length: int) -> Frontend:
+    return Frontend(
+        name=name,
+        address=record["address"],
+        transport=record["protocol"],
+        l4_port=record["port"],
+        pools=tuple(_pool(pool) for pool in record["pools"]),
+        description=record["description"],
+        src_ip_sticky=record["src-ip-sticky"],
+        flush_on_down=record["flush-on-down"],
+        table_length=_or(record["new-flows-table-length"], table_length),
+    )
+
+
+def _pool(pool: Record) -> Pool:
+    members = tuple(PoolMember(name, member["weight"]) for name, member in pool.records("backends"))
+    return Pool(pool["name"], members)
+
+
+def _or(value: Any, fallback: Any) -> Any:
+    """Return a value, or the fallback for a key that is absent."""
+    return fallback if value is None else value

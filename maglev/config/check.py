@@ -1,0 +1,46 @@
+"""What ``maglevd --check`` says about a file, and the status that it exits with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.config.load import load_file
+from maglev.errors import ConfigError
+from maglev.problem import ProblemKind
+from maglev.result import printable
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from maglev.problem import Problem
+
+
+def exit_code(problems: Sequence[Problem]) -> int:
+    """Return the exit status: 0 for no errors (warnings or not), 1 for any parse error, 2 for semantic errors only."""
+    kinds = {problem.kind for problem in problems}
+    if ProblemKind.PARSE in kinds:
+        return 1
+    return 2 if ProblemKind.SEMANTIC in kinds else 0
+
+
+def report(path: str | os.PathLike[str]) -> tuple[list[str], int]:
+    """Return what is to be said about a file, a line for each problem and one for the verdict, and the exit status."""
+    try:
+        problems = load_file(path).warnings
+    except ConfigError as error:
+        problems = error.problems
+    name = printable(str(path))
+    lines = [f"{name}: {problem}" for problem in problems]
+    return [*lines, f"{name}: {_verdict(problems)}"], exit_code(problems)
+
+
+def _verdict(problems: Sequence[Problem]) -> str:
+    warnings = sum(problem.kind is ProblemKind.WARNING for problem in problems)
+    errors = len(problems) - warnings
+    counts = [_count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
+    return ", ".join(["not valid" if errors else "valid", *counts])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

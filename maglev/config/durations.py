@@ -1,0 +1,66 @@
+"""Durations as Go writes them (``time.ParseDuration``): ``500ms``, ``1.5s``, ``1m30s``."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_UNITS: Final = {
+    "h": 3_600_000_000_000,
+    "m": 60_000_000_000,
+    "s": 1_000_000_000,
+    "ms": 1_000_000,
+    "us": 1_000,
+    "ns": 1,
+    "\N{MICRO SIGN}s": 1_000,
+    "\N{GREEK SMALL LETTER MU}s": 1_000,
+}
+"""Nanoseconds in each unit, from the longest to the shortest; the last two are other spellings of ``us``."""
+
+_TERM: Final = re.compile(r"(\d*)\.?(\d*)({})".format("|".join(sorted(_UNITS, key=len, reverse=True))), re.ASCII)
+_DURATION: Final = re.compile(rf"([-+]?)((?:(?=\.?\d){_TERM.pattern})+)", re.ASCII)
+_NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)", re.ASCII)
+
+TEXT_LIMIT: Final = 64
+"""Longest text that is looked at: twice what the longest sensible duration needs, short enough for any arithmetic."""
+
+
+def parse(text: str) -> float:
+    """Return the seconds that a text stands for.
+
+    Zero needs no unit, as in Go. Digits beyond the nanosecond are dropped, as in Go.
+
+    Raises:
+        ValueError: The text is no duration; its message says why, for a person.
+    """
+    if len(text) > TEXT_LIMIT or not (match := _DURATION.fullmatch(text)):
+        return _zero(text)
+    nanoseconds = sum(_nanoseconds(*term) for term in _TERM.findall(match[2]))
+    return (-nanoseconds if match[1] == "-" else nanoseconds) / 1e9
+
+
+def _nanoseconds(whole: str, fraction: str, unit: str) -> int:
+    length = _UNITS[unit]
+    scale: int = 10 ** len(fraction)
+    return int(whole or "0") * length + int(fraction or "0") * length // scale
+
+
+def _zero(text: str) -> float:
+    """Return 0.0 if a text that is no duration is a plain zero; else say what is wrong with it."""
+    if len(text) > TEXT_LIMIT or not _NUMBER.fullmatch(text):
+        message = "must be a duration such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
+        raise ValueError(message)
+    if float(text) != 0.0:
+        message = f"a duration needs a unit: write {text}s or {text}ms, not {text}"
+        raise ValueError(message)
+    return 0.0
+
+
+def spell(seconds: float) -> str:
+    """Return the shortest text in whole numbers that `parse` turns into the same seconds: ``90.0`` is ``1m30s``."""
+    rest = round(abs(seconds) * 1e9)
+    parts = []
+    for unit in ("h", "m", "s", "ms", "us", "ns"):
+        count, rest = divmod(rest, _UNITS[unit])
+        parts += [f"{count}{unit}"] if count else []
+    return ("-" if seconds < 0 and parts else "") + ("".join(parts) or "0s")

@@ -1,0 +1,297 @@
+"""Every key of the file, as data: its name, kind, default, limits and meaning.
+
+The reader (`maglev.config.reader`) follows this table, and so can the reference manual, the man page and a JSON schema.
+What one key alone decides is here; what takes two or more is in `maglev.config.rules` and `maglev.config.vips`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from maglev.config.kinds import Boolean, Choice, Duration, Integer, Reference, Rule, Text
+from maglev.config.netkinds import Address, Host, Regexp, StatusCodes
+from maglev.config.schema import NAME, Key, Listing, Part, Section, Table
+from maglev.model import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, CheckType, ForeignVips, Transport
+
+DAY: Final = 86400.0
+"""Longest duration: a longer one is a slip of the pen, not a period that anyone waits for."""
+
+MIN_INTERVAL: Final = 0.01
+"""Shortest period of probes, in seconds: a hundred a second, more than a backend should bear from its checker."""
+
+_NO_CONTROL: Final = Rule(
+    re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"), "control characters are not allowed"
+)
+_TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS)
+_WEB: Final = (CheckType.HTTP, CheckType.HTTPS)
+_TABLE_LENGTH: Final = Integer(1, MAX_TABLE_LENGTH, power_of_two=True)
+_PROBE_PERIOD: Final = Duration(MIN_INTERVAL, DAY)
+
+_HEALTHCHECKER: Final = Section(
+    "healthchecker",
+    (
+        Key(
+            "transition-history",
+            # A transition takes some 200 bytes: at the limit, 20,000 backends that flap all day would take 4 GB.
+            Integer(1, 1000),
+            "How many transitions are kept of each backend.",
+            default=5,
+            unit="transitions",
+        ),
+        Key(
+            "netns",
+            # A file name in /run/netns.
+            Text(255, (Rule(re.compile(r"(?!\.{1,2}$)[!-.0-~]+"), "is not a name as ip-netns(8) has it"),)),
+            "Network namespace that probes run in; it must exist when maglevd starts.",
+            default_text="that of maglevd",
+        ),
+    ),
+)
+
+_LB: Final = Section(
+    "lb",
+    (
+        Key("ipv4-src-address", Address(4), "Source of the GRE packets to IPv4 backends.", required=True),
+        Key("ipv6-src-address", Address(6), "Source of the GRE packets to IPv6 backends.", required=True),
+        Key(
+            "sync-interval",
+            Duration(0.0, DAY, above_zero=True),
+            "Period in which VPP is read back and every difference repaired.",
+            default=30.0,
+        ),
+        Key(
+            "sticky-buckets-per-core",
+            # A bucket is a cache line of 64 bytes (lbhash.h): at the limit, 1 GiB for each worker of VPP.
+            Integer(1, 1 << 24, power_of_two=True),
+            "Size of the table of established flows, for each worker of VPP.",
+            default=65536,
+            unit="buckets",
+        ),
+        Key(
+            "flow-timeout",
+            Duration(1.0, 120.0, whole=True),
+            "How long a flow without packets keeps its backend.",
+            default=40.0,
+        ),
+        Key(
+            "startup-min-delay",
+            Duration(0.0, DAY),
+            "How long after its start maglevd writes nothing to VPP.",
+            default=5.0,
+        ),
+        Key(
+            "startup-max-delay",
+            Duration(0.0, DAY),
+            "How long after its start maglevd waits for backends whose state is not known.",
+            default=30.0,
+        ),
+        Key(
+            "foreign-vips",
+            Choice(ForeignVips),
+            "What a full sync does with VIPs that are not in the file.",
+            default=ForeignVips.REMOVE,
+        ),
+        Key(
+            "new-flows-table-length",
+            _TABLE_LENGTH,
+            "Size of the table that spreads new flows, for frontends that do not set their own.",
+            default=DEFAULT_TABLE_LENGTH,
+            unit="buckets",
+        ),
+    ),
+)
+
+PARAMS: Final = Section(
+    "params",
+    (
+        Key(
+            "path",
+            Text(
+                2048,  # far beyond any health page; the request goes out in one packet or two
+                (
+                    Rule(re.compile(r"/.*", re.DOTALL), "a path starts with '/'"),
+                    Rule(
+                        re.compile(r"[!-~]*"),
+                        "spaces, control and non-ASCII characters are not allowed in a path: write them as %XX",
+                    ),
+                    Rule(re.compile(r"[^#]*"), "a '#' is never sent: write it as %23"),
+                ),
+            ),
+            "What is requested: path and query.",
+            default="/",
+            types=_WEB,
+        ),
+        Key(
+            "host",
+            Host(header=True),
+            "The Host header.",
+            default_text="the address of the backend",
+            types=_WEB,
+        ),
+        Key(
+            "response-code",
+            StatusCodes(100),
+            "Status codes that pass: one, a range, or a list of those.",
+            default=((200, 200),),
+            types=_WEB,
+        ),
+        Key(
+            "response-regexp",
+            Regexp(1024),
+            "What must be found in the body (the first 64 KiB of it).",
+            default_text="any body passes",
+            types=_WEB,
+        ),
+        Key(
+            "ssl",
+            Boolean(),
+            "Whether to do a TLS handshake once connected.",
+            default=False,
+            types=(CheckType.TCP,),
+        ),
+        Key(
+            "server-name",
+            Host(),
+            "The name to ask for (SNI) and to verify.",
+            default_text="`host` without its port, else the address of the backend is verified",
+            types=_TCP_NEEDING,
+        ),
+        Key(
+            "insecure-skip-verify",
+            Boolean(),
+            "Whether to accept any certificate.",
+            default=False,
+            types=_TCP_NEEDING,
+        ),
+    ),
+)
+
+HEALTHCHECK: Final = Section(
+    "healthcheck",
+    (
+        Key("type", Choice(CheckType), "How to probe.", required=True),
+        Key("port", Integer(1, 65535), "TCP port to probe.", required=True, types=_TCP_NEEDING),
+        Key("interval", _PROBE_PERIOD, "Period of the probes while the backend is up.", required=True),
+        Key(
+            "fast-interval",
+            _PROBE_PERIOD,
+            "Period while its state is unknown or about to change.",
+            default_text="`interval`",
+        ),
+        Key("down-interval", _PROBE_PERIOD, "Period while it is fully down.", default_text="`interval`"),
+        Key(
+            "timeout",
+            Duration(0.0, DAY, above_zero=True),
+            "How long one probe may take, from its start to the last byte.",
+            required=True,
+        ),
+        Key("rise", Integer(1, 1000), "How many passes bring it up.", default=2, unit="probes"),
+        Key("fall", Integer(1, 1000), "How many failures bring it down.", default=3, unit="probes"),
+        Key(
+            "probe-ipv4-src",
+            Address(4),
+            "Source address of the probes to IPv4 backends.",
+            default_text="chosen by the kernel",
+        ),
+        Key(
+            "probe-ipv6-src",
+            Address(6),
+            "Source address of the probes to IPv6 backends.",
+            default_text="chosen by the kernel",
+        ),
+        Part("params", PARAMS, "What depends on the type."),
+    ),
+)
+
+_BACKEND: Final = Section(
+    "backend",
+    (
+        Key("address", Address(), "Where it is.", required=True),
+        Key(
+            "healthcheck",
+            Reference("healthchecks", "healthcheck"),
+            "How it is probed.",
+            default_text="a static backend: not probed, always up",
+        ),
+        Key("enabled", Boolean(), "Whether it starts enabled.", default=True),
+    ),
+)
+
+_MEMBER: Final = Section(
+    "pool backend",
+    (
+        Key(
+            "weight",
+            Integer(0, MAX_WEIGHT),
+            "Its share of the new flows, relative to the other backends of the pool.",
+            default=MAX_WEIGHT,
+        ),
+    ),
+)
+
+_POOL: Final = Section(
+    "pool",
+    (
+        Key("name", Text(63, (NAME,), noun="name"), "Its name, unique in the frontend.", required=True),
+        Table("backends", _MEMBER, "The backends in it, by their names under ``maglev.backends``."),
+    ),
+)
+
+_FRONTEND: Final = Section(
+    "frontend",
+    (
+        Key(
+            "description",
+            Text(1024, (_NO_CONTROL,), prose=True),
+            "For people.",
+            default="",
+            default_text="none",
+        ),
+        Key("address", Address(), "The address that clients connect to.", required=True),
+        Key("protocol", Choice(Transport), "Its protocol.", default_text="all, together with ``port``"),
+        Key("port", Integer(0, 65535), "Its port.", default=0, default_text="all (0), together with ``protocol``"),
+        Listing("pools", _POOL, "The pools, the preferred one first; at least one."),
+        Key(
+            "src-ip-sticky",
+            Boolean(),
+            "Whether all flows of one client go to one backend. Changing it re-creates the VIP.",
+            default=False,
+        ),
+        Key(
+            "flush-on-down",
+            Boolean(),
+            "Whether the established flows of a backend that goes down are moved at once.",
+            default=True,
+        ),
+        Key(
+            "new-flows-table-length",
+            _TABLE_LENGTH,
+            "Size of the table that spreads new flows. Changing it re-creates the VIP.",
+            default_text="that of ``maglev.vpp.lb``",
+            unit="buckets",
+        ),
+    ),
+)
+
+ROOT: Final = Section(
+    "file",
+    (
+        Part(
+            "maglev",
+            Section(
+                "maglev",
+                (
+                    Part("healthchecker", _HEALTHCHECKER, "The checker as a whole."),
+                    Part("vpp", Section("vpp", (Part("lb", _LB, "The lb plugin."),)), "The dataplane."),
+                    Table("healthchecks", HEALTHCHECK, "How to probe."),
+                    Table("backends", _BACKEND, "What is probed."),
+                    Table("frontends", _FRONTEND, "The VIPs."),
+                ),
+            ),
+            "Everything.",
+            required=True,
+        ),
+    ),
+)
+"""The whole file."""

@@ -1,0 +1,309 @@
+"""The kinds of values that a key can have: what they are called, their limits, and how a node is read as one.
+
+Those of networks and HTTP are in `maglev.config.netkinds`.
+
+A kind is immutable data, so that the reference manual, the man page and a JSON schema can be made from the same table
+(`maglev.config.schema`) that the reader follows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+
+from maglev.config import durations
+from maglev.config.nodes import Node, ScalarNode, describe
+from maglev.problem import ProblemKind
+from maglev.result import printable
+
+if TYPE_CHECKING:
+    import enum
+    from collections.abc import Sequence
+
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9](?:_?[0-9]){0,18})")
+"""Decimal, at most 19 digits (more than any limit has), with ``_`` between digits as YAML allows. Other bases and
+leading zeros are refused: YAML 1.1 and 1.2 disagree about what 010 means."""
+
+
+def _spellings(*words: str) -> frozenset[str]:
+    return frozenset(form(word) for word in words for form in (str, str.title, str.upper))
+
+
+_TRUE: Final = _spellings("true", "yes", "on", "y")
+_FALSE: Final = _spellings("false", "no", "off", "n")
+
+
+class UnfitError(Exception):
+    """A node is not of the kind that its key needs.
+
+    Attributes:
+        kind: PARSE for a wrong type, SEMANTIC for a value that a rule forbids.
+        text: What is wrong, for a person.
+        node: The node to point at.
+        suffix: What to append to the path of the key: an index such as ``[1]``, or nothing.
+        candidates: The words that would have been right.
+        others: What else is wrong with the value.
+    """
+
+    def __init__(
+        self,
+        kind: ProblemKind,
+        text: str,
+        node: Node,
+        *,
+        suffix: str = "",
+        candidates: Sequence[str] = (),
+        others: Sequence[UnfitError] = (),
+    ) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+        self.node = node
+        self.suffix = suffix
+        self.candidates = candidates
+        self.others = others
+
+
+class Kind(Protocol):
+    """What all kinds of single values have."""
+
+    @property
+    def noun(self) -> str:
+        """What it is called, such as ``duration``."""
+
+    @property
+    def limits(self) -> str:
+        """What is allowed, such as ``1..65535``; empty when the noun says it all."""
+
+    def read(self, node: Node) -> Any:
+        """Return the value that a node stands for; None stands for a key that is absent.
+
+        Raises:
+            UnfitError: It stands for none.
+        """
+
+    def spell(self, value: Any) -> str:
+        """Return the text of a value, as one would write it in the file."""
+
+
+def wrong_type(noun: str, node: Node) -> UnfitError:
+    """Return the error of a node that is something else altogether."""
+    article = "an" if noun[0] in "aeioI" else "a"
+    what = printable(node.text) if type(node) is ScalarNode else describe(node)
+    return UnfitError(ProblemKind.PARSE, f"must be {article} {noun}, not {what}", node)
+
+
+def forbidden(node: Node, text: str) -> UnfitError:
+    """Return the error of a value that a rule forbids."""
+    return UnfitError(ProblemKind.SEMANTIC, text, node)
+
+
+def text_of(noun: str, node: Node) -> str:
+    """Return the text of a single value: ``80`` and ``true`` are text too where text is wanted, as in Go.
+
+    Raises:
+        UnfitError: The node is a list or a map.
+    """
+    if type(node) is not ScalarNode:
+        raise wrong_type(noun, node)
+    return node.text
+
+
+def _plain(noun: str, node: Node) -> str:
+    text = text_of(noun, node)
+    if not node.plain:  # type: ignore[union-attr]  # _text returns for a ScalarNode only
+        article = "an" if noun[0] in "aeio" else "a"
+        raise UnfitError(ProblemKind.PARSE, f"must be {article} {noun}, not text: remove the quotes", node)
+    return text
+
+
+@attrs.frozen
+class Integer:
+    """A whole number, in decimal."""
+
+    minimum: int
+    maximum: int
+    power_of_two: bool = False
+    noun = "integer"
+
+    @property
+    def limits(self) -> str:
+        """The range."""
+        return f"{'a power of two, ' if self.power_of_two else ''}{self.minimum}..{self.maximum}"
+
+    def read(self, node: Node) -> int:
+        """Return the number; see `Kind.read`."""
+        text = _plain(self.noun, node)
+        if not _INTEGER.fullmatch(text):
+            raise wrong_type("integer (decimal)", node)
+        value = int(text)
+        if not self.minimum <= value <= self.maximum or (self.power_of_two and value.bit_count() != 1):
+            raise forbidden(node, f"must be {self.limits}, not {value}")
+        return value
+
+    def spell(self, value: int) -> str:
+        """Return the digits."""
+        return str(value)
+
+
+@attrs.frozen
+class Boolean:
+    """True or false, in any spelling of YAML 1.1, as ``yaml.v3`` has it for a field that is a boolean."""
+
+    noun = "boolean"
+    limits = "true or false"
+
+    def read(self, node: Node) -> bool:
+        """Return the truth; see `Kind.read`."""
+        text = _plain(self.noun, node)
+        if text not in _TRUE and text not in _FALSE:
+            raise wrong_type("boolean (true or false)", node)
+        return text in _TRUE
+
+    def spell(self, value: bool) -> str:  # noqa: FBT001  # the value is what this is about
+        """Return the word."""
+        return "true" if value else "false"
+
+
+@attrs.frozen
+class Duration:
+    """A time span with a unit; the value is in float seconds.
+
+    Attributes:
+        above_zero: Whether the minimum, 0, is itself forbidden.
+        whole: Whether it must be whole seconds.
+    """
+
+    minimum: float
+    maximum: float
+    above_zero: bool = False
+    whole: bool = False
+    noun = "duration"
+
+    @property
+    def limits(self) -> str:
+        """The range."""
+        low = "more than 0s, at most " if self.above_zero else f"{durations.spell(self.minimum)}.."
+        return f"{'whole seconds, ' if self.whole else ''}{low}{durations.spell(self.maximum)}"
+
+    def read(self, node: Node) -> float:
+        """Return the seconds; see `Kind.read`."""
+        text = text_of(self.noun, node)
+        try:
+            value = durations.parse(text)
+        except ValueError as error:
+            raise UnfitError(ProblemKind.PARSE, f"{printable(text)}: {error}", node) from None
+        low = value <= 0.0 if self.above_zero else value < self.minimum
+        if low or value > self.maximum or (self.whole and value != int(value)):
+            raise forbidden(node, f"must be {self.limits}, not {durations.spell(value)}")
+        return value
+
+    def spell(self, value: float) -> str:
+        """Return it with units."""
+        return durations.spell(value)
+
+
+@attrs.frozen
+class Choice:
+    """One of a few words; the value is the member of the enumeration."""
+
+    words: type[enum.StrEnum]
+    noun = "word"
+
+    @property
+    def limits(self) -> str:
+        """The words."""
+        *most, last = self.words
+        return f"{', '.join(most)} or {last}"
+
+    def read(self, node: Node) -> enum.StrEnum | None:
+        """Return the member; see `Kind.read`."""
+        text = text_of(self.noun, node)
+        if not text:
+            return None
+        words = tuple(self.words)
+        if text not in words:
+            message = f"must be {self.limits}, not {printable(text)}"
+            raise UnfitError(ProblemKind.SEMANTIC, message, node, candidates=words)
+        return self.words(text)
+
+    def spell(self, value: enum.StrEnum) -> str:
+        """Return the word."""
+        return str(value)
+
+
+@attrs.frozen
+class Rule:
+    """What a text must look like.
+
+    Attributes:
+        pattern: Must match the whole text.
+        text: What to say if it does not, without the text itself.
+    """
+
+    pattern: re.Pattern[str]
+    text: str
+
+
+@attrs.frozen
+class Text:
+    """A text that obeys rules. An empty one stands for a key that is absent.
+
+    Attributes:
+        length: Most characters.
+        rules: All that it must obey, in the order in which they are checked.
+        prose: Whether line breaks and runs of spaces are one space: for what is written for a person.
+    """
+
+    length: int
+    rules: tuple[Rule, ...]
+    noun: str = "string"
+    prose: bool = False
+
+    @property
+    def limits(self) -> str:
+        """The length; the rules are too long for a table."""
+        return f"at most {self.length} characters"
+
+    def read(self, node: Node) -> str | None:
+        """Return the text, or None for an empty one; see `Kind.read`."""
+        text = text_of(self.noun, node)
+        text = " ".join(text.split()) if self.prose else text
+        if len(text) > self.length:
+            raise forbidden(node, f"must have {self.limits}, not {len(text)}")
+        for rule in self.rules if text else ():
+            if not rule.pattern.fullmatch(text):
+                raise forbidden(node, f"{printable(text)}: {rule.text}")
+        return text or None
+
+    def spell(self, value: str) -> str:
+        """Return it unchanged."""
+        return value
+
+
+@attrs.frozen
+class Reference:
+    """The name of an object that is defined in another section; whether it exists is checked when all is read.
+
+    Attributes:
+        section: The section under ``maglev``, such as ``healthchecks``.
+        noun: What it is the name of.
+    """
+
+    section: str
+    noun: str
+
+    @property
+    def limits(self) -> str:
+        """Where it must be defined."""
+        return f"a name under maglev.{self.section}"
+
+    def read(self, node: Node) -> str | None:
+        """Return the name, or None for an empty one; see `Kind.read`."""
+        return text_of("name", node) or None
+
+    def spell(self, value: str) -> str:
+        """Return it unchanged."""
+        return value

@@ -1,0 +1,124 @@
+"""The way in: a text or a file -> a configuration and its warnings, or all its errors."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import attrs
+
+from maglev.config.build import build_config
+from maglev.config.compose import SIZE_LIMIT, compose, place_of
+from maglev.config.findings import Findings
+from maglev.config.keys import ROOT
+from maglev.config.reader import BROKEN, Reader, Record
+from maglev.config.rules import check_delays, check_healthcheck, check_references, warn_of_unused
+from maglev.config.vips import FrontendRules
+from maglev.errors import ConfigError
+from maglev.problem import Problem, ProblemKind
+from maglev.result import printable
+
+if TYPE_CHECKING:
+    from maglev.config.nodes import Node
+    from maglev.config.reader import Broken
+    from maglev.model import Config
+
+
+@attrs.frozen
+class Loaded:
+    """A valid file.
+
+    Attributes:
+        config: What it means.
+        warnings: What may not be as it was meant, in the order of the file.
+    """
+
+    config: Config
+    warnings: tuple[Problem, ...] = ()
+
+
+def load_file(path: str | os.PathLike[str]) -> Loaded:
+    """Read and check a file.
+
+    Args:
+        path: A regular file, or a link to one.
+
+    Raises:
+        ConfigError: It can't be read, or it is not valid.
+    """
+    try:
+        content = _content(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise _unreadable(f"can't be read: {getattr(error, 'strerror', None) or error}") from error
+    return load_text(content)
+
+
+def load_text(text: bytes | str) -> Loaded:
+    """Check the text of a file.
+
+    Args:
+        text: UTF-8, or text.
+
+    Raises:
+        ConfigError: It is not valid.
+    """
+    findings = Findings()
+    root = compose(_decoded(text).removeprefix("\ufeff"), findings)
+    maglev = BROKEN if root is None else _checked(root, findings)
+    problems = findings.in_file_order()
+    if maglev is BROKEN or not findings.valid:
+        raise ConfigError(problems)
+    return Loaded(build_config(maglev), problems)
+
+
+def _checked(root: Node, findings: Findings) -> Record | Broken:
+    """Return the section ``maglev``, read and checked by all rules."""
+    file = Reader(findings).section(ROOT, root, "", root)
+    maglev: Record | Broken = BROKEN if file is BROKEN else file["maglev"]
+    if maglev is BROKEN:
+        return BROKEN
+    if maglev["vpp"] is not BROKEN and maglev["vpp"]["lb"] is not BROKEN:
+        check_delays(maglev["vpp"]["lb"], findings)
+    for _, healthcheck in maglev.records("healthchecks"):
+        check_healthcheck(healthcheck, findings)
+    check_references(maglev, findings)
+    frontends = FrontendRules(maglev, findings)
+    frontends.check()
+    if findings.valid:
+        warn_of_unused(maglev, frontends.used, findings)
+    return maglev
+
+
+def _content(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a regular file, read without ever waiting for a FIFO or a device.
+
+    Raises:
+        OSError: It is something else, or can't be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor, not a path
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(0, f"it is {_KINDS.get(stat.S_IFMT(mode), 'not a regular file')}")
+        return file.read(SIZE_LIMIT + 1)
+
+
+_KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO"}
+
+
+def _decoded(text: bytes | str) -> str:
+    if len(text) > SIZE_LIMIT:
+        raise _unreadable(f"is larger than {SIZE_LIMIT // 1024**2} MiB")
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        place = place_of(text[: error.start].decode(), error.start)
+        problem = Problem(ProblemKind.PARSE, "", "is not UTF-8", place.line, place.column)
+        raise ConfigError([problem]) from error
+
+
+def _unreadable(text: str) -> ConfigError:
+    return ConfigError([Problem(ProblemKind.PARSE, "", printable(text))])

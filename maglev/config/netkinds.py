@@ -1,0 +1,222 @@
+"""The kinds of values that networks and HTTP have: addresses, hosts, status codes, patterns for a body."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import attrs
+import re2
+
+from maglev import addresses
+from maglev.config.kinds import UnfitError, forbidden, text_of
+from maglev.config.nodes import ListNode, Node
+from maglev.result import printable
+
+
+@attrs.frozen
+class Address:
+    """A literal IP address that stands for one machine; the value is its canonical text.
+
+    Attributes:
+        family: 4 or 6 where only one will do.
+    """
+
+    family: addresses.Family | None = None
+    limits = "literal: no name, no zone, no prefix length"
+
+    @property
+    def noun(self) -> str:
+        """With the family, if it matters."""
+        return f"IPv{self.family} address" if self.family else "IP address"
+
+    def read(self, node: Node) -> str | None:
+        """Return the canonical text; see `Kind.read`."""
+        text = text_of(self.noun, node)
+        if not text:
+            return None
+        try:
+            address = addresses.canonical(text)
+        except ValueError:
+            raise forbidden(node, self._no_address(text)) from None
+        if self.family and addresses.family(address) != self.family:
+            raise forbidden(node, f"must be an {self.noun}, not {address}")
+        if reason := _not_unicast(addresses.pack(address)):
+            raise forbidden(node, f"{address} is {reason}")
+        return address
+
+    def spell(self, value: str) -> str:
+        """Return it unchanged."""
+        return value
+
+    def _no_address(self, text: str) -> str:
+        reason = "names are not looked up"
+        for mark, words in (("/", "write it without a prefix length"), ("%", "zones are not supported")):
+            reason = words if mark in text else reason
+        return f"{printable(text)} is not an {self.noun} ({reason})"
+
+
+def _not_unicast(packed: bytes) -> str:
+    """Return why an address can't stand for one machine, or nothing."""
+    if not any(packed):
+        return "the unspecified address"
+    if (len(packed) == 4 and packed[0] >> 4 == 0xE) or (len(packed) == 16 and packed[0] == 0xFF):
+        return "a multicast address"
+    if packed == b"\xff\xff\xff\xff":
+        return "the broadcast address"
+    if packed.startswith(_MAPPED):
+        return f"an IPv4 address in IPv6 form: write {addresses.unpack(packed[12:])}"
+    return ""
+
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+"""RFC 4291, 2.5.5.2. The kernel turns such an address into IPv4, VPP does not."""
+
+
+@attrs.frozen
+class Host:
+    """A host name, or a literal IP address.
+
+    Attributes:
+        header: Whether it is written as in the Host header: a port may follow, an IPv6 address is in brackets.
+    """
+
+    header: bool = False
+    noun = "host"
+
+    @property
+    def limits(self) -> str:
+        """The form."""
+        return "a name or IP address" + (", with or without :port" if self.header else "")
+
+    def read(self, node: Node) -> str | None:
+        """Return the text as it is, or None for an empty one; see `Kind.read`."""
+        text = text_of(self.noun, node)
+        if not text:
+            return None
+        match = (_HEADER if self.header else _BARE).fullmatch(text)
+        if not match or len(match["name"] or "") > _NAME_LENGTH or not _is_v6(match["v6"]):
+            hint = " (an IPv6 address is written in brackets)" if self.header and text.count(":") > 1 else ""
+            raise forbidden(node, f"{printable(text)} is not {self.limits}{hint}")
+        return text
+
+    def spell(self, value: str) -> str:
+        """Return it unchanged."""
+        return value
+
+
+_NAME: Final = r"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?)"
+_BARE: Final = re.compile(rf"{_NAME}|(?P<v6>[0-9A-Fa-f:.]{{2,45}})")
+_HEADER: Final = re.compile(rf"(?:{_NAME}|\[(?P<v6>[0-9A-Fa-f:.]{{2,45}})\])(?::[0-9]{{1,5}})?")
+"""RFC 9110, 7.2: uri-host [":" port], with the characters that names really have: nothing can end the header."""
+
+_NAME_LENGTH: Final = 253
+"""RFC 1035, 2.3.4: 255 octets on the wire."""
+
+
+def _is_v6(text: str | None) -> bool:
+    """Return whether the part of a host that looks like an IPv6 address is one, if there is such a part."""
+    try:
+        return text is None or addresses.family(addresses.canonical(text)) == 6
+    except ValueError:
+        return False
+
+
+def name_of_host(host: str) -> str:
+    """Return the name or address in a valid Host header, without port and brackets.
+
+    An address stays one: the certificate must then be valid for it, which need not be the address that is probed.
+    """
+    if host.startswith("["):
+        return addresses.canonical(host[1:].partition("]")[0])
+    return host.partition(":")[0]
+
+
+@attrs.frozen
+class Regexp:
+    """A pattern of RE2; the value is its text.
+
+    Attributes:
+        length: Most characters.
+    """
+
+    length: int
+    noun = "regular expression"
+
+    @property
+    def limits(self) -> str:
+        """The language and the length."""
+        return f"RE2, at most {self.length} characters"
+
+    def read(self, node: Node) -> str | None:
+        """Return the pattern, or None for an empty one; see `Kind.read`."""
+        text = text_of(self.noun, node)
+        if len(text) > self.length:
+            raise forbidden(node, f"must have at most {self.length} characters, not {len(text)}")
+        options = re2.Options()
+        options.log_errors = False  # else RE2 writes to standard error by itself
+        try:
+            re2.compile(text, options)
+        except (re2.error, UnicodeEncodeError) as error:
+            reason = error.args[0]
+            shown = printable(reason) if isinstance(reason, bytes) else "not valid Unicode"
+            raise forbidden(node, f"not a valid regular expression: {shown}") from None
+        return text or None
+
+    def spell(self, value: str) -> str:
+        """Return it unchanged."""
+        return value
+
+
+StatusRanges = tuple[tuple[int, int], ...]
+
+
+@attrs.frozen
+class StatusCodes:
+    """HTTP status codes: one, a range, or a list of those; the value is inclusive ranges.
+
+    Attributes:
+        most: Longest list.
+    """
+
+    most: int
+    noun = "status code, range or list"
+    limits = "100..599"
+
+    def read(self, node: Node) -> StatusRanges | None:
+        """Return the ranges; see `Kind.read`."""
+        if type(node) is not ListNode:
+            text = text_of(self.noun, node)
+            return (self._range(text, node),) if text else None
+        if not 1 <= len(node.items) <= self.most:
+            raise forbidden(node, f"must be 1..{self.most} codes or ranges, not {len(node.items)}")
+        ranges: list[tuple[int, int]] = []
+        errors: list[UnfitError] = []
+        for index, item in enumerate(node.items):
+            try:
+                ranges.append(self._range(text_of("status code or range", item), item))
+            except UnfitError as error:
+                error.suffix = f"[{index}]"
+                errors.append(error)
+        if errors:
+            errors[0].others = errors[1:]
+            raise errors[0]
+        return tuple(ranges)
+
+    def spell(self, value: StatusRanges) -> str:
+        """Return one code or range as it is, more of them as a list."""
+        words = [str(low) if low == high else f"{low}-{high}" for low, high in value]
+        return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
+
+    def _range(self, text: str, node: Node) -> tuple[int, int]:
+        match = _CODES.fullmatch(text)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 100 <= low <= high <= 599:
+            raise forbidden(
+                node, f"{printable(text)} is not a status code (200) or range (200-299) within {self.limits}"
+            )
+        return low, high
+
+
+_CODES: Final = re.compile(r"([0-9]{3})(?: ?- ?([0-9]{3}))?")
+"""RFC 9110, 15: three digits, and the classes 1xx to 5xx."""

@@ -1,0 +1,98 @@
+"""The rules that take two or more keys, on records: healthchecks, VPP, references.
+
+Those for frontends are in `maglev.config.vips`.
+
+A value that is `BROKEN` satisfies every rule: its own error is reported already.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from maglev.config import durations
+from maglev.config.keys import HEALTHCHECK, PARAMS
+from maglev.config.nodes import is_null
+from maglev.config.reader import BROKEN, Record
+from maglev.config.schema import Key
+from maglev.model import CheckType
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from maglev.config.findings import Findings
+    from maglev.config.schema import Section
+
+_TLS_KEYS: Final = ("server-name", "insecure-skip-verify")
+
+
+def check_healthcheck(record: Record, findings: Findings) -> None:
+    """Check that a healthcheck has the keys of its type and no others."""
+    kind = record["type"]
+    if kind is BROKEN:
+        return
+    _check_keys(record, HEALTHCHECK, kind, findings)
+    params = record["params"]
+    if params is not BROKEN:
+        _check_keys(params, PARAMS, kind, findings)
+        _warn_of_idle_tls(params, kind, findings)
+
+
+def _check_keys(record: Record, section: Section, kind: CheckType, findings: Findings) -> None:
+    for name, key in section.keys.items():
+        if not isinstance(key, Key) or len(key.types) == len(CheckType):
+            continue
+        if kind not in key.types:
+            _refuse(record, key, kind, findings)
+        elif key.required and record[name] is None:
+            findings.semantic(f"{record.path}.{name}", f"is required for type {kind}", record.place)
+
+
+def _refuse(record: Record, key: Key, kind: CheckType, findings: Findings) -> None:
+    if key.name in record.entries and not is_null(record.entries[key.name][1]):
+        text = f"does not apply to type {kind}, only to {', '.join(key.types)}"
+        findings.semantic(f"{record.path}.{key.name}", text, record.entries[key.name][0])
+
+
+def _warn_of_idle_tls(params: Record, kind: CheckType, findings: Findings) -> None:
+    if kind is CheckType.HTTP:
+        reason = "type http uses no TLS"
+    elif kind is CheckType.TCP and params["ssl"] is False:
+        reason = "there is no TLS without ssl: true"
+    else:
+        return
+    for name in _TLS_KEYS:
+        if name in params.entries:
+            findings.warning(f"{params.path}.{name}", f"has no effect, {reason}", params.entries[name][0])
+
+
+def check_delays(lb: Record, findings: Findings) -> None:
+    """Check that the warm-up does not end before it begins."""
+    names = ("startup-min-delay", "startup-max-delay")
+    if not lb.sound(*names) or lb[names[0]] <= lb[names[1]]:
+        return
+    least, most = (f"{durations.spell(lb[name])}{'' if name in lb.entries else ', the default'}" for name in names)
+    name = names[0] if names[0] in lb.entries else names[1]
+    findings.semantic(
+        f"{lb.path}.{name}", f"startup-min-delay ({least}) is longer than startup-max-delay ({most})", lb.place_of(name)
+    )
+
+
+def check_references(maglev: Record, findings: Findings) -> None:
+    """Check that the healthcheck of every backend exists."""
+    if not maglev.sound("healthchecks"):
+        return
+    known = maglev.table("healthchecks")
+    for _, backend in maglev.records("backends"):
+        name = backend["healthcheck"]
+        if isinstance(name, str) and name not in known:
+            text = f"no such healthcheck{findings.hint(name, known)}"
+            findings.semantic(f"{backend.path}.healthcheck", text, backend.place_of("healthcheck"))
+
+
+def warn_of_unused(maglev: Record, used_backends: AbstractSet[str], findings: Findings) -> None:
+    """Warn of backends and healthchecks that nothing uses. Makes sense only for a file without errors."""
+    used_healthchecks = {backend["healthcheck"] for _, backend in maglev.records("backends")}
+    for section, used, by in (("backends", used_backends, "frontend"), ("healthchecks", used_healthchecks, "backend")):
+        for name, record in maglev.records(section):
+            if name not in used:
+                findings.warning(record.path, f"is not used by any {by}", record.place)

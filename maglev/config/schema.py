@@ -1,0 +1,146 @@
+"""What a schema is made of: keys with a single value, and the three ways in which keys hold further keys.
+
+The schema of the file itself is in `maglev.config.keys`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import attrs
+
+from maglev.config.kinds import Kind, Rule
+from maglev.model import CheckType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+NAME: Final = Rule(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
+    "a name has 1 to 63 letters, digits, '.', '_' and '-', and starts with a letter or digit",
+)
+"""The names of all objects: words that need no quotes in YAML, in a shell, in a metric's label or in our own shell."""
+
+
+@attrs.frozen(eq=False)
+class Key:
+    """A key with a single value.
+
+    Attributes:
+        name: As in the file.
+        kind: What the value must be.
+        help: What it does, in one sentence for the reference manual.
+        default: The value of an absent key, or None.
+        default_text: What happens without the key where `default` does not say it.
+        required: Whether it must be there.
+        unit: What a number counts.
+        types: For a key that belongs to some types of healthcheck only: those. With `required`: required for those.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    default: Any = None
+    default_text: str = ""
+    required: bool = False
+    unit: str = ""
+    types: tuple[CheckType, ...] = tuple(CheckType)
+
+    @property
+    def needed(self) -> bool:
+        """Whether it is required whatever the type of healthcheck; the others are left to `maglev.config.rules`."""
+        return self.required and self.types == tuple(CheckType)
+
+    @property
+    def shown_default(self) -> str:
+        """The default as the reference manual shows it; empty for a required key."""
+        return self.default_text or ("" if self.default is None else self.kind.spell(self.default))
+
+
+def _by_name(keys: Iterable[Entry]) -> Mapping[str, Entry]:
+    return {key.name: key for key in keys}
+
+
+@attrs.frozen(eq=False)
+class Section:
+    """A map with fixed keys.
+
+    Attributes:
+        noun: What one such map is, such as ``backend``.
+        keys: What may be in it, by name; in the order of the reference manual.
+        defaults: Name -> default, for the keys with a single value.
+        always: The names of the keys that matter when absent: the required ones, and those that hold further keys.
+    """
+
+    noun: str
+    keys: Mapping[str, Entry] = attrs.field(converter=_by_name)
+    defaults: Mapping[str, Any] = attrs.field(init=False)
+    always: tuple[str, ...] = attrs.field(init=False)
+
+    @defaults.default
+    def _defaults(self) -> dict[str, Any]:
+        return {name: key.default for name, key in self.keys.items() if isinstance(key, Key)}
+
+    @always.default
+    def _always(self) -> tuple[str, ...]:
+        return tuple(name for name, key in self.keys.items() if not isinstance(key, Key) or key.needed)
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """A key that holds a section.
+
+    Attributes:
+        name: As in the file.
+        section: What is in it.
+        help: What it is for.
+        required: Whether it must be there; else it is read as if it were empty.
+    """
+
+    name: str
+    section: Section
+    help: str
+    required: bool = False
+
+
+@attrs.frozen(eq=False)
+class Table:
+    """A key that holds named sections.
+
+    Attributes:
+        name: As in the file.
+        section: What is under each name.
+        help: What it is for.
+    """
+
+    name: str
+    section: Section
+    help: str
+
+
+@attrs.frozen(eq=False)
+class Listing:
+    """A key that holds an ordered list of sections, at least one.
+
+    Attributes:
+        name: As in the file.
+        section: What each item is.
+        help: What it is for.
+    """
+
+    name: str
+    section: Section
+    help: str
+
+
+Entry: TypeAlias = Key | Part | Table | Listing
+
+
+def walk(section: Section, path: str = "") -> Iterator[tuple[str, Section]]:
+    """Yield every section of the file with its path, such as ``maglev.backends.<name>``; the outer ones first."""
+    yield path, section
+    for entry in section.keys.values():
+        if not isinstance(entry, Key):
+            suffix = {Part: "", Table: ".<name>", Listing: "[]"}[type(entry)]
+            yield from walk(entry.section, f"{path}.{entry.name}{suffix}".removeprefix("."))

@@ -1,0 +1,231 @@
+"""The rules for frontends, on records: each one by itself, and those that share an address with others.
+
+VPP's reasons: all application servers of a VIP, and all VIPs of one prefix, have one encapsulation, which the family of
+the backends decides (``lb_vip_add`` in ``lb.c``); a VIP for all ports can't share its prefix; and the table of new
+flows is proportional to the weights only while it is at least as long as their sum.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from maglev import addresses
+from maglev.config.reader import BROKEN, Record
+from maglev.model import MAX_TABLE_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from maglev.config.findings import Findings, Place
+    from maglev.config.reader import Broken
+
+
+class _Member(NamedTuple):
+    """A backend in a pool.
+
+    Attributes:
+        name: Its name.
+        path: Its path in the pool.
+        place: Where its name is.
+        weight: 0 if it is not known.
+        address: None if it is not known.
+    """
+
+    name: str
+    path: str
+    place: Place
+    weight: int
+    address: str | None
+
+    @property
+    def server(self) -> str:
+        """What VPP knows it by."""
+        return self.address or self.name
+
+
+class _Pool(NamedTuple):
+    record: Record
+    members: tuple[_Member, ...]
+
+    @property
+    def weight(self) -> int:
+        """The sum of the weights of its application servers: of two backends with one address, the higher counts."""
+        highest: dict[str, int] = {}
+        for member in self.members:
+            highest[member.server] = max(member.weight, highest.get(member.server, 0))
+        return sum(highest.values())
+
+
+class _Vip(NamedTuple):
+    """A frontend.
+
+    Attributes:
+        witness: The first of its backends whose address is known; its family is that of the VIP.
+    """
+
+    record: Record
+    witness: _Member | None
+
+
+class FrontendRules:
+    """Checks all frontends of a file."""
+
+    def __init__(self, maglev: Record, findings: Findings) -> None:
+        self._findings = findings
+        self._maglev = maglev
+        self._backends = maglev.table("backends")
+        self.used: set[str] = set()
+        """The names of all backends that a frontend uses."""
+
+    def check(self) -> None:
+        """Check every frontend, then those that share an address."""
+        by_address: dict[str, list[_Vip]] = {}
+        for _, record in self._maglev.records("frontends"):
+            vip = self._frontend(record)
+            if record.sound("address"):
+                by_address.setdefault(record["address"], []).append(vip)
+        for vips in by_address.values():
+            if len(vips) > 1:
+                self._check_ports(vips)
+                self._check_all_ports(vips)
+                self._check_encapsulation(vips)
+
+    def _frontend(self, record: Record) -> _Vip:
+        pools = tuple(self._pools(record))
+        members = [member for pool in pools for member in pool.members]
+        self.used.update(member.name for member in members)
+        self._check_pairing(record)
+        self._check_pools(pools)
+        self._check_twins(members)
+        self._check_table_length(record, pools)
+        return _Vip(record, self._check_family(members))
+
+    def _pools(self, record: Record) -> Iterator[_Pool]:
+        if record.sound("pools"):
+            for pool in record["pools"]:
+                if pool is not BROKEN:
+                    yield _Pool(pool, tuple(self._members(pool)))
+
+    def _members(self, pool: Record) -> Iterator[_Member]:
+        for name, member in pool.records("backends"):
+            weight = member["weight"] if member.sound("weight") else 0
+            yield _Member(name, member.path, member.place, weight, self._address(name, member))
+
+    def _address(self, name: str, member: Record) -> str | None:
+        """Return the address of a backend if it is known; report a backend that does not exist."""
+        backend = self._backends.get(name, None)
+        if backend is None:
+            if self._maglev.sound("backends"):
+                hint = self._findings.hint(name, self._backends)
+                self._findings.semantic(member.path, f"no such backend{hint}", member.place)
+            return None
+        if backend is BROKEN or not backend.sound("address"):
+            return None
+        address: str = backend["address"]
+        return address
+
+    def _check_pairing(self, record: Record) -> None:
+        """Check that there are both a protocol and a port, or neither."""
+        if not record.sound("protocol", "port"):
+            return
+        protocol, port = record["protocol"], record["port"]
+        if protocol is None and port:
+            text = f"port {port} needs a protocol (tcp or udp)"
+            self._findings.semantic(f"{record.path}.protocol", text, record.place_of("port"))
+        elif protocol is not None and not port:
+            text = f"protocol {protocol} needs a port (all ports are served only without both)"
+            self._findings.semantic(f"{record.path}.port", text, record.place_of("protocol"))
+
+    def _check_pools(self, pools: Iterable[_Pool]) -> None:
+        """Check that each pool has a name of its own, and backends."""
+        first: dict[str, Record] = {}
+        for record, _ in pools:
+            if record.sound("name") and first.setdefault(record["name"], record) is not record:
+                text = f"{first[record['name']].path} has the name {record['name']} already"
+                self._findings.semantic(f"{record.path}.name", text, record.place_of("name"))
+            if not record.table("backends") and record.sound("backends"):
+                self._findings.warning(f"{record.path}.backends", "this pool has no backends", record.place)
+
+    def _check_family(self, members: Iterable[_Member]) -> _Member | None:
+        """Check that all backends are of one family; return the first whose family is known."""
+        witness = None
+        for member in members:
+            if member.address and witness is None:
+                witness = member
+            elif member.address and witness and _family(member) != _family(witness):
+                text = f"is IPv{_family(member)}, but {witness.name} is IPv{_family(witness)}"
+                text += ": the backends of a frontend must be of one family"
+                self._findings.semantic(member.path, text, member.place)
+                break
+        return witness
+
+    def _check_twins(self, members: Iterable[_Member]) -> None:
+        """Warn of two backends with one address."""
+        first: dict[str, _Member] = {}
+        for member in members:
+            twin = first.setdefault(member.server, member)
+            if twin.name != member.name:
+                text = f"has the address of {twin.name}: in VPP they are one server, with the higher weight"
+                self._findings.warning(member.path, text, member.place)
+
+    def _check_table_length(self, record: Record, pools: tuple[_Pool, ...]) -> None:
+        """Warn of weights that add up to more than the table has buckets.
+
+        Only the active pool has weights above 0, so the largest sum of one pool counts, not the sum of all pools.
+        """
+        length = self._length(record)
+        heaviest = max(pools, key=lambda pool: pool.weight, default=None)
+        if length is None or heaviest is None or heaviest.weight <= length:
+            return
+        enough = 1 << (heaviest.weight - 1).bit_length()
+        cure = f"{enough} is enough" if enough <= MAX_TABLE_LENGTH else "lower the weights"
+        text = f"the weights of {heaviest.record.path.rpartition('.')[2]} add up to {heaviest.weight}, more than the "
+        text += f"{length} buckets of the table: the shares will not be proportional ({cure})"
+        name = "new-flows-table-length"
+        self._findings.warning(f"{record.path}.{name}", text, record.place_of(name))
+
+    def _length(self, record: Record) -> int | None:
+        """Return the table length of a frontend, if it is known."""
+        vpp = self._maglev["vpp"]
+        lb: Record | Broken = BROKEN if vpp is BROKEN else vpp["lb"]
+        own = record["new-flows-table-length"]
+        length = own if own is not None or lb is BROKEN else lb["new-flows-table-length"]
+        return length if isinstance(length, int) else None
+
+    def _check_ports(self, vips: Iterable[_Vip]) -> None:
+        """Check that no two frontends of an address have the same protocol and port."""
+        first: dict[tuple[object, int], Record] = {}
+        for record, _ in vips:
+            if record.sound("protocol", "port"):
+                same = first.setdefault((record["protocol"], record["port"]), record)
+                if same is not record:
+                    text = f"has the same address, protocol and port as {same.path} (line {same.place.line})"
+                    self._findings.semantic(record.path, text, record.place)
+
+    def _check_all_ports(self, vips: list[_Vip]) -> None:
+        """Check that a frontend for all ports is alone on its address. Two of them are reported as duplicates."""
+        alone = next((record for record, _ in vips if _is_all_ports(record)), None)
+        for record, _ in vips if alone else ():
+            if alone and record.sound("protocol", "port") and not _is_all_ports(record):
+                text = f"shares its address with {alone.path} (line {alone.place.line}), which serves all ports"
+                self._findings.semantic(record.path, text, record.place)
+
+    def _check_encapsulation(self, vips: Iterable[_Vip]) -> None:
+        """Check that all frontends of an address have backends of one family."""
+        first: tuple[Record, _Member] | None = None
+        for record, witness in vips:
+            if witness is None:
+                continue
+            first = first or (record, witness)
+            if _family(witness) != _family(first[1]):
+                text = f"its backends are IPv{_family(witness)}, those of {first[0].path} on the same address are "
+                text += f"IPv{_family(first[1])}: VPP has one encapsulation for an address"
+                self._findings.semantic(record.path, text, record.place)
+
+
+def _family(member: _Member) -> addresses.Family:
+    return addresses.family(member.server)
+
+
+def _is_all_ports(record: Record) -> bool:
+    return record.sound("protocol", "port") and record["protocol"] is None and not record["port"]
