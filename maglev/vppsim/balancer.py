@@ -1,0 +1,437 @@
+"""The rules of VPP's lb plugin: VIPs, application servers, their order of checks, and when they are really gone.
+
+Theory of operation. Nothing is deleted at once. A deleted application server or VIP is only marked as not *used*; it
+stays in dumps, and its slot stays taken, until a garbage collection finds that it was deleted long enough ago and that
+no flow sticks to it. A server that comes back before that gets its old slot back. Both pools keep slot 0 for
+themselves: the VIP of packets that match nothing, and the server of buckets that nobody owns.
+
+All addresses are the 16 bytes that VPP keeps, IPv4 in the last four; lengths of IPv4 prefixes are 96 more than one
+writes. Every quirk is deliberate and is what VPP does (``src/plugins/lb/lb.c``, 26.10); retvals are of ``api_errno.h``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import attrs
+
+from maglev.vpp.table import owner_indexes
+from maglev.vppsim.fib import Fib, PathType, Route, RouteKey
+from maglev.vppsim.pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+OK: Final = 0
+NO_SUCH_ENTRY: Final = -6
+INVALID_MEMORY_SIZE: Final = -70
+INVALID_ARGUMENT: Final = -73
+VALUE_EXIST: Final = -81
+INVALID_ADDRESS_FAMILY: Final = -97
+
+COLLECTION_INTERVAL: Final = 60
+"""Seconds between two garbage collections of the same VIP (``LB_GARBAGE_RUN``)."""
+
+REMOVAL_DELAY: Final = 10
+"""Seconds that a deleted server is kept at least (``LB_CONCURRENCY_TIMEOUT``)."""
+
+KEEP: Final = 0xFFFFFFFF
+"""Leave this setting as it is (``lb_conf``)."""
+
+ANY_PROTOCOL: Final = 255
+
+LARGEST_TABLE: Final = 1 << 22
+"""Buckets. VPP takes whatever fits into its heap; a table in Python of more than this would stop us for minutes."""
+
+_WORD: Final = 0xFFFFFFFFFFFFFFFF
+
+
+class CrashError(Exception):
+    """VPP itself would abort here."""
+
+
+class VipType(enum.IntEnum):
+    """How packets to a VIP reach a server (``lb_vip_type_t``)."""
+
+    IP6_GRE6 = 0
+    IP6_GRE4 = 1
+    IP4_GRE6 = 2
+    IP4_GRE4 = 3
+    IP4_L3DSR = 4
+    IP4_NAT4 = 5
+    IP6_NAT6 = 6
+
+    @property
+    def is_ip4(self) -> bool:
+        """Whether VIPs of this type have IPv4 addresses."""
+        return self.name.startswith("IP4")
+
+    @property
+    def has_ip4_servers(self) -> bool:
+        """Whether the servers behind it have IPv4 addresses (``lb_encap_is_ip4``)."""
+        return self.name.endswith(("GRE4", "L3DSR", "NAT4"))
+
+
+class VipKey(NamedTuple):
+    """What tells VIPs apart; the prefix as VPP keeps it (see `normalized`)."""
+
+    prefix: bytes
+    length: int
+    protocol: int
+    port: int
+
+
+@attrs.define
+class Server:
+    """An application server in one VIP (``lb_as_t``).
+
+    Attributes:
+        vip_index: Pool index of its VIP.
+        last_used: Second at which it was last *deleted*; whatever the slot held before while it never was.
+        flows: Flows that stick to it: what the reference counter of VPP says.
+    """
+
+    index: int
+    vip_index: int
+    address: bytes
+    weight: int
+    last_used: int
+    route: Route
+    used: bool = True
+    flows: int = 0
+
+
+@attrs.define
+class Vip:
+    """A VIP (``lb_vip_t``).
+
+    Attributes:
+        option: The DSCP of L3DSR, or the service type of NAT: one byte of a union, left over from the slot otherwise.
+        target_port: Of NAT; left over otherwise.
+        route: Held by the first VIP of a prefix, handed on when that one goes.
+        servers: Pool of indexes into the pool of servers, the removed ones included.
+    """
+
+    index: int
+    key: VipKey
+    type: VipType
+    table_length: int
+    sticky: bool
+    option: int
+    target_port: int
+    last_collection: int
+    route: Route | None = None
+    used: bool = True
+    servers: Pool[int] = attrs.field(factory=Pool)
+    buckets: Counter[int] | None = None
+
+
+@attrs.frozen
+class NewVip:
+    """What is asked for when a VIP is added (``lb_vip_add_args_t``)."""
+
+    key: VipKey
+    type: VipType
+    table_length: int
+    sticky: bool = False
+    option: int = 0
+    target_port: int = 0
+
+
+@attrs.define
+class Conf:
+    """The global settings; the addresses are all ones as long as nobody set them."""
+
+    ip4_source: bytes = b"\xff" * 4
+    ip6_source: bytes = b"\xff" * 16
+    buckets: int = 1024
+    timeout: int = 40
+
+
+def is_ip4(address: bytes) -> bool:
+    """Return whether VPP takes the 16 bytes of an address for IPv4 (``ip46_address_is_ip4``): ``::1`` is, to it."""
+    return not any(address[:12])
+
+
+def is_ip4_prefix(prefix: bytes, length: int) -> bool:
+    """Return whether VPP takes a prefix for IPv4 (``ip46_prefix_is_ip4``)."""
+    return length >= 96 and is_ip4(prefix)
+
+
+def normalized(prefix: bytes, length: int) -> bytes:
+    """Return a prefix without its host bits (``ip46_prefix_normalize``).
+
+    A length above 128 is shifted as x86 does it, modulo 64: VPP accepts those.
+    """
+    high, low = int.from_bytes(prefix[:8]), int.from_bytes(prefix[8:])
+    if length == 0:
+        high = low = 0
+    elif length <= 64:
+        high, low = high & (_WORD << (64 - length)), 0
+    else:
+        low &= _WORD << ((128 - length) % 64)
+    return high.to_bytes(8) + (low & _WORD).to_bytes(8)
+
+
+def _after(now: int, then: int) -> bool:
+    """Return whether a moment has come, in 32-bit seconds (``clib_u32_loop_gt``)."""
+    return (now - then) % (1 << 32) < 0x7FFFFFFF
+
+
+class Balancer:
+    """The lb plugin of one VPP.
+
+    Args:
+        now: Seconds since this VPP started.
+        fib: Where the routes to VIPs and servers go.
+        on_vip: Called with the index of each new VIP: VPP clears its counters then.
+        weighted: Whether this release knows weights (26.10); without, every server counts once.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        fib: Fib,
+        on_vip: Callable[[int], None] = lambda _: None,
+        *,
+        weighted: bool = True,
+    ) -> None:
+        self._now = now
+        self._fib = fib
+        self._on_vip = on_vip
+        self._weighted = weighted
+        self.conf = Conf()
+        self.vips: Pool[Vip] = Pool()
+        self.servers: Pool[Server] = Pool()
+        self._by_prefix: dict[tuple[bytes, int], list[Vip]] = {}
+        nowhere = Route(RouteKey(is_ip6=True, network=bytes(16), length=0), 0, PathType.DROP)
+        self.vips.add(
+            Vip(0, VipKey(b"\xff" * 16, 0, ANY_PROTOCOL, 0), VipType.IP6_GRE6, 1, sticky=False, option=0, target_port=0,
+                last_collection=0)
+        )  # fmt: skip
+        self.servers.add(Server(0, -1, b"\xff" * 16, 0, 0, nowhere, used=False))
+
+    # What there is.
+
+    def find(self, key: VipKey) -> Vip | None:
+        """Return the VIP in use with this key; host bits of the prefix do not matter."""
+        for vip in self._sharing(key):
+            if vip.key[2:] == key[2:]:
+                return vip
+        return None
+
+    def shown(self) -> Iterator[Vip]:
+        """Yield the VIPs without the placeholder, the removed ones included, by pool index."""
+        return (vip for vip in self.vips if vip.index)
+
+    def servers_of(self, vip: Vip) -> list[Server]:
+        """Return the servers of a VIP in the order of its own pool, the removed ones included."""
+        return [self.servers[index] for index in vip.servers]
+
+    def buckets_of(self, vip: Vip) -> Counter[int]:
+        """Return how many buckets of the new-flow table each server owns, by server index; computed when asked for."""
+        if vip.buckets is None:
+            serving = [server for server in self.servers_of(vip) if server.used]
+            line = [(server.address, server.weight if self._weighted else 1) for server in serving]
+            owners = owner_indexes(line, vip.table_length)
+            vip.buckets = Counter(serving[owner].index for owner in owners if owner >= 0)
+        return vip.buckets
+
+    def weights_of(self, vip: Vip) -> dict[bytes, int]:
+        """Return the weights of the servers in use, by their 16 bytes."""
+        return {server.address: server.weight for server in self.servers_of(vip) if server.used}
+
+    # What can be done.
+
+    def configure(self, ip4_source: bytes, ip6_source: bytes, buckets: int, timeout: int) -> int:
+        """Set the global settings; zero buckets pass, as in VPP, where that destroys memory at the next packet."""
+        buckets = self.conf.buckets if buckets == KEEP else buckets
+        if buckets & (buckets - 1):
+            return INVALID_MEMORY_SIZE
+        self.conf = Conf(ip4_source, ip6_source, buckets, self.conf.timeout if timeout == KEEP else timeout)
+        return OK
+
+    def add_vip(self, new: NewVip) -> tuple[int, int]:
+        """Add a VIP and return the retval and its pool index.
+
+        Raises:
+            CrashError: A table without buckets, or one larger than memory.
+        """
+        key = new.key._replace(prefix=normalized(new.key.prefix, new.key.length))
+        if retval := self._refusal(new, key):
+            return retval, 0
+        if not 0 < new.table_length <= LARGEST_TABLE:
+            message = f"no memory for a flow table of {new.table_length} buckets"
+            raise CrashError(message)
+        vip = self._place(new, key)
+        self._on_vip(vip.index)
+        if len(self._sharing(key)) == 1:
+            vip.route = self._fib.hold(self._route_key(vip), PathType.NORMAL)
+        return OK, vip.index
+
+    def delete_vip(self, key: VipKey) -> int:
+        """Mark a VIP and all its servers as removed, without forgetting any flow."""
+        vip = self.find(key)
+        if vip is None:
+            return NO_SUCH_ENTRY
+        if addresses := [server.address for server in self.servers_of(vip)]:
+            self._remove_servers(vip, addresses, flush=False)
+        sharing = self._sharing(vip.key)
+        sharing.remove(vip)
+        vip.used = False
+        if not sharing:
+            del self._by_prefix[vip.key[:2]]
+        if vip.route is not None:
+            self._hand_on(vip.route, sharing)
+            vip.route = None
+        return OK
+
+    def add_servers(self, key: VipKey, addresses: Sequence[bytes], weight: int, *, flush: bool) -> int:
+        """Add servers to a VIP: all or none. One that was deleted and not yet collected gets its old slot back."""
+        vip = self.find(key)
+        if vip is None:
+            return NO_SUCH_ENTRY
+        known = {server.address: server for server in self.servers_of(vip)}
+        back: list[Server] = []
+        new: list[bytes] = []
+        for position in reversed(range(len(addresses))):
+            address = addresses[position]
+            if (server := known.get(address)) is not None:
+                if server.used:
+                    return VALUE_EXIST
+                back.append(server)
+            elif is_ip4(address) != vip.type.has_ip4_servers:
+                return INVALID_ADDRESS_FAMILY
+            elif address not in addresses[:position]:
+                new.append(address)
+        for server in back:
+            server.used, server.weight = True, weight
+            server.flows = 0 if flush else server.flows
+        for address in new:
+            self._place_server(vip, address, weight)
+        vip.buckets = None
+        self._collect_servers(vip)
+        return OK
+
+    def delete_servers(self, key: VipKey, addresses: Sequence[bytes], *, flush: bool) -> int:
+        """Mark servers of a VIP as removed: all or none. One that is removed already only waits longer."""
+        vip = self.find(key)
+        return NO_SUCH_ENTRY if vip is None else self._remove_servers(vip, addresses, flush=flush)
+
+    def set_weight(self, key: VipKey, address: bytes, weight: int, *, flush: bool) -> int:
+        """Change the weight (0..255) of a server in use."""
+        vip = self.find(key)
+        server = vip and next((server for server in self.servers_of(vip) if server.address == address), None)
+        if not vip or not server or not server.used:
+            return NO_SUCH_ENTRY
+        server.weight = weight
+        server.flows = 0 if flush else server.flows
+        vip.buckets = None
+        return OK
+
+    def flush(self, key: VipKey) -> int:
+        """Forget the flows of a VIP. The retval is always good news, whether there is such a VIP or not."""
+        if vip := self.find(key):
+            for server in self.servers_of(vip):
+                server.flows = 0
+        return OK
+
+    def collect(self) -> None:
+        """Free what was deleted long enough ago (``lb_garbage_collection``)."""
+        for vip in self.vips:
+            self._collect_servers(vip)
+            if not vip.used and not len(vip.servers):
+                self.vips.remove(vip.index)
+
+    # Inside.
+
+    def _sharing(self, key: VipKey) -> list[Vip]:
+        """Return the VIPs in use on a prefix."""
+        return self._by_prefix.get((normalized(key.prefix, key.length), key.length), [])
+
+    def _refusal(self, new: NewVip, key: VipKey) -> int:
+        """Return why a VIP is refused, in VPP's order of checks (``lb_vip_add``)."""
+        sharing = sorted(self._sharing(key), key=lambda vip: vip.index)
+        if any(vip.key == key for vip in sharing):
+            return VALUE_EXIST
+        if sharing and (not key.port or any(not vip.key.port for vip in sharing)):
+            return VALUE_EXIST
+        if sharing and sharing[0].type != new.type:
+            return INVALID_ARGUMENT
+        if new.table_length & (new.table_length - 1):
+            return INVALID_MEMORY_SIZE
+        if is_ip4_prefix(key.prefix, key.length) != new.type.is_ip4:
+            return INVALID_ADDRESS_FAMILY
+        return OK
+
+    def _place(self, new: NewVip, key: VipKey) -> Vip:
+        """Put a VIP into its slot; options that its type does not have stay as the slot had them."""
+        left = self.vips.leftover()
+        option, target_port = (left.option, left.target_port) if left else (0, 0)
+        if new.type is VipType.IP4_L3DSR:
+            option = new.option
+        elif new.type in {VipType.IP4_NAT4, VipType.IP6_NAT6}:
+            option, target_port = new.option, new.target_port
+        vip = Vip(
+            self.vips.next_index, key, new.type, new.table_length, new.sticky, option, target_port, int(self._now())
+        )
+        self.vips.add(vip)
+        self._by_prefix.setdefault(key[:2], []).append(vip)
+        return vip
+
+    def _place_server(self, vip: Vip, address: bytes, weight: int) -> None:
+        left = self.servers.leftover()
+        route = self._fib.hold(_host_route(address, vip.type.has_ip4_servers), PathType.DROP)
+        last_used = left.last_used if left else 0
+        server = Server(self.servers.next_index, vip.index, address, weight, last_used, route)
+        self.servers.add(server)
+        vip.servers.add(server.index)
+
+    def _remove_servers(self, vip: Vip, addresses: Sequence[bytes], *, flush: bool) -> int:
+        known = {server.address: server for server in self.servers_of(vip)}
+        if any(address not in known for address in addresses):
+            return NO_SUCH_ENTRY
+        self._collect_servers(vip)
+        for address in addresses:
+            server = known[address]
+            server.used, server.last_used = False, int(self._now())
+            server.flows = 0 if flush else server.flows
+        vip.buckets = None
+        return OK
+
+    def _collect_servers(self, vip: Vip) -> None:
+        """Free the removed servers of a VIP, at most once a minute (``lb_vip_garbage_collection``)."""
+        now = int(self._now())
+        if not _after(now, vip.last_collection + COLLECTION_INTERVAL):
+            return
+        vip.last_collection = now
+        for slot, index in vip.servers.items():
+            if self._is_garbage(server := self.servers[index], now):
+                vip.servers.remove(slot)
+                self.servers.remove(server.index)
+                self._fib.release(server.route)
+
+    @staticmethod
+    def _is_garbage(server: Server, now: int) -> bool:
+        return not server.used and _after(now, server.last_used + REMOVAL_DELAY) and not server.flows
+
+    def _route_key(self, vip: Vip) -> RouteKey:
+        prefix, length = vip.key.prefix, vip.key.length
+        if vip.type.is_ip4:
+            return RouteKey(is_ip6=False, network=prefix[12:], length=length - 96)
+        return RouteKey(is_ip6=True, network=prefix, length=length)
+
+    def _hand_on(self, route: Route, sharing: list[Vip]) -> None:
+        """Keep the route of a prefix while any VIP is on it."""
+        if sharing:
+            sharing[0].route = route
+        else:
+            self._fib.release(route)
+
+
+def _host_route(address: bytes, is_ip4_server: bool) -> RouteKey:  # noqa: FBT001
+    if is_ip4_server:
+        return RouteKey(is_ip6=False, network=address[12:], length=32)
+    return RouteKey(is_ip6=True, network=address, length=128)

@@ -1,0 +1,146 @@
+"""The command ``maglev-vppsim``: a simulated VPP on two UNIX sockets, until a signal ends it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall, react
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
+from twisted.python import usage
+
+from maglev.version import VERSION
+from maglev.vppsim.release import Release
+from maglev.vppsim.simulator import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_RELEASES = ", ".join(release.value for release in Release)
+
+
+class Options(usage.Options):
+    """The command line."""
+
+    synopsis = "Usage: maglev-vppsim --api-socket PATH --stats-socket PATH [options]"
+
+    optParameters = [  # noqa: RUF012
+        ["api-socket", None, None, "Path of the API socket (required)."],
+        ["stats-socket", None, None, "Path of the stats socket (required)."],
+        ["release", None, Release.WEIGHTED.value, f"The VPP to play: one of {_RELEASES}."],
+        ["workers", None, 0, "Worker threads, 0 to 64.", int],
+        ["seed", None, None, "Make the message numbers repeatable.", int],
+        ["split", None, 0, "Send in pieces of so many bytes.", int],
+        ["hang-up-after", None, None, "Close the connection after so many details messages, once.", int],
+        ["epoch-churn", None, 0.0, "Change the epoch of the stats segment every so many seconds.", float],
+        ["log-level", None, "info", "One of debug, info, warn, error."],
+    ]
+    optFlags = [  # noqa: RUF012
+        ["stats-stuck", None, "Never finish a change of the stats segment (in_progress stays 1)."],
+        ["frozen", None, "Accept connections, and answer nothing."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.drops: dict[str, int] = {}
+        self.delays: dict[str, float] = {}
+        self.retvals: dict[str, int] = {}
+
+    def opt_drop(self, value: str) -> None:
+        """Leave out the answer to MESSAGE=TIMES; -1 times is always."""
+        self.drops.update([_pair("drop", value, int)])
+
+    def opt_delay(self, value: str) -> None:
+        """Answer MESSAGE=SECONDS late."""
+        self.delays.update([_pair("delay", value, float)])
+
+    def opt_retval(self, value: str) -> None:
+        """Answer MESSAGE=RETVAL instead of carrying it out."""
+        self.retvals.update([_pair("retval", value, int)])
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        sys.stdout.write(f"maglev-vppsim {VERSION}\n")
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """Check what argument types alone do not."""
+        for name in ("api-socket", "stats-socket"):
+            if not self[name]:
+                message = f"--{name} is required"
+                raise usage.UsageError(message)
+        if self["release"] not in {release.value for release in Release}:
+            message = f"--release must be one of {_RELEASES}"
+            raise usage.UsageError(message)
+        if not 0 <= self["workers"] <= 64:
+            message = "--workers must be 0 to 64"
+            raise usage.UsageError(message)
+        if self["log-level"] not in {level.name for level in LogLevel.iterconstants()}:
+            message = "--log-level must be one of debug, info, warn, error"
+            raise usage.UsageError(message)
+
+
+def _pair(option: str, value: str, number: Callable[[str], Any]) -> tuple[str, Any]:
+    message, _, text = value.partition("=")
+    try:
+        return message, number(text)
+    except ValueError:
+        problem = f"--{option} needs MESSAGE=NUMBER, not {value!r}"
+        raise usage.UsageError(problem) from None
+
+
+def run(reactor: Any, options: Options) -> Deferred[None]:
+    """Start a simulator as the options ask, and stop it when the reactor stops; the Deferred never fires."""
+    simulator = Simulator(
+        reactor,
+        options["api-socket"],
+        options["stats-socket"],
+        release=Release(options["release"]),
+        seed=options["seed"],
+        workers=options["workers"],
+    )
+    faults = simulator.faults
+    faults.drops.update(options.drops)
+    faults.delays.update(options.delays)
+    faults.retvals.update(options.retvals)
+    faults.split, faults.hang_up_after = options["split"], options["hang-up-after"]
+    simulator.start()
+    faults.frozen = bool(options["frozen"])
+    simulator.boot.segment.stuck = bool(options["stats-stuck"])
+    if options["epoch-churn"] > 0:
+        churn = LoopingCall(_churn, simulator)
+        churn.clock = reactor
+        churn.start(options["epoch-churn"]).addErrback(lambda _: None)
+        reactor.addSystemEventTrigger("before", "shutdown", churn.stop)
+    reactor.addSystemEventTrigger("before", "shutdown", simulator.stop)
+    return Deferred()
+
+
+def _churn(simulator: Simulator) -> None:
+    if simulator.running:
+        simulator.boot.segment.churn()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; exit status 2 for a wrong command line, 1 when a socket can't be made."""
+    options = Options()
+    try:
+        options.parseOptions(sys.argv[1:] if argv is None else list(argv))  # type: ignore[no-untyped-call]
+    except usage.UsageError as error:
+        sys.stderr.write(f"maglev-vppsim: {error}\n")
+        sys.exit(2)
+    level = LogLevel.levelWithName(options["log-level"])
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    react(run, (options,))
+
+
+if __name__ == "__main__":
+    main()
