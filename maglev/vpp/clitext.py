@@ -108,8 +108,8 @@ class ShownConf(NamedTuple):
 def parse_vips(text: str) -> Iterator[ShownVip]:
     """Yield the VIPs in use that ``show lb vips verbose`` shows; what can't be understood is left out."""
     heads = list(_VIP.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    for head, end in zip(heads, ends, strict=True):
+    for index, head in enumerate(heads, 1):
+        end = heads[index].start() if index < len(heads) else len(text)
         vip = None if "removed" in head[5] else _vip(head, text[head.end() : end])
         if vip is not None:
             yield vip
