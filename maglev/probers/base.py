@@ -1,0 +1,125 @@
+"""The life of a probe: it begins, it has one total deadline, and it ends exactly once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from maglev.interfaces import IProber
+from maglev.result import Code, LocalFault, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from maglev.result import Outcome
+
+
+class Conclude(Protocol):
+    """Ends the probe under way with what it found out."""
+
+    def __call__(self, code: Code, detail: str = "") -> None:
+        """End it; ``detail`` is printable and bounded (`maglev.result.printable`)."""
+
+
+@implementer(IProber)
+class Prober:
+    """What all probers have in common; a subclass knows how to begin a probe, and how to drop it.
+
+    One object serves a backend for all its probes. Its state between two probes is that none is under way, and that
+    is in place again before ``finished`` is called: it may start the next one at once.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._finished: Callable[[Outcome], None] | None = None
+        self._deadline: IDelayedCall | None = None
+        self._started = 0.0
+
+    @property
+    def certificate_expiry(self) -> float | None:
+        """When the certificate that the backend showed last expires, in seconds since the epoch; None if unknown."""
+        return None
+
+    def start(self, finished: Callable[[Outcome], None]) -> None:
+        """Begin one probe (`IProber.start`)."""
+        if self._finished is not None:
+            message = "a probe is under way"
+            raise RuntimeError(message)
+        self._finished = finished
+        self._started = self._clock.seconds()
+        self._deadline = self._clock.callLater(self._timeout, self._expire)
+        try:
+            self._begin()
+        except Exception:
+            if self._finished is finished:
+                self._release()
+            raise
+
+    def cancel(self) -> None:
+        """Abort the probe under way, if any (`IProber.cancel`)."""
+        if self._finished is not None:
+            self._release()
+
+    def conclude(self, code: Code, detail: str = "") -> None:
+        """End the probe with what was found out about the backend."""
+        self._finish(Result(code, detail, self._clock.seconds() - self._started))
+
+    def conclude_with(self, outcome: Outcome) -> None:
+        """End the probe with an outcome that has no duration yet, or with a fault of this machine."""
+        if isinstance(outcome, LocalFault):
+            self._finish(outcome)
+        else:
+            self.conclude(outcome.code, outcome.detail)
+
+    def crash(self) -> None:
+        """End the probe because of a bug of ours, which is logged already: it says nothing about the backend."""
+        self._finish(LocalFault("internal", "a bug; see the log"))
+
+    def _finish(self, outcome: Outcome) -> None:
+        finished = self._finished
+        if finished is not None:
+            self._release()
+            finished(outcome)
+
+    def _release(self) -> None:
+        self._finished = None
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None:
+            deadline.cancel()
+        self._drop()
+
+    def _expire(self) -> None:
+        self._deadline = None
+        # When the reactor is late, the answer may have been waiting in the kernel since long before the deadline, and
+        # deadlines come before descriptors in a turn of the reactor. So look once more.
+        try:
+            concluded = self._look_again()
+        except Exception:  # noqa: BLE001  # whatever the bug: a probe must not outlive its deadline
+            self._log.failure("probe-crash")
+            self.crash()
+        else:
+            if not concluded:
+                self.conclude(*self._timeout_verdict())
+
+    def _begin(self) -> None:
+        """Send the probe off; it may conclude before this returns."""
+        raise NotImplementedError
+
+    def _look_again(self) -> bool:
+        """Take what the kernel may have for the probe; return whether that concluded it."""
+        raise NotImplementedError
+
+    def _timeout_verdict(self) -> tuple[Code, str]:
+        """Return what it means that time is up now."""
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        """Close and forget what belongs to the probe that just ended."""
+        raise NotImplementedError

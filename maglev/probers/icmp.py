@@ -1,0 +1,62 @@
+"""ICMP echo probes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.probers.base import Prober
+from maglev.probers.faults import ProbeError
+from maglev.probers.ping import ancillary_for
+from maglev.result import Code
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from maglev.probers.ping import PingSocket
+    from maglev.probers.sockets import Destination
+
+
+class IcmpProber(Prober):
+    """Probes a backend with one echo request each time, over the socket of its family."""
+
+    def __init__(self, clock: IReactorTime, timeout: float, ping: PingSocket, destination: Destination) -> None:
+        """Prepare the prober of one backend.
+
+        Args:
+            clock: A monotonic clock.
+            timeout: Seconds to wait for the reply.
+            ping: Sends the requests.
+            destination: Where to.
+        """
+        super().__init__(clock, timeout)
+        self._ping = ping
+        self._destination = destination
+        self._ancillary = ancillary_for(destination)
+        self._sequence: int | None = None
+
+    def replied(self) -> None:
+        """The reply came."""
+        self.conclude(Code.L7OK)
+
+    def unreachable(self, reason: str) -> None:
+        """An error message came instead."""
+        self.conclude(Code.L4CON, reason)
+
+    def _begin(self) -> None:
+        try:
+            self._sequence = self._ping.send(self._destination, self._ancillary, self)
+        except ProbeError as error:
+            self.conclude_with(error.outcome)
+
+    def _look_again(self) -> bool:
+        sequence = self._sequence
+        self._ping.ready()
+        return self._sequence != sequence
+
+    def _timeout_verdict(self) -> tuple[Code, str]:
+        return Code.L7TOUT, "no reply"
+
+    def _drop(self) -> None:
+        sequence, self._sequence = self._sequence, None
+        if sequence is not None:
+            self._ping.forget(sequence)

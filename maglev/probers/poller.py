@@ -1,0 +1,98 @@
+"""The sockets of all probes in one epoll set of our own, which is itself one reader of the reactor.
+
+Why not in the reactor's set: Twisted enters and leaves a logging context and asks for a log prefix for each event of
+each descriptor, and keeps two books for each registration. That is right for a connection that lives for long; for one
+that lives for two events it is most of its cost (see ``tests/bench/probe_cost.py``). An epoll descriptor is readable
+while anything in it is ready, so the reactor sees one descriptor, whatever reactor it is.
+
+Closing a socket takes it out of the set (epoll(7)), so a probe costs one registration, one change of it if it waits for
+an answer, and no removal. An event can be stale: a socket closed by an earlier event of the same batch may have left
+its number to a new one. Whoever is `ready` therefore asks the kernel again and takes "not yet" for an answer.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorFDSet
+    from twisted.python.failure import Failure
+
+BATCH: Final = 256
+"""Events handled before the reactor has its turn again: about ten milliseconds of work."""
+
+
+class Watched(Protocol):
+    """Whoever has a socket in the set."""
+
+    def ready(self, events: int) -> None:
+        """Something may have happened: ``EPOLLIN``, ``EPOLLOUT``, ``EPOLLERR``, ``EPOLLHUP``."""
+
+    def crash(self) -> None:
+        """It raised (a bug of ours, already logged): give up, and close the socket."""
+
+
+@implementer(IReadDescriptor)
+class Poller:
+    """Waits for the sockets of all probes."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorFDSet) -> None:
+        self._reactor = reactor
+        self._epoll = select.epoll()
+        self._watched: dict[int, Watched] = {}
+        reactor.addReader(self)
+
+    def watch(self, descriptor: int, events: int, watched: Watched) -> None:
+        """Begin to wait for events of a socket.
+
+        Raises:
+            OSError: The kernel has no room for it.
+        """
+        self._epoll.register(descriptor, events)
+        self._watched[descriptor] = watched
+
+    def change(self, descriptor: int, events: int) -> None:
+        """Wait for these events of a watched socket from now on."""
+        self._epoll.modify(descriptor, events)
+
+    def forget(self, descriptor: int) -> None:
+        """Stop waiting for a socket, just before it is closed."""
+        self._watched.pop(descriptor, None)
+
+    def close(self) -> None:
+        """Stop waiting altogether."""
+        if not self._epoll.closed:
+            self._reactor.removeReader(self)
+            self._epoll.close()
+            self._watched.clear()
+
+    def doRead(self) -> None:
+        """Tell those whose sockets are ready."""
+        for descriptor, events in self._epoll.poll(0, BATCH):
+            watched = self._watched.get(descriptor)
+            if watched is not None:
+                try:
+                    watched.ready(events)
+                except Exception:  # noqa: BLE001  # one probe's bug must not cost the others their events
+                    self._log.failure("probe-crash")
+                    watched.crash()
+            if self._epoll.closed:
+                return
+
+    def fileno(self) -> int:
+        """Return the descriptor of the set, -1 once closed."""
+        return -1 if self._epoll.closed else self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        """Return the prefix of log lines that are written meanwhile."""
+        return "probes"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Only a reactor that removes all its descriptors does that, at the end; `close` is our end."""

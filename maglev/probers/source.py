@@ -1,0 +1,93 @@
+"""Builds the prober of each backend, with all that its probes can share."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+
+from maglev.model import CheckType
+from maglev.probers.answer import Expectation
+from maglev.probers.connection import Connection
+from maglev.probers.http import HttpProbe, request_for
+from maglev.probers.icmp import IcmpProber
+from maglev.probers.netns import NetworkNamespace
+from maglev.probers.ping import PingSocket
+from maglev.probers.poller import Poller
+from maglev.probers.sockets import Destination, SocketOpener
+from maglev.probers.stream import StreamProber
+from maglev.probers.tcp import TcpProbe
+from maglev.probers.tls import TlsProbe
+from maglev.probers.trust import Identity, TlsContexts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.interfaces import IProber
+    from maglev.model import Backend, Healthcheck
+    from maglev.probers.base import Conclude
+    from maglev.probers.probe import Probe
+
+_FAMILIES: Final[tuple[int, ...]] = (socket.AF_INET, socket.AF_INET6)
+
+
+class ProberSource:
+    """Where the checker gets its probers from."""
+
+    def __init__(self, reactor: object, netns: str | None = None, trust_root: str | None = None) -> None:
+        """Prepare what all probers share.
+
+        Args:
+            reactor: Provides `IReactorTime`, monotonic, and `IReactorFDSet`.
+            netns: Name of the network namespace that probes run in; None is the daemon's own.
+            trust_root: Path of a PEM file with the authorities to trust; None for those of the system.
+
+        Raises:
+            OSError: No descriptor could be had.
+        """
+        self._clock = IReactorTime(reactor)
+        self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
+        self._poller = Poller(IReactorFDSet(reactor))
+        self._contexts = TlsContexts(trust_root)
+        self._ping = {family: PingSocket(self._poller, self._opener, family) for family in _FAMILIES}
+
+    def prober_for(self, backend: Backend, healthcheck: Healthcheck) -> IProber:
+        """Return a prober that will probe this backend, over and over.
+
+        Raises:
+            ValueError: The healthcheck contradicts itself; a checked configuration has none that does.
+        """
+        destination = Destination.of(backend, healthcheck)
+        if healthcheck.type is CheckType.ICMP:
+            return IcmpProber(self._clock, healthcheck.timeout, self._ping[destination.family], destination)
+        connect = partial(Connection, self._poller, self._opener, destination)
+        probe = _probe_above_tcp(backend, healthcheck)
+        if healthcheck.tls is None:
+            return StreamProber(self._clock, healthcheck.timeout, connect, probe or TcpProbe)
+        identity = Identity(backend, healthcheck)
+        context = self._contexts.context(verify=healthcheck.tls.verify)
+        over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe)
+        return StreamProber(self._clock, healthcheck.timeout, connect, over_tls, identity)
+
+    def close(self) -> None:
+        """Close what the probers share; whoever started probes cancels them first."""
+        for ping in self._ping.values():
+            ping.close()
+        self._poller.close()
+        self._opener.close()
+
+
+def _probe_above_tcp(backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:
+    """Return what makes the probe of the application; None when the connection is all that is probed."""
+    if healthcheck.type is CheckType.TCP:
+        return None
+    if healthcheck.http is None:
+        message = f"healthcheck {healthcheck.name} has no parameters for http"
+        raise ValueError(message)
+    return partial(
+        HttpProbe,
+        request=request_for(backend, healthcheck, healthcheck.http),
+        expectation=Expectation.of(healthcheck.http),
+    )

@@ -1,0 +1,91 @@
+"""The prober of everything that is probed over a TCP connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from maglev.probers.base import Prober
+from maglev.result import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IProtocol, IReactorTime
+
+    from maglev.probers.base import Conclude
+    from maglev.probers.connection import Owner
+    from maglev.probers.probe import Probe
+    from maglev.probers.trust import Identity
+
+
+class OneShot(Protocol):
+    """A connection for one probe (`maglev.probers.connection.Connection`)."""
+
+    def open(self) -> None:
+        """Begin to connect."""
+
+    def ready(self) -> None:
+        """Go on as far as the kernel lets us."""
+
+    def abortConnection(self) -> None:
+        """Close with a reset, now."""
+
+
+_CONNECT_TIMEOUT: Final = (Code.L4TOUT, "no connection in time")
+
+
+class StreamProber(Prober):
+    """Probes a backend over a new connection each time."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        timeout: float,
+        new_connection: Callable[[Owner], OneShot],
+        new_probe: Callable[[Conclude], Probe],
+        identity: Identity | None = None,
+    ) -> None:
+        """Prepare the prober of one backend.
+
+        Args:
+            clock: A monotonic clock.
+            timeout: Seconds for a whole probe.
+            new_connection: Returns a connection to the backend, not yet opened.
+            new_probe: Returns the protocol for a connection.
+            identity: Learns about the certificates that the backend shows.
+        """
+        super().__init__(clock, timeout)
+        self._new_connection = new_connection
+        self._new_probe = new_probe
+        self._identity = identity
+        self._connection: OneShot | None = None
+        self._probe: Probe | None = None
+
+    @property
+    def certificate_expiry(self) -> float | None:
+        """When the certificate that the backend showed last expires, in seconds since the epoch; None if unknown."""
+        return None if self._identity is None else self._identity.expiry
+
+    def build_protocol(self) -> IProtocol:
+        """Return the protocol of the connection that was just made."""
+        self._probe = probe = self._new_probe(self.conclude)
+        return probe
+
+    def _begin(self) -> None:
+        # Kept before it is opened: connecting can conclude the probe at once.
+        self._connection = connection = self._new_connection(self)
+        connection.open()
+
+    def _look_again(self) -> bool:
+        connection = self._connection
+        if connection is not None:
+            connection.ready()
+        return self._connection is not connection
+
+    def _timeout_verdict(self) -> tuple[Code, str]:
+        return _CONNECT_TIMEOUT if self._probe is None else self._probe.timeout_verdict()
+
+    def _drop(self) -> None:
+        connection, self._connection, self._probe = self._connection, None, None
+        if connection is not None:
+            connection.abortConnection()

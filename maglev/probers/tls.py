@@ -1,0 +1,209 @@
+"""TLS probes: a handshake, and over it, if wanted, another probe.
+
+OpenSSL is driven through its memory buffers, right here, and not by Twisted's `TLSMemoryBIOProtocol`: that one wraps
+protocols by factories, makes failures with tracebacks, and tells no handshake error from a later one; measured with
+``tests/bench/probe_cost.py`` it is also the dearer one. What remains is four steps: feed, shake hands, read, flush.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from OpenSSL import SSL
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from maglev.probers.connection import DONE
+from maglev.probers.probe import Probe, how_lost
+from maglev.probers.trust import Verification
+from maglev.result import Code, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from OpenSSL.crypto import X509
+    from twisted.internet.interfaces import IAddress
+
+    from maglev.probers.base import Conclude
+    from maglev.probers.trust import Identity
+
+RECORD: Final = 16384
+"""The largest plain text of a TLS record (RFC 8446 section 5.1)."""
+
+FLIGHT: Final = 32768
+"""More than any flight of handshake messages that a client without certificate sends."""
+
+
+@implementer(ITransport)
+class TlsProbe(Probe):
+    """Shakes hands, checks who the backend is, and then concludes, or carries another probe over the connection."""
+
+    def __init__(
+        self,
+        conclude: Conclude,
+        context: SSL.Context,
+        identity: Identity,
+        new_inner: Callable[[Conclude], Probe] | None = None,
+    ) -> None:
+        """Prepare for one connection.
+
+        Args:
+            conclude: Ends the probe.
+            context: Verifies certificates, or not (`maglev.probers.trust.TlsContexts`).
+            identity: Who the backend should be; learns about the certificate that it shows.
+            new_inner: Returns the probe to carry; None concludes with the handshake.
+        """
+        super().__init__(conclude)
+        self._identity = identity
+        self._new_inner = new_inner
+        self._inner: Probe | None = None
+        self._verification = Verification()
+        self._tls: SSL.Connection | None = SSL.Connection(context, None)
+        self.disconnecting = False
+
+    def connectionMade(self) -> None:
+        """Say hello."""
+        tls = self._tls
+        if tls is not None:
+            tls.set_app_data(self._verification)
+            tls.set_connect_state()
+            if self._identity.server_name is not None:
+                tls.set_tlsext_host_name(self._identity.server_name)
+            self._shake_hands(tls)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what the backend sent, encrypted or not yet."""
+        tls = self._tls
+        if tls is None:
+            return
+        tls.bio_write(data)
+        if self._inner is None:
+            self._shake_hands(tls)
+        if self._inner is not None:
+            self._read(tls)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Let the probe above judge, if there is one already; else the handshake failed."""
+        self._tls = None
+        inner, self._inner = self._inner, None
+        how = how_lost(reason)
+        if inner is not None:
+            inner.connectionLost(reason)
+        elif how is not None:
+            self._conclude(Code.L6RSP, f"{how} during the handshake")
+
+    def timeout_verdict(self) -> tuple[Code, str]:
+        """Return how far the handshake was, or the probe above."""
+        if self._inner is not None:
+            return self._inner.timeout_verdict()
+        return Code.L6TOUT, "handshake not complete"
+
+    # ITransport, for the probe above
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send."""
+        tls = self._tls
+        if tls is None:
+            return
+        try:
+            while data:
+                data = data[tls.send(data) :]
+        except SSL.Error as error:
+            self._conclude(Code.L6RSP, f"sending failed: {_reason(error)}")
+        else:
+            self._flush(tls)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Encrypt and send several pieces as one."""
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        """Close; there is nothing that a probe would wait for."""
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def getPeer(self) -> IAddress:
+        """Return the address of the backend."""
+        return IPv4Address("TCP", "", 0) if self.transport is None else self.transport.getPeer()
+
+    def getHost(self) -> IAddress:
+        """Return our own address."""
+        return IPv4Address("TCP", "", 0) if self.transport is None else self.transport.getHost()
+
+    # Steps
+
+    def _shake_hands(self, tls: SSL.Connection) -> None:
+        try:
+            tls.do_handshake()
+        except SSL.WantReadError:
+            self._flush(tls)
+        except SSL.Error as error:
+            self._flush(tls)  # the alert that tells the backend why
+            self._learn(self._verification.leaf)
+            self._conclude(Code.L6RSP, self._verification.error or f"handshake failed: {_reason(error)}")
+        else:
+            self._flush(tls)
+            self._admit(tls)
+
+    def _admit(self, tls: SSL.Connection) -> None:
+        """The handshake is done: check whose certificate it was."""
+        verified = self._verification.leaf
+        leaf = verified or tls.get_peer_certificate()
+        self._learn(leaf)
+        error = self._verification.error
+        if error is None and tls.get_context().get_verify_mode() != SSL.VERIFY_NONE:
+            error = "no certificate" if verified is None else self._identity.mismatch(verified)
+        if error is not None:
+            self._conclude(Code.L6RSP, error)
+        elif self._new_inner is None:
+            self._conclude(Code.L6OK, tls.get_protocol_version_name())
+        else:
+            self._inner = inner = self._new_inner(self._conclude)
+            inner.makeConnection(self)  # type: ignore[no-untyped-call]  # Twisted's own is not annotated
+
+    def _learn(self, leaf: X509 | None) -> None:
+        if leaf is not None:
+            self._identity.learn(leaf)
+
+    def _read(self, tls: SSL.Connection) -> None:
+        while self._inner is not None:
+            try:
+                data = tls.recv(RECORD)
+            except SSL.WantReadError:
+                return
+            except SSL.ZeroReturnError:
+                self._end(DONE)
+            except SSL.Error as error:
+                self._end(Failure(ConnectionLost(_reason(error))))
+            else:
+                self._inner.dataReceived(data)
+
+    def _end(self, reason: Failure) -> None:
+        """The backend ended the session, while the connection below is still there."""
+        inner, self._inner = self._inner, None
+        self._tls = None
+        if inner is not None:
+            inner.connectionLost(reason)
+
+    def _flush(self, tls: SSL.Connection) -> None:
+        """Send what OpenSSL has for the backend."""
+        try:
+            data = tls.bio_read(FLIGHT)
+            if self.transport is not None:
+                self.transport.write(data)
+        except SSL.WantReadError:
+            return
+        if len(data) == FLIGHT:
+            self._flush(tls)
+
+
+def _reason(error: SSL.Error) -> str:
+    """Return what OpenSSL says about an error; its arguments are (library, function, reason) triples, oldest first."""
+    queue = error.args[0] if error.args else ()
+    if isinstance(queue, list | tuple) and queue:
+        return printable(str(queue[-1][-1]))
+    return "connection lost"
