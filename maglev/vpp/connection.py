@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
@@ -85,7 +86,7 @@ async def connect(
     opening.addTimeout(deadline, reactor)
     try:
         await opening
-    except TimeoutError as error:
+    except DeadlineError as error:
         protocol.abort("it did not get ready in time")
         raise VppTimeoutError(f"VPP at {path} did not get ready in {deadline:g} s") from error
     except ConnectError as error:

@@ -1,13 +1,14 @@
 """Reads VPP's stats segment: shared memory that VPP writes while we look at it.
 
-Theory of operation. The segment begins with a header; the header points to a directory, a vector of entries of 144 bytes
-(kind, value or pointer, name); a counter's entry points to a vector with a pointer for each thread, and each of these to
-a vector of numbers. Pointers are addresses in VPP; subtracting ``base`` makes them offsets. A vector has its length in
-the eight bytes before its first element (``vlib/stats/shared.h``, ``vppinfra/vec_bootstrap.h``).
+Theory of operation. The segment begins with a header; the header points to a directory, a vector of entries of 144
+bytes (kind, value or pointer, name); a counter's entry points to a vector with a pointer for each thread, and each of
+these to a vector of numbers. Pointers are addresses in VPP; subtracting ``base`` makes them offsets. A vector has its
+length in the eight bytes before its first element (``vlib/stats/shared.h``, ``vppinfra/vec_bootstrap.h``).
 
-VPP moves and grows all of this as it likes. It sets ``in_progress`` meanwhile and increments ``epoch`` after, so we read
-between two looks at these, and again if they changed; a few times only, since a VPP that died in the middle leaves
-``in_progress`` set for ever. Nothing that is read is trusted before it has been checked against the size of the segment.
+VPP moves and grows all of this as it likes. It sets ``in_progress`` meanwhile and increments ``epoch`` after, so we
+read between two looks at these, and again if they changed; a few times only, since a VPP that died in the middle
+leaves ``in_progress`` set for ever. Nothing that is read is trusted before it has been checked against the size of the
+segment.
 
 A name is looked up once: its place in the directory is remembered, and the name found there compared at each reading.
 """
@@ -15,7 +16,7 @@ A name is looked up once: its place in the directory is remembered, and the name
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.errors import StatsError
 
@@ -121,17 +122,14 @@ class StatsSegment:
             before = self._epoch()
             if before[1]:
                 continue
-            outcome: Any
             try:
-                outcome, error = read(), None
-            except StatsError as flaw:
-                outcome, error = None, flaw
-            if self._epoch() != before:
-                continue
-            if error is not None:
-                raise error
-            read_value: _Read = outcome
-            return read_value
+                outcome = read()
+            except StatsError:
+                if self._epoch() == before:
+                    raise
+            else:
+                if self._epoch() == before:
+                    return outcome
         raise StatsError("the stats segment is being changed")
 
     def _epoch(self) -> tuple[int, int]:

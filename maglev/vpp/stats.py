@@ -82,7 +82,7 @@ class _Receipt:
     def __init__(self, reactor: Any, client: socket.socket) -> None:
         self._reactor = reactor
         self._client = client
-        self.done: Deferred[StatsSegment] = Deferred(lambda _: self._close())
+        self.done: Deferred[StatsSegment] = Deferred(self._cancelled)
         reactor.addReader(self)
 
     def fileno(self) -> int:
@@ -122,6 +122,9 @@ class _Receipt:
             self.done.errback(outcome)
         else:
             self.done.callback(outcome)
+
+    def _cancelled(self, _: Deferred[StatsSegment]) -> None:
+        self._close()
 
     def _close(self) -> bool:
         """Close the socket; return whether it was open."""
