@@ -52,8 +52,8 @@ ERROR_PAUSE: Final = 1.0
 class IProberSource(Protocol):
     """Makes the prober of a backend."""
 
-    def prober_for(self, backend: Backend, healthcheck: Healthcheck) -> IProber:
-        """Return a prober that will probe this backend, over and over."""
+    def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
+        """Return a prober that will probe this backend, over and over, in a network namespace."""
 
 
 class _Turn:
@@ -165,14 +165,19 @@ class CheckerService(Service):
         """Weights are VPP's business."""
 
     def config_changed(self, old: Config, new: Config) -> None:
-        """Every backend that a reload touches is announced by itself."""
+        """Begin anew in another network namespace; every backend that a reload touches is announced by itself."""
+        if self.running and old.checker.netns != new.checker.netns:
+            for name in [name for name in self._turns if name in self._board.backends]:
+                self._drop_turn(name)
+                self._resume(self._add_turn(name))
 
     # Turns
 
     def _add_turn(self, name: str) -> _Turn:
         backend = self._board.config.backends[name]
         healthcheck = self._board.config.healthcheck_of(backend)
-        prober = None if healthcheck is None else self._probers.prober_for(backend, healthcheck)
+        netns = self._board.config.checker.netns
+        prober = None if healthcheck is None else self._probers.prober_for(backend, healthcheck, netns)
         tally = self.tallies.get(name)
         if tally is None or tally.type != kind_of(healthcheck):
             tally = self.tallies[name] = ProbeTally(healthcheck)

@@ -55,12 +55,12 @@ class LagMonitor:
             self._call = None
 
     def worst_since(self, start: float) -> float:
-        """Return the worst lateness, in seconds, that touched the time from ``start`` (of the clock) to now."""
-        worst = self._overdue()
+        """Return the longest time, in seconds, from ``start`` (of the clock) to now in which the reactor was stalled."""
+        worst = min(self._overdue(), self._clock.seconds() - start)
         for ended, late in reversed(self._stalls):
-            if ended < start:
+            if ended <= start:
                 break
-            worst = max(worst, late)
+            worst = max(worst, min(late, ended - start))
         return worst
 
     def quantile(self, share: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -231,7 +230,7 @@ async def test_failed_attempts_leak_nothing(tmp_path):
     from twisted.internet import reactor
 
     def descriptors():
-        return len(os.listdir("/proc/self/fd"))
+        return len(list(Path("/proc/self/fd").iterdir()))
 
     class Nobody:
         api_socket = str(tmp_path / "nobody.sock")

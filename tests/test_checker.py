@@ -1,0 +1,359 @@
+"""The checker: when it probes, what it believes, and what it does not."""
+
+import attrs
+import pytest
+from twisted.logger import globalLogPublisher
+from zope.interface.verify import verifyObject
+
+from maglev.board import Board
+from maglev.checker import CheckerService
+from maglev.health import Lifecycle, State
+from maglev.interfaces import IProber
+from maglev.lag import LagMonitor
+from maglev.model import Backend
+from maglev.result import Code, LocalFault, Result
+from tests.fakes.configs import make_check, make_config, make_frontend
+from tests.fakes.probers import FakeProber, FakeProbers
+from tests.test_lag import LateClock
+
+PASS = Result(Code.L4OK, duration=0.002)
+FAIL = Result(Code.L4CON, "refused")
+TIMEOUT = Result(Code.L4TOUT)
+
+STATIC = [Backend(name, f"10.0.0.{ord(name)}") for name in "abc"]
+
+
+class Bench:
+    """A checker with everything around it faked."""
+
+    def __init__(self, config=None, **checker):
+        self.clock = LateClock()
+        self.clock.advance(1000)
+        self.board = Board(lambda: 0.0, config or make_config())
+        self.probers = FakeProbers()
+        self.checker = CheckerService(
+            self.clock, self.board, self.probers, LagMonitor(self.clock), lambda: 1.0, **checker
+        )
+        self.checker.startService()
+
+    def __getitem__(self, name):
+        return self.probers.made[name]
+
+    def state(self, name):
+        return self.board.backend(name).state
+
+    def finish(self, name, *outcomes):
+        """End probes of one backend with these outcomes, each as soon as it is due."""
+        for outcome in outcomes:
+            for _ in range(1000):
+                if self[name].finished is not None:
+                    break
+                self.clock.advance(0.1)
+            self[name].finish(outcome)
+
+
+def test_the_fake_is_a_prober():
+    verifyObject(IProber, FakeProber(None, None))
+
+
+def test_first_probes_are_spread_evenly_over_one_interval():
+    bench = Bench(make_config(checks=[make_check(interval=3.0)]))
+    begun = {}
+    for step in range(31):
+        for name in "abc":
+            if bench[name].starts and name not in begun:
+                begun[name] = step / 10
+        bench.clock.advance(0.1)
+    assert begun == pytest.approx({"a": 0.1, "b": 1.1, "c": 2.1}, abs=0.11)
+
+
+@pytest.mark.parametrize(
+    ("results", "interval"),
+    [
+        ([PASS], 1.0),  # between the extremes: fast-interval
+        ([PASS, PASS, PASS], 2.0),  # at the top: interval
+        ([FAIL], 4.0),  # at 0: down-interval
+        ([PASS, PASS, PASS, FAIL], 1.0),
+    ],
+)
+def test_the_next_probe_comes_after_the_interval_that_the_counter_asks_for(results, interval):
+    bench = Bench()
+    bench.finish("a", *results)
+    starts = bench["a"].starts
+    bench.clock.advance(interval - 0.01)
+    assert bench["a"].starts == starts
+    bench.clock.advance(0.02)
+    assert bench["a"].starts == starts + 1
+
+
+def test_the_interval_counts_from_the_start_of_a_probe():
+    bench = Bench()
+    bench.clock.advance(0)
+    bench.clock.advance(0.9)
+    bench["a"].finish(PASS)
+    bench.clock.advance(0.09)
+    assert bench["a"].starts == 1
+    bench.clock.advance(0.02)
+    assert bench["a"].starts == 2
+
+
+def test_a_backend_is_never_probed_twice_at_once():
+    bench = Bench()
+    bench.clock.pump([0.5] * 100)
+    assert bench["a"].starts == 1
+
+
+def test_results_reach_the_board_and_the_tally():
+    bench = Bench()
+    bench.finish("a", PASS, FAIL)
+    tally = bench.checker.tallies["a"]
+    assert (tally.type, tally.codes[Code.L4OK], tally.codes[Code.L4CON], tally.codes[Code.L4TOUT]) == ("tcp", 1, 1, 0)
+    assert sum(tally.counts) == 2
+    assert bench.board.backend("a").last_result == FAIL
+
+
+def test_a_probe_that_ends_within_its_start_is_fine():
+    bench = Bench()
+    bench["a"].at_once = PASS
+    bench.clock.advance(0)
+    bench.clock.pump([1.0] * 2)
+    assert bench["a"].starts == 3
+    assert bench.state("a") is State.UP
+
+
+def test_a_static_backend_is_up_at_once_and_never_probed():
+    bench = Bench(make_config(backends=STATIC))
+    assert {bench.state(name) for name in "abc"} == {State.UP}
+    assert bench.probers.made == {}
+    assert bench.board.backend("a").transitions[0].code == "static"
+
+
+# No evidence
+
+
+def test_a_timeout_while_the_reactor_was_late_is_no_evidence_and_tried_at_once():
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench.finish("a", PASS)
+    bench.clock.advance(2.0)
+    bench.clock.stall(3.0)
+    bench["a"].finish(TIMEOUT)
+    assert bench.state("a") is State.UP
+    assert bench.checker.discarded["lag"] == 1
+    assert bench.checker.tallies["a"].codes[Code.L4TOUT] == 0
+    starts = bench["a"].starts
+    bench.clock.advance(0)
+    assert bench["a"].starts == starts + 1
+
+
+def test_a_timeout_on_time_is_evidence():
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench.finish("a", PASS)
+    bench.clock.pump([0.1] * 30)
+    bench["a"].finish(TIMEOUT)
+    assert bench.state("a") is State.DOWN
+
+
+def test_a_stall_before_the_probe_began_is_no_excuse():
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench.finish("a", PASS)
+    bench.clock.stall(3.0)
+    bench.clock.pump([0.1] * 10)
+    bench["a"].finish(TIMEOUT)
+    assert bench.state("a") is State.DOWN
+
+
+def test_a_refusal_is_evidence_however_late_the_reactor_is():
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench.finish("a", PASS)
+    bench.clock.advance(2.0)
+    bench.clock.stall(3.0)
+    bench["a"].finish(FAIL)
+    assert bench.state("a") is State.DOWN
+
+
+@pytest.mark.parametrize("reason", ["descriptors", "ports", "memory", "permission", "netns"])
+def test_a_fault_of_this_machine_is_no_evidence_and_tried_soon(reason):
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench.finish("a", PASS)
+    bench.finish("a", *[LocalFault(reason)] * 10)
+    assert bench.state("a") is State.UP
+    assert bench.checker.discarded[reason] == 10
+    starts = bench["a"].starts
+    bench.clock.advance(0.3)
+    assert bench["a"].starts == starts + 1
+
+
+def test_a_prober_that_raises_is_tried_again(logged_failures):
+    bench = Bench()
+    bench["a"].error = ValueError("bug")
+    bench.clock.advance(0)
+    assert bench["a"].starts == 1
+    bench["a"].error = None
+    bench.clock.advance(1.0)
+    assert bench["a"].starts == 2
+    assert len(logged_failures.flush(ValueError)) == 1
+    assert bench.state("a") is State.UNKNOWN
+
+
+def test_a_result_that_raises_is_logged_and_the_next_probe_comes(logged_failures):
+    bench = Bench()
+    bench.finish("a", Result("no such code", duration=None))
+    bench.clock.advance(1.0)
+    assert bench["a"].starts == 2
+    assert len(logged_failures.flush(TypeError)) == 1
+
+
+# What operators and reloads do
+
+
+def test_pausing_aborts_the_probe_and_resuming_probes_at_once():
+    bench = Bench()
+    bench.clock.advance(0)
+    bench.board.happen("a", Lifecycle.PAUSE)
+    assert bench["a"].cancels == 1
+    bench.clock.pump([1.0] * 20)
+    assert bench["a"].starts == 1
+    bench.board.happen("a", Lifecycle.RESUME)
+    bench.clock.advance(0)
+    assert bench["a"].starts == 2
+
+
+def test_a_paused_backend_that_waits_for_its_next_probe_is_not_probed():
+    bench = Bench()
+    bench.finish("a", PASS)
+    bench.board.happen("a", Lifecycle.DISABLE)
+    bench.clock.pump([1.0] * 20)
+    assert bench["a"].starts == 1
+    assert bench["a"].cancels == 0
+
+
+def test_a_result_that_comes_after_all_is_ignored():
+    bench = Bench()
+    bench.clock.advance(0)
+    late = bench["a"].finished
+    bench.board.happen("a", Lifecycle.PAUSE)
+    late(PASS)
+    assert bench.state("a") is State.PAUSED
+    assert bench.board.backend("a").last_result is None
+
+
+def test_a_static_backend_passes_again_when_enabled():
+    bench = Bench(make_config(backends=STATIC))
+    bench.board.happen("a", Lifecycle.DISABLE)
+    bench.board.happen("a", Lifecycle.ENABLE)
+    bench.clock.advance(0)
+    assert bench.state("a") is State.UP
+
+
+def test_a_disabled_backend_is_not_probed_until_enabled():
+    backends = [Backend("a", "10.0.0.1", "tcp", enabled=False)]
+    bench = Bench(make_config(frontends=[make_frontend(pools=(("a",),))], backends=backends))
+    bench.clock.pump([1.0] * 20)
+    assert bench["a"].starts == 0
+    bench.board.happen("a", Lifecycle.ENABLE)
+    bench.clock.advance(0)
+    assert bench["a"].starts == 1
+
+
+def test_a_reload_leaves_unchanged_backends_alone():
+    bench = Bench()
+    bench.finish("a", PASS)
+    before = bench["a"]
+    bench.board.apply(make_config())
+    assert bench["a"] is before
+    bench.clock.advance(1.0)
+    assert before.starts == 2
+
+
+def test_a_reload_probes_changed_and_new_backends_at_once():
+    bench = Bench()
+    bench.clock.advance(0)
+    before = bench["a"]
+    config = make_config(frontends=[make_frontend(pools=(("a", "b", "new"), ("c",)))], checks=[make_check(timeout=0.5)])
+    bench.board.apply(config)
+    assert before.cancels == 1
+    bench.clock.advance(0.001)
+    assert [(bench[name].starts, bench[name].healthcheck.timeout) for name in ("a", "new")] == [(1, 0.5)] * 2
+
+
+def test_a_removed_backend_is_forgotten():
+    bench = Bench()
+    bench.clock.advance(0)
+    before = bench["a"]
+    bench.board.apply(make_config(frontends=[make_frontend(pools=(("b",), ("c",)))]))
+    assert before.cancels == 1
+    assert "a" not in bench.checker.tallies
+    bench.clock.pump([1.0] * 20)
+    assert before.starts == 1
+
+
+def test_a_changed_kind_of_check_begins_a_new_tally():
+    bench = Bench()
+    bench.finish("a", PASS)
+    bench.board.apply(make_config(backends=STATIC))
+    bench.clock.advance(0.001)
+    assert bench.checker.tallies["a"].type == "static"
+    assert bench.state("a") is State.UP
+
+
+def test_another_namespace_makes_every_prober_anew():
+    bench = Bench()
+    bench.finish("a", PASS)
+    before = bench["a"]
+    bench.board.apply(make_config(netns="blue"))
+    bench.clock.advance(0.001)
+    assert bench["a"] is not before
+    assert bench.probers.netns == [None] * 3 + ["blue"] * 3
+    assert bench["a"].starts == 1
+    assert bench.state("a") is State.UP
+
+
+def test_many_changed_backends_do_not_start_in_one_instant():
+    names = [f"n{index}" for index in range(1000)]
+    bench = Bench(make_config(frontends=[make_frontend(pools=(tuple(names),))]))
+    config = make_config(frontends=[make_frontend(pools=(tuple(names),))], checks=[make_check(timeout=0.5)])
+    bench.board.apply(config)
+    bench.clock.advance(0.05)
+    started = sum(bench[name].starts for name in names)
+    assert 450 < started < 550
+    bench.clock.advance(0.06)
+    assert sum(bench[name].starts for name in names) == 1000
+
+
+def test_stopping_aborts_everything():
+    bench = Bench()
+    bench.clock.advance(0.7)
+    bench.checker.stopService()
+    assert bench["a"].cancels == 1
+    assert bench.clock.getDelayedCalls() == []
+    bench.board.happen("a", Lifecycle.PAUSE)
+    bench.board.happen("a", Lifecycle.RESUME)
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_the_most_overdue_probe_is_known():
+    bench = Bench()
+    bench.clock.rightNow += 5.0
+    assert bench.checker.oldest_wait() == pytest.approx(5.0)
+    bench.clock.advance(0)
+    bench.finish("a", PASS)
+    assert bench.checker.oldest_wait() == 0.0
+
+
+def test_each_probe_is_logged_only_when_asked_for():
+    for asked in (False, True):
+        events = []
+        globalLogPublisher.addObserver(events.append)
+        try:
+            Bench(log_probes=asked).finish("a", PASS)
+        finally:
+            globalLogPublisher.removeObserver(events.append)
+        assert any(event.get("log_event") == "probe-done" for event in events) is asked
+
+
+def test_a_changed_check_of_the_same_kind_keeps_its_tally():
+    bench = Bench()
+    bench.finish("a", PASS)
+    config = attrs.evolve(bench.board.config, healthchecks={"tcp": make_check(timeout=0.3)})
+    bench.board.apply(config)
+    assert bench.checker.tallies["a"].codes[Code.L4OK] == 1

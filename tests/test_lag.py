@@ -1,0 +1,70 @@
+"""How late the reactor is known to run."""
+
+from twisted.internet.task import Clock
+
+from maglev.lag import PERIOD, LagMonitor
+
+
+class LateClock(Clock):
+    """A clock whose reactor can be made to stall: time passes, and nothing due is run until the stall is over."""
+
+    def stall(self, seconds):
+        self.rightNow += seconds
+        self.advance(0)
+
+
+def running():
+    clock = LateClock()
+    lag = LagMonitor(clock)
+    lag.start()
+    return clock, lag
+
+
+def test_a_reactor_on_time_has_no_lag():
+    clock, lag = running()
+    clock.pump([PERIOD] * 100)
+    assert lag.worst_since(0.0) == 0.0
+    assert lag.quantile(0.99) <= 0.001
+
+
+def test_a_stall_is_seen_by_those_it_touched_and_no_others():
+    clock, lag = running()
+    clock.pump([PERIOD] * 10)
+    clock.stall(3.0)
+    after = clock.seconds()
+    clock.pump([PERIOD] * 10)
+    assert 2.8 < lag.worst_since(0.5) < 3.0
+    assert 0.9 < lag.worst_since(after - 1.0) < 1.01
+    assert lag.worst_since(after + 0.05) == 0.0
+
+
+def test_a_tick_that_is_overdue_counts_before_it_runs():
+    clock, lag = running()
+    clock.rightNow += 2.0
+    assert lag.worst_since(0.0) > 1.8
+    assert 0.09 < lag.worst_since(1.9) < 0.11
+
+
+def test_the_histogram_counts_every_tick():
+    clock, lag = running()
+    clock.pump([PERIOD] * 9)
+    clock.stall(1.1)
+    assert sum(lag.counts) == 10
+    assert 0.9 < lag.total < 1.1
+    assert lag.quantile(0.5) == 0.001
+    assert lag.quantile(1.0) == 1.0
+
+
+def test_more_than_the_last_bucket_is_infinite():
+    clock, lag = running()
+    clock.stall(60)
+    assert lag.quantile(1.0) == float("inf")
+
+
+def test_stopping_leaves_nothing_behind():
+    clock, lag = running()
+    lag.stop()
+    assert clock.getDelayedCalls() == []
+    clock.rightNow += 5
+    assert lag.worst_since(0) == 0.0
+    lag.stop()

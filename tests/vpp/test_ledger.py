@@ -1,0 +1,101 @@
+"""The ledger: what VPP is known to hold, while reads and writes overlap."""
+
+import pytest
+
+from maglev.vpp.lbstate import AddServer, AddVip, DeleteServer, DeleteVip, Encap, LbState, SetWeight, Vip, VipKey
+from maglev.vpp.ledger import Ledger
+from tests.fakes.configs import CONF
+
+KEY = VipKey("192.0.2.1", 32, 6, 80)
+ADD = AddVip(KEY, Encap.GRE4, False, 1024)
+SERVER = AddServer(KEY, "10.0.0.1", 50)
+
+
+def state(*vips):
+    return LbState(CONF, {vip.key: vip for vip in vips})
+
+
+def weights(ledger):
+    return {address: server.weight for address, server in ledger.vips[KEY].servers.items()}
+
+
+def do(ledger, *operations):
+    for operation in operations:
+        ledger.done(operation, ledger.stamp())
+
+
+def test_acknowledged_writes_are_known():
+    ledger = Ledger()
+    do(ledger, ADD, SERVER, AddServer(KEY, "10.0.0.2", 1), SetWeight(KEY, "10.0.0.1", 0, 50))
+    do(ledger, DeleteServer(KEY, "10.0.0.2"))
+    assert weights(ledger) == {"10.0.0.1": 0}
+    do(ledger, DeleteVip(KEY))
+    assert dict(ledger.vips) == {}
+
+
+def test_writes_to_what_is_gone_change_nothing():
+    ledger = Ledger()
+    do(ledger, SERVER, DeleteServer(KEY, "10.0.0.1"), DeleteVip(KEY))
+    assert dict(ledger.vips) == {}
+
+
+def test_a_read_replaces_what_was_known():
+    ledger = Ledger()
+    do(ledger, ADD, SERVER)
+    ledger.begin_read()
+    ledger.end_read(state())
+    assert (dict(ledger.vips), ledger.conf) == ({}, CONF)
+
+
+def test_a_failed_read_leaves_what_was_known():
+    ledger = Ledger()
+    do(ledger, ADD, SERVER)
+    ledger.begin_read()
+    ledger.end_read(None)
+    assert weights(ledger) == {"10.0.0.1": 50}
+
+
+def test_a_write_sent_before_the_read_is_in_its_answer():
+    ledger = Ledger()
+    stamp = ledger.stamp()
+    ledger.begin_read()
+    ledger.done(ADD, stamp)
+    ledger.done(SERVER, stamp)
+    # Somebody else deleted the server between our write and our read.
+    ledger.end_read(state(Vip(KEY, Encap.GRE4, False, 1024, {})))
+    assert weights(ledger) == {}
+
+
+def test_a_write_sent_after_the_read_began_is_done_on_top_of_its_answer():
+    ledger = Ledger()
+    do(ledger, ADD)
+    ledger.begin_read()
+    stamp = ledger.stamp()
+    ledger.done(SERVER, stamp)
+    ledger.end_read(state(Vip(KEY, Encap.GRE4, False, 1024, {})))
+    assert weights(ledger) == {"10.0.0.1": 50}
+
+
+def test_a_write_acknowledged_after_the_read_is_done_then():
+    ledger = Ledger()
+    ledger.begin_read()
+    stamp = ledger.stamp()
+    ledger.end_read(state(Vip(KEY, Encap.GRE4, False, 1024, {})))
+    ledger.done(SERVER, stamp)
+    assert weights(ledger) == {"10.0.0.1": 50}
+
+
+def test_the_state_that_was_read_is_not_changed_by_writes():
+    read = state(Vip(KEY, Encap.GRE4, False, 1024, {}))
+    ledger = Ledger()
+    ledger.begin_read()
+    ledger.end_read(read)
+    do(ledger, SERVER)
+    assert read.vips[KEY].servers == {}
+
+
+def test_two_reads_at_once_are_a_mistake():
+    ledger = Ledger()
+    ledger.begin_read()
+    with pytest.raises(RuntimeError):
+        ledger.begin_read()

@@ -1,0 +1,199 @@
+"""Plans: what is done, in which order, and what is left alone."""
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maglev.model import Transport
+from maglev.vpp.lbstate import (
+    AddServer,
+    AddVip,
+    ApplicationServer,
+    DeleteServer,
+    DeleteVip,
+    Encap,
+    SetWeight,
+    Vip,
+    VipKey,
+)
+from maglev.vpp.plan import WantedServer, WantedVip, key_of, must_recreate, plan_all, plan_vip, raises, want
+from maglev.weights import Deserved
+from tests.fakes.configs import make_frontend
+from tests.fakes.lb import FakeLb
+
+KEY = VipKey("192.0.2.1", 32, 6, 80)
+
+
+def wanted(servers, key=KEY, **changes):
+    values = {"encap": Encap.GRE4, "src_ip_sticky": False, "table_length": 1024, **changes}
+    made = {a: w if isinstance(w, WantedServer) else WantedServer(w) for a, w in servers.items()}
+    return WantedVip("web", key, servers=made, **values)
+
+
+def held(servers, key=KEY, **changes):
+    values = {"encap": Encap.GRE4, "src_ip_sticky": False, "table_length": 1024, **changes}
+    return Vip(key, servers={a: ApplicationServer(a, w) for a, w in servers.items()}, **values)
+
+
+def test_an_empty_vpp_gets_the_vip_and_its_servers():
+    assert plan_vip(wanted({"10.0.0.1": 100, "10.0.0.2": 0}), None) == (
+        AddVip(KEY, Encap.GRE4, False, 1024),
+        AddServer(KEY, "10.0.0.1", 100),
+        AddServer(KEY, "10.0.0.2", 0),
+    )
+
+
+def test_what_is_as_it_should_be_is_left_alone():
+    assert plan_vip(wanted({"10.0.0.1": 100}), held({"10.0.0.1": 100})) == ()
+
+
+def test_raises_come_before_lowers_and_those_before_deletions():
+    plan = plan_vip(
+        wanted({"10.0.0.1": 0, "10.0.0.2": 100, "10.0.0.4": 50}),
+        held({"10.0.0.1": 100, "10.0.0.2": 0, "10.0.0.3": 100}),
+    )
+    assert plan == (
+        AddServer(KEY, "10.0.0.4", 50),
+        SetWeight(KEY, "10.0.0.2", 100, 0),
+        SetWeight(KEY, "10.0.0.1", 0, 100),
+        DeleteServer(KEY, "10.0.0.3"),
+    )
+    assert [raises(operation) for operation in plan] == [True, True, False, False]
+
+
+def test_lowering_to_0_flushes_if_the_state_calls_for_it():
+    plan = plan_vip(wanted({"10.0.0.1": WantedServer(0, flush=True)}), held({"10.0.0.1": 100}))
+    assert plan == (SetWeight(KEY, "10.0.0.1", 0, 100, flush=True),)
+
+
+def test_a_weight_of_0_is_not_flushed_at_each_sync():
+    assert plan_vip(wanted({"10.0.0.1": WantedServer(0, flush=True)}), held({"10.0.0.1": 0})) == ()
+
+
+def test_a_weight_of_0_is_flushed_when_that_is_due():
+    plan = plan_vip(wanted({"10.0.0.1": WantedServer(0, True, True)}), held({"10.0.0.1": 0}))
+    assert plan == (SetWeight(KEY, "10.0.0.1", 0, 0, flush=True),)
+
+
+def test_the_key_of_a_frontend():
+    assert key_of(make_frontend()) == KEY
+    assert key_of(make_frontend(port=0)) == VipKey("192.0.2.1", 32, 255, 0)
+    udp = attrs.evolve(make_frontend(address="2001:db8::1"), transport=Transport.UDP)
+    assert key_of(udp) == VipKey("2001:db8::1", 128, 17, 80)
+
+
+def test_the_encapsulation_goes_by_the_family_of_the_backends():
+    frontend = make_frontend(pools=(("a",),), src_ip_sticky=True, table_length=4096)
+    made = want(frontend, {"a": "2001:db8::1"}, {"a": Deserved(7, flush=False)}, frozenset())
+    assert (made.encap, made.src_ip_sticky, made.table_length) == (Encap.GRE6, True, 4096)
+    assert made.servers == {"2001:db8::1": WantedServer(7)}
+
+
+def test_two_backends_of_one_address_get_the_higher_weight():
+    frontend = make_frontend(pools=(("a", "b"),))
+    for first, second in ((0, 50), (50, 0)):
+        deserved = {"a": Deserved(first, flush=not first), "b": Deserved(second, flush=not second)}
+        made = want(frontend, {"a": "10.0.0.1", "b": "10.0.0.1"}, deserved, {"a", "b"})
+        assert made.servers == {"10.0.0.1": WantedServer(50)}
+
+
+def test_what_cannot_change_on_a_live_vip_asks_for_a_new_one():
+    same = wanted({})
+    assert not must_recreate(same, held({}))
+    assert must_recreate(same, held({}, encap=Encap.GRE6))
+    assert must_recreate(same, held({}, src_ip_sticky=True))
+    assert must_recreate(same, held({}, table_length=2048))
+    assert not must_recreate(same, held({}, src_ip_sticky=None, table_length=0))
+
+
+def test_recreation_deletes_everything_first():
+    vip = held({"10.0.0.1": 100}, src_ip_sticky=True)
+    plan = plan_all({KEY: wanted({"10.0.0.1": 100})}, {KEY: vip}, set())
+    assert plan.recreated == (KEY,)
+    assert plan.clearing == (DeleteServer(KEY, "10.0.0.1"), DeleteVip(KEY))
+    assert plan.vips[KEY] == (AddVip(KEY, Encap.GRE4, False, 1024), AddServer(KEY, "10.0.0.1", 100))
+
+
+def test_what_nobody_wants_is_removed_last_unless_it_is_in_the_way():
+    other = KEY._replace(address="192.0.2.9")
+    all_ports = KEY._replace(protocol=255, port=0)
+    vips = {other: held({}, key=other), all_ports: held({}, key=all_ports)}
+    plan = plan_all({KEY: wanted({})}, vips, {other, all_ports})
+    assert plan.clearing == (DeleteVip(all_ports),)
+    assert plan.removing == (DeleteVip(other),)
+
+
+def test_a_doomed_neighbour_of_another_encapsulation_is_in_the_way_only_of_what_is_new():
+    https = KEY._replace(port=443)
+    vips = {https: held({}, key=https, encap=Encap.GRE6)}
+    assert plan_all({KEY: wanted({})}, vips, {https}).clearing == (DeleteVip(https),)
+    vips[KEY] = held({})
+    assert plan_all({KEY: wanted({})}, vips, {https}).clearing == ()
+
+
+def test_vips_that_are_neither_wanted_nor_doomed_are_left_alone():
+    other = KEY._replace(port=443)
+    plan = plan_all({}, {other: held({"10.0.0.1": 5}, key=other)}, set())
+    assert (plan.clearing, dict(plan.vips), plan.removing) == ((), {}, ())
+
+
+def test_a_vip_reads_as_people_write_it():
+    assert str(KEY) == "tcp://192.0.2.1:80"
+    assert str(VipKey("2001:db8::1", 128, 17, 53)) == "udp://[2001:db8::1]:53"
+    assert str(VipKey("192.0.2.0", 24, 255, 0)) == "192.0.2.0/24"
+    assert str(VipKey("2001:db8::1", 128, 255, 0)) == "2001:db8::1"
+    assert str(VipKey("192.0.2.0", 24, 47, 1)) == "47://192.0.2.0/24:1"
+
+
+addresses = st.sampled_from([f"10.0.0.{index}" for index in range(6)])
+weights = st.dictionaries(addresses, st.integers(0, 3))
+
+
+@given(weights, weights)
+def test_a_plan_done_is_a_plan_fulfilled_without_a_moment_of_nothing(before, after):
+    lb = FakeLb()
+    lb.vips[KEY] = held(dict(before))
+    plan = plan_vip(wanted(after), lb.vips[KEY])
+    lowest = None
+    for operation in plan:
+        lb.apply(operation)
+        total = sum(server.weight for server in lb.vips[KEY].servers.values())
+        lowest = total if lowest is None else min(lowest, total)
+    assert lb.weights()[str(KEY)] == after
+    assert plan_vip(wanted(after), lb.vips[KEY]) == ()
+    if plan and any(before.values()) and any(after.values()):
+        assert lowest > 0
+    assert all(each.weight != each.previous for each in plan if isinstance(each, SetWeight))
+
+
+keys = st.builds(
+    VipKey,
+    st.sampled_from(["192.0.2.1", "192.0.2.2"]),
+    st.just(32),
+    st.just(6),
+    st.sampled_from([80, 443]),
+)
+shapes = st.fixed_dictionaries({"src_ip_sticky": st.booleans(), "table_length": st.sampled_from([1024, 2048])})
+
+
+@given(
+    st.dictionaries(keys, st.tuples(weights, shapes)),
+    st.dictionaries(keys, st.tuples(weights, shapes)),
+    st.booleans(),
+    st.booleans(),
+)
+def test_any_state_is_brought_to_any_other_and_then_nothing_is_left_to_do(before, after, six_before, six_after):
+    lb = FakeLb()
+    encap = [Encap.GRE4, Encap.GRE6]
+    lb.vips = {key: held(servers, key, encap=encap[six_before], **shape) for key, (servers, shape) in before.items()}
+    wants = {key: wanted(servers, key, encap=encap[six_after], **shape) for key, (servers, shape) in after.items()}
+    doomed = lb.vips.keys() - wants.keys()
+    plan = plan_all(wants, lb.vips, doomed)
+    done = [*plan.clearing, *(each for ops in plan.vips.values() for each in ops), *plan.removing]
+    failures = []
+    for operation in done:
+        lb.apply(operation).addErrback(failures.append)
+    assert failures == []
+    again = plan_all(wants, lb.vips, lb.vips.keys() - wants.keys())
+    assert (again.clearing, dict(again.vips), again.removing) == ((), {}, ())
+    assert lb.vips.keys() == wants.keys()
