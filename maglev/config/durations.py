@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from maglev.result import printable
+
 _UNITS: Final = {
     "h": 3_600_000_000_000,
     "m": 60_000_000_000,
@@ -48,10 +50,10 @@ def _nanoseconds(whole: str, fraction: str, unit: str) -> int:
 def _zero(text: str) -> float:
     """Return 0.0 if a text that is no duration is a plain zero; else say what is wrong with it."""
     if len(text) > TEXT_LIMIT or not _NUMBER.fullmatch(text):
-        message = "must be a duration such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
+        message = f"{printable(text)} is no duration such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
         raise ValueError(message)
     if float(text) != 0.0:
-        message = f"a duration needs a unit: write {text}s or {text}ms, not {text}"
+        message = f"{text} has no unit: write {text}s or {text}ms"
         raise ValueError(message)
     return 0.0
 

@@ -154,7 +154,7 @@ PARAMS: Final = Section(
             "server-name",
             Host(),
             "The name to ask for (SNI) and to verify.",
-            default_text="`host` without its port, else the address of the backend is verified",
+            default_text="host without its port, else the address of the backend is verified",
             types=_TCP_NEEDING,
         ),
         Key(
@@ -177,9 +177,9 @@ HEALTHCHECK: Final = Section(
             "fast-interval",
             _PROBE_PERIOD,
             "Period while its state is unknown or about to change.",
-            default_text="`interval`",
+            default_text="interval",
         ),
-        Key("down-interval", _PROBE_PERIOD, "Period while it is fully down.", default_text="`interval`"),
+        Key("down-interval", _PROBE_PERIOD, "Period while it is fully down.", default_text="interval"),
         Key(
             "timeout",
             Duration(0.0, DAY, above_zero=True),
@@ -234,7 +234,7 @@ _POOL: Final = Section(
     "pool",
     (
         Key("name", Text(63, (NAME,), noun="name"), "Its name, unique in the frontend.", required=True),
-        Table("backends", _MEMBER, "The backends in it, by their names under ``maglev.backends``."),
+        Table("backends", _MEMBER, "The backends in it, by their names under maglev.backends."),
     ),
 )
 
@@ -249,8 +249,8 @@ _FRONTEND: Final = Section(
             default_text="none",
         ),
         Key("address", Address(), "The address that clients connect to.", required=True),
-        Key("protocol", Choice(Transport), "Its protocol.", default_text="all, together with ``port``"),
-        Key("port", Integer(0, 65535), "Its port.", default=0, default_text="all (0), together with ``protocol``"),
+        Key("protocol", Choice(Transport), "Its protocol.", default_text="all, together with port"),
+        Key("port", Integer(0, 65535), "Its port.", default=0, default_text="all (0), together with protocol"),
         Listing("pools", _POOL, "The pools, the preferred one first; at least one."),
         Key(
             "src-ip-sticky",
@@ -268,7 +268,7 @@ _FRONTEND: Final = Section(
             "new-flows-table-length",
             _TABLE_LENGTH,
             "Size of the table that spreads new flows. Changing it re-creates the VIP.",
-            default_text="that of ``maglev.vpp.lb``",
+            default_text="that of maglev.vpp.lb",
             unit="buckets",
         ),
     ),

@@ -194,7 +194,7 @@ class Duration:
         try:
             value = durations.parse(text)
         except ValueError as error:
-            raise UnfitError(ProblemKind.PARSE, f"{printable(text)}: {error}", node) from None
+            raise UnfitError(ProblemKind.PARSE, str(error), node) from None
         low = value <= 0.0 if self.above_zero else value < self.minimum
         if low or value > self.maximum or (self.whole and value != int(value)):
             raise forbidden(node, f"must be {self.limits}, not {durations.spell(value)}")
@@ -223,7 +223,7 @@ class Choice:
         text = text_of(self.noun, node)
         if not text:
             return None
-        words = tuple(self.words)
+        words = tuple(word.value for word in self.words)
         if text not in words:
             message = f"must be {self.limits}, not {printable(text)}"
             raise UnfitError(ProblemKind.SEMANTIC, message, node, candidates=words)

@@ -23,7 +23,7 @@ class Address:
     """
 
     family: addresses.Family | None = None
-    limits = "literal: no name, no zone, no prefix length"
+    limits = "literal, of one machine"
 
     @property
     def noun(self) -> str:
@@ -94,8 +94,7 @@ class Host:
         text = text_of(self.noun, node)
         if not text:
             return None
-        match = (_HEADER if self.header else _BARE).fullmatch(text)
-        if not match or len(match["name"] or "") > _NAME_LENGTH or not _is_v6(match["v6"]):
+        if not _is_host((_HEADER if self.header else _BARE).fullmatch(text)):
             hint = " (an IPv6 address is written in brackets)" if self.header and text.count(":") > 1 else ""
             raise forbidden(node, f"{printable(text)} is not {self.limits}{hint}")
         return text
@@ -106,18 +105,20 @@ class Host:
 
 
 _NAME: Final = r"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?)"
-_BARE: Final = re.compile(rf"{_NAME}|(?P<v6>[0-9A-Fa-f:.]{{2,45}})")
-_HEADER: Final = re.compile(rf"(?:{_NAME}|\[(?P<v6>[0-9A-Fa-f:.]{{2,45}})\])(?::[0-9]{{1,5}})?")
+_BARE: Final = re.compile(rf"(?:{_NAME}|(?P<v6>[0-9A-Fa-f:.]{{2,45}}))(?P<port>)")
+_HEADER: Final = re.compile(rf"(?:{_NAME}|\[(?P<v6>[0-9A-Fa-f:.]{{2,45}})\])(?::(?P<port>[0-9]{{1,5}}))?")
 """RFC 9110, 7.2: uri-host [":" port], with the characters that names really have: nothing can end the header."""
 
 _NAME_LENGTH: Final = 253
 """RFC 1035, 2.3.4: 255 octets on the wire."""
 
 
-def _is_v6(text: str | None) -> bool:
-    """Return whether the part of a host that looks like an IPv6 address is one, if there is such a part."""
+def _is_host(match: re.Match[str] | None) -> bool:
+    """Return whether the parts of what looks like a host are what they look like."""
+    if not match or len(match["name"] or "") > _NAME_LENGTH or not 1 <= int(match["port"] or 1) <= 65535:
+        return False
     try:
-        return text is None or addresses.family(addresses.canonical(text)) == 6
+        return match["v6"] is None or addresses.family(addresses.canonical(match["v6"])) == 6
     except ValueError:
         return False
 

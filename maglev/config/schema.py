@@ -54,8 +54,10 @@ class Key:
 
     @property
     def shown_default(self) -> str:
-        """The default as the reference manual shows it; empty for a required key."""
-        return self.default_text or ("" if self.default is None else self.kind.spell(self.default))
+        """What to show as the default: its text, or for which types of healthcheck the key is required."""
+        if self.required:
+            return "required" if self.needed else f"required for {', '.join(self.types)}"
+        return self.default_text or self.kind.spell(self.default)
 
 
 def _by_name(keys: Iterable[Entry]) -> Mapping[str, Entry]:

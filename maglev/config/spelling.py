@@ -15,8 +15,8 @@ case: a file of 20,000 backends still gets two suggestions, and one of ordinary 
 WORD_LIMIT: Final = 100
 """Longer words get no suggestion: names have at most 63 characters, and the cost grows with the square."""
 
-CUTOFF: Final = 0.7
-"""Similarity (0..1) from which a word counts as a near miss: one wrong letter in four is one, two are not."""
+CUTOFF: Final = 0.65
+"""Similarity (0..1) from which a word counts as a near miss: ``wbe`` is like ``web``, but ``wxy`` is not."""
 
 
 class Spelling:
