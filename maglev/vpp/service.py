@@ -268,8 +268,10 @@ class VppService(Service):
             self._last_error = error
             self._log.warn("vpp-connect-failed", error=error)
 
+    # The loops below may themselves be what ends the connection, and with it their task; so they look each time.
+
     async def _ping_forever(self, link: ILink) -> None:
-        while True:
+        while self._link is link:
             await _sleep(self._clock, PING_PERIOD)
             try:
                 await link.ping()
@@ -277,7 +279,7 @@ class VppService(Service):
                 self._hung(error)
 
     async def _sync_forever(self, sync: LbSync) -> None:
-        while True:
+        while self.sync is sync:
             await _sleep(self._clock, self._board.config.vpp.sync_interval)
             await self._full(sync)
 
