@@ -14,7 +14,7 @@ import ipaddress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
@@ -125,12 +125,20 @@ class Identity:
         self._mismatch: str | None = None
 
     def learn(self, leaf: X509) -> None:
-        """Take note of the certificate that the backend showed."""
-        ends = leaf.get_notAfter()
-        self.expiry = None if ends is None else _epoch(ends.decode("ascii"))
+        """Take note of the certificate that the backend showed; it is taken apart only when it is another one."""
+        shown = crypto.dump_certificate(crypto.FILETYPE_ASN1, leaf)
+        if shown != self._shown:
+            ends = leaf.get_notAfter()
+            self.expiry = None if ends is None else _epoch(ends.decode("ascii"))
+            self._mismatch = self._compare(leaf)
+            self._shown = shown
 
-    def mismatch(self, leaf: X509) -> str | None:
-        """Return in what a certificate is not the expected backend's; None if it is."""
+    @property
+    def mismatch(self) -> str | None:
+        """In what the certificate shown last is not the expected backend's; None if it is."""
+        return self._mismatch
+
+    def _compare(self, leaf: X509) -> str | None:
         certificate = leaf.to_cryptography()
         try:
             if self._by_address:
@@ -139,7 +147,7 @@ class Identity:
                 verify_certificate_hostname(certificate, self._name)
         except VerificationError:
             return f"certificate is not for {printable(self._name)}"
-        except (CertificateError, ValueError) as error:
+        except (CertificateError, ValueError) as error:  # ValueError: what cryptography can't parse
             return f"certificate without a usable name: {printable(str(error))}"
         return None
 
