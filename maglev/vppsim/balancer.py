@@ -206,7 +206,7 @@ class Balancer:
         self.vips: Pool[Vip] = Pool()
         self.servers: Pool[Server] = Pool()
         self._by_prefix: dict[tuple[bytes, int], list[Vip]] = {}
-        nowhere = Route(RouteKey(is_ip6=True, network=bytes(16), length=0), 0, PathType.DROP)
+        nowhere = Route(RouteKey(is_ip6=True, network=bytes(16), length=0), 0)
         self.vips.add(
             Vip(0, VipKey(b"\xff" * 16, 0, ANY_PROTOCOL, 0), VipType.IP6_GRE6, 1, sticky=False, option=0, target_port=0,
                 last_collection=0)
@@ -257,11 +257,14 @@ class Balancer:
         """Add a VIP and return the retval and its pool index.
 
         Raises:
-            CrashError: A table without buckets, or one larger than memory.
+            CrashError: A table without buckets, or one larger than memory; a length above 128 of an IPv6 prefix.
         """
         key = new.key._replace(prefix=normalized(new.key.prefix, new.key.length))
         if retval := self._refusal(new, key):
             return retval, 0
+        if not new.type.is_ip4 and key.length > 128:
+            message = f"no FIB for an IPv6 prefix of {key.length} bits"
+            raise CrashError(message)
         if not 0 < new.table_length <= LARGEST_TABLE:
             message = f"no memory for a flow table of {new.table_length} buckets"
             raise CrashError(message)
@@ -411,7 +414,7 @@ class Balancer:
             if self._is_garbage(server := self.servers[index], now):
                 vip.servers.remove(slot)
                 self.servers.remove(server.index)
-                self._fib.release(server.route)
+                self._fib.release(server.route, PathType.DROP)
 
     @staticmethod
     def _is_garbage(server: Server, now: int) -> bool:
@@ -428,7 +431,7 @@ class Balancer:
         if sharing:
             sharing[0].route = route
         else:
-            self._fib.release(route)
+            self._fib.release(route, PathType.NORMAL)
 
 
 def _host_route(address: bytes, is_ip4_server: bool) -> RouteKey:  # noqa: FBT001

@@ -87,7 +87,8 @@ class CommandLine:
         command = self._commands.get(path)
         name = " ".join(path)
         if command is None:
-            message = f"{name}{': ' if name else ''}unknown input `{self._rest}'"
+            shown = self._rest.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+            message = f"{name}{': ' if name else ''}unknown input `{shown}'"
             raise CommandError(message)
         try:
             return command.run(self._take_line() if command.takes_line else "")

@@ -129,7 +129,6 @@ class ApiConnection(Protocol):
         self._reply(
             "sockclnt_create_reply",
             {
-                "client_index": fields.client_index if hasattr(fields, "client_index") else 0,
                 "context": fields.context,
                 "index": self.index,
                 "count": len(table),
@@ -138,8 +137,11 @@ class ApiConnection(Protocol):
         )
 
     def _dismiss(self, fields: Any) -> None:
-        self._reply("sockclnt_delete_reply", {"context": fields.context, "response": 1})
-        self.part()
+        """Say farewell to the client that is named, which should be the one that asks."""
+        client = self._factory.registered(fields.index)
+        self._reply("sockclnt_delete_reply", {"context": fields.context, "response": 1 if client else -1})
+        if client:
+            client.part()
 
     def _answer(self, name: str, fields: Any) -> None:
         faults = self._factory.faults
@@ -154,7 +156,7 @@ class ApiConnection(Protocol):
                 return
         if faults.is_dropped(name):
             return
-        receiver = self._factory.registered(fields.client_index)
+        receiver = self._factory.registered(getattr(fields, "client_index", 0))
         if name in faults.delays:
             self._busy = True
             self._later(faults.delays[name], self._resume, receiver, answers, fields.context)
@@ -226,6 +228,7 @@ class ApiFactory(Factory):
         self.faults = boot.faults
         self._clients: dict[int, ApiConnection] = {}
         self._free: list[int] = []
+        self._next_slot = 1  # Slot 0 is the listener's.
         self._waiting: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> ApiConnection:  # noqa: ARG002
@@ -238,15 +241,16 @@ class ApiFactory(Factory):
         return list(self._clients.values())
 
     def register(self, client: ApiConnection) -> int:
-        """Return the index of a new client; the slot freed last is used first, and slot 0 is the listener's."""
-        slot = self._free.pop() if self._free else len(self._clients) + 1
-        self._clients[SOCKET_CLIENT | slot] = client
-        return SOCKET_CLIENT | slot
+        """Return the index of a new client: the one that was freed last, if any was."""
+        index = self._free.pop() if self._free else SOCKET_CLIENT | self._next_slot
+        self._next_slot = max(self._next_slot, (index & ~SOCKET_CLIENT) + 1)
+        self._clients[index] = client
+        return index
 
     def unregister(self, client: ApiConnection) -> None:
         """Forget a client."""
         if self._clients.pop(client.index, None):
-            self._free.append(client.index & ~SOCKET_CLIENT)
+            self._free.append(client.index)
         if not self._clients:
             waiting, self._waiting = self._waiting, []
             for deferred in waiting:

@@ -8,6 +8,7 @@ route has one, from a pool that is shared with everything else in the FIB.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -46,14 +47,17 @@ class Route:
 
     Attributes:
         index: Number of its load-balance object.
-        path: What its only path is.
-        holders: How many VIPs and application servers want it.
+        holders: How many VIPs, application servers and defaults want it, by the path that they want.
     """
 
     key: RouteKey
     index: int
-    path: PathType
-    holders: int = 0
+    holders: Counter[PathType] = attrs.field(factory=Counter)
+
+    @property
+    def path(self) -> PathType:
+        """What its only path is: a VIP wins over everything else."""
+        return PathType.NORMAL if self.holders[PathType.NORMAL] else PathType.DROP
 
 
 _DEFAULTS: Final = (
@@ -89,14 +93,14 @@ class Fib:
         """Return the route to a prefix, made if need be, for as long as `release` is not called."""
         route = self._routes.get(key)
         if route is None:
-            route = self._routes[key] = Route(key, self._take(), path)
-        route.holders += 1
+            route = self._routes[key] = Route(key, self._take())
+        route.holders[path] += 1
         return route
 
-    def release(self, route: Route) -> None:
+    def release(self, route: Route, path: PathType) -> None:
         """Let go of a route; when nobody holds it any more it is gone, and its index is free."""
-        route.holders -= 1
-        if not route.holders:
+        route.holders[path] -= 1
+        if not route.holders.total():
             del self._routes[route.key]
             self._indexes.remove(route.index)
 

@@ -27,8 +27,8 @@ _TYPES: Final = {
     (False, "nat6"): VipType.IP6_NAT6,
 }
 
-_IP4: Final = r"(\d{1,3}(?:\.\d{1,3}){3})"
-_IP6: Final = r"([0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)"
+_IP4: Final = r"\d{1,3}(?:\.\d{1,3}){3}"
+_IP6: Final = r"[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"
 
 
 class CommandError(Exception):
@@ -36,28 +36,28 @@ class CommandError(Exception):
 
 
 class Arguments:
-    """The rest of a command line, read from the left; words are told apart by white space."""
+    """The rest of a command line, read from the left. As in VPP, what is looked for may be the start of a word only."""
 
     def __init__(self, text: str) -> None:
         self.rest = text.strip()
 
     def take(self, pattern: str) -> str | None:
-        """Take what matches a pattern up to the end of a word, and return its last group (or all of it)."""
-        found = re.match(rf"{pattern}(?!\S)\s*", self.rest)
+        """Take what matches a pattern, and return its last group (or all of it)."""
+        found = re.match(rf"{pattern}\s*", self.rest)
         if found is None:
             return None
         self.rest = self.rest[found.end() :]
         return found[found.lastindex or 0]
 
-    def number(self, name: str) -> int | None:
-        """Take a name and a number."""
-        text = self.take(rf"{name}\s+(-?\d{{1,10}})")
+    def number(self, name: str, *, signed: bool = True) -> int | None:
+        """Take a name and a number, as 32 bits; only a signed one may be negative."""
+        text = self.take(rf"{name}\s+({'-?' if signed else ''}\d{{1,10}})")
         return None if text is None else int(text) & 0xFFFFFFFF
 
     def address(self) -> bytes | None:
         """Take an address, as 16 bytes."""
         before = self.rest
-        text = self.take(_IP4) or self.take(_IP6)
+        text = self.take(f"({_IP4})") or self.take(f"({_IP6})")
         packed = None if text is None else _packed(text)
         if packed is None:
             self.rest = before
@@ -66,7 +66,7 @@ class Arguments:
     def prefix(self) -> tuple[bytes, int] | None:
         """Take a prefix, as 16 bytes and the length in 128 bits."""
         before = self.rest
-        text = self.take(rf"({_IP4}/\d{{1,3}})".replace("(\\d", "(?:\\d", 1)) or self.take(rf"({_IP6[1:-1]}/\d{{1,3}})")
+        text = self.take(rf"({_IP4}/\d{{1,3}})") or self.take(rf"({_IP6}/\d{{1,3}})")
         address, _, length = (text or "").partition("/")
         packed, bits = _packed(address), 0 if ":" in address else 96
         if packed is None or int(length) + bits > 128:
@@ -124,14 +124,14 @@ class LbCommands:
         arguments, conf = Arguments(line), self._balancer.conf
         ip4, ip6, buckets, timeout = conf.ip4_source, conf.ip6_source, conf.buckets, conf.timeout
         while arguments.rest:
-            if (text := arguments.take(rf"ip4-src-address\s+{_IP4}")) is not None:
+            if (text := arguments.take(rf"ip4-src-address\s+({_IP4})")) is not None:
                 ip4 = (_packed(text) or bytes(16))[12:]
-            elif (text := arguments.take(rf"ip6-src-address\s+{_IP6}")) is not None:
+            elif (text := arguments.take(rf"ip6-src-address\s+({_IP6})")) is not None:
                 ip6 = _packed(text) or bytes(16)
             elif (number := arguments.number("buckets")) is not None:
                 buckets = number
             elif (number := arguments.number("buckets-log2")) is not None:
-                buckets = 1 << number % 32
+                buckets = _power_of_two(number)
             elif (number := arguments.number("timeout")) is not None:
                 timeout = number
             else:
@@ -239,7 +239,7 @@ class LbCommands:
                 addresses.append(address)
             elif _take_port(arguments, options):
                 pass
-            elif self._weighted and (number := arguments.number("weight")) is not None:
+            elif self._weighted and (number := arguments.number("weight", signed=False)) is not None:
                 options["weight"] = number
             elif arguments.take("del"):
                 options["del"] = 1
@@ -271,6 +271,13 @@ class LbCommands:
         return OK, ""
 
 
+def _power_of_two(exponent: int) -> int:
+    if exponent >= 32:
+        message = "buckets-log2 value is too high"
+        raise CommandError(message)
+    return 1 << exponent
+
+
 def _take_port(arguments: Arguments, options: dict[str, int]) -> bool:
     if protocol := arguments.take(r"protocol\s+(tcp|udp)"):
         options["protocol"] = _PROTOCOLS[protocol]
@@ -298,7 +305,8 @@ def _vip_type(key: VipKey, options: dict[str, int]) -> VipType:
     if encap == ("nat6" if is_ip4 else "nat4"):
         message = f"currently does not support {'NAT46' if is_ip4 else 'NAT64'}"
         raise CommandError(message)
-    return _TYPES.get((is_ip4, encap), VipType.IP6_GRE6)
+    # L3DSR on an IPv6 prefix: VPP reads what happened to be in memory; the plugin refuses the wrong family.
+    return _TYPES.get((is_ip4, encap), VipType.IP4_L3DSR)
 
 
 def _check_weight(options: dict[str, int]) -> None:

@@ -115,6 +115,8 @@ class MessageTable:
         definition = self._by_number.get(int.from_bytes(message[:2]))
         if definition is None or len(message) < definition.least:
             return None
+        if definition.name == "sockclnt_create":
+            message = message[:-NAME_SIZE] + _plain(message[-NAME_SIZE:])
         try:
             fields, _ = definition.codec.unpack(message, ntc=True)
         except (ValueError, LookupError, struct.error):
@@ -138,6 +140,11 @@ class MessageTable:
                 self._listed.append((number, definition.key))
             number += 1
         return number
+
+
+def _plain(name: bytes) -> bytes:
+    """Return a name that vpp_papi can decode: VPP takes any bytes."""
+    return bytes(byte if byte < 0x80 else ord("?") for byte in name)
 
 
 def describe(release: Release) -> list[dict[str, Any]]:
