@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.logger import LogEvent
 
+    from maglev.logs.writer import LineWriter
+
 BURST: Final = 200
 """Lines of one event name that may come at once: a data centre's worth of bad news, still readable."""
 
@@ -70,7 +72,7 @@ class LineObserver:
         clock: IReactorTime,
         level: NamedConstant,
         render: Callable[[LogEvent], str],
-        write: Callable[[str], None],
+        writer: LineWriter,
         wall: Callable[[], float],
     ) -> None:
         """Prepare to observe.
@@ -79,27 +81,34 @@ class LineObserver:
             clock: A monotonic clock, for the limit on storms.
             level: The lowest `LogLevel` that is written.
             render: Turns an event into a line.
-            write: Takes the line.
+            writer: Takes the lines.
             wall: Tells the wall-clock time for lines of our own.
         """
         self._level = level
         self._render = render
-        self._write = write
+        self._writer = writer
         self._wall = wall
         self._limit = StormLimit(clock, self._summarize)
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event, unless it is below the level or one too many of its name."""
         # Bugs are never held back: there are few, and each is different.
-        if event["log_level"] >= self._level and ("log_failure" in event or self._limit.allows(name_of(event))):
+        if _level_of(event) >= self._level and ("log_failure" in event or self._limit.allows(name_of(event))):
             self._write(self._render(event))
 
-    def dropped_line(self, count: int) -> str:
-        """Return the line that tells how many could not be written."""
-        return self._own_line("log-dropped", count=count)
+    def _write(self, line: str) -> None:
+        if self._writer.dropped:
+            line = self._own_line("log-dropped", count=self._writer.dropped) + line
+        self._writer.write(line)
 
     def _summarize(self, name: str, count: int) -> None:
         self._write(self._own_line("log-suppressed", suppressed=name, count=count))
 
     def _own_line(self, name: str, **fields: object) -> str:
         return self._render({"log_level": LogLevel.warn, "log_time": self._wall(), "log_event": name, **fields})
+
+
+def _level_of(event: LogEvent) -> NamedConstant:
+    """Return the level of an event: what Twisted finds informative (ports opened and closed) is for debugging here."""
+    level = event["log_level"]
+    return LogLevel.debug if level is LogLevel.info and "log_event" not in event else level

@@ -23,25 +23,21 @@ class LineWriter:
         dropped: Lines lost since the last one that was written.
     """
 
-    def __init__(self, descriptor: int, tell_dropped: Callable[[int], str]) -> None:
+    def __init__(self, descriptor: int) -> None:
         """Take a descriptor into use; it stays open when the writer is closed.
 
         Args:
             descriptor: Such as 1, the standard output: a file, a pipe, a terminal or a socket.
-            tell_dropped: Renders the line that tells how many were lost.
         """
         self.dropped = 0
         self._rest = b""
-        self._tell_dropped = tell_dropped
         self._write, self._close = _open(descriptor)
 
     def write(self, line: str) -> None:
-        """Write a line if that is possible now."""
+        """Write a line if that is possible now; what is only begun is finished before the next one."""
         if not self._flush():
             self.dropped += 1
             return
-        if self.dropped:
-            line = self._tell_dropped(self.dropped) + line
         self._rest = line.encode("ascii", "backslashreplace")
         started = len(self._rest)
         if self._flush() or len(self._rest) < started:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList
 
 from maglev.errors import VppError, VppLostError
@@ -102,7 +103,7 @@ class Writer:
 
     async def write_conf(self, conf: LbConf) -> None:
         """Write the global settings."""
-        self._log.info("vpp-lb-conf-set", conf=str(conf), previous=str(self._ledger.conf))
+        self._log.info("vpp-lb-conf-set", **attrs.asdict(conf))
         try:
             await self._lb.write_conf(conf)
         except VppError as error:

@@ -1,0 +1,95 @@
+"""The program ``maglevd``: the service of `maglev.tap` in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from maglev.errors import ConfigError, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from maglev.tap import Options
+
+EXIT_USAGE: Final = 64
+"""``EX_USAGE`` of sysexits.h; 1 and 2 tell of the configuration."""
+
+EXIT_UNAVAILABLE: Final = 69
+"""``EX_UNAVAILABLE``: a listener's address is taken, a network namespace is not there."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run maglevd; exits the process.
+
+    Args:
+        arguments: Command line without the program's name; that of the process if not given.
+    """
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run maglevd until it is told to stop; return the exit status."""
+    from twisted.python.usage import UsageError
+
+    from maglev.tap import Options
+
+    options = Options()
+    try:
+        options.parseOptions(list(arguments))
+    except UsageError as error:
+        return _complain(f"{error}\nTry maglevd --help.", EXIT_USAGE)
+    if options["check"]:
+        return _check(options["config"])
+    return _serve(options)
+
+
+def _check(path: str) -> int:
+    from maglev.config.check import report
+
+    lines, status = report(path)
+    print("\n".join(lines), file=sys.stderr if status else sys.stdout)
+    return status
+
+
+def _serve(options: Options) -> int:
+    from twisted.internet import reactor
+    from twisted.internet.error import CannotListenError
+
+    from maglev.config.check import exit_code
+    from maglev.tap import build, use_monotonic_time
+
+    try:
+        use_monotonic_time(reactor)
+        service = build(reactor, options)
+        _start_log(reactor, options)
+        service.privilegedStartService()
+        service.startService()
+    except ConfigError as error:
+        return _complain(str(error), exit_code(error.problems))
+    except (StartError, CannotListenError) as error:
+        return _complain(str(error), EXIT_UNAVAILABLE)
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()
+    return 0
+
+
+def _start_log(reactor: Any, options: Options) -> None:
+    from twisted.logger import globalLogBeginner
+
+    from maglev.logs.observer import LineObserver
+    from maglev.logs.render import render_json, render_text
+    from maglev.logs.writer import LineWriter
+    from maglev.tap import LEVELS
+
+    render = render_text if options["demo"] or sys.stdout.isatty() else render_json
+    writer = LineWriter(sys.stdout.fileno())
+    observer = LineObserver(reactor, LEVELS[options["log-level"]], render, writer, time.time)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"maglevd: {text}", file=sys.stderr)  # noqa: T201
+    return status

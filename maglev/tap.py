@@ -1,0 +1,241 @@
+"""The composition root: the options of maglevd, and the service tree that they describe.
+
+This is the only module that knows every room. ``maglevd`` (`maglev.daemon`) and ``twistd maglev`` (the dropin) both
+come here; the objects below receive what they need and never look for it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
+
+from twisted.application.service import MultiService
+from twisted.application.strports import service as listening
+from twisted.logger import LogLevel
+from twisted.python.usage import Options as BaseOptions
+from twisted.python.usage import UsageError
+
+from maglev.board import Board
+from maglev.checker import CheckerService
+from maglev.config.load import load_file
+from maglev.errors import ConfigError, StartError
+from maglev.lag import LagMonitor
+from maglev.listeners import strport
+from maglev.logs.logger import EventLogger
+from maglev.logs.transitions import TransitionLog
+from maglev.probers.netns import check_netns
+from maglev.probers.sources import ProberSources
+from maglev.reload import Reloader
+from maglev.tasks import Tasks
+from maglev.version import VERSION
+from maglev.vpp.link import Connector, MessageCounter
+from maglev.vpp.service import VppService
+from maglev.web.families import BoardCollector, CheckerCollector, VppCollector
+from maglev.web.metrics import TransitionCounter, registry_of, site_of
+
+if TYPE_CHECKING:
+    from twisted.application.service import IService
+
+    from maglev.model import Config
+
+JITTER: Final = 0.1
+"""Share by which intervals and back-offs vary either way, so that many checkers and backends do not fall in step."""
+
+LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}
+
+
+class Setting(NamedTuple):
+    """One option with a value: its flag is ``--name``, its environment variable ``MAGLEV_NAME``; the flag wins."""
+
+    name: str
+    default: str
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return "MAGLEV_" + self.name.upper().replace("-", "_")
+
+
+SETTINGS: Final = (
+    Setting("config", "/etc/vpp-maglev/maglev.yaml", "the configuration file"),
+    Setting("vpp-api-addr", "/run/vpp/api.sock", "VPP's API socket; empty switches VPP off"),
+    Setting("vpp-stats-addr", "/run/vpp/stats.sock", "VPP's stats socket"),
+    Setting("metrics-addr", "127.0.0.1:9091", "where metrics are served: HOST:PORT, [IPv6]:PORT, unix:PATH, or empty"),
+    Setting("log-level", "info", "the lowest level that is logged: debug, info, warn, error or critical"),
+)
+
+
+class Options(BaseOptions):
+    """The command line of maglevd, and of ``twistd maglev``."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "An option with a value can also be given by the environment: --log-level by MAGLEV_LOG_LEVEL, and so on."
+    )
+    optFlags: ClassVar = [
+        ["check", None, "check the configuration file and exit: 0 valid, 1 parse error, 2 semantic error"],
+        ["demo", None, "run on a built-in simulator of VPP and three backends of its own"],
+    ]
+    optParameters: ClassVar = [[each.name, None, None, each.help] for each in SETTINGS]
+
+    def opt_version(self) -> None:
+        """Show the version and exit."""
+        print(f"maglevd {VERSION}")  # noqa: T201
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        """Fill in the environment and the defaults.
+
+        Raises:
+            UsageError: A value makes no sense.
+        """
+        for each in SETTINGS:
+            if self[each.name] is None:
+                self[each.name] = os.environ.get(each.variable, each.default)
+        if self["log-level"] not in LEVELS:
+            raise UsageError(f"--log-level: {self['log-level']!r} is none of {', '.join(LEVELS)}")
+
+
+class Daemon(MultiService):
+    """Everything that maglevd is, as one service.
+
+    Attributes:
+        board: The states of everything configured.
+        checker: Probes the backends.
+        vpp: Keeps VPP programmed.
+        reloader: Reloads the configuration file.
+    """
+
+    _log = EventLogger()
+
+    def __init__(self, reactor: Any, options: Options, config: Config) -> None:
+        """Build the tree; nothing happens before it starts.
+
+        Args:
+            reactor: The reactor, whose clock must be monotonic.
+            options: Complete options.
+            config: The valid configuration that the options name.
+
+        Raises:
+            StartError: The options or the configuration ask for something that is not there.
+        """
+        MultiService.__init__(self)
+        verify(config)
+        self._reactor = reactor
+        self._tasks = Tasks()
+        self._trace = options["log-level"] == "debug"
+        self.board = Board(time.time, config)
+        self.reloader = Reloader(reactor, options["config"], self.board, verify)
+        moves = TransitionCounter()
+        self.board.observe(TransitionLog())
+        self.board.observe(moves)
+        lag = LagMonitor(reactor)
+        self._probers = ProberSources(reactor)
+        self.checker = CheckerService(reactor, self.board, self._probers, lag, jitter, log_probes=self._trace)
+        messages = MessageCounter()
+        self.vpp = VppService(reactor, self.board, self._connector(options, messages), jitter)
+        self.checker.setServiceParent(self)
+        self.vpp.setServiceParent(self)
+        registry = registry_of(
+            (
+                BoardCollector(self.board, moves.counts),
+                CheckerCollector(self.checker, lag),
+                VppCollector(reactor, time.time, self.vpp, messages.counts),
+            )
+        )
+        where = strport("--metrics-addr", options["metrics-addr"])
+        if where is not None:
+            cast("IService", listening(where, site_of(registry), reactor)).setServiceParent(self)
+
+    def startService(self) -> None:
+        """Start everything, and listen to SIGHUP."""
+        self._log.info(
+            "start",
+            version=VERSION,
+            frontends=len(self.board.frontends),
+            backends=len(self.board.backends),
+            vpp="off" if self.vpp.off else "on",
+        )
+        MultiService.startService(self)
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
+
+    def stopService(self) -> Any:
+        """Stop everything; VPP keeps forwarding as it is."""
+        self._log.info("stop")
+        self._tasks.cancel()
+        stopping = MultiService.stopService(self)
+        self._probers.close()
+        return stopping
+
+    def _reload(self) -> None:
+        self._tasks.start(self.reloader.try_reload())
+
+    def _connector(self, options: Options, messages: MessageCounter) -> Connector | None:
+        if not options["vpp-api-addr"]:
+            return None
+        return Connector(self._reactor, options["vpp-api-addr"], options["vpp-stats-addr"], messages, trace=self._trace)
+
+
+def jitter() -> float:
+    """Return a factor around 1."""
+    return random.uniform(1 - JITTER, 1 + JITTER)
+
+
+def verify(config: Config) -> None:
+    """Check what the file alone does not tell.
+
+    Raises:
+        StartError: The network namespace is not there, or can't be entered.
+    """
+    if config.checker.netns is not None:
+        check_netns(config.checker.netns)
+
+
+def use_monotonic_time(reactor: Any) -> None:
+    """Make a reactor measure time by the monotonic clock.
+
+    Twisted's reactors use the wall clock (``twisted.python.runtime.seconds`` is `time.time`): when somebody sets it
+    back an hour, every probe would be an hour late. They look up `seconds` on themselves each time, so replacing it is
+    enough, as long as nothing has been scheduled by the other clock.
+
+    Raises:
+        StartError: Something has been scheduled already.
+    """
+    if reactor.seconds is time.monotonic:
+        return
+    if reactor.getDelayedCalls():
+        raise StartError("the reactor has calls scheduled by the wall clock already")
+    reactor.seconds = time.monotonic
+
+
+def makeService(options: Options) -> IService:
+    """Return the service for ``twistd maglev``.
+
+    Raises:
+        UsageError: The configuration is not valid, or asks for something that is not there.
+    """
+    from twisted.internet import reactor
+
+    use_monotonic_time(reactor)
+    try:
+        return build(reactor, options)
+    except (ConfigError, StartError) as error:
+        raise UsageError(str(error)) from error
+
+
+def build(reactor: Any, options: Options) -> IService:
+    """Return the service that the options ask for.
+
+    Raises:
+        ConfigError: The configuration file is not valid.
+        StartError: Something that it or the options ask for is not there.
+    """
+    if options["demo"]:
+        from maglev.demo import Demo
+
+        return cast("IService", Demo(reactor, options))
+    return cast("IService", Daemon(reactor, options, load_file(options["config"]).config))
