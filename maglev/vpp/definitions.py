@@ -40,8 +40,8 @@ _BASE: Final = {
 _MAX_DEPTH: Final = 16
 """Types in types; VPP's deepest are at 6. More is a circle."""
 
-_MAX_FIELDS: Final = 1024
-"""Flattened fields of one message; the largest of VPP's have about 100."""
+_MAX_FIELDS: Final = 1 << 15
+"""Fields of all messages of ours in one module, with those of their types; there are some hundreds."""
 
 _MARK: Final = re.compile(r"\s*([\[,\]])\s*")
 
@@ -88,12 +88,10 @@ class _Types:
             for name, *members in (*module.get("enums", ()), *module.get("enumflags", ()))
         }
         self._aliases = {_type_name(name): alias for name, alias in module.get("aliases", {}).items()}
+        self._fields = 0
 
     def members(self, members: list[Any], prefix: str = "", depth: int = 0) -> Iterator[_Part]:
         """Yield the flattened parts of a structure or message."""
-        if depth > _MAX_DEPTH:
-            message = "types nest too deeply"
-            raise ValueError(message)
         for member in members:
             if not isinstance(member, dict):
                 kind, name, *rest = member
@@ -114,10 +112,14 @@ class _Types:
         elif kind == "u8":
             yield _Part(f"{name}:{length}", f"{length}s")
         else:
-            for index in range(min(length, _MAX_FIELDS + 1)):
+            for index in range(length):
                 yield from self._single(kind, f"{name}[{index}]", depth)
 
     def _single(self, kind: str, name: str, depth: int) -> Iterator[_Part]:
+        self._fields += 1
+        if depth > _MAX_DEPTH or self._fields > _MAX_FIELDS:
+            message = "the types are too complex"
+            raise ValueError(message)
         kind = self._enums.get(kind, kind)
         if kind in _BASE:
             yield _Part(name, _BASE[kind])
@@ -161,7 +163,7 @@ def _crc(members: list[Any]) -> str:
 
 def _layout(types: _Types, name: str, crc: str, members: list[Any]) -> Layout | None:
     try:
-        parts = _bounded(types.members(members))
+        parts = list(types.members(members))
         packing = struct.Struct(">" + "".join(part.code for part in parts))
     except _ODDITIES:
         return None
@@ -170,16 +172,6 @@ def _layout(types: _Types, name: str, crc: str, members: list[Any]) -> Layout | 
     tail = parts[-1].tail
     fields = tuple(part.name for part in parts if part.tail is not Tail.REST)
     return Layout(name, crc, fields, packing, tail) if fields == EXPECTED[name] else None
-
-
-def _bounded(parts: Iterator[_Part]) -> list[_Part]:
-    taken = []
-    for part in parts:
-        taken.append(part)
-        if len(taken) > _MAX_FIELDS:
-            message = "too many fields"
-            raise ValueError(message)
-    return taken
 
 
 class Layouts:
