@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-COMPARISONS: Final = 50_000
-"""How many words may be compared for one file. A comparison takes some 20 us, so this is about a second in the worst
-case: a file of 20,000 backends still gets two suggestions, and one of ordinary size gets one for every mistake."""
+COMPARISONS: Final = 20_000
+"""How many words may be compared for one file. A comparison takes some 50 us, so this is about a second in the worst
+case: a file of 20,000 backends still gets one suggestion, and one of ordinary size gets one for every mistake."""
 
 WORD_LIMIT: Final = 100
 """Longer words get no suggestion: names have at most 63 characters, and the cost grows with the square."""

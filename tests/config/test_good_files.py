@@ -1,0 +1,492 @@
+"""What valid files mean: every key, every default, every form of a value; and what is only worth a warning."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from maglev.config.compose import compose
+from maglev.config.findings import Findings
+from maglev.config.keys import ROOT
+from maglev.config.kinds import Reference
+from maglev.config.load import load_text
+from maglev.config.netkinds import Address, Host, Regexp
+from maglev.config.schema import Key, walk
+from maglev.model import (
+    Backend,
+    CheckerConfig,
+    CheckType,
+    Config,
+    ForeignVips,
+    Frontend,
+    Healthcheck,
+    HttpParams,
+    LbConf,
+    Pool,
+    PoolMember,
+    TlsParams,
+    Transport,
+    VppConfig,
+)
+
+LB = """\
+maglev:
+  vpp: {lb: {ipv4-src-address: 192.0.2.1, ipv6-src-address: 2001:db8::1}}
+"""
+
+EVERY_KEY = """\
+maglev:
+  healthchecker:
+    transition-history: 10
+    netns: dataplane
+  vpp:
+    lb:
+      ipv4-src-address: 192.0.2.1
+      ipv6-src-address: 2001:DB8:0::1
+      sync-interval: 1m
+      sticky-buckets-per-core: 131_072
+      flow-timeout: 2m
+      startup-min-delay: 0s
+      startup-max-delay: 0
+      foreign-vips: keep
+      new-flows-table-length: 4096
+  healthchecks:
+    web:
+      type: https
+      port: 443
+      interval: 2s
+      fast-interval: 500ms
+      down-interval: 1m30s
+      timeout: 1.5s
+      rise: 4
+      fall: 5
+      probe-ipv4-src: 192.0.2.2
+      probe-ipv6-src: 2001:db8::2
+      params:
+        path: /health?full=1
+        host: www.example.com:8443
+        response-code: [200, 301-302, "404"]
+        response-regexp: "^OK$"
+        server-name: name.example.com
+        insecure-skip-verify: true
+    tls:
+      type: tcp
+      port: 993
+      interval: 10ms
+      timeout: 100us
+      params: {ssl: yes, server-name: imap.example.com}
+    ping: {type: icmp, interval: 24h, timeout: 24h}
+  backends:
+    www1: {address: 198.51.100.1, healthcheck: web}
+    imap1: {address: "2001:db8:0:0::25", healthcheck: tls, enabled: off}
+    imap2: {address: "2001:db8::26", healthcheck: ping}
+    static: {address: 198.51.100.9}
+  frontends:
+    web:
+      description: |
+        The web
+          site
+      address: 203.0.113.80
+      protocol: tcp
+      port: 443
+      src-ip-sticky: true
+      flush-on-down: false
+      new-flows-table-length: 65536
+      pools:
+        - name: primary
+          backends:
+            www1: {weight: 10}
+        - name: last-resort
+          backends:
+            static:
+    mail:
+      address: 2001:db8::80
+      pools: [{name: all, backends: {imap1: {}, imap2: {weight: 0}}}]
+"""
+
+
+def config_of(text: str) -> Config:
+    loaded = load_text(text)
+    assert loaded.warnings == ()
+    return loaded.config
+
+
+def warnings_of(text: str) -> list[tuple[str, str, int]]:
+    return [(problem.path, problem.text, problem.line) for problem in load_text(text).warnings]
+
+
+def healthcheck(keys: str) -> Healthcheck:
+    """The one healthcheck of a file, read without a look at warnings."""
+    return load_text(f"{LB}  healthchecks: {{web: {{interval: 2s, timeout: 1s, {keys}}}}}\n").config.healthchecks["web"]
+
+
+def test_every_key_arrives_in_the_model():
+    assert config_of(EVERY_KEY) == Config(
+        checker=CheckerConfig(transition_history=10, netns="dataplane"),
+        vpp=VppConfig(
+            conf=LbConf(
+                ipv4_src_address="192.0.2.1",
+                ipv6_src_address="2001:db8::1",
+                sticky_buckets_per_core=131072,
+                flow_timeout=120,
+            ),
+            sync_interval=60.0,
+            startup_min_delay=0.0,
+            startup_max_delay=0.0,
+            foreign_vips=ForeignVips.KEEP,
+        ),
+        healthchecks={
+            "web": Healthcheck(
+                name="web",
+                type=CheckType.HTTPS,
+                l4_port=443,
+                interval=2.0,
+                fast_interval=0.5,
+                down_interval=90.0,
+                timeout=1.5,
+                rise=4,
+                fall=5,
+                probe_ipv4_src="192.0.2.2",
+                probe_ipv6_src="2001:db8::2",
+                http=HttpParams(
+                    path="/health?full=1",
+                    host="www.example.com:8443",
+                    response_codes=((200, 200), (301, 302), (404, 404)),
+                    response_regexp="^OK$",
+                ),
+                tls=TlsParams(server_name="name.example.com", verify=False),
+            ),
+            "tls": Healthcheck(
+                name="tls",
+                type=CheckType.TCP,
+                l4_port=993,
+                interval=0.01,
+                fast_interval=0.01,
+                down_interval=0.01,
+                timeout=0.0001,
+                tls=TlsParams(server_name="imap.example.com", verify=True),
+            ),
+            "ping": Healthcheck(
+                name="ping",
+                type=CheckType.ICMP,
+                l4_port=None,
+                interval=86400.0,
+                fast_interval=86400.0,
+                down_interval=86400.0,
+                timeout=86400.0,
+            ),
+        },
+        backends={
+            "www1": Backend("www1", "198.51.100.1", "web"),
+            "imap1": Backend("imap1", "2001:db8::25", "tls", enabled=False),
+            "imap2": Backend("imap2", "2001:db8::26", "ping"),
+            "static": Backend("static", "198.51.100.9"),
+        },
+        frontends={
+            "web": Frontend(
+                name="web",
+                address="203.0.113.80",
+                transport=Transport.TCP,
+                l4_port=443,
+                pools=(
+                    Pool("primary", (PoolMember("www1", 10),)),
+                    Pool("last-resort", (PoolMember("static", 100),)),
+                ),
+                description="The web site",
+                src_ip_sticky=True,
+                flush_on_down=False,
+                table_length=65536,
+            ),
+            "mail": Frontend(
+                name="mail",
+                address="2001:db8::80",
+                transport=None,
+                l4_port=0,
+                pools=(Pool("all", (PoolMember("imap1", 100), PoolMember("imap2", 0))),),
+                table_length=4096,
+            ),
+        },
+    )
+
+
+def test_an_almost_empty_file_has_the_defaults_of_the_model():
+    config = config_of(LB)
+
+    assert config == Config(CheckerConfig(), VppConfig(LbConf("192.0.2.1", "2001:db8::1")), {}, {}, {})
+
+
+def test_defaults_of_healthchecks_backends_and_frontends_are_those_of_the_model():
+    config = config_of(
+        f"""{LB}
+  healthchecks: {{web: {{type: http, port: 80, interval: 2s, timeout: 1s}}}}
+  backends: {{a: {{address: 10.0.0.1, healthcheck: web}}}}
+  frontends: {{www: {{address: 192.0.2.80, pools: [{{name: p, backends: {{a: }}}}]}}}}
+"""
+    )
+
+    assert config.healthchecks["web"] == Healthcheck("web", CheckType.HTTP, 80, 2.0, 2.0, 2.0, 1.0, http=HttpParams())
+    assert config.backends["a"] == Backend("a", "10.0.0.1", "web")
+    assert config.frontends["www"] == Frontend("www", "192.0.2.80", None, 0, (Pool("p", (PoolMember("a"),)),))
+
+
+def test_the_order_of_the_file_is_kept():
+    config = config_of(
+        f"{LB}  backends: {{z: {{address: 10.0.0.1}}, a: {{address: 10.0.0.2}}, m: {{address: 10.0.0.3}}}}\n"
+        "  frontends: {y: {address: 192.0.2.1, pools: [{name: p, backends: {m: , z: , a: }}]}}\n"
+    )
+
+    assert list(config.backends) == ["z", "a", "m"]
+    assert config.frontends["y"].backends == ("m", "z", "a")
+
+
+def test_empty_strings_and_nulls_are_absent_keys():
+    config = config_of(
+        f"""{LB}
+  healthchecker: {{transition-history: ~, netns: ""}}
+  healthchecks:
+    web:
+      {{type: https, port: 443, interval: 2s, timeout: 1s, fast-interval: null, probe-ipv4-src: "",
+        params: {{path: "", host: "", response-code: "", response-regexp: "", server-name: ""}}}}
+    ping: {{type: icmp, port: , interval: 2s, timeout: 1s, params: {{path: }}}}
+  backends:
+    a: {{address: 10.0.0.1, healthcheck: ""}}
+    b: {{address: 10.0.0.2, healthcheck: web}}
+    c: {{address: 10.0.0.2, healthcheck: ping}}
+  frontends:
+    x: {{address: 192.0.2.1, protocol: "", description: "", pools: [{{name: p, backends: {{a: , b: }}}}]}}
+    y: {{address: 192.0.2.2, protocol: , pools: [{{name: p, backends: {{c: }}}}]}}
+"""
+    )
+
+    assert config.checker == CheckerConfig()
+    assert config.healthchecks["web"].http == HttpParams()
+    assert config.healthchecks["web"].tls == TlsParams()
+    assert config.backends["a"].healthcheck is None
+    assert config.frontends["x"].transport is None
+
+
+@pytest.mark.parametrize(
+    "truth", ["true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y", "!!bool true"]
+)
+def test_words_for_true(truth):
+    assert config_of(EVERY_KEY.replace("enabled: off", f"enabled: {truth}")).backends["imap1"].enabled is True
+
+
+@pytest.mark.parametrize("untruth", ["false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"])
+def test_words_for_false(untruth):
+    assert config_of(EVERY_KEY.replace("enabled: off", f"enabled: {untruth}")).backends["imap1"].enabled is False
+
+
+@pytest.mark.parametrize(
+    ("written", "ranges"),
+    [
+        ("200", ((200, 200),)),
+        ('"200"', ((200, 200),)),
+        ("200-299", ((200, 299),)),
+        ('"200-299"', ((200, 299),)),
+        ("200 - 299", ((200, 299),)),
+        ("[200, 204, 301-302]", ((200, 200), (204, 204), (301, 302))),
+        ("[599]", ((599, 599),)),
+    ],
+)
+def test_forms_of_response_codes(written, ranges):
+    check = healthcheck(f"type: http, port: 80, params: {{response-code: {written}}}")
+
+    assert check.http.response_codes == ranges
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        ("", None),
+        ("host: www.example.com", "www.example.com"),
+        ("host: 'www.example.com:8443'", "www.example.com"),
+        ("host: www.example.com.", "www.example.com"),
+        ("host: 192.0.2.7", "192.0.2.7"),
+        ("host: '[2001:DB8:0::7]'", "2001:db8::7"),
+        ("host: '[2001:db8::7]:8443'", "2001:db8::7"),
+        ("server-name: a.example, host: b.example", "a.example"),
+        ("server-name: a.example.", "a.example"),
+        ("server-name: '2001:db8::7'", "2001:db8::7"),
+    ],
+)
+def test_the_name_that_tls_verifies(params, name):
+    assert healthcheck(f"type: https, port: 443, params: {{{params}}}").tls == TlsParams(name)
+
+
+def test_the_host_header_is_kept_as_written():
+    check = healthcheck("type: https, port: 443, params: {host: '[2001:DB8:0::7]:8443'}")
+
+    assert check.http.host == "[2001:DB8:0::7]:8443"
+
+
+def test_plain_tcp_and_http_have_no_tls():
+    assert healthcheck("type: tcp, port: 80, params: {ssl: false}").tls is None
+    assert healthcheck("type: http, port: 80").tls is None
+
+
+def test_a_tcp_check_with_tls_and_no_name_verifies_the_address():
+    assert healthcheck("type: tcp, port: 80, params: {ssl: true}").tls == TlsParams(None)
+
+
+def test_numbers_and_booleans_are_text_where_text_is_wanted():
+    config = load_text(f"{LB}  backends: {{1: {{address: 10.0.0.1}}, on: {{address: 10.0.0.2}}}}\n").config
+
+    assert list(config.backends) == ["1", "on"]
+
+
+def test_anchors_aliases_and_merge_keys():
+    config = config_of(
+        f"""{LB}
+  healthchecks:
+    base: &base {{type: http, port: 80, interval: &i 2s, timeout: *i, rise: 5}}
+    slow: &slow {{<<: *base, interval: 20s}}
+    first: {{<<: [{{rise: 7}}, *slow], fall: 1}}
+    quoted: *base
+  backends:
+    a: {{address: 10.0.0.1, healthcheck: base}}
+    b: {{address: 10.0.0.2, healthcheck: slow}}
+    c: {{address: 10.0.0.3, healthcheck: first}}
+    d: {{address: 10.0.0.3, healthcheck: quoted}}
+  frontends: {{x: {{address: 192.0.2.1, pools: [{{name: p, backends: {{a: , b: , c: }}}}]}},
+    y: {{address: 192.0.2.2, pools: [{{name: p, backends: {{d: }}}}]}}}}
+"""
+    )
+
+    checks = config.healthchecks
+    assert (checks["slow"].interval, checks["slow"].timeout, checks["slow"].rise) == (20.0, 2.0, 5)
+    assert (checks["first"].interval, checks["first"].rise, checks["first"].fall) == (20.0, 7, 1)
+    assert attrs.evolve(checks["quoted"], name="base") == checks["base"]
+
+
+def test_frontends_on_one_address_with_backends_of_one_family_are_fine():
+    config_of(
+        f"""{LB}  backends: {{a: {{address: 10.0.0.1}}}}
+  frontends:
+    x: {{address: 192.0.2.80, protocol: tcp, port: 80, pools: [{{name: p, backends: {{a: }}}}]}}
+    y: {{address: 192.0.2.80, protocol: udp, port: 80, pools: [{{name: p, backends: {{a: }}}}]}}
+    z: {{address: 192.0.2.80, protocol: tcp, port: 81, pools: [{{name: p, backends: {{a: }}}}]}}
+    six: {{address: 2001:db8::80, pools: [{{name: p, backends: {{a: }}}}]}}
+"""
+    )
+
+
+def test_an_empty_pool_is_a_warning_and_says_nothing_about_families():
+    assert warnings_of(
+        f"""{LB}  backends: {{a: {{address: "2001:db8::6"}}}}
+  frontends:
+    x: {{address: 192.0.2.80, protocol: tcp, port: 80, pools: [{{name: p}}]}}
+    y: {{address: 192.0.2.80, protocol: udp, port: 80, pools: [{{name: p, backends: {{a: }}}}]}}
+"""
+    ) == [("maglev.frontends.x.pools[0].backends", "this pool has no backends", 5)]
+
+
+def test_unused_backends_and_healthchecks_are_warnings():
+    assert warnings_of(
+        f"""{LB}
+  healthchecks:
+    ping: {{type: icmp, interval: 2s, timeout: 1s}}
+  backends:
+    a: {{address: 10.0.0.1}}
+"""
+    ) == [
+        ("maglev.healthchecks.ping", "is not used by any backend", 5),
+        ("maglev.backends.a", "is not used by any frontend", 7),
+    ]
+
+
+def test_idle_tls_parameters_are_warnings():
+    def check(kind: str) -> list[tuple[str, str]]:
+        keys = f"type: {kind}, interval: 2s, timeout: 1s, port: 1, params: {{server-name: a}}"
+        warnings = warnings_of(f"{LB}  healthchecks: {{web: {{{keys}}}}}\n")
+        return [warning[:2] for warning in warnings if "params" in warning[0]]
+
+    path = "maglev.healthchecks.web.params.server-name"
+    assert check("http") == [(path, "has no effect, type http uses no TLS")]
+    assert check("tcp") == [(path, "has no effect, there is no TLS without ssl: true")]
+    assert check("https") == []
+
+
+def test_two_backends_of_one_address_in_a_frontend_are_a_warning():
+    assert warnings_of(
+        f"""{LB}  backends: {{a: {{address: 10.0.0.1}}, b: {{address: 10.0.0.1}}}}
+  frontends:
+    x: {{address: 192.0.2.80, pools: [{{name: p, backends: {{a: }}}}, {{name: q, backends: {{a: , b: }}}}]}}
+"""
+    ) == [
+        (
+            "maglev.frontends.x.pools[1].backends.b",
+            "has the address of a: in VPP they are one server, with the higher weight",
+            5,
+        )
+    ]
+
+
+def weights(*pools: tuple[int, ...], length: str = "") -> list[str]:
+    """The texts of the warnings of a frontend with these weights; backend i of each pool is the same."""
+    count = max(map(len, pools))
+    backends = ", ".join(f"b{i}: {{address: 10.0.{i >> 8}.{(i & 255)}}}" for i in range(1, count + 1))
+    listed = ", ".join(
+        f"{{name: p{number}, backends: {{{', '.join(f'b{i}: {{weight: {w}}}' for i, w in enumerate(pool, 1))}}}}}"
+        for number, pool in enumerate(pools)
+    )
+    text = f"{LB}  backends: {{{backends}}}\n  frontends: {{x: {{address: 192.0.2.80, {length} pools: [{listed}]}}}}\n"
+    return [text for _, text, _ in warnings_of(text)]
+
+
+def test_weights_up_to_the_table_length_are_no_warning():
+    assert weights((100,) * 10 + (24,)) == []
+
+
+def test_a_weight_sum_above_the_table_length_is_a_warning_with_a_cure():
+    assert weights((100,) * 10 + (25,)) == [
+        (
+            "the weights of pools[0] add up to 1025, more than the 1024 buckets of the table: "
+            "the shares will not be proportional (2048 is enough)"
+        )
+    ]
+
+
+def test_the_largest_pool_counts_and_not_their_sum():
+    assert weights((100,) * 10, (100,) * 10) == []
+    assert "pools[1] add up to 1100" in weights((100,) * 10, (100,) * 11)[0]
+
+
+def test_the_table_of_the_frontend_is_the_one_that_counts():
+    assert weights((100,) * 11, length="new-flows-table-length: 2048,") == []
+    assert "the 64 buckets" in weights((65,), length="new-flows-table-length: 64,")[0]
+
+
+def test_a_sum_that_no_table_can_hold_says_so():
+    assert "(lower the weights)" in weights((100,) * 656)[0]
+
+
+def test_backends_of_one_address_count_once_with_the_highest_weight():
+    text = f"""{LB}  backends: {{a: {{address: 10.0.0.1}}, b: {{address: 10.0.0.1}}}}
+  frontends:
+    x:
+      address: 192.0.2.80
+      new-flows-table-length: 64
+      pools: [{{name: p, backends: {{a: {{weight: 64}}, b: {{weight: 40}}}}}}]
+"""
+
+    assert [path for path, _, _ in warnings_of(text)] == ["maglev.frontends.x.pools[0].backends.b"]
+
+
+def test_the_default_of_every_key_reads_back_from_its_spelling():
+    for _, section in walk(ROOT):
+        for key in section.keys.values():
+            if isinstance(key, Key) and key.default not in {None, ""}:
+                text = key.kind.spell(key.default)
+                node = _node_of(text)
+
+                assert key.kind.read(node) == key.default, key.name
+
+
+@pytest.mark.parametrize("kind", [Address(), Host(), Reference("backends", "backend"), Regexp(9)])
+def test_texts_are_spelt_as_they_are(kind):
+    assert kind.spell("10.0.0.1") == "10.0.0.1"
+
+
+def _node_of(text: str):
+    return compose(text, Findings())
