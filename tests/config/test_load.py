@@ -116,7 +116,7 @@ def test_an_alias_bomb_is_an_error():
     problem = problem_of(bomb)
 
     assert problem.text == "more than 1000000 values, repetitions by aliases counted"
-    assert problem.line == 6
+    assert problem.line == 5
 
 
 def test_a_bomb_of_merge_keys_is_an_error():
