@@ -75,7 +75,7 @@ class Kind(Protocol):
 
     @property
     def limits(self) -> str:
-        """What is allowed, such as ``1..65535``; empty when the noun says it all."""
+        """What is allowed, such as ``1..65535``."""
 
     def read(self, node: Node) -> Any:
         """Return the value that a node stands for; None stands for a key that is absent.

@@ -85,7 +85,7 @@ def _collector_paused() -> Iterator[None]:
     """Keep the cyclic garbage collector from running.
 
     A large file makes hundreds of thousands of small tuples at once, none of them in a cycle; the collector would walk
-    them over and over, and take longer than all the rest.
+    them over and over, and take longer than all the rest. It runs again in the end, also if two threads load at once.
     """
     running = gc.isenabled()
     gc.disable()
