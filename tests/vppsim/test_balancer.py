@@ -34,8 +34,8 @@ class World:
         self.fib = Fib()
         self.balancer = Balancer(lambda: self.time, self.fib, self.cleared.append, **options)
 
-    def vip(self, key=WEB, type=VipType.IP4_GRE4, length=1024, **options):
-        return self.balancer.add_vip(NewVip(key, type, length, **options))[0]
+    def vip(self, key=WEB, kind=VipType.IP4_GRE4, length=1024, **options):
+        return self.balancer.add_vip(NewVip(key, kind, length, **options))[0]
 
     def servers(self, *addresses, key=WEB, weight=100, flush=False):
         return self.balancer.add_servers(key, addresses, weight, flush=flush)
@@ -110,7 +110,7 @@ def test_a_new_vip_clears_its_counters(world):
 
 
 def test_servers_have_the_family_of_the_encapsulation(world):
-    world.vip(type=VipType.IP4_GRE6)
+    world.vip(kind=VipType.IP4_GRE6)
     assert world.servers(A) == -97
     assert world.servers(stored("2001:db8::1")) == 0
 
@@ -240,13 +240,13 @@ def test_a_vip_may_come_back_at_once_with_another_type_and_in_another_slot(world
     world.vip()
     world.servers(A)
     world.balancer.delete_vip(WEB)
-    assert world.vip(type=VipType.IP4_GRE6, sticky=True) == 0
+    assert world.vip(kind=VipType.IP4_GRE6, sticky=True) == 0
     assert world.balancer.find(WEB).index == 2
     assert world.indexes() == [1, 2]
 
 
 def test_a_slot_is_used_again_with_what_the_last_one_left_in_it(world):
-    world.vip(type=VipType.IP4_NAT4, option=1, target_port=3307)
+    world.vip(kind=VipType.IP4_NAT4, option=1, target_port=3307)
     world.balancer.delete_vip(WEB)
     world.balancer.collect()
     world.vip(DNS)
