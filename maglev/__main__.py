@@ -1,0 +1,5 @@
+"""``python -m maglev`` is maglevd."""
+
+from maglev.daemon import main
+
+main()

@@ -1,0 +1,90 @@
+"""maglevd as a process of its own, as people run it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+class MaglevDaemon:
+    """A running maglevd; a context manager. The configuration is a file that the test writes."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.config = folder / "maglev.yaml"
+        self.metrics_socket = folder / "metrics.sock"
+        self._log = folder / "maglevd.log"
+        self._arguments = arguments
+        self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_exc_info):
+        self.kill()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
+        """Start it, or start it again."""
+        command = [sys.executable, "-m", "maglev", "--config", str(self.config)]
+        command += ["--metrics-addr", f"unix:{self.metrics_socket}", *self._arguments]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def kill(self, number=signal.SIGKILL):
+        """End it, and return its exit status."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        return self.process.wait(10)
+
+    def reload(self, text):
+        """Write another configuration and send SIGHUP."""
+        self.config.write_text(text)
+        self.process.send_signal(signal.SIGHUP)
+
+    def events(self, name=None):
+        """Return what it has logged so far, all or of one name."""
+        lines = [line for line in self._log.read_text().splitlines() if line.startswith("{")]
+        events = [json.loads(line) for line in lines]
+        return events if name is None else [event for event in events if event["event"] == name]
+
+    def output(self):
+        """Return everything it wrote."""
+        return self._log.read_text()
+
+    def wait_for_event(self, name, seconds=10.0, after=0, **fields):
+        """Wait for an event with these fields; return it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for event in self.events(name)[after:]:
+                if fields.items() <= event.items():
+                    return event
+            assert time.monotonic() < deadline, f"no {name} {fields} in {seconds} s:\n{self.output()[-4000:]}"
+            assert self.process.poll() is None, f"maglevd ended:\n{self.output()[-4000:]}"
+            time.sleep(0.02)
+
+    def metrics(self):
+        """Scrape it; return {line up to the value: value}."""
+        command = ["curl", "-sf", "--unix-socket", str(self.metrics_socket), "http://localhost/metrics"]
+        text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in samples}
+
+    def descriptors(self):
+        """Return how many descriptors it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def memory(self):
+        """Return its resident memory, in bytes."""
+        fields = Path(f"/proc/{self.pid}/statm").read_text().split()
+        return int(fields[1]) * 4096
