@@ -123,7 +123,7 @@ class Answer:
         except httptools.HttpParserUpgrade:
             pass  # judged by its headers, like any answer
         except httptools.HttpParserError as error:
-            self._decide(Code.L7RSP, f"malformed answer: {printable(str(error))}")
+            self._decide(Code.L7RSP, printable(f"malformed answer: {error}"))
         self._check_bounds()
 
     def end(self, how: str) -> Verdict:

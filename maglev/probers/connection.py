@@ -9,9 +9,9 @@ where ``|`` is a turn of the reactor, and a probe that only connects ends with `
 The second ``connect`` asks how the first one went: 0 connected, ``EALREADY`` not yet, anything else the error. Unlike
 ``SO_ERROR`` it can't take "not yet" for success, so a stale event does no harm (see `poller`).
 
-The first ``setsockopt`` (``TCP_QUICKACK`` 0) delays the acknowledgement that ends the handshake, as HAProxy does for its
-checks. It then travels with the request, or, when nothing is sent, the reset takes its place: one packet less, and an
-application that is only asked whether it listens is not bothered with a connection that is gone before it looks.
+The first ``setsockopt`` (``TCP_QUICKACK`` 0) delays the acknowledgement that ends the handshake, as HAProxy does for
+its checks. It then travels with the request, or, when nothing is sent, the reset takes its place: one packet less, and
+an application that is only asked whether it listens is not bothered with a connection that is gone before it looks.
 
 It ends with a reset (``SO_LINGER`` 0): whoever closes first would otherwise keep the port in TIME_WAIT for a minute,
 and a checker that probes thousands of backends each second would run out of ports.

@@ -96,7 +96,7 @@ class TlsProbe(Probe):
         if inner is not None:
             inner.connectionLost(reason)
         elif how is not None:
-            self._conclude(Code.L6RSP, f"{how} during the handshake")
+            self._conclude(Code.L6RSP, printable(f"{how} during the handshake"))
 
     def timeout_verdict(self) -> tuple[Code, str]:
         """Return how far the handshake was, or the probe above."""
@@ -115,7 +115,7 @@ class TlsProbe(Probe):
             while data:
                 data = data[tls.send(data) :]
         except SSL.Error as error:
-            self._conclude(Code.L6RSP, f"sending failed: {_reason(error)}")
+            self._conclude(Code.L6RSP, printable(f"sending failed: {_reason(error)}"))
         else:
             self._flush(tls)
 
@@ -146,7 +146,7 @@ class TlsProbe(Probe):
         except SSL.Error as error:
             self._flush(tls)  # the alert that tells the backend why
             self._learn(self._verification.leaf)
-            self._conclude(Code.L6RSP, self._verification.error or f"handshake failed: {_reason(error)}")
+            self._conclude(Code.L6RSP, self._verification.error or printable(f"handshake failed: {_reason(error)}"))
         else:
             self._flush(tls)
             self._admit(tls)
@@ -207,5 +207,5 @@ def _reason(error: SSL.Error) -> str:
     """Return what OpenSSL says about an error; its arguments are (library, function, reason) triples, oldest first."""
     queue = error.args[0] if error.args else ()
     if isinstance(queue, list | tuple) and queue:
-        return printable(str(queue[-1][-1]))
+        return str(queue[-1][-1])
     return "connection lost"

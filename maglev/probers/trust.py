@@ -146,9 +146,9 @@ class Identity:
             else:
                 verify_certificate_hostname(certificate, self._name)
         except VerificationError:
-            return f"certificate is not for {printable(self._name)}"
+            return printable(f"certificate is not for {self._name}")
         except (CertificateError, ValueError) as error:  # ValueError: what cryptography can't parse
-            return f"certificate without a usable name: {printable(str(error))}"
+            return printable(f"certificate without a usable name: {error}")
         return None
 
 

@@ -1,9 +1,9 @@
 """What a probe costs: microseconds of CPU of this process for each kind, so that a regression is seen.
 
-Run it as ``python -m tests.bench.probe_cost [PROBES]`` in the project's folder. The backends are a local nginx, if there
-is one (else a plain server in another process, for HTTP and TCP only), and this machine itself for ICMP, which needs the
-permission to ping. The cost includes the kernel's share of it; on loopback that is also most of what the kernel does for
-the other end. ``floor`` is the same system calls in a bare loop, without any program around them.
+Run it as ``python -m tests.bench.probe_cost [PROBES]`` in the project's folder. The backends are a local nginx, if
+there is one (else a plain server in another process, for HTTP and TCP only), and this machine itself for ICMP, which
+needs the permission to ping. The cost includes the kernel's share of it; on loopback that is also most of what the
+kernel does for the other end. ``floor`` is the same system calls in a bare loop, without any program around them.
 """
 
 from __future__ import annotations

@@ -49,6 +49,10 @@ class Authority:
         )
         return write(folder, [leaf, *self._chain()], key)
 
+    def issue_itself(self, folder: Path) -> tuple[Path, Path]:
+        """Write its own certificate and key, as a server would use them; return their paths."""
+        return write(folder, [self.certificate], self._key)
+
     def write_root(self, folder: Path) -> str:
         """Write the certificate of this authority; return its path, as a trust root."""
         path = folder / f"root-{x509.random_serial_number():x}.pem"

@@ -1,0 +1,147 @@
+"""The epoll set of the probes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from select import EPOLLIN, EPOLLOUT
+
+import pytest
+from twisted.internet.interfaces import IReadDescriptor
+from zope.interface.verify import verifyObject
+
+from maglev.probers.poller import BATCH, Poller
+
+
+class FakeReactor:
+    def __init__(self):
+        self.readers = []
+
+    def addReader(self, reader):
+        self.readers.append(reader)
+
+    def removeReader(self, reader):
+        self.readers.remove(reader)
+
+
+class Listener:
+    def __init__(self, action=None):
+        self.events = []
+        self.crashes = 0
+        self.action = action
+
+    def ready(self, events):
+        self.events.append(events)
+        if self.action is not None:
+            self.action()
+
+    def crash(self):
+        self.crashes += 1
+
+
+@pytest.fixture
+def poller():
+    poller = Poller(FakeReactor())
+    yield poller
+    poller.close()
+
+
+@pytest.fixture
+def pairs():
+    """Return a function that makes connected sockets."""
+    made = []
+
+    def make():
+        pair = socket.socketpair()
+        made.extend(pair)
+        return pair
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_it_is_one_reader_of_the_reactor_until_it_is_closed():
+    poller = Poller(FakeReactor())
+    verifyObject(IReadDescriptor, poller)
+    assert poller._reactor.readers == [poller]
+    assert poller.fileno() >= 0
+    assert poller.logPrefix() == "probes"
+    poller.close()
+    poller.close()
+    assert poller._reactor.readers == []
+    assert poller.fileno() == -1
+
+
+def test_it_tells_what_was_asked_for(poller, pairs):
+    ours, theirs = pairs()
+    listener = Listener()
+    poller.watch(ours.fileno(), EPOLLIN, listener)
+    poller.doRead()
+    assert listener.events == []
+    theirs.send(b"x")
+    poller.doRead()
+    assert listener.events == [EPOLLIN]
+    poller.change(ours.fileno(), EPOLLOUT)
+    poller.doRead()
+    assert listener.events == [EPOLLIN, EPOLLOUT]
+
+
+def test_a_closed_socket_is_out_of_the_set(poller, pairs):
+    ours, theirs = pairs()
+    listener = Listener()
+    poller.watch(ours.fileno(), EPOLLIN, listener)
+    theirs.send(b"x")
+    poller.forget(ours.fileno())
+    ours.close()
+    poller.doRead()
+    assert listener.events == []
+
+
+def test_one_that_is_closed_by_an_earlier_event_hears_nothing(poller, pairs):
+    ours, other = pairs()
+    listeners = []
+
+    def close_both():
+        for one in (ours, other):
+            poller.forget(one.fileno())
+
+    for one in (ours, other):
+        listener = Listener(close_both)
+        listeners.append(listener)
+        poller.watch(one.fileno(), EPOLLOUT, listener)
+    poller.doRead()
+    assert sum(len(listener.events) for listener in listeners) == 1
+
+
+def test_a_bug_of_one_does_not_cost_the_others_their_events(poller, pairs, logged_failures):
+    ours, other = pairs()
+    bad, good = Listener(lambda: 1 // 0), Listener()
+    poller.watch(ours.fileno(), EPOLLOUT, bad)
+    poller.watch(other.fileno(), EPOLLOUT, good)
+    poller.doRead()
+    assert (bad.crashes, good.crashes, good.events) == (1, 0, [EPOLLOUT])
+    assert len(logged_failures.flush(ZeroDivisionError)) == 1
+
+
+def test_it_may_be_closed_from_within_an_event(poller, pairs):
+    ours, other = pairs()
+    for one in (ours, other):
+        poller.watch(one.fileno(), EPOLLOUT, Listener(poller.close))
+    poller.doRead()
+    assert poller.fileno() == -1
+
+
+def test_the_reactor_has_its_turn_after_a_batch(poller):
+    pipes = [os.pipe() for _ in range(BATCH + 10)]
+    try:
+        listeners = [Listener() for _ in pipes]
+        for (_read, write), listener in zip(pipes, listeners, strict=True):
+            poller.watch(write, EPOLLOUT, listener)
+        poller.doRead()
+        assert sum(len(listener.events) for listener in listeners) == BATCH
+        poller.doRead()
+        assert all(listener.events for listener in listeners), "everybody has a turn"
+    finally:
+        for descriptor in (one for pipe in pipes for one in pipe):
+            os.close(descriptor)
