@@ -102,14 +102,7 @@ class _Receipt:
         except OSError as error:
             self._finish(StatsError(f"VPP did not pass its stats segment: {error.strerror}"))
             return
-        descriptors = _descriptors(ancillary)
-        try:
-            self._finish(_map(descriptors))
-        except StatsError as error:
-            self._finish(error)
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        self._finish(_segment(_descriptors(ancillary)))
 
     def connectionLost(self, reason: Failure) -> None:
         """Give up: the reactor found the descriptor unusable, or stops."""
@@ -141,6 +134,17 @@ def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             found.frombytes(data[: len(data) // _INT * _INT])
     return found.tolist()
+
+
+def _segment(descriptors: list[int]) -> StatsSegment | StatsError:
+    """Map what was passed, and close it: the mapping lives on without."""
+    try:
+        return _map(descriptors)
+    except StatsError as error:
+        return error
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _map(descriptors: list[int]) -> StatsSegment:

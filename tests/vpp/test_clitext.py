@@ -32,7 +32,8 @@ DSR = " ip4-l3dsr [5] 192.0.2.8/32\n  new_size:1024\n  protocol:17 port:53\n  ds
 OLD = (
     " ip4-gre6 [7] 192.0.2.7/32\n  new_size:512\n  protocol:17 port:53\n"
     + COUNTERS
-    + "  #as:2\n    2001:db8::1 512 buckets   7 flows  dpo:9 used\n    2001:db8::2 0 buckets   0 flows  dpo:10  removed\n\n"
+    + "  #as:2\n    2001:db8::1 512 buckets   7 flows  dpo:9 used\n"
+    "    2001:db8::2 0 buckets   0 flows  dpo:10  removed\n\n"
 )
 
 TEXT = WEB + GONE + ALL + NAT + DSR + OLD

@@ -96,7 +96,7 @@ def test_it_packs_and_unpacks_what_papi_does(name, data):
 def test_texts_of_any_length_agree_with_papi(text):
     for name, field in (("cli_inband", "cmd"), ("cli_inband_reply", "reply"), ("get_api_json_reply", "json")):
         layout, oracle = LAYOUTS[name], papi_messages()[name]
-        head = {key: 7 for key in layout.fields[:-1]}
+        head = dict.fromkeys(layout.fields[:-1], 7)
         message = layout.pack(*head.values(), text.encode())
 
         assert message == oracle.pack({**head, field: text})
@@ -114,7 +114,9 @@ def test_the_fixed_part_before_elements_agrees_with_papi():
         "n_paths": 2,
         "paths": [path, path],
     }
-    message = papi_messages()["ip_route_lookup_reply"].pack({"_vl_msg_id": 5, "context": 6, "retval": 0, "route": route})
+    message = papi_messages()["ip_route_lookup_reply"].pack(
+        {"_vl_msg_id": 5, "context": 6, "retval": 0, "route": route}
+    )
 
     assert LAYOUTS["ip_route_lookup_reply"].unpack(message) == (5, 6, 0, 1, 14, 1, bytes(range(16)), 64, 2)
 

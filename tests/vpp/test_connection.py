@@ -34,9 +34,7 @@ class Attempt:
 
     def run(self):
         self.vpp.connect()
-        ready = Deferred.fromCoroutine(
-            prepare(self.clock, self.protocol, "maglevd", self.layouts, self._api_files)
-        )
+        ready = Deferred.fromCoroutine(prepare(self.clock, self.protocol, "maglevd", self.layouts, self._api_files))
         settle(self.vpp, self.clock, ready)
         return result_of(ready)
 
@@ -133,7 +131,10 @@ def test_a_welcome_is_read(clock):
     table = b"".join(struct.pack(">H64s", 700 + index, name) for index, name in enumerate(names))
     head = struct.pack(">HIIiIH", 16, 1, 1, 0, 0x80000002, len(names))
 
-    assert read_welcome(head + table) == (0x80000002, {"lb_conf": (700, "56cd3261"), "lb_add_del_as": (701, "35d72500")})
+    assert read_welcome(head + table) == (
+        0x80000002,
+        {"lb_conf": (700, "56cd3261"), "lb_add_del_as": (701, "35d72500")},
+    )
 
 
 @pytest.mark.parametrize("cut", [0, 1, 19, 20, 85, 87, 152])
