@@ -292,7 +292,11 @@ class Balancer:
         return OK
 
     def add_servers(self, key: VipKey, addresses: Sequence[bytes], weight: int, *, flush: bool) -> int:
-        """Add servers to a VIP: all or none. One that was deleted and not yet collected gets its old slot back."""
+        """Add servers to a VIP: all or none. One that was deleted and not yet collected gets its old slot back.
+
+        Raises:
+            CrashError: A server of an all-port VIP with NAT.
+        """
         vip = self.find(key)
         if vip is None:
             return NO_SUCH_ENTRY
@@ -385,6 +389,9 @@ class Balancer:
         return vip
 
     def _place_server(self, vip: Vip, address: bytes, weight: int) -> None:
+        if vip.type in {VipType.IP4_NAT4, VipType.IP6_NAT6} and not vip.key.port:
+            message = "nothing to stack a server of an all-port NAT VIP on"
+            raise CrashError(message)
         left = self.servers.leftover()
         route = self._fib.hold(_host_route(address, vip.type.has_ip4_servers), PathType.DROP)
         last_used = left.last_used if left else 0

@@ -31,6 +31,9 @@ HEADER: Final = struct.Struct(">QII")
 LARGEST_FRAME: Final = 16 << 20
 """Bytes; VPP's own limit is the memory of its API segment, 16 MB. Who sends more is hung up on."""
 
+OVERFLOW: Final = 0xFFFFFFF0
+"""A frame of this length and its header are no 32-bit number any more: VPP aborts."""
+
 SOCKET_CLIENT: Final = 0x80000000
 """The bit that tells clients of the socket from those of shared memory in a client index."""
 
@@ -59,6 +62,10 @@ class ApiConnection(Protocol):
         self._input += data
         while len(self._input) > HEADER.size:
             _, length, _ = HEADER.unpack_from(self._input)
+            if length >= OVERFLOW:
+                self._log.info("vppsim-crash", reason="the length of a frame wraps around")
+                self._factory.crash()
+                return
             if length > LARGEST_FRAME:
                 self._log.warn("vppsim-frame-too-large", length=length)
                 self.hang_up()

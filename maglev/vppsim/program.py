@@ -55,7 +55,7 @@ class Options(usage.Options):
 
     def opt_drop(self, value: str) -> None:
         """Leave out the answer to MESSAGE=TIMES; -1 times is always."""
-        self.drops.update([_pair("drop", value, int)])
+        self.drops.update([_pair("drop", value, int, least=-1)])
 
     def opt_delay(self, value: str) -> None:
         """Answer MESSAGE=SECONDS late."""
@@ -63,7 +63,7 @@ class Options(usage.Options):
 
     def opt_retval(self, value: str) -> None:
         """Answer MESSAGE=RETVAL instead of carrying it out."""
-        self.retvals.update([_pair("retval", value, int)])
+        self.retvals.update([_pair("retval", value, int, least=-(1 << 31))])
 
     def opt_version(self) -> None:
         """Print the version and exit."""
@@ -82,18 +82,25 @@ class Options(usage.Options):
         if not 0 <= self["workers"] <= 64:
             message = "--workers must be 0 to 64"
             raise usage.UsageError(message)
+        for name in ("split", "hang-up-after", "epoch-churn"):
+            if (self[name] or 0) < 0:
+                message = f"--{name} must not be negative"
+                raise usage.UsageError(message)
         if self["log-level"] not in {level.name for level in LogLevel.iterconstants()}:
             message = "--log-level must be one of debug, info, warn, error"
             raise usage.UsageError(message)
 
 
-def _pair(option: str, value: str, number: Callable[[str], Any]) -> tuple[str, Any]:
+def _pair(option: str, value: str, number: Callable[[str], Any], least: int = 0) -> tuple[str, Any]:
     message, _, text = value.partition("=")
     try:
-        return message, number(text)
+        parsed = number(text)
     except ValueError:
+        parsed = None
+    if parsed is None or not message or not least <= parsed < 1 << 31:
         problem = f"--{option} needs MESSAGE=NUMBER, not {value!r}"
-        raise usage.UsageError(problem) from None
+        raise usage.UsageError(problem)
+    return message, parsed
 
 
 def run(reactor: Any, options: Options) -> Deferred[None]:
@@ -132,14 +139,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; exit status 2 for a wrong command line, 1 when a socket can't be made."""
     options = Options()
     try:
-        options.parseOptions(sys.argv[1:] if argv is None else list(argv))  # type: ignore[no-untyped-call]
+        options.parseOptions(sys.argv[1:] if argv is None else list(argv))
     except usage.UsageError as error:
         sys.stderr.write(f"maglev-vppsim: {error}\n")
         sys.exit(2)
     level = LogLevel.levelWithName(options["log-level"])
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-    react(run, (options,))
+    try:
+        react(run, (options,))
+    except OSError as error:
+        sys.stderr.write(f"maglev-vppsim: {error}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

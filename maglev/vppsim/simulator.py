@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from ipaddress import ip_address, ip_interface
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twisted.internet.interfaces import IDelayedCall
+
+FAREWELL: Final = 0.1
+"""Seconds until a restart that was asked for by a client: its answer must be on its way, for a crash drops it."""
 
 
 class Simulator:
@@ -150,7 +153,7 @@ class Simulator:
 
     def restart_soon(self) -> None:
         """Crash and start again, when what is being answered is out."""
-        self._calls.append(self._reactor.callLater(0, self.restart))
+        self._calls.append(self._reactor.callLater(FAREWELL, self.restart))
 
     def freeze(self, seconds: float | None = None) -> None:
         """Let the main loop stand still, for some seconds or until `thaw`."""

@@ -608,6 +608,25 @@ def test_what_kills_vpp(mortal, fields):
         client.api.lb_add_del_vip_v2(**fields)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "encap", "server"), [("192.0.2.1/32", NAT4, "10.0.0.1"), ("2001:db8::1/128", NAT6, "2001:db8::2")]
+)
+def test_a_server_in_an_all_port_vip_with_nat_kills_vpp(mortal, prefix, encap, server):
+    with papi_client(mortal.api_socket, read_timeout=20) as client:
+        assert client.retval("lb_add_del_vip_v2", pfx=prefix, encap=encap) == 0
+        with pytest.raises(VPPIOError):
+            client.api.lb_add_del_as_v2(pfx=prefix, as_address=server)
+
+
+def test_a_frame_length_that_overflows_kills_vpp(mortal):
+    with Wire(mortal.api_socket, 20) as wire:
+        wire._socket.sendall(struct.pack(">QII", 0, 0xFFFFFFF0, 0) + b"x")
+        assert wire.receive() == b""
+    mortal.restart()
+    with Wire(mortal.api_socket) as wire:
+        assert wire.ping() is not None
+
+
 def test_after_a_restart_nothing_is_left_and_the_old_counters_stand_still(mortal):
     with papi_client(mortal.api_socket) as client, papi_stats(mortal.stats_socket) as stats:
         pid = client.api.control_ping().vpe_pid
@@ -672,7 +691,8 @@ def random_step(chosen, twins):
     words = f"{prefix} protocol {'udp' if protocol == UDP else 'tcp'} port {port}"
     match chosen.randrange(10):
         case 0 | 1:
-            encap = chosen.choice([GRE4, GRE4, GRE6, GRE6, L3DSR, NAT6])
+            # A server in an all-port VIP with NAT kills VPP.
+            encap = chosen.choice([GRE4, GRE4, GRE6, GRE6, L3DSR, NAT6 if port else L3DSR])
             length = chosen.choice([1, 2, 64, 1024, 3])
             fields = {"encap": encap, "new_flows_table_length": length, "src_ip_sticky": chosen.random() < 0.5}
             twins.ask("retval", "lb_add_del_vip_v2", **vip, **fields, dscp=chosen.randrange(256))

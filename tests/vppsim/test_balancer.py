@@ -98,6 +98,17 @@ def test_an_ipv6_prefix_longer_than_an_address_crashes(world):
         world.vip(VipKey(stored("2001:db8::1"), 129, 6, 80), VipType.IP6_GRE6)
 
 
+@pytest.mark.parametrize(("kind", "server"), [(VipType.IP4_NAT4, A), (VipType.IP6_NAT6, stored("2001:db8::1"))])
+def test_a_server_of_an_all_port_vip_with_nat_crashes(world, kind, server):
+    prefix = WEB.prefix if kind.is_ip4 else stored("2001:db8::9")
+    key = VipKey(prefix, 128, 255, 0)
+    world.vip(key, kind)
+    with pytest.raises(CrashError):
+        world.servers(server, key=key)
+    one_port = VipKey(normalized(prefix, 120), 120, 6, 80)
+    assert [world.vip(one_port, kind), world.servers(server, key=one_port)] == [0, 0]
+
+
 def test_an_ipv4_prefix_longer_than_an_address_is_taken(world):
     assert world.vip(VipKey(stored("192.0.2.1"), 129, 6, 80)) == 0
     assert world.balancer.find(VipKey(stored("192.0.2.99"), 129, 6, 80)).key.prefix == bytes(16)

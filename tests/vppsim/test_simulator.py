@@ -127,6 +127,12 @@ def test_versions_and_descriptions_are_told(client):
     assert '"lb_as_set_weight"' in client.call("get_api_json").json
 
 
+def test_a_length_that_overflows_kills_vpp(client, simulator):
+    client.protocol.dataReceived(HEADER.pack(0, 0xFFFFFFF0, 0) + b"x")
+    assert client.closed
+    assert not simulator.running
+
+
 # Load balancing.
 
 
