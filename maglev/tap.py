@@ -33,8 +33,9 @@ from maglev.tasks import Tasks
 from maglev.version import VERSION
 from maglev.vpp.link import Connector, MessageCounter
 from maglev.vpp.service import VppService
+from maglev.web.exposition import ProcessFigures
 from maglev.web.families import BoardCollector, CheckerCollector, VppCollector
-from maglev.web.metrics import TransitionCounter, registry_of, site_of
+from maglev.web.metrics import TransitionCounter, site_of
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -140,16 +141,15 @@ class Daemon(MultiService):
         self.vpp = VppService(reactor, self.board, self._connector(options, messages), jitter)
         self.checker.setServiceParent(self)
         self.vpp.setServiceParent(self)
-        registry = registry_of(
-            (
-                BoardCollector(self.board, moves.counts),
-                CheckerCollector(self.checker, lag),
-                VppCollector(reactor, time.time, self.vpp, messages.counts),
-            )
+        collectors = (
+            BoardCollector(self.board, moves.counts),
+            CheckerCollector(self.checker, lag),
+            VppCollector(reactor, time.time, self.vpp, messages.counts),
+            ProcessFigures(),
         )
         where = strport("--metrics-addr", options["metrics-addr"])
         if where is not None:
-            cast("IService", listening(where, site_of(registry), reactor)).setServiceParent(self)
+            cast("IService", listening(where, site_of(reactor, collectors), reactor)).setServiceParent(self)
 
     def startService(self) -> None:
         """Start everything, and listen to SIGHUP."""

@@ -1,24 +1,23 @@
-"""The metric families of maglevd, read from where the facts are at the moment of a scrape."""
+"""The metric families of maglevd, read from where the facts are at the moment of a scrape.
+
+Names of frontends, pools and backends, and addresses, need no escaping: the configuration allows nothing that does.
+"""
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.registry import Collector
 
 from maglev.events import FrontendState
 from maglev.health import State
 from maglev.lag import BUCKETS as LAG_BUCKETS
-from maglev.result import PASSES
+from maglev.result import PASSES, Code
 from maglev.tally import BUCKETS as PROBE_BUCKETS
+from maglev.web.exposition import escape, header, histogram
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from prometheus_client.core import Metric
     from twisted.internet.interfaces import IReactorTime
 
     from maglev.board import Board
@@ -29,22 +28,13 @@ if TYPE_CHECKING:
 BACKEND_STATES: Final = tuple(state for state in State if state is not State.REMOVED)
 """A removed backend has no metrics any more."""
 
+RESULTS: Final = {code: "pass" if code in PASSES else "fail" for code in Code}
+
 USUAL_MOVES: Final = (("unknown", "up"), ("unknown", "down"), ("up", "down"), ("down", "up"))
 """Transitions whose counters exist from the start; those that operators cause appear when they first happen."""
 
 
-def cumulative(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
-    """Return the buckets of a histogram as Prometheus wants them: upper bound as text, and all up to there.
-
-    Args:
-        bounds: Upper bounds, rising.
-        counts: One count per bound, and one for everything above.
-    """
-    names = [*(repr(bound) for bound in bounds), "+Inf"]
-    return list(zip(names, map(float, accumulate(counts)), strict=True))
-
-
-class BoardCollector(Collector):
+class BoardCollector:
     """States and weights of backends and frontends."""
 
     def __init__(self, board: Board, moves: Counter[tuple[str, str, str]]) -> None:
@@ -57,91 +47,107 @@ class BoardCollector(Collector):
         self._board = board
         self._moves = moves
 
-    def collect(self) -> Iterator[Metric]:
+    def scrape(self) -> Iterator[str]:
         """Yield the families."""
         yield from self._backends()
         yield from self._frontends()
-        yield self._transitions()
+        yield from self._weights()
+        yield from self._transitions()
 
-    def _backends(self) -> Iterable[Metric]:
-        state = GaugeMetricFamily(
-            "maglev_backend_state", "1 for the state that the backend is in", labels=("backend", "address", "state")
-        )
-        health = GaugeMetricFamily(
-            "maglev_backend_health", "The rise/fall counter, 0 to rise + fall - 1", labels=("backend",)
-        )
-        enabled = GaugeMetricFamily("maglev_backend_enabled", "0 while disabled", labels=("backend",))
-        for name, status in self._board.backends.items():
-            for each in BACKEND_STATES:
-                state.add_metric((name, status.address, each.value), float(status.state is each))
-            health.add_metric((name,), status.health.value)
-            enabled.add_metric((name,), float(status.state is not State.DISABLED))
-        return state, health, enabled
+    def _backends(self) -> Iterator[str]:
+        backends = list(self._board.backends.values())
+        yield header("maglev_backend_state", "gauge", "1 for the state that the backend is in")
+        for status in backends:
+            labels = f'backend="{status.name}",address="{status.address}"'
+            now = status.state
+            yield "".join(
+                f'maglev_backend_state{{{labels},state="{state}"}} {int(state is now)}\n' for state in BACKEND_STATES
+            )
+        yield header("maglev_backend_health", "gauge", "The rise/fall counter, 0 to rise + fall - 1")
+        for status in backends:
+            yield f'maglev_backend_health{{backend="{status.name}"}} {status.health.value}\n'
+        yield header("maglev_backend_enabled", "gauge", "0 while disabled")
+        for status in backends:
+            yield f'maglev_backend_enabled{{backend="{status.name}"}} {int(status.state is not State.DISABLED)}\n'
 
-    def _frontends(self) -> Iterable[Metric]:
-        state = GaugeMetricFamily(
-            "maglev_frontend_state", "1 for the state that the frontend is in", labels=("frontend", "state")
-        )
-        labels = ("frontend", "pool", "backend")
-        weight = GaugeMetricFamily("maglev_frontend_pool_backend_weight", "Configured weight, 0-100", labels=labels)
-        effective = GaugeMetricFamily(
-            "maglev_frontend_pool_backend_effective_weight", "The weight that VPP should have now", labels=labels
-        )
-        for name, status in self._board.frontends.items():
-            for each in FrontendState:
-                state.add_metric((name, each.value), float(status.state is each))
-            for pool, weights in zip(status.frontend.pools, status.pools, strict=True):
-                for member in pool.members:
-                    weight.add_metric((name, pool.name, member.backend), member.weight)
-                    effective.add_metric((name, pool.name, member.backend), weights[member.backend])
-        return state, weight, effective
+    def _frontends(self) -> Iterator[str]:
+        yield header("maglev_frontend_state", "gauge", "1 for the state that the frontend is in")
+        for name, status in list(self._board.frontends.items()):
+            now = status.state
+            yield "".join(
+                f'maglev_frontend_state{{frontend="{name}",state="{state}"}} {int(state is now)}\n'
+                for state in FrontendState
+            )
 
-    def _transitions(self) -> Metric:
-        family = CounterMetricFamily(
-            "maglev_backend_transitions", "Changes of state of a backend", labels=("backend", "from", "to")
-        )
-        counts = dict.fromkeys(((name, old, new) for name in self._board.backends for old, new in USUAL_MOVES), 0)
-        for labels, count in (counts | self._moves).items():
-            family.add_metric(labels, count)
-        return family
+    def _weights(self) -> Iterator[str]:
+        frontends = list(self._board.frontends.items())
+        family = "maglev_frontend_pool_backend_weight"
+        yield header(family, "gauge", "Configured weight, 0-100")
+        for name, status in frontends:
+            yield "".join(
+                f'{family}{{frontend="{name}",pool="{pool.name}",backend="{member.backend}"}} {member.weight}\n'
+                for pool in status.frontend.pools
+                for member in pool.members
+            )
+        family = "maglev_frontend_pool_backend_effective_weight"
+        yield header(family, "gauge", "The weight that VPP should have now")
+        for name, status in frontends:
+            yield "".join(
+                f'{family}{{frontend="{name}",pool="{pool.name}",backend="{backend}"}} {weight}\n'
+                for pool, weights in zip(status.frontend.pools, status.pools, strict=True)
+                for backend, weight in weights.items()
+            )
+
+    def _transitions(self) -> Iterator[str]:
+        family = "maglev_backend_transitions_total"
+        yield header(family, "counter", "Changes of state of a backend")
+        moves = self._moves.copy()
+        for name in list(self._board.backends):
+            yield "".join(
+                f'{family}{{backend="{name}",from="{old}",to="{new}"}} {moves.pop((name, old, new), 0)}\n'
+                for old, new in USUAL_MOVES
+            )
+        for (name, old, new), count in moves.items():
+            yield f'{family}{{backend="{name}",from="{old}",to="{new}"}} {count}\n'
 
 
-class CheckerCollector(Collector):
+class CheckerCollector:
     """What the checker did, and how late the reactor ran."""
 
     def __init__(self, checker: CheckerService, lag: LagMonitor) -> None:
         self._checker = checker
         self._lag = lag
 
-    def collect(self) -> Iterator[Metric]:
+    def scrape(self) -> Iterator[str]:
         """Yield the families."""
         yield from self._probes()
-        discarded = CounterMetricFamily(
-            "maglev_probe_discarded", "Probes that were no evidence, for a reason of this machine", labels=("reason",)
+        yield header(
+            "maglev_probe_discarded_total", "counter", "Probes that were no evidence, for a reason of this machine"
         )
-        for reason, count in self._checker.discarded.items():
-            discarded.add_metric((reason,), count)
-        yield discarded
-        overdue = self._checker.oldest_wait()
-        yield GaugeMetricFamily("maglev_probe_overdue_seconds", "How late the most overdue probe is", value=overdue)
-        lag = HistogramMetricFamily("maglev_reactor_lag_seconds", "How late the reactor ran what was due")
-        lag.add_metric((), cumulative(LAG_BUCKETS, self._lag.counts), self._lag.total)
-        yield lag
+        for reason, count in list(self._checker.discarded.items()):
+            yield f'maglev_probe_discarded_total{{reason="{reason}"}} {count}\n'
+        yield header("maglev_probe_overdue_seconds", "gauge", "How late the most overdue probe is")
+        yield f"maglev_probe_overdue_seconds {self._checker.oldest_wait()}\n"
+        yield header("maglev_reactor_lag_seconds", "histogram", "How late the reactor ran what was due")
+        yield histogram("maglev_reactor_lag_seconds", "", LAG_BUCKETS, self._lag.counts, self._lag.total)
 
-    def _probes(self) -> Iterable[Metric]:
-        total = CounterMetricFamily("maglev_probe", "Probes finished", labels=("backend", "type", "result", "code"))
-        duration = HistogramMetricFamily(
-            "maglev_probe_duration_seconds", "Time from the start of a probe to its result", labels=("backend", "type")
-        )
-        for name, tally in self._checker.tallies.items():
-            for code, count in tally.codes.items():
-                result = "pass" if code in PASSES else "fail"
-                total.add_metric((name, tally.type, result, code.value), count)
-            duration.add_metric((name, tally.type), cumulative(PROBE_BUCKETS, tally.counts), tally.total)
-        return total, duration
+    def _probes(self) -> Iterator[str]:
+        tallies = list(self._checker.tallies.items())
+        yield header("maglev_probe_total", "counter", "Probes finished")
+        for name, tally in tallies:
+            labels = f'backend="{name}",type="{tally.type}"'
+            yield "".join(
+                f'maglev_probe_total{{{labels},result="{RESULTS[code]}",code="{code}"}} {count}\n'
+                for code, count in tally.codes.items()
+            )
+        family = "maglev_probe_duration_seconds"
+        yield header(family, "histogram", "Time from the start of a probe to its result")
+        for name, tally in tallies:
+            labels = f'backend="{name}",type="{tally.type}"'
+            yield histogram(family, labels, PROBE_BUCKETS, tally.counts, tally.total)
 
 
-class VppCollector(Collector):
+class VppCollector:
     """The connection to VPP and what was written over it. Gauges are absent without a connection."""
 
     def __init__(
@@ -160,33 +166,28 @@ class VppCollector(Collector):
         self._vpp = vpp
         self._api = api
 
-    def collect(self) -> Iterator[Metric]:
+    def scrape(self) -> Iterator[str]:
         """Yield the families."""
-        info = self._vpp.info
-        yield GaugeMetricFamily("maglev_vpp_connected", "1 while connected to VPP", value=float(info is not None))
-        if info is not None:
-            yield from self._connection()
-        api = CounterMetricFamily(
-            "maglev_vpp_api", "Messages of VPP's binary API", labels=("msg", "direction", "result")
-        )
-        for labels, count in sorted(self._api.items()):
-            api.add_metric(labels, count)
-        yield api
-        writes = CounterMetricFamily("maglev_vpp_lbsync", "Writes to VPP's lb plugin", labels=("scope", "kind"))
-        for key, count in self._vpp.counts.items():
-            writes.add_metric(key, count)
-        yield writes
+        yield header("maglev_vpp_connected", "gauge", "1 while connected to VPP")
+        yield f"maglev_vpp_connected {int(self._vpp.info is not None)}\n"
+        yield self._connection()
+        yield header("maglev_vpp_api_total", "counter", "Messages of VPP's binary API")
+        for (message, direction, result), count in sorted(self._api.items()):
+            labels = f'msg="{escape(message)}",direction="{direction}",result="{result}"'
+            yield f"maglev_vpp_api_total{{{labels}}} {count}\n"
+        yield header("maglev_vpp_lbsync_total", "counter", "Writes to VPP's lb plugin")
+        for (scope, kind), count in list(self._vpp.counts.items()):
+            yield f'maglev_vpp_lbsync_total{{scope="{scope}",kind="{kind}"}} {count}\n'
 
-    def _connection(self) -> Iterator[Metric]:
+    def _connection(self) -> str:
         info = self._vpp.info
-        assert info is not None  # noqa: S101
-        family = GaugeMetricFamily(
-            "maglev_vpp_info", "What the connected VPP says of itself", labels=("version", "build_date", "pid")
-        )
-        family.add_metric((info.version, info.build_date, str(info.pid)), 1)
-        yield family
+        if info is None:
+            return ""
+        labels = f'version="{escape(info.version)}",build_date="{escape(info.build_date)}",pid="{info.pid}"'
+        text = header("maglev_vpp_info", "gauge", "What the connected VPP says of itself")
+        text += f"maglev_vpp_info{{{labels}}} 1\n"
         if info.boot_time:
-            uptime = max(0.0, self._wall() - info.boot_time)
-            yield GaugeMetricFamily("maglev_vpp_uptime_seconds", "Time since VPP was started", value=uptime)
-        connected = self._clock.seconds() - self._vpp.connected_since
-        yield GaugeMetricFamily("maglev_vpp_connected_seconds", "Time since we connected to VPP", value=connected)
+            text += header("maglev_vpp_uptime_seconds", "gauge", "Time since VPP was started")
+            text += f"maglev_vpp_uptime_seconds {max(0.0, self._wall() - info.boot_time)}\n"
+        text += header("maglev_vpp_connected_seconds", "gauge", "Time since we connected to VPP")
+        return text + f"maglev_vpp_connected_seconds {self._clock.seconds() - self._vpp.connected_since}\n"

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder
+from twisted.internet.interfaces import IPullProducer
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
 from maglev.health import State
 from maglev.interfaces import IBoardObserver
+from maglev.web.exposition import CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
 
-    from prometheus_client.registry import Collector
+    from twisted.internet.interfaces import IReactorTime
     from twisted.web.http import Request as HttpRequest
     from twisted.web.server import Request
 
     from maglev.events import BackendEvent, FrontendEvent
     from maglev.model import Config
+    from maglev.web.exposition import ICollector
 
 IDLE_TIMEOUT: Final = 60
 """Seconds until a scraper that says nothing is cut off; Prometheus asks every 15 to 60 s."""
+
+SLICE: Final = 0.005
+"""Seconds of rendering at a stretch: less than anybody who waits for a probe would notice."""
 
 _FRONT_PAGE: Final = b'<!doctype html><title>maglevd</title><p>maglevd: <a href="/metrics">metrics</a></p>\n'
 
@@ -61,25 +66,54 @@ class TransitionCounter:
             del self.counts[key]
 
 
+@implementer(IPullProducer)
+class Scrape:
+    """One scrape under way: writes a slice whenever the scraper has taken the one before."""
+
+    def __init__(self, clock: IReactorTime, pieces: Iterator[str], request: Request) -> None:
+        self._clock = clock
+        self._pieces = pieces
+        self._request = request
+
+    def resumeProducing(self) -> None:
+        """Write the next slice, and finish after the last."""
+        until = self._clock.seconds() + SLICE
+        text = []
+        for piece in self._pieces:
+            text.append(piece)
+            if self._clock.seconds() >= until:
+                break
+        else:
+            self._request.write("".join(text).encode())
+            self._request.unregisterProducer()
+            self._request.finish()
+            return
+        self._request.write("".join(text).encode())
+
+    def stopProducing(self) -> None:
+        """Give up: the scraper went away."""
+
+
 class MetricsResource(Resource):
-    """Renders a registry in the format that the scraper asks for.
+    """Answers scrapes, in slices, in the reactor, where the state lives.
 
     `prometheus_client` brings a resource for Twisted, which renders in a thread pool: collectors would read our state
-    from another thread. This one renders in the reactor, where the state lives.
+    from another thread.
     """
 
     isLeaf = True
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, clock: IReactorTime, collectors: Sequence[ICollector]) -> None:
         Resource.__init__(self)
-        self._registry = registry
+        self._clock = clock
+        self._collectors = collectors
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> int:
         """Answer a scrape."""
-        accept = b",".join(request.requestHeaders.getRawHeaders(b"accept", [])).decode("latin-1")
-        encoder, content_type = choose_encoder(accept)
-        request.setHeader(b"content-type", content_type.encode())
-        return encoder(self._registry)
+        request.setHeader(b"content-type", CONTENT_TYPE)
+        pieces = chain.from_iterable(collector.scrape() for collector in self._collectors)
+        request.registerProducer(Scrape(self._clock, pieces, request), False)
+        return NOT_DONE_YET
 
 
 class _FrontPage(Resource):
@@ -88,15 +122,6 @@ class _FrontPage(Resource):
     def render_GET(self, request: Request) -> bytes:
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         return _FRONT_PAGE
-
-
-def registry_of(collectors: Iterable[Collector]) -> CollectorRegistry:
-    """Return a registry of our own, with these collectors and the process's figures (CPU, memory, descriptors)."""
-    registry = CollectorRegistry(auto_describe=False)
-    ProcessCollector(registry=registry)
-    for collector in collectors:
-        registry.register(collector)
-    return registry
 
 
 class _QuietSite(Site):
@@ -109,9 +134,9 @@ class _QuietSite(Site):
         """Say nothing."""
 
 
-def site_of(registry: CollectorRegistry) -> Site:
-    """Return the site that serves a registry."""
+def site_of(clock: IReactorTime, collectors: Sequence[ICollector]) -> Site:
+    """Return the site that serves the metrics of these collectors."""
     root = Resource()
     root.putChild(b"", _FrontPage())
-    root.putChild(b"metrics", MetricsResource(registry))
+    root.putChild(b"metrics", MetricsResource(clock, collectors))
     return _QuietSite(root, timeout=IDLE_TIMEOUT)
