@@ -107,29 +107,34 @@ class ShownConf(NamedTuple):
 
 def parse_vips(text: str) -> Iterator[ShownVip]:
     """Yield the VIPs in use that ``show lb vips verbose`` shows; what can't be understood is left out."""
-    heads = list(_VIP.finditer(text))
-    for index, head in enumerate(heads, 1):
-        end = heads[index].start() if index < len(heads) else len(text)
-        vip = None if "removed" in head[5] else _vip(head, text[head.end() : end])
-        if vip is not None:
-            yield vip
+    head: re.Match[str] | None = None
+    for following in _VIP.finditer(text):
+        if head is not None:
+            yield from _vip(head, text[head.end() : following.start()])
+        head = following
+    if head is not None:
+        yield from _vip(head, text[head.end() :])
 
 
-def _vip(head: re.Match[str], text: str) -> ShownVip | None:
+def _vip(head: re.Match[str], text: str) -> Iterator[ShownVip]:
+    if "removed" in head[5]:
+        return
     length = _LENGTH.search(text)
     port = _PORT.search(text)
     l4 = (int(port[1]), int(port[2])) if port else (ANY_PROTOCOL, 0)
     try:
-        return ShownVip(
-            key=VipKey(canonical(head[3]), int(head[4]), *l4),
-            encap=Encap[head[1].upper()],
-            pool_index=int(head[2]),
-            src_ip_sticky="src_ip_sticky" in head[5],
-            table_length=int(length[1]) if length else 0,
-            text=text,
-        )
+        key = VipKey(canonical(head[3]), int(head[4]), *l4)
+        encap = Encap[head[1].upper()]
     except (ValueError, KeyError):
-        return None
+        return
+    yield ShownVip(
+        key=key,
+        encap=encap,
+        pool_index=int(head[2]),
+        src_ip_sticky="src_ip_sticky" in head[5],
+        table_length=int(length[1]) if length else 0,
+        text=text,
+    )
 
 
 def parse_conf(text: str) -> ShownConf | None:

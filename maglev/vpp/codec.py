@@ -61,6 +61,7 @@ class Layout:
             a value of another length would be cut or padded without a word.
         packing: The fixed part; with `Tail.TEXT`, the length of the text included.
         tail: What follows it.
+        is_fixed: Whether nothing does.
     """
 
     name: str
@@ -68,6 +69,11 @@ class Layout:
     fields: tuple[str, ...]
     packing: struct.Struct
     tail: Tail = Tail.NONE
+    is_fixed: bool = attrs.field(init=False)
+
+    @is_fixed.default
+    def _has_no_tail(self) -> bool:
+        return self.tail is Tail.NONE
 
     @property
     def has_retval(self) -> bool:
@@ -81,10 +87,7 @@ class Layout:
             ValueError: A value does not fit its field, or there are too few or too many.
         """
         try:
-            if self.tail is Tail.TEXT:
-                *fixed, text = values
-                return self.packing.pack(*fixed, len(text)) + bytes(text)
-            return self.packing.pack(*values)
+            return self.packing.pack(*values) if self.is_fixed else self._pack_text(*values)
         except struct.error as error:
             message = f"{self.name}: {error}"
             raise ValueError(message) from error
@@ -96,12 +99,16 @@ class Layout:
             VppProtocolError: The message is too short or, where its length is fixed, too long.
         """
         size = self.packing.size
-        if len(message) != size and (self.tail is Tail.NONE or len(message) < size):
+        if len(message) != size and (self.is_fixed or len(message) < size):
             raise VppProtocolError(f"{self.name} of {len(message)} bytes instead of {size}")
         values: tuple[Any, ...] = self.packing.unpack_from(message)
         if self.tail is not Tail.TEXT:
             return values
         return (*values[:-1], self._text(message, values[-1]))
+
+    def _pack_text(self, *values: Any) -> bytes:
+        *fixed, text = values
+        return self.packing.pack(*fixed, len(text)) + bytes(text)
 
     def _text(self, message: bytes, length: int) -> bytes:
         start = self.packing.size

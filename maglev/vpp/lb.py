@@ -29,6 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, FirstError, fail, gatherResults
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from maglev.errors import VppRetvalError
@@ -146,7 +147,17 @@ class LbApi(VppApi):
                 self.protocol.dump("lb_as_v2_dump", *_EVERYTHING, 0, 0),
                 self.cli("show lb vips verbose").addErrback(self._unshown),
             ]
-        return gatherResults(parts, consumeErrors=True).addCallbacks(lambda results: unpack_state(*results), cause)
+        return Deferred.fromCoroutine(self._put_together(gatherResults(parts, consumeErrors=True).addErrback(cause)))
+
+    async def _put_together(self, parts: Deferred[list[Any]]) -> LbState:
+        steps = unpack_state(*await parts)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                state: LbState = end.value
+                return state
+            await deferLater(self.protocol.clock, 0)
 
     def apply(self, operation: Operation) -> Deferred[None]:
         """Do one write."""

@@ -1,12 +1,13 @@
 """What must never be sent to VPP: each of these crashes it, corrupts its memory, or programs something that can't work.
 
-VPP accepts all of them with a smile (``lb.c``, ``api.c``, 26.10; each one seen or read there). The checks cost a few
-microseconds and stand last before the wire, whatever the rooms above have promised.
+VPP accepts all of them with a smile (``lb.c``, ``api.c``, 26.10; each one seen or read there). The checks stand
+last before the wire, whatever the rooms above have promised.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from maglev.addresses import bits, canonical, family, pack, unpack
 from maglev.model import MAX_WEIGHT
@@ -31,6 +32,9 @@ MAX_BUCKETS: Final = 1 << 24
 MAX_FLOW_TIMEOUT: Final = 0x7FFFFFFF
 """Seconds; 2^32-1 would mean "keep" to VPP. The configuration has a much tighter bound of its own."""
 
+REMEMBERED: Final = 1 << 14
+"""Keys and addresses whose examination is remembered: the same few come again and again."""
+
 
 def check_conf(conf: LbConf) -> None:
     """Refuse settings that harm VPP.
@@ -38,12 +42,15 @@ def check_conf(conf: LbConf) -> None:
     Raises:
         ValueError: It is such a setting.
     """
-    _demand(family(canonical(conf.ipv4_src_address)) == 4, f"{conf.ipv4_src_address} is no IPv4 address")
-    _demand(family(canonical(conf.ipv6_src_address)) == 6, f"{conf.ipv6_src_address} is no IPv6 address")
+    for number, address in ((4, conf.ipv4_src_address), (6, conf.ipv6_src_address)):
+        if family(canonical(address)) != number:
+            _refuse(f"{address} as IPv{number} source")
     # 0 passes VPP's own test, and then the first packet writes outside of the table.
-    _demand_power_of_two("sticky buckets per core", conf.sticky_buckets_per_core, 1, MAX_BUCKETS)
+    if not _is_power_of_two(conf.sticky_buckets_per_core, 1, MAX_BUCKETS):
+        _refuse(f"{conf.sticky_buckets_per_core} sticky buckets per core")
     # 0 would mean: no flow is ever remembered.
-    _demand(1 <= conf.flow_timeout <= MAX_FLOW_TIMEOUT, f"flow timeout {conf.flow_timeout}")
+    if not 1 <= conf.flow_timeout <= MAX_FLOW_TIMEOUT:
+        _refuse(f"flow timeout {conf.flow_timeout}")
 
 
 def check(operation: Operation) -> None:
@@ -54,35 +61,48 @@ def check(operation: Operation) -> None:
     """
     check_key(operation.key)
     match operation:
-        case AddVip(_, encap, _, table_length):
-            # L3DSR and NAT are never ours; VPP silently makes GRE6 of some of them.
-            _demand(encap in {Encap.GRE4, Encap.GRE6}, f"encapsulation {encap!r}")
-            # 0 passes VPP's own test, and then aborts it: a mask of 2^32-1 leads to a table of 16 GiB.
-            _demand_power_of_two("table length", table_length, MIN_TABLE_LENGTH, MAX_TABLE_LENGTH)
+        case AddVip():
+            _check_vip(operation)
         case AddServer(_, address, weight) | SetWeight(_, address, weight):
-            _check_server(address)
+            _check_address(address)
             # VPP takes up to 255 over the API; its command line, and so its documentation, up to 100.
-            _demand(0 <= weight <= MAX_WEIGHT, f"weight {weight}")
+            if not 0 <= weight <= MAX_WEIGHT:
+                _refuse(f"weight {weight}")
         case DeleteServer(_, address):
-            _check_server(address)
+            _check_address(address)
 
 
+def _check_vip(vip: AddVip) -> None:
+    # L3DSR and NAT are never ours; VPP silently makes GRE6 of some of them.
+    if vip.encap not in {Encap.GRE4, Encap.GRE6}:
+        _refuse(f"encapsulation {vip.encap!r}")
+    # 0 passes VPP's own test, and then aborts it: a mask of 2^32-1 leads to a table of 16 GiB.
+    if not _is_power_of_two(vip.table_length, MIN_TABLE_LENGTH, MAX_TABLE_LENGTH):
+        _refuse(f"table length {vip.table_length}")
+
+
+@lru_cache(REMEMBERED)
 def check_key(key: VipKey) -> None:
     """Refuse a VIP that VPP would take for another one, or that matches no packet.
 
     Raises:
         ValueError: It is such a VIP.
     """
-    _demand(0 <= key.length <= bits(key.address), f"prefix length {key.length} of {key.address}")
-    _demand(_masked(key.address, key.length) == key.address, f"{key.address}/{key.length} has host bits")
-    _demand(0 <= key.port <= 0xFFFF, f"port {key.port}")
-    _demand(0 <= key.protocol <= ANY_PROTOCOL, f"protocol {key.protocol}")
+    if not 0 <= key.length <= bits(key.address):
+        _refuse(f"prefix length {key.length} of {key.address}")
+    if _masked(key.address, key.length) != key.address:
+        _refuse(f"{key.address}/{key.length}, which has host bits or another spelling")
+    if not 0 <= key.port <= 0xFFFF:
+        _refuse(f"port {key.port}")
     # VPP makes 255 of any protocol if the port is 0; 255 with a port matches no packet at all.
-    _demand((key.port == 0) is (key.protocol == ANY_PROTOCOL), f"port {key.port} with protocol {key.protocol}")
+    if not 0 <= key.protocol <= ANY_PROTOCOL or (key.port == 0) is not (key.protocol == ANY_PROTOCOL):
+        _refuse(f"protocol {key.protocol} with port {key.port}")
 
 
-def _check_server(address: str) -> None:
-    _demand(canonical(address) == address, f"{address} is not spelled canonically")
+@lru_cache(REMEMBERED)
+def _check_address(address: str) -> None:
+    if canonical(address) != address:
+        _refuse(f"{address}, which has another spelling")
 
 
 def _masked(address: str, length: int) -> str:
@@ -91,11 +111,10 @@ def _masked(address: str, length: int) -> str:
     return unpack((int.from_bytes(packed) >> shift << shift).to_bytes(len(packed)))
 
 
-def _demand_power_of_two(what: str, number: int, least: int, most: int) -> None:
-    _demand(least <= number <= most and number & (number - 1) == 0, f"{what} {number}")
+def _is_power_of_two(number: int, least: int, most: int) -> bool:
+    return least <= number <= most and number & (number - 1) == 0
 
 
-def _demand(condition: bool, what: str) -> None:  # noqa: FBT001  # the one thing it is about
-    if not condition:
-        message = f"never sent to VPP: {what}"
-        raise ValueError(message)
+def _refuse(what: str) -> NoReturn:
+    message = f"never sent to VPP: {what}"
+    raise ValueError(message)

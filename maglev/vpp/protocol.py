@@ -73,6 +73,7 @@ class VppProtocol(Protocol):
     """One connection to VPP's binary API.
 
     Attributes:
+        clock: What it measures time with.
         trace: Whether each message is logged at debug. Off, that costs the test of a flag.
         client_index: What VPP calls this connection.
     """
@@ -97,6 +98,7 @@ class VppProtocol(Protocol):
             window: Requests under way at once.
             trace: Whether each message is logged at debug.
         """
+        self.clock = clock
         self.trace = trace
         self.client_index = 0
         self._count = count

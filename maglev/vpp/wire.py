@@ -6,6 +6,7 @@ or 1) and 16 bytes, of which an IPv4 address takes the first four.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from maglev.addresses import pack, unpack
@@ -15,24 +16,34 @@ from maglev.vpp.clitext import parse_vips
 from maglev.vpp.lbstate import ApplicationServer, Encap, LbState, Vip, VipKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable, Mapping
 
     from maglev.vpp.clitext import ShownServer, ShownVip
 
     Values = tuple[Any, ...]
 
 _IP4, _IP6 = 0, 1
+_KEY_FIELDS: Final = 5
+
+REMEMBERED: Final = 1 << 14
+"""Keys and addresses whose conversion is remembered: the same come with every write and every read."""
 
 _USED: Final = 1
 """Bit of ``flags`` in the details of an application server: it is not deleted (``LB_AS_FLAGS_USED``)."""
 
+VIPS_AT_ONCE: Final = 100
+SERVERS_AT_ONCE: Final = 1000
+"""What takes two milliseconds or so to put together, with ten application servers a VIP."""
 
+
+@lru_cache(REMEMBERED)
 def pack_address(address: str) -> tuple[int, bytes]:
     """Return the fields of an address."""
     packed = pack(address)
     return (_IP4, packed + bytes(12)) if len(packed) == 4 else (_IP6, packed)
 
 
+@lru_cache(REMEMBERED)
 def unpack_address(family: int, packed: bytes) -> str:
     """Return the address that these fields are.
 
@@ -51,6 +62,7 @@ def pack_prefix(key: VipKey) -> tuple[int, bytes, int]:
     return (*pack_address(key.address), key.length)
 
 
+@lru_cache(REMEMBERED)
 def pack_key(key: VipKey) -> tuple[int, bytes, int, int, int]:
     """Return the fields of a VIP's key."""
     return (*pack_address(key.address), key.length, key.protocol, key.port)
@@ -73,8 +85,10 @@ def unpack_text(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode("ascii", "backslashreplace")
 
 
-def unpack_state(conf: LbConf, vips: Iterable[Values], servers: Iterable[Values], text: str) -> LbState:
-    """Put together what the plugin holds.
+def unpack_state(
+    conf: LbConf, vips: Iterable[Values], servers: Iterable[Values], text: str
+) -> Generator[None, None, LbState]:
+    """Put together what the plugin holds; yield after each few milliseconds of work, so that others can have a turn.
 
     Args:
         conf: The global settings.
@@ -85,16 +99,40 @@ def unpack_state(conf: LbConf, vips: Iterable[Values], servers: Iterable[Values]
     Raises:
         VppProtocolError: A row makes no sense.
     """
-    shown = {vip.key: vip for vip in parse_vips(text)}
+    shown: dict[VipKey, ShownVip] = {}
+    details: dict[tuple[VipKey, str], ShownServer] = {}
+    for done, vip in enumerate(parse_vips(text), 1):
+        shown[vip.key] = vip
+        details.update({(vip.key, server.address): server for server in vip.servers()})
+        if done % VIPS_AT_ONCE == 0:
+            yield
     held: dict[VipKey, dict[str, ApplicationServer]] = {}
-    for key, server in _servers(servers, shown):
-        held.setdefault(key, {})[server.address] = server
+    for done, row in enumerate(servers, 1):
+        _hold(row, details, held)
+        if done % SERVERS_AT_ONCE == 0:
+            yield
     return LbState(conf, {key: _vip(key, rest, held.get(key, {}), shown.get(key)) for key, *rest in map(_keyed, vips)})
 
 
+def _hold(
+    row: Values, details: Mapping[tuple[VipKey, str], ShownServer], held: dict[VipKey, dict[str, ApplicationServer]]
+) -> None:
+    """Take in a row of an application server; deleted ones have rows too until they are collected."""
+    key, family, packed, flags, _since, weight, buckets = _keyed(row)
+    if flags & _USED:
+        address = unpack_address(family, packed)
+        more = details.get((key, address))
+        flows, dpo = (more.flows, more.dpo) if more else (None, None)
+        held.setdefault(key, {})[address] = ApplicationServer(address, weight, buckets, flows, dpo)
+
+
 def _keyed(row: Values) -> tuple[Any, ...]:
-    family, packed, length, protocol, port, *rest = row
-    return (VipKey(unpack_address(family, packed), length, protocol, port), *rest)
+    return (_key(*row[:_KEY_FIELDS]), *row[_KEY_FIELDS:])
+
+
+@lru_cache(REMEMBERED)
+def _key(family: int, packed: bytes, length: int, protocol: int, port: int) -> VipKey:
+    return VipKey(unpack_address(family, packed), length, protocol, port)
 
 
 def _vip(key: VipKey, rest: list[Any], servers: dict[str, ApplicationServer], shown: ShownVip | None) -> Vip:
@@ -107,17 +145,3 @@ def _vip(key: VipKey, rest: list[Any], servers: dict[str, ApplicationServer], sh
         # The message has 16 bits for the length. 65536 comes as 0, which means here that VPP did not say.
         return Vip(key, encap, None, length, servers)
     return Vip(key, encap, shown.src_ip_sticky, shown.table_length, servers, shown.pool_index)
-
-
-def _servers(rows: Iterable[Values], shown: dict[VipKey, ShownVip]) -> Iterable[tuple[VipKey, ApplicationServer]]:
-    """Yield the application servers in use; deleted ones have rows too until they are collected."""
-    details: dict[tuple[VipKey, str], ShownServer] = {
-        (vip.key, server.address): server for vip in shown.values() for server in vip.servers()
-    }
-    for row in rows:
-        key, family, packed, flags, _since, weight, buckets = _keyed(row)
-        if flags & _USED:
-            address = unpack_address(family, packed)
-            more = details.get((key, address))
-            flows, dpo = (more.flows, more.dpo) if more else (None, None)
-            yield key, ApplicationServer(address, weight, buckets, flows, dpo)

@@ -21,7 +21,7 @@ from maglev.vpp.lbstate import (
     Vip,
     VipKey,
 )
-from tests.fakes.fake_vpp import connected, papi_messages, result_of
+from tests.fakes.fake_vpp import connected, has_fired, papi_messages, result_of
 
 WEB = VipKey("192.0.2.1", 32, 6, 443)
 DNS = VipKey("2001:db8::53", 128, 17, 53)
@@ -295,6 +295,20 @@ def test_the_state_is_put_together_from_rows_and_text(ends):
     assert (server.flows, server.dpo) == (7, 14)
     server = state.vips[DNS].servers["2001:db8::53"]
     assert (server.flows, server.dpo) == (None, None)
+
+
+def test_a_large_state_is_put_together_in_turns(ends, monkeypatch):
+    vpp, lb = ends
+    monkeypatch.setattr("maglev.vpp.wire.VIPS_AT_ONCE", 1)
+    monkeypatch.setattr("maglev.vpp.wire.SERVERS_AT_ONCE", 2)
+    servers = [server_row(WEB, bytes([10, 0, 0, number])) for number in range(5)]
+    answer_reads(vpp, vips=[vip_row(WEB)], servers=servers, text=TEXT)
+    deferred = lb.read_state()
+    vpp.flush()
+    assert not has_fired(deferred)
+    lb.protocol.clock.advance(0)
+
+    assert len(result_of(deferred).vips[WEB].servers) == 5
 
 
 def test_without_the_text_the_rest_is_read(ends):

@@ -78,7 +78,7 @@ def test_weights_are_percentages(weight):
 @pytest.mark.parametrize("address", ["10.0.0.01", "example.org", "fe80::1%eth0", "2001:DB8::1", "10.0.0.1/32", ""])
 def test_servers_are_canonical_addresses(address):
     for operation in (AddServer(WEB, address, 1), DeleteServer(WEB, address), SetWeight(WEB, address, 1, previous=0)):
-        with pytest.raises(ValueError, match=r"address|canonical"):
+        with pytest.raises(ValueError, match=r"address|spelling"):
             check(operation)
 
 
@@ -101,5 +101,5 @@ def test_good_settings_pass():
     ],
 )
 def test_settings_that_harm_vpp_are_never_sent(change):
-    with pytest.raises(ValueError, match=r"never sent|no IP|not an IP"):
+    with pytest.raises(ValueError, match=r"never sent|not an IP"):
         check_conf(attrs.evolve(CONF, **change))
