@@ -1,9 +1,10 @@
 """A look-alike of VPP's API, stats segment and lb plugin, for tests, demonstrations and staging.
 
-From the bottom up: `pool` and `fib` (numbers that VPP hands out), `balancer` (the rules of the lb plugin), `show` and
-`cli` (its command line), `release`, `messages` and `requests` (the binary API, encoded by vpp_papi), `segment` (shared
-memory with the counters), `boot` (one life of a VPP, from start to crash), `connection` and `listener` (UNIX sockets),
-`simulator` (what tests and the demonstration hold), `program` (the command ``maglev-vppsim``).
+From the bottom up: `pool` and `fib` (numbers that VPP hands out), `vip` and `balancer` (what the lb plugin keeps, and
+its rules), `show`, `lbcommands` and `cli` (the command line), `release`, `messages` and `requests` (the binary API,
+encoded by vpp_papi), `segment` (shared memory with the counters), `faults` and `writes` (what goes wrong, and what was
+changed), `boot` (one life of a VPP, from start to crash), `connection` and `listener` (UNIX sockets), `simulator` (what
+tests and the demonstration hold), `program` (the command ``maglev-vppsim``).
 
 Facts of VPP that are copied on purpose, mistakes included, bear their source. Nothing of maglev is imported here but
 the Maglev table, so that two independent implementations of the protocol meet in the tests.

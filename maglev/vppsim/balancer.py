@@ -5,21 +5,29 @@ stays in dumps, and its slot stays taken, until a garbage collection finds that 
 no flow sticks to it. A server that comes back before that gets its old slot back. Both pools keep slot 0 for
 themselves: the VIP of packets that match nothing, and the server of buckets that nobody owns.
 
-All addresses are the 16 bytes that VPP keeps, IPv4 in the last four; lengths of IPv4 prefixes are 96 more than one
-writes. Every quirk is deliberate and is what VPP does (``src/plugins/lb/lb.c``, 26.10); retvals are of ``api_errno.h``.
+Every quirk is deliberate and is what VPP does (``src/plugins/lb/lb.c``, 26.10); retvals are of ``api_errno.h``.
 """
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-import attrs
+from typing import TYPE_CHECKING, Final
 
 from maglev.vpp.table import owner_indexes
 from maglev.vppsim.fib import Fib, PathType, Route, RouteKey
 from maglev.vppsim.pool import Pool
+from maglev.vppsim.vip import (
+    ANY_PROTOCOL,
+    Conf,
+    NewVip,
+    Server,
+    Vip,
+    VipKey,
+    VipType,
+    is_ip4,
+    is_ip4_prefix,
+    normalized,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,139 +48,12 @@ REMOVAL_DELAY: Final = 10
 KEEP: Final = 0xFFFFFFFF
 """Leave this setting as it is (``lb_conf``)."""
 
-ANY_PROTOCOL: Final = 255
-
 LARGEST_TABLE: Final = 1 << 22
 """Buckets. VPP takes whatever fits into its heap; a table in Python of more than this would stop us for minutes."""
-
-_WORD: Final = 0xFFFFFFFFFFFFFFFF
 
 
 class CrashError(Exception):
     """VPP itself would abort here."""
-
-
-class VipType(enum.IntEnum):
-    """How packets to a VIP reach a server (``lb_vip_type_t``)."""
-
-    IP6_GRE6 = 0
-    IP6_GRE4 = 1
-    IP4_GRE6 = 2
-    IP4_GRE4 = 3
-    IP4_L3DSR = 4
-    IP4_NAT4 = 5
-    IP6_NAT6 = 6
-
-    @property
-    def is_ip4(self) -> bool:
-        """Whether VIPs of this type have IPv4 addresses."""
-        return self.name.startswith("IP4")
-
-    @property
-    def has_ip4_servers(self) -> bool:
-        """Whether the servers behind it have IPv4 addresses (``lb_encap_is_ip4``)."""
-        return self.name.endswith(("GRE4", "L3DSR", "NAT4"))
-
-
-class VipKey(NamedTuple):
-    """What tells VIPs apart; the prefix as VPP keeps it (see `normalized`)."""
-
-    prefix: bytes
-    length: int
-    protocol: int
-    port: int
-
-
-@attrs.define
-class Server:
-    """An application server in one VIP (``lb_as_t``).
-
-    Attributes:
-        vip_index: Pool index of its VIP.
-        last_used: Second at which it was last *deleted*; whatever the slot held before while it never was.
-        flows: Flows that stick to it: what the reference counter of VPP says.
-    """
-
-    index: int
-    vip_index: int
-    address: bytes
-    weight: int
-    last_used: int
-    route: Route
-    used: bool = True
-    flows: int = 0
-
-
-@attrs.define
-class Vip:
-    """A VIP (``lb_vip_t``).
-
-    Attributes:
-        option: The DSCP of L3DSR, or the service type of NAT: one byte of a union, left over from the slot otherwise.
-        target_port: Of NAT; left over otherwise.
-        route: Held by the first VIP of a prefix, handed on when that one goes.
-        servers: Pool of indexes into the pool of servers, the removed ones included.
-    """
-
-    index: int
-    key: VipKey
-    type: VipType
-    table_length: int
-    sticky: bool
-    option: int
-    target_port: int
-    last_collection: int
-    route: Route | None = None
-    used: bool = True
-    servers: Pool[int] = attrs.field(factory=Pool)
-    buckets: Counter[int] | None = None
-
-
-@attrs.frozen
-class NewVip:
-    """What is asked for when a VIP is added (``lb_vip_add_args_t``)."""
-
-    key: VipKey
-    type: VipType
-    table_length: int
-    sticky: bool = False
-    option: int = 0
-    target_port: int = 0
-
-
-@attrs.define
-class Conf:
-    """The global settings; the addresses are all ones as long as nobody set them."""
-
-    ip4_source: bytes = b"\xff" * 4
-    ip6_source: bytes = b"\xff" * 16
-    buckets: int = 1024
-    timeout: int = 40
-
-
-def is_ip4(address: bytes) -> bool:
-    """Return whether VPP takes the 16 bytes of an address for IPv4 (``ip46_address_is_ip4``): ``::1`` is, to it."""
-    return not any(address[:12])
-
-
-def is_ip4_prefix(prefix: bytes, length: int) -> bool:
-    """Return whether VPP takes a prefix for IPv4 (``ip46_prefix_is_ip4``)."""
-    return length >= 96 and is_ip4(prefix)
-
-
-def normalized(prefix: bytes, length: int) -> bytes:
-    """Return a prefix without its host bits (``ip46_prefix_normalize``).
-
-    A length above 128 is shifted as x86 does it, modulo 64: VPP accepts those.
-    """
-    high, low = int.from_bytes(prefix[:8]), int.from_bytes(prefix[8:])
-    if length == 0:
-        high = low = 0
-    elif length <= 64:
-        high, low = high & (_WORD << (64 - length)), 0
-    else:
-        low &= _WORD << ((128 - length) % 64)
-    return high.to_bytes(8) + (low & _WORD).to_bytes(8)
 
 
 def _after(now: int, then: int) -> bool:
@@ -271,7 +152,7 @@ class Balancer:
         vip = self._place(new, key)
         self._on_vip(vip.index)
         if len(self._sharing(key)) == 1:
-            vip.route = self._fib.hold(self._route_key(vip), PathType.NORMAL)
+            vip.route = self._fib.hold(vip.route_key, PathType.NORMAL)
         return OK, vip.index
 
     def delete_vip(self, key: VipKey) -> int:
@@ -389,11 +270,11 @@ class Balancer:
         return vip
 
     def _place_server(self, vip: Vip, address: bytes, weight: int) -> None:
-        if vip.type in {VipType.IP4_NAT4, VipType.IP6_NAT6} and not vip.key.port:
+        if vip.has_nat and not vip.key.port:
             message = "nothing to stack a server of an all-port NAT VIP on"
             raise CrashError(message)
         left = self.servers.leftover()
-        route = self._fib.hold(_host_route(address, vip.type.has_ip4_servers), PathType.DROP)
+        route = self._fib.hold(vip.server_route_key(address), PathType.DROP)
         last_used = left.last_used if left else 0
         server = Server(self.servers.next_index, vip.index, address, weight, last_used, route)
         self.servers.add(server)
@@ -427,21 +308,9 @@ class Balancer:
     def _is_garbage(server: Server, now: int) -> bool:
         return not server.used and _after(now, server.last_used + REMOVAL_DELAY) and not server.flows
 
-    def _route_key(self, vip: Vip) -> RouteKey:
-        prefix, length = vip.key.prefix, vip.key.length
-        if vip.type.is_ip4:
-            return RouteKey(is_ip6=False, network=prefix[12:], length=length - 96)
-        return RouteKey(is_ip6=True, network=prefix, length=length)
-
     def _hand_on(self, route: Route, sharing: list[Vip]) -> None:
         """Keep the route of a prefix while any VIP is on it."""
         if sharing:
             sharing[0].route = route
         else:
             self._fib.release(route, PathType.NORMAL)
-
-
-def _host_route(address: bytes, is_ip4_server: bool) -> RouteKey:  # noqa: FBT001
-    if is_ip4_server:
-        return RouteKey(is_ip6=False, network=address[12:], length=32)
-    return RouteKey(is_ip6=True, network=address, length=128)

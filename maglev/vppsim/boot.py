@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.vppsim.balancer import Balancer, VipKey, normalized
+from maglev.vppsim.balancer import Balancer
 from maglev.vppsim.fib import Fib
 from maglev.vppsim.messages import MessageTable
 from maglev.vppsim.segment import EntryType, Segment
 from maglev.vppsim.show import COUNTERS, address_text, prefix_text
+from maglev.vppsim.vip import VipKey, normalized
 from maglev.vppsim.writes import VipName, Write
 
 if TYPE_CHECKING:

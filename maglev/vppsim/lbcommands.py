@@ -10,7 +10,8 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from maglev.vppsim import show
-from maglev.vppsim.balancer import ANY_PROTOCOL, OK, VALUE_EXIST, NewVip, VipKey, VipType, is_ip4_prefix
+from maglev.vppsim.balancer import OK, VALUE_EXIST
+from maglev.vppsim.vip import ANY_PROTOCOL, NewVip, VipKey, VipType, is_ip4_prefix
 
 if TYPE_CHECKING:
     from maglev.vppsim.boot import Boot

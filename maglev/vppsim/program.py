@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, react
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
+    LogEvent,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
+    eventAsText,
     globalLogBeginner,
-    textFileLogObserver,
 )
 from twisted.python import usage
 
@@ -22,6 +25,8 @@ from maglev.vppsim.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from twisted.python.failure import Failure
 
 _RELEASES = ", ".join(release.value for release in Release)
 
@@ -124,7 +129,7 @@ def run(reactor: Any, options: Options) -> Deferred[None]:
     if options["epoch-churn"] > 0:
         churn = LoopingCall(_churn, simulator)
         churn.clock = reactor
-        churn.start(options["epoch-churn"]).addErrback(lambda _: None)
+        churn.start(options["epoch-churn"]).addErrback(_churn_failed)
         reactor.addSystemEventTrigger("before", "shutdown", churn.stop)
     reactor.addSystemEventTrigger("before", "shutdown", simulator.stop)
     return Deferred()
@@ -133,6 +138,16 @@ def run(reactor: Any, options: Options) -> Deferred[None]:
 def _churn(simulator: Simulator) -> None:
     if simulator.running:
         simulator.boot.segment.churn()
+
+
+def _churn_failed(failure: Failure) -> None:
+    Logger().failure("the stats segment can't churn", failure)
+
+
+def _line(event: LogEvent) -> str:
+    """Return a line of the log: our events are a name, and their fields come behind it."""
+    fields = [f"{name}={value!r}" for name, value in event.items() if not name.startswith("log_")]
+    return " ".join([eventAsText(event, includeSystem=False), *fields]) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -144,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"maglev-vppsim: {error}\n")
         sys.exit(2)
     level = LogLevel.levelWithName(options["log-level"])
-    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)])
+    observer = FilteringLogObserver(FileLogObserver(sys.stderr, _line), [LogLevelFilterPredicate(level)])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     try:
         react(run, (options,))

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from maglev.vppsim.balancer import ANY_PROTOCOL, NewVip, VipKey, VipType, is_ip4, is_ip4_prefix
 from maglev.vppsim.cli import CommandLine
 from maglev.vppsim.fib import RouteKey
 from maglev.vppsim.show import prefix_text, swapped
+from maglev.vppsim.vip import ANY_PROTOCOL, NewVip, VipKey, VipType, is_ip4, is_ip4_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from maglev.vppsim.balancer import Server, Vip
     from maglev.vppsim.boot import Boot
     from maglev.vppsim.cli import Controls
     from maglev.vppsim.fib import Route
+    from maglev.vppsim.vip import Server, Vip
 
 Answer = tuple[str, dict[str, Any]]
 

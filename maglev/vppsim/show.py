@@ -9,12 +9,13 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-from maglev.vppsim.balancer import VipType, is_ip4, is_ip4_prefix
+from maglev.vppsim.vip import VipType, is_ip4, is_ip4_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from maglev.vppsim.balancer import Balancer, Server, Vip
+    from maglev.vppsim.balancer import Balancer
+    from maglev.vppsim.vip import Server, Vip
 
 COUNTERS: Final = (
     "packet from existing sessions",
@@ -23,8 +24,6 @@ COUNTERS: Final = (
     "no server configured",
 )
 """The counters of a VIP, here and in the stats segment."""
-
-_NATS: Final = (VipType.IP4_NAT4, VipType.IP6_NAT6)
 
 
 def address_text(address: bytes) -> str:
@@ -70,7 +69,7 @@ def vip_line(vip: Vip) -> str:
         line += f"  protocol:{vip.key.protocol} port:{vip.key.port} "
     if vip.type is VipType.IP4_L3DSR:
         line += f"  dscp:{vip.option}"
-    elif vip.type in _NATS:
+    elif vip.has_nat:
         line += f" {_nat_text(vip)}"
     return line + "\n"
 
@@ -95,7 +94,7 @@ def _lines(balancer: Balancer, vip: Vip, counts: Sequence[int], *, weighted: boo
         yield f"  protocol:{vip.key.protocol} port:{vip.key.port}\n"
     if vip.type is VipType.IP4_L3DSR:
         yield f"  dscp:{vip.option}\n"
-    elif vip.type in _NATS:
+    elif vip.has_nat:
         yield f"  {_nat_text(vip)}"  # VPP forgets the end of this line.
     yield "  counters:\n"
     for name, count in zip(COUNTERS, counts, strict=True):

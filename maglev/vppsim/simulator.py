@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from maglev.vppsim.balancer import ANY_PROTOCOL, Vip, VipKey
 from maglev.vppsim.boot import FILLERS, ROUTES_TO, ROUTES_VIA, Boot, vip_name
 from maglev.vppsim.connection import ApiFactory
 from maglev.vppsim.faults import Faults
@@ -20,6 +19,7 @@ from maglev.vppsim.listener import Listener
 from maglev.vppsim.release import Release
 from maglev.vppsim.requests import Requests
 from maglev.vppsim.show import COUNTERS, address_text
+from maglev.vppsim.vip import ANY_PROTOCOL, Vip, VipKey
 from maglev.vppsim.writes import VipName, WriteLog
 
 if TYPE_CHECKING:

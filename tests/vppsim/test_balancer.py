@@ -5,18 +5,9 @@ from __future__ import annotations
 import pytest
 
 from maglev.vpp.table import stored
-from maglev.vppsim.balancer import (
-    KEEP,
-    Balancer,
-    CrashError,
-    NewVip,
-    VipKey,
-    VipType,
-    is_ip4,
-    is_ip4_prefix,
-    normalized,
-)
+from maglev.vppsim.balancer import KEEP, Balancer, CrashError
 from maglev.vppsim.fib import Fib, PathType, RouteKey
+from maglev.vppsim.vip import NewVip, VipKey, VipType, is_ip4, is_ip4_prefix, normalized
 
 WEB = VipKey(stored("192.0.2.1"), 128, 6, 443)
 DNS = WEB._replace(protocol=17, port=53)
