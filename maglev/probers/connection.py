@@ -258,8 +258,8 @@ class Connection:
         # The protocol is let go of, as it refers to us: a cycle would keep both until the garbage collector comes.
         protocol, self._protocol = self._protocol, None
         self._poller.forget(self._descriptor)
-        if protocol is not None:
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        # Also before we know of a connection: the kernel may have made it already, and would leave it in TIME_WAIT.
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         stream.close()
         self.disconnecting = True
         if protocol is not None:

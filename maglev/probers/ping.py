@@ -12,6 +12,7 @@ Errors (destination unreachable) come as messages to a raw socket, and through t
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from maglev.probers.connection import Readiness
-    from maglev.probers.sockets import Destination, SocketOpener
+    from maglev.probers.sockets import Destination, SocketAddress, SocketOpener
     from maglev.result import Outcome
 
 RECEIVE_BUFFER: Final = 4 << 20
@@ -60,7 +61,6 @@ _PROTOCOLS: Final[Mapping[int, int]] = {
     socket.AF_INET6: socket.IPPROTO_ICMPV6,
 }
 _REFUSED: Final = frozenset({errno.EPERM, errno.EACCES})
-_NO_SOURCE: Final = frozenset({errno.EINVAL, errno.EADDRNOTAVAIL})
 
 NOT_PERMITTED: Final = LocalFault(
     "permission", "icmp needs CAP_NET_RAW, or one of the daemon's groups in net.ipv4.ping_group_range"
@@ -124,7 +124,7 @@ class PingSocket:
         message = echo.request(self._family, self._identifier, sequence, payload)
         number = self._transmit(ping, message, ancillary, destination)
         if number:
-            raise ProbeError(_send_outcome(number, with_source=destination.source is not None))
+            raise ProbeError(self._send_outcome(number, destination))
         self._sent[sequence] = Sent(destination.address[0], payload, waiting)
         return sequence
 
@@ -234,6 +234,26 @@ class PingSocket:
                 return 0
         return number
 
+    def _send_outcome(self, number: int, destination: Destination) -> Outcome:
+        """Return what it means that a request could not be sent."""
+        fault = local_fault(number)
+        if fault is not None:
+            return fault
+        if number == errno.EAGAIN:
+            return LocalFault("memory", "the send buffer of the icmp socket is full")
+        if destination.source is not None and not self._is_ours(destination.source):
+            return Result(Code.L4CON, SOURCE_NOT_USABLE)
+        return Result(Code.L4CON, os.strerror(number))
+
+    def _is_ours(self, source: SocketAddress) -> bool:
+        """Return whether a source address is usable: sendmsg() calls an address that is not ours "unreachable" too."""
+        with contextlib.closing(self._opener.open(self._family, socket.SOCK_DGRAM | _SOCK_FLAGS)) as trial:
+            try:
+                trial.bind(source)
+            except OSError:
+                return False
+        return True
+
     # Receiving
 
     def _take(self, packet: bytes, sender: str) -> None:
@@ -304,14 +324,3 @@ def _network_error_code(family: int, ancillary: list[Any]) -> int | None:
 
 def _is_refusal(error: ProbeError) -> bool:
     return isinstance(error.outcome, LocalFault) and error.outcome.reason == "permission"
-
-
-def _send_outcome(number: int, *, with_source: bool) -> Outcome:
-    fault = local_fault(number)
-    if fault is not None:
-        return fault
-    if number == errno.EAGAIN:
-        return LocalFault("memory", "the send buffer of the icmp socket is full")
-    if with_source and number in _NO_SOURCE:
-        return Result(Code.L4CON, f"{SOURCE_NOT_USABLE}: {os.strerror(number)}")
-    return Result(Code.L4CON, os.strerror(number))

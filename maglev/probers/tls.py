@@ -165,7 +165,7 @@ class TlsProbe(Probe):
             self._conclude(Code.L6OK, tls.get_protocol_version_name())
         else:
             self._inner = inner = self._new_inner(self._conclude)
-            inner.makeConnection(self)  # type: ignore[no-untyped-call]  # Twisted's own is not annotated
+            inner.makeConnection(self)
 
     def _learn(self, leaf: X509 | None) -> None:
         if leaf is not None:

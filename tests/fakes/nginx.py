@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _CONFIGURATION = """
-daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
+{user} daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
 events {{ worker_connections 4096; }}
 http {{
   access_log off;
@@ -54,8 +55,9 @@ class Nginx:
         if certificate is not None:
             secure = f"listen 127.0.0.1:{self.tls_port} ssl; ssl_certificate {certificate[0]};"
             secure += f" ssl_certificate_key {certificate[1]};"
+        user = "user root;" if os.geteuid() == 0 else ""  # whoever owns the folder, the workers must read it
         self._configuration = folder / "nginx.conf"
-        self._configuration.write_text(_CONFIGURATION.format(folder=folder, plain=self.port, secure=secure))
+        self._configuration.write_text(_CONFIGURATION.format(folder=folder, user=user, plain=self.port, secure=secure))
         self._folder = folder
 
     def __enter__(self) -> Self:

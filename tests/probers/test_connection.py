@@ -115,7 +115,6 @@ def test_a_refused_connection_is_told_and_closed(later):
     bench.connection.ready(EPOLLERR | EPOLLHUP)
     assert bench.owner.outcomes == [Result(Code.L4CON, "connection refused")]
     assert bench.socket.closed
-    assert LINGER not in bench.socket.options
     assert bench.protocol.calls == []
 
 
@@ -211,6 +210,14 @@ def test_it_ends_with_a_reset_and_the_protocol_can_let_go():
     bench.connection.loseConnection()
     assert bench.socket.options[-1] == LINGER
     assert bench.protocol.calls == ["made", ConnectionAborted]
+
+
+def test_a_connection_that_is_not_known_to_be_made_also_ends_with_a_reset():
+    bench = Bench(errno.EINPROGRESS).opened()
+    bench.connection.abortConnection()
+    assert bench.socket.options[-1] == LINGER
+    assert bench.socket.closed
+    assert bench.protocol.calls == []
 
 
 def test_an_abort_from_within_a_protocol_call_is_safe():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from maglev.errors import StartError
 from maglev.probers import netns
 from maglev.probers.netns import NetnsError, NetworkNamespace, check_netns
+from tests.fakes.peers import open_descriptors
 
 
 class Died(BaseException):
@@ -61,12 +63,12 @@ def enter(directory, monkeypatch):
 
 
 def own():
-    return os.stat(netns.OWN_NAMESPACE).st_ino
+    return Path(netns.OWN_NAMESPACE).stat().st_ino
 
 
 def test_the_call_happens_inside_and_the_thread_returns(enter, directory):
     namespace, moves = enter()
-    inside = os.stat(directory / "blue").st_ino
+    inside = (directory / "blue").stat().st_ino
     assert namespace.call(lambda value: (value, list(moves.to)), 7) == (7, [inside])
     assert moves.to == [inside, own()]
 
@@ -80,11 +82,11 @@ def test_the_thread_returns_also_from_a_call_that_fails(enter):
 
 def test_no_descriptor_is_left_behind(enter):
     namespace, _moves = enter(None, None, errno.EPERM)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     namespace.call(int)
     with pytest.raises(NetnsError):
         namespace.call(int)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_a_namespace_of_which_the_way_back_is_lost_ends_the_process(enter):

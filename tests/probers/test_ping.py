@@ -36,6 +36,7 @@ class FakePing:
         self.options = []
         self.closed = False
         self.cleared = 0
+        self.bind_error = None
 
     def fileno(self):
         return 2000
@@ -65,6 +66,10 @@ class FakePing:
         if not self.errors:
             raise BlockingIOError(errno.EAGAIN, "would block")
         return self.errors.pop(0)
+
+    def bind(self, address):
+        if self.bind_error is not None:
+            raise OSError(self.bind_error, "no")
 
     def close(self):
         self.closed = True
@@ -264,11 +269,15 @@ def test_a_request_that_can_not_be_sent_is_told_at_once(number, outcome):
 
 
 def test_an_unusable_source_address_is_told():
-    bench = Bench(source=("192.0.2.50", 0))
-    bench.fake.send_errors = [errno.EINVAL, errno.EINVAL]
-    bench.start()
-    assert bench.codes() == [Code.L4CON]
-    assert bench.outcomes[0].detail.startswith("source address not usable")
+    for number, detail in ((errno.EADDRNOTAVAIL, "source address not usable"), (None, os.strerror(errno.ENETUNREACH))):
+        bench = Bench(source=("192.0.2.50", 0))
+        trial = FakePing()
+        trial.bind_error = number
+        bench.opener.sockets.append(trial)
+        bench.fake.send_errors = [errno.ENETUNREACH, errno.ENETUNREACH]
+        bench.start()
+        assert bench.outcomes == [Result(Code.L4CON, detail)]
+        assert trial.closed
 
 
 def test_the_source_address_travels_with_the_request():

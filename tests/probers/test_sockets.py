@@ -13,6 +13,7 @@ from maglev.probers.faults import ProbeError
 from maglev.probers.netns import NetnsError
 from maglev.probers.sockets import Destination, SocketOpener
 from maglev.result import Code
+from tests.fakes.peers import open_descriptors
 
 
 def healthcheck(**changes):
@@ -85,8 +86,8 @@ def test_a_namespace_that_can_not_be_entered_is_the_fault_of_this_machine(error,
 
 
 def test_an_unusable_source_address_is_told_and_leaves_no_socket():
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with pytest.raises(ProbeError) as caught:
         SocketOpener().open_stream(Destination(socket.AF_INET, ("127.0.0.1", 1), ("192.0.2.77", 0)))
     assert caught.value.outcome.code is Code.L4CON
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
