@@ -20,9 +20,9 @@ from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
 
 from maglev.errors import VppNotConnectedError, VppProtocolError, VppTimeoutError
+from maglev.logs.logger import EventLogger
 from maglev.result import printable
 from maglev.vpp.definitions import bootstrap_layout, elements
 from maglev.vpp.messages import EXPECTED, LB_PLUGIN_SIGNS
@@ -46,7 +46,7 @@ API_FILES: Final = ("core/memclnt", "core/vlib", "core/vpe", "core/ip", "plugins
 MAX_API_FILE: Final = 4 << 20
 """Bytes; the largest of these files has 150 kB."""
 
-_log: Final = Logger()
+_log: Final = EventLogger()
 _ENTRY: Final = struct.Struct(">H64s")
 _CRC_LENGTH: Final = 8
 

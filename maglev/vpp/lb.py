@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, FirstError, fail, gatherResults
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from maglev.errors import VppRetvalError
+from maglev.logs.logger import EventLogger
 from maglev.vpp.lbstate import AddServer, AddVip, DeleteServer, DeleteVip, Encap, SetWeight
 from maglev.vpp.limits import check, check_conf, check_key
 from maglev.vpp.wire import pack_address, pack_conf, pack_key, pack_prefix, unpack_conf, unpack_state, unpack_text
@@ -122,7 +122,7 @@ class VppApi:
 class LbApi(VppApi):
     """The lb plugin of a VPP that can weigh its application servers (26.10 and later)."""
 
-    _log = Logger()
+    _log = EventLogger()
 
     features: ClassVar[Features] = Features(weights=True, src_ip_sticky=True)
 

@@ -40,18 +40,18 @@ class Request:
     Attributes:
         call: What is asked.
         context: What VPP echoes; unique among the requests that are not over, never 0 (which marks events).
-        messages: The message, and for a dump the ping that ends it.
+        frames: Name and frame of the message, and for a dump of the ping that ends it.
         rows: The rows that came so far, for a dump; None for a plain request.
         deferred: Fires with the answer.
     """
 
-    __slots__ = ("call", "context", "deferred", "messages", "number", "rows", "written")
+    __slots__ = ("call", "context", "deferred", "frames", "number", "rows", "written")
 
     def __init__(self, call: Call, number: int) -> None:
         self.call = call
         self.number = number
         self.context = number % 0xFFFFFFFF + 1
-        self.messages: list[tuple[str, bytes]] = []
+        self.frames: list[tuple[str, bytes]] = []
         self.rows: list[tuple[Any, ...]] | None = None
         self.written = 0.0
         self.deferred: Deferred[Any] = Deferred()

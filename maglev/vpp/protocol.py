@@ -29,13 +29,13 @@ from typing import Protocol as Structure
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from maglev.errors import VppError, VppLostError, VppMissingError, VppProtocolError, VppRetvalError, VppTimeoutError
+from maglev.logs.logger import EventLogger
 from maglev.result import printable
 from maglev.vpp.call import calls
-from maglev.vpp.codec import REPLY_HEAD, FrameReader, frame
+from maglev.vpp.codec import FRAME_HEADER, REPLY_HEAD, FrameReader, frame
 from maglev.vpp.definitions import bootstrap_layout
 from maglev.vpp.pipeline import DEADLINE, WINDOW, Pipeline
 
@@ -78,7 +78,7 @@ class VppProtocol(Protocol):
         client_index: What VPP calls this connection.
     """
 
-    _log = Logger()
+    _log = EventLogger()
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class VppProtocol(Protocol):
         """Introduce ourselves; the Deferred fires with the ``sockclnt_create_reply`` as it came."""
         message = bootstrap_layout("sockclnt_create").pack(_GREETING, 1, client_name.encode("ascii"))
         self._greeting = Deferred()
-        self._send([("sockclnt_create", message)])
+        self._send([("sockclnt_create", frame(message))])
         return self._greeting
 
     def understand(self, client_index: int, table: Table, layouts: Layouts) -> None:
@@ -204,7 +204,7 @@ class VppProtocol(Protocol):
         # Held, so that everything which the answers of one chunk lead to goes out in one write.
         with self.together():
             for message in messages:
-                if self._lost is None:
+                if self._lost is None and not self._flaw:
                     self._message_received(message)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -235,30 +235,31 @@ class VppProtocol(Protocol):
         if self._lost is not None:
             return fail(VppLostError(str(self._lost)))
         request = self._pipeline.begin(call)
-        request.messages = [self._packed(call, request.context, values)]
+        request.frames = [self._packed(call, request.context, values)]
         if is_dump:
             request.rows = []
-            request.messages.append(self._packed(self._calls["control_ping"], request.context, ()))
+            request.frames.append(self._packed(self._calls["control_ping"], request.context, ()))
         self._pipeline.submit(request)
         self._pump()
         return request.deferred
 
     def _packed(self, call: Call, context: int, values: tuple[Any, ...]) -> tuple[str, bytes]:
-        return call.layout.name, call.layout.pack(call.id, self.client_index, context, *values)
+        return call.layout.name, frame(call.layout.pack(call.id, self.client_index, context, *values))
 
     def _pump(self) -> None:
         if not self._held and self._lost is None:
             self._pipeline.pump()
 
     def _write(self, requests: list[Request]) -> None:
-        self._send([message for request in requests for message in request.messages])
+        self._send([each for request in requests for each in request.frames])
 
-    def _send(self, messages: list[tuple[str, bytes]]) -> None:
-        for name, message in messages:
+    def _send(self, frames: list[tuple[str, bytes]]) -> None:
+        for name, framed in frames:
             self._count(name, "send", "ok")
             if self.trace:
+                message = framed[FRAME_HEADER.size :]
                 self._log.debug("vpp-api-send", msg=name, fields=self._described(name, message))
-        self._wire.write(b"".join(frame(message) for _, message in messages))
+        self._wire.write(b"".join(framed for _, framed in frames))
 
     # Receiving
 
@@ -326,7 +327,7 @@ class VppProtocol(Protocol):
             self._heard(call.layout.name, "malformed", message)
             return
         self._heard(call.layout.name, "ok", message)
-        self._send([(call.answer.name, call.answer.pack(call.answer_id, context, 0))])
+        self._send([(call.answer.name, frame(call.answer.pack(call.answer_id, context, 0)))])
 
     # Telling
 

@@ -116,6 +116,17 @@ def test_values_that_do_not_fit_are_not_sent(ends):
     assert vpp.heard == []
 
 
+def test_a_command_that_no_frame_can_hold_is_refused_alone(ends, monkeypatch):
+    vpp, protocol, _ = ends
+    monkeypatch.setattr("maglev.vpp.codec.MAX_MESSAGE", 100)
+    with pytest.raises(ValueError, match="bytes"):
+        protocol.request("cli_inband", bytes(100))
+    deferred = protocol.request("control_ping")
+    vpp.flush()
+
+    assert result_of(deferred) == (1, 4711)
+
+
 def test_an_undecodable_reply_fails_its_request_alone(ends):
     vpp, protocol, tally = ends
     short = struct.pack(">H", message_ids()["show_version_reply"])
@@ -498,7 +509,7 @@ def test_messages_are_told_at_debug_if_asked_for(clock, trace):
     assert len(told) == (4 if trace else 0)
     if trace:
         assert {event["log_level"] for event in told} == {LogLevel.debug}
-        assert [(event["log_format"], event["msg"]) for event in told] == [
+        assert [(event["log_event"], event["msg"]) for event in told] == [
             ("vpp-api-send", "cli_inband"),
             ("vpp-api-send", "control_ping"),
             ("vpp-api-recv", "cli_inband_reply"),
