@@ -51,6 +51,10 @@ class RefusedError(LocalError):
     """The request makes no sense in the state that the object is in."""
 
 
+class ForbiddenError(LocalError):
+    """The role of the one who asked does not allow it."""
+
+
 class VppError(RemoteError):
     """What every failure of VPP or of the way to it is."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+    from typing import Any
 
+    from maglev.asker import Asker
     from maglev.events import BackendEvent, FrontendEvent
     from maglev.model import Config
     from maglev.result import Outcome
@@ -46,3 +48,133 @@ class IBoardObserver(Interface):
 
     def config_changed(old: Config, new: Config) -> None:
         """Another configuration is in force; old and new states of all objects are already on the board."""
+
+
+class IWatch(Interface):
+    """A stream of events that somebody watches.
+
+    An event is a dictionary with ``type`` and what belongs to it; all values are basic:
+
+    * ``{"type": "backend", "seq", "at", "backend", "address", "from", "to", "code", "detail"}``
+    * ``{"type": "frontend", "seq", "at", "frontend", "from", "to"}``
+    * ``{"type": "log", "at", "level", "event", "fields": {...}}``
+    * ``{"type": "snapshot", "kind": "backend" or "frontend", "name", "state", "seq"}``: one for each object, first
+    * ``{"type": "gap", "missed"}``: so many events were dropped here, because the reader was too slow
+
+    ``at`` is wall-clock time as ISO 8601 text in UTC; ``seq`` is the position in the event log.
+    """
+
+    def next() -> Awaitable[list[dict[str, Any]]]:
+        """Wait for events, and return one or more, at most a hundred; an empty list when the watch has ended."""
+
+    def close() -> None:
+        """End it; a waiting `next` returns an empty list."""
+
+
+class IControl(Interface):
+    """The verbs of the control interface, bound to one asker: what every front end calls, here or far away.
+
+    Verbs return *views*: dictionaries, lists and basic values in the shapes that ``| json`` shows and
+    ``docs/json.rst`` documents. Lists come in pages, ``{"rows": [...], "next": name or None}``: ask again with
+    ``after=next`` for more. Every verb may raise `LocalError` or `RemoteError` children, whose text is for a person:
+    `NotFoundError`, `RefusedError`, `ForbiddenError`, `ConfigError`, `VppOffError`, `VppNotConnectedError`, `VppError`.
+    """
+
+    asker: Asker = Attribute("Who makes the calls.")
+
+    def version() -> Awaitable[dict[str, Any]]:
+        """Return ``{"version", "commit", "build_date"}``."""
+
+    def names(kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> Awaitable[list[str]]:
+        """Return the names of live objects, in their order, for completion.
+
+        Args:
+            kind: ``frontend``, ``backend``, ``healthcheck``, ``pool`` or ``member``.
+            prefix: What they must begin with.
+            within: For pools, the frontend; for members (the backends of a pool), ``frontend/pool``.
+            limit: How many at most.
+        """
+
+    def frontends(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+        """Return a page of what `frontend` returns."""
+
+    def frontend(name: str) -> Awaitable[dict[str, Any]]:
+        """Return one frontend.
+
+        ``{"name", "address", "protocol", "port", "description", "state", "src_ip_sticky", "flush_on_down",
+        "pools": [{"name", "active", "backends": [{"name", "address", "state", "enabled", "weight",
+        "effective_weight"}]}]}``; ``protocol`` is ``tcp``, ``udp`` or ``any``, with port 0.
+        """
+
+    def backends(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+        """Return a page of what `backend` returns."""
+
+    def backend(name: str) -> Awaitable[dict[str, Any]]:
+        """Return one backend.
+
+        ``{"name", "address", "state", "enabled", "healthcheck": name or None, "health": {"value", "rise",
+        "fall"}, "last_result": None or {"ok", "layer", "code", "detail", "duration"}, "transitions": [{"from", "to",
+        "at", "code", "detail"}], "frontends": [names]}``; durations in seconds, transitions newest first.
+        """
+
+    def healthchecks(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+        """Return a page of what `healthcheck` returns."""
+
+    def healthcheck(name: str) -> Awaitable[dict[str, Any]]:
+        """Return one healthcheck.
+
+        ``{"name", "type", "port", "interval", "fast_interval", "down_interval", "timeout", "rise", "fall",
+        "probe_ipv4_src", "probe_ipv6_src", "params": {...}, "backends": count}``; durations in seconds.
+        """
+
+    def pause_backend(name: str) -> Awaitable[dict[str, Any]]:
+        """Stop probing; return ``{"backend", "from", "to"}``, the states before and after."""
+
+    def resume_backend(name: str) -> Awaitable[dict[str, Any]]:
+        """Probe again; as `pause_backend`."""
+
+    def enable_backend(name: str) -> Awaitable[dict[str, Any]]:
+        """Put a disabled backend into service again; as `pause_backend`."""
+
+    def disable_backend(name: str) -> Awaitable[dict[str, Any]]:
+        """Take a backend out of service; as `pause_backend`."""
+
+    def set_weight(frontend: str, pool: str, backend: str, weight: int) -> Awaitable[dict[str, Any]]:
+        """Set a weight until the next reload; return ``{"frontend", "pool", "backend", "from", "to"}``."""
+
+    def check_config() -> Awaitable[dict[str, Any]]:
+        """Check the file; return ``{"ok", "problems": [{"kind", "path", "text", "line", "column"}]}``."""
+
+    def reload_config() -> Awaitable[dict[str, Any]]:
+        """Put the file in force if it is valid; return what `check_config` returns."""
+
+    def vpp_info() -> Awaitable[dict[str, Any]]:
+        """Return what the connected VPP says of itself.
+
+        ``{"version", "build_date", "build_directory", "pid", "boot_time", "connected_since", "weights"}``;
+        times as ISO 8601 text in UTC, or None.
+        """
+
+    def vpp_lb_state(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+        """Return what VPP holds, read for the first page and kept for the following ones.
+
+        ``{"conf":
+        {"ipv4_src_address", "ipv6_src_address", "sticky_buckets_per_core", "flow_timeout"}, "rows": [{"prefix",
+        "protocol", "port", "encap", "src_ip_sticky", "new_flows_table_length", "application_servers": [{"address",
+        "weight", "buckets"}]}], "next"}``.
+        """
+
+    def sync_vpp(frontend: str | None = None) -> Awaitable[dict[str, Any]]:
+        """Read VPP back and repair it, all or one frontend; return ``{"writes": [text, ...]}``."""
+
+    def sessions() -> Awaitable[list[dict[str, Any]]]:
+        """Return who is connected: ``[{"name", "role", "origin", "front_end", "since", "idle"}]``; idle in seconds."""
+
+    def watch(*, log: str | None = None, backend: bool = True, frontend: bool = True) -> Awaitable[IWatch]:
+        """Watch events: first a snapshot of every state, then what happens.
+
+        Args:
+            log: The lowest level of log events to see (``debug``, ``info``, ``warn``, ``error``); None for none.
+            backend: Whether to see backends.
+            frontend: Whether to see frontends.
+        """
