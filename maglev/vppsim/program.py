@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, react
@@ -108,8 +109,13 @@ def _pair(option: str, value: str, number: Callable[[str], Any], least: int = 0)
     return message, parsed
 
 
+ABORTED: Final = 134
+"""Exit status when VPP would have aborted: what a shell makes of SIGABRT."""
+
+
 def run(reactor: Any, options: Options) -> Deferred[None]:
-    """Start a simulator as the options ask, and stop it when the reactor stops; the Deferred never fires."""
+    """Start a simulator as the options ask, and stop it when the reactor stops; the Deferred fires at a crash only."""
+    finished: Deferred[None] = Deferred()
     simulator = Simulator(
         reactor,
         options["api-socket"],
@@ -117,6 +123,7 @@ def run(reactor: Any, options: Options) -> Deferred[None]:
         release=Release(options["release"]),
         seed=options["seed"],
         workers=options["workers"],
+        crashed=partial(finished.errback, SystemExit(ABORTED)),
     )
     faults = simulator.faults
     faults.drops.update(options.drops)
@@ -132,7 +139,7 @@ def run(reactor: Any, options: Options) -> Deferred[None]:
         churn.start(options["epoch-churn"]).addErrback(_churn_failed)
         reactor.addSystemEventTrigger("before", "shutdown", churn.stop)
     reactor.addSystemEventTrigger("before", "shutdown", simulator.stop)
-    return Deferred()
+    return finished
 
 
 def _churn(simulator: Simulator) -> None:
@@ -151,7 +158,7 @@ def _line(event: LogEvent) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; exit status 2 for a wrong command line, 1 when a socket can't be made."""
+    """Run the command; exit status 2 for a wrong command line, 1 when a socket can't be made, 134 after a crash."""
     options = Options()
     try:
         options.parseOptions(sys.argv[1:] if argv is None else list(argv))

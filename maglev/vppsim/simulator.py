@@ -46,6 +46,7 @@ class Simulator:
         workers: Worker threads: rows of the counters besides that of the main thread.
         fillers: Entries of the stats directory that mean nothing.
         wall: Tells UNIX time.
+        crashed: Called when VPP would have aborted, after everything is as a crash leaves it.
 
     Attributes:
         faults: What goes wrong; survives a restart.
@@ -65,6 +66,7 @@ class Simulator:
         workers: int = 0,
         fillers: int = FILLERS,
         wall: Callable[[], float] = time.time,
+        crashed: Callable[[], None] = lambda: None,
     ) -> None:
         # A reactor has many interfaces and no common type; each use below names the one that it needs.
         self._reactor: Any = reactor
@@ -75,6 +77,7 @@ class Simulator:
         self._workers = workers
         self._fillers = fillers
         self._wall = wall
+        self._crashed = crashed
         self.faults = Faults()
         self.writes = WriteLog()
         self._pid = os.getpid()
@@ -133,7 +136,7 @@ class Simulator:
             fillers=self._fillers,
         )
         self._pid += 1
-        self._factory = ApiFactory(self._reactor, self._boot, Requests(self._boot, self), self.kill)
+        self._factory = ApiFactory(self._reactor, self._boot, Requests(self._boot, self), self._crash)
         self._listen()
 
     def kill(self) -> None:
@@ -271,6 +274,10 @@ class Simulator:
         raise KeyError(address)
 
     # Inside.
+
+    def _crash(self) -> None:
+        self.kill()
+        self._crashed()
 
     def _find(self, vip: VipName) -> Vip:
         network = ip_interface(vip.prefix).network

@@ -248,6 +248,16 @@ def test_a_signal_ends_it_cleanly(simulated, number):
     assert simulated.output == ""
 
 
+def test_a_crash_ends_it_as_an_abort_would(simulated):
+    with papi_client(simulated.api_socket) as client, pytest.raises(VPPIOError):
+        client.api.lb_add_del_vip_v2(pfx="192.0.2.1/32", new_flows_table_length=0)
+    assert simulated._process.wait(10) == 134
+    assert Path(simulated.stats_socket).exists()
+    simulated.restart()
+    with papi_client(simulated.api_socket) as client:
+        assert client.api.control_ping().retval == 0
+
+
 def test_stale_sockets_are_replaced(simulated):
     simulated.kill()
     assert Path(simulated.api_socket).exists()
