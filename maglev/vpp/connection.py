@@ -13,17 +13,15 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeadlineError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 
 from maglev.errors import VppNotConnectedError, VppProtocolError, VppTimeoutError
 from maglev.logs.logger import EventLogger
-from maglev.result import printable
 from maglev.vpp.definitions import bootstrap_layout, elements
 from maglev.vpp.messages import EXPECTED, LB_PLUGIN_SIGNS
 from maglev.vpp.pipeline import DEADLINE, WINDOW
@@ -40,6 +38,9 @@ if TYPE_CHECKING:
 
 CONNECT_DEADLINE: Final = 10.0
 """Seconds for everything, until the connection is usable. VPP itself needs milliseconds, but may be busy starting."""
+
+MAX_PATH: Final = 107
+"""Bytes: ``sun_path`` in ``unix(7)``, without the NUL."""
 
 API_DIRECTORIES: Final = ("/usr/share/vpp/api", "/usr/local/share/vpp/api")
 API_FILES: Final = ("core/memclnt", "core/vlib", "core/vpe", "core/ip", "plugins/lb")
@@ -81,16 +82,23 @@ async def connect(
         VppTimeoutError: VPP accepted, but did not get ready in time.
         VppProtocolError: That is no VPP.
     """
+
+    def late(_: object, seconds: float) -> None:
+        raise VppTimeoutError(f"VPP at {path} did not get ready in {seconds:g} s")
+
+    if len(os.fsencode(path)) > MAX_PATH:
+        # Twisted would log a traceback and never say that it can't connect.
+        raise VppNotConnectedError(f"no connection to VPP: the path {path} is too long for a socket")
     protocol = VppProtocol(reactor, count, deadline=request_deadline, window=window, trace=trace)
     opening = Deferred.fromCoroutine(_open(reactor, path, protocol, client_name, layouts))
-    opening.addTimeout(deadline, reactor)
     try:
-        await opening
-    except DeadlineError as error:
-        protocol.abort("it did not get ready in time")
-        raise VppTimeoutError(f"VPP at {path} did not get ready in {deadline:g} s") from error
+        await opening.addTimeout(deadline, reactor, onTimeoutCancel=late)
     except ConnectError as error:
-        raise VppNotConnectedError(f"no connection to VPP at {path}: {printable(str(error))}") from error
+        # Without a number it was EAGAIN: too many connections wait for VPP already.
+        reason = os.strerror(error.osError) if error.osError else "VPP takes no connections now"
+        raise VppNotConnectedError(f"no connection to VPP at {path}: {reason}") from error
+    except ConnectingCancelledError as error:
+        raise CancelledError from error
     except BaseException:
         # Whatever it was, cancellation included: a connection that nobody uses must not stay open.
         protocol.abort("it did not get ready")

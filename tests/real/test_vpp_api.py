@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.task import deferLater
 
 from maglev.errors import (
     StatsError,
@@ -57,15 +60,23 @@ def old_vpp():
 
 
 async def connected(instance, layouts=None, tally=None):
+    return await connected_to(instance.api_socket, layouts, tally)
+
+
+async def connected_to(path, layouts=None, tally=None):
     from twisted.internet import reactor
 
     return await connect(
         reactor,
-        instance.api_socket,
+        path,
         layouts=Layouts() if layouts is None else layouts,
         count=Tally() if tally is None else tally,
         deadline=30.0,
     )
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def gone(protocol):
@@ -229,9 +240,6 @@ async def test_a_new_vpp_is_another_one(vpp):
 async def test_failed_attempts_leak_nothing(tmp_path):
     from twisted.internet import reactor
 
-    def descriptors():
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     class Nobody:
         api_socket = str(tmp_path / "nobody.sock")
 
@@ -251,6 +259,47 @@ async def test_failed_attempts_leak_nothing(tmp_path):
     await silent.stopListening()
 
 
+@pytest_twisted.ensureDeferred
+async def test_whatever_the_path_is_the_error_says_why(tmp_path):
+    path = tmp_path / "full.sock"
+    with socket.socket(socket.AF_UNIX) as full, contextlib.ExitStack() as queue:
+        full.bind(str(path))
+        full.listen(0)
+        for _ in range(2):
+            waiting = queue.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            waiting.connect_ex(str(path))
+        for where, reason in (
+            (tmp_path / ("x" * 200), "too long"),
+            (tmp_path / "nobody", "No such file"),
+            (tmp_path / "none" / "nobody", "No such file"),
+            ("/etc/passwd", "refused"),
+            ("", "Invalid argument"),
+            (path, "takes no connections"),
+        ):
+            with pytest.raises(VppNotConnectedError, match=reason):
+                await connected_to(str(where))
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_attempt_can_be_given_up(tmp_path):
+    from twisted.internet import reactor
+
+    silent = await open_silent_socket(reactor, tmp_path / "silent.sock")
+    before = descriptors()
+    for turns_before in (0, 3):
+        attempt = Deferred.fromCoroutine(connected_to(silent.getHost().name))
+        for _ in range(turns_before):
+            await deferLater(reactor, 0)
+        attempt.cancel()
+        with pytest.raises(CancelledError):
+            await attempt
+        for _ in range(5):
+            await deferLater(reactor, 0)
+        assert descriptors() == before
+    await silent.stopListening()
+
+
 async def open_silent_socket(reactor, path: Path):
     """Listen, and never say a word."""
     from twisted.internet.endpoints import UNIXServerEndpoint
@@ -262,8 +311,6 @@ async def open_silent_socket(reactor, path: Path):
 
 
 async def turns(reactor):
-    from twisted.internet.task import deferLater
-
     for _ in range(5):
         await deferLater(reactor, 0)
 
