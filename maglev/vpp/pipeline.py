@@ -90,10 +90,6 @@ class Pipeline:
         self._newest_answered = 0
         self._sweep: IDelayedCall | None = None
 
-    def __len__(self) -> int:
-        """Return how many requests are not over."""
-        return len(self._waiting) + len(self._under_way)
-
     def begin(self, call: Call) -> Request:
         """Return a new request, which has yet to be submitted."""
         self._number += 1

@@ -143,6 +143,18 @@ def test_an_undecodable_reply_fails_its_request_alone(ends):
     assert not vpp.closed
 
 
+def test_a_reply_that_ends_before_its_retval_fails_its_request_alone(ends):
+    vpp, protocol, _ = ends
+    number = message_ids()["show_version_reply"]
+    vpp.answers["show_version"] = lambda fields: [("raw", frame(struct.pack(">HIH", number, fields.context, 0)))]
+    deferred = protocol.request("show_version")
+    vpp.flush()
+
+    with pytest.raises(VppProtocolError, match="show_version of 8 bytes"):
+        result_of(deferred)
+    assert not vpp.closed
+
+
 # Dumps
 
 

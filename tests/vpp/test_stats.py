@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from maglev.errors import StatsError
 from maglev.vpp.stats import MAX_SEGMENT, open_stats, socket_identity
@@ -158,6 +160,18 @@ async def test_giving_up_closes_the_socket(reactor, listener):
         await deferred
     assert descriptors() == before
     await deferLater(reactor, 0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_the_reactor_drops_is_told(reactor, listener):
+    before = set(reactor.getReaders())
+    deferred = open_stats(reactor, listener.path)
+    (reader,) = set(reactor.getReaders()) - before
+    assert reader.logPrefix() == "stats"
+    for _ in range(2):
+        reader.connectionLost(Failure(ConnectionDone()))
+    with pytest.raises(StatsError, match="is lost"):
+        await deferred
 
 
 def test_the_identity_of_a_socket_changes_with_the_file(tmp_path):
