@@ -76,7 +76,8 @@ class LocalFault(NamedTuple):
     """A probe that could not be made for a reason of this machine: no evidence about the backend.
 
     Attributes:
-        reason: A short stable word for the metrics: ``descriptors``, ``ports``, ``memory``, ``permission``, ``netns``.
+        reason: A short stable word for the metrics: ``descriptors``, ``ports``, ``memory``, ``permission``, ``netns``,
+            ``unsupported`` (the kernel lacks it), ``internal`` (a bug of ours).
         detail: More of it for a person; printable, bounded.
     """
 

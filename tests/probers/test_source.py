@@ -1,0 +1,107 @@
+"""The source of probers: each healthcheck gets the prober that it asks for."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
+from maglev.probers import netns
+from maglev.probers.icmp import IcmpProber
+from maglev.probers.source import ProberSource
+from maglev.probers.stream import StreamProber
+from maglev.result import Code, LocalFault
+from tests.fakes.peers import open_descriptors, refusing_port
+
+
+@implementer(IReactorFDSet)
+class ReaderClock(Clock):
+    """A clock that takes readers, as reactors do, and reads when told."""
+
+    def __init__(self):
+        super().__init__()
+        self.readers = []
+
+    def addReader(self, reader):
+        self.readers.append(reader)
+
+    def removeReader(self, reader):
+        self.readers.remove(reader)
+
+
+@pytest.fixture
+def source():
+    clock = ReaderClock()
+    before = open_descriptors()
+    source = ProberSource(clock)
+    yield source
+    source.close()
+    assert clock.readers == []
+    assert open_descriptors() == before
+
+
+def check(kind, port=80, **params):
+    return Healthcheck("c", kind, port, 1, 1, 1, 1, **params)
+
+
+BACKEND = Backend("b", "127.0.0.1", "c")
+
+
+@pytest.mark.parametrize(
+    ("healthcheck", "prober"),
+    [
+        (check(CheckType.TCP), StreamProber),
+        (check(CheckType.TCP, tls=TlsParams()), StreamProber),
+        (check(CheckType.HTTP, http=HttpParams()), StreamProber),
+        (check(CheckType.HTTPS, http=HttpParams(), tls=TlsParams(verify=False)), StreamProber),
+        (check(CheckType.ICMP, None), IcmpProber),
+    ],
+)
+def test_each_type_has_its_prober(source, healthcheck, prober):
+    assert type(source.prober_for(BACKEND, healthcheck)) is prober
+
+
+def test_an_http_check_without_parameters_contradicts_itself(source):
+    with pytest.raises(ValueError, match="no parameters for http"):
+        source.prober_for(BACKEND, check(CheckType.HTTP))
+
+
+def test_a_refused_connection_needs_no_reactor_but_the_sources(source):
+    outcomes = []
+    prober = source.prober_for(BACKEND, check(CheckType.TCP, refusing_port()))
+    prober.start(outcomes.append)
+    source._poller.doRead()
+    assert [outcome.code for outcome in outcomes] == [Code.L4CON]
+
+
+def test_a_probe_that_crashes_says_nothing_about_the_backend(source, logged_failures):
+    outcomes = []
+    prober = source.prober_for(BACKEND, check(CheckType.TCP, refusing_port()))
+    prober.start(outcomes.append)
+    prober._connection._owner = Broken(prober)
+    source._poller.doRead()
+    assert outcomes == [LocalFault("internal", "a bug; see the log")]
+    assert len(logged_failures.flush(ZeroDivisionError)) == 1
+
+
+class Broken:
+    """An owner with a bug."""
+
+    def __init__(self, prober):
+        self.crash = prober.crash
+
+    def conclude_with(self, outcome):
+        raise ZeroDivisionError
+
+
+def test_a_namespace_that_is_not_there_is_the_fault_of_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setattr(netns, "NETNS_DIRECTORIES", (str(tmp_path),))
+    source = ProberSource(ReaderClock(), "nowhere")
+    outcomes = []
+    for healthcheck in (check(CheckType.TCP), check(CheckType.ICMP, None)):
+        source.prober_for(BACKEND, healthcheck).start(outcomes.append)
+    source.close()
+    assert [outcome.reason for outcome in outcomes] == ["netns", "netns"]
+    assert "nowhere" in outcomes[0].detail
