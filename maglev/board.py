@@ -18,7 +18,7 @@ from maglev.events import BackendEvent, Event, FrontendEvent
 from maglev.health import Lifecycle, State, Transition
 from maglev.logs.logger import EventLogger
 from maglev.status import BackendStatus, FrontendStatus, thresholds
-from maglev.weights import deserved, flushes, frontend_state, pool_weights, reweighted
+from maglev.weights import active_pool, deserved, flushes, frontend_state, pool_weights, reweighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -281,7 +281,8 @@ class Board:
         states = {name: self.backends[name].state for name in frontend.backends}
         status.held = {name: weight for name, weight in status.held.items() if states.get(name) is State.UNKNOWN}
         status.flushes &= states.keys()
-        status.pools = pool_weights(frontend, states, status.held)
+        status.active = active_pool(frontend, states, status.held)
+        status.pools = pool_weights(frontend, states, status.held, status.active)
         status.deserved = deserved(frontend, states, status.pools)
         state = frontend_state(states, status.deserved)
         if state is not status.state:

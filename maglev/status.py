@@ -55,17 +55,19 @@ class FrontendStatus:
     Attributes:
         frontend: Its configuration, with weights set at run time.
         state: The reduction of its backends' states.
+        active: Index of the active pool.
         pools: Effective weights, one mapping per pool, by name of backend.
         deserved: What each backend should have in VPP, by name.
         held: Weights kept while a changed backend proves itself again, by name.
         flushes: Backends whose flows should be forgotten and are not yet.
     """
 
-    __slots__ = ("deserved", "flushes", "frontend", "held", "pools", "state")
+    __slots__ = ("active", "deserved", "flushes", "frontend", "held", "pools", "state")
 
     def __init__(self, frontend: Frontend) -> None:
         self.frontend = frontend
         self.state = FrontendState.UNKNOWN
+        self.active = 0
         self.pools: tuple[Mapping[str, int], ...] = ()
         self.deserved: Mapping[str, Deserved] = {}
         self.held: dict[str, int] = {}

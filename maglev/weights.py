@@ -97,10 +97,16 @@ def active_pool(frontend: Frontend, states: Mapping[str, State], held: Mapping[s
 
 
 def pool_weights(
-    frontend: Frontend, states: Mapping[str, State], held: Mapping[str, int]
+    frontend: Frontend, states: Mapping[str, State], held: Mapping[str, int], active: int
 ) -> tuple[Mapping[str, int], ...]:
-    """Return the effective weight of each member of each pool: one mapping per pool, by name of backend."""
-    active = active_pool(frontend, states, held)
+    """Return the effective weight of each member of each pool: one mapping per pool, by name of backend.
+
+    Args:
+        frontend: The frontend.
+        states: State of each of its backends, by name.
+        held: Weights kept from before, by name of backend; missing means 0.
+        active: Index of the active pool, as `active_pool` says.
+    """
     return tuple(_weights_of(pool, index == active, states, held) for index, pool in enumerate(frontend.pools))
 
 

@@ -14,7 +14,8 @@ U, D, X, P, B = State.UP, State.DOWN, State.UNKNOWN, State.PAUSED, State.DISABLE
 
 
 def weigh(frontend, states, held=None):
-    pools = pool_weights(frontend, states, held or {})
+    held = held or {}
+    pools = pool_weights(frontend, states, held, active_pool(frontend, states, held))
     return deserved(frontend, states, pools)
 
 
@@ -90,21 +91,18 @@ def test_a_frontend_is_unknown_until_a_backend_is_known_then_up_or_down_by_weigh
     assert frontend_state({}, {}) is FrontendState.UNKNOWN
 
 
-pools_of = st.lists(
-    st.lists(
-        st.tuples(st.sampled_from("abcdef"), st.integers(0, 100)), min_size=1, max_size=4, unique_by=lambda m: m[0]
-    ),
-    min_size=1,
-    max_size=3,
-)
+names = st.sampled_from("abcdef")
+members = st.lists(st.tuples(names, st.integers(0, 100)), min_size=1, max_size=4, unique_by=lambda member: member[0])
+pools_of = st.lists(members, min_size=1, max_size=3)
+holds = st.dictionaries(names, st.integers(0, 100))
 
 
 @given(pools_of, st.lists(st.sampled_from(State), min_size=6, max_size=6), holds)
 def test_no_weight_exceeds_the_configured_or_held_one_and_only_one_pool_serves(pools, all_states, held):
     frontend = make_frontend(pools=tuple(map(tuple, pools)))
     states = {name: state for name, state in zip("abcdef", all_states, strict=True) if name in frontend.backends}
-    weights = pool_weights(frontend, states, held)
     active = active_pool(frontend, states, held)
+    weights = pool_weights(frontend, states, held, active)
     for index, (pool, got) in enumerate(zip(frontend.pools, weights, strict=True)):
         for member in pool.members:
             weight = got[member.backend]

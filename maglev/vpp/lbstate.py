@@ -116,12 +116,18 @@ class AddVip:
     src_ip_sticky: bool
     table_length: int
 
+    def __str__(self) -> str:
+        return f"add VIP {self.key} ({self.encap.name.lower()}, {self.table_length} buckets)"
+
 
 @attrs.frozen
 class DeleteVip:
     """Delete a VIP; VPP marks what is left of its application servers as removed."""
 
     key: VipKey
+
+    def __str__(self) -> str:
+        return f"delete VIP {self.key}"
 
 
 @attrs.frozen
@@ -131,6 +137,9 @@ class AddServer:
     key: VipKey
     address: str
     weight: int
+
+    def __str__(self) -> str:
+        return f"add {self.address} to {self.key} with weight {self.weight}"
 
 
 @attrs.frozen
@@ -148,6 +157,10 @@ class SetWeight:
     previous: int
     flush: bool = False
 
+    def __str__(self) -> str:
+        flush = ", flush" if self.flush else ""
+        return f"set weight of {self.address} in {self.key} from {self.previous} to {self.weight}{flush}"
+
 
 @attrs.frozen
 class DeleteServer:
@@ -160,6 +173,10 @@ class DeleteServer:
     key: VipKey
     address: str
     flush: bool = True
+
+    def __str__(self) -> str:
+        flush = ", flush" if self.flush else ""
+        return f"delete {self.address} from {self.key}{flush}"
 
 
 Operation = AddVip | DeleteVip | AddServer | SetWeight | DeleteServer

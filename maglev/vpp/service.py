@@ -168,13 +168,25 @@ class VppService(Service):
             VppNotConnectedError: VPP is not there now.
             VppError: VPP failed meanwhile.
         """
-        if self._connector is None:
-            raise VppOffError("VPP is switched off")
         if frontend is not None:
             self._board.frontend(frontend)
+        self.require_link()
         if self.sync is None:
             raise VppNotConnectedError("not connected to VPP")
         return await (self.sync.full() if frontend is None else self.sync.frontend(frontend))
+
+    def require_link(self) -> ILink:
+        """Return the present connection.
+
+        Raises:
+            VppOffError: VPP is switched off.
+            VppNotConnectedError: VPP is not there now.
+        """
+        if self._connector is None:
+            raise VppOffError("VPP is switched off")
+        if self._link is None:
+            raise VppNotConnectedError("not connected to VPP" + (f": {self._last_error}" if self._last_error else ""))
+        return self._link
 
     # What the board tells
 
@@ -234,7 +246,9 @@ class VppService(Service):
         self.connected_since = self._clock.seconds()
         self._last_error = ""
         self._log.info("vpp-connect", **attrs.asdict(link.info))
-        sync = self.sync = LbSync(self._board, link.lb, self.warm_up, self.counts, self._retired, self._write_failed)
+        sync = self.sync = LbSync(
+            self._clock, self._board, link.lb, self.warm_up, self.counts, self._retired, self._write_failed
+        )
         timers = Tasks()
         try:
             await sync.full()

@@ -13,9 +13,10 @@ One VIP is worked on by one of these at a time; different VIPs, and a read, go o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.task import deferLater
 
 from maglev.logs.logger import EventLogger
 from maglev.model import ForeignVips
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
 
+    from twisted.internet.interfaces import IReactorTime
+
     from maglev.board import Board
     from maglev.errors import VppError
     from maglev.vpp.lbstate import Operation, VipKey
     from maglev.vpp.plan import WantedVip
     from maglev.vpp.warmup import WarmUp
     from maglev.vpp.writer import ILb
+
+BEGUN_AT_ONCE: Final = 32
+"""Frontends of a full sync begun in one turn of the reactor: of ten servers each they take some 4 ms."""
 
 
 class LbSync:
@@ -46,6 +52,7 @@ class LbSync:
 
     def __init__(
         self,
+        clock: IReactorTime,
         board: Board,
         lb: ILb,
         warm_up: WarmUp,
@@ -56,6 +63,7 @@ class LbSync:
         """Prepare; nothing is sent before `full`.
 
         Args:
+            clock: Gives others their turn during a large sync.
             board: Says what is wanted.
             lb: The calls to VPP.
             warm_up: Says which frontends may be written.
@@ -65,6 +73,7 @@ class LbSync:
             failed: Called with the error when VPP refused a write or did not answer: time to read everything again.
         """
         self.ledger = Ledger()
+        self._clock = clock
         self._board = board
         self._lb = lb
         self._warm_up = warm_up
@@ -137,13 +146,22 @@ class LbSync:
             self._clearing = False
         names = {wanted[key].frontend: None for key in plan.vips} | dict.fromkeys(self._held_back)
         self._held_back.clear()
-        settling = [Deferred.fromCoroutine(self._settle(name, "all")) for name in names]
-        for _, operations in await DeferredList(settling, fireOnOneErrback=True, consumeErrors=True):
-            done.extend(operations)
+        done.extend(await self._settle_all(tuple(names)))
         done.extend(await self._delete(plan.removing))
         self._retired.intersection_update(self.ledger.vips)
         self._locks = {key: lock for key, lock in self._locks.items() if lock.locked}
         return done
+
+    async def _settle_all(self, names: Sequence[str]) -> Sequence[Operation]:
+        """Settle frontends side by side, a few begun in each turn of the reactor."""
+        settling = []
+        for start in range(0, len(names), BEGUN_AT_ONCE):
+            if start:
+                await deferLater(self._clock, 0)
+            begun = names[start : start + BEGUN_AT_ONCE]
+            settling += [Deferred.fromCoroutine(self._settle(name, "all")) for name in begun]
+        results = await DeferredList(settling, fireOnOneErrback=True, consumeErrors=True)
+        return [operation for _, operations in results for operation in operations]
 
     def _want_all(self) -> dict[VipKey, WantedVip]:
         free = (name for name in self._board.frontends if self._warm_up.is_free(name))
