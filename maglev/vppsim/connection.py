@@ -51,6 +51,7 @@ class ApiConnection(Protocol):
         self._pieces: deque[bytes] = deque()
         self._calls: set[IDelayedCall] = set()
         self._busy = False
+        self._parting = False
         self.index = 0
 
     def connectionMade(self) -> None:
@@ -94,12 +95,13 @@ class ApiConnection(Protocol):
     def part(self) -> None:
         """Close the connection when all that was sent is out."""
         self._frames.clear()
-        if self.transport is not None:
+        self._parting = True
+        if self.transport is not None and not self._pieces:
             self.transport.loseConnection()
 
     def proceed(self) -> None:
         """Work on what has arrived, as far as nothing stands in the way."""
-        while self._frames and not self._busy and not self._factory.faults.frozen:
+        while self._frames and not (self._busy or self._parting or self._factory.faults.frozen):
             self._serve(self._frames.popleft())
 
     def send(self, *messages: bytes) -> None:
@@ -201,6 +203,8 @@ class ApiConnection(Protocol):
             self._write(self._pieces.popleft())
         if self._pieces:
             self._later(0, self._send_piece)
+        elif self._parting:
+            self.part()
 
     def _write(self, data: bytes) -> None:
         if self.transport is not None:

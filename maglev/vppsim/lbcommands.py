@@ -57,12 +57,16 @@ class Arguments:
 
     def address(self) -> bytes | None:
         """Take an address, as 16 bytes."""
+        address = self.named("", _IP4)
+        return self.named("", _IP6) if address is None else address
+
+    def named(self, name: str, pattern: str) -> bytes | None:
+        """Take what matches a name, and an address behind it, as 16 bytes."""
         before = self.rest
-        text = self.take(f"({_IP4})") or self.take(f"({_IP6})")
-        packed = None if text is None else _packed(text)
-        if packed is None:
+        address = _packed(self.take(f"{name}({pattern})") or "")
+        if address is None:
             self.rest = before
-        return packed
+        return address
 
     def prefix(self) -> tuple[bytes, int] | None:
         """Take a prefix, as 16 bytes and the length in 128 bits."""
@@ -125,10 +129,10 @@ class LbCommands:
         arguments, conf = Arguments(line), self._balancer.conf
         ip4, ip6, buckets, timeout = conf.ip4_source, conf.ip6_source, conf.buckets, conf.timeout
         while arguments.rest:
-            if (text := arguments.take(rf"ip4-src-address\s+({_IP4})")) is not None:
-                ip4 = (_packed(text) or bytes(16))[12:]
-            elif (text := arguments.take(rf"ip6-src-address\s+({_IP6})")) is not None:
-                ip6 = _packed(text) or bytes(16)
+            if (address := arguments.named(r"ip4-src-address\s+", _IP4)) is not None:
+                ip4 = address[12:]
+            elif (address := arguments.named(r"ip6-src-address\s+", _IP6)) is not None:
+                ip6 = address
             elif (number := arguments.number("buckets")) is not None:
                 buckets = number
             elif (number := arguments.number("buckets-log2")) is not None:

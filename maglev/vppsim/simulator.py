@@ -137,7 +137,11 @@ class Simulator:
         )
         self._pid += 1
         self._factory = ApiFactory(self._reactor, self._boot, Requests(self._boot, self), self._crash)
-        self._listen()
+        try:
+            self._listen()
+        except OSError:
+            self._end(remove=True)
+            raise
 
     def kill(self) -> None:
         """Crash: all connections break, the sockets stay behind as files, and the counters freeze."""

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 LIMIT: Final = 200_000
-"""Enough for several cold starts of 1,000 VIPs with 10 servers; the oldest go first."""
+"""Writes: enough for several cold starts of 1,000 VIPs with 10 servers. The oldest go first."""
+
+WEIGHTS_LIMIT: Final = 2_000_000
+"""Weights in all writes together: some 200 MB. A VIP of a thousand servers would soon need more than that."""
 
 
 class VipName(NamedTuple):
@@ -53,7 +56,8 @@ class WriteLog:
     """
 
     def __init__(self) -> None:
-        self._writes: deque[Write] = deque(maxlen=LIMIT)
+        self._writes: deque[Write] = deque()
+        self._weights = 0
         self.total = 0
 
     def __iter__(self) -> Iterator[Write]:
@@ -68,12 +72,15 @@ class WriteLog:
     def add(self, write: Write) -> None:
         """Append a write."""
         self._writes.append(write)
+        self._weights += len(write.weights)
         self.total += 1
+        while len(self._writes) > LIMIT or self._weights > WEIGHTS_LIMIT:
+            self._weights -= len(self._writes.popleft().weights)
 
     def clear(self) -> None:
         """Forget all writes, and start to count anew."""
         self._writes.clear()
-        self.total = 0
+        self.total = self._weights = 0
 
     def names(self) -> list[str]:
         """Return the names of all writes, in order."""

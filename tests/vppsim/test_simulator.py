@@ -317,6 +317,15 @@ def test_frames_can_be_split_over_many_turns(client, clock, simulator):
     assert [name for name, _ in client.receive()] == ["control_ping_reply"]
 
 
+def test_a_farewell_in_pieces_is_still_whole(client, clock, simulator):
+    simulator.faults.split = 5
+    client.request("sockclnt_delete", index=client.index)
+    client.request("control_ping")
+    clock.pump([0] * 10)
+    assert [name for name, _ in client.receive()] == ["sockclnt_delete_reply"]
+    assert client.closed
+
+
 def test_a_connection_can_break_in_the_middle_of_a_dump(client, simulator):
     add_web(client, "10.0.0.1", "10.0.0.2", "10.0.0.3")
     simulator.faults.hang_up_after = 2
