@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -15,6 +16,7 @@ from twisted.internet.task import deferLater
 
 from maglev.errors import StartError
 from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
+from maglev.probers import netns
 from maglev.probers.netns import OWN_NAMESPACE, check_netns
 from maglev.probers.source import ProberSource
 from maglev.result import Code, LocalFault
@@ -468,6 +470,25 @@ def test_a_namespace_is_tried_out_at_the_start(inside):
     assert Path(OWN_NAMESPACE).readlink() == before
 
 
+def test_setns_tells_its_errors():
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    try:
+        with pytest.raises(OSError) as caught:
+            netns._find_setns()(descriptor, 0)
+    finally:
+        os.close(descriptor)
+    assert caught.value.errno in {errno.EINVAL, errno.EPERM}
+
+
+def test_a_process_that_can_not_return_ends_and_says_so():
+    code = "from maglev.probers.netns import _die; _die(OSError(12, 'no memory'))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=False)
+    assert ended.returncode == 71
+    assert "can't return to its own network namespace" in ended.stderr
+
+
+PROJECT = Path(__file__).parents[2]
+
 UNPRIVILEGED = """
 import os, sys
 from maglev.errors import StartError
@@ -492,7 +513,7 @@ def test_without_capabilities_the_texts_name_what_is_missing(inside):
     inside.set("net.ipv4.ping_group_range", "1 0")
     command = ["ip", "netns", "exec", inside.name, sys.executable, "-c", UNPRIVILEGED, inside.name]
     # The process is in the namespace already, so its own ``/run/netns`` is what it would have to enter again.
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, check=False)
     assert "CAP_SYS_ADMIN" in ended.stdout, ended.stderr
     assert "CAP_NET_RAW" in ended.stdout
     assert "permission" in ended.stdout
