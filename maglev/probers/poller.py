@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 BATCH: Final = 256
-"""Events handled before the reactor has its turn again: about ten milliseconds of work."""
+"""Events handled before the reactor has its turn again: some ten milliseconds of work, or a hundred if all are TLS."""
 
 
 class Watched(Protocol):

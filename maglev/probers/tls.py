@@ -1,10 +1,13 @@
 """TLS probes: a handshake, and over it, if wanted, another probe.
 
-OpenSSL is driven through its memory buffers right here, and not by Twisted's `TLSMemoryBIOProtocol`: that one writes
-before the identity of the backend is checked, does not tell an error of the handshake from a later one, and takes the
-connection's application data, in which the verification is recorded, for itself. It is also a little dearer, but that
-hardly matters: nearly all of the cost of a handshake is OpenSSL's. Sessions are not resumed, although that would halve
-it: a resumed session shows no certificate, and to look at the certificate is what the probe is for.
+OpenSSL is driven through its memory buffers right here, and not by Twisted's `TLSMemoryBIOProtocol`: that one sends
+what was written as soon as the handshake is done, while here the name in the certificate is checked first, and it takes
+the connection's application data, in which the verification is recorded, for itself. Cost did not decide: a handshake
+and a request over it, in memory, took 695 us of CPU with Twisted's and 660 with this (medians; they overlap), because
+nearly all of it is OpenSSL's.
+
+Sessions are not resumed: a resumed session shows no certificate, and to look at the certificate is what the probe is
+for.
 """
 
 from __future__ import annotations
