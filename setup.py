@@ -1,5 +1,36 @@
-"""Build script; all metadata is in setup.cfg."""
+"""Build script; all metadata is in setup.cfg. A built package records which commit it is made from, and when."""
+
+import json
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
-setup()
+
+def record() -> dict[str, str]:
+    """Return the commit and the date of this build; the date is that of SOURCE_DATE_EPOCH, if set."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    when = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    git = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {"commit": git.stdout.strip() or "unknown", "date": when.isoformat(timespec="seconds")}
+
+
+class BuildWithRecord(build_py):
+    """Adds the record to what is built; an editable install has none, and reads its checkout instead."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            Path(self.build_lib, "maglev", "build.json").write_text(json.dumps(record()))
+
+
+setup(cmdclass={"build_py": BuildWithRecord})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -93,7 +93,7 @@ class Watch:
             waiting.callback(self._take())
 
     def _take(self) -> list[View]:
-        batch = [view for view, _ in zip(self._snapshot, range(BATCH), strict=False)]
+        batch = list(islice(self._snapshot, BATCH))
         while self._queue and len(batch) < BATCH:
             batch.append(self._queue.popleft())
         if self._missed and not self._queue and len(batch) < BATCH:

@@ -175,6 +175,10 @@ class VppService(Service):
             raise VppNotConnectedError("not connected to VPP")
         return await (self.sync.full() if frontend is None else self.sync.frontend(frontend))
 
+    def connected_for(self) -> float:
+        """Return for how many seconds the present connection lasts."""
+        return self._clock.seconds() - self.connected_since
+
     def require_link(self) -> ILink:
         """Return the present connection.
 

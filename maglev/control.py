@@ -1,0 +1,306 @@
+"""The control interface: the verbs behind every front end, with who asks, what they may, and a record of changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from zope.interface import implementer
+
+from maglev.asker import Role
+from maglev.errors import ConfigError, ForbiddenError, MaglevError, NotFoundError, RefusedError
+from maglev.health import Lifecycle
+from maglev.interfaces import IControl
+from maglev.logs.logger import EventLogger
+from maglev.views import (
+    backend_view,
+    conf_view,
+    frontend_view,
+    healthcheck_view,
+    moment,
+    problem_view,
+    vip_view,
+)
+from maglev.watch import LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from maglev.asker import Asker
+    from maglev.board import Board
+    from maglev.build import Build
+    from maglev.problem import Problem
+    from maglev.reload import Reloader
+    from maglev.sessions import Sessions
+    from maglev.views import View
+    from maglev.vpp.lbstate import LbState, Vip
+    from maglev.vpp.service import VppService
+    from maglev.watch import Feed, Watch
+
+MAX_PAGE: Final = 200
+"""Rows of one page at most: what renders in a few milliseconds, and is far below the limits of the wire."""
+
+MAX_NAMES: Final = 5000
+"""Names offered for completion at most: more than anybody reads."""
+
+
+class Control:
+    """What the verbs work on; `for_asker` gives them to somebody."""
+
+    def __init__(
+        self,
+        board: Board,
+        vpp: VppService,
+        reloader: Reloader,
+        feed: Feed,
+        sessions: Sessions,
+        build: Build,
+        wall: Callable[[], float],
+    ) -> None:
+        self.board = board
+        self.vpp = vpp
+        self.reloader = reloader
+        self.feed = feed
+        self.register = sessions
+        self.build = build
+        self.wall = wall
+
+    def for_asker(self, asker: Asker) -> AskedControl:
+        """Return the verbs, bound to one asker; for as long as their session lasts."""
+        return AskedControl(self, asker)
+
+
+@implementer(IControl)
+class AskedControl:
+    """The verbs, bound to one asker; `maglev.interfaces.IControl` says what each does and returns."""
+
+    _log = EventLogger()
+
+    def __init__(self, control: Control, asker: Asker) -> None:
+        self.asker = asker
+        self._control = control
+        self._board = control.board
+        self._lb_state: tuple[LbState, Sequence[Vip]] | None = None
+
+    async def version(self) -> View:
+        """Which build this is."""
+        build = self._control.build
+        return {"version": build.version, "commit": build.commit, "build_date": build.date}
+
+    async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> list[str]:
+        """Names for completion; of what does not exist there are none."""
+        found = []
+        for name in self._names(kind, within):
+            if name.startswith(prefix):
+                found.append(name)
+                if len(found) >= min(limit, MAX_NAMES):
+                    break
+        return found
+
+    async def frontends(self, after: str = "", limit: int = 100) -> View:
+        """A page of frontends."""
+        board = self._board
+        return _page(board.frontends, after, limit, lambda status: frontend_view(board, status))
+
+    async def frontend(self, name: str) -> View:
+        """One frontend."""
+        return frontend_view(self._board, self._board.frontend(name))
+
+    async def backends(self, after: str = "", limit: int = 100) -> View:
+        """A page of backends."""
+        board = self._board
+        return _page(board.backends, after, limit, lambda status: backend_view(board, status))
+
+    async def backend(self, name: str) -> View:
+        """One backend."""
+        return backend_view(self._board, self._board.backend(name))
+
+    async def healthchecks(self, after: str = "", limit: int = 100) -> View:
+        """A page of healthchecks."""
+        users = self._users()
+        return _page(
+            self._board.config.healthchecks, after, limit, lambda check: healthcheck_view(check, users[check.name])
+        )
+
+    async def healthcheck(self, name: str) -> View:
+        """One healthcheck."""
+        check = self._board.config.healthchecks.get(name)
+        if check is None:
+            message = f"there is no healthcheck {name!r}"
+            raise NotFoundError(message)
+        return healthcheck_view(check, self._users()[name])
+
+    # Changes
+
+    async def pause_backend(self, name: str) -> View:
+        """Stop probing."""
+        return self._happen(name, Lifecycle.PAUSE)
+
+    async def resume_backend(self, name: str) -> View:
+        """Probe again."""
+        return self._happen(name, Lifecycle.RESUME)
+
+    async def enable_backend(self, name: str) -> View:
+        """Put into service again."""
+        return self._happen(name, Lifecycle.ENABLE)
+
+    async def disable_backend(self, name: str) -> View:
+        """Take out of service."""
+        return self._happen(name, Lifecycle.DISABLE)
+
+    async def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> View:
+        """Set a weight until the next reload."""
+        what = {"action": "set-weight", "object": f"{frontend}/{pool}/{backend}"}
+
+        def change() -> View:
+            before = self._weight(frontend, pool, backend)
+            self._board.set_weight(frontend, pool, backend, weight)
+            return {"frontend": frontend, "pool": pool, "backend": backend, "from": before, "to": weight}
+
+        return self._audited(what, change)
+
+    async def reload_config(self) -> View:
+        """Put the file in force."""
+        what = {"action": "reload-config", "object": "configuration"}
+        self._check_role(what)
+        before = self._board.generation
+        try:
+            loaded = await self._control.reloader.reload()
+        except ConfigError as error:
+            self._record(what, refused=f"{len(error.problems)} problems")
+            return _checked(error.problems, ok=False)
+        self._record(what, **{"from": before, "to": self._board.generation})
+        return _checked(loaded.warnings, ok=True)
+
+    async def sync_vpp(self, frontend: str | None = None) -> View:
+        """Read VPP back and repair it."""
+        what = {"action": "sync-vpp", "object": frontend or "all"}
+        self._check_role(what)
+        try:
+            writes = await self._control.vpp.sync_now(frontend)
+        except MaglevError as error:
+            self._record(what, refused=str(error))
+            raise
+        self._record(what, writes=len(writes))
+        return {"writes": [str(write) for write in writes]}
+
+    # Reading further away
+
+    async def check_config(self) -> View:
+        """Check the file."""
+        try:
+            loaded = await self._control.reloader.check()
+        except ConfigError as error:
+            return _checked(error.problems, ok=False)
+        return _checked(loaded.warnings, ok=True)
+
+    async def vpp_info(self) -> View:
+        """What the connected VPP says of itself."""
+        info = self._control.vpp.require_link().info
+        return {
+            "version": info.version,
+            "build_date": info.build_date,
+            "build_directory": info.build_directory,
+            "pid": info.pid,
+            "boot_time": moment(info.boot_time) if info.boot_time else None,
+            "connected_since": moment(self._control.wall() - self._control.vpp.connected_for()),
+            "weights": info.weights,
+        }
+
+    async def vpp_lb_state(self, after: str = "", limit: int = 100) -> View:
+        """What VPP holds, read for the first page."""
+        if not after or self._lb_state is None:
+            state = await self._control.vpp.require_link().lb.read_state()
+            self._lb_state = (state, tuple(state.vips.values()))
+        state, vips = self._lb_state
+        page = _page(dict(enumerate(vips)), after, limit, vip_view)
+        if page["next"] is None:
+            self._lb_state = None
+        return {"conf": conf_view(state.conf), **page}
+
+    async def sessions(self) -> list[View]:
+        """Who is connected."""
+        return self._control.register.views()
+
+    async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> Watch:
+        """Watch events."""
+        if log is not None and log not in LEVELS:
+            message = f"{log!r} is none of the levels {', '.join(LEVELS)}"
+            raise RefusedError(message)
+        return self._control.feed.watch(log=log, backend=backend, frontend=frontend)
+
+    # How it is done
+
+    def _names(self, kind: str, within: str) -> Iterable[str]:
+        frontend, _, pool = within.partition("/")
+        status = self._board.frontends.get(frontend)
+        pools = status.frontend.pools if status is not None else ()
+        kinds: dict[str, Callable[[], Iterable[str]]] = {
+            "frontend": lambda: self._board.frontends,
+            "backend": lambda: self._board.backends,
+            "healthcheck": lambda: self._board.config.healthchecks,
+            "pool": lambda: [each.name for each in pools],
+            "member": lambda: [member.backend for each in pools if each.name == pool for member in each.members],
+        }
+        if kind not in kinds:
+            message = f"{kind!r} is none of {', '.join(kinds)}"
+            raise RefusedError(message)
+        return kinds[kind]()
+
+    def _users(self) -> Counter[str | None]:
+        return Counter(backend.healthcheck for backend in self._board.config.backends.values())
+
+    def _weight(self, frontend: str, pool: str, backend: str) -> int | None:
+        for each in self._board.frontend(frontend).frontend.pools:
+            for member in each.members:
+                if (each.name, member.backend) == (pool, backend):
+                    return member.weight
+        return None  # the board will say what is wrong
+
+    def _happen(self, name: str, event: Lifecycle) -> View:
+        def change() -> View:
+            before = self._board.backend(name).state
+            self._board.happen(name, event)
+            return {"backend": name, "from": str(before), "to": str(self._board.backend(name).state)}
+
+        return self._audited({"action": f"{event.name.lower()}-backend", "object": name}, change)
+
+    def _audited(self, what: dict[str, str], change: Callable[[], View]) -> View:
+        """Make a change that the asker may make, and record it, whether it was made or refused."""
+        self._check_role(what)
+        try:
+            view = change()
+        except MaglevError as error:
+            self._record(what, refused=str(error))
+            raise
+        self._record(what, **{"from": view["from"], "to": view["to"]})
+        return view
+
+    def _check_role(self, what: Mapping[str, str]) -> None:
+        if self.asker.role is not Role.OPERATOR:
+            self._record(what, refused="forbidden")
+            message = f"a {self.asker.role} may not do that: {what['action']} needs the role {Role.OPERATOR}"
+            raise ForbiddenError(message)
+
+    def _record(self, what: Mapping[str, str], **outcome: Any) -> None:
+        asker = self.asker
+        self._log.info("audit", who=asker.name, role=str(asker.role), origin=asker.origin, **what, **outcome)
+
+
+def _page(rows: Mapping[Any, Any], after: str, limit: int, view: Callable[[Any], View]) -> View:
+    """Return a page: the rows behind a position, which is the ``next`` of the page before.
+
+    Raises:
+        RefusedError: ``after`` is nothing that a page gave.
+    """
+    if after and not after.isdecimal():
+        message = f"{after!r} is not where a page ended"
+        raise RefusedError(message)
+    start = int(after[:9]) if after else 0
+    end = start + min(max(limit, 1), MAX_PAGE)
+    page = list(rows.values())[start:end]
+    return {"rows": [view(row) for row in page], "next": str(end) if end < len(rows) else None}
+
+
+def _checked(problems: Iterable[Problem], *, ok: bool) -> View:
+    return {"ok": ok, "problems": [problem_view(problem) for problem in problems]}
