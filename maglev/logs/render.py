@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -64,7 +65,9 @@ def _time(event: LogEvent) -> str:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, bool | int | float) or value is None:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)  # JSON has no NaN and no infinity
+    if isinstance(value, int) or value is None:
         return value
     return _escape(str(value))
 
