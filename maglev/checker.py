@@ -45,6 +45,18 @@ FAULT_PAUSE: Final = 0.25
 PACE: Final = 0.0001
 """Seconds between the starts of probes that a reload begins "at once": ten thousand changed backends take a second."""
 
+DISCARD_REASONS: Final = (
+    "lag",
+    "descriptors",
+    "internal",
+    "memory",
+    "netns",
+    "permission",
+    "ports",
+    "unsupported",
+)
+"""Why a probe was no evidence: ``lag``, or the reason of a `LocalFault`."""
+
 ERROR_PAUSE: Final = 1.0
 """Seconds until the next probe after one that raised: a bug of ours must not become a busy loop."""
 
@@ -113,7 +125,7 @@ class CheckerService(Service):
         self._turns: dict[str, _Turn] = {}
         self._next_start = 0.0
         self.tallies: dict[str, ProbeTally] = {}
-        self.discarded: Counter[str] = Counter(lag=0, descriptors=0, memory=0, netns=0, permission=0, ports=0)
+        self.discarded: Counter[str] = Counter(dict.fromkeys(DISCARD_REASONS, 0))
         board.observe(self)
 
     def startService(self) -> None:

@@ -24,15 +24,19 @@ def exit_code(problems: Sequence[Problem]) -> int:
     return 2 if ProblemKind.SEMANTIC in kinds else 0
 
 
+def described(path: str | os.PathLike[str], problems: Sequence[Problem]) -> list[str]:
+    """Return a line for each problem of a file."""
+    name = printable(str(path))
+    return [f"{name}: {problem}" for problem in problems]
+
+
 def report(path: str | os.PathLike[str]) -> tuple[list[str], int]:
     """Return what is to be said about a file, a line for each problem and one for the verdict, and the exit status."""
     try:
         problems = load_file(path).warnings
     except ConfigError as error:
         problems = error.problems
-    name = printable(str(path))
-    lines = [f"{name}: {problem}" for problem in problems]
-    return [*lines, f"{name}: {_verdict(problems)}"], exit_code(problems)
+    return [*described(path, problems), f"{printable(str(path))}: {_verdict(problems)}"], exit_code(problems)
 
 
 def _verdict(problems: Sequence[Problem]) -> str:

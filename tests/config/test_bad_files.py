@@ -609,6 +609,12 @@ CASES = {
         "not a valid regular expression: missing ): (ok",
         params('response-regexp: §"(ok"'),
     ),
+    "regexp-too-complex": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.response-regexp",
+        "too complex: 26005 instructions compiled, at most 8000 are allowed",
+        params('response-regexp: §"(.|a|b|..){1000}z"'),
+    ),
     "regexp-look-ahead": (
         SEMANTIC,
         "maglev.healthchecks.web.params.response-regexp",
