@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run maglevd until it is told to stop; return the exit status."""
     from twisted.python.usage import UsageError
 
-    from maglev.tap import Options
+    from maglev.tap import Options, check
 
     options = Options()
     try:
@@ -42,16 +42,8 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as error:
         return _complain(f"{error}\nTry maglevd --help.", EXIT_USAGE)
     if options["check"]:
-        return _check(options["config"])
+        return check(options["config"])
     return _serve(options)
-
-
-def _check(path: str) -> int:
-    from maglev.config.check import report
-
-    lines, status = report(path)
-    print("\n".join(lines), file=sys.stderr if status else sys.stdout)
-    return status
 
 
 def _serve(options: Options) -> int:
@@ -59,7 +51,7 @@ def _serve(options: Options) -> int:
     from twisted.internet.error import CannotListenError
 
     from maglev.config.check import exit_code
-    from maglev.tap import build, use_monotonic_time
+    from maglev.tap import build, complaint, use_monotonic_time
 
     try:
         use_monotonic_time(reactor)
@@ -68,9 +60,9 @@ def _serve(options: Options) -> int:
         service.privilegedStartService()
         service.startService()
     except ConfigError as error:
-        return _complain(str(error), exit_code(error.problems))
+        return _complain(complaint(options, error), exit_code(error.problems))
     except (StartError, CannotListenError) as error:
-        return _complain(str(error), EXIT_UNAVAILABLE)
+        return _complain(complaint(options, error), EXIT_UNAVAILABLE)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
     return 0

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.application.service import MultiService
@@ -182,10 +181,12 @@ class Demo(MultiService):
         MultiService.__init__(self)
         self._reactor = reactor
         self._metrics = options["metrics-addr"]
-        self._folder = Path(tempfile.mkdtemp(prefix="maglevd-demo-"))
-        self._config = self._folder / "maglev.yaml"
+        # Removed at the end; at that of the process if nothing was ever started.
+        self._folder = TemporaryDirectory(prefix="maglevd-demo-", ignore_cleanup_errors=True)
+        folder = Path(self._folder.name)
+        self._config = folder / "maglev.yaml"
         self._config.write_text(CONFIG)
-        api, stats = str(self._folder / "api.sock"), str(self._folder / "stats.sock")
+        api, stats = str(folder / "api.sock"), str(folder / "stats.sock")
         self._simulator = Simulator(reactor, api, stats)
         self._servers = {name: WebServer(reactor, name, host) for name, host in HOSTS.items()}
         self._switch: IListeningPort | None = None
@@ -206,7 +207,6 @@ class Demo(MultiService):
             site = _QuietSite(Switchboard(self._servers, self._simulator))
             self._switch = self._reactor.listenTCP(SWITCH_PORT, site, interface="127.0.0.1")
         except CannotListenError as error:
-            self._remove()
             raise StartError(f"the demonstration can't listen: {error}") from error
         print(self._welcome(), flush=True)  # noqa: T201
         MultiService.startService(self)
@@ -217,10 +217,7 @@ class Demo(MultiService):
         stopping += [server.stop() for server in self._servers.values()]
         if self._switch is not None:
             stopping.append(maybeDeferred(self._switch.stopListening))
-        return DeferredList(stopping).addBoth(lambda _: self._remove())
-
-    def _remove(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        return DeferredList(stopping).addBoth(lambda _: self._folder.cleanup())
 
     def _welcome(self) -> str:
         return WELCOME.format(

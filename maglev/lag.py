@@ -55,7 +55,7 @@ class LagMonitor:
             self._call = None
 
     def worst_since(self, start: float) -> float:
-        """Return the longest time, in seconds, from ``start`` (of the clock) to now in which the reactor was stalled."""
+        """Return the longest time, in seconds, that the reactor was stalled from ``start`` (of the clock) to now."""
         worst = min(self._overdue(), self._clock.seconds() - start)
         for ended, late in reversed(self._stalls):
             if ended <= start:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
 
@@ -20,6 +21,7 @@ from twisted.python.usage import UsageError
 
 from maglev.board import Board
 from maglev.checker import CheckerService
+from maglev.config.check import described, report
 from maglev.config.load import load_file
 from maglev.errors import ConfigError, StartError
 from maglev.lag import LagMonitor
@@ -46,6 +48,8 @@ JITTER: Final = 0.1
 """Share by which intervals and back-offs vary either way, so that many checkers and backends do not fall in step."""
 
 LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}
+
+_log = EventLogger()
 
 
 class Setting(NamedTuple):
@@ -216,15 +220,32 @@ def makeService(options: Options) -> IService:
     """Return the service for ``twistd maglev``.
 
     Raises:
-        UsageError: The configuration is not valid, or asks for something that is not there.
+        SystemExit: There is nothing to run: the configuration is not valid, asks for something that is not there, or
+            was only to be checked. (An ordinary exception is shown as a traceback by both ``twistd`` and ``twist``.)
     """
     from twisted.internet import reactor
 
-    use_monotonic_time(reactor)
+    if options["check"]:
+        raise SystemExit(check(options["config"]))
     try:
+        use_monotonic_time(reactor)
         return build(reactor, options)
     except (ConfigError, StartError) as error:
-        raise UsageError(str(error)) from error
+        raise SystemExit(f"maglevd: {complaint(options, error)}") from error
+
+
+def check(path: str) -> int:
+    """Say what there is to say about a configuration file: a valid one on the standard output; return the status."""
+    lines, status = report(path)
+    print("\n".join(lines), file=sys.stderr if status else sys.stdout)
+    return status
+
+
+def complaint(options: Options, error: Exception) -> str:
+    """Return what is wrong, for whoever tried to start the daemon."""
+    if isinstance(error, ConfigError):
+        return "\n".join(described(options["config"], error.problems))
+    return str(error)
 
 
 def build(reactor: Any, options: Options) -> IService:
@@ -238,4 +259,7 @@ def build(reactor: Any, options: Options) -> IService:
         from maglev.demo import Demo
 
         return cast("IService", Demo(reactor, options))
-    return cast("IService", Daemon(reactor, options, load_file(options["config"]).config))
+    loaded = load_file(options["config"])
+    for warning in loaded.warnings:
+        _log.warn("config-warning", path=options["config"], problem=str(warning))
+    return cast("IService", Daemon(reactor, options, loaded.config))
