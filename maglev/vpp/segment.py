@@ -16,13 +16,14 @@ A name is looked up once: its place in the directory is remembered, and the name
 from __future__ import annotations
 
 import struct
+from operator import add
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.errors import StatsError
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 VERSION: Final = 2
 """Of the layout (``STAT_SEGMENT_VERSION``); since VPP 21.01."""
@@ -100,6 +101,19 @@ class StatsSegment:
         """Return packets and bytes by index, summed over the threads."""
         flat = self._consistently(lambda: self._sums(name, _COMBINED, 2))
         return list(zip(flat[::2], flat[1::2], strict=True))
+
+    def simple_at(self, name: str, columns: Collection[int]) -> dict[int, int]:
+        """Return some columns of a counter, summed over the threads; those that it does not have are left out.
+
+        A router with the routes of the whole Internet has columns by the million: that is no list to read for a few.
+        """
+        picked, sums = self._consistently(lambda: self._pick(name, _SIMPLE, 1, columns))
+        return dict(zip(picked, sums, strict=True))
+
+    def combined_at(self, name: str, columns: Collection[int]) -> dict[int, tuple[int, int]]:
+        """Return packets and bytes of some columns, as `simple_at` does."""
+        picked, flat = self._consistently(lambda: self._pick(name, _COMBINED, 2, columns))
+        return dict(zip(picked, zip(flat[::2], flat[1::2], strict=True), strict=True))
 
     def stale(self, now: float, patience: float) -> bool:
         """Return whether VPP's heart has stopped. The memory of a dead VPP stays readable, and as it was.
@@ -194,21 +208,41 @@ class StatsSegment:
             raise StatsError(f"the counter {name!r} is of kind {kind}")
         return value
 
-    def _sums(self, name: str, kinds: frozenset[int], width: int) -> list[int]:
-        """Return the sums over all threads, as a flat list with so many numbers for each index."""
+    def _rows(self, name: str, kinds: frozenset[int], width: int) -> list[tuple[int, int]]:
+        """Return the place of the first number, and how many columns there are, for each thread."""
         offset, threads = self._vector(self._value(name, kinds), _WORD)
         if threads > MAX_THREADS:
             raise StatsError(f"the counter {name!r} has {threads} threads")
+        pointers = self._words[offset // _WORD : offset // _WORD + threads].tolist()
+        rows = (self._vector(pointer, width * _WORD) for pointer in pointers)
+        return [(offset // _WORD, length) for offset, length in rows]
+
+    def _sums(self, name: str, kinds: frozenset[int], width: int) -> list[int]:
+        """Return the sums over all threads, as a flat list with so many numbers for each index."""
         sums: list[int] = []
-        for pointer in self._words[offset // _WORD : offset // _WORD + threads].tolist():
-            row = self._row(pointer, width)
+        for first, length in self._rows(name, kinds, width):
+            row = self._words[first : first + length * width].tolist()
             # Threads grow their rows at different times.
             if len(row) < len(sums):
                 row, sums = sums, row
             sums = [one + other for one, other in zip(row, sums, strict=False)] + row[len(sums) :]
         return sums
 
-    def _row(self, pointer: int, width: int) -> list[int]:
-        offset, length = self._vector(pointer, width * _WORD)
-        first = offset // _WORD
-        return self._words[first : first + length * width].tolist()
+    def _pick(
+        self, name: str, kinds: frozenset[int], width: int, columns: Collection[int]
+    ) -> tuple[list[int], list[int]]:
+        """Return which of these columns there are, and their sums over all threads as a flat list."""
+        rows = self._rows(name, kinds, width)
+        longest = max((length for _, length in rows), default=0)
+        picked = [column for column in columns if 0 <= column < longest]
+        places = [column * width + number for column in picked for number in range(width)]
+        sums = [0] * len(places)
+        words = self._words
+        for first, length in rows:
+            end = length * width
+            if length == longest:
+                row = [words[first + place] for place in places]
+            else:
+                row = [words[first + place] if place < end else 0 for place in places]
+            sums = list(map(add, sums, row))
+        return picked, sums
