@@ -1,0 +1,50 @@
+"""``config``: the configuration file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maglev.cli.environment import Status
+from maglev.cli.lines import Line, Style, cell, line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from maglev.cli.nodes import Call
+
+
+async def check_config(call: Call) -> Status:
+    """Check the file."""
+    return await _report(call, await call.control.check_config(), "The file is valid", "The file is not valid")
+
+
+async def reload_config(call: Call) -> Status:
+    """Put the file in force if it is valid."""
+    bad = "The file is not valid: the running configuration stays in force"
+    return await _report(call, await call.control.reload_config(), "The file is in force", bad)
+
+
+async def _report(call: Call, view: Mapping[str, Any], good: str, bad: str) -> Status:
+    """Write what is wrong with the file as the output, and that it was refused as an error."""
+    problems = view["problems"]
+    verdict = [line(good)] if view["ok"] else []
+    await call.output.view(view, [*_problem_lines(problems), *verdict])
+    if view["ok"]:
+        return Status.OK
+    errors = sum(problem["kind"] != "warning" for problem in problems)
+    return call.refuse(f"{bad}: {errors} error{'s' if errors != 1 else ''}")
+
+
+def _problem_lines(problems: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+    for problem in problems:
+        style, kind = _KINDS.get(problem["kind"], (Style.DOWN, problem["kind"]))
+        place = f"line {problem['line']}, column {problem['column']}: " if problem["line"] else ""
+        path = (cell(problem["path"]), ": ") if problem["path"] else ()
+        yield line(place, cell(kind, style), ": ", *path, cell(problem["text"]))
+
+
+_KINDS = {
+    "parse": (Style.DOWN, "parse error"),
+    "semantic": (Style.DOWN, "semantic error"),
+    "warning": (Style.UNKNOWN, "warning"),
+}

@@ -1,0 +1,105 @@
+"""``show``: what is configured, what is known, and what VPP holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maglev.cli.environment import Status
+from maglev.cli.lines import cell, line
+from maglev.cli.output import json_text
+from maglev.cli.render import (
+    backend_lines,
+    backend_table,
+    frontend_lines,
+    frontend_table,
+    healthcheck_lines,
+    healthcheck_table,
+    session_table,
+    version_lines,
+)
+from maglev.cli.render_vpp import conf_lines, vip_lines, vpp_info_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maglev.cli.nodes import Call
+
+
+async def show_version(call: Call) -> Status:
+    """Show which build this is."""
+    view = await call.control.version()
+    await call.output.view(view, version_lines(view))
+    return Status.OK
+
+
+async def show_frontends(call: Call) -> Status:
+    """Show all frontends, one a row."""
+    await call.output.pages(call.control.frontends, frontend_table())
+    return Status.OK
+
+
+async def show_frontend(call: Call) -> Status:
+    """Show one frontend with its pools."""
+    view = await call.control.frontend(call.text("frontend"))
+    await call.output.view(view, frontend_lines(view, aligned=call.output.aligned))
+    return Status.OK
+
+
+async def show_backends(call: Call) -> Status:
+    """Show all backends, one a row."""
+    await call.output.pages(call.control.backends, backend_table())
+    return Status.OK
+
+
+async def show_backend(call: Call) -> Status:
+    """Show one backend with its history."""
+    view = await call.control.backend(call.text("backend"))
+    await call.output.view(view, backend_lines(view))
+    return Status.OK
+
+
+async def show_healthchecks(call: Call) -> Status:
+    """Show all healthchecks, one a row."""
+    await call.output.pages(call.control.healthchecks, healthcheck_table())
+    return Status.OK
+
+
+async def show_healthcheck(call: Call) -> Status:
+    """Show one healthcheck."""
+    view = await call.control.healthcheck(call.text("healthcheck"))
+    await call.output.view(view, healthcheck_lines(view))
+    return Status.OK
+
+
+async def show_vpp_info(call: Call) -> Status:
+    """Show what the connected VPP says of itself."""
+    view = await call.control.vpp_info()
+    await call.output.view(view, vpp_info_lines(view))
+    return Status.OK
+
+
+async def show_vpp_lb_state(call: Call) -> Status:
+    """Show what VPP's load balancer holds."""
+
+    def opening(page: Mapping[str, Any]) -> str:
+        return f'{{"conf": {json_text(page["conf"])}, "vips": ['
+
+    def rows(vips: Any) -> Any:
+        return vip_lines(vips, aligned=call.output.aligned)
+
+    await call.output.pages(call.control.vpp_lb_state, rows, opening=opening, closing="]}", head=conf_lines)
+    return Status.OK
+
+
+async def show_sessions(call: Call) -> Status:
+    """Show who is connected."""
+    views = await call.control.sessions()
+    await call.output.view(views, session_table()(views))
+    return Status.OK
+
+
+async def show_history(call: Call) -> Status:
+    """Show what was typed in this session."""
+    history = list(call.environment.history())
+    await call.output.view(history, (line(cell(text)) for text in history))
+    return Status.OK

@@ -1,0 +1,72 @@
+"""Views of VPP as lines of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maglev.cli.lines import Cell, Line, Style, cell, label, line
+from maglev.cli.render import NOTHING, address_text, fields, phrases, yes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    View = Mapping[str, Any]
+
+
+def vpp_info_lines(view: View) -> Iterator[Line]:
+    """Yield what the connected VPP says of itself."""
+    keys = ("version", "build_date", "build_directory", "pid", "boot_time", "connected_since")
+    weights = "supported" if view["weights"] else "unsupported"
+    return fields([*((key.replace("_", "-"), view[key]) for key in keys), ("weights", weights)], indent=0)
+
+
+def conf_lines(page: View) -> Iterator[Line]:
+    """Yield the global settings of the lb plugin, given a page of `IControl.vpp_lb_state`."""
+    conf = page["conf"]
+    yield line(label("conf"))
+    yield from fields(
+        [
+            ("ipv4-src-address", conf["ipv4_src_address"]),
+            ("ipv6-src-address", conf["ipv6_src_address"]),
+            ("sticky-buckets-per-core", conf["sticky_buckets_per_core"]),
+            ("flow-timeout", f"{conf['flow_timeout']}s"),
+        ]
+    )
+
+
+def vip_lines(vips: Iterable[View], *, aligned: bool) -> Iterator[Line]:
+    """Yield VIPs with their application servers."""
+    for vip in vips:
+        yield line(label("vip"), " ", *_vip_pieces(vip))
+        yield from fields(
+            [
+                ("encap", vip["encap"]),
+                ("src-ip-sticky", yes(vip["src_ip_sticky"])),
+                ("new-flows-table-length", vip["new_flows_table_length"] or NOTHING),
+            ]
+        )
+        yield from phrases(map(_server_row, vip["application_servers"]), aligned=aligned)
+
+
+def _vip_pieces(vip: View) -> Sequence[Cell | str]:
+    port = (" ", cell(vip["port"])) if vip["port"] else ()
+    return (cell(address_text(vip["prefix"]), Style.HEADING), " ", cell(vip["protocol"]), *port)
+
+
+def _server_row(server: View) -> tuple[Cell, ...]:
+    return (
+        label("address"),
+        cell(server["address"]),
+        label("weight"),
+        cell(server["weight"]),
+        label("flow-table-buckets"),
+        cell(server["buckets"]),
+    )
+
+
+def write_lines(writes: Sequence[str]) -> Iterator[Line]:
+    """Yield what a sync changed."""
+    for write in writes:
+        yield line(cell(write))
+    if not writes:
+        yield line("VPP holds what it should: nothing was written")
