@@ -15,7 +15,7 @@ import attrs
 from maglev.vpp.lbstate import AddServer, AddVip, ApplicationServer, DeleteServer, DeleteVip, SetWeight, Vip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from maglev.model import LbConf
     from maglev.vpp.lbstate import LbState, Operation, VipKey
@@ -26,10 +26,13 @@ class Ledger:
 
     Attributes:
         conf: Global settings, None before the first read.
+        changed: VIPs that were made or deleted, by us or (as a read showed) by others, since somebody last emptied this
+            set: what is known of their routes is void.
     """
 
     def __init__(self) -> None:
         self.conf: LbConf | None = None
+        self.changed: set[VipKey] = set()
         self._vips: dict[VipKey, Vip] = {}
         self._journal: list[Operation] = []
         self._reads = 0
@@ -59,6 +62,7 @@ class Ledger:
         if state is None:
             return
         self.conf = state.conf
+        self.changed.update(_remade(self._vips, state.vips))
         self._vips = {key: attrs.evolve(vip, servers=dict(vip.servers)) for key, vip in state.vips.items()}
         for operation in self._journal:
             self._do(operation)
@@ -79,14 +83,30 @@ class Ledger:
         if self._reading and stamp == self._reads:
             self._journal.append(operation)
 
+    def learn(self, vip: Vip, pool_index: int | None, dpos: Mapping[str, int]) -> None:
+        """Take note of where VPP counts what goes to a VIP, as it said since; the rest is left as it is.
+
+        Args:
+            vip: The VIP as it was here when VPP was asked; if it has been made anew since, nothing is learnt.
+            pool_index: As in `Vip`.
+            dpos: As in `ApplicationServer`, by address; unknown for those that are not here.
+        """
+        if self._vips.get(vip.key) is vip:
+            servers = {address: attrs.evolve(each, dpo=dpos.get(address)) for address, each in vip.servers.items()}
+            self._vips[vip.key] = attrs.evolve(vip, pool_index=pool_index, servers=servers)
+
     def _do(self, operation: Operation) -> None:
         match operation:
             case AddVip(key, encap, sticky, length):
+                self.changed.add(key)
                 self._vips[key] = Vip(key, encap, sticky, length, {})
             case DeleteVip(key):
+                self.changed.add(key)
                 self._vips.pop(key, None)
-            case AddServer(key, address, weight) | SetWeight(key, address, weight):
+            case AddServer(key, address, weight):
                 self._put(key, ApplicationServer(address, weight))
+            case SetWeight(key, address, weight):
+                self._weigh(key, address, weight)
             case DeleteServer(key, address):
                 self._drop(key, address)
 
@@ -95,10 +115,21 @@ class Ledger:
         if vip is not None:
             _servers(vip)[server.address] = server
 
+    def _weigh(self, key: VipKey, address: str, weight: int) -> None:
+        vip = self._vips.get(key)
+        before = vip.servers.get(address) if vip is not None else None
+        self._put(key, ApplicationServer(address, weight, dpo=before.dpo if before is not None else None))
+
     def _drop(self, key: VipKey, address: str) -> None:
         vip = self._vips.get(key)
         if vip is not None:
             _servers(vip).pop(address, None)
+
+
+def _remade(before: Mapping[VipKey, Vip], now: Mapping[VipKey, Vip]) -> Iterator[VipKey]:
+    """Yield the VIPs that are only in one of two states, or not in the same place."""
+    yield from before.keys() ^ now.keys()
+    yield from (key for key in before.keys() & now.keys() if before[key].pool_index != now[key].pool_index)
 
 
 def _servers(vip: Vip) -> dict[str, ApplicationServer]:

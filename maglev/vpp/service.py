@@ -15,10 +15,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
-from maglev.errors import VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
+from maglev.errors import StatsError, VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
 from maglev.interfaces import IBoardObserver
 from maglev.logs.logger import EventLogger
 from maglev.tasks import Tasks
+from maglev.vpp.counters import Counters, Heart
+from maglev.vpp.places import ILookups
 from maglev.vpp.plan import key_of
 from maglev.vpp.sync import LbSync
 from maglev.vpp.warmup import WarmUp
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from maglev.board import Board
     from maglev.events import BackendEvent, FrontendEvent
     from maglev.model import Config
+    from maglev.vpp.counters import IStats
+    from maglev.vpp.counts import Counts
     from maglev.vpp.lbstate import Operation, VipKey
 
 MIN_BACKOFF: Final = 0.25
@@ -43,6 +47,9 @@ WATCH_PERIOD: Final = 0.1
 
 PING_PERIOD: Final = 10.0
 """Seconds between pings: what finds a VPP that hangs; one that dies closes its socket."""
+
+COUNT_PERIOD: Final = 5.0
+"""Seconds between readings of VPP's counters."""
 
 MIN_RETRY: Final = 1.0
 """Seconds from a refused write to the full sync that looks why; doubles while it goes on, up to the sync interval."""
@@ -65,12 +72,20 @@ class VppInfo:
     weights: bool
 
 
+class ILinkLb(ILb, ILookups, Protocol):
+    """The calls over one connection."""
+
+
 class ILink(Protocol):
     """One connection to VPP: API and stats, which live and die together."""
 
     @property
-    def lb(self) -> ILb:
+    def lb(self) -> ILinkLb:
         """The calls of the lb plugin."""
+
+    @property
+    def stats(self) -> IStats:
+        """The stats segment."""
 
     @property
     def info(self) -> VppInfo:
@@ -105,6 +120,7 @@ class VppService(Service):
         info: What the connected VPP said of itself; None without a connection.
         connected_since: Monotonic time of the connection, seconds of the clock.
         sync: The sync of the present connection; None without one.
+        counters: What the connected VPP has counted; None without a connection, and until VPP was read.
     """
 
     _log = EventLogger()
@@ -130,12 +146,14 @@ class VppService(Service):
         self._retry: IDelayedCall | None = None
         self._retry_delay = MIN_RETRY
         self._last_error = ""
+        self._heart = Heart()
         self.counts: Counter[tuple[str, str]] = Counter(
             dict.fromkeys(((s, k) for s in SCOPES for k in KINDS.values()), 0)
         )
         self.info: VppInfo | None = None
         self.connected_since = 0.0
         self.sync: LbSync | None = None
+        self.counters: Counters | None = None
         self.warm_up = WarmUp(clock, board, self._released)
         board.observe(self)
 
@@ -191,6 +209,19 @@ class VppService(Service):
         if self._link is None:
             raise VppNotConnectedError("not connected to VPP" + (f": {self._last_error}" if self._last_error else ""))
         return self._link
+
+    def read_counts(self) -> Counts:
+        """Return what VPP has counted, as of the last reading.
+
+        Raises:
+            VppOffError: VPP is switched off.
+            VppNotConnectedError: VPP is not there now.
+            StatsError: The counters have not been read yet, or can't be read.
+        """
+        self.require_link()
+        if self.counters is None:
+            raise StatsError("VPP's counters have not been read yet")
+        return self.counters.current()
 
     # What the board tells
 
@@ -258,6 +289,8 @@ class VppService(Service):
             await sync.full()
             timers.start(self._ping_forever(link))
             timers.start(self._sync_forever(sync))
+            counters = self.counters = Counters(self._clock, link.lb, link.stats, sync.ledger, self._heart)
+            timers.start(self._count_forever(counters))
             await lost
         except VppError as error:
             self._log.warn("vpp-disconnect", reason=str(error))
@@ -275,6 +308,7 @@ class VppService(Service):
             self._retry = None
         self._retry_delay = MIN_RETRY
         self.sync = None
+        self.counters = None
         self.info = None
         link, self._link = self._link, None
         if link is not None:
@@ -300,6 +334,17 @@ class VppService(Service):
         while self.sync is sync:
             await _sleep(self._clock, self._board.config.vpp.sync_interval)
             await self._full(sync)
+
+    async def _count_forever(self, counters: Counters) -> None:
+        while self.counters is counters:
+            try:
+                await counters.read()
+            except VppTimeoutError as error:
+                self._hung(error)
+                return
+            except VppLostError:
+                return
+            await _sleep(self._clock, COUNT_PERIOD)
 
     async def _full(self, sync: LbSync) -> None:
         try:

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from maglev.errors import VppLostError, VppNotConnectedError, VppRetvalError
 from maglev.model import LbConf
+from maglev.vpp.lb import Features
 from maglev.vpp.lbstate import (
     AddServer,
     AddVip,
@@ -18,14 +19,23 @@ from maglev.vpp.lbstate import (
     Vip,
 )
 from maglev.vpp.service import VppInfo
+from tests.fakes.stats import FakeStats
 
 UNSET = LbConf("255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1024, 40)
 
 
 class FakeLb:
-    """The lb plugin: messages are handled in the order they came, at once or when `answer` is called."""
+    """The lb plugin: messages are handled in the order they came, at once or when `answer` is called.
+
+    What the counters ask is answered at once: with `text`, and with `routes`, by prefix.
+    """
+
+    features = Features(weights=True, src_ip_sticky=True)
 
     def __init__(self):
+        self.text = ""
+        self.routes = {}
+        self.asked = []
         self.conf = UNSET
         self.vips = {}
         self.writes = []
@@ -46,6 +56,15 @@ class FakeLb:
 
     def apply(self, operation):
         return self._ask(lambda: self._apply(operation))
+
+    def cli(self, command):
+        self.asked.append(command)
+        return succeed(self.text)
+
+    def route_index(self, key):
+        self.asked.append(key)
+        index = self.routes.get(key[:2])
+        return fail(VppRetvalError("ip_route_lookup", -6)) if index is None else succeed(index)
 
     # For the test
 
@@ -124,6 +143,7 @@ class FakeLink:
 
     def __init__(self, lb):
         self.lb = lb
+        self.stats = FakeStats()
         self.info = VppInfo("26.10", "2026-11-01", "/build", 4711, 1000.0, weights=True)
         self.closed = False
         self.pings = []
@@ -140,7 +160,7 @@ class FakeLink:
 
     def close(self):
         if not self.closed:
-            self.closed = True
+            self.closed = self.stats.closed = True
             self.lb.lose()
             for lost in self._lost:
                 lost.callback(None)
