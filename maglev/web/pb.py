@@ -1,0 +1,45 @@
+"""The metric families of the Perspective Broker front end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.api.tallies import BUCKETS
+from maglev.web.exposition import header, histogram
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterator
+
+    from maglev.api.tallies import CallTally
+
+
+class PbCollector:
+    """Calls, clients, and connections that were ended."""
+
+    def __init__(self, tally: CallTally, clients: Callable[[], int], dropped: Counter[str]) -> None:
+        """Read from the service.
+
+        Args:
+            tally: Calls so far.
+            clients: Tells how many are connected.
+            dropped: Connections that the server ended, by reason.
+        """
+        self._tally = tally
+        self._clients = clients
+        self._dropped = dropped
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families."""
+        yield header("maglev_pb_calls_total", "counter", "Calls over Perspective Broker")
+        for (method, result), count in sorted(self._tally.calls.items()):
+            yield f'maglev_pb_calls_total{{method="{method}",result="{result}"}} {count}\n'
+        family = "maglev_pb_call_duration_seconds"
+        yield header(family, "histogram", "Time from a call over Perspective Broker to its result")
+        for method, durations in self._tally.durations.items():
+            yield histogram(family, f'method="{method}"', BUCKETS, durations.counts, durations.total)
+        yield header("maglev_pb_clients", "gauge", "Clients connected over Perspective Broker")
+        yield f"maglev_pb_clients {self._clients()}\n"
+        yield header("maglev_pb_dropped_total", "counter", "Connections that the daemon ended, by reason")
+        for reason, count in sorted(self._dropped.items()):
+            yield f'maglev_pb_dropped_total{{reason="{reason}"}} {count}\n'

@@ -1,0 +1,144 @@
+"""A control interface in memory for the front ends: answers what it is told to, and records what it was asked."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from maglev.asker import Asker, Role
+from maglev.errors import ForbiddenError, NotFoundError
+from maglev.interfaces import IControl, IWatch
+from twisted.internet.defer import Deferred, succeed
+
+
+@implementer(IWatch)
+class FakeWatch:
+    """Events that the test puts in."""
+
+    def __init__(self):
+        self.events = []
+        self.closed = False
+        self.asked = 0
+        self._waiting = None
+
+    def next(self):
+        assert self._waiting is None
+        self.asked += 1
+        if self.events or self.closed:
+            return succeed(self._take())
+        self._waiting = Deferred(self._cancelled)
+        return self._waiting
+
+    def close(self):
+        self.closed = True
+        self._hand_out()
+
+    def put(self, *events):
+        self.events += events
+        self._hand_out()
+
+    def _hand_out(self):
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.callback(self._take())
+
+    def _take(self):
+        batch, self.events = self.events[:100], self.events[100:]
+        return batch
+
+    def _cancelled(self, _):
+        self._waiting = None
+
+
+@implementer(IControl)
+class FakeControl:
+    """Every verb answers `answers[verb]`: a value, an exception to raise, or a Deferred; else what was asked."""
+
+    def __init__(self, asker=None):
+        self.asker = asker or Asker("test", Role.OPERATOR, "nowhere")
+        self.answers = {}
+        self.calls = []
+        self.watches = []
+
+    async def _answer(self, verb, *arguments):
+        self.calls.append((verb, *arguments))
+        answer = self.answers.get(verb, {"verb": verb, "arguments": list(arguments)})
+        if isinstance(answer, Exception):
+            raise answer
+        return await answer if isinstance(answer, Deferred) else answer
+
+    async def _page(self, verb, after, limit):
+        self.calls.append((verb, after, limit))
+        rows = self.answers.get(verb, [])
+        if isinstance(rows, Exception):
+            raise rows
+        start = int(after or 0)
+        page = rows[start : start + limit]
+        return {"rows": page, "next": str(start + limit) if start + limit < len(rows) else None}
+
+    async def version(self):
+        return await self._answer("version")
+
+    async def names(self, kind, prefix="", within="", limit=1000):
+        return await self._answer("names", kind, prefix, within, limit)
+
+    async def frontends(self, after="", limit=100):
+        return await self._page("frontends", after, limit)
+
+    async def frontend(self, name):
+        return await self._answer("frontend", name)
+
+    async def backends(self, after="", limit=100):
+        return await self._page("backends", after, limit)
+
+    async def backend(self, name):
+        return await self._answer("backend", name)
+
+    async def healthchecks(self, after="", limit=100):
+        return await self._page("healthchecks", after, limit)
+
+    async def healthcheck(self, name):
+        return await self._answer("healthcheck", name)
+
+    async def pause_backend(self, name):
+        return await self._answer("pause_backend", name)
+
+    async def resume_backend(self, name):
+        return await self._answer("resume_backend", name)
+
+    async def enable_backend(self, name):
+        return await self._answer("enable_backend", name)
+
+    async def disable_backend(self, name):
+        return await self._answer("disable_backend", name)
+
+    async def set_weight(self, frontend, pool, backend, weight):
+        return await self._answer("set_weight", frontend, pool, backend, weight)
+
+    async def check_config(self):
+        return await self._answer("check_config")
+
+    async def reload_config(self):
+        return await self._answer("reload_config")
+
+    async def vpp_info(self):
+        return await self._answer("vpp_info")
+
+    async def vpp_lb_state(self, after="", limit=100):
+        return {"conf": {"flow_timeout": 40}, **await self._page("vpp_lb_state", after, limit)}
+
+    async def vpp_lb_counters(self, after="", limit=100):
+        return await self._page("vpp_lb_counters", after, limit)
+
+    async def vpp_backend_counters(self, after="", limit=100):
+        return await self._page("vpp_backend_counters", after, limit)
+
+    async def sync_vpp(self, frontend=None):
+        return await self._answer("sync_vpp", frontend)
+
+    async def sessions(self):
+        return await self._answer("sessions")
+
+    async def watch(self, *, log=None, backend=True, frontend=True):
+        self.calls.append(("watch", log, backend, frontend))
+        self.watches.append(FakeWatch())
+        return self.watches[-1]
