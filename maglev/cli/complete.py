@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.asker import Role
 from maglev.cli.choices import Choice, Completion
 from maglev.cli.nodes import Argument, Keyword
 from maglev.cli.parse import Position, filters_of, walk, whole
@@ -15,7 +16,7 @@ from maglev.cli.tokens import Token, folded, split
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from maglev.cli.nodes import Place
+    from maglev.cli.nodes import Node, Place
     from maglev.interfaces import IControl
 
 NAMES_LIMIT: Final = 200
@@ -72,8 +73,8 @@ def locate(line: str, cursor: int, root: Place) -> Spot:
     *before, last = split(line)
     if before:
         whole(root, before[0])
-        root = filter_root(filters_of(before[1:], line))
-        last = folded(last, line)
+        root = filter_root(filters_of(before[1:]))
+        last = folded(last)
     words = last.words
     if words and words[-1].end == len(line):
         token = words[-1]
@@ -90,14 +91,21 @@ async def offer(spot: Spot, control: IControl) -> Offer:
     expected = spot.position.expected()
     typed = spot.typed.lower()
     keywords = [node for node in expected if isinstance(node, Keyword) and node.word.startswith(typed)]
-    choices = [Choice(node.word, node.help) for node in keywords]
+    choices = [Choice(node.word, _help(node, control)) for node in keywords]
     names: list[str] = []
     for node in expected:
         if isinstance(node, Argument):
-            choices.append(Choice(node.label, node.help))
+            choices.append(Choice(node.label, _help(node, control)))
             names = await node.type.complete(spot.typed, spot.position.arguments, control, NAMES_LIMIT + 1)
     shown = tuple(Choice(name) for name in names[:NAMES_LIMIT])
     return Offer(tuple(choices), shown, more=len(names) > NAMES_LIMIT)
+
+
+def _help(node: Node, control: IControl) -> str:
+    """Return the help of a word, and whether it is of no use to the one who asks."""
+    command = node.command
+    forbidden = command is not None and command.role is Role.OPERATOR and control.asker.role is not Role.OPERATOR
+    return f"{node.help} (operators only)" if forbidden else node.help
 
 
 async def complete(line: str, cursor: int, root: Place, control: IControl) -> Completion:

@@ -148,7 +148,7 @@ def parse(line: str, root: Place) -> Statement | None:
     if len(segments) == 1 and (not segments[0].words or segments[0].words[0].text[:1] in {"!", "#"}):
         return None
     position = whole(root, segments[0])
-    filters = filters_of(segments[1:], line)
+    filters = filters_of(segments[1:])
     # The tree's own test sees to it: what is complete has a command.
     assert position.command is not None  # noqa: S101
     return Statement(position.command, position.arguments, filters)
@@ -166,7 +166,7 @@ def whole(root: Place, segment: Segment) -> Position:
     return position
 
 
-def filters_of(segments: Sequence[Segment], line: str) -> Filters:
+def filters_of(segments: Sequence[Segment]) -> Filters:
     """Return what the filters of a line do.
 
     Raises:
@@ -176,7 +176,7 @@ def filters_of(segments: Sequence[Segment], line: str) -> Filters:
         raise UsageError(segments[FILTER_LIMIT].start, f"At most {FILTER_LIMIT} filters may follow a command")
     filters = Filters()
     for segment in segments:
-        filters = _with_filter(filters, folded(segment, line))
+        filters = _with_filter(filters, folded(segment))
     return filters
 
 

@@ -61,10 +61,10 @@ Any command may be followed by filters, each after a ``|``:
 TAIL: Final = """\
 
 ``json`` comes first, ``count`` last, and any number of ``include`` and ``exclude`` in between. :doc:`json` shows what
-each command writes as JSON. Expressions are those of RE2_; they need no quotes unless there is a ``|`` with a blank
-before it in them, or several blanks. They are searched in lines as if these had one blank between two words, whatever
-the columns look like: ``| include weight 50 effective`` finds what it says. The names of columns are lines too, but do
-not count.
+each command writes as JSON. Expressions are those of RE2_, and may consist of several words; they need quotes only
+where a ``|`` in them has a blank before it. They are searched in lines as if these had one blank between two words and
+none before the first, whatever the columns look like: ``| include ^www2 weight 50 effective`` finds what it says. The
+names of columns are lines too, but do not count.
 
 .. _RE2: https://github.com/google/re2/wiki/Syntax
 

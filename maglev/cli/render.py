@@ -190,7 +190,7 @@ def backend_lines(view: View) -> Iterator[Line]:
             ("healthcheck", view["healthcheck"] or "- (static)"),
             ("health", f"{_health_text(health)} rise {health['rise']} fall {health['fall']}"),
             ("last-result", _result_text(view["last_result"])),
-            ("frontends", " ".join(view["frontends"])),
+            *(("frontend", name) for name in view["frontends"] or [None]),
         ]
     )
     if view["transitions"]:

@@ -56,11 +56,6 @@ class Segment:
     start: int
     end: int
 
-    @property
-    def closed(self) -> bool:
-        """Whether every quote is closed."""
-        return all(word.closed for word in self.words)
-
 
 def split(line: str) -> tuple[Segment, ...]:
     """Return the command of a line and its filters.
@@ -114,10 +109,11 @@ def _word(line: str, start: int, *, bars: bool) -> Token:
     return Token("".join(text), start, column, not quote)
 
 
-def folded(segment: Segment, line: str) -> Segment:
-    """Return a filter whose expression is one word: several words are one text, just as they were typed."""
+def folded(segment: Segment) -> Segment:
+    """Return a filter whose expression is one word: several words are one text, with a blank between them."""
     if len(segment.words) <= 2:
         return segment
-    first, last = segment.words[1], segment.words[-1]
-    whole = Token(line[first.start : last.end], first.start, last.end, segment.closed)
-    return attrs.evolve(segment, words=(segment.words[0], whole))
+    first, *expression = segment.words
+    text = " ".join(word.text for word in expression)
+    closed = all(word.closed for word in expression)
+    return attrs.evolve(segment, words=(first, Token(text, expression[0].start, expression[-1].end, closed)))

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from maglev.cli.environment import Status
-from maglev.cli.lines import Columns, cell
+from maglev.cli.lines import Style, cell, line
 from maglev.cli.summaries import summaries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from maglev.cli.lines import Line
     from maglev.cli.nodes import Call
+
+SHORT: Final = 36
+"""Characters of a command up to which its help is beside it; the few longer ones have it below."""
 
 
 async def show_help(call: Call) -> Status:
     """List all commands."""
     found = [(summary.syntax, summary.help) for summary in summaries(call.root)]
     views = [{"command": syntax, "help": text} for syntax, text in found]
-    await call.output.view(views, Columns().rows([(cell(syntax), cell(text)) for syntax, text in found]))
+    await call.output.view(views, _help_lines(found))
     return Status.OK
+
+
+def _help_lines(found: Sequence[tuple[str, str]]) -> Iterator[Line]:
+    short = max(len(syntax) for syntax, _ in found if len(syntax) <= SHORT)
+    for syntax, text in found:
+        if len(syntax) <= short:
+            yield line(cell(syntax, Style.HEADING), " " * (short - len(syntax) + 2), text)
+        else:
+            yield line(cell(syntax, Style.HEADING))
+            yield line(" " * (short + 2), text)
 
 
 async def close(call: Call) -> Status:

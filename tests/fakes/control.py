@@ -1,0 +1,342 @@
+"""A control interface with a small world in it, for tests of what sits above; and coroutines run without a loop."""
+
+from __future__ import annotations
+
+import copy
+
+from zope.interface import implementer
+
+from maglev.asker import Asker, Role
+from maglev.errors import ForbiddenError, NotFoundError, RefusedError
+from maglev.interfaces import IControl, IWatch
+
+
+class Turn:
+    """Awaiting it takes one turn of whatever runs the coroutine."""
+
+    def __await__(self):
+        yield self
+
+
+def finish(coroutine, turns: int = 1_000_000):
+    """Run a coroutine that only awaits turns to its end, and return its result."""
+    for _ in range(turns):
+        try:
+            coroutine.send(None)
+        except StopIteration as done:
+            return done.value
+    coroutine.close()
+    raise AssertionError(f"still running after {turns} turns")
+
+
+def backend_view(name, address, state="up", **more):
+    """Return a view as `IControl.backend` does."""
+    return {
+        "name": name,
+        "address": address,
+        "state": state,
+        "enabled": state != "disabled",
+        "healthcheck": "http-check",
+        "health": {"value": 4 if state == "up" else 0, "rise": 2, "fall": 3},
+        "last_result": {"ok": True, "layer": "L7", "code": "L7OK", "detail": "HTTP 200", "duration": 0.00125},
+        "transitions": [
+            {
+                "from": "unknown",
+                "to": "up",
+                "at": "2026-10-12T08:00:01.250Z",
+                "code": "L7OK",
+                "detail": "HTTP 200",
+            },
+            {"from": "unknown", "to": "unknown", "at": "2026-10-12T08:00:00.000Z", "code": "start", "detail": ""},
+        ],
+        "frontends": ["web"],
+        **more,
+    }
+
+
+def member_view(name, address, state="up", weight=100, effective=None):
+    """Return a backend of a pool, as in a view of a frontend."""
+    return {
+        "name": name,
+        "address": address,
+        "state": state,
+        "enabled": state != "disabled",
+        "weight": weight,
+        "effective_weight": weight if effective is None else effective,
+    }
+
+
+def frontend_view(name, address, pools, **more):
+    """Return a view as `IControl.frontend` does, given name, activity and members of each pool."""
+    return {
+        "name": name,
+        "address": address,
+        "protocol": "tcp",
+        "port": 80,
+        "description": "",
+        "state": "up",
+        "src_ip_sticky": False,
+        "flush_on_down": True,
+        "pools": [{"name": pool, "active": active, "backends": members} for pool, active, members in pools],
+        **more,
+    }
+
+
+def healthcheck_view(name, **more):
+    """Return a view as `IControl.healthcheck` does."""
+    return {
+        "name": name,
+        "type": "http",
+        "port": 80,
+        "interval": 2.0,
+        "fast_interval": 0.5,
+        "down_interval": 90.0,
+        "timeout": 1.0,
+        "rise": 2,
+        "fall": 3,
+        "probe_ipv4_src": None,
+        "probe_ipv6_src": None,
+        "params": {"path": "/healthz", "host": None, "response_code": ["200-299", "401"], "response_regexp": None},
+        "backends": 3,
+        **more,
+    }
+
+
+def vip_view(prefix, servers, **more):
+    """Return a VIP as in a page of `IControl.vpp_lb_state`, given address, weight and buckets of each server."""
+    return {
+        "prefix": prefix,
+        "protocol": "tcp",
+        "port": 80,
+        "encap": "gre4",
+        "src_ip_sticky": False,
+        "new_flows_table_length": 1024,
+        "application_servers": [
+            {"address": address, "weight": weight, "buckets": buckets} for address, weight, buckets in servers
+        ],
+        **more,
+    }
+
+
+WWW1 = member_view("www1", "198.51.100.11")
+WWW2 = member_view("www2", "198.51.100.12", "disabled", 50, 0)
+SPARE = member_view("spare", "198.51.100.21", "up", 100, 0)
+
+FRONTENDS = (
+    frontend_view(
+        "web",
+        "203.0.113.80",
+        [("primary", True, [WWW1, WWW2]), ("fallback", False, [SPARE])],
+        description="The public site",
+    ),
+    frontend_view(
+        "everything",
+        "2001:db8::80",
+        [("only", True, [member_view("v6", "2001:db8:1::1", "down", 100, 0)])],
+        protocol="any",
+        port=0,
+        state="down",
+    ),
+)
+BACKENDS = (
+    backend_view("www1", "198.51.100.11"),
+    backend_view("www2", "198.51.100.12", "disabled"),
+    backend_view(
+        "spare", "198.51.100.21", healthcheck=None, health={"value": 1, "rise": 1, "fall": 1}, last_result=None
+    ),
+    backend_view("v6", "2001:db8:1::1", "down", transitions=[], frontends=["everything"]),
+)
+HEALTHCHECKS = (
+    healthcheck_view("http-check"),
+    healthcheck_view("ping", type="icmp", port=None, probe_ipv4_src="192.0.2.1", params={}, backends=0),
+)
+VIPS = (
+    vip_view(
+        "203.0.113.80/32",
+        [("198.51.100.11", 100, 1024), ("198.51.100.12", 0, 0), ("198.51.100.21", 0, 0)],
+    ),
+    vip_view(
+        "2001:db8::80/128",
+        [],
+        protocol="any",
+        port=0,
+        encap="gre6",
+        src_ip_sticky=None,
+        new_flows_table_length=0,
+    ),
+)
+CONF = {
+    "ipv4_src_address": "192.0.2.1",
+    "ipv6_src_address": "2001:db8::1",
+    "sticky_buckets_per_core": 65536,
+    "flow_timeout": 40,
+}
+
+
+@implementer(IWatch)
+class FakeWatch:
+    """A watch whose events are given in batches; it ends after the last."""
+
+    def __init__(self, batches):
+        self.batches = list(batches)
+        self.closed = 0
+
+    async def next(self):
+        await Turn()
+        return self.batches.pop(0) if self.batches else []
+
+    def close(self):
+        self.closed += 1
+
+
+@implementer(IControl)
+class FakeControl:
+    """Verbs over fixed views. Everything that is asked of it is in `calls`; what is in `errors` is raised.
+
+    Attributes:
+        page: Rows of a page at most, whatever limit is asked for.
+    """
+
+    def __init__(self, role=Role.OPERATOR):
+        self.asker = Asker("ada", role, "ssh 192.0.2.7:50222")
+        self.rows = {
+            "frontend": list(FRONTENDS),
+            "backend": list(BACKENDS),
+            "healthcheck": list(HEALTHCHECKS),
+            "vip": list(VIPS),
+        }
+        self.page = 1000
+        self.calls = []
+        self.errors = {}
+        self.checked = {"ok": True, "problems": []}
+        self.writes = []
+        self.watches = []
+        self.events = []
+
+    async def _call(self, verb, *arguments):
+        self.calls.append((verb, *arguments))
+        await Turn()
+        if verb in self.errors:
+            raise self.errors[verb]
+
+    async def _change(self, verb, *arguments):
+        await self._call(verb, *arguments)
+        if self.asker.role is not Role.OPERATOR:
+            raise ForbiddenError(f"a {self.asker.role} may not do that")
+
+    async def _page(self, verb, kind, after, limit):
+        await self._call(verb, after, limit)
+        start = int(after or 0)
+        end = start + min(limit, self.page)
+        rows = self.rows[kind]
+        return {"rows": copy.deepcopy(rows[start:end]), "next": str(end) if end < len(rows) else None}
+
+    async def _one(self, kind, name):
+        await self._call(kind, name)
+        for row in self.rows[kind]:
+            if row["name"] == name:
+                return copy.deepcopy(row)
+        raise NotFoundError(f"there is no {kind} {name!r}")
+
+    async def version(self):
+        await self._call("version")
+        return {"version": "1.2.3", "commit": "0123abc", "build_date": "2026-10-01"}
+
+    async def names(self, kind, prefix="", within="", limit=1000):
+        await self._call("names", kind, prefix, within, limit)
+        frontend, _, pool = within.partition("/")
+        pools = [each for row in self.rows["frontend"] if row["name"] == frontend for each in row["pools"]]
+        if kind == "pool":
+            found = [each["name"] for each in pools]
+        elif kind == "member":
+            found = [member["name"] for each in pools if each["name"] == pool for member in each["backends"]]
+        else:
+            found = [row["name"] for row in self.rows[kind]]
+        return [name for name in found if name.startswith(prefix)][:limit]
+
+    async def frontends(self, after="", limit=100):
+        return await self._page("frontends", "frontend", after, limit)
+
+    async def frontend(self, name):
+        return await self._one("frontend", name)
+
+    async def backends(self, after="", limit=100):
+        return await self._page("backends", "backend", after, limit)
+
+    async def backend(self, name):
+        return await self._one("backend", name)
+
+    async def healthchecks(self, after="", limit=100):
+        return await self._page("healthchecks", "healthcheck", after, limit)
+
+    async def healthcheck(self, name):
+        return await self._one("healthcheck", name)
+
+    async def pause_backend(self, name):
+        return await self._happen("pause_backend", name, "paused")
+
+    async def resume_backend(self, name):
+        return await self._happen("resume_backend", name, "unknown")
+
+    async def enable_backend(self, name):
+        return await self._happen("enable_backend", name, "unknown")
+
+    async def disable_backend(self, name):
+        return await self._happen("disable_backend", name, "disabled")
+
+    async def _happen(self, verb, name, to):
+        await self._change(verb, name)
+        view = await self._one("backend", name)
+        if verb == "pause_backend" and view["state"] == "disabled":
+            raise RefusedError(f"backend {name}: it is disabled")
+        return {"backend": name, "from": view["state"], "to": to}
+
+    async def set_weight(self, frontend, pool, backend, weight):
+        await self._change("set_weight", frontend, pool, backend, weight)
+        return {"frontend": frontend, "pool": pool, "backend": backend, "from": 100, "to": weight}
+
+    async def check_config(self):
+        await self._call("check_config")
+        return self.checked
+
+    async def reload_config(self):
+        await self._change("reload_config")
+        return self.checked
+
+    async def vpp_info(self):
+        await self._call("vpp_info")
+        return {
+            "version": "26.10-release",
+            "build_date": "2026-10-28T12:00:00",
+            "build_directory": "/build/vpp",
+            "pid": 4711,
+            "boot_time": "2026-10-30T06:00:00.000Z",
+            "connected_since": "2026-10-30T06:00:02.500Z",
+            "weights": True,
+        }
+
+    async def vpp_lb_state(self, after="", limit=100):
+        return {"conf": dict(CONF), **await self._page("vpp_lb_state", "vip", after, limit)}
+
+    async def sync_vpp(self, frontend=None):
+        await self._change("sync_vpp", frontend)
+        return {"writes": list(self.writes)}
+
+    async def sessions(self):
+        await self._call("sessions")
+        return [
+            {
+                "name": "ada",
+                "role": "operator",
+                "origin": "ssh 192.0.2.7:50222",
+                "front_end": "ssh",
+                "since": "2026-10-12T07:00:00.000Z",
+                "idle": 90.4,
+            }
+        ]
+
+    async def watch(self, *, log=None, backend=True, frontend=True):
+        await self._call("watch", log, backend, frontend)
+        watch = FakeWatch(self.events)
+        self.watches.append(watch)
+        return watch
