@@ -1,0 +1,11 @@
+"""The SSH console: keys, connections, channels, and the terminal on which the command tree is used.
+
+Conch brings the transport, the ciphers and the bookkeeping of channels. What it has above that (its authentication
+service, factory, session, insults and recvline) is not used: it installs the global reactor on import, and its pitfalls
+outnumber its lines. Here, bottom up:
+
+* `transport` is one TCP connection, `lobby` admits and counts them, `authentication` lets people in by `keyring`;
+* `connection` and `channel` carry sessions, with `outlet` for output that the client may read slowly;
+* `keystrokes`, `buffer`, `history`, `view` and `editor` are line editing without any I/O;
+* `terminal`, `script` and `oneshot` each bring one kind of session together with `maglev.cli`.
+"""

@@ -1,0 +1,44 @@
+"""What we negotiate: modern algorithms only, each list written out.
+
+No SHA-1, no CBC, no group exchange (it needs a file of moduli), no compression (a kilobyte inflates to a megabyte).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.conch.ssh.transport import SSHServerTransport
+
+_WANTED: Final = (
+    b"mlkem768x25519-sha256",
+    b"curve25519-sha256",
+    b"curve25519-sha256@libssh.org",
+    b"ecdh-sha2-nistp256",
+    b"ecdh-sha2-nistp384",
+    b"ecdh-sha2-nistp521",
+)
+
+KEY_EXCHANGES: Final = tuple(name for name in _WANTED if name in SSHServerTransport.supportedKeyExchanges)
+"""Which of them there are depends on the versions of Twisted and cryptography."""
+
+CIPHERS: Final = (b"aes256-ctr", b"aes192-ctr", b"aes128-ctr")
+MACS: Final = (b"hmac-sha2-512", b"hmac-sha2-256")
+COMPRESSIONS: Final = (b"none",)
+HOST_KEYS: Final = (b"ssh-ed25519",)
+
+SIGNATURES: Final = {
+    b"ssh-ed25519": (b"ssh-ed25519",),
+    b"sk-ssh-ed25519@openssh.com": (b"sk-ssh-ed25519@openssh.com",),
+    b"ecdsa-sha2-nistp256": (b"ecdsa-sha2-nistp256",),
+    b"ecdsa-sha2-nistp384": (b"ecdsa-sha2-nistp384",),
+    b"ecdsa-sha2-nistp521": (b"ecdsa-sha2-nistp521",),
+    b"sk-ecdsa-sha2-nistp256@openssh.com": (b"sk-ecdsa-sha2-nistp256@openssh.com",),
+    b"ssh-rsa": (b"rsa-sha2-512", b"rsa-sha2-256"),
+}
+"""Types of keys that people may have, and the signatures accepted from each (an RSA key may not sign by SHA-1)."""
+
+SIGNATURE_NAMES: Final = tuple(name for names in SIGNATURES.values() for name in names)
+"""What the extension ``server-sig-algs`` (RFC 8308, 3.1) announces."""
+
+MIN_RSA_BITS: Final = 2048
+"""NIST SP 800-131A disallows less; OpenSSH refuses less than 1024 at any setting."""

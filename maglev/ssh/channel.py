@@ -1,0 +1,257 @@
+"""One channel: the requests of a client, and the bytes and the end of what runs in it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+from twisted.conch.ssh.channel import SSHChannel
+from twisted.conch.ssh.connection import EXTENDED_DATA_STDERR
+
+from maglev.ssh.outlet import Outlet
+
+if TYPE_CHECKING:
+    from maglev.asker import Asker
+    from maglev.ssh.connection import ConsoleConnection
+    from maglev.ssh.packets import PacketReader
+
+MAX_SIDE: Final = 1000
+"""Columns and rows that we believe in: a wall of screens. What comes is any 32-bit number, also 0."""
+
+DEFAULT_COLUMNS: Final = 80
+DEFAULT_ROWS: Final = 24
+
+
+@attrs.frozen
+class Window:
+    """The size of a terminal, guarded: both sides are at least 1.
+
+    Attributes:
+        columns: Its width.
+        rows: Its height.
+    """
+
+    columns: int = DEFAULT_COLUMNS
+    rows: int = DEFAULT_ROWS
+
+    @classmethod
+    def guarded(cls, columns: int, rows: int) -> Window:
+        """Return a size of which everything is possible; 0 means that the client does not know."""
+        return cls(min(columns, MAX_SIDE) or DEFAULT_COLUMNS, min(rows, MAX_SIDE) or DEFAULT_ROWS)
+
+
+@attrs.frozen
+class Opening:
+    """What a client asked for.
+
+    Attributes:
+        asker: Who it is.
+        command: What to run; None for a shell.
+        window: The terminal; None without one.
+        term: Type of the terminal, such as ``xterm-256color``; not to be trusted.
+    """
+
+    asker: Asker
+    command: bytes | None = None
+    window: Window | None = None
+    term: bytes = b""
+
+
+class IRunner(Protocol):
+    """What runs in a channel."""
+
+    def start(self) -> None:
+        """Begin; called once, before anything else."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was typed or piped in."""
+
+    def eof_received(self) -> None:
+        """Take note that no more data comes."""
+
+    def resized(self, window: Window) -> None:
+        """Take note that the terminal has another size."""
+
+    def interrupt(self) -> None:
+        """End what is being done, as ^C does."""
+
+    def dismiss(self, words: str) -> None:
+        """End, and say why."""
+
+    def closed(self) -> None:
+        """Let go of everything: the channel is gone. Called once, also after the runner has ended it itself."""
+
+
+Opener = Callable[["SessionChannel", Opening], IRunner]
+
+
+class SessionChannel(SSHChannel):
+    """A channel of the type ``session`` (RFC 4254, 6)."""
+
+    name = b"session"
+    id: Any  # Conch declares that it is None
+
+    def __init__(self, connection: ConsoleConnection, opener: Opener, window: int, packet_size: int) -> None:
+        """Open the channel.
+
+        Args:
+            connection: What it belongs to.
+            opener: Makes what runs in it.
+            window: Bytes that the client takes at first.
+            packet_size: Bytes that the client takes at a time.
+        """
+        SSHChannel.__init__(self, remoteWindow=window, remoteMaxPacket=packet_size, conn=connection)
+        self._connection: Any = connection
+        self._opener = opener
+        self._opening = Opening(connection.asker)
+        self._runner: IRunner | None = None
+        self._started = False
+        self._early = b""
+        self._early_eof = False
+        self._ended = False
+        self.outlet = Outlet(
+            connection.clock,
+            window,
+            self._send,
+            lambda: bool(connection.transport.can_write),
+            self._stalled,
+            connection.limits.stalled_timeout,
+        )
+        self._requests: dict[bytes, Callable[[PacketReader], bool]] = {
+            b"pty-req": self._pty,
+            b"shell": self._shell,
+            b"exec": self._exec,
+            b"window-change": self._window_change,
+            b"signal": self._signal,
+        }
+
+    # For what runs here
+
+    def finish(self, status: int) -> None:
+        """End the channel with an exit status, once everything written has been sent."""
+        self.outlet.finish(lambda: self._close(status))
+
+    def consumed(self, kept: int = 0) -> None:
+        """Let the client send more.
+
+        Args:
+            kept: Bytes that were received and still take up room.
+        """
+        room = self.localWindowSize - self.localWindowLeft - kept
+        if room > self.localWindowSize // 2:
+            self._connection.adjustWindow(self, room)
+
+    # From the connection
+
+    def request(self, kind: bytes, reader: PacketReader) -> bool:
+        """Return whether a request is granted; those for variables, forwarding and subsystems are not."""
+        granted = self._requests.get(kind)
+        return granted is not None and not self._ended and granted(reader)
+
+    def start(self) -> None:
+        """Start what was asked for, if it has not been."""
+        if self._runner is None or self._started or self._ended:
+            return
+        self._started = True
+        self._runner.start()
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+        if self._early_eof:
+            self.eof_received()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what was typed or piped in; before the start it is kept, as far as the window goes."""
+        if self._ended:
+            return
+        if self._started and self._runner is not None:
+            self._runner.data_received(data)
+        else:
+            self._early += data
+
+    def dismiss(self, words: str) -> None:
+        """End what runs here, and say why."""
+        if self._started and self._runner is not None and not self._ended:
+            self._runner.dismiss(words)
+
+    def eof_received(self) -> None:
+        """Hand on that no more data comes."""
+        if self._started and self._runner is not None and not self._ended:
+            self._runner.eof_received()
+        else:
+            self._early_eof = True
+
+    def close_now(self) -> None:
+        """Close our side at once: the client has closed its own."""
+        self._end()
+        self._connection.sendClose(self)
+
+    def closed(self) -> None:
+        """Conch tells that the channel is closed on both sides, or the connection lost; not always once."""
+        self._end()
+
+    # Requests
+
+    def _pty(self, reader: PacketReader) -> bool:
+        if self._runner is not None or self._opening.window is not None:
+            return False
+        term = reader.string()
+        columns, rows = reader.uint32(), reader.uint32()
+        self._opening = attrs.evolve(self._opening, term=term, window=Window.guarded(columns, rows))
+        return True
+
+    def _shell(self, _: PacketReader) -> bool:
+        return self._open(self._opening)
+
+    def _exec(self, reader: PacketReader) -> bool:
+        return self._open(attrs.evolve(self._opening, command=reader.string()))
+
+    def _open(self, opening: Opening) -> bool:
+        if self._runner is not None:
+            return False
+        self._runner = self._opener(self, opening)
+        return True
+
+    def _window_change(self, reader: PacketReader) -> bool:
+        window = Window.guarded(reader.uint32(), reader.uint32())
+        if self._opening.window is None:
+            return False
+        self._opening = attrs.evolve(self._opening, window=window)
+        if self._started and self._runner is not None:
+            self._runner.resized(window)
+        return True
+
+    def _signal(self, reader: PacketReader) -> bool:
+        if reader.string() != b"INT" or not self._started or self._runner is None:
+            return False
+        self._runner.interrupt()
+        return True
+
+    # The end
+
+    def _send(self, data: bytes, error: bool) -> None:  # noqa: FBT001  # as Outlet calls it
+        for start in range(0, len(data), self.remoteMaxPacket):
+            piece = data[start : start + self.remoteMaxPacket]
+            if error:
+                self._connection.sendExtendedData(self, EXTENDED_DATA_STDERR, piece)
+            else:
+                self._connection.sendData(self, piece)
+
+    def _close(self, status: int) -> None:
+        self._connection.sendRequest(self, b"exit-status", struct.pack(">L", status))
+        self._connection.sendEOF(self)
+        self._end()
+        self._connection.sendClose(self)
+        self._connection.session_ended()
+
+    def _stalled(self) -> None:
+        self._connection.stalled()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self.outlet.close()
+            if self._runner is not None:
+                self._runner.closed()

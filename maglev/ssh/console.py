@@ -1,0 +1,103 @@
+"""What all sessions of the console share, and what each of them is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from maglev.cli.environment import Status
+from maglev.cli.session import CommandSession
+from maglev.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IReactorTime
+
+    from maglev.asker import Asker
+    from maglev.cli.environment import Environment
+    from maglev.interfaces import IControl
+    from maglev.ssh.logins import Logins
+
+
+class ISessionEntry(Protocol):
+    """A session in the register of sessions."""
+
+    def touch(self) -> None:
+        """Take note that the session did something."""
+
+    def remove(self) -> None:
+        """Take it out of the register; harmless if it is out already."""
+
+
+class ISessionRegister(Protocol):
+    """Who is connected, over all front ends (`maglev.sessions.Sessions`)."""
+
+    def add(self, asker: Asker, front_end: str) -> ISessionEntry:
+        """Enter a new session."""
+
+
+@attrs.frozen
+class Console:
+    """What the sessions share.
+
+    Attributes:
+        clock: A monotonic clock.
+        idle_timeout: Seconds without a key pressed while nothing runs; 0 is for ever.
+        control_for: Returns the verbs for somebody.
+        register: Where sessions are entered.
+        logins: Counts them.
+        greeting: What this is: program, version and host.
+    """
+
+    clock: IReactorTime
+    idle_timeout: float
+    control_for: Callable[[Asker], IControl]
+    register: ISessionRegister
+    logins: Logins
+    greeting: str
+
+    def begin(self, asker: Asker, environment: Environment) -> Sitting:
+        """Begin a session."""
+        self.logins.sessions += 1
+        return Sitting(self, self.control_for(asker), environment, self.register.add(asker, "ssh"))
+
+
+class Sitting:
+    """One session: its verbs, its commands, its place in the register.
+
+    Attributes:
+        control: The verbs.
+        commands: The command tree.
+    """
+
+    _log = EventLogger()
+
+    def __init__(self, console: Console, control: IControl, environment: Environment, entry: ISessionEntry) -> None:
+        self.control = control
+        self.commands = CommandSession(control, environment)
+        self._environment = environment
+        self._console = console
+        self._entry = entry
+        self._over = False
+
+    def touch(self) -> None:
+        """Take note that somebody is there."""
+        self._entry.touch()
+
+    async def run(self, line: str) -> Status:
+        """Run a line; what it raises is a bug, and harms only this command."""
+        try:
+            return await self.commands.run(line)
+        except Exception:  # noqa: BLE001  # whatever it is: logged, and told
+            self._log.failure("ssh-command-failed", asker=str(self.control.asker), line=line)
+            self._environment.write_error("% Internal error; the log has more about it\n")
+            return Status.FAILED
+
+    def end(self) -> None:
+        """End the session; harmless if it has ended."""
+        if not self._over:
+            self._over = True
+            self._entry.remove()
+            self._console.logins.sessions -= 1

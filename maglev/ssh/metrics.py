@@ -1,0 +1,25 @@
+"""The metrics of the SSH console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maglev.ssh.logins import Logins
+
+
+class SshCollector:
+    """Sessions and logins, as `maglev.web.exposition.ICollector`."""
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families."""
+        yield "# HELP maglev_ssh_sessions Shells and commands that run over SSH\n# TYPE maglev_ssh_sessions gauge\n"
+        yield f"maglev_ssh_sessions {self._logins.sessions}\n"
+        yield "# HELP maglev_ssh_logins_total Logins over SSH\n# TYPE maglev_ssh_logins_total counter\n"
+        for (role, result), count in sorted(self._logins.counts.items()):
+            yield f'maglev_ssh_logins_total{{role="{role}",result="{result}"}} {count}\n'

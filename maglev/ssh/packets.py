@@ -1,0 +1,48 @@
+"""Reading the fields of SSH packets (RFC 4251, 5), with one error for all that may be wrong with them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_UINT32: Final = 4
+
+
+class PacketError(Exception):
+    """A peer sent a packet that is no packet."""
+
+
+class PacketReader:
+    """Takes field after field off the front of a packet."""
+
+    def __init__(self, packet: bytes) -> None:
+        self._packet = packet
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        """Return so many bytes.
+
+        Raises:
+            PacketError: There are fewer.
+        """
+        end = self._at + count
+        if end > len(self._packet):
+            raise PacketError("a packet ends too early")
+        taken = self._packet[self._at : end]
+        self._at = end
+        return taken
+
+    def uint32(self) -> int:
+        """Return a ``uint32``."""
+        return int.from_bytes(self.take(_UINT32), "big")
+
+    def string(self) -> bytes:
+        """Return a ``string``."""
+        return self.take(self.uint32())
+
+    def boolean(self) -> bool:
+        """Return a ``boolean``: any value but 0 is true."""
+        return self.take(1) != b"\0"
+
+    def rest(self) -> bytes:
+        """Return what is left."""
+        return self.take(len(self._packet) - self._at)

@@ -1,0 +1,129 @@
+"""The line being typed, on the screen: an editor and a view of it, with the answers to TAB and ``?``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.ssh.editor import LineEditor, Outcome
+from maglev.ssh.history import History
+from maglev.ssh.screen import CLEAR_SCREEN, word_columns
+from maglev.ssh.view import LineView
+
+if TYPE_CHECKING:
+    from maglev.cli.choices import Completion
+    from maglev.ssh.keystrokes import Key
+    from maglev.ssh.screen import Screen
+
+
+class Prompt:
+    """Shows one line after the other, and keeps what is seen in step with what is typed.
+
+    Attributes:
+        history: The lines typed before.
+        drawn: Whether the line is on the screen, in its last row.
+    """
+
+    def __init__(self, screen: Screen, text: str, columns: int) -> None:
+        """Begin with an empty line, which is not drawn yet.
+
+        Args:
+            screen: Where it is seen.
+            text: What stands before the line.
+            columns: Of the terminal, at least 1.
+        """
+        self.history = History()
+        self.drawn = False
+        self._screen = screen
+        self._text = text
+        self._editor = LineEditor(self.history)
+        self._view = LineView(columns)
+        self._changed = False
+
+    @property
+    def width(self) -> int:
+        """Columns before the line."""
+        return self._view.prompt_width(self._text)
+
+    @property
+    def line(self) -> str:
+        """The line being typed."""
+        return self._editor.buffer.text
+
+    @property
+    def cursor(self) -> int:
+        """The place in it."""
+        return self._editor.buffer.cursor
+
+    def press(self, key: Key) -> Outcome:
+        """Obey a key; what it asks for beyond the line is returned."""
+        outcome = self._editor.press(key)
+        self._changed = True
+        if outcome is Outcome.BELL:
+            self._screen.ring()
+        elif outcome is Outcome.CLEAR:
+            self._screen.put(CLEAR_SCREEN)
+        return outcome
+
+    def draw(self) -> None:
+        """Draw the line, wherever the cursor is in its row."""
+        buffer = self._editor.buffer
+        self._screen.put(self._view.draw(self._editor.prompt or self._text, buffer.text, buffer.cursor))
+        self.drawn = True
+        self._changed = False
+
+    def refresh(self) -> None:
+        """Draw the line if it is not what is seen."""
+        if self._changed or not self.drawn:
+            self.draw()
+
+    def erase(self) -> None:
+        """Make room in its row for something else."""
+        if self.drawn:
+            self._screen.put(self._view.erase())
+            self.drawn = False
+
+    def leave(self, mark: str = "") -> None:
+        """Leave the line as it is on the screen, and go to the next row.
+
+        Args:
+            mark: What to put at the cursor, such as ``^C``.
+        """
+        self.draw()
+        self._screen.put(f"{mark}\n")
+        self.drawn = False
+
+    def take(self) -> str:
+        """Return the finished line, and begin another."""
+        self.leave()
+        self._view.reset()
+        return self._editor.take_line()
+
+    def give_up(self) -> None:
+        """Begin another line instead of this one."""
+        self.leave("^C")
+        self._view.reset()
+        self._editor.give_up_line()
+
+    def resize(self, columns: int) -> None:
+        """Draw for another width."""
+        wiped = self._view.resize(columns)
+        if self.drawn:
+            self._screen.put(wiped)
+            self.draw()
+
+    def complete(self, completion: Completion) -> None:
+        """Put in what TAB has found, or list it."""
+        if completion.insert:
+            self._editor.buffer.insert(completion.insert)
+        elif completion.choices:
+            words = [choice.word for choice in completion.choices]
+            self.leave()
+            self._screen.show([*word_columns(words, self._view.columns), *(["..."] if completion.more else [])])
+        else:
+            self._screen.ring()
+        self._changed = True
+
+    def help(self, text: str) -> None:
+        """Show the answer to ``?``; the line stays as it is."""
+        self.leave("?")
+        self._screen.show(text.splitlines())

@@ -1,0 +1,461 @@
+"""The interactive shell: keys to lines, lines to commands, output to the screen.
+
+Theory of operation. A terminal is in one of four modes:
+
+* ``TYPING``: the line being typed is in the last row; keys edit it.
+* ``ASKING``: the same, while an answer to TAB or ``?`` is awaited. Keys are kept for later.
+* ``RUNNING``: a command runs. Keys are kept for later, but ^C cancels it, and so does any key if it asked for that.
+* ``PAGING``: a command is held back by ``--More--``; keys are for the pager.
+
+What is kept for later is obeyed when typing goes on, key by key, and only as long as the mode stays ``TYPING``: a line
+among it begins a command, and the rest waits again. When the session is over, what is left means nothing. ^C drops what
+was typed ahead, as on every terminal.
+
+Events (``terminal monitor``) are written between two writes of a command, or above the line being typed, which is drawn
+again; ``--More--`` makes them wait.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from maglev.asker import Role
+from maglev.errors import MaglevError
+from maglev.logs.logger import EventLogger
+from maglev.ssh.editor import Outcome
+from maglev.ssh.keystrokes import Key, KeyDecoder
+from maglev.ssh.limits import INPUT_SLICE, TYPED_AHEAD
+from maglev.ssh.pager import Pager
+from maglev.ssh.prompt import Prompt
+from maglev.ssh.screen import PASTE_OFF, PASTE_ON, Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any
+
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.python.failure import Failure
+
+    from maglev.ssh.channel import Opening, SessionChannel, Window
+    from maglev.ssh.console import Console
+
+PROMPTS: Final = {Role.OPERATOR: "maglev# ", Role.VIEWER: "maglev> "}
+
+MONITOR_LEVEL: Final = "warn"
+"""Of what ``terminal monitor`` shows of the log, beside the transitions, which are there anyway."""
+
+_DUMB: Final = frozenset({b"", b"dumb", b"unknown"})
+_INTERRUPT: Final = Key("ctrl-c")
+_EOF: Final = Key("eof")
+_WIPE: Final = "\r\x1b[K"
+
+
+class Mode(enum.Enum):
+    """What keys are for."""
+
+    TYPING = enum.auto()
+    ASKING = enum.auto()
+    RUNNING = enum.auto()
+    PAGING = enum.auto()
+    OVER = enum.auto()
+
+
+class Terminal:
+    """A person at a prompt, as `maglev.ssh.channel.IRunner`; and the `Environment` of their commands."""
+
+    _log = EventLogger()
+
+    def __init__(self, console: Console, channel: SessionChannel, opening: Opening, window: Window) -> None:
+        """Prepare to talk.
+
+        Args:
+            console: What sessions share.
+            channel: Where the bytes go.
+            opening: What was asked for.
+            window: The size of the terminal.
+        """
+        self._console = console
+        self._channel = channel
+        self._asker = opening.asker
+        self._plain = opening.term in _DUMB
+        self._window = window
+        self._screen = Screen(channel.outlet)
+        self._prompt = Prompt(self._screen, PROMPTS[opening.asker.role], window.columns)
+        self._decoder = KeyDecoder()
+        self._pager = Pager()
+        self._mode = Mode.TYPING
+        self._ahead: deque[Key] = deque()
+        self._ending = False
+        self._stop_on_key = False
+        self._length: int | None = None
+        self._task: Deferred[None] | None = None
+        self._unpaged: list[Deferred[None]] = []
+        self._catching_up = False
+        self._input = b""
+        self._eof = False
+        self._drink: IDelayedCall | None = None
+        self._monitor: Deferred[None] | None = None
+        self._idle: IDelayedCall | None = None
+        self._sitting = console.begin(opening.asker, self)
+
+    # What the channel tells
+
+    def start(self) -> None:
+        """Greet, and show the prompt."""
+        who = f"You are {self._asker.name} ({self._asker.role})."
+        self._screen.show([self._console.greeting, f"{who} Type ? for help."])
+        if not self._plain:
+            self._screen.put(PASTE_ON)
+        self._rest()
+        self._update()
+
+    def data_received(self, data: bytes) -> None:
+        """Obey what is typed; a long paste in several turns, between which others have theirs."""
+        self._sitting.touch()
+        self._input += data
+        if self._drink is None:
+            self._obey_input()
+
+    def eof_received(self) -> None:
+        """End when all that was typed is done: nobody can type any more."""
+        self._eof = True
+        if self._drink is None:
+            self._obey_input()
+
+    def resized(self, window: Window) -> None:
+        """Draw for another size."""
+        self._window = window
+        self._pager.resize(self._rows)
+        self._prompt.resize(window.columns)
+        if self._mode is Mode.PAGING:
+            self._show_more()
+        self._update()
+
+    def interrupt(self) -> None:
+        """Obey ^C."""
+        self._take(_INTERRUPT)
+        self._update()
+
+    def dismiss(self, words: str) -> None:
+        """End, and say why."""
+        self._end(f"\n{words}\n", 1)
+
+    def closed(self) -> None:
+        """Let go of everything."""
+        self._mode = Mode.OVER
+        self._let_go()
+        if self._task is not None:
+            self._task.cancel()
+        self._sitting.end()
+
+    # Keys
+
+    def _obey_input(self) -> None:
+        self._drink = None
+        self._rest()
+        piece, self._input = self._input[:INPUT_SLICE], self._input[INPUT_SLICE:]
+        self._channel.consumed(len(self._input))
+        for key in self._decoder.feed(piece):
+            self._take(key)
+        if self._input:
+            self._drink = self._console.clock.callLater(0, self._obey_input)
+        elif self._eof:
+            self._take(_EOF)
+        self._update()
+
+    def _take(self, key: Key) -> None:
+        if self._mode is Mode.TYPING:
+            self._press(key)
+        elif self._mode is Mode.PAGING:
+            self._page(key)
+        elif self._mode is not Mode.OVER:
+            self._take_ahead(key)
+
+    def _take_ahead(self, key: Key) -> None:
+        if key.name == "ctrl-c":
+            self._cancel("^C")
+        elif self._stop_on_key and key is not _EOF:
+            self._cancel()
+        elif len(self._ahead) < TYPED_AHEAD or key is _EOF:
+            self._ahead.append(key)
+        else:
+            self._screen.ring()
+
+    def _press(self, key: Key) -> None:
+        if key is _EOF:
+            self._end()
+            return
+        outcome = self._prompt.press(key)
+        action = self._outcomes.get(outcome)
+        if action is not None:
+            action(self)
+
+    def _line(self) -> None:
+        line = self._prompt.take()
+        if line.strip():
+            self._pager.begin(self._rows)
+            self._do(Mode.RUNNING, self._run(line))
+
+    def _logout(self) -> None:
+        self._prompt.leave()
+        self._end()
+
+    def _complete(self) -> None:
+        self._do(Mode.ASKING, self._answer_tab())
+
+    def _help(self) -> None:
+        self._do(Mode.ASKING, self._answer_help())
+
+    _outcomes: Final[dict[Outcome, Callable[[Terminal], None]]] = {
+        Outcome.LINE: _line,
+        Outcome.INTERRUPT: lambda self: self._prompt.give_up(),
+        Outcome.LOGOUT: _logout,
+        Outcome.COMPLETE: _complete,
+        Outcome.HELP: _help,
+    }
+
+    # What takes time
+
+    def _do(self, mode: Mode, coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
+        """Do something while keys wait."""
+        self._mode = mode
+        self._task = Deferred.fromCoroutine(coroutine)
+        self._task.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        self._task.addBoth(self._done)
+
+    def _done(self, result: object) -> object:
+        self._task = None
+        self._stop_on_key = False
+        if self._mode is not Mode.OVER:
+            self._leave_paging()
+            self._mode = Mode.TYPING
+            if self._ending:
+                self._end()
+            self._catch_up()
+            self._rest()
+            self._update()
+        return result
+
+    def _catch_up(self) -> None:
+        """Obey what was typed ahead. A line among it may be done at once, and would come here again."""
+        if not self._catching_up:
+            self._catching_up = True
+            while self._ahead and self._mode is Mode.TYPING:
+                self._press(self._ahead.popleft())
+            self._catching_up = False
+
+    def _cancel(self, mark: str = "") -> None:
+        """Cancel what is under way, and forget what was typed meanwhile."""
+        self._ahead.clear()
+        if mark and self._mode is Mode.ASKING:
+            self._prompt.leave(mark)
+        elif mark:
+            self._screen.put(f"{mark}\n")
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, line: str) -> None:
+        await self._sitting.run(line)
+        # Also what is done at once leaves everybody else a turn: a paste may have thousands of lines.
+        await self.drain()
+
+    async def _answer_tab(self) -> None:
+        completion = await self._sitting.commands.complete(self._prompt.line, self._prompt.cursor)
+        await self._channel.outlet.drain()
+        self._prompt.complete(completion)
+
+    async def _answer_help(self) -> None:
+        text = await self._sitting.commands.help(self._prompt.line, self._prompt.cursor)
+        await self._channel.outlet.drain()
+        self._prompt.help(text)
+
+    # The screen
+
+    def _update(self) -> None:
+        """Show what there is to show."""
+        if self._mode is Mode.TYPING:
+            self._prompt.refresh()
+        self._screen.flush()
+
+    @property
+    def _rows(self) -> int:
+        return self._window.rows if self._length is None else self._length
+
+    def _page(self, key: Key) -> None:
+        if key is _EOF:
+            # Nobody can press a key any more.
+            self._ending = True
+            key = _INTERRUPT
+        self._screen.put(_WIPE)
+        self._pager.press(key)
+        if self._pager.quit:
+            self._mode = Mode.RUNNING
+            self._cancel()
+        else:
+            self._show_page()
+
+    def _show_page(self) -> None:
+        self._screen.show(self._pager.lines(self._window.columns))
+        if self._pager.waiting:
+            self._show_more()
+        else:
+            self._leave_paging()
+
+    def _show_more(self) -> None:
+        self._mode = Mode.PAGING
+        prompt = self._pager.prompt[: max(self._window.columns - 1, 1)]
+        self._screen.put(f"{_WIPE}\x1b[7m{prompt}\x1b[0m" if not self._plain else f"{_WIPE}{prompt}")
+
+    def _leave_paging(self) -> None:
+        if self._mode is Mode.PAGING:
+            self._mode = Mode.RUNNING
+        unpaged, self._unpaged = self._unpaged, []
+        for each in unpaged:
+            each.callback(None)
+
+    async def _let_page(self) -> None:
+        while self._mode is Mode.PAGING:
+            waiting: Deferred[None] = Deferred()
+            self._unpaged.append(waiting)
+            try:
+                await waiting
+            except CancelledError:
+                if waiting in self._unpaged:
+                    self._unpaged.remove(waiting)
+                raise
+
+    # Events above the line
+
+    async def _watch(self) -> None:
+        watch = await self._sitting.control.watch(log=MONITOR_LEVEL, backend=True, frontend=True)
+        try:
+            while events := await watch.next():
+                await self._let_page()
+                shown = (event for event in events if event["type"] != "snapshot")
+                self._announce("".join(map(self._sitting.commands.event_text, shown)))
+                await self._channel.outlet.drain()
+        finally:
+            watch.close()
+
+    def _unwatched(self, failure: Failure) -> None:
+        self._monitor = None
+        if failure.check(MaglevError) is not None:
+            self._announce(f"% No more events: {failure.getErrorMessage()}\n")
+        elif failure.check(CancelledError) is None:
+            self._log.failure("ssh-monitor-failed", failure=failure, asker=str(self._asker))
+
+    def _announce(self, text: str) -> None:
+        if text and self._mode is not Mode.OVER:
+            drawn = self._prompt.drawn
+            self._prompt.erase()
+            self._screen.show(text.splitlines())
+            if drawn:
+                self._prompt.draw()
+            self._screen.flush()
+
+    # The end
+
+    def _end(self, words: str = "", status: int = 0) -> None:
+        self._mode = Mode.OVER
+        self._let_go()
+        self._screen.put(words)
+        if not self._plain:
+            self._screen.put(PASTE_OFF)
+        self._screen.flush()
+        self._channel.finish(status)
+
+    def _let_go(self) -> None:
+        """Forget all that may still want to happen by itself."""
+        self._ahead.clear()
+        self._input = b""
+        for call in (self._idle, self._drink):
+            if call is not None and call.active():
+                call.cancel()
+        if self._monitor is not None:
+            self._monitor.cancel()
+
+    def _rest(self) -> None:
+        """Begin to wait for the next key."""
+        timeout = self._console.idle_timeout
+        if self._idle is not None and self._idle.active():
+            self._idle.reset(timeout)
+        elif timeout and self._mode is not Mode.OVER:
+            self._idle = self._console.clock.callLater(timeout, self._too_idle)
+
+    def _too_idle(self) -> None:
+        # A command that runs is what somebody waits for.
+        if self._mode in {Mode.RUNNING, Mode.ASKING}:
+            self._rest()
+            return
+        task = self._task
+        self._end("\nLogged out: nothing was typed for too long.\n", 1)
+        if task is not None:
+            task.cancel()
+
+    # What commands ask of their surroundings
+
+    @property
+    def prompt_width(self) -> int | None:
+        """Columns before the line that was typed."""
+        return self._prompt.width
+
+    @property
+    def terminal(self) -> bool:
+        """Somebody looks."""
+        return True
+
+    @property
+    def colour(self) -> bool:
+        """Whether the terminal has colours."""
+        return not self._plain
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        return self._window.columns
+
+    def write(self, text: str) -> None:
+        """Show some output, as far as the page goes."""
+        if self._mode is Mode.OVER:
+            return
+        self._pager.take(text)
+        self._show_page()
+        self._screen.flush()
+
+    def write_error(self, text: str) -> None:
+        """Show an error: the terminal has one stream only."""
+        self.write(text)
+
+    async def drain(self) -> None:
+        """Wait for the client, and for the person in front of ``--More--``."""
+        await self._channel.outlet.drain()
+        await self._let_page()
+
+    def set_stop_on_key(self, on: bool) -> None:  # noqa: FBT001
+        """From now on any key ends the command."""
+        self._stop_on_key = on
+
+    def set_monitor(self, on: bool) -> None:  # noqa: FBT001
+        """Begin or end to show events above the line being typed."""
+        if on and self._monitor is None:
+            self._monitor = Deferred.fromCoroutine(self._watch())
+            self._monitor.addErrback(self._unwatched)
+        elif not on and self._monitor is not None:
+            self._monitor.cancel()
+
+    def set_length(self, rows: int) -> None:
+        """Hold output back after so many rows; 0 is never."""
+        self._length = rows
+        self._pager.resize(rows)
+
+    def history(self) -> Sequence[str]:
+        """Return the lines typed before, oldest first."""
+        return self._prompt.history.lines
+
+    def close(self) -> None:
+        """End the session after this command."""
+        self._ending = True
