@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import implementer
@@ -12,6 +13,7 @@ from maglev.errors import ConfigError, ForbiddenError, MaglevError, NotFoundErro
 from maglev.health import Lifecycle
 from maglev.interfaces import IControl
 from maglev.logs.logger import EventLogger
+from maglev.traffic import server_traffic, vip_traffic
 from maglev.views import (
     backend_view,
     conf_view,
@@ -19,12 +21,14 @@ from maglev.views import (
     healthcheck_view,
     moment,
     problem_view,
+    server_traffic_view,
+    vip_traffic_view,
     vip_view,
 )
 from maglev.watch import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from maglev.asker import Asker
     from maglev.board import Board
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from maglev.reload import Reloader
     from maglev.sessions import Sessions
     from maglev.views import View
+    from maglev.vpp.counters import Counters
+    from maglev.vpp.counts import Counts
     from maglev.vpp.lbstate import LbState, Vip
     from maglev.vpp.service import VppService
     from maglev.watch import Feed, Watch
@@ -81,6 +87,7 @@ class AskedControl:
         self._control = control
         self._board = control.board
         self._lb_state: tuple[LbState, Sequence[Vip]] | None = None
+        self._traffic: dict[object, tuple[Counters | None, Sequence[Any]]] = {}
 
     async def version(self) -> View:
         """Which build this is."""
@@ -100,7 +107,7 @@ class AskedControl:
     async def frontends(self, after: str = "", limit: int = 100) -> View:
         """A page of frontends."""
         board = self._board
-        return _page(board.frontends, after, limit, lambda status: frontend_view(board, status))
+        return _page(board.frontends.values(), after, limit, lambda status: frontend_view(board, status))
 
     async def frontend(self, name: str) -> View:
         """One frontend."""
@@ -109,7 +116,7 @@ class AskedControl:
     async def backends(self, after: str = "", limit: int = 100) -> View:
         """A page of backends."""
         board = self._board
-        return _page(board.backends, after, limit, lambda status: backend_view(board, status))
+        return _page(board.backends.values(), after, limit, lambda status: backend_view(board, status))
 
     async def backend(self, name: str) -> View:
         """One backend."""
@@ -119,7 +126,10 @@ class AskedControl:
         """A page of healthchecks."""
         users = self._users()
         return _page(
-            self._board.config.healthchecks, after, limit, lambda check: healthcheck_view(check, users[check.name])
+            self._board.config.healthchecks.values(),
+            after,
+            limit,
+            lambda check: healthcheck_view(check, users[check.name]),
         )
 
     async def healthcheck(self, name: str) -> View:
@@ -213,10 +223,18 @@ class AskedControl:
             state = await self._control.vpp.require_link().lb.read_state()
             self._lb_state = (state, tuple(state.vips.values()))
         state, vips = self._lb_state
-        page = _page(dict(enumerate(vips)), after, limit, vip_view)
+        page = _page(vips, after, limit, vip_view)
         if page["next"] is None:
             self._lb_state = None
         return {"conf": conf_view(state.conf), **page}
+
+    async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> View:
+        """What VPP has counted for VIPs."""
+        return self._traffic_page(vip_traffic, after, limit, vip_traffic_view)
+
+    async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> View:
+        """What VPP has sent to application servers."""
+        return self._traffic_page(server_traffic, after, limit, server_traffic_view)
 
     async def sessions(self) -> list[View]:
         """Who is connected."""
@@ -230,6 +248,24 @@ class AskedControl:
         return self._control.feed.watch(log=log, backend=backend, frontend=frontend)
 
     # How it is done
+
+    def _traffic_page(
+        self,
+        traffic: Callable[[Board, Counts], Sequence[Any]],
+        after: str,
+        limit: int,
+        view: Callable[[Any], View],
+    ) -> View:
+        """Return a page of one reading: that of the first page, unless VPP is another one since."""
+        vpp = self._control.vpp
+        counts = vpp.read_counts()
+        reader, rows = self._traffic.pop(traffic, (None, ()))
+        if not after or reader is not vpp.counters:
+            rows = traffic(self._board, counts)
+        page = _page(rows, after, limit, view)
+        if page["next"] is not None:
+            self._traffic[traffic] = (vpp.counters, rows)
+        return page
 
     def _names(self, kind: str, within: str) -> Iterable[str]:
         frontend, _, pool = within.partition("/")
@@ -287,7 +323,7 @@ class AskedControl:
         self._log.info("audit", who=asker.name, role=str(asker.role), origin=asker.origin, **what, **outcome)
 
 
-def _page(rows: Mapping[Any, Any], after: str, limit: int, view: Callable[[Any], View]) -> View:
+def _page(rows: Collection[Any], after: str, limit: int, view: Callable[[Any], View]) -> View:
     """Return a page: the rows behind a position, which is the ``next`` of the page before.
 
     Raises:
@@ -298,8 +334,7 @@ def _page(rows: Mapping[Any, Any], after: str, limit: int, view: Callable[[Any],
         raise RefusedError(message)
     start = int(after[:9]) if after else 0
     end = start + min(max(limit, 1), MAX_PAGE)
-    page = list(rows.values())[start:end]
-    return {"rows": [view(row) for row in page], "next": str(end) if end < len(rows) else None}
+    return {"rows": [view(row) for row in islice(rows, start, end)], "next": str(end) if end < len(rows) else None}
 
 
 def _checked(problems: Iterable[Problem], *, ok: bool) -> View:

@@ -164,6 +164,20 @@ class IControl(Interface):
         "weight", "buckets"}]}], "next"}``.
         """
 
+    def vpp_lb_counters(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+        """Return a page of what VPP has counted for each VIP, as of a few seconds ago.
+
+        A row is ``{"frontend": name or None, "prefix", "protocol", "port", "first", "next", "untracked", "no_server",
+        "fib_packets", "fib_bytes"}``. The first four counts are packets to this VIP; those of the FIB are of everything
+        to its address, whatever port, and None when VPP does not tell them.
+        """
+
+    def vpp_backend_counters(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+        """Return a page of what VPP has sent to each application server, for all VIPs together.
+
+        A row is ``{"backend": name or None, "address", "fib_packets", "fib_bytes"}``; bytes with the encapsulation.
+        """
+
     def sync_vpp(frontend: str | None = None) -> Awaitable[dict[str, Any]]:
         """Read VPP back and repair it, all or one frontend; return ``{"writes": [text, ...]}``."""
 

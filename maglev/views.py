@@ -1,4 +1,4 @@
-"""Views: what the board and VPP hold, as dictionaries, lists and basic values in the shapes that `IControl` promises."""
+"""Views: what the board and VPP hold, as dictionaries, lists and basic values in the shapes `IControl` promises."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from maglev.problem import Problem
     from maglev.result import Result
     from maglev.status import BackendStatus, FrontendStatus
-    from maglev.vpp.lbstate import Vip
+    from maglev.traffic import ServerTraffic, VipTraffic
+    from maglev.vpp.lbstate import Vip, VipKey
 
 View = dict[str, Any]
 
@@ -156,13 +157,19 @@ def conf_view(conf: LbConf) -> View:
     }
 
 
+def key_view(key: VipKey) -> View:
+    """Return what identifies a VIP."""
+    return {
+        "prefix": f"{key.address}/{key.length}",
+        "protocol": {6: "tcp", 17: "udp", ANY_PROTOCOL: "any"}.get(key.protocol, str(key.protocol)),
+        "port": key.port,
+    }
+
+
 def vip_view(vip: Vip) -> View:
     """Return one VIP as VPP holds it."""
-    protocol = {6: "tcp", 17: "udp", ANY_PROTOCOL: "any"}.get(vip.key.protocol, str(vip.key.protocol))
     return {
-        "prefix": f"{vip.key.address}/{vip.key.length}",
-        "protocol": protocol,
-        "port": vip.key.port,
+        **key_view(vip.key),
         "encap": vip.encap.name.lower(),
         "src_ip_sticky": vip.src_ip_sticky,
         "new_flows_table_length": vip.table_length,
@@ -170,6 +177,31 @@ def vip_view(vip: Vip) -> View:
             {"address": server.address, "weight": server.weight, "buckets": server.buckets}
             for server in vip.servers.values()
         ],
+    }
+
+
+def vip_traffic_view(traffic: VipTraffic) -> View:
+    """Return what VPP has counted for one VIP."""
+    counts = traffic.counts
+    return {
+        "frontend": traffic.frontend,
+        **key_view(traffic.key),
+        "first": counts.first,
+        "next": counts.next,
+        "untracked": counts.untracked,
+        "no_server": counts.no_server,
+        "fib_packets": None if counts.route is None else counts.route.packets,
+        "fib_bytes": None if counts.route is None else counts.route.octets,
+    }
+
+
+def server_traffic_view(traffic: ServerTraffic) -> View:
+    """Return what VPP has sent to one application server."""
+    return {
+        "backend": traffic.backend,
+        "address": traffic.address,
+        "fib_packets": traffic.counts.packets,
+        "fib_bytes": traffic.counts.octets,
     }
 
 

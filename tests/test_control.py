@@ -312,7 +312,7 @@ def test_a_viewer_is_refused_every_change_and_that_is_recorded(bench, audit, ver
 def test_every_verb_is_either_for_reading_or_refused_to_viewers():
     reading = {
         "version", "names", "frontends", "frontend", "backends", "backend", "healthchecks", "healthcheck",
-        "check_config", "vpp_info", "vpp_lb_state", "sessions", "watch",
+        "check_config", "vpp_info", "vpp_lb_state", "vpp_lb_counters", "vpp_backend_counters", "sessions", "watch",
     }  # fmt: skip
     assert {name for name in IControl if name != "asker"} == reading | set(CHANGES)
 
