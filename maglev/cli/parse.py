@@ -18,7 +18,7 @@ from maglev.cli.choices import Choice
 from maglev.cli.faults import AmbiguousWordError, BadArgumentError, IncompleteLineError, UnknownWordError, UsageError
 from maglev.cli.nodes import Argument, Command, Keyword, Node, Place, Value
 from maglev.cli.pipes import FILTERS, Filters, filter_root
-from maglev.cli.tokens import folded, split
+from maglev.cli.tokens import BLANKS, folded, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 FILTER_LIMIT: Final = 8
 """Filters of a line: each is a search in every line of output."""
+
+COMMENTS: Final = frozenset({"", "!", "#"})
+"""What lines begin with that mean nothing; an empty line begins with nothing."""
 
 CUTOFF: Final = 0.65
 """Similarity (0..1) from which a word counts as a near miss: ``fontends`` is like ``frontends``."""
@@ -144,9 +147,9 @@ def parse(line: str, root: Place) -> Statement | None:
     Raises:
         UsageError: It means nothing.
     """
-    segments = split(line)
-    if len(segments) == 1 and (not segments[0].words or segments[0].words[0].text[:1] in {"!", "#"}):
+    if line.strip(BLANKS)[:1] in COMMENTS:
         return None
+    segments = split(line)
     position = whole(root, segments[0])
     filters = filters_of(segments[1:])
     # The tree's own test sees to it: what is complete has a command.
