@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.interfaces import IPullProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
@@ -18,7 +18,7 @@ from maglev.web.exposition import CONTENT_TYPE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.web.http import Request as HttpRequest
     from twisted.web.server import Request
 
@@ -66,32 +66,48 @@ class TransitionCounter:
             del self.counts[key]
 
 
-@implementer(IPullProducer)
+@implementer(IPushProducer)
 class Scrape:
-    """One scrape under way: writes a slice whenever the scraper has taken the one before."""
+    """One scrape under way: writes a slice in each turn of the reactor while the scraper keeps up.
+
+    A pull producer would be shorter, but Twisted drives those with its own cooperator: by the global reactor, and with
+    as many slices in one turn as fit in 10 ms.
+    """
 
     def __init__(self, clock: IReactorTime, pieces: Iterator[str], request: Request) -> None:
         self._clock = clock
         self._pieces = pieces
         self._request = request
+        self._call: IDelayedCall | None = None
 
     def resumeProducing(self) -> None:
-        """Write the next slice, and finish after the last."""
+        """Write the next slice in the next turn of the reactor."""
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._write_slice)
+
+    def pauseProducing(self) -> None:
+        """Wait: the scraper has not yet read what it was sent."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def stopProducing(self) -> None:
+        """Give up: the scraper went away."""
+        self.pauseProducing()
+
+    def _write_slice(self) -> None:
+        self._call = None
         until = self._clock.seconds() + SLICE
         text = []
         for piece in self._pieces:
             text.append(piece)
             if self._clock.seconds() >= until:
-                break
-        else:
-            self._request.write("".join(text).encode())
-            self._request.unregisterProducer()
-            self._request.finish()
-            return
+                self.resumeProducing()  # before the write, which may call for a pause
+                self._request.write("".join(text).encode())
+                return
         self._request.write("".join(text).encode())
-
-    def stopProducing(self) -> None:
-        """Give up: the scraper went away."""
+        self._request.unregisterProducer()
+        self._request.finish()
 
 
 class MetricsResource(Resource):
@@ -112,7 +128,9 @@ class MetricsResource(Resource):
         """Answer a scrape."""
         request.setHeader(b"content-type", CONTENT_TYPE)
         pieces = chain.from_iterable(collector.scrape() for collector in self._collectors)
-        request.registerProducer(Scrape(self._clock, pieces, request), False)
+        scrape = Scrape(self._clock, pieces, request)
+        request.registerProducer(scrape, True)
+        scrape.resumeProducing()
         return NOT_DONE_YET
 
 
@@ -139,4 +157,4 @@ def site_of(clock: IReactorTime, collectors: Sequence[ICollector]) -> Site:
     root = Resource()
     root.putChild(b"", _FrontPage())
     root.putChild(b"metrics", MetricsResource(clock, collectors))
-    return _QuietSite(root, timeout=IDLE_TIMEOUT)
+    return _QuietSite(root, timeout=IDLE_TIMEOUT, reactor=clock)
