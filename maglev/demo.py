@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.web.resource import NoResource, Resource
+from twisted.web.pages import notFound
+from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from maglev.config.load import load_file
@@ -160,7 +161,7 @@ class Switchboard(Resource):
         name, _, action = request.path.decode("ascii", "replace").strip("/").partition("/")
         server = self._servers.get(name)
         if server is None or action not in {"stop", "start"}:
-            return cast("bytes", NoResource("ask for /www1/stop or /www1/start").render(request))
+            return cast("bytes", notFound(message="ask for /www1/stop or /www1/start").render(request))
         if action == "stop":
             server.stop()
         else:
