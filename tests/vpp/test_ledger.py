@@ -99,3 +99,50 @@ def test_two_reads_at_once_are_a_mistake():
     ledger.begin_read()
     with pytest.raises(RuntimeError):
         ledger.begin_read()
+
+
+def test_vips_that_were_made_or_deleted_have_changed():
+    ledger = Ledger()
+    do(ledger, ADD)
+    assert ledger.changed == {KEY}
+    ledger.changed.clear()
+    do(ledger, SERVER, SetWeight(KEY, "10.0.0.1", 0, 50), DeleteServer(KEY, "10.0.0.1"))
+    assert ledger.changed == set()
+    do(ledger, DeleteVip(KEY))
+    assert ledger.changed == {KEY}
+
+
+def test_vips_that_a_read_finds_elsewhere_have_changed():
+    other = KEY._replace(port=81)
+    gone = KEY._replace(port=82)
+    ledger = Ledger()
+    for indexes in ({KEY: 1, other: 2, gone: 3}, {KEY: 4, other: 2}):
+        ledger.changed.clear()
+        ledger.begin_read()
+        ledger.end_read(state(*(Vip(key, Encap.GRE4, False, 1024, {}, index) for key, index in indexes.items())))
+    assert ledger.changed == {KEY, gone}
+
+
+def test_where_vpp_counts_is_learnt_and_outlives_a_change_of_weight():
+    ledger = Ledger()
+    do(ledger, ADD, SERVER)
+    ledger.learn(ledger.vips[KEY], 7, {"10.0.0.1": 14, "10.0.0.9": 15})
+    do(ledger, SetWeight(KEY, "10.0.0.1", 0, 50), AddServer(KEY, "10.0.0.2", 1))
+    vip = ledger.vips[KEY]
+    assert vip.pool_index == 7
+    assert {address: (server.weight, server.dpo) for address, server in vip.servers.items()} == {
+        "10.0.0.1": (0, 14),
+        "10.0.0.2": (1, None),
+    }
+
+
+def test_nothing_is_learnt_of_a_vip_that_was_made_anew():
+    ledger = Ledger()
+    do(ledger, ADD)
+    before = ledger.vips[KEY]
+    do(ledger, DeleteVip(KEY), ADD)
+    ledger.learn(before, 7, {})
+    assert ledger.vips[KEY].pool_index is None
+    do(ledger, DeleteVip(KEY))
+    ledger.learn(before, 7, {})
+    assert dict(ledger.vips) == {}

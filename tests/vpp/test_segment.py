@@ -101,6 +101,28 @@ def test_a_counter_without_threads_is_empty(segment):
     assert segment.simple("nothing") == []
 
 
+def test_single_columns_are_summed_over_threads(segment):
+    assert segment.simple_at("first session packet", [2, 1]) == {2: 22, 1: 11}
+    assert segment.combined_at("/net/route/to", {1}) == {1: (6, 600)}
+    assert segment.simple_at("first session packet", []) == {}
+
+
+def test_threads_may_have_fewer_columns_than_others(segment):
+    assert segment.combined_at("/net/route/via", [0, 1]) == {0: (4, 400), 1: (4, 400)}
+
+
+def test_columns_that_there_are_not_are_left_out(segment):
+    assert segment.simple_at("packet", [0, 1, -1, 1 << 40]) == {0: 7}
+    assert segment.simple_at("nothing", [0]) == {}
+    assert segment.combined_at("/net/route/to", [2]) == {}
+
+
+def test_a_column_of_a_counter_of_another_kind_is_refused(segment):
+    for read, name in ((segment.simple_at, "/net/route/to"), (segment.combined_at, "packet")):
+        with pytest.raises(StatsError, match="kind"):
+            read(name, [0])
+
+
 def test_names_are_compared_whole(segment):
     assert segment.simple("packet") == [7]
     for name in ("first", "session packet", "/net/route", "/sys/heartbea"):
