@@ -8,6 +8,7 @@ In short::
     conf = await lb.read_conf()             # LbConf
     await lb.write_conf(conf)
     await lb.apply(AddServer(key, "192.0.2.1", 100))
+    await lb.apply_at_once([DeleteVip(key), AddVip(key, ...), AddServer(key, "192.0.2.1", 100)])
     pid = await lb.ping()
     version = await lb.version()            # Version(program, version, build_date, directory)
     text = await lb.cli("show version")
@@ -26,7 +27,8 @@ that), its index in the counters and the indexes of the servers' routes are take
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, FirstError, fail, gatherResults
 from twisted.internet.task import deferLater
@@ -35,9 +37,12 @@ from maglev.errors import VppRetvalError
 from maglev.logs.logger import EventLogger
 from maglev.vpp.lbstate import AddServer, AddVip, DeleteServer, DeleteVip, Encap, SetWeight
 from maglev.vpp.limits import check, check_conf, check_key
+from maglev.vpp.script import script
 from maglev.vpp.wire import pack_address, pack_conf, pack_key, pack_prefix, unpack_conf, unpack_state, unpack_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twisted.python.failure import Failure
 
     from maglev.model import LbConf
@@ -54,6 +59,9 @@ NO_SUCH_ENTRY: Final = -6
 _EVERYTHING: Final = (0, bytes(16), 0)
 
 _ADD, _DELETE = False, True
+
+_CODE: Final = re.compile(r"error (-\d+)")
+"""The code that the lb plugin prints with a refusal; the retval of a command is always -1."""
 
 
 class Features(NamedTuple):
@@ -119,12 +127,42 @@ class VppApi:
         return self.protocol.request("ip_route_lookup", 0, 1, *pack_prefix(key)).addCallback(lambda values: values[1])
 
 
-class LbApi(VppApi):
+class LbPlugin(VppApi):
+    """What both ways to the lb plugin have in common.
+
+    Attributes:
+        features: What it can do.
+    """
+
+    features: Features
+
+    def apply_at_once(self, operations: Sequence[Operation]) -> Deferred[None]:
+        """Do several writes in one message, between two moments of VPP's workers; see `maglev.vpp.script`.
+
+        It fails with `VppRetvalError` as soon as VPP refuses one of them; what came before it is done, the rest is not.
+        Deleting one thing that is not there is no failure.
+        """
+        try:
+            for operation in operations:
+                check(operation)
+            text = script(operations, weights=self.features.weights)
+        except ValueError:
+            return fail()
+        done = self.command(text)
+        alone = len(operations) == 1 and isinstance(operations[0], DeleteVip | DeleteServer)
+        return done.addErrback(already_gone) if alone else done
+
+    def command(self, text: str) -> Deferred[None]:
+        """Run a command, or a script, that changes something; a refusal has the code that its text tells."""
+        return self.cli(text).addCallbacks(lambda _: None, decode_refusal, errbackArgs=(text,))
+
+
+class LbApi(LbPlugin):
     """The lb plugin of a VPP that can weigh its application servers (26.10 and later)."""
 
     _log = EventLogger()
 
-    features: ClassVar[Features] = Features(weights=True, src_ip_sticky=True)
+    features = Features(weights=True, src_ip_sticky=True)
 
     def read_conf(self) -> Deferred[LbConf]:
         """Read the global settings."""
@@ -171,8 +209,8 @@ class LbApi(VppApi):
             case DeleteVip(key):
                 # Only the key counts here; for the rest VPP gets what the definition has as defaults.
                 return self._vip(key, Encap.GRE4, 1024, sticky=False, delete=_DELETE).addErrback(already_gone)
-            case AddServer(key, address, weight):
-                return self._do("lb_add_del_as_v2", *pack_key(key), *pack_address(address), weight, _ADD, False)
+            case AddServer(key, address, weight, flush):
+                return self._do("lb_add_del_as_v2", *pack_key(key), *pack_address(address), weight, _ADD, flush)
             case DeleteServer(key, address, flush):
                 values = (*pack_key(key), *pack_address(address), 0, _DELETE, flush)
                 return self._do("lb_add_del_as_v2", *values).addErrback(already_gone)
@@ -197,6 +235,16 @@ def already_gone(failure: Failure) -> None:
     failure.trap(VppRetvalError)
     if not isinstance(failure.value, VppRetvalError) or failure.value.retval != NO_SUCH_ENTRY:
         failure.raiseException()
+
+
+def decode_refusal(failure: Failure, command: str) -> None:
+    """Give the refusal of a command the code that its text has: an errback."""
+    failure.trap(VppRetvalError)
+    code = _CODE.search(str(failure.value))
+    if code is None:
+        failure.raiseException()
+    else:
+        raise VppRetvalError(" ".join(command.split()[:2]), int(code[1])) from failure.value
 
 
 def cause(failure: Failure) -> Failure:

@@ -104,7 +104,7 @@ class LbState:
     vips: Mapping[VipKey, Vip]
 
 
-# Operations: what the planner asks for and the API calls do. Each is one message to VPP.
+# Operations: what the planner asks for and the API calls do. Each is one message to VPP, or a line of a script.
 
 
 @attrs.frozen
@@ -122,7 +122,7 @@ class AddVip:
 
 @attrs.frozen
 class DeleteVip:
-    """Delete a VIP; VPP marks what is left of its application servers as removed."""
+    """Delete a VIP; its application servers go with it."""
 
     key: VipKey
 
@@ -132,14 +132,20 @@ class DeleteVip:
 
 @attrs.frozen
 class AddServer:
-    """Add an application server to a VIP."""
+    """Add an application server to a VIP.
+
+    Attributes:
+        flush: Whether flows are forgotten that still stick to it from before it was deleted.
+    """
 
     key: VipKey
     address: str
     weight: int
+    flush: bool = False
 
     def __str__(self) -> str:
-        return f"add {self.address} to {self.key} with weight {self.weight}"
+        flush = ", flush" if self.flush else ""
+        return f"add {self.address} to {self.key} with weight {self.weight}{flush}"
 
 
 @attrs.frozen

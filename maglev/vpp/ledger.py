@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from maglev.vpp.lbstate import AddServer, AddVip, ApplicationServer, DeleteServer, DeleteVip, SetWeight, Vip
+from maglev.vpp.plan import prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from maglev.model import LbConf
     from maglev.vpp.lbstate import LbState, Operation, VipKey
+    from maglev.vpp.plan import Prefix
 
 
 class Ledger:
@@ -34,6 +36,7 @@ class Ledger:
         self.conf: LbConf | None = None
         self.changed: set[VipKey] = set()
         self._vips: dict[VipKey, Vip] = {}
+        self._on: dict[Prefix, set[VipKey]] = {}
         self._journal: list[Operation] = []
         self._reads = 0
         self._reading = False
@@ -42,6 +45,10 @@ class Ledger:
     def vips(self) -> Mapping[VipKey, Vip]:
         """The VIPs that VPP is known to hold; changes as writes are acknowledged."""
         return self._vips
+
+    def on(self, prefix: Prefix) -> Mapping[VipKey, Vip]:
+        """Return the VIPs that VPP is known to hold on a prefix."""
+        return {key: self._vips[key] for key in self._on.get(prefix, ())}
 
     def begin_read(self) -> None:
         """Take note that a full read is being sent now.
@@ -64,6 +71,7 @@ class Ledger:
         self.conf = state.conf
         self.changed.update(_remade(self._vips, state.vips))
         self._vips = {key: attrs.evolve(vip, servers=dict(vip.servers)) for key, vip in state.vips.items()}
+        self._on = _by_prefix(self._vips)
         for operation in self._journal:
             self._do(operation)
         self._journal.clear()
@@ -100,9 +108,11 @@ class Ledger:
             case AddVip(key, encap, sticky, length):
                 self.changed.add(key)
                 self._vips[key] = Vip(key, encap, sticky, length, {})
+                self._on.setdefault(prefix_of(key), set()).add(key)
             case DeleteVip(key):
                 self.changed.add(key)
                 self._vips.pop(key, None)
+                self._on.get(prefix_of(key), set()).discard(key)
             case AddServer(key, address, weight):
                 self._put(key, ApplicationServer(address, weight))
             case SetWeight(key, address, weight):
@@ -136,3 +146,10 @@ def _servers(vip: Vip) -> dict[str, ApplicationServer]:
     """Return the servers of one of the ledger's own VIPs, which are dictionaries that nobody else changes."""
     assert isinstance(vip.servers, dict)  # noqa: S101
     return vip.servers
+
+
+def _by_prefix(keys: Iterable[VipKey]) -> dict[Prefix, set[VipKey]]:
+    found: dict[Prefix, set[VipKey]] = {}
+    for key in keys:
+        found.setdefault(prefix_of(key), set()).add(key)
+    return found

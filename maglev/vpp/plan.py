@@ -5,8 +5,10 @@ then lower weights, then delete application servers. A pool switch so never pass
 weights are 0. `raises` tells the two halves of a plan apart.
 
 Three things cannot change on a live VIP: stickiness, encapsulation and table length. It is deleted and added again
-(`Plan.recreated`). And VPP refuses some neighbours on one prefix (``lb_vip_add``): VIPs of different encapsulations,
-and an all-port VIP beside one with a port. What stands in the way of a wanted VIP is deleted first, if it may be.
+(`AddressPlan.recreated`). And VPP refuses some neighbours on one prefix (``lb_vip_add``): VIPs of different
+encapsulations, and an all-port VIP beside one with a port. So the VIPs of one prefix are planned together. What stands
+in the way of a wanted VIP is deleted first, if it may be: because nobody wants it, or because it is made anew as well.
+If it has to stay for now, the wanted VIP is postponed.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.addresses import bits, family
-from maglev.model import Transport
+from maglev.model import MAX_WEIGHT, Transport
 from maglev.vpp.lbstate import (
     ANY_PROTOCOL,
     AddServer,
@@ -29,14 +31,17 @@ from maglev.vpp.lbstate import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from maglev.model import Frontend
+    from maglev.model import Frontend, LbConf
     from maglev.vpp.lbstate import Operation, Vip
     from maglev.weights import Deserved
 
 PROTOCOLS: Final = {Transport.TCP: 6, Transport.UDP: 17}
+
+Prefix = tuple[str, int]
+"""Address and length: what VIPs of different ports share."""
 
 
 @attrs.frozen
@@ -61,6 +66,7 @@ class WantedVip:
     Attributes:
         frontend: Name of the frontend that it is made from.
         servers: Its application servers, by address.
+        absent: Those that must not be there because this VPP has no weight of 0, by address; see `fitted`.
     """
 
     frontend: str
@@ -69,29 +75,51 @@ class WantedVip:
     src_ip_sticky: bool
     table_length: int
     servers: Mapping[str, WantedServer]
+    absent: Mapping[str, WantedServer] = attrs.field(factory=dict)
 
 
 @attrs.frozen
-class Plan:
-    """What has to be done, in order.
+class AddressPlan:
+    """What has to be done for the VIPs of one prefix, in order.
 
     Attributes:
-        clearing: Deletions that must come first, because they stand in the way of something wanted.
-        vips: The operations of each wanted VIP that needs any; the VIPs are independent of one another.
-        removing: Deletions of what nobody wants any more.
-        recreated: The VIPs that are deleted and added again.
+        clearing: VIPs to delete first: those that are made anew, and what stands in the way of something wanted.
+        vips: The operations of each wanted VIP that needs any.
+        removing: VIPs that nobody wants any more, to delete last.
+        recreated: The VIPs that are deleted and added again, and what can't be changed about each.
+        postponed: The VIPs that can't be made or made anew yet, and which one stands in the way of each.
     """
 
-    clearing: tuple[Operation, ...]
-    vips: Mapping[VipKey, tuple[Operation, ...]]
-    removing: tuple[Operation, ...]
-    recreated: tuple[VipKey, ...]
+    clearing: tuple[VipKey, ...] = ()
+    vips: Mapping[VipKey, tuple[Operation, ...]] = attrs.field(factory=dict)
+    removing: tuple[VipKey, ...] = ()
+    recreated: Mapping[VipKey, tuple[str, ...]] = attrs.field(factory=dict)
+    postponed: Mapping[VipKey, VipKey] = attrs.field(factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.clearing or self.vips or self.removing or self.postponed)
+
+    @property
+    def making(self) -> Iterator[Operation]:
+        """Everything but the removals, in order."""
+        yield from map(DeleteVip, self.clearing)
+        for operations in self.vips.values():
+            yield from operations
+
+
+Plan = dict[Prefix, AddressPlan]
+"""What has to be done, by prefix; prefixes are independent of one another."""
 
 
 def key_of(frontend: Frontend) -> VipKey:
     """Return the key of a frontend's VIP."""
     protocol = ANY_PROTOCOL if frontend.transport is None else PROTOCOLS[frontend.transport]
     return VipKey(frontend.address, bits(frontend.address), protocol, frontend.l4_port)
+
+
+def prefix_of(key: VipKey) -> Prefix:
+    """Return the prefix of a VIP."""
+    return key.address, key.length
 
 
 def want(
@@ -127,6 +155,38 @@ def want(
     )
 
 
+def fitted(wanted: WantedVip, *, weights: bool, src_ip_sticky: bool) -> WantedVip:
+    """Return of a wanted VIP what a VPP can hold.
+
+    Args:
+        wanted: The VIP.
+        weights: Whether this VPP has weights. Without, a server of weight 0 is one that is not there, and every other
+            has the one weight there is, which reads as 100.
+        src_ip_sticky: Whether it can stick to source addresses.
+    """
+    if not src_ip_sticky and wanted.src_ip_sticky:
+        wanted = attrs.evolve(wanted, src_ip_sticky=False)
+    if weights:
+        return wanted
+    servers = {a: WantedServer(MAX_WEIGHT) for a, server in wanted.servers.items() if server.weight}
+    absent = {a: server for a, server in wanted.servers.items() if not server.weight}
+    return attrs.evolve(wanted, servers=servers, absent=absent)
+
+
+def differs(wanted: LbConf, held: LbConf | None) -> bool:
+    """Return whether global settings have to be written. What VPP did not tell, which reads as 0, is no difference."""
+    if held is None:
+        return True
+    known = attrs.evolve(
+        wanted,
+        ipv4_src_address=held.ipv4_src_address,
+        ipv6_src_address=held.ipv6_src_address,
+        sticky_buckets_per_core=held.sticky_buckets_per_core or wanted.sticky_buckets_per_core,
+        flow_timeout=held.flow_timeout or wanted.flow_timeout,
+    )
+    return known != wanted
+
+
 def raises(operation: Operation) -> bool:
     """Return whether an operation adds capacity: those of a VIP go first, and must be done before any other begins."""
     match operation:
@@ -138,13 +198,16 @@ def raises(operation: Operation) -> bool:
             return False
 
 
-def must_recreate(wanted: WantedVip, held: Vip) -> bool:
-    """Return whether a live VIP differs in something that can't be changed. What VPP did not tell is no difference."""
-    return (
-        held.encap != wanted.encap
-        or (held.src_ip_sticky is not None and held.src_ip_sticky != wanted.src_ip_sticky)
-        or (held.table_length not in {0, wanted.table_length})
-    )
+def why_recreate(wanted: WantedVip, held: Vip) -> tuple[str, ...]:
+    """Return in what a live VIP differs that can't be changed. What VPP did not tell is no difference."""
+    reasons = []
+    if held.encap != wanted.encap:
+        reasons.append(f"encapsulation {held.encap.name.lower()} -> {wanted.encap.name.lower()}")
+    if held.src_ip_sticky is not None and held.src_ip_sticky != wanted.src_ip_sticky:
+        reasons.append(f"src-ip-sticky {_truth(held.src_ip_sticky)} -> {_truth(wanted.src_ip_sticky)}")
+    if held.table_length not in {0, wanted.table_length}:
+        reasons.append(f"new-flows-table-length {held.table_length} -> {wanted.table_length}")
+    return tuple(reasons)
 
 
 def plan_vip(wanted: WantedVip, held: Vip | None) -> tuple[Operation, ...]:
@@ -153,54 +216,81 @@ def plan_vip(wanted: WantedVip, held: Vip | None) -> tuple[Operation, ...]:
     return tuple(sorted(operations, key=_rank))
 
 
-def plan_all(wanted: Mapping[VipKey, WantedVip], held: Mapping[VipKey, Vip], doomed: AbstractSet[VipKey]) -> Plan:
-    """Return what brings VPP from what it holds to what is wanted.
+def plan_address(
+    wanted: Mapping[VipKey, WantedVip], held: Mapping[VipKey, Vip], doomed: AbstractSet[VipKey]
+) -> AddressPlan:
+    """Return what brings one prefix from what VPP holds there to what is wanted.
 
     Args:
-        wanted: The VIPs to bring about.
-        held: What VPP holds; VIPs that are neither wanted nor doomed are left as they are.
+        wanted: The VIPs to bring about on this prefix.
+        held: What VPP holds on it; VIPs that are neither wanted nor doomed are left as they are.
         doomed: Keys of VIPs to delete; none of them is wanted.
     """
-    recreated = tuple(key for key, vip in wanted.items() if key in held and must_recreate(vip, held[key]))
-    absent = [vip for key, vip in wanted.items() if key not in held or key in recreated]
-    first = _in_the_way(absent, held, doomed)
+    reasons = {key: why for key, vip in wanted.items() if key in held and (why := why_recreate(vip, held[key]))}
+    missing = [vip for key, vip in wanted.items() if key not in held or key in reasons]
+    postponed = {vip.key: other for vip in missing for other in _obstacles(vip, held, doomed | reasons.keys())}
+    coming = [vip for vip in missing if vip.key not in postponed]
+    recreated = {key: why for key, why in reasons.items() if key not in postponed}
+    in_the_way = {key for key in held if key in doomed and any(_excludes(held[key], vip) for vip in coming)}
     vips = {}
     for key, vip in wanted.items():
-        operations = plan_vip(vip, None if key in recreated else held.get(key))
+        operations = () if key in postponed else plan_vip(vip, None if key in recreated else held.get(key))
         if operations:
             vips[key] = operations
-    return Plan(
-        clearing=tuple(_delete_all(held[key] for key in (*recreated, *first))),
+    return AddressPlan(
+        clearing=(*recreated, *in_the_way),
         vips=vips,
-        removing=tuple(_delete_all(vip for key, vip in held.items() if key in doomed and key not in first)),
+        removing=tuple(key for key in held if key in doomed and key not in in_the_way),
         recreated=recreated,
+        postponed=postponed,
     )
 
 
-def _in_the_way(
-    absent: Iterable[WantedVip], held: Mapping[VipKey, Vip], doomed: AbstractSet[VipKey]
-) -> tuple[VipKey, ...]:
-    """Return the doomed VIPs beside which VPP would refuse a VIP that is to be added."""
-    coming: dict[str, list[WantedVip]] = {}
-    for vip in absent:
-        coming.setdefault(vip.key.address, []).append(vip)
-    return tuple(
-        key
-        for key, vip in held.items()
-        if key in doomed and any(_excludes(vip, other) for other in coming.get(key.address, ()))
-    )
+def plan_all(wanted: Mapping[VipKey, WantedVip], held: Mapping[VipKey, Vip], doomed: AbstractSet[VipKey]) -> Plan:
+    """Return what brings VPP from what it holds to what is wanted; the arguments are those of `plan_address`."""
+    steps = plan_steps(wanted, held, doomed)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            plan: Plan = end.value
+            return plan
+
+
+def plan_steps(
+    wanted: Mapping[VipKey, WantedVip], held: Mapping[VipKey, Vip], doomed: AbstractSet[VipKey]
+) -> Generator[None, None, Plan]:
+    """Do what `plan_all` does; yield after each prefix, so that others can have a turn."""
+    wanted_on: dict[Prefix, dict[VipKey, WantedVip]] = {}
+    held_on: dict[Prefix, dict[VipKey, Vip]] = {}
+    for key, vip in wanted.items():
+        wanted_on.setdefault(prefix_of(key), {})[key] = vip
+    for key, held_vip in tuple(held.items()):
+        held_on.setdefault(prefix_of(key), {})[key] = held_vip
+    plan: Plan = {}
+    for prefix in dict.fromkeys((*wanted_on, *held_on)):
+        address = plan_address(wanted_on.get(prefix, {}), held_on.get(prefix, {}), doomed)
+        if address:
+            plan[prefix] = address
+        yield
+    return plan
+
+
+def operations_of(plan: Plan) -> tuple[Operation, ...]:
+    """Return all operations of a plan, in order."""
+    making = [operation for address in plan.values() for operation in address.making]
+    return (*making, *(DeleteVip(key) for address in plan.values() for key in address.removing))
+
+
+def _obstacles(vip: WantedVip, held: Mapping[VipKey, Vip], leaving: AbstractSet[VipKey]) -> Iterator[VipKey]:
+    """Yield the VIPs beside which VPP would refuse another one, and that can't be taken out of its way."""
+    for key, other in held.items():
+        if key != vip.key and key not in leaving and _excludes(other, vip):
+            yield key
 
 
 def _excludes(held: Vip, wanted: WantedVip) -> bool:
-    same_prefix = held.key.length == wanted.key.length
-    return same_prefix and (held.encap != wanted.encap or (not held.key.port) != (not wanted.key.port))
-
-
-def _delete_all(vips: Iterable[Vip]) -> Iterable[Operation]:
-    for vip in vips:
-        # Flows first: a VIP lingers in VPP for as long as flow slots point at its servers.
-        yield from (DeleteServer(vip.key, address) for address in vip.servers)
-        yield DeleteVip(vip.key)
+    return held.encap != wanted.encap or (not held.key.port) != (not wanted.key.port)
 
 
 def _fill(wanted: WantedVip) -> Iterable[Operation]:
@@ -213,13 +303,16 @@ def _adjust(wanted: WantedVip, held: Vip) -> Iterable[Operation]:
     for address, server in wanted.servers.items():
         now = held.servers.get(address)
         if now is None:
-            yield AddServer(wanted.key, address, server.weight)
+            yield AddServer(wanted.key, address, server.weight, server.flush_now)
         elif now.weight != server.weight or server.flush_now:
             flush = server.weight == 0 and (server.flush or server.flush_now)
             yield SetWeight(wanted.key, address, server.weight, now.weight, flush)
     for address in held.servers:
-        if address not in wanted.servers:
+        if address not in wanted.servers and address not in wanted.absent:
             yield DeleteServer(wanted.key, address)
+    for address, server in wanted.absent.items():
+        if address in held.servers or server.flush_now:
+            yield DeleteServer(wanted.key, address, server.flush or server.flush_now)
 
 
 def _rank(operation: Operation) -> int:
@@ -232,3 +325,7 @@ def _rank(operation: Operation) -> int:
             return 2 if raises(operation) else 3
         case _:
             return 4
+
+
+def _truth(value: bool) -> str:  # noqa: FBT001
+    return "true" if value else "false"

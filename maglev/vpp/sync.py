@@ -1,44 +1,71 @@
 """The sync of one connection to VPP: makes VPP hold what the board says, and nothing else.
 
-Three ways lead to a write, and all end in `LbSync._settle`, which compares one VIP as wanted *now* with what VPP is
-known to hold and sends the difference:
+Three ways lead to a write, and all end in `LbSync._settle` or `LbSync._remake`, which compare what is wanted *now* with
+what VPP is known to hold and send the difference:
 
 * a change on the board: the frontends concerned, at once, without asking VPP anything;
 * a reload: all frontends, and the VIPs that are no longer configured, again without a read;
 * a full sync (after connecting, periodically, on demand): everything is read back first, so whatever others did to
   VPP is repaired.
 
-One VIP is worked on by one of these at a time; different VIPs, and a read, go on side by side (see `ledger`).
+`_settle` is about one VIP, and leaves it alone if something must be deleted first. That is a matter of all VIPs on the
+address, and `_remake` does it in one go. One VIP is worked on by one of these at a time; different VIPs, and a read, go
+on side by side (see `ledger`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.task import deferLater
 
 from maglev.logs.logger import EventLogger
 from maglev.model import ForeignVips
+from maglev.vpp.drift import drifts
 from maglev.vpp.ledger import Ledger
-from maglev.vpp.plan import key_of, must_recreate, plan_all, plan_vip, want
+from maglev.vpp.plan import differs, fitted, key_of, plan_address, plan_steps, prefix_of, want
+from maglev.vpp.turns import in_turns
 from maglev.vpp.writer import Writer
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+    from typing import Any
 
     from twisted.internet.interfaces import IReactorTime
 
     from maglev.board import Board
     from maglev.errors import VppError
-    from maglev.vpp.lbstate import Operation, VipKey
-    from maglev.vpp.plan import WantedVip
+    from maglev.model import LbConf
+    from maglev.vpp.lbstate import LbState, Operation, Vip, VipKey
+    from maglev.vpp.plan import AddressPlan, Plan, Prefix, WantedVip
     from maglev.vpp.warmup import WarmUp
     from maglev.vpp.writer import ILb
 
 BEGUN_AT_ONCE: Final = 32
 """Frontends of a full sync begun in one turn of the reactor: of ten servers each they take some 4 ms."""
+
+
+@attrs.frozen
+class Preview:
+    """What a full sync would do.
+
+    Attributes:
+        conf: Global settings that it would write; None if they are as they should be.
+        plan: The operations.
+        wanted: The VIPs that it would bring about.
+        state: What VPP holds.
+        waiting: Frontends that the warm-up does not let it touch yet.
+    """
+
+    conf: LbConf | None
+    plan: Plan
+    wanted: Mapping[VipKey, WantedVip]
+    state: LbState
+    waiting: int
 
 
 class LbSync:
@@ -78,12 +105,11 @@ class LbSync:
         self._lb = lb
         self._warm_up = warm_up
         self._retired = retired
-        self._writer = Writer(lb, self.ledger, counts, failed)
+        self._writer = Writer(clock, lb, self.ledger, counts, failed)
         self._locks: dict[VipKey, DeferredLock] = {}
         self._queued: set[str] = set()
         self._whole = DeferredLock()
-        self._clearing = False
-        self._held_back: set[str] = set()
+        self._blocked: dict[VipKey, VipKey] = {}
         self._known = False
 
     async def full(self) -> Sequence[Operation]:
@@ -102,89 +128,114 @@ class LbSync:
             return await self._write_all() if self._known else ()
 
     async def frontend(self, name: str) -> Sequence[Operation]:
-        """Do a full sync of one frontend; no VIP is removed. Return what was written.
+        """Do a full sync of one frontend; no VIP is removed for good. Return what was written.
 
         Raises:
             VppError: VPP could not be read.
         """
         async with self._whole:
             await self._read()
-            return await self._settle(name, "all")
+            if name not in self._board.frontends or not self._warm_up.is_free(name):
+                return ()
+            prefix = prefix_of(key_of(self._board.frontends[name].frontend))
+            plan = plan_address(self._want_on([name], prefix), self.ledger.on(prefix), frozenset())
+            return await (self._remake(prefix, [name], frozenset()) if plan.clearing else self._settle(name, "all"))
 
     async def touched(self, name: str) -> None:
         """Bring one frontend up to what the board says now."""
-        if self._clearing:
-            # What must be deleted first may stand in the way of this very frontend.
-            self._held_back.add(name)
         # Whoever waits already will see the newest state of the board when it is his turn.
-        elif self._known and name not in self._queued and name in self._board.frontends:
+        if self._known and name not in self._queued and name in self._board.frontends:
             self._queued.add(name)
             await self._settle(name, "vip")
+
+    async def preview(self) -> Preview:
+        """Read VPP, and return what a full sync would do now.
+
+        Raises:
+            VppError: VPP could not be read.
+        """
+        state = await self._lb.read_state()
+        wanted = await in_turns(self._clock, self._want_steps())
+        plan = await in_turns(self._clock, plan_steps(wanted, state.vips, self._doomed(state.vips)))
+        conf = self._board.config.vpp.conf
+        is_written = self._warm_up.open and differs(conf, state.conf)
+        return Preview(conf if is_written else None, plan, wanted, state, len(self._board.frontends) - len(wanted))
+
+    # Reading
 
     async def _read(self) -> None:
         self.ledger.begin_read()
         state = None
+        conf, known = self.ledger.conf, self.ledger.vips
         try:
             state = await self._lb.read_state()
+            conf, known = self.ledger.conf, self.ledger.vips
         finally:
             self.ledger.end_read(state)
+        if self._known:
+            await in_turns(self._clock, self._report_drift(conf, known))
         self._known = True
+
+    def _report_drift(self, conf: LbConf | None, known: Mapping[VipKey, Vip]) -> Generator[None, None, None]:
+        """Tell what others have changed about what is ours: it is about to be repaired."""
+        found = self.ledger.vips
+        if self.ledger.conf is not None and conf is not None and differs(conf, self.ledger.conf):
+            self._log.warn("vpp-lbsync-drift", what="settings", found=_text(self.ledger.conf), wanted=_text(conf))
+        ours = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
+        for each in drifts(known, found, ours.keys() | self._doomed(found) | self._doomed(known)):
+            if each is not None:
+                self._log.warn(
+                    "vpp-lbsync-drift",
+                    what=str(each.key),
+                    frontend=ours.get(each.key, ""),
+                    differences=each.differences,
+                    found=each.found,
+                    wanted=each.known,
+                )
+            yield
+
+    # Writing
 
     async def _write_all(self) -> Sequence[Operation]:
         if not self._warm_up.open:
             return ()
-        self._clearing = True
-        try:
-            if self.ledger.conf != self._board.config.vpp.conf:
-                await self._writer.write_conf(self._board.config.vpp.conf)
-            wanted = self._want_all()
-            plan = plan_all(wanted, self.ledger.vips, self._doomed())
-            for key in plan.recreated:
-                self._log.warn("vpp-lbsync-vip-recreate", vip=str(key), frontend=wanted[key].frontend)
-            done = [*await self._delete(plan.clearing)]
-        finally:
-            self._clearing = False
-        names = {wanted[key].frontend: None for key in plan.vips} | dict.fromkeys(self._held_back)
-        self._held_back.clear()
-        done.extend(await self._settle_all(tuple(names)))
-        done.extend(await self._delete(plan.removing))
+        if differs(self._board.config.vpp.conf, self.ledger.conf):
+            await self._writer.write_conf(self._board.config.vpp.conf)
+        wanted = await in_turns(self._clock, self._want_steps())
+        doomed = self._doomed(self.ledger.vips)
+        plan = await in_turns(self._clock, plan_steps(wanted, self.ledger.vips, doomed))
+        self._tell_postponed(plan)
+        done = await self._side_by_side(self._making(plan, wanted))
+        leaving = [key for address in plan.values() for key in address.removing]
+        done += await self._side_by_side(self._remove(key) for key in leaving)
         self._retired.intersection_update(self.ledger.vips)
         self._locks = {key: lock for key, lock in self._locks.items() if lock.locked}
         return done
 
-    async def _settle_all(self, names: Sequence[str]) -> Sequence[Operation]:
-        """Settle frontends side by side, a few begun in each turn of the reactor."""
-        settling = []
-        for start in range(0, len(names), BEGUN_AT_ONCE):
-            if start:
+    def _making(
+        self, plan: Plan, wanted: Mapping[VipKey, WantedVip]
+    ) -> Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]:
+        names: dict[Prefix, list[str]] = {}
+        for key, vip in wanted.items():
+            names.setdefault(prefix_of(key), []).append(vip.frontend)
+        for prefix, address in plan.items():
+            if address.clearing:
+                yield self._remake(prefix, names[prefix], None)
+            else:
+                for key in address.vips:
+                    yield self._settle(wanted[key].frontend, "all")
+
+    async def _side_by_side(
+        self, coroutines: Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]
+    ) -> list[Operation]:
+        """Run coroutines side by side, a few begun in each turn of the reactor."""
+        running: list[Deferred[Sequence[Operation]]] = []
+        for coroutine in coroutines:
+            running.append(Deferred.fromCoroutine(coroutine))
+            if len(running) % BEGUN_AT_ONCE == 0:
                 await deferLater(self._clock, 0)
-            begun = names[start : start + BEGUN_AT_ONCE]
-            settling += [Deferred.fromCoroutine(self._settle(name, "all")) for name in begun]
-        results = await DeferredList(settling, fireOnOneErrback=True, consumeErrors=True)
+        results = await DeferredList(running, fireOnOneErrback=True, consumeErrors=True)
         return [operation for _, operations in results for operation in operations]
-
-    def _want_all(self) -> dict[VipKey, WantedVip]:
-        free = (name for name in self._board.frontends if self._warm_up.is_free(name))
-        return {vip.key: vip for vip in map(self._want, free)}
-
-    def _doomed(self) -> set[VipKey]:
-        """Return the VIPs to delete: those that were ours, and foreign ones if so configured and when it is time."""
-        ours = {key_of(status.frontend) for status in self._board.frontends.values()}
-        self._retired -= ours
-        if self._warm_up.over and self._board.config.vpp.foreign_vips is ForeignVips.REMOVE:
-            return self.ledger.vips.keys() - ours
-        return self._retired & self.ledger.vips.keys()
-
-    async def _delete(self, operations: Sequence[Operation]) -> Sequence[Operation]:
-        """Delete whole VIPs, each while nobody else works on it."""
-        locks = [self._lock(key) for key in dict.fromkeys(operation.key for operation in operations)]
-        for lock in locks:
-            await lock.acquire()
-        try:
-            return await self._writer.send(operations, "all")
-        finally:
-            for lock in locks:
-                lock.release()
 
     async def _settle(self, name: str, scope: str) -> Sequence[Operation]:
         """Write the difference between one frontend as it should be now and as VPP is known to have it."""
@@ -192,24 +243,106 @@ class LbSync:
             return ()
         key = key_of(self._board.frontends[name].frontend)
         async with self._lock(key):
+            if rest := self._writer.rest(key):
+                await deferLater(self._clock, rest)
             self._queued.discard(name)
             if name not in self._board.frontends or not self._warm_up.is_free(name):
                 return ()
             wanted = self._want(name)
-            held = self.ledger.vips.get(key)
-            if wanted.key != key or (held is not None and must_recreate(wanted, held)):
-                return ()  # a matter of whole addresses: the sync after the reload does it
+            plan = plan_address({wanted.key: wanted}, self.ledger.on(prefix_of(key)), frozenset())
+            if wanted.key != key or plan.clearing or plan.postponed:
+                return ()  # a matter of the whole address: the sync after the reload does it
             flushes = frozenset(self._board.frontends[name].flushes)
-            operations = plan_vip(wanted, held)
+            operations = plan.vips.get(key, ())
             done = await self._writer.write_vip(operations, scope)
             if len(done) == len(operations):
                 self._board.flushed(name, flushes)
             return done
 
+    async def _remake(
+        self, prefix: Prefix, names: Sequence[str], doomed: AbstractSet[VipKey] | None
+    ) -> Sequence[Operation]:
+        """Delete what has to go first on an address, and make what is wanted there, in one go.
+
+        Args:
+            prefix: The address.
+            names: The frontends on it that may be written.
+            doomed: VIPs to delete; None for all those that a full sync deletes.
+        """
+        wanted = self._want_on(names, prefix)
+        locks = [self._lock(key) for key in sorted({*wanted, *self.ledger.on(prefix)})]
+        for lock in locks:
+            await lock.acquire()
+        try:
+            wanted = self._want_on(names, prefix)
+            held = self.ledger.on(prefix)
+            plan = plan_address(wanted, held, self._doomed(held) if doomed is None else doomed)
+            self._tell_recreated(plan, wanted)
+            flushes = {vip.frontend: frozenset(self._board.frontends[vip.frontend].flushes) for vip in wanted.values()}
+            operations = tuple(plan.making)
+            done = await self._writer.write_at_once(operations, "all") if operations else ()
+            if len(done) == len(operations):
+                for name, flushed in flushes.items():
+                    self._board.flushed(name, flushed)
+            return done
+        finally:
+            for lock in locks:
+                lock.release()
+
+    async def _remove(self, key: VipKey) -> Sequence[Operation]:
+        """Delete a VIP while nobody else works on it."""
+        async with self._lock(key):
+            return await self._writer.delete_vip(key, "all")
+
+    # What is wanted
+
+    def _want_steps(self) -> Generator[None, None, dict[VipKey, WantedVip]]:
+        wanted = {}
+        for name in tuple(self._board.frontends):
+            if name in self._board.frontends and self._warm_up.is_free(name):
+                vip = self._want(name)
+                wanted[vip.key] = vip
+            yield
+        return wanted
+
+    def _want_on(self, names: Iterable[str], prefix: Prefix) -> dict[VipKey, WantedVip]:
+        """Return what is wanted now of these frontends, as far as they are on this prefix."""
+        vips = (self._want(name) for name in names if name in self._board.frontends)
+        return {vip.key: vip for vip in vips if prefix_of(vip.key) == prefix}
+
     def _want(self, name: str) -> WantedVip:
         status = self._board.frontends[name]
         addresses = {backend: self._board.backends[backend].address for backend in status.deserved}
-        return want(status.frontend, addresses, status.deserved, status.flushes)
+        wanted = want(status.frontend, addresses, status.deserved, status.flushes)
+        return fitted(wanted, **self._lb.features._asdict())
+
+    def _doomed(self, held: Mapping[VipKey, Vip]) -> AbstractSet[VipKey]:
+        """Return the VIPs to delete: those that were ours, and foreign ones if so configured and when it is time."""
+        ours = {key_of(status.frontend) for status in self._board.frontends.values()}
+        self._retired -= ours
+        if self._warm_up.over and self._board.config.vpp.foreign_vips is ForeignVips.REMOVE:
+            return held.keys() - ours
+        return self._retired & held.keys()
 
     def _lock(self, key: VipKey) -> DeferredLock:
         return self._locks.setdefault(key, DeferredLock())
+
+    # What the log is told
+
+    def _tell_recreated(self, plan: AddressPlan, wanted: Mapping[VipKey, WantedVip]) -> None:
+        for key, reasons in plan.recreated.items():
+            self._log.warn(
+                "vpp-lbsync-vip-recreate", vip=str(key), frontend=wanted[key].frontend, reason=", ".join(reasons)
+            )
+
+    def _tell_postponed(self, plan: Plan) -> None:
+        """Tell which VIPs wait for another one to go: once for each."""
+        blocked = {key: other for address in plan.values() for key, other in address.postponed.items()}
+        for key, other in blocked.items():
+            if self._blocked.get(key) != other:
+                self._log.warn("vpp-lbsync-vip-postponed", vip=str(key), because_of=str(other))
+        self._blocked = blocked
+
+
+def _text(conf: LbConf) -> str:
+    return ", ".join(f"{name} {value}" for name, value in attrs.asdict(conf).items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
@@ -10,16 +11,19 @@ from twisted.internet.defer import Deferred, DeferredList
 from maglev.errors import VppError, VppLostError
 from maglev.logs.logger import EventLogger
 from maglev.vpp.lbstate import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
+from maglev.vpp.parcels import MAX_SCRIPT, Parcel, shipment
 from maglev.vpp.plan import raises
+from maglev.vpp.script import has_name
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Sequence
 
+    from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
     from maglev.model import LbConf
-    from maglev.vpp.lbstate import LbState, Operation
+    from maglev.vpp.lb import Features
+    from maglev.vpp.lbstate import LbState, Operation, VipKey
     from maglev.vpp.ledger import Ledger
 
 KINDS: Final[dict[type, str]] = {
@@ -35,8 +39,21 @@ SCOPES: Final = ("all", "vip")
 """Its ``scope`` label: a sync of everything, or what one change on the board led to."""
 
 
+TOLD_ONE_BY_ONE: Final = 24
+"""Operations of one script that get a line of log each; more get one together."""
+
+REST_FROM: Final = 0.002
+REST: Final = 4.0
+"""Work for VPP, in seconds, after which a VIP is left alone for some times as long. Backends that fail together do not
+come together: without rest, each would cost VPP a table of its own, and the workers would stand still all the time."""
+
+
 class ILb(Protocol):
     """The calls of the lb plugin that a sync makes; `maglev.vpp.lb` has them for the binary API and for the CLI."""
+
+    @property
+    def features(self) -> Features:
+        """What this VPP can do."""
 
     def read_state(self) -> Deferred[LbState]:
         """Read everything that the plugin holds."""
@@ -47,6 +64,9 @@ class ILb(Protocol):
     def apply(self, operation: Operation) -> Deferred[None]:
         """Do one write."""
 
+    def apply_at_once(self, operations: Sequence[Operation]) -> Deferred[None]:
+        """Do several writes between two moments of VPP's workers."""
+
 
 class Writer:
     """Sends the operations of plans."""
@@ -55,6 +75,7 @@ class Writer:
 
     def __init__(
         self,
+        clock: IReactorTime,
         lb: ILb,
         ledger: Ledger,
         counts: Counter[tuple[str, str]],
@@ -63,15 +84,22 @@ class Writer:
         """Prepare; nothing is sent yet.
 
         Args:
+            clock: Tells when a VIP may be written again.
             lb: The calls to VPP.
             ledger: Learns of every acknowledged write.
             counts: Writes done, by scope and kind.
             failed: Called with the error whenever VPP refused a write or did not answer.
         """
+        self._clock = clock
         self._lb = lb
         self._ledger = ledger
         self._counts = counts
         self._failed = failed
+        self._resting: dict[VipKey, float] = {}
+
+    def rest(self, key: VipKey) -> float:
+        """Return for how many seconds VPP should not be troubled with changes of a VIP."""
+        return max(0.0, self._resting.get(key, 0.0) - self._clock.seconds())
 
     async def write_vip(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
         """Do the operations of one VIP: those that raise, and only when VPP has acknowledged them the others.
@@ -85,21 +113,30 @@ class Writer:
         """
         raising = [operation for operation in operations if raises(operation)]
         lowering = operations[len(raising) :]
-        done = await self.send(raising, scope)
+        done = await self._write_half(raising, scope)
         if lowering and len(done) < len(raising) and not self._has_capacity(lowering):
             return done  # what should take over could not be raised: what serves now goes on until VPP was read again
-        return [*done, *await self.send(lowering, scope)]
+        return [*done, *await self._write_half(lowering, scope)]
 
-    async def send(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
-        """Send operations all at once, in order; return those that VPP acknowledged."""
-        stamp = self._ledger.stamp()
-        answers = [self._send_one(operation, stamp, scope) for operation in operations]
-        if not answers:
-            return ()
-        if len(answers) == 1:
-            return operations if await answers[0] else ()
-        acknowledged = await DeferredList(answers)
-        return [operation for operation, (_, ok) in zip(operations, acknowledged, strict=True) if ok]
+    async def write_at_once(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
+        """Do operations of several VIPs in one message if that is possible, else at least without waiting in between.
+
+        Args:
+            operations: Deletions of VIPs first, then everything about VIPs that are added.
+            scope: One of `SCOPES`.
+
+        Returns:
+            The operations that VPP acknowledged.
+        """
+        some = tuple(operations)
+        if len(some) <= MAX_SCRIPT and all(has_name(operation.key) for operation in some):
+            return await self._deliver([Parcel(some, some)], scope)
+        return await self._deliver([Parcel((operation,), (operation,)) for operation in some], scope)
+
+    async def delete_vip(self, key: VipKey, scope: str) -> Sequence[Operation]:
+        """Delete a VIP with everything in it; return the operation if VPP acknowledged it."""
+        deletion = (DeleteVip(key),)
+        return await self._deliver([Parcel(deletion, deletion)], scope)
 
     async def write_conf(self, conf: LbConf) -> None:
         """Write the global settings."""
@@ -111,6 +148,25 @@ class Writer:
         else:
             self._ledger.conf = conf
 
+    async def _write_half(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
+        if not operations:
+            return ()
+        key = operations[0].key
+        sent = shipment(operations, self._ledger.vips.get(key))
+        if sent.effort >= REST_FROM:
+            self._resting[key] = max(self._clock.seconds(), self._resting.get(key, 0.0)) + REST * sent.effort
+        return await self._deliver(sent.parcels, scope)
+
+    async def _deliver(self, parcels: Sequence[Parcel], scope: str) -> Sequence[Operation]:
+        """Send parcels all at once, in order; return the operations that are done."""
+        stamp = self._ledger.stamp()
+        answers = [self._send(parcel, stamp, scope) for parcel in parcels]
+        if len(answers) == 1:
+            return parcels[0].completes if await answers[0] else ()
+        acknowledged = await DeferredList(answers)
+        done = (parcel.completes for parcel, (_, ok) in zip(parcels, acknowledged, strict=True) if ok)
+        return [operation for operations in done for operation in operations]
+
     def _has_capacity(self, lowering: Sequence[Operation]) -> bool:
         """Return whether a VIP still has a weight above 0 after these operations."""
         vip = self._ledger.vips.get(lowering[0].key)
@@ -119,28 +175,47 @@ class Writer:
             server.weight > 0 for address, server in vip.servers.items() if address not in lowered
         )
 
-    def _send_one(self, operation: Operation, stamp: int, scope: str) -> Deferred[bool]:
+    def _send(self, parcel: Parcel, stamp: int, scope: str) -> Deferred[bool]:
         def acknowledged(_: object) -> bool:
-            self._ledger.done(operation, stamp)
-            self._counts[scope, KINDS[type(operation)]] += 1
-            self._tell(operation, scope)
+            for operation in parcel.completes:
+                self._count(operation, scope)
+            for operation in parcel.sent:
+                self._ledger.done(operation, stamp)
+            self._tell_all(parcel.completes, scope)
             return True
 
         def refused(failure: Failure) -> bool:
             failure.trap(VppError)
             assert isinstance(failure.value, VppError)  # noqa: S101
-            self._refused(str(operation), failure.value)
+            self._refused(parcel, failure.value)
             return False
 
         def broken(failure: Failure) -> bool:
-            self._log.failure("vpp-lbsync-failed", failure=failure, operation=str(operation))
+            self._log.failure("vpp-lbsync-failed", failure=failure, operation=str(parcel))
             return False
 
-        return self._lb.apply(operation).addCallbacks(acknowledged, refused).addErrback(broken)
+        lb, sent = self._lb, parcel.sent
+        answer = lb.apply_at_once(sent) if parcel.is_script else lb.apply(sent[0])
+        return answer.addCallbacks(acknowledged, refused).addErrback(broken)
 
-    def _refused(self, what: str, error: VppError) -> None:
+    def _count(self, operation: Operation, scope: str) -> None:
+        """Count an operation that is done, before the ledger knows of it."""
+        self._counts[scope, KINDS[type(operation)]] += 1
+        if isinstance(operation, DeleteVip) and operation.key in self._ledger.vips:
+            self._counts[scope, KINDS[DeleteServer]] += len(self._ledger.vips[operation.key].servers)
+
+    def _tell_all(self, operations: Sequence[Operation], scope: str) -> None:
+        if len(operations) <= TOLD_ONE_BY_ONE:
+            for operation in operations:
+                self._tell(operation, scope)
+            return
+        for key in dict.fromkeys(operation.key for operation in operations):
+            kinds = Counter(KINDS[type(operation)] for operation in operations if operation.key == key)
+            self._log.info("vpp-lbsync-many", vip=str(key), scope=scope, **kinds)
+
+    def _refused(self, what: object, error: VppError) -> None:
         if not isinstance(error, VppLostError):
-            self._log.warn("vpp-lbsync-refused", operation=what, error=str(error))
+            self._log.warn("vpp-lbsync-refused", operation=str(what), error=str(error))
         self._failed(error)
 
     def _tell(self, operation: Operation, scope: str) -> None:
@@ -156,8 +231,10 @@ class Writer:
                 )
             case DeleteVip(key):
                 self._log.info("vpp-lbsync-vip-removed", vip=str(key), scope=scope)
-            case AddServer(key, address, weight):
-                self._log.info("vpp-lbsync-as-added", vip=str(key), address=address, weight=weight, scope=scope)
+            case AddServer(key, address, weight, flush):
+                self._log.info(
+                    "vpp-lbsync-as-added", vip=str(key), address=address, weight=weight, flush=flush, scope=scope
+                )
             case DeleteServer(key, address, flush):
                 self._log.info("vpp-lbsync-as-removed", vip=str(key), address=address, flush=flush, scope=scope)
             case SetWeight(key, address, weight, previous, flush):

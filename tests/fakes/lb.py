@@ -39,6 +39,7 @@ class FakeLb:
         self.conf = UNSET
         self.vips = {}
         self.writes = []
+        self.scripts = []
         self.refuse = {}
         self.manual = False
         self.waiting = []
@@ -56,6 +57,9 @@ class FakeLb:
 
     def apply(self, operation):
         return self._ask(lambda: self._apply(operation))
+
+    def apply_at_once(self, operations):
+        return self._ask(lambda: self._apply_at_once(operations))
 
     def cli(self, command):
         self.asked.append(command)
@@ -102,15 +106,29 @@ class FakeLb:
         self.conf = conf
 
     def _apply(self, operation):
+        self._do_or_refuse(operation)
+        self._watch([operation])
+
+    def _apply_at_once(self, operations):
+        self.scripts.append(list(operations))
+        for operation in operations:
+            self._do_or_refuse(operation)
+        self._watch(operations)
+
+    def _do_or_refuse(self, operation):
         self.writes.append(operation)
         retval = self.refuse.get(type(operation))
         if retval is not None:
             raise VppRetvalError(type(operation).__name__, retval)
         self._do(operation)
-        if operation.key in self.vips and not isinstance(operation, AddVip):
-            servers = self.vips[operation.key].servers
-            if servers and not any(server.weight for server in servers.values()):
-                self.zero_moments.append(operation)
+
+    def _watch(self, operations):
+        """Take note of VIPs that have servers now, and no weight; a VIP that has just been made has none yet."""
+        for operation in operations:
+            if operation.key in self.vips and not isinstance(operation, AddVip):
+                servers = self.vips[operation.key].servers
+                if servers and not any(server.weight for server in servers.values()):
+                    self.zero_moments.append(operation)
 
     def _do(self, operation):
         match operation:
@@ -130,7 +148,8 @@ class FakeLb:
                 self._must(key in self.vips and address in self.vips[key].servers, -6)
                 self.vips[key].servers[address] = ApplicationServer(address, weight)
             case DeleteServer(key, address):
-                self._must(self.vips[key].servers.pop(address, None) is not None, -6)
+                self._must(key in self.vips and address in self.vips[key].servers, -6)
+                del self.vips[key].servers[address]
 
     @staticmethod
     def _must(condition, retval):

@@ -55,10 +55,6 @@ class Shell:
             self.run(self.lb.apply(operation))
         return [fields.cmd for _, fields in self.vpp.heard]
 
-    def weights(self, key=WEB):
-        state = self.run(self.lb.read_state())
-        return {server.address: server.weight for server in state.vips[key].servers.values()}
-
 
 @pytest.fixture
 def shell():
@@ -79,22 +75,31 @@ def test_vips_are_made_and_deleted_by_command(shell):
         "lb vip 192.0.2.1/32 protocol tcp port 443 encap gre4 new_len 512 src_ip_sticky",
         "lb vip 2001:db8::53/128 protocol udp port 53 encap gre6 new_len 1",
         "lb vip 192.0.2.9/32 encap gre4 new_len 1024",
-        "lb vip 192.0.2.1/32 protocol tcp port 443 del",
-        "lb vip 192.0.2.9/32 del",
+        "lb flush vip 192.0.2.1/32 protocol tcp port 443\nlb vip 192.0.2.1/32 protocol tcp port 443 del",
+        "lb flush vip 192.0.2.9/32\nlb vip 192.0.2.9/32 del",
     ]
 
 
 def test_servers_are_there_or_not(shell):
     web = "lb as 192.0.2.1/32 protocol tcp port 443 10.0.0.1"
     assert shell.apply(AddServer(WEB, ONE, 100)) == [web]
-    assert shell.apply(SetWeight(WEB, ONE, 30, previous=100)) == []
-    assert shell.apply(SetWeight(WEB, ONE, 0, previous=30)) == [web + " del"]
-    assert shell.apply(SetWeight(WEB, ONE, 0, previous=0, flush=True)) == [web + " del flush"]
-    assert shell.apply(SetWeight(WEB, ONE, 5, previous=0)) == [web]
-    assert shell.apply(SetWeight(WEB, ONE, 0, previous=5, flush=True)) == [web + " del flush"]
-    assert shell.apply(AddServer(WEB, TWO, 0)) == []
     assert shell.apply(DeleteServer(WEB, TWO, flush=False)) == [web.replace(ONE, TWO) + " del"]
     assert shell.apply(DeleteServer(WEB, ONE)) == [web + " del flush"]
+
+
+def test_weights_cannot_be_set(shell):
+    with pytest.raises(ValueError, match="no weights"):
+        shell.apply(SetWeight(WEB, ONE, 0, previous=1))
+    assert shell.vpp.heard == []
+
+
+def test_several_writes_travel_as_one_message(shell):
+    shell.run(
+        shell.lb.apply_at_once([AddServer(WEB, ONE, 100), AddServer(WEB, TWO, 100), DeleteServer(WEB, "10.0.0.3")])
+    )
+    ((_, fields),) = shell.vpp.heard
+    web = "lb as 192.0.2.1/32 protocol tcp port 443"
+    assert fields.cmd == f"{web} 10.0.0.3 del flush\n{web} 10.0.0.1 10.0.0.2"
 
 
 def test_the_settings_are_written_by_command(shell):
@@ -133,7 +138,14 @@ def test_the_code_of_a_refusal_is_in_its_text(shell):
 
 def test_deleting_what_is_not_there_is_no_failure(shell):
     shell.error = f"lb as: lb_vip_find_index error {NO_SUCH_ENTRY}\n"
-    assert len(shell.apply(DeleteServer(WEB, ONE), DeleteVip(WEB), SetWeight(WEB, ONE, 0, previous=1))) == 3
+    assert len(shell.apply(DeleteServer(WEB, ONE), DeleteVip(WEB))) == 2
+
+
+def test_one_that_is_missing_among_several_is_a_failure(shell):
+    shell.error = f"lb as: lb_vip_del_ass error {NO_SUCH_ENTRY}\n"
+    with pytest.raises(VppRetvalError, match="lb as") as info:
+        shell.run(shell.lb.apply_at_once([DeleteServer(WEB, ONE), DeleteServer(WEB, TWO)]))
+    assert info.value.retval == NO_SUCH_ENTRY
 
 
 def test_a_refusal_without_code_stays_what_it_is(shell):
@@ -178,26 +190,3 @@ def test_text_that_is_no_settings_is_an_error(shell):
     shell.output["show lb"] = "nothing"
     with pytest.raises(VppProtocolError, match="show lb"):
         shell.run(shell.lb.read_state())
-
-
-def test_weights_that_were_asked_for_are_read_back(shell):
-    shell.output["show lb vips verbose"] = SHOWN_VIP
-    assert shell.weights() == {ONE: 100}
-    shell.apply(SetWeight(WEB, ONE, 30, previous=100), AddServer(WEB, TWO, 0))
-    assert shell.weights() == {ONE: 30, TWO: 0}
-
-
-def test_a_server_that_another_put_back_is_seen(shell):
-    shell.output["show lb vips verbose"] = SHOWN_VIP
-    shell.apply(SetWeight(WEB, ONE, 0, previous=100))
-    assert shell.weights() == {ONE: 100}
-
-
-def test_what_was_asked_for_is_forgotten_with_server_and_vip(shell):
-    shell.output["show lb vips verbose"] = SHOWN_VIP
-    shell.apply(AddServer(WEB, ONE, 30), AddServer(WEB, TWO, 0), DeleteServer(WEB, TWO))
-    assert shell.weights() == {ONE: 30}
-    shell.apply(AddServer(WEB, TWO, 0), DeleteVip(WEB))
-    assert shell.weights() == {ONE: 100}
-    shell.apply(AddServer(WEB, TWO, 0), AddVip(WEB, Encap.GRE4, src_ip_sticky=False, table_length=1))
-    assert shell.weights() == {ONE: 100}

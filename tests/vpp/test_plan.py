@@ -16,12 +16,26 @@ from maglev.vpp.lbstate import (
     Vip,
     VipKey,
 )
-from maglev.vpp.plan import WantedServer, WantedVip, key_of, must_recreate, plan_all, plan_vip, raises, want
+from maglev.vpp.plan import (
+    WantedServer,
+    WantedVip,
+    differs,
+    fitted,
+    key_of,
+    operations_of,
+    plan_address,
+    plan_all,
+    plan_vip,
+    raises,
+    want,
+    why_recreate,
+)
 from maglev.weights import Deserved
-from tests.fakes.configs import make_frontend
+from tests.fakes.configs import CONF, make_frontend
 from tests.fakes.lb import FakeLb
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
+HTTPS = KEY._replace(port=443)
 
 
 def wanted(servers, key=KEY, **changes):
@@ -99,19 +113,24 @@ def test_two_backends_of_one_address_get_the_higher_weight():
 
 def test_what_cannot_change_on_a_live_vip_asks_for_a_new_one():
     same = wanted({})
-    assert not must_recreate(same, held({}))
-    assert must_recreate(same, held({}, encap=Encap.GRE6))
-    assert must_recreate(same, held({}, src_ip_sticky=True))
-    assert must_recreate(same, held({}, table_length=2048))
-    assert not must_recreate(same, held({}, src_ip_sticky=None, table_length=0))
+    assert why_recreate(same, held({})) == ()
+    assert why_recreate(same, held({}, encap=Encap.GRE6)) == ("encapsulation gre6 -> gre4",)
+    assert why_recreate(same, held({}, src_ip_sticky=True, table_length=2048)) == (
+        "src-ip-sticky true -> false",
+        "new-flows-table-length 2048 -> 1024",
+    )
+    assert why_recreate(same, held({}, src_ip_sticky=None, table_length=0)) == ()
 
 
-def test_recreation_deletes_everything_first():
+def test_recreation_deletes_the_vip_first():
     vip = held({"10.0.0.1": 100}, src_ip_sticky=True)
-    plan = plan_all({KEY: wanted({"10.0.0.1": 100})}, {KEY: vip}, set())
-    assert plan.recreated == (KEY,)
-    assert plan.clearing == (DeleteServer(KEY, "10.0.0.1"), DeleteVip(KEY))
-    assert plan.vips[KEY] == (AddVip(KEY, Encap.GRE4, False, 1024), AddServer(KEY, "10.0.0.1", 100))
+    plan = plan_address({KEY: wanted({"10.0.0.1": 100})}, {KEY: vip}, set())
+    assert plan.recreated == {KEY: ("src-ip-sticky true -> false",)}
+    assert list(plan.making) == [
+        DeleteVip(KEY),
+        AddVip(KEY, Encap.GRE4, False, 1024),
+        AddServer(KEY, "10.0.0.1", 100),
+    ]
 
 
 def test_what_nobody_wants_is_removed_last_unless_it_is_in_the_way():
@@ -119,22 +138,82 @@ def test_what_nobody_wants_is_removed_last_unless_it_is_in_the_way():
     all_ports = KEY._replace(protocol=255, port=0)
     vips = {other: held({}, key=other), all_ports: held({}, key=all_ports)}
     plan = plan_all({KEY: wanted({})}, vips, {other, all_ports})
-    assert plan.clearing == (DeleteVip(all_ports),)
-    assert plan.removing == (DeleteVip(other),)
+    assert plan[KEY[:2]].clearing == (all_ports,)
+    assert plan[other[:2]].removing == (other,)
+    assert operations_of(plan) == (DeleteVip(all_ports), AddVip(KEY, Encap.GRE4, False, 1024), DeleteVip(other))
 
 
 def test_a_doomed_neighbour_of_another_encapsulation_is_in_the_way_only_of_what_is_new():
-    https = KEY._replace(port=443)
-    vips = {https: held({}, key=https, encap=Encap.GRE6)}
-    assert plan_all({KEY: wanted({})}, vips, {https}).clearing == (DeleteVip(https),)
+    vips = {HTTPS: held({}, key=HTTPS, encap=Encap.GRE6)}
+    assert plan_address({KEY: wanted({})}, vips, {HTTPS}).clearing == (HTTPS,)
     vips[KEY] = held({})
-    assert plan_all({KEY: wanted({})}, vips, {https}).clearing == ()
+    plan = plan_address({KEY: wanted({})}, vips, {HTTPS})
+    assert (plan.clearing, plan.removing) == ((), (HTTPS,))
+
+
+def test_all_vips_of_an_address_change_their_encapsulation_together():
+    vips = {key: held({"10.0.0.1": 9}, key=key) for key in (KEY, HTTPS)}
+    wants = {key: wanted({"2001:db8::1": 9}, key=key, encap=Encap.GRE6) for key in (KEY, HTTPS)}
+    plan = plan_address(wants, vips, set())
+    assert set(plan.clearing) == {KEY, HTTPS}
+    assert [type(each) for each in plan.making] == [DeleteVip, DeleteVip, AddVip, AddServer, AddVip, AddServer]
+
+
+def test_a_vip_waits_for_a_neighbour_that_must_stay_for_now():
+    vips = {KEY: held({"10.0.0.1": 9}), HTTPS: held({"10.0.0.1": 9}, key=HTTPS)}
+    plan = plan_address({KEY: wanted({"2001:db8::1": 9}, encap=Encap.GRE6)}, vips, set())
+    assert plan.postponed == {KEY: HTTPS}
+    assert (plan.clearing, plan.vips, plan.recreated, plan.removing) == ((), {}, {}, ())
+    del vips[KEY]
+    assert plan_address({KEY: wanted({}, encap=Encap.GRE6)}, vips, set()).postponed == {KEY: HTTPS}
+
+
+def test_a_neighbour_that_stays_is_no_hindrance_to_another_stickiness_or_length():
+    vips = {KEY: held({}), HTTPS: held({}, key=HTTPS)}
+    plan = plan_address({KEY: wanted({}, src_ip_sticky=True)}, vips, set())
+    assert (plan.clearing, plan.postponed) == ((KEY,), {})
 
 
 def test_vips_that_are_neither_wanted_nor_doomed_are_left_alone():
-    other = KEY._replace(port=443)
-    plan = plan_all({}, {other: held({"10.0.0.1": 5}, key=other)}, set())
-    assert (plan.clearing, dict(plan.vips), plan.removing) == ((), {}, ())
+    assert plan_all({}, {HTTPS: held({"10.0.0.1": 5}, key=HTTPS)}, set()) == {}
+
+
+# What a VPP without weights can hold
+
+
+def test_without_weights_a_weight_of_0_is_absence_and_every_other_is_100():
+    made = fitted(wanted({"10.0.0.1": 50, "10.0.0.2": 0}), weights=False, src_ip_sticky=True)
+    assert made.servers == {"10.0.0.1": WantedServer(100)}
+    assert plan_vip(made, held({"10.0.0.1": 100})) == ()
+
+
+def test_without_weights_lowering_to_0_deletes_and_flushes_if_the_state_calls_for_it():
+    both = {"10.0.0.1": WantedServer(0, flush=True), "10.0.0.2": WantedServer(0)}
+    made = fitted(wanted(both), weights=False, src_ip_sticky=True)
+    assert plan_vip(made, held({"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.3": 100})) == (
+        DeleteServer(KEY, "10.0.0.3", flush=True),
+        DeleteServer(KEY, "10.0.0.1", flush=True),
+        DeleteServer(KEY, "10.0.0.2", flush=False),
+    )
+
+
+def test_without_weights_an_absent_server_is_flushed_when_that_is_due():
+    made = fitted(wanted({"10.0.0.1": WantedServer(0, True, True)}), weights=False, src_ip_sticky=True)
+    assert plan_vip(made, held({})) == (DeleteServer(KEY, "10.0.0.1", flush=True),)
+
+
+def test_what_vpp_cannot_do_is_not_asked_for():
+    sticky = wanted({"10.0.0.1": 7}, src_ip_sticky=True)
+    assert fitted(sticky, weights=True, src_ip_sticky=True) == sticky
+    assert fitted(sticky, weights=True, src_ip_sticky=False) == attrs.evolve(sticky, src_ip_sticky=False)
+
+
+def test_settings_differ_only_where_vpp_says_so():
+    assert differs(CONF, None)
+    assert not differs(CONF, CONF)
+    assert not differs(CONF, attrs.evolve(CONF, sticky_buckets_per_core=0, flow_timeout=0))
+    for change in ({"flow_timeout": 1}, {"sticky_buckets_per_core": 2}, {"ipv4_src_address": "192.0.2.7"}):
+        assert differs(CONF, attrs.evolve(CONF, **change))
 
 
 def test_a_vip_reads_as_people_write_it():
@@ -188,12 +267,9 @@ def test_any_state_is_brought_to_any_other_and_then_nothing_is_left_to_do(before
     lb.vips = {key: held(servers, key, encap=encap[six_before], **shape) for key, (servers, shape) in before.items()}
     wants = {key: wanted(servers, key, encap=encap[six_after], **shape) for key, (servers, shape) in after.items()}
     doomed = lb.vips.keys() - wants.keys()
-    plan = plan_all(wants, lb.vips, doomed)
-    done = [*plan.clearing, *(each for ops in plan.vips.values() for each in ops), *plan.removing]
     failures = []
-    for operation in done:
+    for operation in operations_of(plan_all(wants, lb.vips, doomed)):
         lb.apply(operation).addErrback(failures.append)
     assert failures == []
-    again = plan_all(wants, lb.vips, lb.vips.keys() - wants.keys())
-    assert (again.clearing, dict(again.vips), again.removing) == ((), {}, ())
+    assert plan_all(wants, lb.vips, lb.vips.keys() - wants.keys()) == {}
     assert lb.vips.keys() == wants.keys()
