@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from maglev.asker import Asker, Role
-from maglev.errors import ForbiddenError, NotFoundError
 from maglev.interfaces import IControl, IWatch
-from twisted.internet.defer import Deferred, succeed
 
 
 @implementer(IWatch)
