@@ -23,7 +23,7 @@ from maglev.tap import Daemon
 from maglev.vppsim.simulator import Simulator
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IListeningPort
+    from twisted.internet.interfaces import IDelayedCall, IListeningPort
     from twisted.web.http import Request as HttpRequest
     from twisted.web.server import Request
 
@@ -35,6 +35,12 @@ PORT: Final = 8480
 
 SWITCH_PORT: Final = 8481
 """Of the switchboard, on 127.0.0.1."""
+
+VISIT_PERIOD: Final = 0.5
+"""Seconds between two bursts of simulated traffic; VPP's counters are read every five."""
+
+VISITS: Final = 10
+"""New sessions in a burst, to each VIP."""
 
 CONFIG: Final = f"""\
 # The configuration of the demonstration. Change it, then: kill -HUP the process.
@@ -81,6 +87,7 @@ Try, in another terminal:
     curl -X POST {switch}/www1/start      and gives way again
     curl {switch}/                        what the simulated VPP holds now
     curl -s {metrics}/metrics | grep ^maglev_backend_state
+    curl -s {metrics}/metrics | grep ^maglev_vpp_backend_route      simulated traffic, by backend
     edit {config} and: kill -HUP {pid}
 
 What happens is shown below; Ctrl-C ends it.
@@ -169,6 +176,31 @@ class Switchboard(Resource):
         return f"{name}: {action}\n".encode()
 
 
+class Visitors:
+    """Sends simulated traffic to every VIP, so that there is something to count."""
+
+    def __init__(self, reactor: Any, simulator: Simulator) -> None:
+        self._reactor = reactor
+        self._simulator = simulator
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._call = self._reactor.callLater(VISIT_PERIOD, self._visit)
+
+    def stop(self) -> None:
+        """Stop; harmless if it never began."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _visit(self) -> None:
+        self.start()
+        if self._simulator.running:
+            for vip in self._simulator.vips():
+                self._simulator.carry(vip, VISITS)
+
+
 class Demo(MultiService):
     """maglevd, its simulated VPP and its backends, as one service."""
 
@@ -189,6 +221,7 @@ class Demo(MultiService):
         self._config.write_text(CONFIG)
         api, stats = str(folder / "api.sock"), str(folder / "stats.sock")
         self._simulator = Simulator(reactor, api, stats)
+        self._visitors = Visitors(reactor, self._simulator)
         self._servers = {name: WebServer(reactor, name, host) for name, host in HOSTS.items()}
         self._switch: IListeningPort | None = None
         options |= {"config": str(self._config), "vpp-api-addr": api, "vpp-stats-addr": stats}
@@ -209,11 +242,13 @@ class Demo(MultiService):
             self._switch = self._reactor.listenTCP(SWITCH_PORT, site, interface="127.0.0.1")
         except CannotListenError as error:
             raise StartError(f"the demonstration can't listen: {error}") from error
+        self._visitors.start()
         print(self._welcome(), flush=True)  # noqa: T201
         MultiService.startService(self)
 
     def stopService(self) -> Deferred[Any]:
         """Stop everything, and leave nothing behind."""
+        self._visitors.stop()
         stopping = [MultiService.stopService(self), self._simulator.stop()]
         stopping += [server.stop() for server in self._servers.values()]
         if self._switch is not None:

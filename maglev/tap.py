@@ -38,6 +38,7 @@ from maglev.vpp.service import VppService
 from maglev.web.exposition import ProcessFigures
 from maglev.web.families import BoardCollector, CheckerCollector, VppCollector
 from maglev.web.metrics import TransitionCounter, site_of
+from maglev.web.traffic import TrafficCollector
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -149,6 +150,7 @@ class Daemon(MultiService):
             BoardCollector(self.board, moves.counts),
             CheckerCollector(self.checker, lag),
             VppCollector(reactor, time.time, self.vpp, messages.counts),
+            TrafficCollector(self.board, self.vpp),
             ProcessFigures(),
         )
         where = strport("--metrics-addr", options["metrics-addr"])
