@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
+from twisted.internet.defer import CancelledError
 
 from maglev.cli.environment import Status
 from maglev.cli.session import CommandSession
@@ -87,9 +88,15 @@ class Sitting:
         self._entry.touch()
 
     async def run(self, line: str) -> Status:
-        """Run a line; what it raises is a bug, and harms only this command."""
+        """Run a line; what it raises is a bug, and harms only this command.
+
+        Raises:
+            CancelledError: Somebody did not want to wait for its end.
+        """
         try:
             return await self.commands.run(line)
+        except CancelledError:
+            raise
         except Exception:  # noqa: BLE001  # whatever it is: logged, and told
             self._log.failure("ssh-command-failed", asker=str(self.control.asker), line=line)
             self._environment.write_error("% Internal error; the log has more about it\n")

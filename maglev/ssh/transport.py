@@ -201,12 +201,13 @@ class ConsoleTransport(SSHServerTransport):
         SSHServerTransport.ssh_KEXINIT(self, packet)
 
     def ssh_NEWKEYS(self, packet: bytes) -> None:
-        """Change keys, and tell which signatures we know (RFC 8308, 3.1)."""
-        first = self.sessionID is not None and self._exchanges == 1
+        """Change keys, and go on with the output that waited for it."""
         SSHServerTransport.ssh_NEWKEYS(self, packet)
-        if first:
-            self.sendExtInfo([(b"server-sig-algs", b",".join(SIGNATURE_NAMES))])
         self._resume_channels()
+
+    def sendExtInfo(self, extensions: object) -> None:  # noqa: ARG002  # Conch's signature
+        """Tell which signatures we accept (RFC 8308, 3.1); Conch would tell the type of our host key."""
+        SSHServerTransport.sendExtInfo(self, [(b"server-sig-algs", b",".join(SIGNATURE_NAMES))])
 
     def ssh_SERVICE_REQUEST(self, packet: bytes) -> None:
         """Start the authentication: the only service there is to ask for, once, and never in the clear."""
