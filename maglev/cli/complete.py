@@ -73,7 +73,7 @@ def locate(line: str, cursor: int, root: Place) -> Spot:
     *before, last = split(line)
     if before:
         whole(root, before[0])
-        root = filter_root(filters_of(before[1:]))
+        root = filter_root(filters_of(before[1:]), last.start)
         last = folded(last)
     words = last.words
     if words and words[-1].end == len(line):
@@ -150,5 +150,11 @@ async def explain(line: str, cursor: int, root: Place, control: IControl) -> Off
         if not offered.choices:
             spot.position.step(spot.token)  # says what is wrong with it
         return offered
-    ends = (FILTER, RETURN) if spot.position.complete else ()
-    return attrs.evolve(offered, choices=(*offered.choices, *ends))
+    return attrs.evolve(offered, choices=(*offered.choices, *_ends(spot.position)))
+
+
+def _ends(position: Position) -> tuple[Choice, ...]:
+    """Return how the line may go on when nothing more is typed of the command or the filter."""
+    if not position.complete:
+        return ()
+    return (RETURN,) if position.arguments.get("filter") == "count" else (FILTER, RETURN)

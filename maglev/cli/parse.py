@@ -184,10 +184,10 @@ def filters_of(segments: Sequence[Segment]) -> Filters:
 
 
 def _with_filter(filters: Filters, segment: Segment) -> Filters:
+    root = filter_root(filters, segment.start)
     try:
-        position = whole(filter_root(filters), segment)
+        position = whole(root, segment)
     except UnknownWordError:
-        position = whole(FILTERS, segment)
-        where = "can only come first" if position.arguments["filter"] == "json" else "can't come after count"
-        raise UsageError(segment.words[0].start, f'"{position.arguments["filter"]}" {where}') from None
+        whole(FILTERS, segment)  # is it known elsewhere?
+        raise UsageError(segment.words[0].start, "json can only come first") from None
     return filters.with_filter(position.arguments, segment.words[-1].start)

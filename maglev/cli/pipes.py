@@ -12,7 +12,7 @@ import attrs
 import re2
 
 from maglev.cli.arguments import Expression
-from maglev.cli.faults import BadArgumentError
+from maglev.cli.faults import BadArgumentError, UsageError
 from maglev.cli.nodes import Argument, Keyword, Place
 from maglev.result import printable
 
@@ -58,7 +58,6 @@ FILTERS: Final = Place(help="What happens to the output", children=(_JSON, *_LIN
 """What may come after the first ``|``."""
 
 _FURTHER: Final = Place(help="What happens to the output", children=_LINE_FILTERS)
-_NONE: Final = Place(help="Nothing more")
 
 
 @attrs.frozen
@@ -116,10 +115,14 @@ class Filters:
         return all(test.passes(words) for test in self._tests)
 
 
-def filter_root(before: Filters) -> Place:
-    """Return what may come after one more ``|``."""
+def filter_root(before: Filters, column: int) -> Place:
+    """Return what may come after one more ``|``, which is before that column.
+
+    Raises:
+        UsageError: Nothing may.
+    """
     if before.count:
-        return _NONE
+        raise UsageError(column - 1, "Nothing can come after count")
     return _FURTHER if before.any else FILTERS
 
 

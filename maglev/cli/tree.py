@@ -45,7 +45,7 @@ _SHOW: Final = Keyword(
         ),
         Keyword(
             "backends",
-            help="Backends: their addresses, states and last results",
+            help="Backends: addresses, states and last results",
             command=Command(
                 show.show_backends,
                 notes="``health`` is the counter and its highest value; ``since`` is the time of the last transition.",
@@ -90,7 +90,7 @@ _SHOW: Final = Keyword(
                     children=(
                         Keyword(
                             "state",
-                            help="Settings, VIPs and application servers as VPP holds them",
+                            help="What VPP holds: settings, VIPs, their servers",
                             command=Command(
                                 show.show_vpp_lb_state,
                                 notes="Read from VPP at this moment, not remembered.",
@@ -232,7 +232,7 @@ _CONFIG: Final = Keyword(
     children=(
         Keyword(
             "check",
-            help="Say whether the file is valid, and all that is wrong with it",
+            help="Say all that is wrong with the file, if anything",
             command=Command(config.check_config),
         ),
         Keyword(
@@ -256,7 +256,7 @@ _WATCH: Final = Keyword(
     children=(
         Keyword(
             "events",
-            help="A snapshot of every state, then each change; any key stops it",
+            help="Every state now, then each change, until a key",
             command=Command(
                 watch.watch_events,
                 notes="Without ``log``, ``backend`` and ``frontend``, the states of backends and frontends are shown; "

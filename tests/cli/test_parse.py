@@ -194,11 +194,11 @@ def test_a_bad_argument_says_what_is_wanted(line, column, text):
 @pytest.mark.parametrize(
     ("line", "column", "text"),
     [
-        ("show version | count | json", 23, '"json" can only come first'),
-        ("show version | include x | js", 27, '"json" can only come first'),
-        ("show version | json | json", 22, '"json" can only come first'),
-        ("show version | count | include x", 23, '"include" can\'t come after count'),
-        ("show version | count | count", 23, '"count" can\'t come after count'),
+        ("show version | include x | js", 27, "json can only come first"),
+        ("show version | json | json", 22, "json can only come first"),
+        ("show version | count | json", 21, "Nothing can come after count"),
+        ("show version | count | include x", 21, "Nothing can come after count"),
+        ("show version | count |", 21, "Nothing can come after count"),
     ],
 )
 def test_filters_out_of_order_are_refused_with_the_reason(line, column, text):
@@ -217,18 +217,16 @@ def test_the_number_of_filters_is_bounded():
     assert caught.value.column == len("show version" + " | include x" * FILTER_LIMIT + " |")
 
 
-def test_a_misspelt_filter_after_count_is_unknown_not_out_of_order():
-    with pytest.raises(UnknownWordError):
-        parsed("show version | count | sort")
-
-
 @given(st.one_of(st.text(max_size=80), st.text(st.sampled_from("showfrntedbackp |'\"!0\\*(["), max_size=60)))
 def test_any_line_is_understood_or_refused_with_a_column_in_it(line):
+    refused = None
     try:
         parsed(line)
     except UsageError as error:
-        assert 0 <= error.column <= len(line)
-        assert str(error).isprintable()
+        refused = error
+    if refused is not None:
+        assert 0 <= refused.column <= len(line)
+        assert str(refused).isprintable()
 
 
 def test_surrogates_in_a_line_are_refused_or_searched_like_anything_else():

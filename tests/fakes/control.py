@@ -165,6 +165,21 @@ VIPS = (
         new_flows_table_length=0,
     ),
 )
+VIP_COUNTERS = (
+    {
+        "frontend": "web",
+        "prefix": "203.0.113.80/32",
+        "protocol": "tcp",
+        "port": 80,
+        "first": 120,
+        "next": 48_000,
+        "untracked": 0,
+        "no_server": 3,
+        "fib_packets": 48_123,
+        "fib_bytes": 5_100_000,
+    },
+)
+BACKEND_COUNTERS = ({"backend": "www1", "address": "198.51.100.11", "fib_packets": 48_120, "fib_bytes": 6_200_000},)
 CONF = {
     "ipv4_src_address": "192.0.2.1",
     "ipv6_src_address": "2001:db8::1",
@@ -204,6 +219,8 @@ class FakeControl:
             "backend": list(BACKENDS),
             "healthcheck": list(HEALTHCHECKS),
             "vip": list(VIPS),
+            "vip-counters": list(VIP_COUNTERS),
+            "backend-counters": list(BACKEND_COUNTERS),
         }
         self.page = 1000
         self.calls = []
@@ -317,6 +334,12 @@ class FakeControl:
 
     async def vpp_lb_state(self, after="", limit=100):
         return {"conf": dict(CONF), **await self._page("vpp_lb_state", "vip", after, limit)}
+
+    async def vpp_lb_counters(self, after="", limit=100):
+        return await self._page("vpp_lb_counters", "vip-counters", after, limit)
+
+    async def vpp_backend_counters(self, after="", limit=100):
+        return await self._page("vpp_backend_counters", "backend-counters", after, limit)
 
     async def sync_vpp(self, frontend=None):
         await self._change("sync_vpp", frontend)
