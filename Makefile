@@ -10,7 +10,7 @@ run: $(VENV)/.run
 
 test: $(VENV)/.test lint
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
-	$(BIN)/python tests/pure_coverage.py
+	$(BIN)/python -m tests.pure_coverage
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

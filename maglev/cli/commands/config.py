@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from maglev.cli.environment import Status
 from maglev.cli.lines import Line, Style, cell, line
@@ -43,7 +43,7 @@ def _problem_lines(problems: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
         yield line(place, cell(kind, style), ": ", *path, cell(problem["text"]))
 
 
-_KINDS = {
+_KINDS: Final = {
     "parse": (Style.DOWN, "parse error"),
     "semantic": (Style.DOWN, "semantic error"),
     "warning": (Style.UNKNOWN, "warning"),

@@ -1,0 +1,318 @@
+"""The rules of the house that no single test would notice: layers, names, sizes, documents, and what a wheel holds."""
+
+import ast
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from maglev.tap import SETTINGS
+from tests.layers import FRONT_ENDS, LAYERS, PURE_LIBRARIES, ROOT, is_pure, module_name, modules, place_of
+
+MODULES = modules()
+DAEMON = [name for name in MODULES if place_of(name, ["vppsim"]) is None]
+
+CALLED_BY_TWISTED = re.compile(
+    r"(startService|stopService|privilegedStartService|connectionMade|dataReceived|lineReceived|connectionLost"
+    r"|makeConnection|resumeProducing|pauseProducing|stopProducing"
+    r"|render_.*|perspective_.*|remote_.*|view_.*|observe_.*|opt_.*)"
+)
+"""Methods whose coroutine nobody would run (design 2.3): Twisted calls them and looks at no result, or at any."""
+
+LOG_CALLS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
+
+LOST_FIELDS = {"time", "level", "event", "isError", "format", "message", "system", "why", "traceback"}
+"""Names that a line has already, or that belong to Twisted's old log system: a field of that name would get lost."""
+
+MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+MUTABLE_CALLS = {"list", "dict", "set", "bytearray", "deque", "defaultdict", "Counter", "OrderedDict", "count", "cycle"}
+MUTATORS = {"append", "add", "update", "pop", "popitem", "clear", "extend", "insert", "remove", "discard", "setdefault"}
+
+
+@functools.cache
+def tree_of(module):
+    return ast.parse(MODULES[module].read_text())
+
+
+def only_for_types(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def walk(node):
+    """Walk a tree, but for what is only there for type checkers."""
+    for child in ast.iter_child_nodes(node):
+        if not only_for_types(child):
+            yield child
+            yield from walk(child)
+
+
+def imports(module):
+    """Return the modules that a module imports when it runs; of ours, the name below ``maglev``."""
+    ours, others = set(), set()
+    for node in walk(tree_of(module)):
+        if isinstance(node, ast.Import):
+            others |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            whole = node.module or ""
+            # "from package import module" imports both.
+            parts = {whole} | {f"{whole}.{alias.name}" for alias in node.names if is_ours(f"{whole}.{alias.name}")}
+            others |= parts
+    own = {name for name in others if name == "maglev" or name.startswith("maglev.")}
+    ours = {name.removeprefix("maglev").removeprefix(".") for name in own}
+    return ours, others - own
+
+
+def is_ours(name):
+    return name.removeprefix("maglev.") in MODULES and name.startswith("maglev.")
+
+
+def edges(names):
+    return [(module, other) for module in names for other in sorted(imports(module)[0])]
+
+
+def layer_of(module):
+    place = place_of(module, LAYERS)
+    assert place is not None, f"maglev.{module}: put it into a layer in tests/layers.py"
+    return LAYERS[place]
+
+
+def run(*command, folder=ROOT):
+    environment = {**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"}
+    return subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, env=environment)
+
+
+def in_subprocess(code):
+    result = run(sys.executable, "-c", code)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+# Layers
+
+
+def test_imports_point_downwards_only():
+    assert not [(low, high) for low, high in edges(MODULES) if layer_of(high) > layer_of(low)]
+
+
+def test_siblings_do_not_import_one_another():
+    """From L2 on, rooms of one layer meet at what is below them; programs are put together as they like."""
+    rooms = [name for name in MODULES if 2 <= layer_of(name) <= 6]
+    pairs = [(one, other) for one, other in edges(rooms) if layer_of(one) == layer_of(other)]
+    assert not [(one, other) for one, other in pairs if one.partition(".")[0] != other.partition(".")[0]]
+
+
+def test_a_pure_module_imports_the_standard_library_and_little_else():
+    used = {(module, name) for module in MODULES if is_pure(module) for name in imports(module)[1]}
+    foreign = {(module, name) for module, name in used if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert not [(module, name) for module, name in foreign if name not in PURE_LIBRARIES]
+
+
+def test_pure_modules_run_without_twisted():
+    names = [f"maglev.{name}" for name in MODULES if is_pure(name)]
+    code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\n"
+    code += "print(sorted(name for name in sys.modules if name.partition('.')[0] == 'twisted'))"
+    assert in_subprocess(code) == "[]\n"
+
+
+def test_front_ends_never_touch_the_vpp_client():
+    front_ends = [name for name in MODULES if place_of(name, FRONT_ENDS) is not None]
+    assert not [(one, other) for one, other in edges(front_ends) if other.startswith("vpp.") and not is_pure(other)]
+
+
+def test_the_simulator_knows_nothing_of_the_daemon():
+    simulator = [name for name in MODULES if place_of(name, ["vppsim"])]
+    ours = {other for _, other in edges(simulator) if place_of(other, ["vppsim"]) is None}
+    assert ours <= {"", "build", "version", "vpp.table"}
+
+
+def test_importing_anything_installs_no_reactor():
+    names = [f"maglev.{name}".rstrip(".") for name in MODULES if name.rpartition(".")[2] != "__main__"]
+    code = f"import importlib, sys\nfor name in {names!r}:\n importlib.import_module(name)\n"
+    code += " assert 'twisted.internet.reactor' not in sys.modules, name + ' installs a reactor'"
+    in_subprocess(code)
+
+
+def takes_reactor(node):
+    names = {alias.name for alias in node.names} if isinstance(node, ast.Import | ast.ImportFrom) else set()
+    return "twisted.internet.reactor" in names or (
+        isinstance(node, ast.ImportFrom) and node.module == "twisted.internet" and "reactor" in names
+    )
+
+
+def test_only_programs_and_the_composition_root_take_the_global_reactor():
+    takers = {module for module in MODULES if any(map(takes_reactor, walk(tree_of(module))))}
+    assert takers <= {"tap", "daemon", "console.program"}
+
+
+# Names, sizes, state
+
+
+def test_nothing_that_twisted_calls_is_a_coroutine():
+    coroutines = [
+        (module, node.name)
+        for module in MODULES
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.AsyncFunctionDef)
+    ]
+    assert len(coroutines) > 20
+    assert not [(module, name) for module, name in coroutines if CALLED_BY_TWISTED.fullmatch(name)]
+
+
+def test_a_module_has_at_most_400_lines():
+    lengths = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
+    assert not {module: length for module, length in lengths.items() if length > 400}
+
+
+def test_the_init_of_a_package_holds_its_docstring_and_nothing_else():
+    for module, path in MODULES.items():
+        if path.name == "__init__.py":
+            body = tree_of(module).body
+            assert len(body) == 1, path
+            assert ast.get_docstring(tree_of(module)), path
+
+
+def module_variables(module):
+    """Return (name, value, whether it is Final) of each assignment at the top of a module."""
+    for node in tree_of(module).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            yield node.target.id, node.value, "Final" in ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield ast.unparse(target), node.value, False
+
+
+def is_mutable(value):
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func).rpartition(".")[2] in MUTABLE_CALLS
+    return isinstance(value, MUTABLE)
+
+
+def mutations(module):
+    """Return the names whose value something in the module changes in place."""
+    names = set()
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Global):
+            names |= set(node.names)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+            names.add(ast.unparse(node.value))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
+            names.add(ast.unparse(node.func.value))
+    return names
+
+
+def test_no_module_keeps_state():
+    for module in MODULES:
+        changed = mutations(module)
+        for name, value, final in module_variables(module):
+            assert name not in changed, f"maglev.{module}.{name} is changed"
+            assert not is_mutable(value) or final, f"maglev.{module}.{name} must be Final"
+
+
+# The log
+
+
+def log_calls(module):
+    """Return (name of the event, names of its fields) of each call of a logger with a literal name."""
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LOG_CALLS:
+            if not ast.unparse(node.func.value).endswith("_log"):
+                continue
+            texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+            assert len(texts) == 1, f"maglev.{module}:{node.lineno}: an event has one literal name"
+            yield texts[0], {keyword.arg for keyword in node.keywords if keyword.arg}
+
+
+def test_log_events_have_names_in_kebab_case_and_fields_that_do_not_get_lost():
+    for module in DAEMON:
+        for name, fields in log_calls(module):
+            assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name), f"maglev.{module}: {name}"
+            assert not fields & LOST_FIELDS, f"maglev.{module}: {name}"
+
+
+# Documents
+
+
+@pytest.fixture(scope="module")
+def operation():
+    return (ROOT / "docs/operation.rst").read_text()
+
+
+def test_every_metric_is_documented(operation):
+    sources = "".join(MODULES[module].read_text() for module in DAEMON)
+    names = set(re.findall(r"\bmaglev_[a-z0-9]+(?:_[a-z0-9]+)+\b", sources))
+    assert len(names) >= 18
+    assert {name for name in names if f"``{name}``" not in operation} == set()
+
+
+def test_no_metric_is_documented_that_is_not_there(operation):
+    sources = "".join(path.read_text() for path in MODULES.values())
+    documented = set(re.findall(r"``(maglev_[a-z0-9_]+)``", operation))
+    assert {name for name in documented if name not in sources} == set()
+
+
+def test_every_log_event_is_documented(operation):
+    names = {name for module in DAEMON for name, _ in log_calls(module)}
+    assert {name for name in names if f"``{name}``" not in operation} == set()
+
+
+def test_every_option_is_documented(operation):
+    manual = (ROOT / "man/maglevd.8").read_text().replace("\\-", "-")
+    for each in SETTINGS:
+        assert f"``--{each.name}``" in operation
+        assert f"--{each.name}" in manual
+        assert each.variable in manual
+        assert each.default in manual
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "man").iterdir()))
+def test_a_manual_page_is_clean(page):
+    if shutil.which("man") is None or shutil.which("lexgrog") is None:
+        pytest.skip("man is not installed")
+    path = ROOT / "man" / page
+    shown = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", str(path))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    name = run("lexgrog", str(path))
+    assert name.returncode == 0
+    assert f'"{page.rpartition(".")[0]} - ' in name.stdout
+
+
+# The distribution
+
+
+def test_the_folder_of_the_dropin_is_no_package():
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "twisted").rglob("*") if path.suffix in {".py", ".pyi"}}
+    assert files == {"twisted/plugins/maglev_plugin.py"}
+
+
+def test_the_dropin_only_makes_a_service_maker():
+    tree = ast.parse((ROOT / "twisted/plugins/maglev_plugin.py").read_text())
+    imported = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert imported == ["from twisted.application.service import ServiceMaker"]
+
+
+def test_what_is_installed_is_the_program_the_dropin_and_the_data(tmp_path):
+    pytest.importorskip("setuptools")
+    source, built = tmp_path / "source", tmp_path / "built"
+    source.mkdir()
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.rst", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("maglev", "twisted", "tests", "docs", "debian", "man"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
+    # What a wheel is packed from; packing one takes a package that is not everywhere.
+    made = run(sys.executable, "-W", "ignore", "setup.py", "-q", "build", "--build-lib", str(built), folder=source)
+    assert made.returncode == 0, made.stderr
+    held = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
+    expected = {str(path.relative_to(ROOT)) for path in MODULES.values()}
+    expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "maglev/vppsim").glob("*.json")}
+    assert held == expected | {"maglev/py.typed", "maglev/build.json", "twisted/plugins/maglev_plugin.py"}
+
+
+def test_the_layers_name_nothing_that_is_gone():
+    for place in LAYERS:
+        assert any(place_of(name, [place]) for name in MODULES) or not place, place
+    assert module_name(MODULES["vpp.plan"]) == "vpp.plan"
