@@ -37,7 +37,7 @@ LOOKUPS_AT_ONCE: Final = 32
 SHOWN_AT_ONCE: Final = 500
 """VIPs and servers of a text read in one turn of the reactor: two or three milliseconds."""
 
-MIN_WAIT: Final = 5.0
+MIN_WAIT: Final = 10.0
 MAX_WAIT: Final = 60.0
 """Seconds until VPP is asked once more for what it did not show, doubling from the one to the other: printing ten
 thousand servers stops its workers for ten milliseconds."""
@@ -152,8 +152,11 @@ class Places:
             text = ""
         if text:
             await self._learn(text, asked)
-        self._wait = min(2 * self._wait, MAX_WAIT) if self._is_missing() else MIN_WAIT
-        self._not_before = self._clock.seconds() + self._wait
+        if self._is_missing():
+            self._not_before = self._clock.seconds() + self._wait
+            self._wait = min(2 * self._wait, MAX_WAIT)
+        else:
+            self._wait = MIN_WAIT
 
     async def _learn(self, text: str, asked: dict[VipKey, Vip]) -> None:
         size = 0
