@@ -37,7 +37,7 @@ from maglev.interfaces import IControl
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from twisted.internet.interfaces import IAddress, IDelayedCall
+    from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
     from twisted.python.failure import Failure
 
     from maglev.api.dialling import TlsFiles
@@ -67,7 +67,17 @@ async def connect(reactor: Any, address: str = DEFAULT_ADDRESS, tls: TlsFiles | 
         LostError: There is no connection to be had.
         NoAnswerError: Somebody is there, and says nothing.
     """
-    endpoint = endpoint_of(reactor, address, tls)
+    return await connect_by(reactor, endpoint_of(reactor, address, tls), address)
+
+
+async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str) -> Client:
+    """Connect by an endpoint, and log in; as `connect`.
+
+    Args:
+        reactor: The reactor.
+        endpoint: The way to the daemon.
+        address: How to call it in errors.
+    """
     factory = _Brokers()
     try:
         # Through an endpoint, a factory is not told of a failed connection: what asked it would wait for ever.
@@ -195,6 +205,10 @@ class Client:
         """Put the file in force."""
         return await self._call("reload_config")
 
+    async def config_diff(self, after: str = "", limit: int = 100) -> View:
+        """A page of what a reload of the file would do."""
+        return await self._call("config_diff", after, limit)
+
     async def vpp_info(self) -> View:
         """What the connected VPP says of itself."""
         return await self._call("vpp_info")
@@ -202,6 +216,10 @@ class Client:
     async def vpp_lb_state(self, after: str = "", limit: int = 100) -> View:
         """A page of what VPP holds."""
         return await self._call("vpp_lb_state", after, limit)
+
+    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> View:
+        """A page of what a sync would do now."""
+        return await self._call("vpp_lb_plan", after, limit)
 
     async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> View:
         """A page of what VPP has counted for each VIP."""

@@ -52,6 +52,7 @@ class PbService(Service):
     """The control interface over Perspective Broker.
 
     Attributes:
+        factory: Makes the protocols of connections.
         tally: Calls so far.
         drops: Connections that were ended by the server.
         clients: How many connections there are, by user or address.
@@ -74,6 +75,7 @@ class PbService(Service):
             identities: Finds out who a client is.
             listeners: Where to listen.
         """
+        self.factory: ServerFactory = _Clients(self)
         self.tally = CallTally()
         self.drops = Drops(clock)
         self.clients: Counter[str] = Counter()
@@ -93,10 +95,9 @@ class PbService(Service):
         Raises:
             StartError: It can't, somewhere; then it does not listen anywhere.
         """
-        factory = _Clients(self)
         try:
             for listener in self._listeners:
-                self._ports.append((listener, listener.listen(factory)))
+                self._ports.append((listener, listener.listen(self.factory)))
         except StartError:
             self._close_ports()
             raise
