@@ -13,34 +13,45 @@ from maglev.errors import ConfigError, ForbiddenError, MaglevError, NotFoundErro
 from maglev.health import Lifecycle
 from maglev.interfaces import IControl
 from maglev.logs.logger import EventLogger
+from maglev.outlook import outlook_steps
 from maglev.traffic import server_traffic, vip_traffic
 from maglev.views import (
     backend_view,
+    change_view,
     conf_view,
     frontend_view,
     healthcheck_view,
     moment,
+    outlook_view,
     problem_view,
     server_traffic_view,
     vip_traffic_view,
     vip_view,
 )
+from maglev.vpp.forecast import forecast_steps
+from maglev.vpp.lb import Features
+from maglev.vpp.plan import key_of
+from maglev.vpp.turns import in_turns
 from maglev.watch import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from maglev.asker import Asker
     from maglev.board import Board
     from maglev.build import Build
+    from maglev.model import Config
+    from maglev.outlook import Outlook
     from maglev.problem import Problem
     from maglev.reload import Reloader
     from maglev.sessions import Sessions
     from maglev.views import View
     from maglev.vpp.counters import Counters
     from maglev.vpp.counts import Counts
+    from maglev.vpp.forecast import Change
     from maglev.vpp.lbstate import LbState, Vip
     from maglev.vpp.service import VppService
+    from maglev.vpp.sync import Preview
     from maglev.watch import Feed, Watch
 
 MAX_PAGE: Final = 200
@@ -71,6 +82,16 @@ class Control:
         self.build = build
         self.wall = wall
 
+    def forecast(self, preview: Preview) -> Awaitable[Sequence[Change]]:
+        """Work out what a plan does to each VIP."""
+        steps = forecast_steps(preview.plan, preview.wanted, preview.state.vips, weights=preview.weights)
+        return in_turns(self.vpp.clock, steps)
+
+    def look_out(self, config: Config) -> Awaitable[Sequence[Outlook]]:
+        """Work out what putting a configuration in force would do; without VPP, to one that can do everything."""
+        features = self.vpp.features or Features(weights=True, src_ip_sticky=True)
+        return in_turns(self.vpp.clock, outlook_steps(self.board, config, **features._asdict()))
+
     def for_asker(self, asker: Asker) -> AskedControl:
         """Return the verbs, bound to one asker; for as long as their session lasts."""
         return AskedControl(self, asker)
@@ -87,6 +108,8 @@ class AskedControl:
         self._control = control
         self._board = control.board
         self._lb_state: tuple[LbState, Sequence[Vip]] | None = None
+        self._plan: tuple[Preview, Sequence[Change]] | None = None
+        self._outlook: tuple[Sequence[Problem], Sequence[Outlook]] | None = None
         self._traffic: dict[object, tuple[Counters | None, Sequence[Any]]] = {}
 
     async def version(self) -> View:
@@ -196,6 +219,20 @@ class AskedControl:
 
     # Reading further away
 
+    async def config_diff(self, after: str = "", limit: int = 100) -> View:
+        """What a reload of the file would do, worked out for the first page."""
+        if not after or self._outlook is None:
+            try:
+                loaded = await self._control.reloader.check()
+            except ConfigError as error:
+                return {**_checked(error.problems, ok=False), "rows": [], "next": None}
+            self._outlook = loaded.warnings, await self._control.look_out(loaded.config)
+        warnings, outlooks = self._outlook
+        page = _page(outlooks, after, limit, outlook_view)
+        if page["next"] is None:
+            self._outlook = None
+        return {**_checked(warnings, ok=True), **page}
+
     async def check_config(self) -> View:
         """Check the file."""
         try:
@@ -223,10 +260,23 @@ class AskedControl:
             state = await self._control.vpp.require_link().lb.read_state()
             self._lb_state = (state, tuple(state.vips.values()))
         state, vips = self._lb_state
-        page = _page(vips, after, limit, vip_view)
+        ours = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
+        page = _page(vips, after, limit, lambda vip: vip_view(vip, ours.get(vip.key)))
         if page["next"] is None:
             self._lb_state = None
         return {"conf": conf_view(state.conf), **page}
+
+    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> View:
+        """What a sync would do now, worked out for the first page."""
+        if not after or self._plan is None:
+            preview = await self._control.vpp.require_sync().preview()
+            self._plan = preview, await self._control.forecast(preview)
+        preview, changes = self._plan
+        page = _page(changes, after, limit, change_view)
+        if page["next"] is None:
+            self._plan = None
+        conf = None if preview.conf is None else conf_view(preview.conf)
+        return {"conf": conf, "waiting": preview.waiting, **page}
 
     async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> View:
         """What VPP has counted for VIPs."""

@@ -148,6 +148,16 @@ class IControl(Interface):
     def reload_config() -> Awaitable[dict[str, Any]]:
         """Put the file in force if it is valid; return what `check_config` returns."""
 
+    def config_diff(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+        """Return what a reload of the file would do, worked out for the first page and kept for the following ones.
+
+        ``{"ok", "problems": as `check_config`, "rows": [{"kind", "name", "change", "details": [text], "vips": [as a row
+        of `vpp_lb_plan`]}], "next"}``. ``kind`` is ``setting``, ``healthcheck``, ``backend`` or ``frontend``;
+        ``change`` is ``added``, ``removed``, ``changed`` or, for a frontend of which only the VIP changes,
+        ``affected``. Backends that are new, or have something to prove again, are taken to be up. Without VPP it is
+        one that can do everything.
+        """
+
     def vpp_info() -> Awaitable[dict[str, Any]]:
         """Return what the connected VPP says of itself.
 
@@ -159,9 +169,20 @@ class IControl(Interface):
         """Return what VPP holds, read for the first page and kept for the following ones.
 
         ``{"conf":
-        {"ipv4_src_address", "ipv6_src_address", "sticky_buckets_per_core", "flow_timeout"}, "rows": [{"prefix",
-        "protocol", "port", "encap", "src_ip_sticky", "new_flows_table_length", "application_servers": [{"address",
-        "weight", "buckets"}]}], "next"}``.
+        {"ipv4_src_address", "ipv6_src_address", "sticky_buckets_per_core", "flow_timeout"}, "rows": [{"frontend":
+        name or None, "prefix", "protocol", "port", "encap", "src_ip_sticky", "new_flows_table_length",
+        "application_servers": [{"address", "weight", "buckets"}]}], "next"}``. A VIP without frontend is foreign.
+        """
+
+    def vpp_lb_plan(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+        """Return what a sync would do now, worked out for the first page and kept for the following ones.
+
+        ``{"conf": as in `vpp_lb_state`, or None if it stays, "waiting": frontends that the warm-up does not let it
+        touch yet, "rows": [{"frontend": name or None, "prefix", "protocol", "port", "action", "reasons": [text],
+        "moved", "operation_count", "operations": [text]}], "next"}``. A row is a VIP, in the order of doing; ``action``
+        is ``add``, ``recreate``, ``change``, ``remove`` or ``wait``. ``moved`` is the share of its new flows that go to
+        another application server than before, 0..1, computed with the table that VPP builds; None for a VIP that is
+        new, and for a VPP without weights. Of many operations only the first are written out.
         """
 
     def vpp_lb_counters(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 from twisted.internet.defer import DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
@@ -11,9 +12,11 @@ from maglev.config.load import Loaded, load_file
 from maglev.errors import ConfigError, StartError
 from maglev.logs.logger import EventLogger
 from maglev.problem import Problem, ProblemKind
+from maglev.vpp.forecast import recreations
+from maglev.vpp.plan import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from twisted.internet.interfaces import IReactorThreads
 
@@ -43,7 +46,7 @@ class Reloader:
         self._one = DeferredLock()
 
     async def check(self) -> Loaded:
-        """Read and check the file; change nothing.
+        """Read and check the file, and compare it with the configuration in force; change nothing.
 
         Raises:
             ConfigError: It is not valid.
@@ -54,7 +57,7 @@ class Reloader:
         except StartError as error:
             problem = Problem(ProblemKind.SEMANTIC, "", str(error))
             raise ConfigError((problem, *loaded.warnings)) from error
-        return loaded
+        return attrs.evolve(loaded, warnings=(*loaded.warnings, *self._announcements(loaded.config)))
 
     async def reload(self) -> Loaded:
         """Read and check the file and put it in force.
@@ -81,3 +84,10 @@ class Reloader:
             await self.reload()
         except ConfigError:
             self._log.warn("config-kept", generation=self._board.generation)
+
+    def _announcements(self, config: Config) -> Iterator[Problem]:
+        """Yield what a reload would do that an operator should know beforehand."""
+        for name, reasons in recreations(self._board.config, config).items():
+            vip = key_of(config.frontends[name])
+            text = f"a reload deletes VIP {vip} and makes it anew, and so forgets its flows: {', '.join(reasons)}"
+            yield Problem(ProblemKind.WARNING, f"maglev.frontends.{name}", text)

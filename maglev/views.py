@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from maglev.events import BackendEvent
 from maglev.health import State
@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from maglev.events import Event
     from maglev.health import Transition
     from maglev.model import Healthcheck, LbConf
+    from maglev.outlook import Outlook
     from maglev.problem import Problem
     from maglev.result import Result
     from maglev.status import BackendStatus, FrontendStatus
     from maglev.traffic import ServerTraffic, VipTraffic
+    from maglev.vpp.forecast import Change
     from maglev.vpp.lbstate import Vip, VipKey
 
 View = dict[str, Any]
+
+MAX_OPERATIONS: Final = 50
+"""Operations on one VIP that are written out; a VIP of a thousand servers would fill screens with them."""
 
 
 def moment(seconds: float) -> str:
@@ -166,9 +171,10 @@ def key_view(key: VipKey) -> View:
     }
 
 
-def vip_view(vip: Vip) -> View:
-    """Return one VIP as VPP holds it."""
+def vip_view(vip: Vip, frontend: str | None) -> View:
+    """Return one VIP as VPP holds it, and the frontend that it is of, if any."""
     return {
+        "frontend": frontend,
         **key_view(vip.key),
         "encap": vip.encap.name.lower(),
         "src_ip_sticky": vip.src_ip_sticky,
@@ -228,4 +234,29 @@ def _backend_event_view(event: BackendEvent) -> View:
         "backend": event.backend,
         "address": event.address,
         **change,
+    }
+
+
+def change_view(change: Change) -> View:
+    """Return what a plan does to one VIP, with the first of its operations."""
+    return {
+        "frontend": change.frontend,
+        **key_view(change.key),
+        "action": change.action,
+        "reasons": list(change.reasons),
+        "moved": change.moved,
+        "operation_count": len(change.operations),
+        "operations": [str(operation) for operation in change.operations[:MAX_OPERATIONS]],
+    }
+
+
+def outlook_view(outlook: Outlook) -> View:
+    """Return one thing that a reload would change."""
+    difference = outlook.difference
+    return {
+        "kind": difference.kind,
+        "name": difference.name,
+        "change": difference.change,
+        "details": list(difference.details),
+        "vips": [change_view(change) for change in outlook.changes],
     }

@@ -2,6 +2,7 @@
 
 import json
 
+import attrs
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -26,8 +27,9 @@ from maglev.model import CheckType, HttpParams, TlsParams
 from maglev.problem import Problem, ProblemKind
 from maglev.result import Code, Result
 from maglev.sessions import Sessions
-from maglev.vpp.lbstate import ApplicationServer
+from maglev.vpp.lbstate import ApplicationServer, Encap, Vip, VipKey
 from maglev.vpp.service import VppService
+from maglev.vpp.table import flow_table
 from maglev.watch import Feed
 from tests.fakes.configs import CONF, make_check, make_config, make_frontend
 from tests.fakes.lb import FakeConnector, FakeLb
@@ -108,6 +110,12 @@ def result_of(coroutine):
         result.raiseException()
     assert json.loads(json.dumps(result)) == result
     return result
+
+
+def moved(before, after):
+    """Return the share of the buckets that get another owner."""
+    pairs = zip(flow_table(before, 1024), flow_table(after, 1024), strict=True)
+    return sum(old != new for old, new in pairs) / 1024
 
 
 def test_it_has_every_verb(bench):
@@ -312,7 +320,8 @@ def test_a_viewer_is_refused_every_change_and_that_is_recorded(bench, audit, ver
 def test_every_verb_is_either_for_reading_or_refused_to_viewers():
     reading = {
         "version", "names", "frontends", "frontend", "backends", "backend", "healthchecks", "healthcheck",
-        "check_config", "vpp_info", "vpp_lb_state", "vpp_lb_counters", "vpp_backend_counters", "sessions", "watch",
+        "check_config", "config_diff", "vpp_info", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
+        "vpp_backend_counters", "sessions", "watch",
     }  # fmt: skip
     assert {name for name in IControl if name != "asker"} == reading | set(CHANGES)
 
@@ -358,6 +367,7 @@ def test_the_state_of_the_lb_plugin_is_read_once_for_all_pages():
         "flow_timeout": 40,
     }
     assert first["rows"][0] == {
+        "frontend": "f0",
         "prefix": "192.0.2.1/32",
         "protocol": "tcp",
         "port": 80,
@@ -381,7 +391,113 @@ def test_a_sync_says_what_it_wrote(bench, audit):
     assert [line["writes"] for line in audit] == [1, 0]
 
 
-@pytest.mark.parametrize("verb", ["vpp_info", "vpp_lb_state", "sync_vpp"])
+def test_a_vip_that_is_of_no_frontend_is_shown_as_foreign(bench):
+    key = VipKey("192.0.2.99", 32, 47, 1)
+    bench.lb.vips[key] = Vip(key, Encap.GRE4, None, 0, {})
+    rows = result_of(bench.viewer.vpp_lb_state())["rows"]
+    assert [(row["frontend"], row["protocol"]) for row in rows] == [("web", "tcp"), (None, "47")]
+
+
+def test_the_plan_of_a_vpp_that_is_as_it_should_be_is_empty(bench):
+    assert result_of(bench.viewer.vpp_lb_plan()) == {"conf": None, "waiting": 0, "rows": [], "next": None}
+
+
+def test_the_plan_is_what_a_sync_then_does(bench):
+    vip = next(iter(bench.lb.vips.values()))
+    vip.servers["10.0.0.1"] = ApplicationServer("10.0.0.1", 50)
+    key = VipKey("192.0.2.99", 32, 6, 80)
+    bench.lb.vips[key] = Vip(key, Encap.GRE4, False, 1024, {"10.9.9.9": ApplicationServer("10.9.9.9", 1)})
+    bench.lb.conf = attrs.evolve(CONF, flow_timeout=9)
+    bench.lb.writes.clear()
+    reads = bench.lb.reads
+    first = result_of(bench.viewer.vpp_lb_plan(limit=1))
+    second = result_of(bench.viewer.vpp_lb_plan(after=first["next"]))
+    assert bench.lb.reads == reads + 1
+    assert bench.lb.writes == []
+    assert first["conf"]["flow_timeout"] == 40
+    assert first["rows"] == [
+        {
+            "frontend": "web",
+            "prefix": "192.0.2.1/32",
+            "protocol": "tcp",
+            "port": 80,
+            "action": "change",
+            "reasons": [],
+            "moved": moved({"10.0.0.1": 50, "10.0.0.2": 100}, {"10.0.0.1": 100, "10.0.0.2": 100}),
+            "operation_count": 1,
+            "operations": ["set weight of 10.0.0.1 in tcp://192.0.2.1:80 from 50 to 100"],
+        }
+    ]
+    assert second["rows"][0] | {"prefix": ""} == {
+        "frontend": None,
+        "prefix": "",
+        "protocol": "tcp",
+        "port": 80,
+        "action": "remove",
+        "reasons": [],
+        "moved": 1.0,
+        "operation_count": 1,
+        "operations": ["delete VIP tcp://192.0.2.99:80"],
+    }
+    planned = [text for page in (first, second) for row in page["rows"] for text in row["operations"]]
+    assert result_of(bench.operator.sync_vpp()) == {"writes": planned}
+
+
+def test_of_many_operations_on_one_vip_only_the_first_are_written_out():
+    bench = Bench(make_config(frontends=[make_frontend(pools=([f"b{index}" for index in range(60)],))]))
+    bench.lb.vips.clear()
+    (row,) = result_of(bench.viewer.vpp_lb_plan())["rows"]
+    assert (row["action"], row["operation_count"], len(row["operations"])) == ("add", 61, 50)
+    bench.stop()
+
+
+def test_what_a_reload_would_do(bench):
+    frontends = [make_frontend(src_ip_sticky=True, pools=(("a", ("b", 50)), ("c",))), make_frontend("new", "192.0.2.2")]
+    config = make_config(frontends=frontends, checks=[make_check(rise=1, fall=1, timeout=0.5)])
+    bench.reloader.outcome = Loaded(config, (Problem(ProblemKind.WARNING, "maglev", "hm", 1, 2),))
+    bench.lb.writes.clear()
+    first = result_of(bench.viewer.config_diff(limit=2))
+    second = result_of(bench.viewer.config_diff(after=first["next"], limit=2))
+    assert (first["ok"], second["ok"], second["next"]) == (True, True, None)
+    assert [problem["text"] for problem in second["problems"]] == ["hm"]
+    check, web = first["rows"]
+    (new,) = second["rows"]
+    assert check == {
+        "kind": "healthcheck",
+        "name": "tcp",
+        "change": "changed",
+        "details": ["timeout: 1.0 -> 0.5"],
+        "vips": [],
+    }
+    assert web["details"] == ["pool pool0: weight of backend b: 100 -> 50", "src-ip-sticky: false -> true"]
+    (vip,) = web["vips"]
+    assert (vip["action"], vip["reasons"]) == ("recreate", ["src-ip-sticky false -> true"])
+    assert vip["operations"] == [
+        "delete VIP tcp://192.0.2.1:80",
+        "add VIP tcp://192.0.2.1:80 (gre4, 1024 buckets)",
+        "add 10.0.0.1 to tcp://192.0.2.1:80 with weight 100",
+        "add 10.0.0.2 to tcp://192.0.2.1:80 with weight 50",
+        "add 10.0.0.3 to tcp://192.0.2.1:80 with weight 0",
+    ]
+    assert (new["name"], new["change"], new["vips"][0]["action"]) == ("new", "added", "add")
+    assert bench.lb.writes == []
+
+
+def test_the_outlook_of_a_file_that_is_not_valid(bench):
+    bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
+    view = result_of(bench.viewer.config_diff())
+    assert (view["ok"], len(view["problems"]), view["rows"], view["next"]) == (False, 1, [], None)
+
+
+def test_the_outlook_needs_no_vpp():
+    bench = Bench(off=True)
+    bench.reloader.outcome = Loaded(make_config(frontends=[], backends=[]), ())
+    kinds = [(row["kind"], row["name"], row["change"]) for row in result_of(bench.viewer.config_diff())["rows"]]
+    assert kinds[1:] == [("backend", name, "removed") for name in "abc"] + [("frontend", "web", "removed")]
+    bench.stop()
+
+
+@pytest.mark.parametrize("verb", ["vpp_info", "vpp_lb_state", "vpp_lb_plan", "sync_vpp"])
 def test_without_vpp_there_is_an_error_that_says_so(verb):
     for options, error in (({"vpp": False}, VppNotConnectedError), ({"off": True}, VppOffError)):
         bench = Bench(**options)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from maglev.model import Config
     from maglev.vpp.counters import IStats
     from maglev.vpp.counts import Counts
+    from maglev.vpp.lb import Features
     from maglev.vpp.lbstate import Operation, VipKey
 
 MIN_BACKOFF: Final = 0.25
@@ -116,6 +117,7 @@ class VppService(Service):
     """Keeps one VPP programmed with what the board says.
 
     Attributes:
+        clock: A monotonic clock.
         counts: Writes done, by scope and kind.
         info: What the connected VPP said of itself; None without a connection.
         connected_since: Monotonic time of the connection, seconds of the clock.
@@ -136,7 +138,7 @@ class VppService(Service):
             connector: The way to VPP; None when VPP is switched off.
             jitter: Returns a factor for each back-off, around 1.
         """
-        self._clock = clock
+        self.clock = clock
         self._board = board
         self._connector = connector
         self._jitter = jitter
@@ -161,6 +163,11 @@ class VppService(Service):
     def off(self) -> bool:
         """Whether VPP is switched off."""
         return self._connector is None
+
+    @property
+    def features(self) -> Features | None:
+        """What the connected VPP can do; None without one."""
+        return None if self._link is None else self._link.lb.features
 
     def startService(self) -> None:
         """Begin the warm-up and the attempts to connect."""
@@ -188,14 +195,12 @@ class VppService(Service):
         """
         if frontend is not None:
             self._board.frontend(frontend)
-        self.require_link()
-        if self.sync is None:
-            raise VppNotConnectedError("not connected to VPP")
-        return await (self.sync.full() if frontend is None else self.sync.frontend(frontend))
+        sync = self.require_sync()
+        return await (sync.full() if frontend is None else sync.frontend(frontend))
 
     def connected_for(self) -> float:
         """Return for how many seconds the present connection lasts."""
-        return self._clock.seconds() - self.connected_since
+        return self.clock.seconds() - self.connected_since
 
     def require_link(self) -> ILink:
         """Return the present connection.
@@ -209,6 +214,13 @@ class VppService(Service):
         if self._link is None:
             raise VppNotConnectedError("not connected to VPP" + (f": {self._last_error}" if self._last_error else ""))
         return self._link
+
+    def require_sync(self) -> LbSync:
+        """Return the sync of the present connection; raises what `require_link` raises."""
+        self.require_link()
+        if self.sync is None:
+            raise VppNotConnectedError("not connected to VPP")
+        return self.sync
 
     def read_counts(self) -> Counts:
         """Return what VPP has counted, as of the last reading.
@@ -266,9 +278,9 @@ class VppService(Service):
 
     async def _wait(self, connector: IConnector, seen: Hashable, delay: float) -> bool:
         """Wait; return True at once when VPP has made its sockets anew."""
-        until = self._clock.seconds() + delay
-        while (rest := until - self._clock.seconds()) > 0:
-            await _sleep(self._clock, min(rest, WATCH_PERIOD))
+        until = self.clock.seconds() + delay
+        while (rest := until - self.clock.seconds()) > 0:
+            await _sleep(self.clock, min(rest, WATCH_PERIOD))
             if connector.fingerprint() != seen:
                 return True
         return False
@@ -278,18 +290,18 @@ class VppService(Service):
         lost = link.when_lost()
         self._link = link
         self.info = link.info
-        self.connected_since = self._clock.seconds()
+        self.connected_since = self.clock.seconds()
         self._last_error = ""
         self._log.info("vpp-connect", **attrs.asdict(link.info))
         sync = self.sync = LbSync(
-            self._clock, self._board, link.lb, self.warm_up, self.counts, self._retired, self._write_failed
+            self.clock, self._board, link.lb, self.warm_up, self.counts, self._retired, self._write_failed
         )
         timers = Tasks()
         try:
             await sync.full()
             timers.start(self._ping_forever(link))
             timers.start(self._sync_forever(sync))
-            counters = self.counters = Counters(self._clock, link.lb, link.stats, sync.ledger, self._heart)
+            counters = self.counters = Counters(self.clock, link.lb, link.stats, sync.ledger, self._heart)
             timers.start(self._count_forever(counters))
             await lost
         except VppError as error:
@@ -324,7 +336,7 @@ class VppService(Service):
 
     async def _ping_forever(self, link: ILink) -> None:
         while self._link is link:
-            await _sleep(self._clock, PING_PERIOD)
+            await _sleep(self.clock, PING_PERIOD)
             try:
                 await link.ping()
             except VppError as error:
@@ -332,7 +344,7 @@ class VppService(Service):
 
     async def _sync_forever(self, sync: LbSync) -> None:
         while self.sync is sync:
-            await _sleep(self._clock, self._board.config.vpp.sync_interval)
+            await _sleep(self.clock, self._board.config.vpp.sync_interval)
             await self._full(sync)
 
     async def _count_forever(self, counters: Counters) -> None:
@@ -344,7 +356,7 @@ class VppService(Service):
                 return
             except VppLostError:
                 return
-            await _sleep(self._clock, COUNT_PERIOD)
+            await _sleep(self.clock, COUNT_PERIOD)
 
     async def _full(self, sync: LbSync) -> None:
         try:
@@ -362,7 +374,7 @@ class VppService(Service):
         if isinstance(error, VppTimeoutError):
             self._hung(error)
         elif self._retry is None and self.sync is not None:
-            self._retry = self._clock.callLater(self._retry_delay, self._sync_again, self.sync)
+            self._retry = self.clock.callLater(self._retry_delay, self._sync_again, self.sync)
             self._retry_delay = min(2 * self._retry_delay, self._board.config.vpp.sync_interval)
 
     def _sync_again(self, sync: LbSync) -> None:

@@ -59,6 +59,7 @@ class Preview:
         wanted: The VIPs that it would bring about.
         state: What VPP holds.
         waiting: Frontends that the warm-up does not let it touch yet.
+        weights: Whether this VPP has weights.
     """
 
     conf: LbConf | None
@@ -66,6 +67,7 @@ class Preview:
     wanted: Mapping[VipKey, WantedVip]
     state: LbState
     waiting: int
+    weights: bool
 
 
 class LbSync:
@@ -159,7 +161,8 @@ class LbSync:
         plan = await in_turns(self._clock, plan_steps(wanted, state.vips, self._doomed(state.vips)))
         conf = self._board.config.vpp.conf
         is_written = self._warm_up.open and differs(conf, state.conf)
-        return Preview(conf if is_written else None, plan, wanted, state, len(self._board.frontends) - len(wanted))
+        waiting = len(self._board.frontends) - len(wanted)
+        return Preview(conf if is_written else None, plan, wanted, state, waiting, self._lb.features.weights)
 
     # Reading
 

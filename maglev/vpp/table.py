@@ -19,13 +19,16 @@ import xxhash
 from maglev.addresses import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
 _HASH_SEED: Final = 0x9E3779B97F4A7C13
 """The seed of the single word xxh64 of ``vppinfra/xxhash.h``."""
 
 _WORD: Final = 0xFFFFFFFF
 _FREE: Final = -1
+
+_CLAIMS_AT_ONCE: Final = 2000
+"""Claims that take a millisecond or so."""
 
 
 def flow_table(servers: Mapping[str, int], length: int) -> list[str | None]:
@@ -70,17 +73,28 @@ def owner_indexes(servers: Iterable[tuple[bytes, int]], length: int) -> list[int
     Raises:
         ValueError: The length is not a power of two.
     """
+    steps = owner_steps(servers, length)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            owners: list[int] = end.value
+            return owners
+
+
+def owner_steps(servers: Iterable[tuple[bytes, int]], length: int) -> Generator[None, None, list[int]]:
+    """Do what `owner_indexes` does; yield after each millisecond or so of work, so that others can have a turn."""
     if length < 1 or length & (length - 1):
         message = f"a flow table can't have {length} buckets: not a power of two"
         raise ValueError(message)
-    line = _line(list(servers), length)
+    line = yield from _line(list(servers), length)
     owners = [_FREE] * length
     if line:
-        _claim(line, owners)
+        yield from _claim(line, owners)
     return owners
 
 
-def _line(servers: list[tuple[bytes, int]], length: int) -> list[list[int]]:
+def _line(servers: list[tuple[bytes, int]], length: int) -> Generator[None, None, list[list[int]]]:
     """Return the replicas in the order of their turns, as lists of owner, position and step."""
     by_address = sorted(range(len(servers)), key=lambda index: servers[index][0])
     highest = max((weight for _, weight in servers), default=0)
@@ -93,6 +107,7 @@ def _line(servers: list[tuple[bytes, int]], length: int) -> list[list[int]]:
             for index in by_address
             if servers[index][1] > replica
         ]
+        yield
     return line
 
 
@@ -103,17 +118,19 @@ def _walk(address: bytes, replica: int, mask: int) -> tuple[int, int]:
     return (seed >> 32) & mask, ((seed & _WORD) | 1) & mask
 
 
-def _claim(line: list[list[int]], owners: list[int]) -> None:
+def _claim(line: list[list[int]], owners: list[int]) -> Generator[None, None, None]:
     """Let the replicas claim one free bucket each in turn until every bucket has an owner."""
     mask = len(owners) - 1
     left = len(owners)
     while True:
-        for turn in line:
-            index, position, step = turn
-            while owners[position] != _FREE:
-                position = (position + step) & mask
-            owners[position] = index
-            turn[1] = (position + step) & mask
-            left -= 1
-            if not left:
-                return
+        for start in range(0, len(line), _CLAIMS_AT_ONCE):
+            for turn in line[start : start + _CLAIMS_AT_ONCE]:
+                index, position, step = turn
+                while owners[position] != _FREE:
+                    position = (position + step) & mask
+                owners[position] = index
+                turn[1] = (position + step) & mask
+                left -= 1
+                if not left:
+                    return
+            yield

@@ -105,6 +105,7 @@ def healthcheck_view(name, **more):
 def vip_view(prefix, servers, **more):
     """Return a VIP as in a page of `IControl.vpp_lb_state`, given address, weight and buckets of each server."""
     return {
+        "frontend": None,
         "prefix": prefix,
         "protocol": "tcp",
         "port": 80,
@@ -116,6 +117,27 @@ def vip_view(prefix, servers, **more):
         ],
         **more,
     }
+
+
+def change_view(prefix, action, *operations, **more):
+    """Return a VIP as in a page of `IControl.vpp_lb_plan`."""
+    return {
+        "frontend": None,
+        "prefix": prefix,
+        "protocol": "tcp",
+        "port": 80,
+        "action": action,
+        "reasons": [],
+        "moved": None,
+        "operation_count": len(operations),
+        "operations": list(operations),
+        **more,
+    }
+
+
+def difference_view(kind, name, change, *details, vips=()):
+    """Return a row as in a page of `IControl.config_diff`."""
+    return {"kind": kind, "name": name, "change": change, "details": list(details), "vips": list(vips)}
 
 
 WWW1 = member_view("www1", "198.51.100.11")
@@ -154,6 +176,7 @@ VIPS = (
     vip_view(
         "203.0.113.80/32",
         [("198.51.100.11", 100, 1024), ("198.51.100.12", 0, 0), ("198.51.100.21", 0, 0)],
+        frontend="web",
     ),
     vip_view(
         "2001:db8::80/128",
@@ -164,6 +187,33 @@ VIPS = (
         src_ip_sticky=None,
         new_flows_table_length=0,
     ),
+)
+CHANGES = (
+    change_view(
+        "203.0.113.80/32",
+        "change",
+        "set weight of 198.51.100.12 in tcp://203.0.113.80:80 from 100 to 50",
+        frontend="web",
+        moved=0.2509765625,
+    ),
+    change_view(
+        "2001:db8::80/128",
+        "recreate",
+        "delete VIP 2001:db8::80",
+        "add VIP 2001:db8::80 (gre6, 1024 buckets)",
+        frontend="everything",
+        protocol="any",
+        port=0,
+        reasons=["src-ip-sticky false -> true"],
+        operation_count=3,
+    ),
+    change_view("192.0.2.99/32", "remove", "delete VIP tcp://192.0.2.99:80", moved=1.0),
+)
+DIFFERENCES = (
+    difference_view("setting", "vpp.lb", "changed", "sync-interval: 30.0 -> 10.0"),
+    difference_view("backend", "spare", "removed"),
+    difference_view("frontend", "web", "changed", "pool fallback removed", vips=[CHANGES[0]]),
+    difference_view("frontend", "everything", "affected", vips=[CHANGES[1]]),
 )
 VIP_COUNTERS = (
     {
@@ -219,6 +269,8 @@ class FakeControl:
             "backend": list(BACKENDS),
             "healthcheck": list(HEALTHCHECKS),
             "vip": list(VIPS),
+            "change": list(CHANGES),
+            "difference": list(DIFFERENCES),
             "vip-counters": list(VIP_COUNTERS),
             "backend-counters": list(BACKEND_COUNTERS),
         }
@@ -226,6 +278,8 @@ class FakeControl:
         self.calls = []
         self.errors = {}
         self.checked = {"ok": True, "problems": []}
+        self.planned_conf = None
+        self.waiting = 0
         self.writes = []
         self.watches = []
         self.events = []
@@ -320,6 +374,9 @@ class FakeControl:
         await self._change("reload_config")
         return self.checked
 
+    async def config_diff(self, after="", limit=100):
+        return {**self.checked, **await self._page("config_diff", "difference", after, limit)}
+
     async def vpp_info(self):
         await self._call("vpp_info")
         return {
@@ -334,6 +391,10 @@ class FakeControl:
 
     async def vpp_lb_state(self, after="", limit=100):
         return {"conf": dict(CONF), **await self._page("vpp_lb_state", "vip", after, limit)}
+
+    async def vpp_lb_plan(self, after="", limit=100):
+        page = await self._page("vpp_lb_plan", "change", after, limit)
+        return {"conf": self.planned_conf, "waiting": self.waiting, **page}
 
     async def vpp_lb_counters(self, after="", limit=100):
         return await self._page("vpp_lb_counters", "vip-counters", after, limit)

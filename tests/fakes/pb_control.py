@@ -119,11 +119,17 @@ class FakeControl:
     async def reload_config(self):
         return await self._answer("reload_config")
 
+    async def config_diff(self, after="", limit=100):
+        return {"ok": True, "problems": [], **await self._page("config_diff", after, limit)}
+
     async def vpp_info(self):
         return await self._answer("vpp_info")
 
     async def vpp_lb_state(self, after="", limit=100):
         return {"conf": {"flow_timeout": 40}, **await self._page("vpp_lb_state", after, limit)}
+
+    async def vpp_lb_plan(self, after="", limit=100):
+        return {"conf": None, "waiting": 0, **await self._page("vpp_lb_plan", after, limit)}
 
     async def vpp_lb_counters(self, after="", limit=100):
         return await self._page("vpp_lb_counters", after, limit)

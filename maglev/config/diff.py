@@ -1,0 +1,125 @@
+"""The differences between two valid configurations, as people say them: what is added, removed and changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maglev.model import Config, Frontend, Pool
+
+_NAMES: Final = {
+    "l4_port": "port",
+    "transport": "protocol",
+    "table_length": "new-flows-table-length",
+    "verify": "verification",
+    "host": "host",
+}
+"""Attributes whose keys in the file are not simply their names with dashes."""
+
+
+@attrs.frozen
+class Difference:
+    """One object that is not the same in both.
+
+    Attributes:
+        kind: ``setting``, ``healthcheck``, ``backend`` or ``frontend``.
+        name: Its name; for a setting, the section.
+        change: ``added``, ``removed`` or ``changed``.
+        details: What changed about it, a text each, as ``key: old -> new``; nothing if it was added or removed.
+    """
+
+    kind: str
+    name: str
+    change: str
+    details: tuple[str, ...] = ()
+
+
+def differences(old: Config, new: Config) -> tuple[Difference, ...]:
+    """Return the differences: settings first, then healthchecks, backends and frontends, each in the order of the file.
+
+    What is removed comes before the rest of its kind. An object that changed its name is one removed and one added.
+    """
+    return (
+        *_settings("healthchecker", old.checker, new.checker),
+        *_settings("vpp.lb", old.vpp, new.vpp),
+        *_objects("healthcheck", old.healthchecks, new.healthchecks),
+        *_objects("backend", old.backends, new.backends),
+        *_objects("frontend", old.frontends, new.frontends),
+    )
+
+
+def _settings(name: str, old: Any, new: Any) -> Iterator[Difference]:
+    details = tuple(_changes(old, new))
+    if details:
+        yield Difference("setting", name, "changed", details)
+
+
+def _objects(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
+    for name in old:
+        if name not in new:
+            yield Difference(kind, name, "removed")
+    for name, each in new.items():
+        if name not in old:
+            yield Difference(kind, name, "added")
+        elif each != old[name]:
+            yield Difference(kind, name, "changed", tuple(_changes(old[name], each)))
+
+
+def _changes(old: Any, new: Any) -> Iterator[str]:
+    """Yield what differs between two values of one class, attribute by attribute."""
+    for attribute in attrs.fields(type(new)):
+        before, after = getattr(old, attribute.name), getattr(new, attribute.name)
+        if before == after:
+            continue
+        if attribute.name == "pools":
+            yield from _pools(old, new)
+        elif attrs.has(type(before)) and type(before) is type(after):
+            yield from _changes(before, after)
+        else:
+            yield f"{_key(attribute.name)}: {_text(before)} -> {_text(after)}"
+
+
+def _pools(old: Frontend, new: Frontend) -> Iterator[str]:
+    before, after = ({pool.name: pool for pool in frontend.pools} for frontend in (old, new))
+    for name in {**before, **after}:
+        if name not in after:
+            yield f"pool {name} removed"
+        elif name not in before:
+            yield f"pool {name} added"
+        else:
+            yield from _members(before[name], after[name])
+    common = before.keys() & after.keys()
+    order = [name for name in before if name in common], [name for name in after if name in common]
+    if order[0] != order[1]:
+        yield f"order of pools: {' '.join(before)} -> {' '.join(after)}"
+
+
+def _members(old: Pool, new: Pool) -> Iterator[str]:
+    before, after = ({member.backend: member.weight for member in pool.members} for pool in (old, new))
+    for name in {**before, **after}:
+        if name not in after:
+            yield f"pool {new.name}: backend {name} removed"
+        elif name not in before:
+            yield f"pool {new.name}: backend {name} added with weight {after[name]}"
+        elif before[name] != after[name]:
+            yield f"pool {new.name}: weight of backend {name}: {before[name]} -> {after[name]}"
+
+
+def _key(attribute: str) -> str:
+    return _NAMES.get(attribute, attribute.replace("_", "-"))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if attrs.has(type(value)):
+        return "set"
+    if isinstance(value, tuple):
+        return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in value)
+    return str(value) or "none"
