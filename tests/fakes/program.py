@@ -1,0 +1,73 @@
+"""A program of ours as a process, whose output the test reads while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from maglev.tap import SETTINGS
+
+BIN = Path(sys.executable).parent
+
+
+def quiet_environment(**variables):
+    """Return an environment in which maglevd listens nowhere and looks for no VPP unless it is told to."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAGLEV_")}
+    environment |= {each.variable: "" for each in SETTINGS if each.name.endswith("-addr")}
+    return environment | {"PYTHONUNBUFFERED": "1", **variables}
+
+
+class Program:
+    """A running program; a context manager that ends it."""
+
+    def __init__(self, folder: Path, *command: str, cwd=None, **variables) -> None:
+        self._out, self._err = folder / "stdout", folder / "stderr"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen(
+                [str(each) for each in command],
+                cwd=cwd or folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=quiet_environment(**variables),
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exc_info):
+        self._process.kill()
+        self._process.wait(10)
+
+    @property
+    def stdout(self):
+        return self._out.read_text()
+
+    @property
+    def stderr(self):
+        return self._err.read_text()
+
+    def wait_for(self, text, count=1, seconds=15.0):
+        """Wait until the output has a text so many times; return the output."""
+        deadline = time.monotonic() + seconds
+        while self.stdout.count(text) < count:
+            assert time.monotonic() < deadline, f"no {text!r} in {seconds} s:\n{self.stdout}{self.stderr}"
+            assert self._process.poll() is None, f"it ended:\n{self.stdout}{self.stderr}"
+            time.sleep(0.02)
+        return self.stdout
+
+    def send(self, number):
+        self._process.send_signal(number)
+
+    def end(self, number=signal.SIGTERM, seconds=10.0):
+        """Send a signal; return the exit status and how many seconds the end took."""
+        start = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        status = self._process.wait(seconds)
+        return status, time.monotonic() - start
