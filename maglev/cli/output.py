@@ -21,7 +21,7 @@ SLICE_LINES: Final = 100
 because of somebody who looks."""
 
 SLICE_TEXT: Final = 16384
-"""Characters after which a slice ends even before: what one search takes 16 ms for at worst (`pipes.PROGRAM_LIMIT`)."""
+"""Characters after which a slice ends even before: searching them takes 30 ms at worst (`pipes.PROGRAM_LIMIT`)."""
 
 PAGE: Final = 100
 """Rows that are asked for at a time."""

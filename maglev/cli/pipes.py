@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from maglev.cli.nodes import Value
 
-PROGRAM_LIMIT: Final = 500
+PROGRAM_LIMIT: Final = 250
 """Instructions that the expressions of a line may compile to, all together: ``(up|down)`` has 12. Where RE2's automaton
-does not fit its memory, a search takes some 2 ns for each instruction and character; with this, 16 ms at most for a
+does not fit its memory, a search takes 3 to 7 ns for each instruction and character; with this, 30 ms at worst for a
 slice of output, in the reactor."""
 
 MEMORY: Final = 1 << 20
-"""Bytes that RE2 may take for one expression: what 500 instructions make good use of. Every session may have eight."""
+"""Bytes that RE2 may take for one expression: what 250 instructions make good use of. Every session may have eight."""
 
 SEARCHED: Final = 16384
 """Characters of a line that are searched. Only rows of JSON with a hundred backends are longer."""
