@@ -16,7 +16,7 @@ from twisted.spread.pb import Broker, Referenceable, RemoteReference
 from twisted.spread.pb import Error as PbError
 
 from maglev.api.basic import Encoded, decode, encode, write_expression
-from maglev.api.tokens import TokenReader
+from maglev.api.tokens import TokenError, TokenReader
 from maglev.api.wire import InternalError, WireError
 
 _TYPES: Final = frozenset({b"None", b"boolean", b"unicode", b"list", b"tuple", b"dictionary", b"remote"})
@@ -112,7 +112,13 @@ class BasicBroker(Broker):
         return decode(sexp, self._reference)
 
     def proto_message(self, requestID: Any, objectID: Any, message: Any, answerRequired: Any, *arguments: Any) -> None:
-        """Take in a call."""
+        """Take in a call.
+
+        Raises:
+            TokenError: It has something else where numbers and names belong; Twisted would log a traceback.
+        """
+        if not (isinstance(requestID, int) and isinstance(objectID, int | bytes) and isinstance(message, bytes)):
+            raise TokenError("a call has no number, object and name")
         self.answer_wanted = bool(answerRequired)
         Broker.proto_message(self, requestID, objectID, message, answerRequired, *arguments)
 

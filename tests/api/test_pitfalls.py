@@ -378,6 +378,11 @@ def test_p16_the_security_options_refuse_it_too(registered):
     assert options.isTypeAllowed("list")
 
 
+def output_of(program):
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=API.parents[1]).stdout
+
+
 def test_p16_nothing_of_ours_registers_a_class():
     program = (
         "from twisted.spread import pb, jelly\n"
@@ -385,7 +390,9 @@ def test_p16_nothing_of_ours_registers_a_class():
         "import maglev.client, maglev.api.service\n"
         "print(set(jelly.unjellyableRegistry) - before)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=API.parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=API.parents[1]
+    )
 
     assert done.stdout == "set()\n"
 
@@ -395,7 +402,9 @@ def test_importing_the_front_end_or_the_client_installs_no_reactor():
         "import sys, maglev.client, maglev.api.service, maglev.api.listening, maglev.console.batch\n"
         "print('twisted.internet.reactor' in sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=API.parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=API.parents[1]
+    )
 
     assert done.stdout == "False\n"
 

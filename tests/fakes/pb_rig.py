@@ -183,8 +183,7 @@ class Rig:
         self.controls = []
         self.links = []
         self.sessions = Sessions(self.clock, lambda: 1.7e9)
-        self.names = lambda uid: succeed(f"user{uid}")
-        identities = Identities(Operators(frozenset(operators), frozenset(gids)), lambda uid: self.names(uid))
+        identities = Identities(Operators(frozenset(operators), frozenset(gids)), lambda uid: succeed(f"user{uid}"))
         self.service = PbService(self.clock, self._control_for, self.sessions, identities, [])
         self.service.startService()
 
