@@ -32,7 +32,7 @@ class ArgumentType(Protocol):
         """
 
     async def complete(self, prefix: str, arguments: Mapping[str, Value], control: IControl, limit: int) -> list[str]:
-        """Return at most ``limit`` words that begin with ``prefix``, given the arguments before."""
+        """Return words that begin with ``prefix``, given the arguments before; no more than ``limit`` are asked for."""
 
 
 @attrs.frozen
@@ -59,7 +59,7 @@ class LiveName:
         within = "/".join(str(arguments[name]) for name in self.within)
         names: list[str] = await control.names(self.kind, prefix, within, limit)
         # Who answers may be far away and of another version: what does not begin as asked would garble the line.
-        return [name for name in names if name.startswith(prefix) and NAME.fullmatch(name)][:limit]
+        return [name for name in names if name.startswith(prefix) and NAME.fullmatch(name)]
 
 
 class _Typed:

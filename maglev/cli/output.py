@@ -139,8 +139,7 @@ class _JsonRows:
 
 def json_text(view: object) -> str:
     """Return a view as one line of JSON: ASCII without control characters, whatever is in it."""
-    # All but DEL is escaped by json.
-    return json.dumps(view).replace("\x7f", "\\u007f")
+    return json.dumps(view)
 
 
 def json_lines(view: object) -> Iterator[Line]:
@@ -150,11 +149,11 @@ def json_lines(view: object) -> Iterator[Line]:
         before, newline, after = piece.rpartition("\n")
         if newline:
             for text in "".join((*pieces, before)).split("\n"):
-                yield _raw(text.replace("\x7f", "\\u007f"))
+                yield _raw(text)
             pieces = [after]
         else:
             pieces.append(piece)
-    yield _raw("".join(pieces).replace("\x7f", "\\u007f"))
+    yield _raw("".join(pieces))
 
 
 _ENCODER: Final = json.JSONEncoder(indent=2)

@@ -53,7 +53,8 @@ class World:
     def __init__(self):
         clock = Clock()
         self.board = Board(lambda: 1000.0, make_config(checks=CHECKS))
-        self.vpp = VppService(clock, self.board, FakeConnector(FakeLb()), lambda: 1.0)
+        self.lb = FakeLb()
+        self.vpp = VppService(clock, self.board, FakeConnector(self.lb), lambda: 1.0)
         self.sessions = Sessions(clock, lambda: 1000.0)
         feed = Feed(self.board, LogPublisher())
         build = Build("1.2.3", "0123abc", "2026-10-01")
@@ -156,7 +157,10 @@ def test_views_have_every_key_that_the_fake_control_has(world, line, fake_line):
 
 
 def test_a_sync_tells_its_writes_as_texts(world):
-    world.board.set_weight("web", "pool0", "b", 1)
+    world.run("sync vpp lb state")
+    world.lb.vips.clear()  # somebody has been at VPP by hand
     _, output, _ = world.run("sync vpp lb state | json")
+    writes = json.loads(output)["writes"]
 
-    assert [type(write) for write in json.loads(output)["writes"]] == [str] * len(json.loads(output)["writes"])
+    assert len(writes) >= 4
+    assert all(isinstance(write, str) for write in writes)

@@ -26,7 +26,7 @@ EXAMPLES = EXAMPLE.findall((DOCS / "json.rst").read_text())
 def world():
     """Return the control that the examples of the page were made with."""
     control = FakeControl()
-    control.writes = ["SetWeight tcp://203.0.113.80:80 198.51.100.11 100"]
+    control.writes = ["add 198.51.100.11 to tcp://203.0.113.80:80 with weight 100"]
     place = {"path": "maglev.frontends.web.pools[0].backends.www3", "line": 21, "column": 13}
     problem = {"kind": "semantic", "path": place["path"], "text": "no such backend", "line": 21, "column": 13}
     control.checked = {"ok": False, "problems": [problem]}

@@ -16,7 +16,7 @@ from maglev.cli.faults import (
     UnknownWordError,
     UsageError,
 )
-from maglev.cli.nodes import Argument, Keyword
+from maglev.cli.nodes import Argument, Command, Keyword, Place
 from maglev.cli.parse import FILTER_LIMIT, parse
 from maglev.cli.tree import ROOT
 
@@ -87,6 +87,22 @@ def test_lines_find_their_handlers(line, handler, arguments):
     assert statement.command.handler is handler
     assert statement.arguments == arguments
     assert not statement.filters.any
+
+
+SHADOWED = Place(
+    help="A command",
+    children=tuple(Keyword(word, help=word, command=Command(print, word)) for word in ("stat", "state", "states")),
+)
+
+
+@pytest.mark.parametrize("word", ["stat", "state", "states", "STATE"])
+def test_a_word_in_full_wins_over_longer_ones(word):
+    assert parse(word, SHADOWED).command.summary == word.lower()
+
+
+def test_a_beginning_of_several_is_ambiguous_even_if_one_is_the_beginning_of_the_other():
+    with pytest.raises(AmbiguousWordError, match="stat, state, states"):
+        parse("sta", SHADOWED)
 
 
 @pytest.mark.parametrize("line", ["", "   ", "! a comment", "# another", "!", "  #x | y"])

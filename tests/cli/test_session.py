@@ -114,7 +114,7 @@ def test_changes_say_what_was_changed(line, output):
 
 def test_a_sync_lists_what_it_wrote():
     control = FakeControl()
-    control.writes = ["SetWeight tcp://203.0.113.80:80 198.51.100.11 100", "DeleteVip 192.0.2.9"]
+    control.writes = ["add 198.51.100.11 to tcp://203.0.113.80:80 with weight 100", "remove VIP 192.0.2.9"]
 
     assert Typed("sync vpp lb state", control).output.splitlines() == control.writes
     assert Typed("sync vpp lb state | count", control).output == "2\n"
