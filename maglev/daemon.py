@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from maglev.tap import Options
+    from maglev.options import Options
 
 EXIT_USAGE: Final = 64
 """``EX_USAGE`` of sysexits.h; 1 and 2 tell of the configuration."""
@@ -34,7 +34,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run maglevd until it is told to stop; return the exit status."""
     from twisted.python.usage import UsageError
 
-    from maglev.tap import Options, check
+    from maglev.options import Options
+    from maglev.tap import check
 
     options = Options()
     try:
@@ -74,7 +75,7 @@ def _start_log(reactor: Any, options: Options) -> None:
     from maglev.logs.observer import LineObserver
     from maglev.logs.render import render_json, render_text
     from maglev.logs.writer import LineWriter
-    from maglev.tap import LEVELS
+    from maglev.options import LEVELS
 
     render = render_text if options["demo"] or sys.stdout.isatty() else render_json
     writer = LineWriter(sys.stdout.fileno())

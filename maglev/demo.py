@@ -6,41 +6,31 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.web.pages import notFound
-from twisted.web.resource import Resource
-from twisted.web.server import Site
 
 from maglev.config.load import load_file
 from maglev.errors import StartError
+from maglev.listeners import tcp_address
+from maglev.stage import HOSTS, PORT, QuietSite, Switchboard, Visitors, WebServer
 from maglev.tap import Daemon
 from maglev.vppsim.simulator import Simulator
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall, IListeningPort
-    from twisted.web.http import Request as HttpRequest
-    from twisted.web.server import Request
+    from twisted.internet.interfaces import IListeningPort
 
-    from maglev.tap import Options
-
-HOSTS: Final = {"www1": "127.0.0.11", "www2": "127.0.0.12", "www3": "127.0.0.13"}
-PORT: Final = 8480
-"""Of the web servers; not one that something else on a developer's machine is likely to have on all addresses."""
+    from maglev.options import Options
 
 SWITCH_PORT: Final = 8481
 """Of the switchboard, on 127.0.0.1."""
-
-VISIT_PERIOD: Final = 0.5
-"""Seconds between two bursts of simulated traffic; VPP's counters are read every five."""
-
-VISITS: Final = 10
-"""New sessions in a burst, to each VIP."""
 
 CONFIG: Final = f"""\
 # The configuration of the demonstration. Change it, then: kill -HUP the process.
@@ -89,116 +79,21 @@ Try, in another terminal:
     curl -s {metrics}/metrics | grep ^maglev_backend_state
     curl -s {metrics}/metrics | grep ^maglev_vpp_backend_route      simulated traffic, by backend
     edit {config} and: kill -HUP {pid}
-
+{consoles}
 What happens is shown below; Ctrl-C ends it.
 """
 
 
-class _QuietSite(Site):
-    noisy = False
+SSH: Final = """
+The console (try ?, TAB, and: watch events):
+    ssh -p {port} -i {folder}/key -o UserKnownHostsFile={folder}/known_hosts \\
+        -o StrictHostKeyChecking=accept-new demo@{host}
+"""
 
-    def log(self, request: HttpRequest) -> None:
-        """Say nothing: what matters is told by maglevd."""
-
-
-class WebServer:
-    """A web server on one loopback address that can be stopped and started."""
-
-    def __init__(self, reactor: Any, name: str, host: str) -> None:
-        self._reactor = reactor
-        self._host = host
-        self._site = _QuietSite(_Answer(f"{name} is well\n"))
-        self._port: IListeningPort | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether it listens."""
-        return self._port is not None
-
-    def start(self) -> None:
-        """Listen.
-
-        Raises:
-            CannotListenError: Something else does.
-        """
-        if self._port is None:
-            self._port = self._reactor.listenTCP(PORT, self._site, interface=self._host)
-
-    def stop(self) -> Deferred[Any]:
-        """Listen no more."""
-        port, self._port = self._port, None
-        return maybeDeferred(port.stopListening if port is not None else lambda: None)
-
-
-class _Answer(Resource):
-    isLeaf = True
-
-    def __init__(self, text: str) -> None:
-        Resource.__init__(self)
-        self._text = text.encode()
-
-    def render_GET(self, request: Request) -> bytes:
-        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        return self._text
-
-
-class Switchboard(Resource):
-    """Stops and starts the web servers, and shows what the simulated VPP holds."""
-
-    isLeaf = True
-
-    def __init__(self, servers: dict[str, WebServer], simulator: Simulator) -> None:
-        Resource.__init__(self)
-        self._servers = servers
-        self._simulator = simulator
-
-    def render_GET(self, request: Request) -> bytes:
-        """Show the weights, and which servers run."""
-        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        lines = [
-            f"{name} {HOSTS[name]} {'runs' if each.running else 'stopped'}" for name, each in self._servers.items()
-        ]
-        for vip, weights in self._simulator.vips().items():
-            lines.append(f"vip {vip.prefix} protocol {vip.protocol} port {vip.port}")
-            lines += [f"    {address} weight {weight}" for address, weight in weights.items()]
-        return "\n".join(lines).encode() + b"\n"
-
-    def render_POST(self, request: Request) -> bytes:
-        """Do ``/NAME/stop`` or ``/NAME/start``."""
-        name, _, action = request.path.decode("ascii", "replace").strip("/").partition("/")
-        server = self._servers.get(name)
-        if server is None or action not in {"stop", "start"}:
-            return cast("bytes", notFound(message="ask for /www1/stop or /www1/start").render(request))
-        if action == "stop":
-            server.stop()
-        else:
-            server.start()
-        return f"{name}: {action}\n".encode()
-
-
-class Visitors:
-    """Sends simulated traffic to every VIP, so that there is something to count."""
-
-    def __init__(self, reactor: Any, simulator: Simulator) -> None:
-        self._reactor = reactor
-        self._simulator = simulator
-        self._call: IDelayedCall | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._call = self._reactor.callLater(VISIT_PERIOD, self._visit)
-
-    def stop(self) -> None:
-        """Stop; harmless if it never began."""
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
-
-    def _visit(self) -> None:
-        self.start()
-        if self._simulator.running:
-            for vip in self._simulator.vips():
-                self._simulator.carry(vip, VISITS)
+MAGLEVC: Final = """
+The same commands from a shell, or a script:
+    {maglevc} --server {server} show frontends demo
+"""
 
 
 class Demo(MultiService):
@@ -213,7 +108,7 @@ class Demo(MultiService):
         """
         MultiService.__init__(self)
         self._reactor = reactor
-        self._metrics = options["metrics-addr"]
+        self._options = options
         # Removed at the end; at that of the process if nothing was ever started.
         self._folder = TemporaryDirectory(prefix="maglevd-demo-", ignore_cleanup_errors=True)
         folder = Path(self._folder.name)
@@ -225,6 +120,11 @@ class Demo(MultiService):
         self._servers = {name: WebServer(reactor, name, host) for name, host in HOSTS.items()}
         self._switch: IListeningPort | None = None
         options |= {"config": str(self._config), "vpp-api-addr": api, "vpp-stats-addr": stats}
+        keys = _make_key(folder)
+        options |= {"state-dir": str(folder / "state"), "ssh-operator-keys": str(keys), "ssh-viewer-keys": str(keys)}
+        if "pb-addr" not in options.given:
+            options["pb-addr"] = f"unix:{folder}/pb.sock"
+        options.given |= {"ssh-addr", "pb-addr"}
         self.daemon = Daemon(reactor, options, load_file(self._config).config)
         cast("Any", self.daemon).setServiceParent(self)
 
@@ -238,7 +138,7 @@ class Demo(MultiService):
         try:
             for server in self._servers.values():
                 server.start()
-            site = _QuietSite(Switchboard(self._servers, self._simulator))
+            site = QuietSite(Switchboard(self._servers, self._simulator))
             self._switch = self._reactor.listenTCP(SWITCH_PORT, site, interface="127.0.0.1")
         except CannotListenError as error:
             raise StartError(f"the demonstration can't listen: {error}") from error
@@ -259,7 +159,34 @@ class Demo(MultiService):
         return WELCOME.format(
             **HOSTS,
             switch=f"http://127.0.0.1:{SWITCH_PORT}",
-            metrics=f"http://{self._metrics}",
+            metrics=f"http://{self._options['metrics-addr']}",
             config=self._config,
+            consoles=self._consoles(),
             pid=os.getpid(),
         )
+
+    def _consoles(self) -> str:
+        text = ""
+        if self._options["ssh-addr"]:
+            host, port = tcp_address("--ssh-addr", self._options["ssh-addr"])
+            text += SSH.format(folder=self._folder.name, host=host, port=port)
+        if self._options["pb-addr"]:
+            text += MAGLEVC.format(maglevc=_maglevc(), server=self._options["pb-addr"])
+        return text
+
+
+def _make_key(folder: Path) -> Path:
+    """Make a key pair for the console, in ``key``; return the path of the file that lets it in."""
+    private = Ed25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    (folder / "key").touch(0o600)
+    (folder / "key").write_bytes(pem)
+    allowed = folder / "operator_keys"
+    allowed.write_bytes(private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b" demo\n")
+    return allowed
+
+
+def _maglevc() -> str:
+    """Return the command to type for maglevc: the one beside the program that runs, if it is there."""
+    beside = Path(sys.argv[0]).parent / "maglevc"
+    return str(beside) if beside.exists() else "maglevc"

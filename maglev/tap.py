@@ -1,4 +1,4 @@
-"""The composition root: the options of maglevd, and the service tree that they describe.
+"""The composition root: the service tree that the options of maglevd describe.
 
 This is the only module that knows every room. ``maglevd`` (`maglev.daemon`) and ``twistd maglev`` (the dropin) both
 come here; the objects below receive what they need and never look for it.
@@ -6,35 +6,38 @@ come here; the objects below receive what they need and never look for it.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.application.service import MultiService
 from twisted.application.strports import service as listening
-from twisted.logger import LogLevel
-from twisted.python.usage import Options as BaseOptions
-from twisted.python.usage import UsageError
+from twisted.logger import globalLogPublisher
 
 from maglev.board import Board
+from maglev.build import read_build
 from maglev.checker import CheckerService
 from maglev.config.check import described, report
 from maglev.config.load import load_file
+from maglev.control import Control
 from maglev.errors import ConfigError, StartError
+from maglev.front_ends import FrontEnd, front_ends
 from maglev.lag import LagMonitor
 from maglev.listeners import strport
 from maglev.logs.logger import EventLogger
 from maglev.logs.transitions import TransitionLog
+from maglev.options import Options  # noqa: TC001  # twistd's ServiceMaker looks it up here
 from maglev.probers.netns import check_netns
 from maglev.probers.sources import ProberSources
 from maglev.reload import Reloader
+from maglev.sessions import Sessions
 from maglev.tasks import Tasks
 from maglev.version import VERSION
 from maglev.vpp.link import Connector, MessageCounter
 from maglev.vpp.service import VppService
+from maglev.watch import Feed
 from maglev.web.exposition import ProcessFigures
 from maglev.web.families import BoardCollector, CheckerCollector, VppCollector
 from maglev.web.metrics import TransitionCounter, site_of
@@ -44,66 +47,12 @@ if TYPE_CHECKING:
     from twisted.application.service import IService
 
     from maglev.model import Config
+    from maglev.web.exposition import ICollector
 
 JITTER: Final = 0.1
 """Share by which intervals and back-offs vary either way, so that many checkers and backends do not fall in step."""
 
-LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}
-
 _log = EventLogger()
-
-
-class Setting(NamedTuple):
-    """One option with a value: its flag is ``--name``, its environment variable ``MAGLEV_NAME``; the flag wins."""
-
-    name: str
-    default: str
-    help: str
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return "MAGLEV_" + self.name.upper().replace("-", "_")
-
-
-SETTINGS: Final = (
-    Setting("config", "/etc/vpp-maglev/maglev.yaml", "the configuration file"),
-    Setting("vpp-api-addr", "/run/vpp/api.sock", "VPP's API socket; empty switches VPP off"),
-    Setting("vpp-stats-addr", "/run/vpp/stats.sock", "VPP's stats socket"),
-    Setting("metrics-addr", "127.0.0.1:9091", "where metrics are served: HOST:PORT, [IPv6]:PORT, unix:PATH, or empty"),
-    Setting("log-level", "info", "the lowest level that is logged: debug, info, warn, error or critical"),
-)
-
-
-class Options(BaseOptions):
-    """The command line of maglevd, and of ``twistd maglev``."""
-
-    synopsis = "[options]"
-    longdesc = (
-        "An option with a value can also be given by the environment: --log-level by MAGLEV_LOG_LEVEL, and so on."
-    )
-    optFlags: ClassVar = [
-        ["check", None, "check the configuration file and exit: 0 valid, 1 parse error, 2 semantic error"],
-        ["demo", None, "run on a built-in simulator of VPP and three backends of its own"],
-    ]
-    optParameters: ClassVar = [[each.name, None, None, each.help] for each in SETTINGS]
-
-    def opt_version(self) -> None:
-        """Show the version and exit."""
-        print(f"maglevd {VERSION}")  # noqa: T201
-        raise SystemExit(0)
-
-    def postOptions(self) -> None:
-        """Fill in the environment and the defaults.
-
-        Raises:
-            UsageError: A value makes no sense.
-        """
-        for each in SETTINGS:
-            if self[each.name] is None:
-                self[each.name] = os.environ.get(each.variable, each.default)
-        if self["log-level"] not in LEVELS:
-            raise UsageError(f"--log-level: {self['log-level']!r} is none of {', '.join(LEVELS)}")
 
 
 class Daemon(MultiService):
@@ -114,6 +63,7 @@ class Daemon(MultiService):
         checker: Probes the backends.
         vpp: Keeps VPP programmed.
         reloader: Reloads the configuration file.
+        control: The verbs behind every front end.
     """
 
     _log = EventLogger()
@@ -146,19 +96,29 @@ class Daemon(MultiService):
         self.vpp = VppService(reactor, self.board, self._connector(options, messages), jitter)
         self.checker.setServiceParent(self)
         self.vpp.setServiceParent(self)
-        collectors = (
+        self._feed = Feed(self.board, globalLogPublisher)
+        sessions = Sessions(reactor, time.time)
+        self.control = Control(self.board, self.vpp, self.reloader, self._feed, sessions, read_build(), time.time)
+        self._front_ends = tuple(front_ends(reactor, options, self.control))
+        self._given = options.given
+        self._collectors: list[ICollector] = [
             BoardCollector(self.board, moves.counts),
             CheckerCollector(self.checker, lag),
             VppCollector(reactor, time.time, self.vpp, messages.counts),
             TrafficCollector(self.board, self.vpp),
             ProcessFigures(),
-        )
+        ]
         where = strport("--metrics-addr", options["metrics-addr"])
         if where is not None:
-            cast("IService", listening(where, site_of(reactor, collectors), reactor)).setServiceParent(self)
+            cast("IService", listening(where, site_of(reactor, self._collectors), reactor)).setServiceParent(self)
 
     def startService(self) -> None:
-        """Start everything, and listen to SIGHUP."""
+        """Start everything, and listen to SIGHUP.
+
+        Raises:
+            StartError: A front end that was asked for can't start.
+            CannotListenError: The address of one is taken.
+        """
         self._log.info(
             "start",
             version=VERSION,
@@ -167,15 +127,30 @@ class Daemon(MultiService):
             vpp="off" if self.vpp.off else "on",
         )
         MultiService.startService(self)
+        for front_end in self._front_ends:
+            self._start_front_end(front_end)
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
 
     def stopService(self) -> Any:
         """Stop everything; VPP keeps forwarding as it is."""
         self._log.info("stop")
         self._tasks.cancel()
+        self._feed.close()
         stopping = MultiService.stopService(self)
         self._probers.close()
         return stopping
+
+    def _start_front_end(self, front_end: FrontEnd) -> None:
+        """Start a front end; go on without it if nobody asked for it and this user may not have it."""
+        try:
+            front_end.service.setServiceParent(self)
+        except StartError as error:
+            self.services.remove(front_end.service)
+            if front_end.option in self._given:
+                raise
+            self._log.warn("front-end-off", option=front_end.option, reason=str(error))
+        else:
+            self._collectors.append(front_end.collector)
 
     def _reload(self) -> None:
         self._tasks.start(self.reloader.try_reload())

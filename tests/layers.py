@@ -80,6 +80,9 @@ LAYERS = {
     "client": 6,
     "console": 7,
     # Composition.
+    "options": 7,
+    "stage": 7,
+    "front_ends": 7,
     "tap": 8,
     "demo": 8,
     "daemon": 9,

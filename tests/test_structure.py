@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from maglev.tap import SETTINGS
+from maglev.options import SETTINGS
 from tests.layers import FRONT_ENDS, LAYERS, PURE_LIBRARIES, ROOT, is_pure, module_name, modules, place_of
 
 MODULES = modules()

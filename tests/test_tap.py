@@ -14,7 +14,8 @@ from maglev import tap
 from maglev.config.load import load_file
 from maglev.errors import ConfigError, StartError
 from maglev.health import State
-from maglev.tap import JITTER, SETTINGS, Daemon, Options, build, check, complaint, jitter, use_monotonic_time
+from maglev.options import SETTINGS, Options
+from maglev.tap import JITTER, Daemon, build, check, complaint, jitter, use_monotonic_time
 from tests.fakes.files import config_text
 from tests.fakes.logs import recorded_events
 from tests.fakes.reactor import FakeReactor
@@ -225,7 +226,7 @@ def signals():
 
 @pytest.fixture
 def daemon(path, reactor, signals):
-    return build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr="))
+    return build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr="))
 
 
 def start(service):
@@ -262,7 +263,10 @@ def test_an_empty_address_listens_nowhere(daemon, reactor):
 
 
 def test_the_metrics_are_served_where_the_option_says(path, reactor, signals):
-    daemon = build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=127.0.0.1:9091"))
+    daemon = build(
+        reactor,
+        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=127.0.0.1:9091", "--ssh-addr=", "--pb-addr="),
+    )
     assert reactor.tcpServers == []
     start(daemon)
     (server,) = reactor.tcpServers
@@ -276,14 +280,17 @@ def test_an_address_that_is_taken_is_an_error_at_once(path, reactor, signals, mo
         raise CannotListenError("127.0.0.1", 9091, OSError("taken"))
 
     monkeypatch.setattr(reactor, "listenTCP", refuse)
-    daemon = build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=127.0.0.1:9091"))
+    daemon = build(
+        reactor,
+        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=127.0.0.1:9091", "--ssh-addr=", "--pb-addr="),
+    )
     with pytest.raises(CannotListenError):
         daemon.privilegedStartService()
 
 
 def test_vpp_is_tried_at_the_sockets_that_the_options_name(path, reactor, signals, tmp_path):
     sockets = [f"--vpp-api-addr={tmp_path}/api.sock", f"--vpp-stats-addr={tmp_path}/stats.sock"]
-    daemon = build(reactor, parse(f"--config={path}", "--metrics-addr=", *sockets))
+    daemon = build(reactor, parse(f"--config={path}", "--metrics-addr=", "--ssh-addr=", "--pb-addr=", *sockets))
     assert not daemon.vpp.off
     start(daemon)
     reactor.advance(0)
@@ -318,7 +325,7 @@ def test_a_stop_gives_up_a_reload_that_is_under_way(daemon, reactor, path):
 def test_warnings_about_the_file_are_told_at_the_start(path, reactor):
     path.write_text(config_text(extra="  healthchecks: {idle: {type: icmp, interval: 1s, timeout: 1s}}"))
     with recorded_events() as events:
-        build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr="))
+        build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr="))
     (warning,) = [fields for name, fields in events if name == "config-warning"]
     assert "idle" in warning["problem"]
 
@@ -335,7 +342,9 @@ def global_reactor(monkeypatch):
 
 
 def test_twistd_gets_the_service(path, global_reactor):
-    service = tap.makeService(parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr="))
+    service = tap.makeService(
+        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr=")
+    )
 
     assert isinstance(service, Daemon)
 

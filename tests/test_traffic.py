@@ -10,11 +10,11 @@ from maglev.asker import Asker, Role
 from maglev.board import Board
 from maglev.build import Build
 from maglev.control import Control
-from maglev.demo import VISIT_PERIOD, VISITS, Visitors
 from maglev.errors import StatsError, VppNotConnectedError, VppOffError
 from maglev.model import Backend, ForeignVips
 from maglev.result import Code, Result
 from maglev.sessions import Sessions
+from maglev.stage import VISIT_PERIOD, VISITS, Visitors
 from maglev.vpp.service import COUNT_PERIOD, VppService
 from maglev.vppsim.simulator import Simulator
 from maglev.vppsim.writes import VipName

@@ -17,6 +17,7 @@ class MaglevDaemon:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.config = folder / "maglev.yaml"
         self.metrics_socket = folder / "metrics.sock"
+        self.pb_socket = folder / "pb" / "pb.sock"
         self._log = folder / "maglevd.log"
         self._arguments = arguments
         self.process = None
@@ -35,7 +36,8 @@ class MaglevDaemon:
     def start(self):
         """Start it, or start it again."""
         command = [sys.executable, "-m", "maglev", "--config", str(self.config)]
-        command += ["--metrics-addr", f"unix:{self.metrics_socket}", *self._arguments]
+        command += ["--metrics-addr", f"unix:{self.metrics_socket}", "--pb-addr", f"unix:{self.pb_socket}"]
+        command += ["--ssh-addr", "", *self._arguments]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=log, stderr=log

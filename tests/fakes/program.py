@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from maglev.tap import SETTINGS
+from maglev.options import SETTINGS
 
 BIN = Path(sys.executable).parent
 

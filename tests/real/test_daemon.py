@@ -209,6 +209,7 @@ def test_a_closed_standard_output_does_not_stop_it(tmp_path, fleet):
     config = tmp_path / "maglev.yaml"
     config.write_text(settings(fleet))
     command = [sys.executable, "-m", "maglev", "--config", config, "--vpp-api-addr", "", "--metrics-addr", ""]
+    command += ["--ssh-addr", "", "--pb-addr", ""]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert '"event": "start"' in process.stdout.readline()
     process.stdout.close()

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from maglev.demo import PORT, SWITCH_PORT
+from maglev.demo import SWITCH_PORT
+from maglev.stage import PORT
 from maglev.version import VERSION
 from tests.fakes.files import config_text
 from tests.fakes.program import BIN, Program, quiet_environment

@@ -1,0 +1,109 @@
+"""Builds the front ends that the options ask for: the SSH console and Perspective Broker."""
+
+from __future__ import annotations
+
+import grp
+import os
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maglev.errors import StartError
+from maglev.listeners import strport, tcp_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twisted.application.service import Service
+
+    from maglev.api.service import Listener
+    from maglev.control import Control
+    from maglev.options import Options
+    from maglev.web.exposition import ICollector
+
+
+class FrontEnd(NamedTuple):
+    """One front end, ready to start.
+
+    Attributes:
+        option: The option that it stands for.
+        service: What runs it; raises `StartError` or `CannotListenError` when it can't start.
+        collector: Its metrics.
+    """
+
+    option: str
+    service: Service
+    collector: ICollector
+
+
+def front_ends(reactor: Any, options: Options, control: Control) -> Iterator[FrontEnd]:
+    """Yield the front ends that the options ask for.
+
+    Raises:
+        StartError: An option makes no sense.
+    """
+    # Some of these modules install the global reactor when they are imported, so not before it was chosen.
+    ssh = strport("--ssh-addr", options["ssh-addr"])
+    if ssh is not None:
+        yield _ssh(reactor, options, control, ssh)
+    listeners = []
+    if options["pb-addr"]:
+        listeners.append(_unix_socket(reactor, options["pb-addr"]))
+    if options["pb-tls-addr"]:
+        listeners.append(_tls_port(reactor, options))
+    if listeners:
+        yield _pb(reactor, options, control, listeners)
+
+
+def _ssh(reactor: Any, options: Options, control: Control, description: str) -> FrontEnd:
+    from maglev.ssh.metrics import SshCollector
+    from maglev.ssh.service import SshService
+
+    service = SshService(
+        reactor,
+        description,
+        options["state-dir"],
+        options["ssh-operator-keys"],
+        options["ssh-viewer-keys"],
+        control.for_asker,
+        control.register,
+        host_name=socket.gethostname(),
+    )
+    return FrontEnd("ssh-addr", service, SshCollector(service.logins))
+
+
+def _pb(reactor: Any, options: Options, control: Control, listeners: list[Listener]) -> FrontEnd:
+    from maglev.api.identity import Identities, Operators, UserNames
+    from maglev.api.service import PbService
+    from maglev.web.pb import PbCollector
+
+    operators = Operators(frozenset({0, os.geteuid()}), _group(options["pb-operator-group"]))
+    identities = Identities(operators, UserNames(reactor))
+    service = PbService(reactor, control.for_asker, control.register, identities, listeners)
+    return FrontEnd("pb-addr", service, PbCollector(service.tally, service.clients.total, service.drops.counts))
+
+
+def _unix_socket(reactor: Any, address: str) -> Listener:
+    from maglev.api.listening import UnixSocket
+
+    path = address.removeprefix("unix:")
+    if not path or path == address:
+        raise StartError(f"--pb-addr: {address!r} is no unix:PATH")
+    return UnixSocket(reactor, path)
+
+
+def _tls_port(reactor: Any, options: Options) -> Listener:
+    from maglev.api.listening import TlsPort, tls_context
+
+    host, port = tcp_address("--pb-tls-addr", options["pb-tls-addr"])
+    files = [options[name] for name in ("pb-tls-cert", "pb-tls-key", "pb-tls-ca")]
+    if not all(files):
+        raise StartError("--pb-tls-addr needs --pb-tls-cert, --pb-tls-key and --pb-tls-ca")
+    return TlsPort(reactor, host, port, tls_context(*files))
+
+
+def _group(name: str) -> frozenset[int]:
+    """Return the number of a group, if there is such a group."""
+    try:
+        return frozenset({grp.getgrnam(name).gr_gid})
+    except KeyError:
+        return frozenset()
