@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from maglev.vpp.lbstate import Vip, VipKey
     from maglev.vpp.ledger import Ledger
-    from maglev.vpp.places import Found, ILookups
+    from maglev.vpp.places import ILookups
 
 FIRST: Final = "first session packet"
 NEXT: Final = "packet from existing sessions"
@@ -59,10 +59,6 @@ MAX_PATIENCE: Final = 3600.0
 
 class IStats(Protocol):
     """The stats segment; all reading raises `StatsError` if it can't be done now."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was let go of."""
 
     def simple_at(self, name: str, columns: Collection[int]) -> dict[int, int]:
         """Return some columns of a counter; those that it does not have are left out."""
@@ -145,7 +141,8 @@ class Counters:
         """
         try:
             self._heart.check(self._stats, self._clock.seconds())
-            self._forget_marks(await self._places.complete())
+            if await self._places.complete():
+                self._to_marks.forget()
             counts = await self._confirmed(*await self._read())
         except (VppTimeoutError, VppLostError):
             raise
@@ -156,16 +153,8 @@ class Counters:
             for marks in (self._vip_marks, self._to_marks, self._via_marks):
                 marks.end()
 
-    def _forget_marks(self, found: Found) -> None:
-        """Let numbers fall whose columns have just been found anew."""
-        if found.shown:
-            self._vip_marks.forget()
-            self._via_marks.forget()
-        if found.routes:
-            self._to_marks.forget()
-
     def _failed(self, error: str) -> None:
-        if error != self._error and not self._stats.closed:
+        if error != self._error:
             self._log.warn("vpp-counters-failed", error=error)
         self._error = error
 
@@ -211,13 +200,14 @@ class Counters:
         return {each: (first[each], following[each], untracked[each], no_server[each]) for each in common}
 
     def _route_numbers(self, vips: Sequence[Vip]) -> dict[int | None, RouteCounts]:
+        """Return what the routes have counted by column; those that have fallen are doubted, and so nobody's."""
         routes = {vip.key: self._places.route(vip.key) for vip in vips}
         numbers = self._stats.combined_at(ROUTES_TO, {column for column in routes.values() if column is not None})
         fallen = self._to_marks.fallen(numbers)
         for key, column in routes.items():
             if column in fallen:
                 self._places.doubt_route(key)
-        return {column: RouteCounts(*each) for column, each in numbers.items() if column not in fallen}
+        return {column: RouteCounts(*each) for column, each in numbers.items()}
 
     def _read_servers(self, vips: Sequence[Vip], known: Collection[str]) -> dict[str, RouteCounts]:
         """Read what is known of servers; one that several VIPs have is read once."""

@@ -8,8 +8,7 @@ to the prefix of a VIP has to be asked for, prefix by prefix: once, and again wh
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
-    from maglev.vpp.lb import Features
     from maglev.vpp.lbstate import Vip, VipKey
     from maglev.vpp.ledger import Ledger
 
@@ -46,27 +44,11 @@ thousand servers stops its workers for ten milliseconds."""
 class ILookups(Protocol):
     """The questions that lead to the columns."""
 
-    @property
-    def features(self) -> Features:
-        """What this VPP can do."""
-
     def cli(self, command: str) -> Deferred[str]:
         """Run a command of VPP's command line."""
 
     def route_index(self, key: VipKey) -> Deferred[int]:
         """Ask for the index of the route to a VIP."""
-
-
-class Found(NamedTuple):
-    """What VPP was asked for.
-
-    Attributes:
-        shown: Pool indexes and those of servers.
-        routes: Routes to some of the VIPs.
-    """
-
-    shown: bool
-    routes: bool
 
 
 class Places:
@@ -84,7 +66,7 @@ class Places:
         self._lb = lb
         self._ledger = ledger
         self._routes: dict[Prefix, int | None] = {}
-        self._turn: deque[VipKey] = deque()
+        self._turn: list[VipKey] = []
         self._doubted = False
         self._wait = MIN_WAIT
         self._not_before = 0.0
@@ -101,8 +83,8 @@ class Places:
         """Take note that the route to a VIP may be another one than that known."""
         self._routes.pop(key[:2], None)
 
-    async def complete(self) -> Found:
-        """Find what is not known, or doubted; return what VPP was asked for.
+    async def complete(self) -> bool:
+        """Find what is not known, or doubted; return whether routes were among it.
 
         Raises:
             VppTimeoutError: VPP did not answer.
@@ -111,11 +93,10 @@ class Places:
         for key in self._ledger.changed:
             self.doubt_route(key)
         self._ledger.changed.clear()
-        asking = self._doubted or (self._clock.seconds() >= self._not_before and self._is_missing())
-        if asking:
+        if self._doubted or (self._clock.seconds() >= self._not_before and self._is_missing()):
             self._doubted = False
             await self._show()
-        return Found(shown=asking, routes=await self._find_routes())
+        return await self._find_routes()
 
     async def confirm(self) -> set[Prefix]:
         """Look up a few routes again, others each time; return the prefixes whose route is not the one known before.
@@ -126,9 +107,8 @@ class Places:
             VppTimeoutError: VPP did not answer.
             VppLostError: The connection is gone.
         """
-        if not self._turn:
-            self._turn.extend({key[:2]: key for key in self._ledger.vips}.values())
-        keys = [self._turn.popleft() for _ in range(min(LOOKUPS_AT_ONCE, len(self._turn)))]
+        turn = [key for key in self._turn if key in self._ledger.vips] or self._one_of_each_prefix()
+        keys, self._turn = turn[:LOOKUPS_AT_ONCE], turn[LOOKUPS_AT_ONCE:]
         before = {key[:2]: self.route(key) for key in keys}
         await self._look_up(keys)
         return {prefix for prefix, index in before.items() if self._routes[prefix] != index}
@@ -136,11 +116,8 @@ class Places:
     # The text
 
     def _is_missing(self) -> bool:
-        weighs = self._lb.features.weights
         return any(
-            vip.pool_index is None
-            # Where there are no weights, a server of weight 0 is one that VPP does not have.
-            or any(server.dpo is None for server in vip.servers.values() if weighs or server.weight)
+            vip.pool_index is None or any(server.dpo is None for server in vip.servers.values())
             for vip in self._ledger.vips.values()
         )
 
@@ -175,12 +152,13 @@ class Places:
     # The routes
 
     async def _find_routes(self) -> bool:
-        prefixes = {key[:2]: key for key in self._ledger.vips}
-        self._routes = {prefix: index for prefix, index in self._routes.items() if prefix in prefixes}
-        unknown = [key for prefix, key in prefixes.items() if prefix not in self._routes]
+        unknown = [key for key in self._one_of_each_prefix() if key[:2] not in self._routes]
         for start in range(0, len(unknown), LOOKUPS_AT_ONCE):
             await self._look_up(unknown[start : start + LOOKUPS_AT_ONCE])
         return bool(unknown)
+
+    def _one_of_each_prefix(self) -> list[VipKey]:
+        return list({key[:2]: key for key in self._ledger.vips}.values())
 
     async def _look_up(self, keys: Sequence[VipKey]) -> None:
         answers = [self._lb.route_index(key).addErrback(_none) for key in keys]

@@ -11,6 +11,7 @@ from maglev.result import Code, Result
 from maglev.vpp.counters import AT_ONCE, HEART_PATIENCE, MAX_PATIENCE, Heart
 from maglev.vpp.counts import Marks, RouteCounts, VipCounts
 from maglev.vpp.lbstate import VipKey
+from maglev.vpp.places import LOOKUPS_AT_ONCE
 from maglev.vpp.service import COUNT_PERIOD, VppService
 from maglev.vppsim.release import Release
 from maglev.vppsim.simulator import Simulator
@@ -229,6 +230,23 @@ def test_a_vip_whose_route_vpp_does_not_tell_has_its_own_counts(bench):
     assert bench.counts().route == RouteCounts(0, 0)
 
 
+def test_routes_are_looked_up_again_in_turn_as_long_as_there_is_such_a_vip(bench):
+    count = 40
+    assert LOOKUPS_AT_ONCE < count < 2 * LOOKUPS_AT_ONCE
+    bench.reload([make_frontend(f"f{number}", f"192.0.2.{number}") for number in range(1, count + 1)])
+    asked = []
+    for _ in range(3):
+        before = bench.sent(LOOKUP)
+        bench.tick()
+        asked.append(bench.sent(LOOKUP) - before)
+    assert asked == [count - 1 + LOOKUPS_AT_ONCE, count - LOOKUPS_AT_ONCE, LOOKUPS_AT_ONCE]
+    bench.reload([make_frontend()])
+    bench.tick()
+    before = bench.sent(LOOKUP)
+    bench.tick(3)
+    assert bench.sent(LOOKUP) == before + 3
+
+
 # Columns that change their owner
 
 
@@ -320,12 +338,25 @@ def test_numbers_that_were_cleared_are_told_again_after_a_look(bench):
 def test_the_counts_of_a_server_that_were_cleared_are_told_again_after_a_look(bench):
     bench.simulator.count_server("10.0.0.1", 7, 700)
     bench.tick()
+    shows = bench.sent(SHOW)
     dpo = bench.service.sync.ledger.vips[KEY].servers["10.0.0.1"].dpo
     bench.simulator.boot.segment.clear("/net/route/via", dpo)
     bench.tick()
     assert "10.0.0.1" not in bench.servers()
     bench.tick()
     assert bench.servers()["10.0.0.1"] == (0, 0)
+    assert bench.sent(SHOW) == shows + 1
+
+
+def test_the_counts_of_a_route_that_were_cleared_are_told_again_after_a_look(bench):
+    bench.simulator.count(NAME, first=50, octets=500)
+    bench.tick()
+    index = bench.service.counters._places.route(KEY)
+    bench.simulator.boot.segment.clear("/net/route/to", index)
+    bench.tick()
+    assert bench.counts() == VipCounts(50, 0, 0, 0, None)
+    bench.tick()
+    assert bench.counts().route == RouteCounts(0, 0)
 
 
 def test_what_vpp_had_changed_already_when_it_was_read_is_left_out(bench):
