@@ -1,0 +1,368 @@
+"""A packet lab: a real VPP between a client and backends, in network namespaces of its own, with real packets.
+
+It needs root, iproute2 (with tun and veth in the kernel) and a VPP; `why_no_lab` says what is missing. It needs no
+hugepages, no drivers and no GRE in the kernel. Every address exists only inside the namespaces, whose names bear the
+process id, so that several labs can run on one machine; leaving the lab removes all of it::
+
+      client                      fabric                                     b1 .. b4
+    +----------------+   +---------------------------+                +----------------------+
+    | eth0 .0.2 -----+---+- front  VPP .0.1          |                | lo: VIP 192.0.2.1/32 |
+    |  VIP via .0.1  |   |         VPP .1.1 -- back  |                | inner: tun, takes    |
+    |                |   |                      |    |                |   what was in GRE    |
+    | eth1 .1.2 -----+---+------- lan (bridge) -+----+----------------+- eth0 .1.11 .. .1.14 |
+    +----------------+   |  the kernel: .1.254       |                +----------------------+
+                         +---------------------------+                      198.18.x.x all
+
+A request goes from the client's eth0 to VPP, which sends it on in GRE, over the bridge, to a backend. A process there
+(`tests.fakes.lab_backend`) takes GRE off and serves HTTP on the VIP. The answer goes straight to the client's eth1:
+direct server return, so VPP sees one direction only, as in production. Requests are made by `Traffic`, a process in the
+client's namespace (`tests.fakes.lab_traffic`).
+
+maglevd probes the same addresses that VPP sends to, from the kernel of the fabric (``healthchecker.netns``): so it goes
+on to see the backends while VPP is dead.
+
+At each start VPP gets its interfaces over its command line, as soon as that answers, as from the program with which an
+operator configures a router; of the load balancer it knows nothing until maglevd comes. A startup script (``exec`` in
+its startup.conf) would not do: VPP waits for two seconds before it reads that, which is all the time that we allow for
+being back in service. Three more details took experiments: VPP's interfaces need ``cksum-gso-disable`` (else it counts
+packets as sent and they never arrive, on kernel 6.18); the client's checksums must be computed before VPP sees them, so
+the offload of its eth0 is off; and VPP's MAC address is given, because the client would not learn of a new one for half
+a minute.
+
+Two ways of failing: `LabBackend.kill` ends the server's process, so that its kernel refuses connections, and
+`LabBackend.cut` pulls its cable, so that nothing answers any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import itertools
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import attrs
+
+from maglev.probers.netns import NetworkNamespace
+from tests.fakes.lab_records import Records, read_records
+from tests.fakes.peers import Namespace, why_no_namespaces
+from tests.fakes.vpp_instance import RealVpp, find_vpp
+
+VIP = "192.0.2.1"
+PORT = 80
+CLIENT_FRONT, CLIENT_LAN = "198.18.0.2", "198.18.1.2"
+VPP_FRONT, VPP_LAN = "198.18.0.1", "198.18.1.1"
+FABRIC_LAN = "198.18.1.254"
+LAN = "198.18.1.{}"
+NAMES = ("b1", "b2", "b3", "b4")
+ADDRESSES = {name: LAN.format(index) for index, name in enumerate(NAMES, 11)}
+
+PORTS = 4000
+"""Source ports of one run of traffic, 20 seconds' worth. The next run has others, until all runs together took longer
+than VPP remembers flows: a new connection must not be taken for one that has been."""
+
+_INTERFACES = f"""
+create host-interface name front hw-addr 02:00:00:00:00:01 cksum-gso-disable
+create host-interface name back hw-addr 02:00:00:00:00:02 cksum-gso-disable
+set interface ip address host-front {VPP_FRONT}/24
+set interface ip address host-back {VPP_LAN}/24
+set interface state host-front up
+set interface state host-back up
+api trace on
+"""
+"""What VPP is told first. The last line makes it remember the messages that it handles, in their order."""
+
+_PROMPT = b"vpp# "
+
+_MESSAGE = re.compile(r"^vl_api_(?P<name>\w+)_t:\n(?P<fields>(?: .*\n)*)", re.MULTILINE)
+_FIELD = re.compile(r"^  (\w+): (.*)$", re.MULTILINE)
+
+_CLI_DEADLINE = 20.0
+"""Seconds; the slowest is to make an interface, whose buffers the kernel has to find."""
+
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_STXCSUM = 0x17
+"""linux/sockios.h and linux/ethtool.h."""
+
+_TUN = "inner"
+
+
+def why_no_lab():
+    """Return why the lab can't be made here; None if it can."""
+    reason = why_no_namespaces()
+    if reason is None and find_vpp() is None:
+        reason = "no VPP here: set MAGLEV_TEST_VPP, or put vpp on the PATH"
+    if reason is None and not Path("/dev/net/tun").exists():
+        reason = "no /dev/net/tun here"
+    return reason
+
+
+class LabVpp(RealVpp):
+    """The VPP in the middle, with its interfaces.
+
+    Attributes:
+        started: When its process was started the last time, seconds of the monotonic clock.
+        configured: When it had its interfaces.
+    """
+
+    def __init__(self, fabric):
+        self._fabric = fabric
+        super().__init__()
+
+    def command(self):
+        self.started = time.monotonic()
+        return ["ip", "netns", "exec", self._fabric.name, *super().command()]
+
+    def restart(self):
+        super().restart()
+        said = self.cli(*_INTERFACES.strip().splitlines())
+        assert "unknown" not in said, said
+        self.configured = time.monotonic()
+
+    def forget(self):
+        """Let VPP forget which messages it has handled."""
+        self.cli("api trace free", "api trace on")
+
+    def handled(self):
+        """Return the messages that VPP has handled since it forgot, in its order."""
+        found = _MESSAGE.finditer(self.cli("api trace dump").replace("\r", ""))
+        return [Message(each["name"], dict(_FIELD.findall(each["fields"]))) for each in found]
+
+    def cli(self, *commands):
+        """Run commands of VPP's command line and return what it said."""
+        commands = ("set terminal pager off", *commands)
+        said = b""
+        with socket.socket(socket.AF_UNIX) as session:
+            session.settimeout(_CLI_DEADLINE)
+            session.connect(f"{self._directory}/cli.sock")
+            session.sendall("".join(f"{command}\n" for command in commands).encode())
+            # No "quit": that would cut off what has not been read yet.
+            while said.count(_PROMPT) < len(commands):
+                said += session.recv(1 << 20)
+        return said.decode(errors="replace")
+
+
+@attrs.frozen
+class Message:
+    """A message that VPP handled.
+
+    Attributes:
+        name: Its name in VPP's API.
+        fields: Its fields, as VPP prints them.
+    """
+
+    name: str
+    fields: dict[str, str]
+
+    @property
+    def writes(self):
+        """Whether it may change the load balancer."""
+        return self.name.startswith("lb_") and not self.name.endswith(("_dump", "_get"))
+
+
+class LabBackend:
+    """One backend: a namespace, and the process that serves in it.
+
+    Attributes:
+        name: Its name, which its answers bear.
+        address: Its address on the LAN.
+    """
+
+    def __init__(self, name, fabric, stack):
+        self.name = name
+        self.address = ADDRESSES[name]
+        self._fabric = fabric
+        self._process = None
+        self._serves = False
+        self._namespace = stack.enter_context(quiet_namespace(name))
+        join_lan(fabric, name, self._namespace, "eth0", self.address)
+        # As usual where many hosts have one address: none tells its neighbours that the VIP is here.
+        self._namespace.set("net.ipv4.conf.all.arp_ignore", "1")
+        self._namespace.set("net.ipv4.conf.all.arp_announce", "2")
+        self._namespace.ip("addr", "add", f"{VIP}/32", "dev", "lo")
+        self._namespace.ip("route", "add", f"{CLIENT_FRONT}/32", "via", CLIENT_LAN)
+        self._namespace.ip("tuntap", "add", "dev", _TUN, "mode", "tun")
+        self._namespace.set(f"net.ipv4.conf.{_TUN}.rp_filter", "0")
+        self._namespace.ip("link", "set", _TUN, "up")
+        stack.callback(self.kill)
+        self.begin()
+
+    def begin(self):
+        """Begin to start the server."""
+        self._process = run_inside(self._namespace, "lab_backend", self.name, PORT, _TUN)
+
+    def start(self):
+        """Start the server, if there is none; return when it serves."""
+        if self._process is None:
+            self.begin()
+        if not self._serves:
+            wait_until_it_speaks(self._process)
+            self._serves = True
+
+    def kill(self):
+        """Kill the server: connections are refused."""
+        process, self._process, self._serves = self._process, None, False
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def cut(self):
+        """Pull the cable: nothing answers."""
+        self._fabric.ip("link", "set", self.name, "down")
+
+    def mend(self):
+        """Put the cable back."""
+        self._fabric.ip("link", "set", self.name, "up")
+        # A kernel that looked for its neighbours in vain would drop answers for up to a second more.
+        self._namespace.ip("neigh", "flush", "dev", "eth0")
+
+
+class Traffic:
+    """Traffic from the client to the VIP, for as long as this context lasts.
+
+    Attributes:
+        records: What became of each request and session; there when it has ended.
+    """
+
+    def __init__(self, client, path, first_port, *, rate=200, hold=30, sessions=20, timeout=0.8):
+        """Prepare it.
+
+        Args:
+            client: The namespace.
+            path: The file to write to.
+            first_port: The first of the `PORTS` source ports that it uses in turn.
+            rate: Requests a second.
+            hold: Milliseconds that each takes.
+            sessions: How many connections live on meanwhile.
+            timeout: Seconds without an answer that are a failure.
+        """
+        self._client = client
+        self._path = path
+        self._arguments = (path, VIP, PORT, rate, hold, sessions, timeout, first_port, PORTS)
+        self._process = None
+        self.records = Records([])
+
+    def __enter__(self):
+        self._process = run_inside(self._client, "lab_traffic", *self._arguments)
+        wait_until_it_speaks(self._process)
+        return self
+
+    def __exit__(self, *_exc_info):
+        try:
+            _, errors = self._process.communicate(timeout=10)
+        finally:
+            self._process.kill()
+            self._process.wait()
+        assert not errors, errors
+        self.records = read_records(self._path)
+
+
+class Lab:
+    """The whole lab; a context manager.
+
+    Attributes:
+        vpp: The VPP.
+        backends: The backends, by name.
+        fabric: Name of the namespace to probe from.
+    """
+
+    def __init__(self):
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self._build(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_exc_info):
+        self._stack.close()
+
+    def traffic(self, **options):
+        """Return traffic to be made, with the options of `Traffic`."""
+        run = next(self._runs)
+        first_port = 1024 + PORTS * (run % (64000 // PORTS))
+        return Traffic(self._client, self._folder / f"traffic-{run}", first_port, **options)
+
+    def repair(self):
+        """Let every backend work again."""
+        for backend in self.backends.values():
+            backend.mend()
+            backend.start()
+
+    def _build(self, stack):
+        self._runs = itertools.count()
+        self._folder = Path(tempfile.mkdtemp(prefix="lab-"))
+        stack.callback(shutil.rmtree, self._folder)
+        fabric, self._client = stack.enter_context(quiet_namespace("fabric")), stack.enter_context(quiet_namespace("c"))
+        self.fabric = fabric.name
+        fabric.ip("link", "add", "lan", "type", "bridge")
+        fabric.ip("addr", "add", f"{FABRIC_LAN}/24", "dev", "lan")
+        fabric.ip("link", "set", "lan", "up")
+        connect(fabric, "front", self._client, "eth0", CLIENT_FRONT)
+        self._client.ip("route", "add", f"{VIP}/32", "via", VPP_FRONT)
+        compute_checksums(self._client, "eth0")
+        join_lan(fabric, "client", self._client, "eth1", CLIENT_LAN)
+        connect(fabric, "back", fabric, "back-lan")
+        fabric.ip("link", "set", "back-lan", "master", "lan")
+        self.backends = {name: LabBackend(name, fabric, stack) for name in NAMES}
+        self.vpp = stack.enter_context(LabVpp(fabric))
+        self.repair()
+        # VPP loses the first packet to a neighbour that it does not know.
+        self.vpp.cli(*(f"ping {address} repeat 1 interval 0.01" for address in ADDRESSES.values()))
+
+
+@contextlib.contextmanager
+def quiet_namespace(name):
+    """Make a namespace without IPv6, which talks by itself, and without a check of the way a packet came."""
+    with Namespace(name) as namespace:
+        namespace.set("net.ipv6.conf.all.disable_ipv6", "1")
+        namespace.set("net.ipv6.conf.default.disable_ipv6", "1")
+        namespace.set("net.ipv4.conf.all.rp_filter", "0")
+        namespace.set("net.ipv4.conf.default.rp_filter", "0")
+        yield namespace
+
+
+def connect(fabric, port, namespace, name, address=None):
+    """Lay a cable from the fabric to a namespace."""
+    fabric.ip("link", "add", port, "type", "veth", "peer", "name", name, "netns", namespace.name)
+    if address is not None:
+        namespace.ip("addr", "add", f"{address}/24", "dev", name)
+    namespace.ip("link", "set", name, "up")
+    fabric.ip("link", "set", port, "up")
+
+
+def join_lan(fabric, port, namespace, name, address):
+    """Connect a namespace to the LAN."""
+    connect(fabric, port, namespace, name, address)
+    fabric.ip("link", "set", port, "master", "lan")
+
+
+def compute_checksums(namespace, interface):
+    """Let the kernel compute the checksums of what leaves by an interface, as ``ethtool -K INTERFACE tx off`` does."""
+    value = (ctypes.c_uint32 * 2)(_ETHTOOL_STXCSUM, 0)
+    request = struct.pack("16sP16x", interface.encode(), ctypes.addressof(value))
+    inside = NetworkNamespace(namespace.name)
+    with contextlib.closing(inside), inside.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
+
+
+def run_inside(namespace, module, *arguments):
+    """Start one of the programs of the lab in a namespace; it ends when its standard input does."""
+    program = str(Path(__file__).with_name(f"{module}.py"))
+    command = ["ip", "netns", "exec", namespace.name, sys.executable, "-I", program, *map(str, arguments)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until_it_speaks(process):
+    """Wait for the first line of a program of the lab: it works now."""
+    if not process.stdout.readline():
+        raise AssertionError(f"{process.args[-4:]} ended: {process.communicate()[1]}")

@@ -1,0 +1,76 @@
+"""Watches the weights in a VPP as fast as it answers, to tell that a moment never was."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import attrs
+from vpp_papi import VPPApiClient
+
+
+@attrs.frozen
+class Sighting:
+    """Weights that VPP held.
+
+    Attributes:
+        weights: By address; those of application servers in use.
+        after: When they had not been seen yet for the last time, seconds of the monotonic clock.
+        seen: When they were seen first.
+    """
+
+    weights: dict[str, int]
+    after: float
+    seen: float
+
+
+class WeightWatch:
+    """Reads the weights of a VPP with one VIP in a loop, in a thread; a context manager.
+
+    Attributes:
+        sightings: What was seen, whenever it changed.
+        polls: How often it looked.
+        longest: The longest time between two looks, seconds.
+    """
+
+    def __init__(self, api_socket):
+        self._client = VPPApiClient(bootstrapapi=True, server_address=api_socket)
+        self._client.connect("watch")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.sightings: list[Sighting] = []
+        self.polls = 0
+        self.longest = 0.0
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc_info):
+        self._stopping.set()
+        self._thread.join()
+        self._client.disconnect()
+
+    def first(self, predicate, since=0.0):
+        """Return the first sighting since a moment for whose weights a predicate holds; None if there is none."""
+        return next((each for each in self.sightings if each.seen >= since and predicate(each.weights)), None)
+
+    def wait_for(self, weights, seconds=10.0):
+        """Wait until the present weights are as expected."""
+        deadline = time.monotonic() + seconds
+        while not self.sightings or self.sightings[-1].weights != weights:
+            assert time.monotonic() < deadline, f"after {seconds} s VPP holds {self.sightings[-1:]}, not {weights}"
+            assert self._thread.is_alive(), "the watch ended"
+            time.sleep(0.005)
+
+    def _watch(self):
+        before = time.monotonic()
+        while not self._stopping.is_set():
+            rows = self._client.api.lb_as_v2_dump()
+            now = time.monotonic()
+            weights = {str(row.app_srv): row.weight for row in rows if row.flags & 1}
+            if not self.sightings or self.sightings[-1].weights != weights:
+                self.sightings.append(Sighting(weights, before, now))
+            self.polls += 1
+            self.longest = max(self.longest, now - before)
+            before = now
