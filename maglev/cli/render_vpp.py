@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from maglev.cli.lines import Cell, Line, Style, cell, label, line
-from maglev.cli.render import NOTHING, address_text, fields, phrases, yes
+from maglev.cli.render import NOTHING, Table, address_text, fields, phrases, yes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -62,6 +62,38 @@ def _server_row(server: View) -> tuple[Cell, ...]:
         label("flow-table-buckets"),
         cell(server["buckets"]),
     )
+
+
+def vip_counter_table() -> Table:
+    """Return the table of ``show vpp lb counters``."""
+    return Table(_vip_counter_row, "vip", "protocol", "port", *map(_hyphened, _VIP_NUMBERS))
+
+
+def _vip_counter_row(view: View) -> tuple[Cell, ...]:
+    port = cell(view["port"] or NOTHING, right=True)
+    return (cell(address_text(view["prefix"])), cell(view["protocol"]), port, *_numbers(view, _VIP_NUMBERS))
+
+
+def server_counter_table() -> Table:
+    """Return the table of ``show vpp lb backends``."""
+    return Table(_server_counter_row, "backend", "address", *map(_hyphened, _ROUTE_NUMBERS))
+
+
+def _server_counter_row(view: View) -> tuple[Cell, ...]:
+    name = NOTHING if view["backend"] is None else view["backend"]
+    return (cell(name), cell(view["address"]), *_numbers(view, _ROUTE_NUMBERS))
+
+
+_ROUTE_NUMBERS: Final = ("fib_packets", "fib_bytes")
+_VIP_NUMBERS: Final = ("first", "next", "untracked", "no_server", *_ROUTE_NUMBERS)
+
+
+def _numbers(view: View, keys: Iterable[str]) -> Iterator[Cell]:
+    return (cell(NOTHING if view[key] is None else view[key], right=True) for key in keys)
+
+
+def _hyphened(key: str) -> str:
+    return key.replace("_", "-")
 
 
 def write_lines(writes: Sequence[str]) -> Iterator[Line]:

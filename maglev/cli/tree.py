@@ -19,6 +19,18 @@ def _operator(handler: Handler, summary: str = "", notes: str = "") -> Command:
     return Command(handler, summary, Role.OPERATOR, notes)
 
 
+_COUNTERS: Final = Keyword(
+    "counters",
+    help="What VPP has counted, VIP by VIP",
+    command=Command(
+        show.show_vpp_lb_counters,
+        notes="Read from VPP every five seconds. ``first`` and ``next`` are packets of sessions, ``untracked`` those "
+        "that found no room in the flow table, ``no-server`` those that there was no server for. ``fib-packets`` and "
+        "``fib-bytes`` count everything to the address, whatever the port. VPP counts from 0 again when it makes a VIP "
+        "anew.",
+    ),
+)
+
 _SHOW: Final = Keyword(
     "show",
     help="Show what is configured, known, or programmed",
@@ -94,6 +106,16 @@ _SHOW: Final = Keyword(
                             command=Command(
                                 show.show_vpp_lb_state,
                                 notes="Read from VPP at this moment, not remembered.",
+                            ),
+                        ),
+                        _COUNTERS,
+                        Keyword(
+                            "backends",
+                            help="What VPP has sent, backend by backend",
+                            command=Command(
+                                show.show_vpp_lb_backends,
+                                notes="Read from VPP every five seconds. For all VIPs together, bytes with the "
+                                "encapsulation.",
                             ),
                         ),
                     ),

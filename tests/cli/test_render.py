@@ -135,6 +135,16 @@ vip 2001:db8::80 any
   src-ip-sticky           -
   new-flows-table-length  -
 """,
+    "show vpp lb counters": """\
+vip           protocol  port  first  next   untracked  no-server  fib-packets  fib-bytes
+203.0.113.80  tcp         80    120  48000          0          3        48123    5100000
+2001:db8::80  any          -      0      0          0          0            -          -
+""",
+    "show vpp lb backends": """\
+backend  address        fib-packets  fib-bytes
+www1     198.51.100.11        48120    6200000
+-        198.51.100.99            0          0
+""",
     "show sessions": """\
 name  role      front-end  from                 since                     idle
 ada   operator  ssh        ssh 192.0.2.7:50222  2026-10-12T07:00:00.000Z  1m30s

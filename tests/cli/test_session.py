@@ -62,6 +62,8 @@ def test_a_line_without_meaning_does_nothing_and_is_no_error(line):
         ("show healthchecks ping", [("healthcheck", "ping")]),
         ("show vpp info", [("vpp_info",)]),
         ("show vpp lb state", [("vpp_lb_state", "", PAGE)]),
+        ("show vpp lb counters", [("vpp_lb_counters", "", PAGE)]),
+        ("show vpp lb backends", [("vpp_backend_counters", "", PAGE)]),
         ("show sessions", [("sessions",)]),
         ("show history", []),
         ("set backend www1 pause", [("pause_backend", "www1"), ("backend", "www1")]),

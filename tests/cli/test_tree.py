@@ -83,6 +83,8 @@ def test_all_commands_of_the_specification_are_there():
         "show healthchecks <name>",
         "show vpp info",
         "show vpp lb state",
+        "show vpp lb counters",
+        "show vpp lb backends",
         "show sessions",
         "show history",
         "set backend <name> pause",

@@ -228,8 +228,23 @@ VIP_COUNTERS = (
         "fib_packets": 48_123,
         "fib_bytes": 5_100_000,
     },
+    {
+        "frontend": None,
+        "prefix": "2001:db8::80/128",
+        "protocol": "any",
+        "port": 0,
+        "first": 0,
+        "next": 0,
+        "untracked": 0,
+        "no_server": 0,
+        "fib_packets": None,
+        "fib_bytes": None,
+    },
 )
-BACKEND_COUNTERS = ({"backend": "www1", "address": "198.51.100.11", "fib_packets": 48_120, "fib_bytes": 6_200_000},)
+BACKEND_COUNTERS = (
+    {"backend": "www1", "address": "198.51.100.11", "fib_packets": 48_120, "fib_bytes": 6_200_000},
+    {"backend": None, "address": "198.51.100.99", "fib_packets": 0, "fib_bytes": 0},
+)
 CONF = {
     "ipv4_src_address": "192.0.2.1",
     "ipv6_src_address": "2001:db8::1",

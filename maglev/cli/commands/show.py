@@ -17,7 +17,7 @@ from maglev.cli.render import (
     session_table,
     version_lines,
 )
-from maglev.cli.render_vpp import conf_lines, vip_lines, vpp_info_lines
+from maglev.cli.render_vpp import conf_lines, server_counter_table, vip_counter_table, vip_lines, vpp_info_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +88,18 @@ async def show_vpp_lb_state(call: Call) -> Status:
         return vip_lines(vips, aligned=call.output.aligned)
 
     await call.output.pages(call.control.vpp_lb_state, rows, opening=opening, closing="]}", head=conf_lines)
+    return Status.OK
+
+
+async def show_vpp_lb_counters(call: Call) -> Status:
+    """Show what VPP has counted for each VIP, one a row."""
+    await call.output.pages(call.control.vpp_lb_counters, vip_counter_table())
+    return Status.OK
+
+
+async def show_vpp_lb_backends(call: Call) -> Status:
+    """Show what VPP has sent to each backend, one a row."""
+    await call.output.pages(call.control.vpp_backend_counters, server_counter_table())
     return Status.OK
 
 
