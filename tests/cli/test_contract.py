@@ -23,7 +23,8 @@ from maglev.model import CheckType, HttpParams
 from maglev.problem import Problem, ProblemKind
 from maglev.result import Code, Result
 from maglev.sessions import Sessions
-from maglev.vpp.service import VppService
+from maglev.vpp.counters import ROUTES_TO, ROUTES_VIA, VIP_COUNTERS
+from maglev.vpp.service import COUNT_PERIOD, VppService
 from maglev.watch import Feed
 from tests.fakes.configs import make_check, make_config
 from tests.fakes.control import FakeControl, finish
@@ -32,6 +33,14 @@ from tests.fakes.lb import FakeConnector, FakeLb
 
 CHECKS = [make_check(type=CheckType.HTTP, http=HttpParams("/healthz", None, ((200, 299), (401, 401))), rise=1)]
 NAMES = {"frontend": "web", "pool": "pool0", "backend": "a", "healthcheck": "tcp", "0-100": "50", "0-512": "24"}
+
+SHOWN = """\
+ ip4-gre4 [1] 192.0.2.1/32
+  new_size:1024
+  protocol:6 port:80
+    10.0.0.1 weight:100 buckets:1024 flows:0 dpo:7 used
+"""
+COUNTERS = {**{name: {1: 0} for name in VIP_COUNTERS}, ROUTES_TO: {5: (0, 0)}, ROUTES_VIA: {7: (0, 0)}}
 
 
 class FixedReloader:
@@ -63,7 +72,11 @@ class World:
         for name in self.board.backends:
             self.board.record(name, Result(Code.L7OK, "HTTP 200", 0.00125))
         self.sessions.add(Asker("ada", Role.OPERATOR, "ssh 192.0.2.7:50222"), "ssh")
+        self.lb.text = SHOWN
+        self.lb.routes["192.0.2.1", 32] = 5
         self.vpp.startService()
+        self.vpp.require_link().stats.counters = COUNTERS
+        clock.advance(COUNT_PERIOD)
 
     def run(self, line, role=Role.OPERATOR):
         """Return the status of a line, its output and its errors."""
@@ -138,6 +151,8 @@ def documented(value, path=""):
         ("show healthchecks tcp", "show healthchecks http-check"),
         ("show vpp info", None),
         ("show vpp lb state", None),
+        ("show vpp lb counters", None),
+        ("show vpp lb backends", None),
         ("show sessions", None),
         ("set backend a pause", "set backend www1 pause"),
         ("set frontend web pool pool0 backend a weight 3", None),
