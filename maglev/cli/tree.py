@@ -24,10 +24,10 @@ _COUNTERS: Final = Keyword(
     help="What VPP has counted, VIP by VIP",
     command=Command(
         show.show_vpp_lb_counters,
-        notes="Read from VPP every five seconds. ``first`` and ``next`` are packets of sessions, ``untracked`` those "
-        "that found no room in the flow table, ``no-server`` those that there was no server for. ``fib-packets`` and "
-        "``fib-bytes`` count everything to the address, whatever the port. VPP counts from 0 again when it makes a VIP "
-        "anew.",
+        notes="Read from VPP every five seconds. ``first`` and ``next`` are packets of sessions; ``no-server`` "
+        "are the first of those that there was no server for, ``untracked`` the rest of them, and those that found no "
+        "room in the flow table. ``fib-packets`` and ``fib-bytes`` count everything to the address, whatever the port. "
+        "VPP counts from 0 again when it makes a VIP anew.",
     ),
 )
 

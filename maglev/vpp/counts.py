@@ -32,8 +32,10 @@ class VipCounts(NamedTuple):
     Attributes:
         first: First packets of sessions.
         next: Further packets of sessions that are known.
-        untracked: Packets that found no room in the flow table, and so stick to no application server.
-        no_server: Packets that there was no application server for.
+        untracked: Packets that found no room in the flow table, and so stick to no application server; also most of
+            those that there was none for.
+        no_server: The first few packets that there was no application server for: as many as a row of the flow table
+            has places. VPP then takes them for untracked ones.
         route: What VPP's FIB has counted for the prefix, and so for all VIPs on it; None when VPP does not say.
     """
 
