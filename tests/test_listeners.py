@@ -7,7 +7,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from maglev.errors import StartError
-from maglev.listeners import strport
+from maglev.listeners import strport, tcp_address
 
 GOOD = {
     "127.0.0.1:9091": "tcp:9091:interface=127.0.0.1",
@@ -58,3 +58,17 @@ def test_twisted_listens_on_the_path_whatever_is_in_it():
     (server,) = reactor.unixServers
     assert server[0] == r"/odd:name=\x"
     assert server[3] == 0o660
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("127.0.0.1:9091", ("127.0.0.1", 9091)), ("[::1]:65535", ("::1", 65535)), (":80", ("", 80)), ("h:0", ("h", 0))],
+)
+def test_an_address_that_can_only_be_tcp_is_a_host_and_a_port(text, address):
+    assert tcp_address("--pb-tls-addr", text) == address
+
+
+@pytest.mark.parametrize("text", ["", "unix:/x", *NO_PORT, *NO_HOST])
+def test_what_is_no_host_and_port_is_refused_by_the_name_of_the_option(text):
+    with pytest.raises(StartError, match=r"^--pb-tls-addr: .* is no HOST:PORT or \[IPv6\]:PORT$"):
+        tcp_address("--pb-tls-addr", text)

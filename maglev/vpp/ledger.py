@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from maglev.vpp.lbstate import AddServer, AddVip, ApplicationServer, DeleteServer, DeleteVip, SetWeight, Vip
+from maglev.vpp.lbstate import AddServer, AddVip, ApplicationServer, DeleteVip, SetWeight, Vip
 from maglev.vpp.plan import prefix_of
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ class Ledger:
                 self._put(key, ApplicationServer(address, weight))
             case SetWeight(key, address, weight):
                 self._weigh(key, address, weight)
-            case DeleteServer(key, address):
-                self._drop(key, address)
+            case _:
+                self._drop(operation.key, operation.address)
 
     def _put(self, key: VipKey, server: ApplicationServer) -> None:
         vip = self._vips.get(key)
