@@ -38,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     from maglev.tap import check
 
     options = Options()
+    options.synopsis = "Usage: maglevd [options]"
     try:
         options.parseOptions(list(arguments))
     except UsageError as error:

@@ -109,6 +109,13 @@ def test_the_version_is_told():
     assert (done.returncode, done.stdout, done.stderr) == (0, f"maglevd {VERSION}\n", "")
 
 
+def test_the_help_names_the_program_and_its_options():
+    done = maglevd("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: maglevd [options]\n")
+    assert "--config=" in done.stdout
+
+
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["extra"], ["--log-level=loud"]])
 def test_a_wrong_command_line_ends_with_64(arguments):
     done = maglevd(*arguments)
@@ -255,7 +262,12 @@ def demo(tmp_path, folders):
         metrics = f"127.0.0.1:{free.getsockname()[1]}"
     arguments = ("--demo", "--metrics-addr", metrics)
     with demo_s_ports(), Program(tmp_path, *MAGLEVD, *arguments, cwd=ROOT, TMPDIR=str(folders)) as program:
-        program.wait_for("Ctrl-C ends it.")
+        try:
+            program.wait_for("Ctrl-C ends it.")
+        except AssertionError:
+            if "the demonstration can't listen" not in program.stderr:
+                raise
+            pytest.skip(f"another demonstration was faster: {program.stderr}")
         yield program
 
 
