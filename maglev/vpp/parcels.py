@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from maglev.vpp.lbstate import Operation, Vip
 
-AT_ONCE: Final = 1000
+AT_ONCE: Final = 1024
 """Operations of one script: 13 kB of text for IPv4, 40 kB for IPv6. VPP needs some 15 ms for it, half of that for
 reading and looking up addresses."""
 

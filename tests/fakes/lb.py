@@ -106,6 +106,9 @@ class FakeLb:
         self.conf = conf
 
     def _apply(self, operation):
+        if self._is_gone(operation):
+            self.writes.append(operation)
+            return
         self._do_or_refuse(operation)
         self._watch([operation])
 
@@ -114,6 +117,16 @@ class FakeLb:
         for operation in operations:
             self._do_or_refuse(operation)
         self._watch(operations)
+
+    def _is_gone(self, operation):
+        """Return whether this deletes something that is not there, which is no failure."""
+        vip = self.vips.get(operation.key)
+        match operation:
+            case DeleteVip():
+                return vip is None
+            case DeleteServer():
+                return vip is None or operation.address not in vip.servers
+        return False
 
     def _do_or_refuse(self, operation):
         self.writes.append(operation)

@@ -2,16 +2,12 @@
 
 import attrs
 import pytest
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from maglev.board import Board
 from maglev.errors import NotFoundError, VppNotConnectedError, VppOffError, VppTimeoutError
 from maglev.health import Lifecycle
 from maglev.interfaces import IBoardObserver
 from maglev.model import Backend, ForeignVips
-from maglev.result import Code, Result
 from maglev.vpp.lbstate import (
     AddServer,
     AddVip,
@@ -24,48 +20,11 @@ from maglev.vpp.lbstate import (
 )
 from maglev.vpp.service import VppService
 from tests.fakes.configs import CONF, make_check, make_config, make_frontend
-from tests.fakes.lb import FakeConnector, FakeLb
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench, results_of
 
-PASS = Result(Code.L4OK)
-FAIL = Result(Code.L4CON)
-QUICK = [make_check(rise=1, fall=1)]
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 WEB = "tcp://192.0.2.1:80"
 FOREIGN = VipKey("192.0.2.99", 32, 6, 80)
-
-
-class Bench:
-    """A board, the service, and a VPP in memory."""
-
-    def __init__(self, config=None, vpp=True, known=True, **settings):
-        self.clock = Clock()
-        self.board = Board(lambda: 0.0, config or make_config(checks=QUICK, **settings))
-        self.lb = FakeLb()
-        self.connector = FakeConnector(self.lb if vpp else None)
-        self.service = VppService(self.clock, self.board, self.connector, lambda: 1.0)
-        if known:
-            self.record(**dict.fromkeys(self.board.backends, PASS))
-        self.service.startService()
-
-    def record(self, **results):
-        for name, result in results.items():
-            self.board.record(name, result)
-
-    def weights(self):
-        return self.lb.weights()
-
-    def writes(self):
-        """Return, and forget, the writes so far."""
-        writes, self.lb.writes = self.lb.writes, []
-        return writes
-
-    def wait(self, seconds):
-        for _ in range(round(seconds * 20)):
-            self.clock.advance(0.05)
-
-    def stop(self):
-        self.service.stopService()
-        assert self.clock.getDelayedCalls() == []
 
 
 @pytest.fixture
@@ -73,12 +32,6 @@ def bench():
     made = Bench()
     yield made
     made.stop()
-
-
-def results_of(coroutine):
-    results = []
-    Deferred.fromCoroutine(coroutine).addBoth(results.append)
-    return results
 
 
 def test_it_observes_the_board(bench):

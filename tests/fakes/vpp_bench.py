@@ -1,0 +1,56 @@
+"""A board, the VPP service and a VPP in memory, on a clock of the test."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from maglev.board import Board
+from maglev.result import Code, Result
+from maglev.vpp.service import VppService
+from tests.fakes.configs import make_check, make_config
+from tests.fakes.lb import FakeConnector, FakeLb
+
+PASS = Result(Code.L4OK)
+FAIL = Result(Code.L4CON)
+QUICK = [make_check(rise=1, fall=1)]
+
+
+class Bench:
+    """A board, the service, and a VPP in memory."""
+
+    def __init__(self, config=None, vpp=True, known=True, **settings):
+        self.clock = Clock()
+        self.board = Board(lambda: 0.0, config or make_config(checks=QUICK, **settings))
+        self.lb = FakeLb()
+        self.connector = FakeConnector(self.lb if vpp else None)
+        self.service = VppService(self.clock, self.board, self.connector, lambda: 1.0)
+        if known:
+            self.record(**dict.fromkeys(self.board.backends, PASS))
+        self.service.startService()
+
+    def record(self, **results):
+        for name, result in results.items():
+            self.board.record(name, result)
+
+    def weights(self):
+        return self.lb.weights()
+
+    def writes(self):
+        """Return, and forget, the writes so far."""
+        writes, self.lb.writes = self.lb.writes, []
+        return writes
+
+    def wait(self, seconds):
+        for _ in range(round(seconds * 20)):
+            self.clock.advance(0.05)
+
+    def stop(self):
+        self.service.stopService()
+        assert self.clock.getDelayedCalls() == []
+
+
+def results_of(coroutine):
+    results = []
+    Deferred.fromCoroutine(coroutine).addBoth(results.append)
+    return results
