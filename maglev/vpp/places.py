@@ -32,7 +32,7 @@ Prefix = tuple[str, int]
 LOOKUPS_AT_ONCE: Final = 32
 """Routes asked for at once: a millisecond of VPP's time at most, in which a change of weight has to wait."""
 
-SHOWN_AT_ONCE: Final = 500
+SHOWN_AT_ONCE: Final = 250
 """VIPs and servers of a text read in one turn of the reactor: two or three milliseconds."""
 
 MIN_WAIT: Final = 10.0
