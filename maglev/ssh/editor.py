@@ -166,6 +166,7 @@ class LineEditor:
         else:
             self._search = None
             if key.name in {"ctrl-c", "ctrl-g"}:
+                self._history.rewind()
                 self.buffer.set(search.before)
                 return True
             return False

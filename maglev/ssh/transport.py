@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
@@ -13,7 +14,7 @@ from twisted.conch.ssh.transport import (
     MSG_SERVICE_ACCEPT,
     SSHServerTransport,
 )
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
 
 from maglev.logs.logger import EventLogger
@@ -91,6 +92,7 @@ class ConsoleTransport(SSHServerTransport):
         self.flooded = False
         self._house = house
         self._ending = False
+        self._registered = False
         self._exchanges = 0
         self._refusal = ""
         self._user = ""
@@ -106,6 +108,7 @@ class ConsoleTransport(SSHServerTransport):
         self._tune()
         self._deadline = self._house.clock.callLater(self._house.limits.login_timeout, self._too_late)
         self.transport.registerProducer(self, True)
+        self._registered = True
         self._house.lobby.arrive(self)
         if not self._ending:
             SSHServerTransport.connectionMade(self)
@@ -133,7 +136,7 @@ class ConsoleTransport(SSHServerTransport):
     def abort(self) -> None:
         """End it at once."""
         self._ending = True
-        self.transport.unregisterProducer()
+        self._unregister()
         self.transport.abortConnection()
 
     def turn_away(self) -> None:
@@ -147,21 +150,28 @@ class ConsoleTransport(SSHServerTransport):
             return
         self._ending = True
         SSHServerTransport.sendDisconnect(self, reason, desc)
-        # Twisted does not close below a producer that it has paused.
-        self.transport.unregisterProducer()
+        self._unregister()
         self._last_words = self._house.clock.callLater(GRACE, self.abort)
+
+    def _unregister(self) -> None:
+        # Twisted does not close a connection below a producer that it has paused.
+        if self._registered:
+            self._registered = False
+            self.transport.unregisterProducer()
 
     def _too_late(self) -> None:
         self._refusal = self._refusal or "took too long to log in"
         self.sendDisconnect(DISCONNECT_BY_APPLICATION, b"you took too long to log in")
 
     def _tune(self) -> None:
-        if hasattr(self.transport, "setTcpNoDelay"):
+        if not ITCPTransport.providedBy(self.transport):
+            return
+        # A peer that is gone already may make these fail; the next read says so.
+        with contextlib.suppress(OSError):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
-            handle = self.transport.getHandle()
             for option, value in KEEPALIVE:
-                handle.setsockopt(socket.IPPROTO_TCP, option, value)
+                self.transport.getHandle().setsockopt(socket.IPPROTO_TCP, option, value)
 
     # Bytes from the peer
 

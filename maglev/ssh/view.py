@@ -13,6 +13,10 @@ from maglev.ssh.width import char_width, text_width
 MIN_TEXT: Final = 8
 """Columns of the line that are shown at least; a prompt that leaves less is cut."""
 
+MIN_COLUMNS: Final = 4
+"""A character with ``<`` and ``>`` beside it, and the column that stays empty. On a terminal that is still narrower,
+rows wrap; nothing else happens."""
+
 CLEAR_TO_END: Final = "\x1b[K"
 
 
@@ -20,11 +24,11 @@ class LineView:
     """Draws a prompt and a line.
 
     Attributes:
-        columns: Of the terminal, at least 1. The last one stays empty: a character there may wrap.
+        columns: Of the terminal. The last one stays empty: a character there may wrap.
     """
 
     def __init__(self, columns: int) -> None:
-        self.columns = columns
+        self.columns = max(columns, MIN_COLUMNS)
         self._start = 0
         self._column = 0
 
@@ -37,8 +41,8 @@ class LineView:
 
         A terminal that has become narrower has wrapped the row, and the cursor is in one of the rows that it is now.
         """
-        above = self._column // columns
-        self.columns = columns
+        self.columns = max(columns, MIN_COLUMNS)
+        above = self._column // self.columns
         return (f"\x1b[{above}A" if above else "") + "\r\x1b[J"
 
     def reset(self) -> None:

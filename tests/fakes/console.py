@@ -1,16 +1,18 @@
 """An SSH console over a control interface in memory; run as a program, one for trying it by hand.
 
-``python -m tests.fakes.console DIRECTORY PORT`` makes keys in the directory, and says how to log in. Sending the
-process SIGUSR1 makes a backend change its state.
+``python -m tests.fakes.console DIRECTORY PORT`` makes keys in the directory, and says how to log in; port 0 is any. Sending the
+process SIGUSR1 makes a backend go down, and SIGUSR2 makes it come up.
 """
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from zope.interface import implementer
 
 from maglev.interfaces import IControl, IWatch
@@ -184,7 +186,6 @@ class ConsoleFolder:
 
 
 def main():
-    import itertools
     import signal
     import sys
 
@@ -198,13 +199,24 @@ def main():
         old.unlink()
     folder = ConsoleFolder(path)
     folder.world.grow(300)
-    service = folder.service(reactor, f"tcp:{sys.argv[2]}:interface=127.0.0.1")
-    service.startService()
-    states = itertools.cycle(("down", "up"))
-    signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(folder.world.flap, "www1", next(states)))
+    service, port = _listen(folder, reactor, int(sys.argv[2]))
+    signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(folder.world.flap, "www1", "down"))
+    signal.signal(signal.SIGUSR2, lambda *_: reactor.callFromThread(folder.world.flap, "www1", "up"))
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    print(f"ssh -p {sys.argv[2]} -i {folder.operator_key} 127.0.0.1", flush=True)
+    print(f"ssh -p {port} -i {folder.operator_key} 127.0.0.1", flush=True)
     reactor.run()
+
+
+def _listen(folder, reactor, wanted):
+    """Return a started service and its port: the one that is wanted, or any."""
+    for port in (wanted,) if wanted else random.sample(range(20000, 60000), 100):
+        service = folder.service(reactor, f"tcp:{port}:interface=127.0.0.1")
+        try:
+            service.startService()
+        except CannotListenError:
+            continue
+        return service, port
+    raise SystemExit("no port is free")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class ScreenDouble:
     def _sequence(self, private, numbers, final):
         number = int(numbers or 0) if ";" not in numbers else 0
         if private:
-            assert numbers == "2004" and final in "hl", f"an unknown mode: {numbers}{final}"
+            assert numbers + final in {"2004h", "2004l"}, f"an unknown mode: {numbers}{final}"
             self.paste = final == "h"
         elif final == "K":
             self.rows[self.row] = self.rows[self.row][: self._index()]

@@ -46,7 +46,9 @@ def test_a_line_runs_and_the_prompt_comes_back(peer):
     channel = peer.terminal()
     channel.type("show version\r")
 
-    assert channel.screen.text.endswith("maglev# show version\nversion     1.2.3\ncommit      0123abc\nbuild-date  2026-10-01\nmaglev#")
+    assert channel.screen.text.endswith(
+        "maglev# show version\nversion     1.2.3\ncommit      0123abc\nbuild-date  2026-10-01\nmaglev#"
+    )
 
 
 def test_leaving_is_exit_status_0(peer):
@@ -279,7 +281,11 @@ def test_a_mistake_is_marked_below_its_word(peer):
     channel.type("show frontedns\r")
 
     rows = channel.screen.rows
-    assert rows[-4:-1] == ["maglev# show frontedns", " " * 13 + "^", '% Unknown word "frontedns"; did you mean "frontends"?']
+    assert rows[-4:-1] == [
+        "maglev# show frontedns",
+        " " * 13 + "^",
+        '% Unknown word "frontedns"; did you mean "frontends"?',
+    ]
 
 
 def test_a_bug_in_a_command_is_logged_and_harms_only_it(peer, logged_failures):

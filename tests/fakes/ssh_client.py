@@ -1,0 +1,156 @@
+"""A real SSH client of Conch and a connection of the console, joined in memory."""
+
+from __future__ import annotations
+
+from twisted.conch.ssh.connection import SSHConnection
+from twisted.conch.ssh.keys import Key
+from twisted.conch.ssh.transport import SSHClientTransport
+from twisted.conch.ssh.userauth import SSHUserAuthClient
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from maglev.asker import Role
+from maglev.ssh.console import Console
+from maglev.ssh.hostkey import host_key
+from maglev.ssh.keyring import KeyRing
+from maglev.ssh.limits import Limits
+from maglev.ssh.logins import Logins
+from maglev.ssh.service import House
+from tests.fakes.console import Register, World
+
+
+class Wire(StringTransport):
+    """One end of a connection; it is lost as soon as it is closed and everything is written."""
+
+    def __init__(self, host="192.0.2.7", port=50222):
+        super().__init__(peerAddress=IPv4Address("TCP", host, port))
+        self.protocol = None
+        self.lost = False
+        self.stuck = False
+        self.aborted = False
+
+    def loseConnection(self):
+        self.disconnecting = True
+
+    def abortConnection(self):
+        self.aborted = True
+        self.lose()
+
+    def settle(self):
+        if self.disconnecting and not self.stuck:
+            self.lose()
+
+    def lose(self):
+        if not self.lost:
+            self.lost = True
+            self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class Client(SSHClientTransport):
+    """Takes any host key, and then does as the test says."""
+
+    def __init__(self, then):
+        self._then = then
+        self.secured = False
+        self.refusals = []
+
+    def verifyHostKey(self, hostKey, fingerprint):
+        return succeed(True)
+
+    def connectionSecure(self):
+        """Called after each key exchange."""
+        if not self.secured:
+            self.secured = True
+            self._then(self)
+
+    def ssh_SERVICE_ACCEPT(self, packet):
+        if hasattr(self, "instance"):
+            super().ssh_SERVICE_ACCEPT(packet)
+
+    def receiveError(self, reasonCode, description):
+        self.refusals.append((reasonCode, description))
+
+
+class KeyUser(SSHUserAuthClient):
+    """Offers keys, one after the other."""
+
+    def __init__(self, keys, user=b"anybody"):
+        self.connected = RecordedConnection()
+        super().__init__(user, self.connected)
+        self._keys = list(keys)
+        self._current = None
+
+    def getPublicKey(self):
+        self._current = self._keys.pop(0) if self._keys else None
+        return self._current and self._current.public()
+
+    def getPrivateKey(self):
+        return succeed(self._current)
+
+    def getPassword(self, prompt=None):
+        return None
+
+
+class RecordedConnection(SSHConnection):
+    started = False
+
+    def serviceStarted(self):
+        self.started = True
+
+
+class Lobbyist:
+    """A console without a listener: makes connections in memory."""
+
+    def __init__(self, path, limits=None, operators=(), viewers=()):
+        self.clock = Clock()
+        self.world = World()
+        self.logins = Logins()
+        self.limits = limits or Limits()
+        (path / "operators").write_bytes(b"".join(operators))
+        (path / "viewers").write_bytes(b"".join(viewers))
+        console = Console(
+            self.clock, self.limits.idle_timeout, self.world.control_for, Register(), self.logins, "maglevd"
+        )
+        ring = KeyRing({Role.OPERATOR: str(path / "operators"), Role.VIEWER: str(path / "viewers")})
+        self.house = House(self.clock, self.limits, host_key(str(path / "state")), ring, console)
+
+    def connect(self, host="192.0.2.7", port=50222):
+        """Return the server's end of a connection whose peer says nothing by itself."""
+        protocol = self.house.buildProtocol(None)
+        wire = Wire(host, port)
+        wire.protocol = protocol
+        protocol.makeConnection(wire)
+        return protocol
+
+    def login(self, *keys, user=b"anybody", then=None):
+        """Have a client connect and offer keys; return it, the server's end, and the client's service."""
+        server = self.connect()
+        service = KeyUser(keys, user)
+        client = Client(then or (lambda transport: transport.requestService(service)))
+        wire = Wire()
+        wire.protocol = client
+        client.makeConnection(wire)
+        pump(client, server)
+        return client, server, service
+
+
+def pump(*ends):
+    """Carry bytes between two ends until there are none."""
+    one, other = (end.transport for end in ends)
+    while one.value() or other.value():
+        for source, target in ((one, other), (other, one)):
+            data = source.value()
+            source.clear()
+            if data and not target.lost:
+                target.protocol.dataReceived(data)
+    for wire in (one, other):
+        wire.settle()
+
+
+def key_line(key: Key, comment=b"ada"):
+    """Return the line of a key in a file of authorized keys."""
+    return key.public().toString("OPENSSH") + b" " + comment + b"\n"

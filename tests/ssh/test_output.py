@@ -1,0 +1,300 @@
+"""Output on its way to the client: paging, screens, bounds."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
+
+from maglev.asker import Asker, Role
+from maglev.ssh.keystrokes import Key
+from maglev.ssh.limits import BACKLOG, Limits
+from maglev.ssh.lobby import Lobby
+from maglev.ssh.logins import Logins
+from maglev.ssh.metrics import SshCollector
+from maglev.ssh.outlet import Outlet
+from maglev.ssh.pager import KEYS, MORE, Pager
+from maglev.ssh.screen import Screen, safe, word_columns
+
+ONE_TO_NINE = "".join(f"{number}\n" for number in range(1, 10))
+
+
+def press(pager, key):
+    pager.press(Key("text", key) if len(key) == 1 else Key(key))
+
+
+@pytest.fixture
+def pager():
+    pager = Pager()
+    pager.begin(4)
+    pager.take(ONE_TO_NINE)
+    return pager
+
+
+def test_a_page_leaves_a_row_for_the_prompt(pager):
+    assert pager.lines(80) == ["1", "2", "3"]
+    assert pager.waiting
+    assert pager.lines(80) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"), [(" ", 3), ("f", 3), ("page-down", 3), ("enter", 1), ("down", 1), ("j", 1), ("a", 6), ("G", 6)]
+)
+def test_keys_turn_the_page(pager, key, shown):
+    pager.lines(80)
+    press(pager, key)
+
+    assert len(pager.lines(80)) == shown
+
+
+@pytest.mark.parametrize("key", ["q", "Q", "ctrl-c", "ctrl-d"])
+def test_a_reader_may_have_seen_enough(pager, key):
+    pager.lines(80)
+    press(pager, key)
+
+    assert pager.quit
+    assert not pager.waiting
+
+
+def test_other_keys_are_explained(pager):
+    pager.lines(80)
+    press(pager, "h")
+    assert (pager.prompt, pager.lines(80)) == (KEYS, [])
+    press(pager, " ")
+    assert pager.prompt == MORE
+
+
+def test_a_text_can_be_searched_for(pager):
+    pager.lines(80)
+    for key in ("/", "8", "0", "backspace"):
+        press(pager, key)
+    assert pager.prompt == "/8"
+    press(pager, "enter")
+    assert pager.lines(80) == ["8", "9"]
+
+    # What is not there yet is found in the output that follows.
+    pager.begin(3)
+    pager.take("1\n2\n3\n")
+    pager.lines(80)
+    for key in ("/", "9", "enter"):
+        press(pager, key)
+    assert pager.lines(80) == []
+    pager.take(ONE_TO_NINE)
+    assert pager.lines(80) == ["9"]
+
+
+def test_a_search_can_be_given_up(pager):
+    pager.lines(80)
+    for key in ("/", "8", "ctrl-c"):
+        press(pager, key)
+
+    assert (pager.prompt, pager.quit, pager.lines(80)) == (MORE, False, [])
+
+
+def test_long_lines_take_several_rows_and_colours_none():
+    pager = Pager()
+    pager.begin(5)
+    pager.take("x" * 25 + "\n\x1b[31m" + "y" * 10 + "\x1b[0m\n\nz\n")
+
+    assert [len(line) for line in pager.lines(10)] == [25, 19]
+    assert pager.waiting
+
+
+@pytest.mark.parametrize("length", [0, 1, 2])
+def test_any_length_makes_progress(length):
+    pager = Pager()
+    pager.begin(length)
+    pager.take(ONE_TO_NINE)
+    shown = pager.lines(1)
+    while pager.waiting:
+        press(pager, " ")
+        shown += pager.lines(1)
+
+    assert shown == list("123456789")
+
+
+# Screens
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m\t|", "\x1b[31mred\x1b[0m\t|"),
+        ("\x1bc", "?c"),
+        ("\x1b]0;title\x07", "?]0;title?"),
+        ("\x1b[2J", "?[2J"),
+        ("a\rb\x00\x7f\x9b", "a?b???"),
+        ("\x1b[" + "1" * 99 + "m", "?[" + "1" * 99 + "m"),
+    ],
+)
+def test_output_is_text_and_colours_only(text, shown):
+    assert safe(text) == shown
+
+
+def test_words_are_listed_in_columns_downwards():
+    assert word_columns(["a1", "a2", "a3", "a4", "a5"], 13) == ["a1  a3  a5", "a2  a4"]
+    assert word_columns(["long", "words"], 3) == ["long", "words"]
+    assert word_columns([], 80) == []
+
+
+# Bounds
+
+
+class Sink:
+    """The other end of an outlet."""
+
+    def __init__(self, window=100):
+        self.clock = Clock()
+        self.sent = []
+        self.open = True
+        self.stalled = 0
+        self.outlet = Outlet(self.clock, window, self._send, lambda: self.open, self._stalled, 60)
+
+    def _send(self, data, error):
+        self.sent.append((data, error))
+
+    def _stalled(self):
+        self.stalled += 1
+
+
+def test_output_keeps_its_order_over_both_streams():
+    sink = Sink(5)
+    sink.outlet.write(b"one")
+    sink.outlet.write(b"two", error=True)
+    sink.outlet.write(b"three")
+    sink.outlet.widen(100)
+
+    assert sink.sent == [(b"one", False), (b"tw", True), (b"o", True), (b"three", False)]
+    assert sink.outlet.backlog == 0
+
+
+def test_who_waits_goes_on_when_there_is_room_and_not_in_the_same_turn():
+    sink = Sink(0)
+    done = sink.outlet.drain()
+    assert not done.called
+    sink.clock.advance(0)
+    assert done.called
+
+    sink.outlet.write(b"x" * (BACKLOG + 1))
+    held = sink.outlet.drain()
+    sink.clock.advance(0)
+    assert not held.called
+    sink.outlet.widen(1)
+    assert held.called
+
+
+def test_who_waits_may_give_up():
+    sink = Sink(0)
+    done = sink.outlet.drain()
+    done.cancel()
+    sink.clock.advance(0)
+    done.addErrback(lambda failure: failure.trap(CancelledError))
+
+
+def test_nothing_is_sent_while_the_connection_takes_nothing():
+    sink = Sink()
+    sink.open = False
+    sink.outlet.write(b"x")
+    assert sink.sent == []
+    sink.open = True
+    sink.outlet.flush()
+    assert sink.sent == [(b"x", False)]
+
+
+def test_a_client_that_takes_nothing_is_stalled_and_one_that_takes_something_is_not():
+    sink = Sink(0)
+    sink.outlet.write(b"xxxx")
+    for _ in range(4):
+        sink.clock.advance(59)
+        assert sink.stalled == 0
+        sink.outlet.widen(1)
+    sink.clock.advance(600)
+    assert sink.stalled == 0
+
+    sink.outlet.write(b"x")
+    sink.clock.advance(60)
+    assert sink.stalled == 1
+    assert sink.clock.getDelayedCalls() == []
+
+
+def test_what_nobody_waits_for_is_bounded_too():
+    sink = Sink(0)
+    for _ in range(1000):
+        sink.outlet.write(b"x" * 1024)
+
+    assert sink.stalled == 1
+    assert sink.outlet.backlog == 0
+
+
+def test_an_outlet_that_is_closed_is_silent():
+    sink = Sink(1)
+    sink.outlet.write(b"xx")
+    ends = []
+    sink.outlet.finish(lambda: ends.append(1))
+    sink.outlet.close()
+    sink.outlet.write(b"y")
+    sink.outlet.widen(10)
+    sink.outlet.close()
+
+    assert sink.sent == [(b"x", False)]
+    assert ends == []
+    assert sink.clock.getDelayedCalls() == []
+
+
+def test_a_window_never_overflows():
+    sink = Sink(10)
+    sink.outlet.widen(2**32 - 1)
+    sink.outlet.write(b"x" * 50000)
+
+    assert sum(len(data) for data, _ in sink.sent) == 50000
+
+
+def test_a_bell_rings_once_for_all_that_is_sent_together():
+    sink = Sink()
+    screen = Screen(sink.outlet)
+    screen.ring()
+    screen.ring()
+    screen.put("a\nb")
+    screen.flush()
+    screen.flush()
+
+    assert sink.sent == [(b"a\r\nb\a", False)]
+
+
+# Counting
+
+
+class Stranger:
+    def __init__(self, source="192.0.2.1"):
+        self.source = source
+        self.away = 0
+
+    def turn_away(self):
+        self.away += 1
+
+
+def test_a_stranger_that_leaves_twice_is_counted_once():
+    lobby = Lobby(Limits(startups=2))
+    one, two = Stranger(), Stranger()
+    lobby.arrive(one)
+    lobby.arrive(two)
+    lobby.leave(one)
+    lobby.leave(one)
+
+    assert lobby.strangers == 1
+    lobby.leave(two)
+    assert lobby.strangers == 0
+
+
+def test_metrics_are_there_from_the_first_scrape_and_count():
+    logins = Logins()
+    text = "".join(SshCollector(logins).scrape())
+    assert 'maglev_ssh_logins_total{role="operator",result="accepted"} 0\n' in text
+    assert 'maglev_ssh_logins_total{role="none",result="refused"} 0\n' in text
+    assert "maglev_ssh_sessions 0\n" in text
+
+    logins.entered(Asker("vera", Role.VIEWER, "ssh x"), "SHA256:x")
+    logins.sessions += 1
+    text = "".join(SshCollector(logins).scrape())
+    assert 'maglev_ssh_logins_total{role="viewer",result="accepted"} 1\n' in text
+    assert "maglev_ssh_sessions 1\n" in text

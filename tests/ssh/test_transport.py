@@ -1,0 +1,463 @@
+"""Connections: who gets in, and what becomes of those who do not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import struct
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from twisted.conch.ssh.common import NS, getNS
+from twisted.conch.ssh.keys import Key
+
+from maglev.asker import Role
+from maglev.ssh.limits import GRACE, UNKNOWN_PEER_BUFFER, Limits
+from tests.fakes.logs import recorded_events
+from tests.fakes.ssh_client import Lobbyist, key_line, pump
+
+ED = Key(Ed25519PrivateKey.generate())
+EC = Key(ec.generate_private_key(ec.SECP384R1()))
+RSA = Key(rsa.generate_private_key(65537, 2048))
+STRANGER = Key(Ed25519PrivateKey.generate())
+
+
+@pytest.fixture
+def lobby(tmp_path):
+    return Lobbyist(tmp_path, operators=[key_line(ED), key_line(EC), key_line(RSA)])
+
+
+@pytest.mark.parametrize("key", [ED, EC], ids=["ed25519", "ecdsa"])
+def test_a_known_key_lets_its_owner_in(lobby, key):
+    with recorded_events() as events:
+        _, server, service = lobby.login(key)
+
+    assert service.connected.started
+    assert (server.asker.name, server.asker.role, server.asker.origin) == ("ada", Role.OPERATOR, "ssh 192.0.2.7:50222")
+    assert lobby.logins.counts["operator", "accepted"] == 1
+    assert [name for name, _ in events if name.startswith("ssh-log")] == ["ssh-login"]
+
+
+def test_an_unknown_key_is_refused_and_never_called_acceptable(lobby):
+    with recorded_events() as events:
+        client, server, service = lobby.login(STRANGER)
+        pump(client, server)
+        client.transport.loseConnection()
+        server.transport.lose()
+
+    assert not service.connected.started
+    assert server.asker is None
+    refused = [fields for name, fields in events if name == "ssh-login-refused"]
+    assert refused == [{"reason": "unknown key", "origin": "ssh 192.0.2.7:50222", "user": "anybody"}]
+    assert lobby.logins.counts["none", "refused"] == 1
+
+
+def test_a_probe_with_an_unknown_key_gets_a_failure_and_not_an_ok(lobby):
+    answers = []
+
+    def probe(transport):
+        transport.sendPacket(5, NS(b"ssh-userauth"))
+
+    client, server, _ = lobby.login(then=probe)
+    client.dispatchMessage = lambda number, payload: answers.append((number, payload))
+    body = NS(b"x") + NS(b"ssh-connection") + NS(b"publickey") + b"\0"
+    for key in (STRANGER, ED):
+        client.sendPacket(50, body + NS(key.sshType()) + NS(key.public().blob()))
+        pump(client, server)
+
+    assert answers == [
+        (51, NS(b"publickey") + b"\0"),
+        (60, NS(ED.sshType()) + NS(ED.public().blob())),
+    ]
+
+
+def test_a_signature_by_another_key_is_refused(lobby):
+    _, server, service = lobby.login(_Liar(ED, STRANGER))
+
+    assert server.asker is None
+    assert not service.connected.started
+
+
+class _Liar(Key):
+    """Shows one key, and signs with another."""
+
+    def __init__(self, shown, used):
+        super().__init__(shown._keyObject)
+        self._used = used
+
+    def sign(self, data, signatureType=None):
+        return self._used.sign(data, signatureType)
+
+
+class RawLogin:
+    """A client that has asked for the authentication, and speaks in packets."""
+
+    def __init__(self, lobby):
+        self.answers = []
+        self.client, self.server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
+        self.client.dispatchMessage = lambda number, payload: self.answers.append((number, payload))
+
+    def ask(self, method, rest, user=b"anybody", service=b"ssh-connection"):
+        """Return the number of the packet that answers."""
+        self.client.sendPacket(50, NS(user) + NS(service) + NS(method) + rest)
+        pump(self.client, self.server)
+        return self.answers[-1][0] if self.answers else None
+
+    def prove(self, algorithm, blob, sign, user=b"anybody"):
+        body = NS(user) + NS(b"ssh-connection") + NS(b"publickey") + b"\1" + NS(algorithm) + NS(blob)
+        signature = sign(NS(self.server.sessionID) + b"\x32" + body)
+        return self.ask(b"publickey", b"\1" + NS(algorithm) + NS(blob) + NS(signature), user)
+
+
+@pytest.mark.parametrize("algorithm", [b"rsa-sha2-256", b"rsa-sha2-512"])
+def test_an_rsa_key_lets_its_owner_in_by_sha2(lobby, algorithm):
+    login = RawLogin(lobby)
+
+    assert login.prove(algorithm, RSA.public().blob(), lambda data: RSA.sign(data, signatureType=algorithm)) == 52
+
+
+@pytest.mark.parametrize("algorithm", [b"rsa-sha2-256", b"ssh-rsa"])
+def test_an_rsa_key_does_not_sign_by_sha1(lobby, algorithm):
+    login = RawLogin(lobby)
+
+    assert login.prove(algorithm, RSA.public().blob(), lambda data: RSA.sign(data, signatureType=b"ssh-rsa")) == 51
+    assert login.server.asker is None
+
+
+def test_a_signature_counts_for_its_connection_and_user_only(lobby):
+    login = RawLogin(lobby)
+    stolen = []
+
+    def keep(data):
+        stolen.append(ED.sign(data))
+        return stolen[0]
+
+    assert login.prove(b"ssh-ed25519", ED.public().blob(), keep) == 52
+    other = RawLogin(lobby)
+    assert other.prove(b"ssh-ed25519", ED.public().blob(), lambda _: stolen[0]) == 51
+
+
+def test_another_service_than_sessions_is_refused(lobby):
+    login = RawLogin(lobby)
+    login.ask(b"publickey", b"", service=b"ssh-userauth")
+
+    assert login.server.transport.disconnecting
+
+
+# A hardware key, as OpenSSH's PROTOCOL.u2f has it.
+SK = Ed25519PrivateKey.generate()
+SK_TYPE = b"sk-ssh-ed25519@openssh.com"
+SK_BLOB = NS(SK_TYPE) + NS(SK.public_key().public_bytes_raw()) + NS(b"ssh:")
+
+
+@pytest.mark.parametrize(("flags", "application", "answer"), [(1, b"ssh:", 52), (0, b"ssh:", 51), (1, b"web:", 51)])
+def test_a_hardware_key_must_be_touched(tmp_path, flags, application, answer):
+    line = SK_TYPE + b" " + base64.b64encode(SK_BLOB) + b" token\n"
+    login = RawLogin(Lobbyist(tmp_path, viewers=[line]))
+
+    def sign(data):
+        state = bytes((flags,)) + b"\0\0\0\x07"
+        message = hashlib.sha256(application).digest() + state + hashlib.sha256(data).digest()
+        return NS(SK_TYPE) + NS(SK.sign(message)) + state
+
+    assert login.prove(SK_TYPE, SK_BLOB, sign) == answer
+    assert (login.server.asker is not None) == (answer == 52)
+
+
+def test_the_same_key_in_both_files_is_an_operator(tmp_path):
+    lobby = Lobbyist(tmp_path, operators=[key_line(ED)], viewers=[key_line(ED)])
+
+    assert lobby.login(ED)[1].asker.role is Role.OPERATOR
+
+
+@pytest.mark.parametrize("signature", [b"", NS(b"ssh-ed25519"), NS(b"ssh-ed25519") + NS(b"short"), b"\xff" * 40])
+def test_a_signature_that_is_none_ends_at_most_the_connection(lobby, signature, logged_failures):
+    client, server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
+    body = NS(b"x") + NS(b"ssh-connection") + NS(b"publickey") + b"\1" + NS(b"ssh-ed25519") + NS(ED.public().blob())
+    client.sendPacket(50, body + NS(signature))
+    pump(client, server)
+
+    assert server.asker is None
+    assert logged_failures.failures == []
+
+
+def test_passwords_and_questions_are_refused(lobby):
+    answers = []
+    client, server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
+    client.dispatchMessage = lambda number, payload: answers.append((number, payload))
+    for method in (b"password", b"keyboard-interactive", b"hostbased", b"none"):
+        client.sendPacket(50, NS(b"root") + NS(b"ssh-connection") + NS(method) + b"\0" + NS(b"secret"))
+        pump(client, server)
+
+    assert answers == [(51, NS(b"publickey") + b"\0")] * 4
+
+
+def test_attempts_are_counted(lobby):
+    client, _server, service = lobby.login(*[Key(Ed25519PrivateKey.generate()) for _ in range(10)], ED)
+
+    assert not service.connected.started
+    assert client.refusals == [(14, b"too many refused keys")]
+
+
+def test_six_keys_may_be_tried(lobby):
+    _, _, service = lobby.login(*[Key(Ed25519PrivateKey.generate()) for _ in range(5)], ED)
+
+    assert service.connected.started
+
+
+# Deadlines
+
+
+def test_who_says_nothing_is_cut_off(lobby):
+    server = lobby.connect()
+    lobby.clock.advance(lobby.limits.login_timeout - 0.1)
+    assert not server.transport.disconnecting
+    lobby.clock.advance(0.2)
+    assert server.transport.disconnecting
+
+    # They do not even read: the connection would stay open for as long as they like.
+    assert not server.transport.lost
+    lobby.clock.advance(GRACE)
+    assert server.transport.aborted
+    assert lobby.house.lobby.strangers == 0
+    assert lobby.clock.getDelayedCalls() == []
+
+
+def test_who_never_finishes_to_log_in_is_cut_off(lobby):
+    _, server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
+    lobby.clock.advance(lobby.limits.login_timeout)
+
+    assert server.transport.disconnecting
+
+
+def test_who_is_logged_in_has_no_deadline(lobby):
+    _, server, _ = lobby.login(ED)
+    lobby.clock.advance(lobby.limits.login_timeout + GRACE)
+
+    assert not server.transport.disconnecting
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"GET / HTTP/1.1\r\n\r\n" * 300,
+        b"SSH-2.0-x\r\n" + b"\0" * 64,
+        b"SSH-2.0-x\r\n" + b"\xff" * 64,
+        b"SSH-1.5-old\r\n",
+        b"SSH-2\r\n",
+        b"\x16\x03\x01\x02\x00\x01" + bytes(range(256)) * 20,
+        b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x1e" + b"\0" * 10,
+        b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x14" + b"\0" * 10,
+        b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x15" + b"\0" * 10,
+        b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x01" + b"\0" * 10,
+        b"SSH-2.0-x\r\n\0\0\0\x0c\x00\x01" + b"\0" * 10,
+        b"SSH-2.0-x\r\n\0\0\0\x0c\xff\x05" + b"\0" * 10,
+        b"SSH-2.0-x\r\n\0\0\0\x14\x06\x05" + NS(b"ssh-userauth")[:-3] + b"\0" * 10,
+    ],
+)
+def test_junk_is_no_failure_of_ours(lobby, junk, logged_failures):
+    server = lobby.connect()
+    for start in range(0, len(junk), 7):
+        if not server.transport.disconnecting:
+            server.dataReceived(junk[start : start + 7])
+    lobby.clock.advance(lobby.limits.login_timeout)
+    lobby.clock.advance(GRACE)
+
+    assert logged_failures.failures == []
+    assert server.transport.lost
+    assert lobby.house.connections == set()
+    assert lobby.clock.getDelayedCalls() == []
+
+
+def test_a_stranger_can_not_fill_the_memory(lobby):
+    server = lobby.connect()
+    server.dataReceived(b"SSH-2.0-x\r\n" + struct.pack(">L", 1000000) + b"\x05")
+    for _ in range(100):
+        if not server.transport.disconnecting:
+            server.dataReceived(b"x" * 8192)
+
+    assert server.transport.disconnecting
+    assert len(server.buf) <= 2 * UNKNOWN_PEER_BUFFER
+
+
+def test_a_stranger_gets_one_key_exchange(lobby):
+    client, server, _ = lobby.login(then=lambda transport: transport.sendKexInit())
+
+    assert server.transport.disconnecting
+    assert client.refusals
+
+
+def test_someone_known_may_change_keys(lobby):
+    client, server, _service = lobby.login(ED)
+    client.sendKexInit()
+    pump(client, server)
+
+    assert not server.transport.disconnecting
+    assert server.can_write
+
+
+def test_no_service_is_started_in_the_clear_or_twice(lobby):
+    server = lobby.connect()
+    server.dataReceived(b"SSH-2.0-x\r\n")
+    payload = b"\x05" + NS(b"ssh-userauth")
+    padding = 8 - (len(payload) + 5) % 8 + 8
+    server.dataReceived(struct.pack(">LB", len(payload) + padding + 1, padding) + payload + b"\0" * padding)
+    assert server.transport.disconnecting
+    assert server.service is None
+
+    def twice(transport):
+        for _ in range(2):
+            transport.sendPacket(5, NS(b"ssh-userauth"))
+
+    _, server, _ = lobby.login(then=twice)
+    assert server.transport.disconnecting
+
+
+def test_ssh_connection_is_not_to_be_had_without_a_login(lobby):
+    _, server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-connection")))
+
+    assert server.transport.disconnecting
+    assert server.asker is None
+
+
+def test_a_bug_with_somebody_logged_in_is_logged_and_ends_only_their_connection(lobby, logged_failures):
+    client, server, _ = lobby.login(ED)
+    server.service.packetReceived = lambda number, packet: 1 / 0
+    client.sendPacket(80, NS(b"x") + b"\0")
+    pump(client, server)
+
+    assert server.transport.aborted
+    assert len(logged_failures.flush(ZeroDivisionError)) == 1
+
+
+def test_a_truncated_packet_of_somebody_logged_in_is_no_failure_of_ours(lobby, logged_failures):
+    client, server, _ = lobby.login(ED)
+    client.sendPacket(98, b"\0\0")
+    pump(client, server)
+
+    assert server.transport.disconnecting
+    assert logged_failures.failures == []
+
+
+# Numbers
+
+
+def test_too_many_strangers_cost_the_oldest_of_the_most_crowded_source_its_place(tmp_path):
+    lobby = Lobbyist(tmp_path, Limits(startups=3))
+    quiet = lobby.connect("192.0.2.1")
+    crowd = [lobby.connect("192.0.2.66", port) for port in range(1000, 1010)]
+
+    assert not quiet.transport.lost
+    assert [each.transport.aborted for each in crowd] == [True] * 8 + [False] * 2
+    assert lobby.house.lobby.strangers == 3
+    assert lobby.house.lobby.turned_away == 8
+
+
+def test_logins_are_counted_in_total_and_by_person(tmp_path):
+    limits = Limits(logins=3, logins_per_asker=2)
+    lobby = Lobbyist(tmp_path, limits, operators=[key_line(ED)], viewers=[key_line(EC, b"vera")])
+    mine = [lobby.login(ED) for _ in range(3)]
+    assert [service.connected.started for _, _, service in mine] == [True, True, False]
+    assert mine[2][0].refusals == [(12, b"ada is logged in 2 times already")]
+    assert lobby.login(EC)[2].connected.started
+    assert not lobby.login(EC)[2].connected.started
+
+    mine[0][1].transport.lose()
+    assert lobby.login(EC)[2].connected.started
+    assert lobby.house.lobby.logins == 3
+
+
+def test_a_lost_connection_gives_everything_back(lobby):
+    with recorded_events() as events:
+        _, server, _ = lobby.login(ED)
+        server.transport.lose()
+
+    assert events[-1][0] == "ssh-logout"
+    assert lobby.house.lobby.logins == lobby.house.lobby.strangers == 0
+    assert lobby.house.connections == set()
+    assert lobby.clock.getDelayedCalls() == []
+
+
+# What is negotiated
+
+
+def kexinit(server):
+    """Return the lists that a connection offers."""
+    data = server.transport.value().partition(b"\r\n")[2]
+    length, padding = struct.unpack(">LB", data[:5])
+    payload = data[5 : 4 + length - padding]
+    return [each.split(b",") for each in getNS(payload[17:], 10)[:10]]
+
+
+def test_only_modern_algorithms_are_offered(lobby):
+    kex, host_keys, *ciphers_macs_compressions = kexinit(lobby.connect())
+    offered = b" ".join(b" ".join(each) for each in (kex, host_keys, *ciphers_macs_compressions))
+
+    for old in (
+        b"sha1",
+        b"md5",
+        b"cbc",
+        b"3des",
+        b"group-exchange",
+        b"group1",
+        b"ssh-rsa",
+        b"ssh-dss",
+        b"zlib",
+        b"arc",
+    ):
+        assert old not in offered, old
+    assert b"curve25519-sha256" in kex
+    assert host_keys == [b"ssh-ed25519"]
+    assert ciphers_macs_compressions[:6] == [
+        [b"aes256-ctr", b"aes192-ctr", b"aes128-ctr"],
+        [b"aes256-ctr", b"aes192-ctr", b"aes128-ctr"],
+        [b"hmac-sha2-512", b"hmac-sha2-256"],
+        [b"hmac-sha2-512", b"hmac-sha2-256"],
+        [b"none"],
+        [b"none"],
+    ]
+
+
+def test_strangers_are_not_told_the_version(lobby):
+    assert lobby.connect().transport.value().startswith(b"SSH-2.0-maglevd\r\n")
+
+
+def test_the_signatures_that_are_accepted_are_announced_once(lobby):
+    client, _, _ = lobby.login(ED)
+    announced = client.peerExtensions[b"server-sig-algs"].split(b",")
+
+    assert b"rsa-sha2-512" in announced
+    assert b"ssh-rsa" not in announced
+
+
+# A slow reader
+
+
+def test_output_waits_while_the_connection_is_flooded_or_changes_keys(lobby):
+    client, server, _ = lobby.login(ED)
+    assert server.can_write
+    server.pauseProducing()
+    assert not server.can_write
+    server.resumeProducing()
+    server.sendKexInit()
+    assert not server.can_write
+    pump(client, server)
+    assert server.can_write
+
+
+def test_a_connection_over_a_unix_socket_has_an_origin(lobby):
+    server = lobby.house.buildProtocol(None)
+    from tests.fakes.ssh_client import Wire
+
+    wire = Wire()
+    wire.peerAddr = object()
+    wire.protocol = server
+    server.makeConnection(wire)
+
+    assert (server.origin, server.source) == ("ssh unix", "unix")
+    wire.lose()
+
+
+def test_an_ipv6_origin_has_brackets(lobby):
+    assert lobby.connect("2001:db8::7", 22).origin == "ssh [2001:db8::7]:22"
