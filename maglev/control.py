@@ -35,7 +35,7 @@ from maglev.vpp.turns import in_turns
 from maglev.watch import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from maglev.asker import Asker
     from maglev.board import Board
@@ -280,11 +280,11 @@ class AskedControl:
 
     async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> View:
         """What VPP has counted for VIPs."""
-        return self._traffic_page(vip_traffic, after, limit, vip_traffic_view)
+        return await self._traffic_page(vip_traffic, after, limit, vip_traffic_view)
 
     async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> View:
         """What VPP has sent to application servers."""
-        return self._traffic_page(server_traffic, after, limit, server_traffic_view)
+        return await self._traffic_page(server_traffic, after, limit, server_traffic_view)
 
     async def sessions(self) -> list[View]:
         """Who is connected."""
@@ -299,9 +299,9 @@ class AskedControl:
 
     # How it is done
 
-    def _traffic_page(
+    async def _traffic_page(
         self,
-        traffic: Callable[[Board, Counts], Sequence[Any]],
+        traffic: Callable[[Board, Counts], Generator[None, None, Sequence[Any]]],
         after: str,
         limit: int,
         view: Callable[[Any], View],
@@ -311,10 +311,12 @@ class AskedControl:
         counts = vpp.read_counts()
         reader, rows = self._traffic.pop(traffic, (None, ()))
         if not after or reader is not vpp.counters:
-            rows = traffic(self._board, counts)
+            reader = vpp.counters
+            rows = await in_turns(vpp.clock, traffic(self._board, counts))
+            vpp.require_link()
         page = _page(rows, after, limit, view)
         if page["next"] is not None:
-            self._traffic[traffic] = (vpp.counters, rows)
+            self._traffic[traffic] = (reader, rows)
         return page
 
     def _names(self, kind: str, within: str) -> Iterable[str]:

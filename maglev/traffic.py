@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from maglev.vpp.plan import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from maglev.board import Board
     from maglev.vpp.counts import Counts, RouteCounts, VipCounts
@@ -39,19 +38,33 @@ class ServerTraffic(NamedTuple):
     counts: RouteCounts
 
 
-def vip_traffic(board: Board, counts: Counts) -> Sequence[VipTraffic]:
-    """Return the traffic of all VIPs, in the order in which VPP has them."""
-    names = {key_of(status.frontend): name for name, status in board.frontends.items()}
-    return [VipTraffic(names.get(key), key, each) for key, each in counts.vips.items()]
+def vip_traffic(board: Board, counts: Counts) -> Generator[None, None, Sequence[VipTraffic]]:
+    """Return the traffic of all VIPs, in the order of VPP; yield often, so that others can have a turn."""
+    names: dict[VipKey, str] = {}
+    for name, status in list(board.frontends.items()):
+        names[key_of(status.frontend)] = name
+        yield
+    found = []
+    for key, each in counts.vips.items():
+        found.append(VipTraffic(names.get(key), key, each))
+        yield
+    return found
 
 
-def server_traffic(board: Board, counts: Counts) -> Sequence[ServerTraffic]:
-    """Return what was sent to all application servers; several backends of one address have the same counts."""
-    names: defaultdict[str, list[str | None]] = defaultdict(list)
-    for name, status in board.backends.items():
-        names[status.address].append(name)
-    return [
-        ServerTraffic(name, address, each)
-        for address, each in counts.servers.items()
-        for name in names.get(address, [None])
-    ]
+def server_traffic(board: Board, counts: Counts) -> Generator[None, None, Sequence[ServerTraffic]]:
+    """Return what was sent to all application servers; yield often, so that others can have a turn.
+
+    Several backends of one address have the same counts.
+    """
+    names: dict[str, list[str | None]] = {}
+    for name, status in list(board.backends.items()):
+        names.setdefault(status.address, []).append(name)
+        yield
+    found = []
+    for address, each in counts.servers.items():
+        found += [ServerTraffic(name, address, each) for name in names.get(address, _NOBODY)]
+        yield
+    return found
+
+
+_NOBODY: Final = (None,)

@@ -15,6 +15,8 @@ from maglev.model import Backend, ForeignVips
 from maglev.result import Code, Result
 from maglev.sessions import Sessions
 from maglev.stage import VISIT_PERIOD, VISITS, Visitors
+from maglev.traffic import server_traffic
+from maglev.vpp.counts import Counts, RouteCounts
 from maglev.vpp.service import COUNT_PERIOD, VppService
 from maglev.vppsim.simulator import Simulator
 from maglev.vppsim.writes import VipName
@@ -204,6 +206,14 @@ def test_without_vpp_there_is_an_error_of_its_own(bench):
     bench.clock.advance(0)
     with pytest.raises(VppNotConnectedError):
         result_of(bench.control.vpp_backend_counters())
+
+
+def test_a_list_of_many_is_made_in_turns(bench):
+    backends = [Backend(f"b{number}", f"10.0.{number >> 8}.{number & 255}", "tcp") for number in range(300)]
+    board = Board(lambda: 0.0, make_config([make_frontend(pools=([each.name for each in backends],))], backends))
+    counts = Counts({}, {each.address: RouteCounts(0, 0) for each in backends})
+    steps = server_traffic(board, counts)
+    assert sum(1 for _ in steps) == 2 * len(backends)
 
 
 # Metrics
