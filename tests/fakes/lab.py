@@ -100,9 +100,18 @@ def why_no_lab():
     reason = why_no_namespaces()
     if reason is None and find_vpp() is None:
         reason = "no VPP here: set MAGLEV_TEST_VPP, or put vpp on the PATH"
-    if reason is None and not Path("/dev/net/tun").exists():
-        reason = "no /dev/net/tun here"
-    return reason
+    return reason or _why_no_devices()
+
+
+def _why_no_devices():
+    try:
+        with Namespace("devices") as namespace:
+            namespace.ip("link", "add", "lan", "type", "bridge")
+            namespace.ip("link", "add", "one", "type", "veth", "peer", "name", "other")
+            namespace.ip("tuntap", "add", "dev", _TUN, "mode", "tun")
+    except subprocess.CalledProcessError as error:
+        return f"{' '.join(error.cmd[3:])}: {error.stderr.strip()}"
+    return None
 
 
 class LabVpp(RealVpp):
@@ -146,7 +155,9 @@ class LabVpp(RealVpp):
             session.sendall("".join(f"{command}\n" for command in commands).encode())
             # No "quit": that would cut off what has not been read yet.
             while said.count(_PROMPT) < len(commands):
-                said += session.recv(1 << 20)
+                more = session.recv(1 << 20)
+                assert more, f"VPP ended: {self.output[-2000:]}"
+                said += more
         return said.decode(errors="replace")
 
 

@@ -15,8 +15,8 @@ class Sighting:
 
     Attributes:
         weights: By address; those of application servers in use.
-        after: When they had not been seen yet for the last time, seconds of the monotonic clock.
-        seen: When they were seen first.
+        after: A moment before VPP got them, seconds of the monotonic clock.
+        seen: A moment at which it had them already.
     """
 
     weights: dict[str, int]
@@ -51,10 +51,6 @@ class WeightWatch:
         self._thread.join()
         self._client.disconnect()
 
-    def first(self, predicate, since=0.0):
-        """Return the first sighting since a moment for whose weights a predicate holds; None if there is none."""
-        return next((each for each in self.sightings if each.seen >= since and predicate(each.weights)), None)
-
     def wait_for(self, weights, seconds=10.0):
         """Wait until the present weights are as expected."""
         deadline = time.monotonic() + seconds
@@ -64,13 +60,13 @@ class WeightWatch:
             time.sleep(0.005)
 
     def _watch(self):
-        before = time.monotonic()
+        asked_before = time.monotonic()
         while not self._stopping.is_set():
+            asked = time.monotonic()
             rows = self._client.api.lb_as_v2_dump()
-            now = time.monotonic()
             weights = {str(row.app_srv): row.weight for row in rows if row.flags & 1}
             if not self.sightings or self.sightings[-1].weights != weights:
-                self.sightings.append(Sighting(weights, before, now))
+                self.sightings.append(Sighting(weights, asked_before, time.monotonic()))
             self.polls += 1
-            self.longest = max(self.longest, now - before)
-            before = now
+            self.longest = max(self.longest, asked - asked_before)
+            asked_before = asked
