@@ -127,6 +127,12 @@ def test_junk_after_the_end_does_not_matter():
     assert read(HEAD + b"Transfer-Encoding: chunked\r\n\r\nnot a chunk") == (Code.L7OK, "status 200")
 
 
+def test_a_second_answer_in_the_same_piece_does_not_matter():
+    first, second = HEAD + b"Content-Length: 0\r\n\r\n", b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+    assert read(first + second) == (Code.L7OK, "status 200")
+    assert read(second + first) == (Code.L7STS, "status 503")
+
+
 def test_a_bad_chunk_is_malformed_when_the_body_counts():
     assert read(HEAD + b"Transfer-Encoding: chunked\r\n\r\nnot a chunk", regexp="x")[0] is Code.L7RSP
 
