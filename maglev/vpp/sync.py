@@ -15,10 +15,10 @@ on side by side (see `ledger`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, DeferredSemaphore
 from twisted.internet.task import deferLater
 
 from maglev.logs.logger import EventLogger
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
-    from typing import Any
 
     from twisted.internet.interfaces import IReactorTime
 
@@ -47,6 +46,10 @@ if TYPE_CHECKING:
 
 BEGUN_AT_ONCE: Final = 32
 """Frontends of a full sync begun in one turn of the reactor: of ten servers each they take some 4 ms."""
+
+UNDER_WAY: Final = 64
+"""Frontends of a full sync under way: of ten servers each that is some 700 messages, more than VPP is sent before it
+answers (`maglev.vpp.pipeline.WINDOW`), and what a transition waits for is 30 ms at most."""
 
 
 @attrs.frozen
@@ -231,10 +234,12 @@ class LbSync:
     async def _side_by_side(
         self, coroutines: Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]
     ) -> list[Operation]:
-        """Run coroutines side by side, a few begun in each turn of the reactor."""
+        """Run coroutines side by side, but not all at once: a transition must not wait for all of them."""
+        slots = DeferredSemaphore(UNDER_WAY)
         running: list[Deferred[Sequence[Operation]]] = []
         for coroutine in coroutines:
-            running.append(Deferred.fromCoroutine(coroutine))
+            await slots.acquire()
+            running.append(Deferred.fromCoroutine(coroutine).addBoth(_releasing, slots))
             if len(running) % BEGUN_AT_ONCE == 0:
                 await deferLater(self._clock, 0)
         results = await DeferredList(running, fireOnOneErrback=True, consumeErrors=True)
@@ -349,3 +354,8 @@ class LbSync:
 
 def _text(conf: LbConf) -> str:
     return ", ".join(f"{name} {value}" for name, value in attrs.asdict(conf).items())
+
+
+def _releasing(result: Any, slots: DeferredSemaphore) -> Any:
+    slots.release()
+    return result

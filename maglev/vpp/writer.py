@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 
 from maglev.errors import VppError, VppLostError
 from maglev.logs.logger import EventLogger
@@ -66,6 +66,32 @@ class ILb(Protocol):
 
     def apply_at_once(self, operations: Sequence[Operation]) -> Deferred[None]:
         """Do several writes between two moments of VPP's workers."""
+
+
+class Delivery:
+    """Parcels under way.
+
+    Attributes:
+        parcels: In the order of sending.
+        stamp: The moment of sending, in terms of the ledger.
+        ok: Whether each was acknowledged.
+        left: How many have no answer yet.
+        over: Fires with the operations that are done when all have their answer.
+    """
+
+    __slots__ = ("left", "ok", "over", "parcels", "stamp")
+
+    def __init__(self, parcels: Sequence[Parcel], stamp: int) -> None:
+        self.parcels = parcels
+        self.stamp = stamp
+        self.ok = [False] * len(parcels)
+        self.left = len(parcels)
+        self.over: Deferred[Sequence[Operation]] = Deferred()
+
+    @property
+    def done(self) -> Sequence[Operation]:
+        """The operations that VPP has acknowledged."""
+        return [each for parcel, ok in zip(self.parcels, self.ok, strict=True) if ok for each in parcel.completes]
 
 
 class Writer:
@@ -157,15 +183,70 @@ class Writer:
             self._resting[key] = max(self._clock.seconds(), self._resting.get(key, 0.0)) + REST * sent.effort
         return await self._deliver(sent.parcels, scope)
 
-    async def _deliver(self, parcels: Sequence[Parcel], scope: str) -> Sequence[Operation]:
-        """Send parcels all at once, in order; return the operations that are done."""
-        stamp = self._ledger.stamp()
-        answers = [self._send(parcel, stamp, scope) for parcel in parcels]
-        if len(answers) == 1:
-            return parcels[0].completes if await answers[0] else ()
-        acknowledged = await DeferredList(answers)
-        done = (parcel.completes for parcel, (_, ok) in zip(parcels, acknowledged, strict=True) if ok)
-        return [operation for operations in done for operation in operations]
+    def _deliver(self, parcels: Sequence[Parcel], scope: str) -> Deferred[Sequence[Operation]]:
+        """Send parcels all at once, in order; the Deferred fires with the operations that are done."""
+        delivery = Delivery(parcels, self._ledger.stamp())
+        for index, parcel in enumerate(parcels):
+            answer = self._lb.apply_at_once(parcel.sent) if parcel.is_script else self._lb.apply(parcel.sent[0])
+            answer.addCallbacks(
+                self._acknowledged, self._failure, (delivery, index, scope), {}, (delivery, index, scope)
+            )
+        return delivery.over
+
+    def _acknowledged(self, _: object, delivery: Delivery, index: int, scope: str) -> None:
+        parcel = delivery.parcels[index]
+        for operation in parcel.completes:
+            self._counts[scope, KINDS[type(operation)]] += 1
+            if isinstance(operation, DeleteVip) and operation.key in self._ledger.vips:
+                self._counts[scope, KINDS[DeleteServer]] += len(self._ledger.vips[operation.key].servers)
+        for operation in parcel.sent:
+            self._ledger.done(operation, delivery.stamp)
+        self._ended(delivery, index, scope, ok=True)
+
+    def _failure(self, failure: Failure, delivery: Delivery, index: int, scope: str) -> None:
+        parcel = delivery.parcels[index]
+        if isinstance(failure.value, VppError):
+            self._refused(parcel, failure.value)
+        else:
+            self._log.failure("vpp-lbsync-failed", failure=failure, operation=str(parcel))
+        self._ended(delivery, index, scope, ok=False)
+
+    def _ended(self, delivery: Delivery, index: int, scope: str, *, ok: bool) -> None:
+        delivery.ok[index] = ok
+        delivery.left -= 1
+        if not delivery.left:
+            done = delivery.done
+            self._tell_all(done, scope)
+            delivery.over.callback(done)
+
+    def _tell_all(self, operations: Sequence[Operation], scope: str) -> None:
+        """Tell what was done: each operation if they are few, those that come with a new VIP, or are many, together."""
+        of_vip: dict[VipKey, list[Operation]] = {}
+        for operation in operations:
+            of_vip.setdefault(operation.key, []).append(operation)
+        for key, some in of_vip.items():
+            added = next((operation for operation in some if isinstance(operation, AddVip)), None)
+            if added is not None:
+                self._tell_added(added, [each for each in some if isinstance(each, AddServer)], scope)
+                some = [each for each in some if not isinstance(each, AddVip | AddServer)]  # noqa: PLW2901
+            if len(some) > TOLD_ONE_BY_ONE:
+                kinds = Counter(KINDS[type(operation)] for operation in some)
+                self._log.info("vpp-lbsync-many", vip=str(key), scope=scope, **kinds)
+            else:
+                for operation in some:
+                    self._tell(operation, scope)
+
+    def _tell_added(self, vip: AddVip, servers: Sequence[AddServer], scope: str) -> None:
+        self._log.info(
+            "vpp-lbsync-vip-added",
+            vip=str(vip.key),
+            encap=vip.encap.name.lower(),
+            src_ip_sticky=vip.src_ip_sticky,
+            table_length=vip.table_length,
+            servers=len(servers),
+            weighing=sum(1 for server in servers if server.weight),
+            scope=scope,
+        )
 
     def _has_capacity(self, lowering: Sequence[Operation]) -> bool:
         """Return whether a VIP still has a weight above 0 after these operations."""
@@ -175,44 +256,6 @@ class Writer:
             server.weight > 0 for address, server in vip.servers.items() if address not in lowered
         )
 
-    def _send(self, parcel: Parcel, stamp: int, scope: str) -> Deferred[bool]:
-        def acknowledged(_: object) -> bool:
-            for operation in parcel.completes:
-                self._count(operation, scope)
-            for operation in parcel.sent:
-                self._ledger.done(operation, stamp)
-            self._tell_all(parcel.completes, scope)
-            return True
-
-        def refused(failure: Failure) -> bool:
-            failure.trap(VppError)
-            assert isinstance(failure.value, VppError)  # noqa: S101
-            self._refused(parcel, failure.value)
-            return False
-
-        def broken(failure: Failure) -> bool:
-            self._log.failure("vpp-lbsync-failed", failure=failure, operation=str(parcel))
-            return False
-
-        lb, sent = self._lb, parcel.sent
-        answer = lb.apply_at_once(sent) if parcel.is_script else lb.apply(sent[0])
-        return answer.addCallbacks(acknowledged, refused).addErrback(broken)
-
-    def _count(self, operation: Operation, scope: str) -> None:
-        """Count an operation that is done, before the ledger knows of it."""
-        self._counts[scope, KINDS[type(operation)]] += 1
-        if isinstance(operation, DeleteVip) and operation.key in self._ledger.vips:
-            self._counts[scope, KINDS[DeleteServer]] += len(self._ledger.vips[operation.key].servers)
-
-    def _tell_all(self, operations: Sequence[Operation], scope: str) -> None:
-        if len(operations) <= TOLD_ONE_BY_ONE:
-            for operation in operations:
-                self._tell(operation, scope)
-            return
-        for key in dict.fromkeys(operation.key for operation in operations):
-            kinds = Counter(KINDS[type(operation)] for operation in operations if operation.key == key)
-            self._log.info("vpp-lbsync-many", vip=str(key), scope=scope, **kinds)
-
     def _refused(self, what: object, error: VppError) -> None:
         if not isinstance(error, VppLostError):
             self._log.warn("vpp-lbsync-refused", operation=str(what), error=str(error))
@@ -220,15 +263,6 @@ class Writer:
 
     def _tell(self, operation: Operation, scope: str) -> None:
         match operation:
-            case AddVip(key, encap, sticky, length):
-                self._log.info(
-                    "vpp-lbsync-vip-added",
-                    vip=str(key),
-                    encap=encap.name.lower(),
-                    src_ip_sticky=sticky,
-                    table_length=length,
-                    scope=scope,
-                )
             case DeleteVip(key):
                 self._log.info("vpp-lbsync-vip-removed", vip=str(key), scope=scope)
             case AddServer(key, address, weight, flush):

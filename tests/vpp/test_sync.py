@@ -286,7 +286,7 @@ def test_a_large_vip_is_made_by_one_message_and_told_in_one_line(told):
     (script,) = bench.lb.scripts
     assert len(script) == 1001
     assert told("vpp-lbsync-as-added") == []
-    assert [event["as_added"] for event in told("vpp-lbsync-many")] == [1000]
+    assert [(event["servers"], event["weighing"]) for event in told("vpp-lbsync-vip-added")] == [(1000, 1000)]
     assert bench.service.counts["all", "as_added"] == 1000
     bench.stop()
 
@@ -308,6 +308,7 @@ def test_backends_that_fail_one_after_the_other_are_written_together(told):
     assert [len(script) for script in flushes] == [32] * 15 + [19]
     assert sum(1 for weight in bench.weights()[WEB].values() if weight) == 500
     assert bench.service.counts["vip", "as_weight_updated"] == 500
+    assert [event["as_weight_updated"] for event in told("vpp-lbsync-many")] == [499]
     bench.wait(61)
     assert len(bench.lb.scripts) == 17
     bench.stop()
