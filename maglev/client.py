@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
     from twisted.python.failure import Failure
 
-    from maglev.api.dialling import TlsFiles
+    from maglev.api.tls import TlsFiles
 
     View = dict[str, Any]
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 
 from maglev.errors import RefusedError
@@ -15,25 +13,12 @@ from maglev.errors import RefusedError
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IStreamClientEndpoint
 
+    from maglev.api.tls import ClientTls, TlsFiles
+
 CONNECT_DEADLINE: Final = 10.0
 """Seconds for the connection: what people wait for without wondering."""
 
 _TLS: Final = re.compile(r"tls:(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
-
-
-@attrs.frozen
-class TlsFiles:
-    """PEM files of a client.
-
-    Attributes:
-        authority: Certificates of those who may issue the daemon's certificate.
-        certificate: Our own certificate, which says who we are.
-        key: Its private key.
-    """
-
-    authority: str
-    certificate: str
-    key: str
 
 
 def endpoint_of(reactor: Any, address: str, tls: TlsFiles | None) -> IStreamClientEndpoint:
@@ -54,27 +39,18 @@ def endpoint_of(reactor: Any, address: str, tls: TlsFiles | None) -> IStreamClie
         raise RefusedError(message)
     host = match["v6"] or match["host"]
     plain = HostnameEndpoint(reactor, host, int(match["port"]), CONNECT_DEADLINE)
-    return wrapClientTLS(_connection_creator(host, tls), plain)
+    return wrapClientTLS(_tls_to(host, tls), plain)
 
 
-def _connection_creator(host: str, files: TlsFiles) -> Any:
+def _tls_to(host: str, files: TlsFiles) -> ClientTls:
     # Here, because loading TLS takes longer than a call over the UNIX socket does altogether.
-    from OpenSSL import SSL
-    from twisted.internet.ssl import PrivateCertificate, TLSVersion, optionsForClientTLS
-
-    from maglev.api.certificates import certificates, trust_in
+    from maglev.api.tls import ClientTls
 
     try:
-        own = PrivateCertificate.loadPEM(_read(files.key) + b"\n" + _read(files.certificate))
-        trusted = trust_in(certificates(_read(files.authority)))
-    except (OSError, SSL.Error, ValueError) as error:
+        return ClientTls(files, host)
+    except (OSError, ValueError) as error:
         message = f"TLS: {error}"
         raise RefusedError(message) from error
-    return optionsForClientTLS(host, trusted, own, extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2})
-
-
-def _read(path: str) -> bytes:
-    return Path(path).read_bytes()
 
 
 def reason_of(error: BaseException | None) -> str:

@@ -8,21 +8,16 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from OpenSSL import SSL
-from OpenSSL.crypto import FILETYPE_PEM
 from twisted.internet.error import CannotListenError
-from twisted.internet.ssl import (
-    CertificateOptions,
-    KeyPair,
-    TLSVersion,
-)
 
-from maglev.api.certificates import certificates, trust_in
+from maglev.api.tls import ServerTls
 from maglev.errors import StartError
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
     from twisted.internet.protocol import ServerFactory
+
+    from maglev.api.tls import TlsFiles
 
 FOLDER_MODE: Final = 0o750
 SOCKET_MODE: Final = 0o660
@@ -95,19 +90,26 @@ def _remove_socket(path: Path) -> None:
 class TlsPort:
     """TCP with TLS: clients need a certificate by an authority of ours."""
 
-    def __init__(self, reactor: Any, interface: str, port: int, context: CertificateOptions) -> None:
+    def __init__(self, reactor: Any, interface: str, port: int, files: TlsFiles) -> None:
         """Prepare to listen.
 
         Args:
             reactor: The reactor.
             interface: Address to listen on; empty for all.
             port: Number of the TCP port; 0 for any.
-            context: As `tls_context` makes it.
+            files: Our certificate, its key, and the authority of the clients' certificates.
+
+        Raises:
+            StartError: A file can't be used.
         """
         self._reactor = reactor
         self._interface = interface
         self._port = port
-        self._context = context
+        try:
+            self._tls = ServerTls(files)
+        except (OSError, ValueError) as error:
+            message = f"TLS of the control interface: {error}"
+            raise StartError(message) from error
 
     def listen(self, factory: ServerFactory) -> IListeningPort:
         """Begin to listen.
@@ -116,37 +118,10 @@ class TlsPort:
             StartError: The address can't be used.
         """
         try:
-            port: IListeningPort = self._reactor.listenSSL(self._port, factory, self._context, BACKLOG, self._interface)
+            port: IListeningPort = self._reactor.listenSSL(self._port, factory, self._tls, BACKLOG, self._interface)
         except CannotListenError as error:
             raise StartError(str(error)) from error
         return port
 
     def stopped(self) -> None:
         """Nothing is left to tidy up."""
-
-
-def tls_context(certificate: str, key: str, authority: str) -> CertificateOptions:
-    """Return the TLS settings of the server.
-
-    Args:
-        certificate: Path of a PEM file with our certificate (and the chain to its root).
-        key: Path of a PEM file with its private key.
-        authority: Path of a PEM file with the certificates of those who may issue client certificates.
-
-    Raises:
-        StartError: A file can't be read, or has something else in it.
-    """
-    try:
-        own, *chain = certificates(Path(certificate).read_bytes())
-        pair = KeyPair.load(Path(key).read_bytes(), FILETYPE_PEM)
-        trusted = trust_in(certificates(Path(authority).read_bytes()))
-    except (OSError, SSL.Error, ValueError) as error:
-        message = f"TLS of the control interface: {error}"
-        raise StartError(message) from error
-    return CertificateOptions(
-        privateKey=pair.original,
-        certificate=own.original,
-        extraCertChain=[each.original for each in chain],
-        trustRoot=trusted,
-        raiseMinimumTo=TLSVersion.TLSv1_2,
-    )

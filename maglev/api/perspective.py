@@ -31,6 +31,9 @@ MAX_WATCHES: Final = 4
 PAGE_VALUES: Final = 3000
 """Values of one page at most, unless a single row has more: three milliseconds of encoding, a few dozen KiB."""
 
+MAX_STEP: Final = 8
+"""Rows that are added to a page at a time: by so many it may turn out larger than it should."""
+
 RESULTS: Final = (((LocalError, WireError), "refused"), (MaglevError, "failed"), (CancelledError, "lost"))
 """How calls are counted that did not end well; what is none of these is a bug."""
 
@@ -125,8 +128,8 @@ class Perspective(Exported):
             after = page["next"]
             if after is None or room <= 0 or len(rows) >= limit:
                 return {**page, "rows": rows}
-            # As many as will fit if they are like those so far.
-            step = min(limit - len(rows), max(1, room * len(rows) // (PAGE_VALUES - room)))
+            # As many as will fit if they are like those so far; but the next ones may be larger.
+            step = min(limit - len(rows), MAX_STEP, max(1, room * len(rows) // (PAGE_VALUES - room)))
 
     # Methods of its own
 

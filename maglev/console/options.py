@@ -12,7 +12,7 @@ from maglev.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from maglev.api.dialling import TlsFiles
+    from maglev.api.tls import TlsFiles
 
 DEFAULT_SERVER: Final = "unix:/run/vpp-maglev/pb.sock"
 
@@ -88,7 +88,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 def _tls(given: argparse.Namespace) -> TlsFiles | None:
     if not (given.tls_ca and given.tls_cert and given.tls_key):
         return None
-    from maglev.api.dialling import TlsFiles
+    from maglev.api.tls import TlsFiles
 
     return TlsFiles(given.tls_ca, given.tls_cert, given.tls_key)
 

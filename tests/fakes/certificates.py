@@ -49,6 +49,11 @@ class Authority:
         )
         return write(folder, [leaf, *self._chain()], key)
 
+    def issue_person(self, folder: Path, subject: x509.Name) -> tuple[Path, Path]:
+        """Write a certificate of a client and its key; return their paths."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return write(folder, [self._certify(subject, key.public_key(), by=self), *self._chain()], key)
+
     def issue_itself(self, folder: Path) -> tuple[Path, Path]:
         """Write its own certificate and key, as a server would use them; return their paths."""
         return write(folder, [self.certificate], self._key)
