@@ -67,11 +67,15 @@ def _serve(options: Options) -> int:
     except (StartError, CannotListenError) as error:
         return _complain(complaint(options, error), EXIT_UNAVAILABLE)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    # What is here now stays: the garbage collector need not look at it each time it stops everything.
-    gc.collect()
-    gc.freeze()
+    reactor.callWhenRunning(_freeze)
     reactor.run()
     return 0
+
+
+def _freeze() -> None:
+    """Tell the garbage collector that what is here now stays: it need not look at it each time it stops everything."""
+    gc.collect()
+    gc.freeze()
 
 
 def _start_log(reactor: Any, options: Options) -> None:
