@@ -12,7 +12,11 @@ class PapiReader:
 
     def __init__(self, api_socket: str) -> None:
         self._client = VPPApiClient(bootstrapapi=True, server_address=api_socket)
-        self._client.connect("reader")
+        try:
+            self._client.connect("reader")
+        except BaseException:
+            self._client.disconnect()  # it leaves its socket open otherwise
+            raise
 
     def __enter__(self):
         return self

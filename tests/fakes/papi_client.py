@@ -21,7 +21,11 @@ class PapiClient:
 
     def __init__(self, socket: str, **options: Any) -> None:
         self._client = VPPApiClient(server_address=socket, **({"bootstrapapi": True} | options))
-        self._client.connect("test")
+        try:
+            self._client.connect("test")
+        except BaseException:
+            self._client.disconnect()  # it leaves its socket open otherwise
+            raise
         self.api = self._client.api
 
     @property
