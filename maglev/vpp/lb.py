@@ -37,6 +37,7 @@ from maglev.errors import VppRetvalError
 from maglev.logs.logger import EventLogger
 from maglev.vpp.lbstate import AddServer, AddVip, DeleteServer, DeleteVip, Encap, SetWeight
 from maglev.vpp.limits import check, check_conf, check_key
+from maglev.vpp.messages import RETVAL_TEXTS
 from maglev.vpp.script import script
 from maglev.vpp.wire import pack_address, pack_conf, pack_key, pack_prefix, unpack_conf, unpack_state, unpack_text
 
@@ -244,7 +245,8 @@ def decode_refusal(failure: Failure, command: str) -> None:
     if code is None:
         failure.raiseException()
     else:
-        raise VppRetvalError(" ".join(command.split()[:2]), int(code[1])) from failure.value
+        what = "a script" if "\n" in command else " ".join(command.split()[:2])
+        raise VppRetvalError(what, int(code[1]), RETVAL_TEXTS.get(int(code[1]), "")) from failure.value
 
 
 def cause(failure: Failure) -> Failure:

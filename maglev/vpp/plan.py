@@ -106,6 +106,18 @@ class AddressPlan:
         for operations in self.vips.values():
             yield from operations
 
+    @property
+    def remaking(self) -> Iterator[Operation]:
+        """What belongs together if anything has to be deleted first: that, and all that is added."""
+        yield from map(DeleteVip, self.clearing)
+        for key in self.added:
+            yield from self.vips[key]
+
+    @property
+    def added(self) -> Iterator[VipKey]:
+        """The VIPs that are added, for the first time or again."""
+        return (key for key, operations in self.vips.items() if isinstance(operations[0], AddVip))
+
 
 Plan = dict[Prefix, AddressPlan]
 """What has to be done, by prefix; prefixes are independent of one another."""

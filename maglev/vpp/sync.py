@@ -227,8 +227,9 @@ class LbSync:
         for prefix, address in plan.items():
             if address.clearing:
                 yield self._remake(prefix, names[prefix], None)
-            else:
-                for key in address.vips:
+            remade = set(address.added) if address.clearing else ()
+            for key in address.vips:
+                if key not in remade:
                     yield self._settle(wanted[key].frontend, "all")
 
     async def _side_by_side(
@@ -286,8 +287,9 @@ class LbSync:
             held = self.ledger.on(prefix)
             plan = plan_address(wanted, held, self._doomed(held) if doomed is None else doomed)
             self._tell_recreated(plan, wanted)
-            flushes = {vip.frontend: frozenset(self._board.frontends[vip.frontend].flushes) for vip in wanted.values()}
-            operations = tuple(plan.making)
+            added = [wanted[key].frontend for key in plan.added]
+            flushes = {name: frozenset(self._board.frontends[name].flushes) for name in added}
+            operations = tuple(plan.remaking)
             done = await self._writer.write_at_once(operations, "all") if operations else ()
             if len(done) == len(operations):
                 for name, flushed in flushes.items():

@@ -96,6 +96,22 @@ def test_the_vips_of_an_address_change_their_family_in_one_message():
     bench.stop()
 
 
+def test_a_neighbour_that_stays_is_changed_apart_from_that():
+    config = of_family("10.0.0.", *PORTS)
+    bench = Bench(config)
+    bench.record(x=FAIL)
+    bench.lb.scripts.clear()
+    bench.writes()
+    sticky = {**config.frontends, "web": attrs.evolve(PORTS[0], src_ip_sticky=True)}
+    backends = {**config.backends, "x": Backend("x", "10.0.0.9", "tcp")}
+    bench.board.apply(attrs.evolve(config, frontends=sticky, backends=backends))
+    (script,) = bench.lb.scripts
+    assert {operation.key for operation in script} == {KEY}
+    assert {operation.key for operation in bench.writes()} == {KEY, HTTPS}
+    assert bench.weights()["tcp://192.0.2.1:443"] == {"10.0.0.9": 0}
+    bench.stop()
+
+
 def test_a_transition_during_that_is_written_after_it():
     bench = Bench(of_family("10.0.0.", *PORTS))
     bench.lb.manual = True
