@@ -120,14 +120,16 @@ class Perspective(Exported):
     async def _page(self, message: str, after: str, limit: int) -> dict[str, Any]:
         """Return a page of as many rows as are asked for, or as fit; it is put together from small ones."""
         rows: list[Any] = []
+        first: dict[str, Any] = {}
         room, step = PAGE_VALUES, 1
         while True:
             page = await getattr(self._control, message)(after, step)
+            first = first or page
             rows += page["rows"]
             room -= sum(map(_count, page["rows"]))
             after = page["next"]
             if after is None or room <= 0 or len(rows) >= limit:
-                return {**page, "rows": rows}
+                return {**first, "rows": rows, "next": after}
             # As many as will fit if they are like those so far; but the next ones may be larger.
             step = min(limit - len(rows), MAX_STEP, max(1, room * len(rows) // (PAGE_VALUES - room)))
 

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from maglev import errors
 from maglev.api.perspective import MAX_STEP, PAGE_VALUES
 from maglev.api.tallies import BUCKETS, UNKNOWN, CallTally
-from maglev.api.wire import METHODS, type_name
+from maglev.api.wire import METHODS, VERBS, type_name
 from maglev.board import Board
 from maglev.build import read_build
 from maglev.control import Control
@@ -47,6 +47,8 @@ def real_control(rig):
 
 def test_the_client_has_every_verb(rig):
     assert verifyObject(IControl, rig.connect())
+    assert verifyObject(IControl, rig.control)
+    assert {verb for verb, _ in EVERY_VERB} | {name for name, method in METHODS.items() if method.paged} == set(VERBS)
 
 
 EVERY_VERB = [
@@ -77,9 +79,7 @@ def test_a_verb_gets_its_arguments_and_gives_its_answer(rig, verb, arguments):
     assert rig.control.calls == [(verb, *arguments)]
 
 
-@pytest.mark.parametrize(
-    "verb", ["frontends", "backends", "healthchecks", "vpp_lb_state", "vpp_lb_counters", "vpp_backend_counters"]
-)
+@pytest.mark.parametrize("verb", [name for name, method in METHODS.items() if method.paged])
 def test_a_list_comes_in_pages(rig, verb):
     client = rig.connect()
     rig.control.answers[verb] = [{"name": f"n{i}"} for i in range(250)]

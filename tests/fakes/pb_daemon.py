@@ -1,0 +1,139 @@
+"""A process that serves the real verbs over Perspective Broker, with VPP off; run as a program with the socket's path.
+
+Backends are named b0, b1 ... and change their states so many times a second, in turn.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+class PbDaemon:
+    """Such a process; a context manager."""
+
+    def __init__(self, folder, backends=4, rate=0.0, uids=None):
+        self.path = folder / "run" / "pb.sock"
+        self.address = f"unix:{self.path}"
+        self._log = folder / "daemon.log"
+        owners = ",".join(map(str, [os.geteuid()] if uids is None else uids))
+        self._arguments = [str(self.path), str(backends), str(rate), owners]
+        self.process = None
+
+    def __enter__(self):
+        command = [sys.executable, "-m", "tests.fakes.pb_daemon", *self._arguments]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 20
+        while not self.path.exists():
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """End it, if it has not ended yet."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(10) == 0, self.output()
+
+    def output(self):
+        return self._log.read_text()
+
+    def memory(self):
+        """Return its resident memory, in bytes."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096
+
+    def descriptors(self):
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def lag(self):
+        """Return the delays that its reactor saw since the last question, in seconds, sorted."""
+        self.process.send_signal(signal.SIGUSR1)
+        wanted = Path(f"{self.path}.lag")
+        deadline = time.monotonic() + 10
+        while not wanted.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        delays = sorted(float(line) for line in wanted.read_text().split())
+        wanted.unlink()
+        return delays
+
+
+class _Off:
+    def __getattr__(self, _name):
+        from maglev.errors import VppOffError
+
+        raise VppOffError("VPP is switched off: --vpp-api-addr is empty")
+
+
+def serve(path, backends, rate, uids):
+    from twisted.internet import reactor
+    from twisted.internet.task import LoopingCall
+    from twisted.logger import globalLogPublisher
+
+    from maglev.api.identity import Identities, Operators, UserNames
+    from maglev.api.listening import UnixSocket
+    from maglev.api.service import PbService
+    from maglev.board import Board
+    from maglev.build import read_build
+    from maglev.control import Control
+    from maglev.result import Code, Result
+    from maglev.sessions import Sessions
+    from maglev.tap import use_monotonic_time
+    from maglev.watch import Feed
+    from tests.fakes.configs import make_config, make_frontend
+
+    use_monotonic_time(reactor)
+    names = [f"b{number}" for number in range(backends)]
+    board = Board(time.time, make_config([make_frontend("web", pools=(names[::2], names[1::2]))]))
+    sessions = Sessions(reactor, time.time)
+    feed = Feed(board, globalLogPublisher)
+    control = Control(board, _Off(), None, feed, sessions, read_build(), time.time)
+    identities = Identities(Operators(frozenset(uids)), UserNames(reactor))
+    service = PbService(reactor, control.for_asker, sessions, identities, [UnixSocket(reactor, path)])
+    turn = itertools.cycle(names)
+    per_call = max(1, round(rate / 100))
+
+    def flap():
+        for _ in range(per_call):
+            name = next(turn)
+            result = Result(Code.L4CON if board.backends[name].state == "up" else Code.L4OK)
+            for _ in range(4):
+                board.record(name, result)
+
+    delays = []
+    due = [reactor.seconds() + 0.01]
+
+    def look():
+        delays.append(reactor.seconds() - due[0])
+        due[0] = reactor.seconds() + 0.01
+        reactor.callLater(0.01, look)
+
+    def report():
+        part = Path(f"{path}.part")
+        part.write_text("\n".join(map(str, delays)))
+        part.rename(f"{path}.lag")
+        delays.clear()
+
+    signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(report))
+    if rate:
+        LoopingCall(flap).start(per_call / rate, now=False)
+    look()
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), [int(uid) for uid in sys.argv[4].split(",") if uid])
