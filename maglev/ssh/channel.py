@@ -113,6 +113,7 @@ class SessionChannel(SSHChannel):
         self._ended = False
         self.outlet = Outlet(
             connection.clock,
+            connection.turns,
             window,
             self._send,
             lambda: bool(connection.transport.can_write),

@@ -10,6 +10,8 @@ from twisted.internet.defer import CancelledError
 from maglev.cli.environment import Status
 from maglev.cli.session import CommandSession
 from maglev.logs.logger import EventLogger
+from maglev.ssh.batch import Batch
+from maglev.ssh.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from maglev.asker import Asker
     from maglev.cli.environment import Environment
     from maglev.interfaces import IControl
+    from maglev.ssh.channel import IRunner, Opening, SessionChannel
     from maglev.ssh.logins import Logins
+    from maglev.ssh.turns import Turns
 
 
 class ISessionEntry(Protocol):
@@ -45,6 +49,7 @@ class Console:
 
     Attributes:
         clock: A monotonic clock.
+        turns: Gives each session its turn.
         idle_timeout: Seconds without a key pressed while nothing runs; 0 is for ever.
         control_for: Returns the verbs for somebody.
         register: Where sessions are entered.
@@ -53,11 +58,18 @@ class Console:
     """
 
     clock: IReactorTime
+    turns: Turns
     idle_timeout: float
     control_for: Callable[[Asker], IControl]
     register: ISessionRegister
     logins: Logins
     greeting: str
+
+    def open(self, channel: SessionChannel, opening: Opening) -> IRunner:
+        """Return what runs in a channel: a person at a prompt, or commands without one."""
+        if opening.command is None and opening.window is not None:
+            return Terminal(self, channel, opening, opening.window)
+        return Batch(self, channel, opening)
 
     def begin(self, asker: Asker, environment: Environment) -> Sitting:
         """Begin a session."""

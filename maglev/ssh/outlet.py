@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from maglev.ssh.turns import Turns
+
 _WINDOW_LIMIT: Final = 2**32 - 1
 """RFC 4254, 5.2."""
 
@@ -29,6 +31,7 @@ class Outlet:
     def __init__(
         self,
         clock: IReactorTime,
+        turns: Turns,
         window: int,
         send: Callable[[bytes, bool], None],
         can_send: Callable[[], bool],
@@ -39,6 +42,7 @@ class Outlet:
 
         Args:
             clock: A monotonic clock.
+            turns: Gives whoever waits a turn to go on.
             window: Bytes that the client takes at first.
             send: Sends bytes, to the client's stderr if the second argument is true.
             can_send: Tells whether the connection takes bytes now.
@@ -46,6 +50,7 @@ class Outlet:
             patience: Seconds until then.
         """
         self._clock = clock
+        self._turns = turns
         self._window = window
         self._send = send
         self._can_send = can_send
@@ -80,7 +85,8 @@ class Outlet:
             self._send_slice()
             sent = True
         self._watch(progress=sent)
-        self._wake()
+        if self._waiting:
+            self._turns.soon(self._wake)
         self._finish()
 
     def drain(self) -> Deferred[None]:
@@ -88,7 +94,7 @@ class Outlet:
         waiting: Deferred[None] = Deferred(self._forget)
         self._waiting.append(waiting)
         # Also when there is room: whoever waits gives everybody else a turn.
-        self._clock.callLater(0, self._wake)
+        self._turns.soon(self._wake)
         return waiting
 
     def finish(self, finished: Callable[[], None]) -> None:

@@ -11,7 +11,6 @@ from twisted.internet.protocol import Factory
 
 from maglev.asker import Role
 from maglev.logs.logger import EventLogger
-from maglev.ssh.batch import Batch
 from maglev.ssh.console import Console
 from maglev.ssh.hostkey import host_key
 from maglev.ssh.keyfile import fingerprint
@@ -19,8 +18,8 @@ from maglev.ssh.keyring import KeyRing
 from maglev.ssh.limits import Limits
 from maglev.ssh.lobby import Lobby
 from maglev.ssh.logins import Logins
-from maglev.ssh.terminal import Terminal
 from maglev.ssh.transport import ConsoleTransport
+from maglev.ssh.turns import Turns
 from maglev.version import VERSION
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ class House(Factory[Any]):
             console: What sessions share.
         """
         self.clock = clock
+        self.turns = console.turns
         self.limits = limits
         self.keyring = keyring
         self.logins = console.logins
@@ -95,10 +95,8 @@ class House(Factory[Any]):
             connection.abort()
 
     def open_channel(self, channel: SessionChannel, opening: Opening) -> IRunner:
-        """Return what runs in a channel: a person at a prompt, or commands without one."""
-        if opening.command is None and opening.window is not None:
-            return Terminal(self._console, channel, opening, opening.window)
-        return Batch(self._console, channel, opening)
+        """Return what runs in a channel."""
+        return self._console.open(channel, opening)
 
 
 class SshService(Service):
@@ -144,7 +142,7 @@ class SshService(Service):
         self._keyring = KeyRing({Role.OPERATOR: operator_keys, Role.VIEWER: viewer_keys})
         greeting = f"maglevd {VERSION}" + (f" on {host_name}" if host_name else "")
         idle = self._limits.idle_timeout
-        self._console = Console(reactor, idle, control_for, register, self.logins, greeting)
+        self._console = Console(reactor, Turns(reactor), idle, control_for, register, self.logins, greeting)
         self._house: House | None = None
         self._listener: IService | None = None
 

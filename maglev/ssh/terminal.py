@@ -97,7 +97,7 @@ class Terminal:
         self._catching_up = False
         self._input = b""
         self._eof = False
-        self._drink: IDelayedCall | None = None
+        self._drinking = False
         self._monitor: Deferred[None] | None = None
         self._idle: IDelayedCall | None = None
         self._sitting = console.begin(opening.asker, self)
@@ -117,13 +117,13 @@ class Terminal:
         """Obey what is typed; a long paste in several turns, between which others have theirs."""
         self._sitting.touch()
         self._input += data
-        if self._drink is None:
+        if not self._drinking:
             self._obey_input()
 
     def eof_received(self) -> None:
         """End when all that was typed is done: nobody can type any more."""
         self._eof = True
-        if self._drink is None:
+        if not self._drinking:
             self._obey_input()
 
     def resized(self, window: Window) -> None:
@@ -155,14 +155,17 @@ class Terminal:
     # Keys
 
     def _obey_input(self) -> None:
-        self._drink = None
+        self._drinking = False
+        if self._mode is Mode.OVER:
+            return
         self._rest()
         piece, self._input = self._input[:INPUT_SLICE], self._input[INPUT_SLICE:]
         self._channel.consumed(len(self._input))
         for key in self._decoder.feed(piece):
             self._take(key)
         if self._input:
-            self._drink = self._console.clock.callLater(0, self._obey_input)
+            self._drinking = True
+            self._console.turns.soon(self._obey_input)
         elif self._eof:
             self._take(_EOF)
         self._update()
@@ -372,9 +375,8 @@ class Terminal:
         """Forget all that may still want to happen by itself."""
         self._ahead.clear()
         self._input = b""
-        for call in (self._idle, self._drink):
-            if call is not None and call.active():
-                call.cancel()
+        if self._idle is not None and self._idle.active():
+            self._idle.cancel()
         if self._monitor is not None:
             self._monitor.cancel()
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from maglev.ssh.limits import Limits
     from maglev.ssh.lobby import Lobby
     from maglev.ssh.logins import Logins
+    from maglev.ssh.turns import Turns
 
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 """A peer that has vanished is noticed within two minutes, also while only we would have something to say."""
@@ -45,6 +46,7 @@ class IHouse(Protocol):
     """What the connections of one console share."""
 
     clock: IReactorTime
+    turns: Turns
     limits: Limits
     lobby: Lobby
     logins: Logins
@@ -164,12 +166,13 @@ class ConsoleTransport(SSHServerTransport):
         self.sendDisconnect(DISCONNECT_BY_APPLICATION, b"you took too long to log in")
 
     def _tune(self) -> None:
-        if not ITCPTransport.providedBy(self.transport):
+        transport = self.transport
+        if not ITCPTransport.providedBy(transport):
             return
         # A peer that is gone already may make these fail; the next read says so.
         with contextlib.suppress(OSError):
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
             for option, value in KEEPALIVE:
                 self.transport.getHandle().setsockopt(socket.IPPROTO_TCP, option, value)
 
@@ -259,7 +262,7 @@ class ConsoleTransport(SSHServerTransport):
         """Begin to carry sessions, for the one who logged in."""
         assert self.asker is not None  # noqa: S101  # by the order of the calls
         house = self._house
-        self.setService(ConsoleConnection(house.clock, house.limits, self.asker, house.open_channel))
+        self.setService(ConsoleConnection(house.clock, house.turns, house.limits, self.asker, house.open_channel))
 
     def give_up_on_reader(self) -> None:
         """Abort the connection: the peer does not read, so it would not read our last words either."""

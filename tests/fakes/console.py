@@ -1,7 +1,7 @@
 """An SSH console over a control interface in memory; run as a program, one for trying it by hand.
 
-``python -m tests.fakes.console DIRECTORY PORT`` makes keys in the directory, and says how to log in; port 0 is any. Sending the
-process SIGUSR1 makes a backend go down, and SIGUSR2 makes it come up.
+``python -m tests.fakes.console DIRECTORY PORT`` makes keys in the directory, and says how to log in; port 0 is any.
+The signal SIGUSR1 lets a backend go down, and SIGUSR2 lets it come up.
 """
 
 from __future__ import annotations

@@ -8,12 +8,11 @@ from twisted.conch.ssh.common import NS, getNS
 from twisted.internet.task import Clock
 
 from maglev.asker import Asker, Role
-from maglev.ssh.batch import Batch
 from maglev.ssh.connection import ConsoleConnection
 from maglev.ssh.console import Console
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
-from maglev.ssh.terminal import Terminal
+from maglev.ssh.turns import Turns
 from tests.fakes.console import Register, World
 from tests.fakes.screen import ScreenDouble
 
@@ -134,20 +133,23 @@ class Peer:
         self.logins = Logins()
         self.limits = limits or Limits()
         self.console = Console(
-            self.clock, self.limits.idle_timeout, self.world.control_for, self.register, self.logins, greeting
+            self.clock,
+            Turns(self.clock),
+            self.limits.idle_timeout,
+            self.world.control_for,
+            self.register,
+            self.logins,
+            greeting,
         )
         self.transport = PacketTransport()
         self.transport.listener = self._hear
-        self.connection = ConsoleConnection(self.clock, self.limits, asker, opener or self._open)
+        self.connection = ConsoleConnection(
+            self.clock, self.console.turns, self.limits, asker, opener or self.console.open
+        )
         self.connection.transport = self.transport
         self.connection.serviceStarted()
         self.channels = {}
         self.refusals = []
-
-    def _open(self, channel, opening):
-        if opening.command is None and opening.window is not None:
-            return Terminal(self.console, channel, opening, opening.window)
-        return Batch(self.console, channel, opening)
 
     def _hear(self, number, payload):
         if number == CONFIRMED:

@@ -20,6 +20,7 @@ from maglev.ssh.keyring import KeyRing
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.service import House
+from maglev.ssh.turns import Turns
 from tests.fakes.console import Register, World
 
 
@@ -113,7 +114,13 @@ class Lobbyist:
         (path / "operators").write_bytes(b"".join(operators))
         (path / "viewers").write_bytes(b"".join(viewers))
         console = Console(
-            self.clock, self.limits.idle_timeout, self.world.control_for, Register(), self.logins, "maglevd"
+            self.clock,
+            Turns(self.clock),
+            self.limits.idle_timeout,
+            self.world.control_for,
+            Register(),
+            self.logins,
+            "maglevd",
         )
         ring = KeyRing({Role.OPERATOR: str(path / "operators"), Role.VIEWER: str(path / "viewers")})
         self.house = House(self.clock, self.limits, host_key(str(path / "state")), ring, console)

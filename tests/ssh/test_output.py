@@ -15,6 +15,7 @@ from maglev.ssh.metrics import SshCollector
 from maglev.ssh.outlet import Outlet
 from maglev.ssh.pager import KEYS, MORE, Pager
 from maglev.ssh.screen import Screen, safe, word_columns
+from maglev.ssh.turns import BUDGET, Turns
 
 ONE_TO_NINE = "".join(f"{number}\n" for number in range(1, 10))
 
@@ -148,7 +149,7 @@ class Sink:
         self.sent = []
         self.open = True
         self.stalled = 0
-        self.outlet = Outlet(self.clock, window, self._send, lambda: self.open, self._stalled, 60)
+        self.outlet = Outlet(self.clock, Turns(self.clock), window, self._send, lambda: self.open, self._stalled, 60)
 
     def _send(self, data, error):
         self.sent.append((data, error))
@@ -180,6 +181,7 @@ def test_who_waits_goes_on_when_there_is_room_and_not_in_the_same_turn():
     sink.clock.advance(0)
     assert not held.called
     sink.outlet.widen(1)
+    sink.clock.advance(0)
     assert held.called
 
 
@@ -259,6 +261,56 @@ def test_a_bell_rings_once_for_all_that_is_sent_together():
     screen.flush()
 
     assert sink.sent == [(b"a\r\nb\a", False)]
+
+
+# Turns
+
+
+class TurnClock(Clock):
+    """A clock that makes the calls of one turn only: what they schedule has to wait."""
+
+    def turn(self):
+        due, self.calls = self.calls, []
+        for call in due:
+            call.func(*call.args)
+
+
+def test_a_turn_has_a_budget_and_what_does_not_fit_has_the_next():
+    clock = TurnClock()
+    turns = Turns(clock)
+    done = []
+
+    def work(number):
+        done.append(number)
+        clock.rightNow += BUDGET / 2
+
+    for number in range(5):
+        turns.soon(lambda number=number: work(number))
+    assert done == []
+    seen = []
+    while clock.getDelayedCalls():
+        clock.turn()
+        seen.append(len(done))
+
+    assert seen == [2, 4, 5]
+
+
+def test_what_asks_for_another_turn_does_not_get_this_one():
+    clock = TurnClock()
+    turns = Turns(clock)
+    done = []
+
+    def again(name):
+        done.append(name)
+        turns.soon(lambda: again(name))
+
+    again("a")
+    again("b")
+    assert done == ["a", "b"]
+    clock.turn()
+    assert done == ["a", "b"] * 2
+    clock.turn()
+    assert done == ["a", "b"] * 3
 
 
 # Counting

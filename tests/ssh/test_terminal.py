@@ -331,6 +331,20 @@ def test_what_is_typed_ahead_waits_and_is_obeyed(peer):
     assert last_line(channel) == "maglev# show fr"
 
 
+def test_what_is_typed_ahead_waits_for_each_command(peer):
+    channel = peer.terminal()
+    channel.type("sync vpp lb state\r")
+    channel.type("sync vpp lb state\rshow version\r")
+    peer.world.slow.callback(None)
+    peer.turn()
+    assert peer.world.calls.count(("sync_vpp", None)) == 2
+    assert ("version",) not in peer.world.calls
+
+    peer.world.slow.callback(None)
+    peer.turn()
+    assert ("version",) in peer.world.calls
+
+
 def test_what_is_typed_ahead_is_bounded(peer):
     channel = peer.terminal()
     channel.type("sync vpp lb state\r")
