@@ -144,6 +144,7 @@ class VppService(Service):
         self._jitter = jitter
         self._tasks = Tasks()
         self._link: ILink | None = None
+        self._given_up: ILink | None = None
         self._retired: set[VipKey] = set()
         self._retry: IDelayedCall | None = None
         self._retry_delay = MIN_RETRY
@@ -322,6 +323,7 @@ class VppService(Service):
         self.sync = None
         self.counters = None
         self.info = None
+        self._given_up = None
         link, self._link = self._link, None
         if link is not None:
             link.close()
@@ -382,18 +384,17 @@ class VppService(Service):
         self._tasks.start(self._full(sync))
 
     def _hung(self, error: VppError) -> None:
-        if self._link is not None:
+        link = self._link
+        if link is not None and link is not self._given_up:
+            self._given_up = link  # what else waits for it will run out of time now, too
             self._log.error("vpp-hung", error=str(error))
-            self._link.close()
+            link.close()
 
     def _released(self, frontends: frozenset[str]) -> None:
         """Begin to write what the warm-up has released."""
         self._log.info("warm-up-released", frontends=len(frontends), over=self.warm_up.over)
         if self.sync is not None:
-            self._tasks.start(self._full(self.sync) if self.warm_up.over else self._replan(self.sync))
-
-    async def _replan(self, sync: LbSync) -> None:
-        await sync.replan()
+            self._tasks.start(self._full(self.sync) if self.warm_up.over else self.sync.replan())
 
 
 def _sleep(clock: IReactorTime, delay: float) -> Deferred[None]:

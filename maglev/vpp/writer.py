@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
-from maglev.errors import VppError, VppLostError
+from maglev.errors import VppError, VppLostError, VppTimeoutError
 from maglev.logs.logger import EventLogger
 from maglev.vpp.lbstate import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
 from maglev.vpp.parcels import MAX_SCRIPT, Parcel, shipment
@@ -257,7 +257,7 @@ class Writer:
         )
 
     def _refused(self, what: object, error: VppError) -> None:
-        if not isinstance(error, VppLostError):
+        if not isinstance(error, VppLostError | VppTimeoutError):  # of these the service tells
             self._log.warn("vpp-lbsync-refused", operation=str(what), error=str(error))
         self._failed(error)
 
