@@ -13,6 +13,9 @@ import sys
 import time
 from pathlib import Path
 
+GROUP = 20
+"""Backends of one frontend."""
+
 
 class PbDaemon:
     """Such a process; a context manager."""
@@ -58,16 +61,20 @@ class PbDaemon:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def lag(self):
-        """Return the delays that its reactor saw since the last question, in seconds, sorted."""
+        """Return (delays, work) since the last question, each sorted.
+
+        Delays are those of calls that were due, in seconds; on a busy machine most of them are other processes' doing.
+        Work is the processor time that the reactor used from one such call, 10 ms apart, to the next.
+        """
         self.process.send_signal(signal.SIGUSR1)
         wanted = Path(f"{self.path}.lag")
         deadline = time.monotonic() + 10
         while not wanted.exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        delays = sorted(float(line) for line in wanted.read_text().split())
+        pairs = [tuple(map(float, line.split())) for line in wanted.read_text().splitlines()]
         wanted.unlink()
-        return delays
+        return [sorted(column) for column in zip(*pairs, strict=True)]
 
 
 class _Off:
@@ -96,7 +103,12 @@ def serve(path, backends, rate, uids):
 
     use_monotonic_time(reactor)
     names = [f"b{number}" for number in range(backends)]
-    board = Board(time.time, make_config([make_frontend("web", pools=(names[::2], names[1::2]))]))
+    groups = [names[start : start + GROUP] for start in range(0, len(names), GROUP)]
+    frontends = [
+        make_frontend("web" if not number else f"web{number}", pools=(group[::2], group[1::2]), port=80 + number)
+        for number, group in enumerate(groups)
+    ]
+    board = Board(time.time, make_config(frontends))
     sessions = Sessions(reactor, time.time)
     feed = Feed(board, globalLogPublisher)
     control = Control(board, _Off(), None, feed, sessions, read_build(), time.time)
@@ -113,16 +125,17 @@ def serve(path, backends, rate, uids):
                 board.record(name, result)
 
     delays = []
-    due = [reactor.seconds() + 0.01]
+    due = [reactor.seconds() + 0.01, time.thread_time()]
 
     def look():
-        delays.append(reactor.seconds() - due[0])
-        due[0] = reactor.seconds() + 0.01
+        now, used = reactor.seconds(), time.thread_time()
+        delays.append(f"{now - due[0]} {used - due[1]}")
+        due[:] = now + 0.01, used
         reactor.callLater(0.01, look)
 
     def report():
         part = Path(f"{path}.part")
-        part.write_text("\n".join(map(str, delays)))
+        part.write_text("\n".join(delays))
         part.rename(f"{path}.lag")
         delays.clear()
 
