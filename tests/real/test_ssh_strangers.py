@@ -1,0 +1,85 @@
+"""Connections that send junk or nothing, over real sockets: none outlives its time, nothing is left of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.protocol import ClientFactory, Protocol
+
+from maglev.ssh.limits import Limits
+from tests.fakes.console import ConsoleFolder
+
+pytestmark = pytest.mark.real
+
+COUNT = 400
+LIMITS = Limits(login_timeout=1.0, startups=50)
+JUNK = (
+    b"",
+    b"SSH-2.0-x\r\n",
+    b"SSH-2.0-x\r\n" + bytes(range(256)) * 20,
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"\0" * 5000,
+    b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x14" + b"\0" * 10,
+)
+
+
+class Stranger(Protocol):
+    """Says its junk, and notes when it was cut off."""
+
+    def __init__(self, junk):
+        self._junk = junk
+        self.lived = Deferred()
+
+    def connectionMade(self):
+        self._since = reactor.seconds()
+        self.transport.write(self._junk)
+
+    def connectionLost(self, reason=None):
+        self.lived.callback(reactor.seconds() - self._since)
+
+
+class Strangers(ClientFactory):
+    noisy = False
+
+    def __init__(self):
+        self.made = []
+
+    def buildProtocol(self, addr):
+        self.made.append(Stranger(JUNK[len(self.made) % len(JUNK)]))
+        return self.made[-1]
+
+
+def descriptors():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest_twisted.ensureDeferred
+async def test_strangers_are_cut_off_in_time_and_leave_nothing_behind(tmp_path):
+    folder = ConsoleFolder(tmp_path)
+    service = folder.service(reactor, f"unix:{tmp_path}/socket:mode=660:backlog=1000", LIMITS)
+    service.startService()
+    before = descriptors()
+    strangers = Strangers()
+    try:
+        for _ in range(COUNT):
+            reactor.connectUNIX(f"{tmp_path}/socket", strangers)
+            turn = Deferred()
+            reactor.callLater(0, turn.callback, None)
+            await turn
+        while len(strangers.made) < COUNT:
+            turn = Deferred()
+            reactor.callLater(0.01, turn.callback, None)
+            await turn
+        ended = await DeferredList([stranger.lived for stranger in strangers.made])
+        lives = [life for _, life in ended]
+
+        assert max(lives) < LIMITS.login_timeout + 2
+        assert service.logins.counts["none", "refused"] > 0
+        assert service.logins.counts["operator", "accepted"] == 0
+        assert descriptors() <= before
+    finally:
+        await service.stopService()
