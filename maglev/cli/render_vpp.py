@@ -40,6 +40,7 @@ def vip_lines(vips: Iterable[View], *, aligned: bool) -> Iterator[Line]:
         yield line(label("vip"), " ", *_vip_pieces(vip))
         yield from fields(
             [
+                ("frontend", vip["frontend"] or NOTHING),
                 ("encap", vip["encap"]),
                 ("src-ip-sticky", yes(vip["src_ip_sticky"])),
                 ("new-flows-table-length", vip["new_flows_table_length"] or NOTHING),
@@ -62,6 +63,50 @@ def _server_row(server: View) -> tuple[Cell, ...]:
         label("flow-table-buckets"),
         cell(server["buckets"]),
     )
+
+
+def plan_head(page: View) -> Iterator[Line]:
+    """Yield what a sync would do besides VIPs, given the first page of `IControl.vpp_lb_plan`."""
+    if page["waiting"]:
+        count = page["waiting"]
+        whose = f"{count} frontends wait" if count > 1 else "1 frontend waits"
+        yield line(f"{whose} for the warm-up to end, and {'are' if count > 1 else 'is'} left alone")
+    if page["conf"] is not None:
+        yield from conf_lines(page)
+    elif not page["rows"]:
+        yield line("VPP holds what it should: nothing would be written")
+
+
+def change_lines(changes: Iterable[View], indent: int = 0) -> Iterator[Line]:
+    """Yield what happens to VIPs, with the operations of each."""
+    margin = " " * indent
+    for change in changes:
+        action = cell(change["action"], _ACTIONS.get(change["action"], Style.PLAIN))
+        reasons = (": ", cell(", ".join(change["reasons"]))) if change["reasons"] else ()
+        yield line(margin, label("vip"), " ", *_vip_pieces(change), " ", action, *_moved(change["moved"]), *reasons)
+        for operation in change["operations"]:
+            yield line(margin, "  ", cell(operation))
+        more = change["operation_count"] - len(change["operations"])
+        if more:
+            yield line(margin, f"  and {more} more")
+
+
+_ACTIONS: Final = {"recreate": Style.DOWN, "remove": Style.DOWN, "wait": Style.UNKNOWN, "add": Style.UP}
+
+
+def _moved(share: float | None) -> Sequence[Cell | str]:
+    return () if share is None else (" ", label("moved"), " ", cell(f"{100 * share:.1f}%"))
+
+
+def difference_lines(differences: Iterable[View]) -> Iterator[Line]:
+    """Yield what a reload would change, object by object."""
+    for difference in differences:
+        yield line(
+            label(difference["kind"]), " ", cell(difference["name"], Style.HEADING), " ", cell(difference["change"])
+        )
+        for detail in difference["details"]:
+            yield line("  ", cell(detail))
+        yield from change_lines(difference["vips"], 2)
 
 
 def vip_counter_table() -> Table:

@@ -108,6 +108,15 @@ _SHOW: Final = Keyword(
                                 notes="Read from VPP at this moment, not remembered.",
                             ),
                         ),
+                        Keyword(
+                            "plan",
+                            help="What a sync would do now, operation by operation",
+                            command=Command(
+                                show.show_vpp_lb_plan,
+                                notes="VPP is read, and nothing is written. ``moved`` is the share of a VIP's new "
+                                "flows that would go to another application server, by the table that VPP builds.",
+                            ),
+                        ),
                         _COUNTERS,
                         Keyword(
                             "backends",
@@ -256,6 +265,15 @@ _CONFIG: Final = Keyword(
             "check",
             help="Say all that is wrong with the file, if anything",
             command=Command(config.check_config),
+        ),
+        Keyword(
+            "diff",
+            help="What a reload of the file would do",
+            command=Command(
+                config.diff_config,
+                notes="Objects that are not the same, VIPs with all operations, and the share of new flows that would "
+                "move. Backends that are new, or have something to prove again, are taken to be up.",
+            ),
         ),
         Keyword(
             "reload",

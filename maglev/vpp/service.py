@@ -384,11 +384,10 @@ class VppService(Service):
         self._tasks.start(self._full(sync))
 
     def _hung(self, error: VppError) -> None:
-        link = self._link
-        if link is not None and link is not self._given_up:
-            self._given_up = link  # what else waits for it will run out of time now, too
+        if self._link is not None and self._link is not self._given_up:
+            self._given_up = self._link  # what else waits for it will run out of time now, too
             self._log.error("vpp-hung", error=str(error))
-            link.close()
+            self._link.close()
 
     def _released(self, frontends: frozenset[str]) -> None:
         """Begin to write what the warm-up has released."""

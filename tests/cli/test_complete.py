@@ -49,7 +49,7 @@ def listed(completion):
         ("show ", "", ["version", "frontends", "backends", "healthchecks", "vpp", "sessions", "history"]),
         ("show h", "", ["healthchecks", "history"]),
         ("show he", "althchecks ", ["healthchecks"]),
-        ("sh vpp lb ", "", ["state", "counters", "backends"]),
+        ("sh vpp lb ", "", ["state", "plan", "counters", "backends"]),
         ("sh vpp lb c", "ounters ", ["counters"]),
         ("sh vpp lb x", "", []),
         ("sh fr w", "eb ", ["web"]),
@@ -230,6 +230,7 @@ def test_a_viewer_sees_what_only_operators_may_do():
 
     assert question("config ", control=control).splitlines() == [
         "  check   Say all that is wrong with the file, if anything",
+        "  diff    What a reload of the file would do",
         "  reload  Put the file in force if it is valid (operators only)",
     ]
     assert "operators" not in question("config ")

@@ -13,7 +13,7 @@ from maglev.cli.lines import COLOURS, Cell, Columns, Style, cell, clean, line, s
 from maglev.cli.render import BATCH, address_text, duration_text, phrases
 from maglev.cli.render_events import event_line
 from maglev.cli.session import CommandSession
-from tests.fakes.control import FakeControl, backend_view, finish, frontend_view, healthcheck_view, member_view
+from tests.fakes.control import CONF, FakeControl, backend_view, finish, frontend_view, healthcheck_view, member_view
 from tests.fakes.environment import FakeEnvironment
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -124,6 +124,7 @@ conf
   sticky-buckets-per-core  65536
   flow-timeout             40s
 vip 203.0.113.80 tcp 80
+  frontend                web
   encap                   gre4
   src-ip-sticky           no
   new-flows-table-length  1024
@@ -131,9 +132,34 @@ vip 203.0.113.80 tcp 80
     address 198.51.100.12 weight 0   flow-table-buckets 0
     address 198.51.100.21 weight 0   flow-table-buckets 0
 vip 2001:db8::80 any
+  frontend                -
   encap                   gre6
   src-ip-sticky           -
   new-flows-table-length  -
+""",
+    "show vpp lb plan": """\
+vip 203.0.113.80 tcp 80 change moved 25.1%
+  set weight of 198.51.100.12 in tcp://203.0.113.80:80 from 100 to 50
+vip 2001:db8::80 any recreate: src-ip-sticky false -> true
+  delete VIP 2001:db8::80
+  add VIP 2001:db8::80 (gre6, 1024 buckets)
+  and 1 more
+vip 192.0.2.99 tcp 80 remove moved 100.0%
+  delete VIP tcp://192.0.2.99:80
+""",
+    "config diff": """\
+setting vpp.lb changed
+  sync-interval: 30.0 -> 10.0
+backend spare removed
+frontend web changed
+  pool fallback removed
+  vip 203.0.113.80 tcp 80 change moved 25.1%
+    set weight of 198.51.100.12 in tcp://203.0.113.80:80 from 100 to 50
+frontend everything affected
+  vip 2001:db8::80 any recreate: src-ip-sticky false -> true
+    delete VIP 2001:db8::80
+    add VIP 2001:db8::80 (gre6, 1024 buckets)
+    and 1 more
 """,
     "show vpp lb counters": """\
 vip           protocol  port  first  next   untracked  no-server  fib-packets  fib-bytes
@@ -228,6 +254,23 @@ def test_a_list_of_nothing_is_nothing(command):
     assert shown(command, empty_control()) == ""
     assert shown(f"{command} | json", empty_control()) == "[]\n"
     assert shown(f"{command} | count", empty_control()) == "0\n"
+
+
+def test_a_plan_without_operations_says_so():
+    control = empty_control()
+    assert shown("show vpp lb plan", control) == "VPP holds what it should: nothing would be written\n"
+    assert shown("show vpp lb plan | json", control) == '{"conf": null, "waiting": 0, "vips": []}\n'
+    control.waiting = 1
+    first = "1 frontend waits for the warm-up to end, and is left alone"
+    assert shown("show vpp lb plan", control).splitlines()[0] == first
+    control.waiting, control.planned_conf = 2, {**CONF, "flow_timeout": 9}
+    lines = shown("show vpp lb plan", control).splitlines()
+    assert lines[0] == "2 frontends wait for the warm-up to end, and are left alone"
+    assert (lines[1], lines[-1].split()) == ("conf", ["flow-timeout", "9s"])
+
+
+def test_a_file_that_would_change_nothing_says_so():
+    assert shown("config diff", empty_control()) == "The file says what is in force: a reload would change nothing\n"
 
 
 def test_a_load_balancer_without_vips_has_its_settings():

@@ -62,6 +62,7 @@ def test_a_line_without_meaning_does_nothing_and_is_no_error(line):
         ("show healthchecks ping", [("healthcheck", "ping")]),
         ("show vpp info", [("vpp_info",)]),
         ("show vpp lb state", [("vpp_lb_state", "", PAGE)]),
+        ("show vpp lb plan", [("vpp_lb_plan", "", PAGE)]),
         ("show vpp lb counters", [("vpp_lb_counters", "", PAGE)]),
         ("show vpp lb backends", [("vpp_backend_counters", "", PAGE)]),
         ("show sessions", [("sessions",)]),
@@ -74,6 +75,7 @@ def test_a_line_without_meaning_does_nothing_and_is_no_error(line):
         ("sync vpp lb state", [("sync_vpp", None)]),
         ("sync vpp lb state web", [("sync_vpp", "web")]),
         ("config check", [("check_config",)]),
+        ("config diff", [("config_diff", "", PAGE)]),
         ("config reload", [("reload_config",)]),
         ("help", []),
         ("quit", []),
@@ -121,6 +123,19 @@ def test_a_sync_lists_what_it_wrote():
     assert Typed("sync vpp lb state", control).output.splitlines() == control.writes
     assert Typed("sync vpp lb state | count", control).output == "2\n"
 
+
+def test_a_difference_to_a_file_that_is_not_valid_is_refused_with_its_problems():
+    control = FakeControl()
+    control.rows["difference"] = []
+    control.diffed = {"ok": False, "problems": [{**PROBLEM, "kind": "parse"}]}
+    typed = Typed("config diff", control)
+    assert (typed.status, typed.errors) == (Status.FAILED, "% The file is not valid: 1 error\n")
+    assert typed.output == "line 3, column 5: parse error: maglev: bad\n"
+    control.diffed = {"ok": True, "problems": [PROBLEM]}
+    assert Typed("config diff", control).output.startswith("line 3, column 5: warning: maglev: bad\n")
+
+
+PROBLEM = {"kind": "warning", "path": "maglev", "text": "bad", "line": 3, "column": 5}
 
 PROBLEMS = {
     "ok": False,

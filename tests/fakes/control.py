@@ -293,6 +293,7 @@ class FakeControl:
         self.calls = []
         self.errors = {}
         self.checked = {"ok": True, "problems": []}
+        self.diffed = {"ok": True, "problems": []}
         self.planned_conf = None
         self.waiting = 0
         self.writes = []
@@ -390,7 +391,7 @@ class FakeControl:
         return self.checked
 
     async def config_diff(self, after="", limit=100):
-        return {**self.checked, **await self._page("config_diff", "difference", after, limit)}
+        return {**self.diffed, **await self._page("config_diff", "difference", after, limit)}
 
     async def vpp_info(self):
         await self._call("vpp_info")

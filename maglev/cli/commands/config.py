@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maglev.cli.environment import Status
 from maglev.cli.lines import Line, Style, cell, line
+from maglev.cli.output import json_text
+from maglev.cli.render_vpp import difference_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +18,26 @@ if TYPE_CHECKING:
 async def check_config(call: Call) -> Status:
     """Check the file."""
     return await _report(call, await call.control.check_config(), "The file is valid", "The file is not valid")
+
+
+async def diff_config(call: Call) -> Status:
+    """Show what a reload of the file would do."""
+    pages: list[Mapping[str, Any]] = []
+
+    async def fetch(after: str, limit: int) -> Mapping[str, Any]:
+        pages.append(await call.control.config_diff(after, limit))
+        return pages[-1]
+
+    def opening(page: Mapping[str, Any]) -> str:
+        return f'{{"ok": {json_text(page["ok"])}, "problems": {json_text(page["problems"])}, "rows": ['
+
+    def head(page: Mapping[str, Any]) -> Iterator[Line]:
+        yield from _problem_lines(page["problems"])
+        if page["ok"] and not page["rows"]:
+            yield line("The file says what is in force: a reload would change nothing")
+
+    await call.output.pages(fetch, difference_lines, opening=opening, closing="]}", head=head)
+    return Status.OK if pages[0]["ok"] else _refuse(call, pages[0], "The file is not valid")
 
 
 async def reload_config(call: Call) -> Status:
@@ -29,9 +51,11 @@ async def _report(call: Call, view: Mapping[str, Any], good: str, bad: str) -> S
     problems = view["problems"]
     verdict = [line(good)] if view["ok"] else []
     await call.output.view(view, [*_problem_lines(problems), *verdict])
-    if view["ok"]:
-        return Status.OK
-    errors = sum(problem["kind"] != "warning" for problem in problems)
+    return Status.OK if view["ok"] else _refuse(call, view, bad)
+
+
+def _refuse(call: Call, view: Mapping[str, Any], bad: str) -> Status:
+    errors = sum(problem["kind"] != "warning" for problem in view["problems"])
     return call.refuse(f"{bad}: {errors} error{'s' if errors != 1 else ''}")
 
 

@@ -17,7 +17,15 @@ from maglev.cli.render import (
     session_table,
     version_lines,
 )
-from maglev.cli.render_vpp import conf_lines, server_counter_table, vip_counter_table, vip_lines, vpp_info_lines
+from maglev.cli.render_vpp import (
+    change_lines,
+    conf_lines,
+    plan_head,
+    server_counter_table,
+    vip_counter_table,
+    vip_lines,
+    vpp_info_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +96,16 @@ async def show_vpp_lb_state(call: Call) -> Status:
         return vip_lines(vips, aligned=call.output.aligned)
 
     await call.output.pages(call.control.vpp_lb_state, rows, opening=opening, closing="]}", head=conf_lines)
+    return Status.OK
+
+
+async def show_vpp_lb_plan(call: Call) -> Status:
+    """Show what a sync would do now."""
+
+    def opening(page: Mapping[str, Any]) -> str:
+        return f'{{"conf": {json_text(page["conf"])}, "waiting": {page["waiting"]}, "vips": ['
+
+    await call.output.pages(call.control.vpp_lb_plan, change_lines, opening=opening, closing="]}", head=plan_head)
     return Status.OK
 
 
