@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from statistics import median
@@ -75,7 +76,7 @@ class Records:
             f"{len(requests)} requests, {sum(each.failed for each in requests)} failed, "
             f"median {1000 * median(times):.0f} ms, at most {1000 * max(times):.0f} ms; "
             f"{len(sessions)} sessions, {sum(each.failed for each in sessions)} failed; "
-            f"lag {1000 * self.lag(0, float('inf')):.0f} ms"
+            f"lag {1000 * self.lag(0.0, math.inf):.0f} ms"
         )
 
 

@@ -6,8 +6,9 @@ Uses the standard library only, and imports nothing of ours: it starts faster.
 
 There are two kinds of traffic. *Requests* are new connections, RATE a second, each for one GET that is answered over
 HOLD milliseconds. *Sessions* are SESSIONS connections that live on, with a GET every `SESSION_PERIOD`; one that fails
-is replaced. Anything without an answer for TIMEOUT seconds has failed. It must be less than a second: that is after
-how long Linux sends a SYN again (RFC 6298), which might hide that the first one was lost.
+is replaced. What is not connected after TIMEOUT seconds has failed. That must be less than a second, after which Linux
+sends a SYN again (RFC 6298): it might hide that the first one was lost. What is connected has `PATIENCE`: a flow that
+went to another backend ends by a reset, and a slow answer is only the machine's fault.
 
 Source ports are given out in turn, PORTS of them from FIRST_PORT. The kernel's own choice comes back to a port within
 half a minute at this rate, and VPP remembers for 40 s where the flow of that name went.
@@ -30,6 +31,9 @@ from pathlib import Path
 
 SESSION_PERIOD = 0.1
 
+PATIENCE = 4.0
+"""Seconds without an answer after which an established connection has failed."""
+
 LAG = 0.03
 """Seconds that count as late: then what is measured here says more about the machine than about the network."""
 
@@ -43,22 +47,21 @@ class Exchange(asyncio.Protocol):
         backend: Who answers.
     """
 
-    def __init__(self, path, port, hurry, period=None):
+    def __init__(self, path, port, timeout, period=None):
         self._loop = asyncio.get_running_loop()
         self._period = period
         self._get = f"GET /{path} HTTP/1.1\r\nHost: lab\r\nConnection: {'keep-alive' if period else 'close'}\r\n\r\n"
-        self._hurry = hurry
         self._received = b""
         self._idle = False
         self._transport = None
         self.ended = self._loop.create_future()
         self.port = port
         self.backend = None
-        self._call = self._loop.call_later(hurry, self.end, "timeout")
+        self._call = self._loop.call_later(timeout, self.end, "timeout")
 
     def connection_made(self, transport):
         self._transport = transport
-        transport.write(self._get.encode())
+        self._ask()
 
     def data_received(self, data):
         self._received += data
@@ -91,9 +94,13 @@ class Exchange(asyncio.Protocol):
         self._idle = True
         self._call = self._loop.call_later(self._period, self._ask)
 
+    def _expect(self, timeout):
+        self._call.cancel()
+        self._call = self._loop.call_later(timeout, self.end, "timeout")
+
     def _ask(self):
         self._idle = False
-        self._call = self._loop.call_later(self._hurry, self.end, "timeout")
+        self._expect(PATIENCE)
         self._transport.write(self._get.encode())
 
 

@@ -7,16 +7,30 @@ import time
 from vpp_papi import VPPApiClient
 
 
+def connect(api_socket, name):
+    """Return a client of `vpp_papi`'s, connected."""
+    client = VPPApiClient(bootstrapapi=True, server_address=api_socket)
+    try:
+        client.connect(name)
+    except BaseException:
+        disconnect(client)  # it leaves its socket open otherwise
+        raise
+    return client
+
+
+def disconnect(client):
+    """End the connection of a client, and the pipes that it would leave to the garbage collector."""
+    client.disconnect()
+    for pipe in (client.transport.sque, client.transport.q):
+        pipe.close()
+        pipe.join_thread()
+
+
 class PapiReader:
     """A blocking client of one API socket; a context manager."""
 
     def __init__(self, api_socket: str) -> None:
-        self._client = VPPApiClient(bootstrapapi=True, server_address=api_socket)
-        try:
-            self._client.connect("reader")
-        except BaseException:
-            self._client.disconnect()  # it leaves its socket open otherwise
-            raise
+        self._client = connect(api_socket, "reader")
 
     def __enter__(self):
         return self
@@ -26,7 +40,7 @@ class PapiReader:
 
     def close(self):
         """End the connection, also to a VPP that is dead."""
-        self._client.disconnect()
+        disconnect(self._client)
 
     def vips(self):
         """Return {(prefix, protocol, port): (encapsulation, {address: weight})} of what is in use."""

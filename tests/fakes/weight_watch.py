@@ -6,7 +6,8 @@ import threading
 import time
 
 import attrs
-from vpp_papi import VPPApiClient
+
+from tests.fakes.papi import connect, disconnect
 
 
 @attrs.frozen
@@ -34,8 +35,7 @@ class WeightWatch:
     """
 
     def __init__(self, api_socket):
-        self._client = VPPApiClient(bootstrapapi=True, server_address=api_socket)
-        self._client.connect("watch")
+        self._client = connect(api_socket, "watch")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self.sightings: list[Sighting] = []
@@ -49,7 +49,7 @@ class WeightWatch:
     def __exit__(self, *_exc_info):
         self._stopping.set()
         self._thread.join()
-        self._client.disconnect()
+        disconnect(self._client)
 
     def wait_for(self, weights, seconds=10.0):
         """Wait until the present weights are as expected."""
