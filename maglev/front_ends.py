@@ -92,13 +92,14 @@ def _unix_socket(reactor: Any, address: str) -> Listener:
 
 
 def _tls_port(reactor: Any, options: Options) -> Listener:
-    from maglev.api.listening import TlsPort, tls_context
+    from maglev.api.listening import TlsPort
+    from maglev.api.tls import TlsFiles
 
     host, port = tcp_address("--pb-tls-addr", options["pb-tls-addr"])
-    files = [options[name] for name in ("pb-tls-cert", "pb-tls-key", "pb-tls-ca")]
-    if not all(files):
+    files = TlsFiles(options["pb-tls-ca"], options["pb-tls-cert"], options["pb-tls-key"])
+    if not all((files.authority, files.certificate, files.key)):
         raise StartError("--pb-tls-addr needs --pb-tls-cert, --pb-tls-key and --pb-tls-ca")
-    return TlsPort(reactor, host, port, tls_context(*files))
+    return TlsPort(reactor, host, port, files)
 
 
 def _group(name: str) -> frozenset[int]:

@@ -153,8 +153,8 @@ def main() -> None:
                     sys.stdout.write(f"{running} SSH sessions, {PB_CLIENTS} PB clients watch {BACKENDS} backends\n")
                     with contextlib.suppress(SystemExit):
                         react(lambda reactor: Deferred.fromCoroutine(measure(reactor, daemon, seconds)))
-                for name, count in Counter(event["event"] for event in daemon.events()).items():
-                    sys.stdout.write(f"log: {count} {name}\n")
+                for kind, count in Counter(event["event"] for event in daemon.events()).items():
+                    sys.stdout.write(f"log: {count} {kind}\n")
         finally:
             server.kill()
             server.wait()
