@@ -6,7 +6,7 @@ import time
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.logger import globalLogPublisher
+from twisted.logger import capturedLogs, globalLogPublisher
 from twisted.spread.pb import Referenceable, RemoteError
 from zope.interface.verify import verifyObject
 
@@ -337,9 +337,11 @@ def test_a_client_that_vanishes_ends_its_reading_calls(rig):
     rig.control.answers["vpp_info"] = Deferred(lambda _: cancelled.append("read"))
     results = rig.pending(client.vpp_info())
     rig.links[0].server.abortConnection()
-    rig.settle()
+    with capturedLogs() as events:
+        rig.settle()
 
     assert cancelled == ["read"]
+    assert events == []
     assert rig.service.tally.calls["vpp_info", "lost"] == 1
     assert results
 

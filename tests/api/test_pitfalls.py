@@ -15,6 +15,8 @@ import pytest
 from twisted.cred.credentials import UsernamePassword
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectError
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.spread import banana
 from twisted.spread.flavors import Copyable, RemoteCopy
 from twisted.spread.jelly import unjellyableRegistry
@@ -31,7 +33,7 @@ from twisted.spread.pb import (
 
 from maglev import errors
 from maglev.api import wire
-from maglev.api.broker import BasicTypes
+from maglev.api.broker import BasicTypes, failure_view
 from maglev.api.exported import Exported
 from maglev.api.peer import SILENCE
 from maglev.api.wire import DaemonError, LostError, NoAnswerError
@@ -164,10 +166,13 @@ def test_p6_a_connection_can_make_any_number_of_watches_one_after_the_other(rig)
 
 def test_p6_references_that_a_client_hands_out_for_nothing_are_given_back(rig):
     perspective, link = rig.plain()
-    for _ in range(2 * MAX_BROKER_REFS):
-        with pytest.raises(RemoteError, match="takes the arguments"):
-            rig.result(perspective.callRemote("ping", Referenceable()))
+    refused = []
+    for _ in range(3):
+        for _ in range(MAX_BROKER_REFS // 2):
+            perspective.callRemote("ping", Referenceable()).addErrback(refused.append)
+        rig.settle()
 
+    assert len(refused) > MAX_BROKER_REFS
     assert len(link.client.protocol.localObjects) < 10
 
 
@@ -243,6 +248,24 @@ def test_p10_the_text_of_a_bug_stays_here(rig, logged_failures):
     assert b"ZeroDivision" not in sent
     assert b"File" not in sent
     assert [failure.type for failure in logged_failures.flush(ZeroDivisionError)] == [ZeroDivisionError]
+
+
+def test_p10_the_form_in_which_errors_travel_has_nothing_of_a_bug():
+    # The second lock, should an error get past the first.
+    view = failure_view(Failure(ZeroDivisionError("secret-of-the-house")))
+
+    assert view["type"] == "maglev.api.wire.InternalError"
+    assert "secret" not in str(view)
+
+
+def test_p10_a_bug_is_logged_once_and_by_us(rig, logged_failures):
+    client = rig.connect()
+    rig.control.answers["frontend"] = ZeroDivisionError("a mistake")
+    with capturedLogs() as events, pytest.raises(DaemonError):
+        rig.result(client.frontend("web"))
+
+    assert [event.get("log_event") for event in events] == ["pb-call-failed"]
+    assert logged_failures.flush(ZeroDivisionError)
 
 
 def test_p10_an_error_of_ours_is_no_bug_and_arrives_with_its_text(rig):
