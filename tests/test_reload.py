@@ -169,3 +169,16 @@ def test_a_reload_that_is_cancelled_while_it_reads_changes_nothing(made):
     made.reactor.run_threads()
 
     assert made.board.generation == 1
+
+
+def test_a_vip_that_a_reload_would_make_anew_is_announced(made):
+    made.write(config_text().replace("      protocol: tcp\n", "      protocol: tcp\n      src-ip-sticky: true\n"))
+    (warning,) = made.run(made.reloader.check()).warnings
+    (name,) = made.board.frontends
+    assert (warning.kind, warning.path) == (ProblemKind.WARNING, f"maglev.frontends.{name}")
+    assert warning.text.startswith("a reload deletes VIP ")
+    assert warning.text.endswith(" and makes it anew, and so forgets its flows: src-ip-sticky false -> true")
+    with recorded_events() as events:
+        made.run(made.reloader.reload())
+    assert [fields["problem"] for name, fields in events if name == "config-warning"] == [str(warning)]
+    assert made.run(made.reloader.check()).warnings == ()
