@@ -39,6 +39,9 @@ GRACE: Final = 5.0
 UNKNOWN_PEER_BUFFER: Final = 64 * 1024
 """Bytes kept from somebody who is not logged in: a key exchange and a 16384-bit RSA signature are below 8 KiB."""
 
+KEXINIT_LIMIT: Final = 16 * 1024
+"""Bytes of a client's lists of algorithms: ten times OpenSSH's. Choosing among many takes time."""
+
 TYPED_AHEAD: Final = 64 * 1024
 """Bytes kept of what is typed or pasted while a command runs; the rest is dropped, with a bell, as terminals do."""
 

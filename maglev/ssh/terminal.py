@@ -181,7 +181,7 @@ class Terminal:
     def _take_ahead(self, key: Key) -> None:
         if key.name == "ctrl-c":
             self._cancel("^C")
-        elif self._stop_on_key and key is not _EOF:
+        elif self._stop_on_key:
             self._cancel()
         elif len(self._ahead) < TYPED_AHEAD or key is _EOF:
             self._ahead.append(key)
@@ -227,10 +227,14 @@ class Terminal:
         """Do something while keys wait."""
         self._mode = mode
         self._task = Deferred.fromCoroutine(coroutine)
-        self._task.addErrback(lambda failure: failure.trap(CancelledError) and None)
-        self._task.addBoth(self._done)
+        self._task.addErrback(self._failed)
+        self._task.addCallback(self._done)
 
-    def _done(self, result: object) -> object:
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self._log.failure("ssh-terminal-failed", failure=failure, asker=str(self._asker))
+
+    def _done(self, _: None) -> None:
         self._task = None
         self._stop_on_key = False
         if self._mode is not Mode.OVER:
@@ -241,7 +245,6 @@ class Terminal:
             self._catch_up()
             self._rest()
             self._update()
-        return result
 
     def _catch_up(self) -> None:
         """Obey what was typed ahead. A line among it may be done at once, and would come here again."""
@@ -254,6 +257,7 @@ class Terminal:
     def _cancel(self, mark: str = "") -> None:
         """Cancel what is under way, and forget what was typed meanwhile."""
         self._ahead.clear()
+        self._ending = self._ending or self._eof
         if mark and self._mode is Mode.ASKING:
             self._prompt.leave(mark)
         elif mark:
@@ -289,12 +293,9 @@ class Terminal:
         return self._window.rows if self._length is None else self._length
 
     def _page(self, key: Key) -> None:
-        if key is _EOF:
-            # Nobody can press a key any more.
-            self._ending = True
-            key = _INTERRUPT
         self._screen.put(_WIPE)
-        self._pager.press(key)
+        # Nobody can press a key any more.
+        self._pager.press(_INTERRUPT if key is _EOF else key)
         if self._pager.quit:
             self._mode = Mode.RUNNING
             self._cancel()
@@ -363,6 +364,8 @@ class Terminal:
     # The end
 
     def _end(self, words: str = "", status: int = 0) -> None:
+        if self._mode is Mode.OVER:
+            return
         self._mode = Mode.OVER
         self._let_go()
         self._screen.put(words)
@@ -438,8 +441,14 @@ class Terminal:
         await self._let_page()
 
     def set_stop_on_key(self, on: bool) -> None:  # noqa: FBT001
-        """From now on any key ends the command."""
+        """From now on any key ends the command; so does that there will be no more."""
         self._stop_on_key = on
+        if on and _EOF in self._ahead:
+            self._console.turns.soon(self._stop_at_eof)
+
+    def _stop_at_eof(self) -> None:
+        if self._stop_on_key:
+            self._cancel()
 
     def set_monitor(self, on: bool) -> None:  # noqa: FBT001
         """Begin or end to show events above the line being typed."""

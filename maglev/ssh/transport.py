@@ -22,7 +22,7 @@ from maglev.result import printable
 from maglev.ssh.algorithms import CIPHERS, COMPRESSIONS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURE_NAMES
 from maglev.ssh.authentication import KeyAuthentication
 from maglev.ssh.connection import ConsoleConnection
-from maglev.ssh.limits import GRACE, UNKNOWN_PEER_BUFFER
+from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER
 from maglev.ssh.packets import PacketError, PacketReader
 
 if TYPE_CHECKING:
@@ -150,10 +150,23 @@ class ConsoleTransport(SSHServerTransport):
         """Say why, and end the connection: also if the peer does not take our last words."""
         if self._ending:
             return
-        self._ending = True
+        # Of strangers: told in the log when they are gone. What Conch says here may quote them.
+        self._refusal = self._refusal or printable(desc)
         SSHServerTransport.sendDisconnect(self, reason, desc)
+        self._close_soon()
+
+    def ssh_DISCONNECT(self, packet: bytes) -> None:
+        """End the connection as the peer wants, also if it then stays and does not read."""
+        reader = PacketReader(packet)
+        self.receiveError(reader.uint32(), reader.string())
+        self.transport.loseConnection()
+        self._close_soon()
+
+    def _close_soon(self) -> None:
+        self._ending = True
         self._unregister()
-        self._last_words = self._house.clock.callLater(GRACE, self.abort)
+        if self._last_words is None:
+            self._last_words = self._house.clock.callLater(GRACE, self.abort)
 
     def _unregister(self) -> None:
         # Twisted does not close a connection below a producer that it has paused.
@@ -209,6 +222,8 @@ class ConsoleTransport(SSHServerTransport):
     def ssh_KEXINIT(self, packet: bytes) -> None:
         """Begin a key exchange; strangers get one, as each costs a millisecond of everybody's time."""
         self._exchanges += 1
+        if len(packet) > KEXINIT_LIMIT:
+            raise PacketError("too many algorithms")
         if self.asker is None and self._exchanges > 1:
             raise PacketError("a second key exchange before the login")
         SSHServerTransport.ssh_KEXINIT(self, packet)
@@ -230,6 +245,9 @@ class ConsoleTransport(SSHServerTransport):
             return
         self.sendPacket(MSG_SERVICE_ACCEPT, NS(name))
         self.setService(KeyAuthentication(self._house.keyring, self._house.limits.attempts))
+
+    def ssh_EXT_INFO(self, packet: bytes) -> None:
+        """Ignore what the client says of itself: we need none of it, and Conch takes quadratic time to read it."""
 
     def receiveError(self, reasonCode: int, description: bytes) -> None:
         """Take note that the peer disconnects: each client does at the end."""

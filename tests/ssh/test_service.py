@@ -140,8 +140,7 @@ async def test_a_service_on_a_unix_socket_starts_serves_and_stops(folder):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("module", ["service", "transport", "terminal", "connection", "authentication", "metrics"])
-def test_importing_the_console_installs_no_reactor(module):
-    program = f"import sys, maglev.ssh.{module}; sys.exit('twisted.internet.reactor' in sys.modules)"
+def test_importing_the_console_installs_no_reactor():
+    program = "import sys, maglev.ssh.service, maglev.ssh.metrics; sys.exit('twisted.internet.reactor' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

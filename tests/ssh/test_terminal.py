@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from twisted.conch.ssh.common import NS
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from maglev.errors import VppNotConnectedError
@@ -116,6 +118,53 @@ def test_eof_in_front_of_more_ends_the_session(peer):
     channel.send_eof()
 
     assert channel.status == 0
+
+
+def test_eof_ends_a_watch_before_and_after_it_began(peer):
+    channel = peer.terminal()
+    channel.type("watch events\r")
+    channel.send_eof()
+    assert channel.status == 0
+    assert peer.world.watches[0].closed
+
+    other = peer.terminal()
+    control, ready = peer.world.controls[1], Deferred()
+    begin = control.watch
+
+    async def begin_later(**options):
+        await ready
+        return await begin(**options)
+
+    control.watch = begin_later
+    other.type("watch events\r")
+    other.send_eof()
+    assert other.status is None
+    ready.callback(None)
+    peer.turn()
+    assert other.status == 0
+
+
+def test_eof_and_an_interrupt_end_the_session(peer):
+    channel = peer.terminal()
+    channel.type("sync vpp lb state\r")
+    channel.send_eof()
+    channel.request(b"signal", NS(b"INT"))
+
+    assert channel.status == 0
+
+
+def test_a_bug_in_completion_is_logged_and_the_line_stays(peer, logged_failures):
+    channel = peer.terminal()
+
+    async def break_down(*_):
+        raise ZeroDivisionError
+
+    peer.world.controls[0].names = break_down
+    channel.type("show backends w\t")
+    peer.turn()
+
+    assert last_line(channel) == "maglev# show backends w"
+    assert len(logged_failures.flush(ZeroDivisionError)) == 1
 
 
 # Keys

@@ -13,7 +13,7 @@ from twisted.conch.ssh.common import NS, getNS
 from twisted.conch.ssh.keys import Key
 
 from maglev.asker import Role
-from maglev.ssh.limits import GRACE, UNKNOWN_PEER_BUFFER, Limits
+from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER, Limits
 from tests.fakes.logs import recorded_events
 from tests.fakes.ssh_client import Lobbyist, key_line, pump
 
@@ -286,6 +286,51 @@ def test_a_stranger_gets_one_key_exchange(lobby):
 
     assert server.transport.disconnecting
     assert client.refusals
+
+
+def plain_packet(payload):
+    """Return a packet as it is before the first key exchange (RFC 4253, 6)."""
+    padding = 16 - (len(payload) + 5) % 8
+    return struct.pack(">LB", len(payload) + padding + 1, padding) + payload + b"\0" * padding
+
+
+def test_what_a_client_says_of_itself_is_not_read(lobby):
+    # Conch takes a second for a packet of a megabyte.
+    server = lobby.connect()
+    server.dataReceived(b"SSH-2.0-x\r\n" + plain_packet(b"\x07" + struct.pack(">L", 1) + NS(b"name") + NS(b"value")))
+
+    assert server.peerExtensions == {}
+    assert not server.transport.disconnecting
+
+
+def test_lists_of_algorithms_have_a_limit(lobby):
+    server = lobby.connect()
+    lists = NS(b"," * KEXINIT_LIMIT) + NS(b"") * 9 + b"\0" * 5
+    with recorded_events() as events:
+        server.dataReceived(b"SSH-2.0-x\r\n")
+        server.dataReceived(plain_packet(b"\x14" + b"\0" * 16 + lists))
+        server.transport.lose()
+
+    assert dict(events)["ssh-login-refused"]["reason"] == "too many algorithms"
+
+
+def test_a_client_that_knows_nothing_of_what_we_offer_is_told_in_the_log(lobby):
+    server = lobby.connect()
+    lists = b"".join(NS(b"old-\x1b[31m") for _ in range(10)) + b"\0" * 5
+    with recorded_events() as events:
+        server.dataReceived(b"SSH-2.0-x\r\n" + plain_packet(b"\x14" + b"\0" * 16 + lists))
+        server.transport.lose()
+
+    assert dict(events)["ssh-login-refused"]["reason"] == "couldn't match all kex parts"
+
+
+def test_who_says_goodbye_and_stays_is_cut_off(lobby):
+    server = lobby.connect()
+    server.dataReceived(b"SSH-2.0-x\r\n" + plain_packet(b"\x01" + struct.pack(">L", 11) + NS(b"bye") + NS(b"")))
+    assert server.transport.disconnecting
+    lobby.clock.advance(GRACE)
+
+    assert server.transport.aborted
 
 
 def test_someone_known_may_change_keys(lobby):
