@@ -9,7 +9,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PROGRAMS = ("probe_cost", "vpp_api_cost", "vpp_sync", "counters_cost", "check_cost", "daemon_load", "watchers", "pb_flood")
+PROGRAMS = (
+    "probe_cost",
+    "vpp_api_cost",
+    "vpp_sync",
+    "counters_cost",
+    "check_cost",
+    "daemon_load",
+    "watchers",
+    "pb_flood",
+)
 
 for name in PROGRAMS:
     sys.stdout.write(f"\n== {name}\n")
