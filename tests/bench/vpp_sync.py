@@ -4,8 +4,8 @@
 
 Prints times of: a cold start of 1,000 VIPs (100 in the simulator) of 10 application servers, beside the least that any
 client needs for the same messages; a full read and comparison at that size, with the longest time that the reactor
-stood still; from a failed probe to VPP's answer about the weight; and a VIP of 1,000 application servers, filled, halved and
-made anew.
+stood still; from a failed probe to VPP's answer about the weight; and a VIP of 1,000 application servers, filled,
+halved and made anew.
 """
 
 from __future__ import annotations
