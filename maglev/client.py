@@ -52,6 +52,9 @@ PING_INTERVAL: Final = 20.0
 LOGIN_DEADLINE: Final = 10.0
 """Seconds from the connection to the answer to the login, with the handshakes between."""
 
+CLOSE_DEADLINE: Final = 2.0
+"""Seconds for the daemon to take what was sent before the end."""
+
 
 async def connect(reactor: Any, address: str = DEFAULT_ADDRESS, tls: TlsFiles | None = None) -> Client:
     """Connect to a maglevd, and log in.
@@ -137,10 +140,13 @@ class Client:
         return waiting
 
     async def close(self) -> None:
-        """End the connection, and wait until it has ended."""
+        """End the connection, and wait until it has ended: for a moment if the daemon still takes what we sent."""
         if self.connected:
+            last = self._reactor.callLater(CLOSE_DEADLINE, self._broker.transport.abortConnection)  # type: ignore[union-attr]
             self._broker.transport.loseConnection()  # type: ignore[union-attr]
             await self.when_lost()
+            if last.active():
+                last.cancel()
 
     # The verbs
 
@@ -245,6 +251,7 @@ class Client:
         try:
             watch.number = await self._ask("watch", watch, log, backend, frontend)
         except BaseException:
+            watch.given_up()
             self._broker.dontNotifyOnDisconnect(watch.connection_lost)
             raise
         return watch

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.python.failure import Failure
 from twisted.spread.jelly import SecurityOptions
 from twisted.spread.pb import Broker, Referenceable, RemoteReference
@@ -80,6 +81,9 @@ class BasicBroker(Broker):
 
     def connectionMade(self) -> None:
         """Begin to read."""
+        if isinstance(self.transport.getPeer(), IPv4Address | IPv6Address):  # type: ignore[union-attr]
+            # The pings find out sooner; this is for firewalls that forget connections on which nothing is sent.
+            self.transport.setTcpKeepAlive(True)  # type: ignore[union-attr]
         self._reader = TokenReader(self.incomingVocabulary, self.limit)
         Broker.connectionMade(self)
 

@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from maglev.api.basic import BasicError
 from maglev.api.broker import BasicBroker, BasicTypes
+from maglev.api.identity import quota_key
 from maglev.api.tokens import TokenError
 from maglev.result import printable
 
@@ -62,6 +63,7 @@ class ClientBroker(BasicBroker):
         limit: Bytes of one message from the client at most.
         taking: Whether the client takes what is written to it.
         ended: Whether the server ended the connection.
+        whose: Whose it is as far as can be told without a login; empty before there is a connection.
     """
 
     limit = MAX_MESSAGE
@@ -89,11 +91,13 @@ class ClientBroker(BasicBroker):
         self._heard = 0.0
         self._stuck: IDelayedCall | None = None
         self.ended = False
+        self.whose = ""
 
     # The connection
 
     def connectionMade(self) -> None:
         """Begin the handshake, if there is room for another client."""
+        self.whose = quota_key(self.transport)
         if not self._admit(self):
             self.hang_up("too-many")
             return
@@ -120,7 +124,7 @@ class ClientBroker(BasicBroker):
         """End the connection at once, and take note of the reason."""
         if not self.ended and not self.disconnected:
             self.ended = True
-            self._drops.note(reason, peer=printable(str(self.transport.getPeer())), **fields)  # type: ignore[union-attr]
+            self._drops.note(reason, peer=self.whose, **fields)
             self.end()
 
     def end(self) -> None:

@@ -70,6 +70,7 @@ class Perspective(Exported):
         self._reading: set[Deferred[Any]] = set()
         self._watches: dict[int, Push] = {}
         self._watch_number = 0
+        self._beginning = 0
         self.closed = False
 
     def close(self) -> None:
@@ -143,10 +144,14 @@ class Perspective(Exported):
         return {"name": asker.name, "role": str(asker.role), "origin": asker.origin}
 
     async def _watch(self, watcher: RemoteReference, **filters: Any) -> int:
-        if len(self._watches) >= MAX_WATCHES:
+        if len(self._watches) + self._beginning >= MAX_WATCHES:
             message = f"a connection can have {MAX_WATCHES} watches"
             raise LimitError(message)
-        watch: IWatch = await self._control.watch(**filters)
+        self._beginning += 1
+        try:
+            watch: IWatch = await self._control.watch(**filters)
+        finally:
+            self._beginning -= 1
         if self.closed:
             watch.close()
             raise LimitError("the connection is gone")

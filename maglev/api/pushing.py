@@ -51,12 +51,13 @@ class EventBytes:
     def encode(self, event: dict[str, Any]) -> bytes:
         """Return an event as bytes."""
         known = self._known.get(id(event))
-        if known is not None and known[0] is event:
+        if known is not None:
             return known[1]
         data = encode(event)
         if "seq" in event and event["type"] != "snapshot":
             if len(self._known) >= MAX_REMEMBERED:
                 del self._known[next(iter(self._known))]
+            # The event is kept with its bytes: as long as it is here, no other can have its identity.
             self._known[id(event)] = (event, data)
         return data
 

@@ -71,6 +71,10 @@ class RemoteWatch(Referenceable):
         while self._batches:
             self._take()
 
+    def given_up(self) -> None:
+        """Take note that the watch could not be made, or nobody waited for it to be."""
+        self._ended = True
+
     def connection_lost(self) -> None:
         """Take note that nothing will come any more."""
         self._lost = True
@@ -78,17 +82,17 @@ class RemoteWatch(Referenceable):
 
     def remoteMessageReceived(self, broker: DaemonBroker, message: str, args: Any, kw: Any) -> Any:  # noqa: ARG002
         """Take events from the daemon."""
-        if message == EVENTS and not self._ended:
-            [batch] = broker.unserialize(args)
-            taken: Deferred[Encoded] = Deferred()
-            self._batches.append((batch, taken))
-            self._hand_out()
-            return taken
         if message == ENDED:
             self._end()
-        elif message != EVENTS:
-            raise PbError("a watcher takes events only")
-        return _TAKEN
+            return _TAKEN
+        if message != EVENTS or self._ended:
+            # This ends the watch at the other end, too, should it not have heard that nobody is interested any more.
+            raise PbError("nobody watches")
+        [batch] = broker.unserialize(args)
+        taken: Deferred[Encoded] = Deferred()
+        self._batches.append((batch, taken))
+        self._hand_out()
+        return taken
 
     def _end(self) -> None:
         self._ended = True

@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.protocol import ServerFactory
 
 from maglev.api.drops import Drops
-from maglev.api.identity import quota_key
 from maglev.api.login import Login
 from maglev.api.peer import ClientBroker
 from maglev.api.perspective import Perspective
@@ -126,7 +125,7 @@ class PbService(Service):
         return broker
 
     def _admit(self, broker: ClientBroker) -> bool:
-        key = quota_key(broker.transport)
+        key = broker.whose
         if len(self._brokers) >= MAX_CLIENTS or self.clients[key] >= MAX_CLIENTS_EACH:
             return False
         self._brokers.add(broker)

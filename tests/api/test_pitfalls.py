@@ -317,6 +317,9 @@ class _Void:
     def write(self, data):
         pass
 
+    def getPeer(self):
+        return None
+
     def abortConnection(self):
         from twisted.internet.error import ConnectionAborted
         from twisted.python.failure import Failure

@@ -129,7 +129,7 @@ class Link:
         moved = self.client.deliver() | self.server.deliver()
         for side in (self.client, self.server):
             # What was written before a graceful end still arrives.
-            graceful = isinstance(side.closing, ConnectionDone) and side.other.unread and side.other.reading
+            graceful = isinstance(side.closing, ConnectionDone) and side.other.unread
             if side.closing is not None and not side.closed and not graceful:
                 side.close(side.closing)
                 side.other.close(ConnectionDone())
