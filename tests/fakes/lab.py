@@ -82,6 +82,9 @@ api trace on
 """
 """What VPP is told first. The last line makes it remember the messages that it handles, in their order."""
 
+_END_DEADLINE = 30.0
+"""Seconds; traffic lets everything end, for four seconds at most."""
+
 _PROMPT = b"vpp# "
 
 _MESSAGE = re.compile(r"^vl_api_(?P<name>\w+)_t:\n(?P<fields>(?: .*\n)*)", re.MULTILINE)
@@ -193,6 +196,7 @@ class LabBackend:
     Attributes:
         name: Its name, which its answers bear.
         address: Its address on the LAN.
+        failed: When it was killed or cut the last time, seconds of the monotonic clock.
     """
 
     def __init__(self, name, fabric, stack):
@@ -201,6 +205,7 @@ class LabBackend:
         self._fabric = fabric
         self._process = None
         self._serves = False
+        self.failed = 0.0
         self._namespace = stack.enter_context(quiet_namespace(name))
         join_lan(fabric, name, self._namespace, "eth0", self.address)
         # As usual where many hosts have one address: none tells its neighbours that the VIP is here.
@@ -231,11 +236,13 @@ class LabBackend:
         process, self._process, self._serves = self._process, None, False
         if process is not None:
             process.kill()
+            self.failed = time.monotonic()
             process.communicate()
 
     def cut(self):
         """Pull the cable: nothing answers."""
         self._fabric.ip("link", "set", self.name, "down")
+        self.failed = time.monotonic()
 
     def mend(self):
         """Put the cable back."""
@@ -278,7 +285,7 @@ class Traffic:
 
     def __exit__(self, *_exc_info):
         try:
-            _, errors = self._process.communicate(timeout=10)
+            _, errors = self._process.communicate(timeout=_END_DEADLINE)
         finally:
             self._process.kill()
             self._process.wait()
