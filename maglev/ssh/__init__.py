@@ -5,7 +5,9 @@ service, factory, session, insults and recvline) is not used: it installs the gl
 outnumber its lines. Here, bottom up:
 
 * `transport` is one TCP connection, `lobby` admits and counts them, `authentication` lets people in by `keyring`;
-* `connection` and `channel` carry sessions, with `outlet` for output that the client may read slowly;
-* `keystrokes`, `buffer`, `history`, `view` and `editor` are line editing without any I/O;
-* `terminal`, `script` and `oneshot` each bring one kind of session together with `maglev.cli`.
+* `connection` and `channel` carry sessions, with `outlet` for output that the client may read slowly, and `turns` so
+  that all of them together never hold up the probes;
+* `keystrokes`, `buffer`, `history`, `view`, `editor` and `pager` are keys, lines and pages without any I/O;
+* `terminal` (with `prompt`, `pages` and `monitor`) is a person, `batch` a command or a script; each is a session of
+  `maglev.cli`, and `console` has what they share.
 """

@@ -1,11 +1,11 @@
 """The interactive shell: keys to lines, lines to commands, output to the screen.
 
-Theory of operation. A terminal is in one of four modes:
+Theory of operation. A terminal is in one of three modes:
 
 * ``TYPING``: the line being typed is in the last row; keys edit it.
 * ``ASKING``: the same, while an answer to TAB or ``?`` is awaited. Keys are kept for later.
 * ``RUNNING``: a command runs. Keys are kept for later, but ^C cancels it, and so does any key if it asked for that.
-* ``PAGING``: a command is held back by ``--More--``; keys are for the pager.
+  While its output is held back by ``--More--``, keys are for the pager.
 
 What is kept for later is obeyed when typing goes on, key by key, and only as long as the mode stays ``TYPING``: a line
 among it begins a command, and the rest waits again. When the session is over, what is left means nothing. ^C drops what
@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import CancelledError, Deferred
 
 from maglev.asker import Role
-from maglev.errors import MaglevError
 from maglev.logs.logger import EventLogger
 from maglev.ssh.editor import Outcome
 from maglev.ssh.keystrokes import Key, KeyDecoder
 from maglev.ssh.limits import INPUT_SLICE, TYPED_AHEAD
-from maglev.ssh.pager import Pager
+from maglev.ssh.monitor import Monitor
+from maglev.ssh.pages import Pages
 from maglev.ssh.prompt import Prompt
 from maglev.ssh.screen import PASTE_OFF, PASTE_ON, Screen
 
@@ -45,13 +45,9 @@ if TYPE_CHECKING:
 
 PROMPTS: Final = {Role.OPERATOR: "maglev# ", Role.VIEWER: "maglev> "}
 
-MONITOR_LEVEL: Final = "warn"
-"""Of what ``terminal monitor`` shows of the log, beside the transitions, which are there anyway."""
-
 _DUMB: Final = frozenset({b"", b"dumb", b"unknown"})
 _INTERRUPT: Final = Key("ctrl-c")
 _EOF: Final = Key("eof")
-_WIPE: Final = "\r\x1b[K"
 
 
 class Mode(enum.Enum):
@@ -60,7 +56,6 @@ class Mode(enum.Enum):
     TYPING = enum.auto()
     ASKING = enum.auto()
     RUNNING = enum.auto()
-    PAGING = enum.auto()
     OVER = enum.auto()
 
 
@@ -86,21 +81,19 @@ class Terminal:
         self._screen = Screen(channel.outlet)
         self._prompt = Prompt(self._screen, PROMPTS[opening.asker.role], window.columns)
         self._decoder = KeyDecoder()
-        self._pager = Pager()
+        self._pages = Pages(self._screen, window, plain=self._plain)
         self._mode = Mode.TYPING
         self._ahead: deque[Key] = deque()
         self._ending = False
         self._stop_on_key = False
-        self._length: int | None = None
         self._task: Deferred[None] | None = None
-        self._unpaged: list[Deferred[None]] = []
         self._catching_up = False
         self._input = b""
         self._eof = False
         self._drinking = False
-        self._monitor: Deferred[None] | None = None
         self._idle: IDelayedCall | None = None
         self._sitting = console.begin(opening.asker, self)
+        self._monitor = Monitor(self._sitting, self.drain, self._announce)
 
     # What the channel tells
 
@@ -129,10 +122,8 @@ class Terminal:
     def resized(self, window: Window) -> None:
         """Draw for another size."""
         self._window = window
-        self._pager.resize(self._rows)
+        self._pages.resize(window)
         self._prompt.resize(window.columns)
-        if self._mode is Mode.PAGING:
-            self._show_more()
         self._update()
 
     def interrupt(self) -> None:
@@ -171,9 +162,9 @@ class Terminal:
         self._update()
 
     def _take(self, key: Key) -> None:
-        if self._mode is Mode.TYPING:
+        if self._mode is Mode.TYPING and not self._ahead:
             self._press(key)
-        elif self._mode is Mode.PAGING:
+        elif self._mode is Mode.RUNNING and self._pages.waiting:
             self._page(key)
         elif self._mode is not Mode.OVER:
             self._take_ahead(key)
@@ -200,26 +191,25 @@ class Terminal:
     def _line(self) -> None:
         line = self._prompt.take()
         if line.strip():
-            self._pager.begin(self._rows)
+            self._pages.begin()
             self._do(Mode.RUNNING, self._run(line))
 
     def _logout(self) -> None:
         self._prompt.leave()
         self._end()
 
-    def _complete(self) -> None:
-        self._do(Mode.ASKING, self._answer_tab())
-
-    def _help(self) -> None:
-        self._do(Mode.ASKING, self._answer_help())
-
     _outcomes: Final[dict[Outcome, Callable[[Terminal], None]]] = {
         Outcome.LINE: _line,
         Outcome.INTERRUPT: lambda self: self._prompt.give_up(),
         Outcome.LOGOUT: _logout,
-        Outcome.COMPLETE: _complete,
-        Outcome.HELP: _help,
+        Outcome.COMPLETE: lambda self: self._do(Mode.ASKING, self._answer_tab()),
+        Outcome.HELP: lambda self: self._do(Mode.ASKING, self._answer_help()),
     }
+
+    def _page(self, key: Key) -> None:
+        # Nobody can press a key any more.
+        if self._pages.press(_INTERRUPT if key is _EOF else key):
+            self._cancel()
 
     # What takes time
 
@@ -238,27 +228,34 @@ class Terminal:
         self._task = None
         self._stop_on_key = False
         if self._mode is not Mode.OVER:
-            self._leave_paging()
+            self._pages.end()
             self._mode = Mode.TYPING
             if self._ending:
                 self._end()
             self._catch_up()
             self._rest()
-            self._update()
 
     def _catch_up(self) -> None:
-        """Obey what was typed ahead. A line among it may be done at once, and would come here again."""
-        if not self._catching_up:
-            self._catching_up = True
-            while self._ahead and self._mode is Mode.TYPING:
+        """Obey what was typed ahead, in several turns if it is much."""
+        # A line among it may be done at once, and would come here again.
+        if self._catching_up:
+            return
+        self._catching_up = True
+        for _ in range(INPUT_SLICE):
+            if self._ahead and self._mode is Mode.TYPING:
                 self._press(self._ahead.popleft())
-            self._catching_up = False
+        self._catching_up = False
+        if self._ahead and self._mode is Mode.TYPING:
+            self._console.turns.soon(self._catch_up)
+        self._update()
 
     def _cancel(self, mark: str = "") -> None:
         """Cancel what is under way, and forget what was typed meanwhile."""
         self._ahead.clear()
         self._ending = self._ending or self._eof
-        if mark and self._mode is Mode.ASKING:
+        if mark and self._mode is Mode.TYPING:
+            self._prompt.give_up()
+        elif mark and self._mode is Mode.ASKING:
             self._prompt.leave(mark)
         elif mark:
             self._screen.put(f"{mark}\n")
@@ -288,70 +285,6 @@ class Terminal:
             self._prompt.refresh()
         self._screen.flush()
 
-    @property
-    def _rows(self) -> int:
-        return self._window.rows if self._length is None else self._length
-
-    def _page(self, key: Key) -> None:
-        self._screen.put(_WIPE)
-        # Nobody can press a key any more.
-        self._pager.press(_INTERRUPT if key is _EOF else key)
-        if self._pager.quit:
-            self._mode = Mode.RUNNING
-            self._cancel()
-        else:
-            self._show_page()
-
-    def _show_page(self) -> None:
-        self._screen.show(self._pager.lines(self._window.columns))
-        if self._pager.waiting:
-            self._show_more()
-        else:
-            self._leave_paging()
-
-    def _show_more(self) -> None:
-        self._mode = Mode.PAGING
-        prompt = self._pager.prompt[: max(self._window.columns - 1, 1)]
-        self._screen.put(f"{_WIPE}\x1b[7m{prompt}\x1b[0m" if not self._plain else f"{_WIPE}{prompt}")
-
-    def _leave_paging(self) -> None:
-        if self._mode is Mode.PAGING:
-            self._mode = Mode.RUNNING
-        unpaged, self._unpaged = self._unpaged, []
-        for each in unpaged:
-            each.callback(None)
-
-    async def _let_page(self) -> None:
-        while self._mode is Mode.PAGING:
-            waiting: Deferred[None] = Deferred()
-            self._unpaged.append(waiting)
-            try:
-                await waiting
-            except CancelledError:
-                if waiting in self._unpaged:
-                    self._unpaged.remove(waiting)
-                raise
-
-    # Events above the line
-
-    async def _watch(self) -> None:
-        watch = await self._sitting.control.watch(log=MONITOR_LEVEL, backend=True, frontend=True)
-        try:
-            while events := await watch.next():
-                await self._let_page()
-                shown = (event for event in events if event["type"] != "snapshot")
-                self._announce("".join(map(self._sitting.commands.event_text, shown)))
-                await self._channel.outlet.drain()
-        finally:
-            watch.close()
-
-    def _unwatched(self, failure: Failure) -> None:
-        self._monitor = None
-        if failure.check(MaglevError) is not None:
-            self._announce(f"% No more events: {failure.getErrorMessage()}\n")
-        elif failure.check(CancelledError) is None:
-            self._log.failure("ssh-monitor-failed", failure=failure, asker=str(self._asker))
-
     def _announce(self, text: str) -> None:
         if text and self._mode is not Mode.OVER:
             drawn = self._prompt.drawn
@@ -380,8 +313,7 @@ class Terminal:
         self._input = b""
         if self._idle is not None and self._idle.active():
             self._idle.cancel()
-        if self._monitor is not None:
-            self._monitor.cancel()
+        self._monitor.switch(False)
 
     def _rest(self) -> None:
         """Begin to wait for the next key."""
@@ -392,8 +324,8 @@ class Terminal:
             self._idle = self._console.clock.callLater(timeout, self._too_idle)
 
     def _too_idle(self) -> None:
-        # A command that runs is what somebody waits for.
-        if self._mode in {Mode.RUNNING, Mode.ASKING}:
+        # A command that runs is what somebody waits for; --More-- is what waits for somebody.
+        if self._mode in {Mode.RUNNING, Mode.ASKING} and not self._pages.waiting:
             self._rest()
             return
         task = self._task
@@ -427,8 +359,7 @@ class Terminal:
         """Show some output, as far as the page goes."""
         if self._mode is Mode.OVER:
             return
-        self._pager.take(text)
-        self._show_page()
+        self._pages.write(text)
         self._screen.flush()
 
     def write_error(self, text: str) -> None:
@@ -438,7 +369,7 @@ class Terminal:
     async def drain(self) -> None:
         """Wait for the client, and for the person in front of ``--More--``."""
         await self._channel.outlet.drain()
-        await self._let_page()
+        await self._pages.turned()
 
     def set_stop_on_key(self, on: bool) -> None:  # noqa: FBT001
         """From now on any key ends the command; so does that there will be no more."""
@@ -452,16 +383,11 @@ class Terminal:
 
     def set_monitor(self, on: bool) -> None:  # noqa: FBT001
         """Begin or end to show events above the line being typed."""
-        if on and self._monitor is None:
-            self._monitor = Deferred.fromCoroutine(self._watch())
-            self._monitor.addErrback(self._unwatched)
-        elif not on and self._monitor is not None:
-            self._monitor.cancel()
+        self._monitor.switch(on)
 
     def set_length(self, rows: int) -> None:
         """Hold output back after so many rows; 0 is never."""
-        self._length = rows
-        self._pager.resize(rows)
+        self._pages.set_length(rows)
 
     def history(self) -> Sequence[str]:
         """Return the lines typed before, oldest first."""

@@ -394,6 +394,25 @@ def test_what_is_typed_ahead_waits_for_each_command(peer):
     assert ("version",) in peer.world.calls
 
 
+def test_much_that_is_typed_ahead_is_obeyed_in_turns_and_in_order(peer):
+    channel = peer.terminal()
+    channel.type("sync vpp lb state\r")
+    channel.type("x\x7f" * INPUT_SLICE + "show ver")
+    scheduled = []
+    peer.console.turns.soon = scheduled.append
+    peer.world.slow.callback(None)
+    while last_line(channel) != "maglev#":
+        scheduled.pop(0)()
+    assert scheduled
+
+    # A key that comes between two turns.
+    channel._send(94, NS("s"))
+    assert last_line(channel) == "maglev#"
+    while scheduled:
+        scheduled.pop(0)()
+    assert last_line(channel) == "maglev# show vers"
+
+
 def test_what_is_typed_ahead_is_bounded(peer):
     channel = peer.terminal()
     channel.type("sync vpp lb state\r")

@@ -1,0 +1,64 @@
+"""``terminal monitor``: events as they happen, while somebody types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from maglev.errors import MaglevError
+from maglev.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from twisted.python.failure import Failure
+
+    from maglev.ssh.console import Sitting
+
+LEVEL: Final = "warn"
+"""Of what is shown of the log, beside the transitions, which are there anyway."""
+
+
+class Monitor:
+    """Shows events, or does not."""
+
+    _log = EventLogger()
+
+    def __init__(self, sitting: Sitting, ready: Callable[[], Awaitable[None]], show: Callable[[str], None]) -> None:
+        """Begin switched off.
+
+        Args:
+            sitting: Whose events.
+            ready: Waits until events can be shown.
+            show: Shows whole lines.
+        """
+        self._sitting = sitting
+        self._ready = ready
+        self._show = show
+        self._task: Deferred[None] | None = None
+
+    def switch(self, on: bool) -> None:  # noqa: FBT001  # a switch
+        """Begin or end to show events."""
+        if on and self._task is None:
+            self._task = Deferred.fromCoroutine(self._watch())
+            self._task.addErrback(self._ended)
+        elif not on and self._task is not None:
+            self._task.cancel()
+
+    async def _watch(self) -> None:
+        watch = await self._sitting.control.watch(log=LEVEL, backend=True, frontend=True)
+        try:
+            while events := await watch.next():
+                await self._ready()
+                shown = (event for event in events if event["type"] != "snapshot")
+                self._show("".join(map(self._sitting.commands.event_text, shown)))
+        finally:
+            watch.close()
+
+    def _ended(self, failure: Failure) -> None:
+        self._task = None
+        if failure.check(MaglevError) is not None:
+            self._show(f"% No more events: {failure.getErrorMessage()}\n")
+        elif failure.check(CancelledError) is None:
+            self._log.failure("ssh-monitor-failed", failure=failure, asker=str(self._sitting.control.asker))

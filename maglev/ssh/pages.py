@@ -1,0 +1,106 @@
+"""Output on the screen, a page at a time: the pager, its prompt, and whoever waits in front of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from maglev.ssh.pager import Pager
+
+if TYPE_CHECKING:
+    from maglev.ssh.channel import Window
+    from maglev.ssh.keystrokes import Key
+    from maglev.ssh.screen import Screen
+
+_WIPE: Final = "\r\x1b[K"
+
+
+class Pages:
+    """Shows the output of one command after the other."""
+
+    def __init__(self, screen: Screen, window: Window, *, plain: bool) -> None:
+        """Begin with pages of the height of the window.
+
+        Args:
+            screen: Where they are seen.
+            window: The size of the terminal.
+            plain: Whether the terminal knows no colours.
+        """
+        self._screen = screen
+        self._window = window
+        self._plain = plain
+        self._length: int | None = None
+        self._pager = Pager()
+        self._readers: list[Deferred[None]] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether ``--More--`` is shown, and keys are for it."""
+        return self._pager.waiting
+
+    def set_length(self, rows: int) -> None:
+        """Have pages of so many rows, whatever the window; 0 is without end."""
+        self._length = rows
+        self._pager.resize(rows)
+
+    def resize(self, window: Window) -> None:
+        """Go on in a window of another size."""
+        self._window = window
+        self._pager.resize(self._rows)
+        if self.waiting:
+            self._show_prompt()
+
+    def begin(self) -> None:
+        """Begin with the output of another command."""
+        self._pager.begin(self._rows)
+
+    def end(self) -> None:
+        """Forget what was not shown, and let everybody go on."""
+        self._pager.begin(self._rows)
+        self._release()
+
+    def write(self, text: str) -> None:
+        """Show output, as far as the page goes."""
+        self._pager.take(text)
+        self._show()
+
+    def press(self, key: Key) -> bool:
+        """Obey a key; return whether the reader has seen enough."""
+        self._screen.put(_WIPE)
+        self._pager.press(key)
+        if not self._pager.quit:
+            self._show()
+        return self._pager.quit
+
+    async def turned(self) -> None:
+        """Wait until everything is shown, or its end."""
+        while self.waiting:
+            waiting: Deferred[None] = Deferred()
+            self._readers.append(waiting)
+            try:
+                await waiting
+            except CancelledError:
+                if waiting in self._readers:
+                    self._readers.remove(waiting)
+                raise
+
+    @property
+    def _rows(self) -> int:
+        return self._window.rows if self._length is None else self._length
+
+    def _show(self) -> None:
+        self._screen.show(self._pager.lines(self._window.columns))
+        if self.waiting:
+            self._show_prompt()
+        else:
+            self._release()
+
+    def _show_prompt(self) -> None:
+        prompt = self._pager.prompt[: max(self._window.columns - 1, 1)]
+        self._screen.put(f"{_WIPE}{prompt}" if self._plain else f"{_WIPE}\x1b[7m{prompt}\x1b[0m")
+
+    def _release(self) -> None:
+        readers, self._readers = self._readers, []
+        for each in readers:
+            each.callback(None)
