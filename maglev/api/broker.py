@@ -88,10 +88,14 @@ class BasicBroker(Broker):
         Broker.connectionMade(self)
 
     def sendEncoded(self, obj: object) -> None:
-        """Write an expression, or raise before anything of it is written."""
+        """Write an expression, or raise before anything of it is written.
+
+        After the end of the connection nothing is: references that are forgotten then would still be given back.
+        """
         parts: list[bytes] = []
         write_expression(obj, parts.append)
-        self.transport.write(b"".join(parts))  # type: ignore[union-attr]
+        if not self.disconnected:
+            self.transport.write(b"".join(parts))  # type: ignore[union-attr]
 
     def serialize(self, object: object, *_: object, **__: object) -> Any:  # noqa: A002  # Twisted's name for it
         """Return the expression for basic values and references to objects of ours.

@@ -294,6 +294,7 @@ async def test_files_that_are_no_certificates_are_errors_that_say_so(papers):
                 await connect(reactor, "tls:localhost:1", files)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Twisted 24.11 leaves its socket to gc
 def test_a_port_that_is_taken_is_an_error(papers):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listener = TlsPort(reactor, "127.0.0.1", taken.getsockname()[1], papers.server)
