@@ -40,8 +40,6 @@ import ctypes
 import fcntl
 import itertools
 import math
-import os
-import re
 import shutil
 import socket
 import struct
@@ -51,12 +49,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import attrs
-
 from maglev.probers.netns import NetworkNamespace
 from tests.fakes.lab_records import Records, read_records
+from tests.fakes.lab_vpp import LabVpp, prefer
 from tests.fakes.peers import Namespace, why_no_namespaces
-from tests.fakes.vpp_instance import RealVpp, find_vpp
+from tests.fakes.vpp_instance import find_vpp
 
 VIP = "192.0.2.1"
 PORT = 80
@@ -71,27 +68,8 @@ PORTS = 4000
 """Source ports of one run of traffic, 20 seconds' worth. The next run has others, until all runs together took longer
 than VPP remembers flows: a new connection must not be taken for one that has been."""
 
-_INTERFACES = f"""
-create host-interface name front hw-addr 02:00:00:00:00:01 cksum-gso-disable
-create host-interface name back hw-addr 02:00:00:00:00:02 cksum-gso-disable
-set interface ip address host-front {VPP_FRONT}/24
-set interface ip address host-back {VPP_LAN}/24
-set interface state host-front up
-set interface state host-back up
-api trace on
-"""
-"""What VPP is told first. The last line makes it remember the messages that it handles, in their order."""
-
 _END_DEADLINE = 30.0
 """Seconds; traffic lets everything end, for four seconds at most."""
-
-_PROMPT = b"vpp# "
-
-_MESSAGE = re.compile(r"^vl_api_(?P<name>\w+)_t:\n(?P<fields>(?: .*\n)*)", re.MULTILINE)
-_FIELD = re.compile(r"^  (\w+): (.*)$", re.MULTILINE)
-
-_CLI_DEADLINE = 20.0
-"""Seconds; the slowest is to make an interface, whose buffers the kernel has to find."""
 
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
@@ -117,77 +95,6 @@ def _why_no_devices():
     except subprocess.CalledProcessError as error:
         return f"{' '.join(error.cmd[3:])}: {error.stderr.strip()}"
     return None
-
-
-class LabVpp(RealVpp):
-    """The VPP in the middle, with its interfaces.
-
-    Attributes:
-        started: When its process was started the last time, seconds of the monotonic clock.
-        configured: When it had its interfaces.
-    """
-
-    def __init__(self, fabric):
-        self._fabric = fabric
-        super().__init__()
-
-    def command(self):
-        self.started = time.monotonic()
-        return ["ip", "netns", "exec", self._fabric.name, *super().command()]
-
-    def restart(self):
-        super().restart()
-        prefer(self.pid)
-        said = self.cli(*_INTERFACES.strip().splitlines())
-        assert "unknown" not in said, said
-        self.configured = time.monotonic()
-
-    @property
-    def lives(self):
-        """Whether its process is there."""
-        return self._process is not None and self._process.poll() is None
-
-    def forget(self):
-        """Let VPP forget which messages it has handled."""
-        self.cli("api trace free", "api trace on")
-
-    def handled(self):
-        """Return the messages that VPP has handled since it forgot, in its order."""
-        found = _MESSAGE.finditer(self.cli("api trace dump").replace("\r", ""))
-        return [Message(each["name"], dict(_FIELD.findall(each["fields"]))) for each in found]
-
-    def cli(self, *commands):
-        """Run commands of VPP's command line and return what it said."""
-        commands = ("set terminal pager off", *commands)
-        said = b""
-        with socket.socket(socket.AF_UNIX) as session:
-            session.settimeout(_CLI_DEADLINE)
-            session.connect(f"{self._directory}/cli.sock")
-            session.sendall("".join(f"{command}\n" for command in commands).encode())
-            # No "quit": that would cut off what has not been read yet.
-            while said.count(_PROMPT) < len(commands):
-                more = session.recv(1 << 20)
-                assert more, f"VPP ended: {self.output[-2000:]}"
-                said += more
-        return said.decode(errors="replace")
-
-
-@attrs.frozen
-class Message:
-    """A message that VPP handled.
-
-    Attributes:
-        name: Its name in VPP's API.
-        fields: Its fields, as VPP prints them.
-    """
-
-    name: str
-    fields: dict[str, str]
-
-    @property
-    def writes(self):
-        """Whether it may change the load balancer."""
-        return self.name.startswith("lb_") and not self.name.endswith(("_dump", "_get"))
 
 
 class LabBackend:
@@ -347,7 +254,7 @@ class Lab:
         connect(fabric, "back", fabric, "back-lan")
         fabric.ip("link", "set", "back-lan", "master", "lan")
         self.backends = {name: LabBackend(name, fabric, stack) for name in NAMES}
-        self.vpp = stack.enter_context(LabVpp(fabric))
+        self.vpp = stack.enter_context(LabVpp(fabric.name, VPP_FRONT, VPP_LAN))
         self.repair()
         # VPP loses the first packet to a neighbour that it does not know.
         self.vpp.cli(*(f"ping {address} repeat 1 interval 0.01" for address in ADDRESSES.values()))
@@ -396,15 +303,6 @@ def run_inside(namespace, module, *arguments):
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     prefer(process.pid)
     return process
-
-
-def prefer(pid):
-    """Let a process come before others that want a CPU, if we may.
-
-    A lab of twelve processes that has to share two CPUs with other tests would measure those.
-    """
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, -10)
 
 
 def wait_until_it_speaks(process):

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.daemon import MaglevDaemon
-from tests.fakes.lab import ADDRESSES, PORT, VIP, VPP_LAN, Lab, prefer, why_no_lab
+from tests.fakes.lab import ADDRESSES, PORT, VIP, VPP_LAN, Lab, why_no_lab
+from tests.fakes.lab_vpp import prefer
 from tests.fakes.papi import PapiReader
 from tests.fakes.weight_watch import WeightWatch
 
