@@ -132,15 +132,15 @@ class Demo(MultiService):
         """Start the simulator and the web servers, then maglevd, and tell what to try.
 
         Raises:
-            StartError: One of the loopback addresses is taken.
+            StartError: One of the loopback addresses is taken, or the folder's name is too long for a socket.
         """
-        self._simulator.start()
         try:
+            self._simulator.start()
             for server in self._servers.values():
                 server.start()
             site = QuietSite(Switchboard(self._servers, self._simulator))
             self._switch = self._reactor.listenTCP(SWITCH_PORT, site, interface="127.0.0.1")
-        except CannotListenError as error:
+        except (CannotListenError, OSError) as error:
             raise StartError(f"the demonstration can't listen: {error}") from error
         self._visitors.start()
         print(self._welcome(), flush=True)  # noqa: T201

@@ -249,11 +249,10 @@ def demo_s_ports():
 
 
 @pytest.fixture
-def folders(tmp_path):
-    """Make a folder for the demonstration's own."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    return folder
+def folders():
+    """Make a folder for the demonstration's own, with a name short enough for sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -348,3 +347,11 @@ def test_a_demonstration_that_can_t_listen_says_so_and_leaves_nothing(folders, w
     assert f"127.0.0.1:{port}" in done.stderr
     assert "Address already in use" in done.stderr
     assert list(folders.iterdir()) == []
+
+
+def test_a_demonstration_in_a_folder_whose_name_is_too_long_says_so(tmp_path):
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    done = maglevd("--demo", "--metrics-addr", "", TMPDIR=str(folder))
+    assert (done.returncode, list(folder.iterdir())) == (69, [])
+    assert done.stderr == "maglevd: the demonstration can't listen: AF_UNIX path too long\n"
