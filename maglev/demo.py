@@ -20,9 +20,10 @@ from twisted.internet.error import CannotListenError
 from maglev.config.load import load_file
 from maglev.errors import StartError
 from maglev.listeners import tcp_address
-from maglev.stage import HOSTS, PORT, QuietSite, Switchboard, Visitors, WebServer
+from maglev.stage import HOSTS, PORT, Switchboard, Visitors, WebServer
 from maglev.tap import Daemon
 from maglev.vppsim.simulator import Simulator
+from maglev.web.metrics import QuietSite
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort

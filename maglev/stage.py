@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.web.pages import notFound
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+
+from maglev.web.metrics import QuietSite
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IListeningPort
-    from twisted.web.http import Request as HttpRequest
     from twisted.web.server import Request
 
     from maglev.vppsim.simulator import Simulator
@@ -25,15 +25,6 @@ VISIT_PERIOD: Final = 0.5
 
 VISITS: Final = 10
 """New sessions in a burst, to each VIP."""
-
-
-class QuietSite(Site):
-    """A site that does not log its requests."""
-
-    noisy = False
-
-    def log(self, request: HttpRequest) -> None:
-        """Say nothing: what matters is told by maglevd."""
 
 
 class WebServer:

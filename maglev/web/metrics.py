@@ -142,8 +142,8 @@ class _FrontPage(Resource):
         return _FRONT_PAGE
 
 
-class _QuietSite(Site):
-    """A site that does not log each request: scrapes come by the minute, for years."""
+class QuietSite(Site):
+    """A site that does not log its requests: scrapes come by the minute, for years."""
 
     noisy = False
     displayTracebacks = False
@@ -157,4 +157,4 @@ def site_of(clock: IReactorTime, collectors: Sequence[ICollector]) -> Site:
     root = Resource()
     root.putChild(b"", _FrontPage())
     root.putChild(b"metrics", MetricsResource(clock, collectors))
-    return _QuietSite(root, timeout=IDLE_TIMEOUT, reactor=clock)
+    return QuietSite(root, timeout=IDLE_TIMEOUT, reactor=clock)
