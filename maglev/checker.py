@@ -24,7 +24,7 @@ from maglev.result import TIMEOUTS, Code, LocalFault, Result
 from maglev.tally import ProbeTally, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -153,6 +153,11 @@ class CheckerService(Service):
         now = self._clock.seconds()
         overdue = (now - turn.call.getTime() for turn in self._turns.values() if turn.call is not None)
         return max(0.0, max(overdue, default=0.0))
+
+    def certificate_expiries(self) -> Iterator[tuple[str, float | None]]:
+        """Yield each backend, and when the certificate that it showed last expires, in seconds since the epoch."""
+        for name, turn in list(self._turns.items()):
+            yield name, None if turn.prober is None else turn.prober.certificate_expiry
 
     # What the board tells
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class IProber(Interface):
     """Probes one backend, over and over, one probe at a time."""
 
+    certificate_expiry: float | None = Attribute(
+        "When the certificate that the backend showed last expires, in seconds since the epoch; None if unknown."
+    )
+
     def start(finished: Callable[[Outcome], None]) -> None:
         """Begin one probe.
 

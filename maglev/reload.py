@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 
 class Reloader:
-    """Reloads one file, one reload at a time."""
+    """Reloads one file, one reload at a time.
+
+    Attributes:
+        counts: Reloads so far, by result: ``applied`` or ``refused``.
+        refused: Whether the last one was refused.
+    """
 
     _log = EventLogger()
 
@@ -44,6 +50,8 @@ class Reloader:
         self._board = board
         self._verify = verify
         self._one = DeferredLock()
+        self.counts: Counter[str] = Counter(applied=0, refused=0)
+        self.refused = False
 
     async def check(self) -> Loaded:
         """Read and check the file, and compare it with the configuration in force; change nothing.
@@ -70,12 +78,14 @@ class Reloader:
             try:
                 loaded = await self.check()
             except ConfigError as error:
+                self._count("refused")
                 for problem in error.problems:
                     self._log.error("config-refused", path=self._path, problem=str(problem))
                 raise
             for warning in loaded.warnings:
                 self._log.warn("config-warning", path=self._path, problem=str(warning))
             self._board.apply(loaded.config)
+            self._count("applied")
             return loaded
 
     async def try_reload(self) -> None:
@@ -84,6 +94,10 @@ class Reloader:
             await self.reload()
         except ConfigError:
             self._log.warn("config-kept", generation=self._board.generation)
+
+    def _count(self, result: str) -> None:
+        self.counts[result] += 1
+        self.refused = result == "refused"
 
     def _announcements(self, config: Config) -> Iterator[Problem]:
         """Yield what a reload would do that an operator should know beforehand."""

@@ -39,7 +39,7 @@ from maglev.vpp.link import Connector, MessageCounter
 from maglev.vpp.service import VppService
 from maglev.watch import Feed
 from maglev.web.exposition import ProcessFigures
-from maglev.web.families import BoardCollector, CheckerCollector, VppCollector
+from maglev.web.families import BoardCollector, CheckerCollector, ReloadCollector, VppCollector
 from maglev.web.metrics import TransitionCounter, site_of
 from maglev.web.traffic import TrafficCollector
 
@@ -104,6 +104,7 @@ class Daemon(MultiService):
         self._collectors: list[ICollector] = [
             BoardCollector(self.board, moves.counts),
             CheckerCollector(self.checker, lag),
+            ReloadCollector(self.reloader),
             VppCollector(reactor, time.time, self.vpp, messages.counts),
             TrafficCollector(self.board, self.vpp),
             ProcessFigures(),

@@ -6,7 +6,6 @@ once when the socket files change, because a VPP that has just started must not 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
@@ -23,8 +22,9 @@ from maglev.vpp.counters import Counters, Heart
 from maglev.vpp.places import ILookups
 from maglev.vpp.plan import key_of
 from maglev.vpp.sync import LbSync
+from maglev.vpp.synctally import SyncTally
 from maglev.vpp.warmup import WarmUp
-from maglev.vpp.writer import KINDS, SCOPES, ILb
+from maglev.vpp.writer import ILb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -118,7 +118,7 @@ class VppService(Service):
 
     Attributes:
         clock: A monotonic clock.
-        counts: Writes done, by scope and kind.
+        tally: What was written and went wrong so far.
         info: What the connected VPP said of itself; None without a connection.
         connected_since: Monotonic time of the connection, seconds of the clock.
         sync: The sync of the present connection; None without one.
@@ -150,9 +150,7 @@ class VppService(Service):
         self._retry_delay = MIN_RETRY
         self._last_error = ""
         self._heart = Heart()
-        self.counts: Counter[tuple[str, str]] = Counter(
-            dict.fromkeys(((s, k) for s in SCOPES for k in KINDS.values()), 0)
-        )
+        self.tally = SyncTally()
         self.info: VppInfo | None = None
         self.connected_since = 0.0
         self.sync: LbSync | None = None
@@ -295,7 +293,7 @@ class VppService(Service):
         self._last_error = ""
         self._log.info("vpp-connect", **attrs.asdict(link.info))
         sync = self.sync = LbSync(
-            self.clock, self._board, link.lb, self.warm_up, self.counts, self._retired, self._write_failed
+            self.clock, self._board, link.lb, self.warm_up, self.tally, self._retired, self._write_failed
         )
         timers = Tasks()
         try:
@@ -373,6 +371,7 @@ class VppService(Service):
         """Decide what a failed write or read means: a hung VPP is left, any other is read again soon."""
         if isinstance(error, VppLostError):
             return
+        self.tally.failures += 1
         if isinstance(error, VppTimeoutError):
             self._hung(error)
         elif self._retry is None and self.sync is not None:

@@ -30,7 +30,6 @@ from maglev.vpp.turns import in_turns
 from maglev.vpp.writer import Writer
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from maglev.model import LbConf
     from maglev.vpp.lbstate import LbState, Operation, Vip, VipKey
     from maglev.vpp.plan import AddressPlan, Plan, Prefix, WantedVip
+    from maglev.vpp.synctally import SyncTally
     from maglev.vpp.warmup import WarmUp
     from maglev.vpp.writer import ILb
 
@@ -88,7 +88,7 @@ class LbSync:
         board: Board,
         lb: ILb,
         warm_up: WarmUp,
-        counts: Counter[tuple[str, str]],
+        tally: SyncTally,
         retired: set[VipKey],
         failed: Callable[[VppError], None],
     ) -> None:
@@ -99,7 +99,7 @@ class LbSync:
             board: Says what is wanted.
             lb: The calls to VPP.
             warm_up: Says which frontends may be written.
-            counts: Writes done, by scope and kind; outlives this object.
+            tally: Counts what is done; outlives this object.
             retired: VIPs that a reload took out of the configuration and that VPP may still hold; outlives this
                 object, which takes out what it has deleted.
             failed: Called with the error when VPP refused a write or did not answer: time to read everything again.
@@ -110,7 +110,8 @@ class LbSync:
         self._lb = lb
         self._warm_up = warm_up
         self._retired = retired
-        self._writer = Writer(clock, lb, self.ledger, counts, failed)
+        self._tally = tally
+        self._writer = Writer(clock, lb, self.ledger, tally.writes, failed)
         self._locks: dict[VipKey, DeferredLock] = {}
         self._queued: set[str] = set()
         self._whole = DeferredLock()
@@ -186,10 +187,12 @@ class LbSync:
         """Tell what others have changed about what is ours: it is about to be repaired."""
         found = self.ledger.vips
         if self.ledger.conf is not None and conf is not None and differs(conf, self.ledger.conf):
+            self._tally.drifts += 1
             self._log.warn("vpp-lbsync-drift", what="settings", found=_text(self.ledger.conf), wanted=_text(conf))
         ours = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
         for each in drifts(known, found, ours.keys() | self._doomed(found) | self._doomed(known)):
             if each is not None:
+                self._tally.drifts += 1
                 self._log.warn(
                     "vpp-lbsync-drift",
                     what=str(each.key),

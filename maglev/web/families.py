@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from maglev.board import Board
     from maglev.checker import CheckerService
     from maglev.lag import LagMonitor
+    from maglev.reload import Reloader
     from maglev.vpp.service import VppService
 
 BACKEND_STATES: Final = tuple(state for state in State if state is not State.REMOVED)
@@ -78,6 +79,10 @@ class BoardCollector:
                 f'maglev_frontend_state{{frontend="{name}",state="{state}"}} {int(state is now)}\n'
                 for state in FrontendState
             )
+        family = "maglev_frontend_active_pool"
+        yield header(family, "gauge", "Position of the pool in service, 0 for the first")
+        for name, status in list(self._board.frontends.items()):
+            yield f'{family}{{frontend="{name}"}} {status.active}\n'
 
     def _weights(self) -> Iterator[str]:
         frontends = list(self._board.frontends.items())
@@ -121,6 +126,7 @@ class CheckerCollector:
     def scrape(self) -> Iterator[str]:
         """Yield the families."""
         yield from self._probes()
+        yield from self._certificates()
         yield header(
             "maglev_probe_discarded_total", "counter", "Probes that were no evidence, for a reason of this machine"
         )
@@ -130,6 +136,12 @@ class CheckerCollector:
         yield f"maglev_probe_overdue_seconds {self._checker.oldest_wait()}\n"
         yield header("maglev_reactor_lag_seconds", "histogram", "How late the reactor ran what was due")
         yield histogram("maglev_reactor_lag_seconds", "", LAG_BUCKETS, self._lag.counts, self._lag.total)
+
+    def _certificates(self) -> Iterator[str]:
+        family = "maglev_certificate_expiry_timestamp_seconds"
+        yield header(family, "gauge", "When the certificate of a backend expires, seconds since the epoch")
+        for name, expiry in self._checker.certificate_expiries():
+            yield "" if expiry is None else f'{family}{{backend="{name}"}} {expiry}\n'
 
     def _probes(self) -> Iterator[str]:
         tallies = list(self._checker.tallies.items())
@@ -145,6 +157,21 @@ class CheckerCollector:
         for name, tally in tallies:
             labels = f'backend="{name}",type="{tally.type}"'
             yield histogram(family, labels, PROBE_BUCKETS, tally.counts, tally.total)
+
+
+class ReloadCollector:
+    """The reloads of the configuration."""
+
+    def __init__(self, reloader: Reloader) -> None:
+        self._reloader = reloader
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families, in one piece."""
+        text = header("maglev_config_reloads_total", "counter", "Reloads of the configuration, by result")
+        for result, count in self._reloader.counts.items():
+            text += f'maglev_config_reloads_total{{result="{result}"}} {count}\n'
+        text += header("maglev_config_reload_refused", "gauge", "1 if the last reload was refused")
+        yield text + f"maglev_config_reload_refused {int(self._reloader.refused)}\n"
 
 
 class VppCollector:
@@ -176,8 +203,12 @@ class VppCollector:
             labels = f'msg="{escape(message)}",direction="{direction}",result="{result}"'
             yield f"maglev_vpp_api_total{{{labels}}} {count}\n"
         yield header("maglev_vpp_lbsync_total", "counter", "Writes to VPP's lb plugin")
-        for (scope, kind), count in list(self._vpp.counts.items()):
+        for (scope, kind), count in list(self._vpp.tally.writes.items()):
             yield f'maglev_vpp_lbsync_total{{scope="{scope}",kind="{kind}"}} {count}\n'
+        yield header("maglev_vpp_lbsync_drift_total", "counter", "VIPs that others have changed, repaired")
+        yield f"maglev_vpp_lbsync_drift_total {self._vpp.tally.drifts}\n"
+        yield header("maglev_vpp_lbsync_failures_total", "counter", "Reads and writes that VPP refused")
+        yield f"maglev_vpp_lbsync_failures_total {self._vpp.tally.failures}\n"
 
     def _connection(self) -> str:
         info = self._vpp.info

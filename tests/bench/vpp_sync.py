@@ -191,7 +191,7 @@ async def cold_start(vpp, config) -> None:
     rig.service.startService()
     await rig.until(lambda: rig.service.info)
     start, used, ours = time.perf_counter(), cpu_of(vpp), time.process_time()
-    await rig.until(lambda: rig.service.counts["all", "as_added"] >= VIPS * SERVERS)
+    await rig.until(lambda: rig.service.tally.writes["all", "as_added"] >= VIPS * SERVERS)
     took = time.perf_counter() - start
     say(
         "CPU of that",
@@ -237,7 +237,7 @@ async def full_read(rig) -> None:
 
 async def transitions(rig) -> None:
     times = []
-    counts = rig.service.counts
+    counts = rig.service.tally.writes
     for turn in range(4):
         for number in range(0, VIPS, 2):
             before = counts["vip", "as_weight_updated"]

@@ -15,6 +15,7 @@ class FakeProber:
         self.backend = backend
         self.healthcheck = healthcheck
         self.finished = None
+        self.certificate_expiry = None
         self.starts = 0
         self.cancels = 0
         self.at_once = None

@@ -128,13 +128,13 @@ def large(count, **changes):
 async def test_a_large_vip_is_filled_halved_restored_and_made_anew(vpp):
     config = large(300)
     async with Rig(vpp, config) as rig:
-        await rig.until(lambda: rig.service.counts["all", "as_added"] == 300)
+        await rig.until(lambda: rig.service.tally.writes["all", "as_added"] == 300)
         assert rig.reader.vips() == rig.wanted()
         for result in (FAIL, PASS):
             for number in range(150):
                 rig.board.record(f"b{number}", result)
-            before = rig.service.counts["vip", "as_weight_updated"]
-            await rig.until(lambda before=before: rig.service.counts["vip", "as_weight_updated"] >= before + 149)
+            before = rig.service.tally.writes["vip", "as_weight_updated"]
+            await rig.until(lambda before=before: rig.service.tally.writes["vip", "as_weight_updated"] >= before + 149)
             await deferLater(reactor, 0.2)
             assert rig.reader.vips() == rig.wanted()
         rig.board.apply(large(300, src_ip_sticky=True, table_length=4096))

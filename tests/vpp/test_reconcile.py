@@ -193,7 +193,7 @@ def test_a_restart_of_ours_in_any_state_writes_nothing():
         again.wait(25)
         # An older VPP never told its settings: they are the one thing that can't be known to be there already.
         assert (again.simulator.writes.total, again.held()) == (writes, expected)
-        assert set(again.service.counts.values()) == {0}
+        assert set(again.service.tally.writes.values()) == {0}
         again.stop()
 
 

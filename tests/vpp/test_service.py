@@ -69,7 +69,7 @@ def test_a_transition_writes_one_weight_without_any_read(bench):
     bench.record(a=FAIL)
     assert bench.writes() == [SetWeight(KEY, "10.0.0.1", 0, 100, flush=True)]
     assert bench.lb.reads == reads
-    assert bench.service.counts["vip", "as_weight_updated"] == 1
+    assert bench.service.tally.writes["vip", "as_weight_updated"] == 1
 
 
 def test_a_result_without_transition_writes_nothing(bench):
@@ -154,8 +154,8 @@ def test_drift_is_repaired_at_the_next_sync(bench):
         SetWeight(KEY, "10.0.0.1", 100, 7),
         DeleteVip(FOREIGN),
     ]
-    assert bench.service.counts["all", "vip_removed"] == 1
-    assert bench.service.counts["all", "as_removed"] == 1
+    assert bench.service.tally.writes["all", "vip_removed"] == 1
+    assert bench.service.tally.writes["all", "as_removed"] == 1
     bench.wait(31)
     assert bench.writes() == []
 

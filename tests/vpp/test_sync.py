@@ -79,7 +79,7 @@ def test_a_vip_is_made_anew_in_one_message_and_the_reason_is_told(bench, told):
             "reason": "src-ip-sticky false -> true, new-flows-table-length 1024 -> 64",
         }
     ]
-    counts = bench.service.counts
+    counts = bench.service.tally.writes
     assert (counts["all", "vip_removed"], counts["all", "as_removed"], counts["all", "vip_added"]) == (1, 3, 2)
     bench.writes()
     bench.wait(61)
@@ -303,7 +303,7 @@ def test_a_large_vip_is_made_by_one_message_and_told_in_one_line(told):
     assert len(script) == 1001
     assert told("vpp-lbsync-as-added") == []
     assert [(event["servers"], event["weighing"]) for event in told("vpp-lbsync-vip-added")] == [(1000, 1000)]
-    assert bench.service.counts["all", "as_added"] == 1000
+    assert bench.service.tally.writes["all", "as_added"] == 1000
     bench.stop()
 
 
@@ -323,7 +323,7 @@ def test_backends_that_fail_one_after_the_other_are_written_together(told):
     assert {each.flush for script in flushes for each in script} == {True}
     assert [len(script) for script in flushes] == [32] * 15 + [19]
     assert sum(1 for weight in bench.weights()[WEB].values() if weight) == 500
-    assert bench.service.counts["vip", "as_weight_updated"] == 500
+    assert bench.service.tally.writes["vip", "as_weight_updated"] == 500
     assert [event["as_weight_updated"] for event in told("vpp-lbsync-many")] == [499]
     bench.wait(61)
     assert len(bench.lb.scripts) == 17
@@ -413,7 +413,7 @@ def test_without_weights_a_change_of_weight_writes_nothing_and_a_restart_neither
     second.connector.start_vpp(bench.lb)
     second.wait(100)
     assert bench.lb.writes == []
-    assert set(second.service.counts.values()) == {0}
+    assert set(second.service.tally.writes.values()) == {0}
     second.stop()
 
 

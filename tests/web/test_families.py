@@ -3,24 +3,29 @@
 import attrs
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from maglev.board import Board
 from maglev.checker import CheckerService
+from maglev.errors import ConfigError
 from maglev.health import Lifecycle
 from maglev.lag import BUCKETS as LAG_BUCKETS
 from maglev.lag import LagMonitor
 from maglev.model import Backend, CheckType, HttpParams
+from maglev.reload import Reloader
 from maglev.result import Code, LocalFault, Result
 from maglev.tally import BUCKETS as PROBE_BUCKETS
+from maglev.vpp.lbstate import SetWeight
 from maglev.vpp.link import MessageCounter
 from maglev.vpp.service import VppService
 from maglev.web.exposition import ProcessFigures
-from maglev.web.families import BoardCollector, CheckerCollector, VppCollector
+from maglev.web.families import BoardCollector, CheckerCollector, ReloadCollector, VppCollector
 from maglev.web.metrics import TransitionCounter
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.lb import FakeConnector, FakeLb
 from tests.fakes.probers import FakeProbers
+from tests.fakes.reactor import FakeReactor
 
 WALL = 5000.0
 
@@ -73,9 +78,11 @@ class World:
         self.connector = FakeConnector()
         self.messages = MessageCounter()
         self.vpp = VppService(self.clock, self.board, self.connector, lambda: 1.0)
+        self.reloader = Reloader(FakeReactor(), "none.yaml", self.board, lambda config: None)
         self.collectors = (
             BoardCollector(self.board, self.moves.counts),
             CheckerCollector(self.checker, self.lag),
+            ReloadCollector(self.reloader),
             VppCollector(self.clock, lambda: WALL, self.vpp, self.messages.counts),
         )
 
@@ -119,6 +126,7 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
     world.messages.count("show_version", "sent", "ok")
     for name in "abc":
         world.board.record(name, Result(Code.L4OK))
+    world.probers.made["a"].certificate_expiry = 2e9
     scraped = world.scrape()
 
     expected = {
@@ -126,12 +134,16 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_backend_health": ("gauge", "backend"),
         "maglev_backend_enabled": ("gauge", "backend"),
         "maglev_frontend_state": ("gauge", "frontend state"),
+        "maglev_frontend_active_pool": ("gauge", "frontend"),
         "maglev_frontend_pool_backend_weight": ("gauge", "frontend pool backend"),
         "maglev_frontend_pool_backend_effective_weight": ("gauge", "frontend pool backend"),
         "maglev_probe_total": ("counter", "backend type result code"),
         "maglev_probe_duration_seconds": ("histogram", "backend type"),
         "maglev_probe_discarded_total": ("counter", "reason"),
         "maglev_probe_overdue_seconds": ("gauge", ""),
+        "maglev_certificate_expiry_timestamp_seconds": ("gauge", "backend"),
+        "maglev_config_reloads_total": ("counter", "result"),
+        "maglev_config_reload_refused": ("gauge", ""),
         "maglev_backend_transitions_total": ("counter", "backend from to"),
         "maglev_vpp_connected": ("gauge", ""),
         "maglev_vpp_uptime_seconds": ("gauge", ""),
@@ -139,6 +151,8 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_vpp_info": ("gauge", "version build_date pid"),
         "maglev_vpp_api_total": ("counter", "msg direction result"),
         "maglev_vpp_lbsync_total": ("counter", "scope kind"),
+        "maglev_vpp_lbsync_drift_total": ("counter", ""),
+        "maglev_vpp_lbsync_failures_total": ("counter", ""),
         "maglev_reactor_lag_seconds": ("histogram", ""),
     }
     assert {family.removesuffix("_total") for family in expected} == set(scraped.families)
@@ -300,6 +314,42 @@ def test_a_duration_on_the_bound_of_a_bucket_belongs_to_it(world):
     assert scraped.value(bucket, backend="a", type="tcp", le=str(PROBE_BUCKETS[3])) == 1
 
 
+def test_the_expiry_of_a_certificate_is_told_of_those_that_have_shown_one(world):
+    world.probers.made["b"].certificate_expiry = 1_900_000_000.0
+    expiries = world.scrape().series("maglev_certificate_expiry_timestamp_seconds")
+    assert expiries == {(("backend", "b"),): 1_900_000_000.0}
+
+
+def test_a_static_backend_has_no_certificate(make):
+    world = make([make_frontend(pools=(("s",),))], [Backend("s", "10.0.0.1", None)], [])
+    world.start()
+    assert world.scrape().series("maglev_certificate_expiry_timestamp_seconds") == {}
+
+
+def test_the_pool_in_service_is_told_by_its_position(world):
+    def active():
+        return world.scrape().value("maglev_frontend_active_pool", frontend="web")
+
+    assert active() == 0
+    world.board.record("c", Result(Code.L4OK))
+    assert active() == 1
+    world.board.record("a", Result(Code.L4OK))
+    assert active() == 0
+
+
+def test_reloads_are_counted_from_zero_and_the_last_one_tells_whether_it_was_refused(world):
+    def told():
+        scraped = world.scrape()
+        counts = [scraped.value("maglev_config_reloads_total", result=each) for each in ("applied", "refused")]
+        return [*counts, scraped.value("maglev_config_reload_refused")]
+
+    assert told() == [0, 0, 0]
+    task = Deferred.fromCoroutine(world.reloader.reload())
+    world.reloader._reactor.run_threads()
+    task.addErrback(lambda failure: failure.trap(ConfigError))
+    assert told() == [0, 1, 1]
+
+
 def test_discarded_probes_are_counted_by_reason_from_zero(world):
     name = "maglev_probe_discarded_total"
     reasons = ("lag", "descriptors", "memory", "netns", "permission", "ports", "unsupported", "internal")
@@ -382,6 +432,27 @@ def test_writes_to_vpp_are_counted_by_scope_and_kind(world):
         ("all", "as_added"): 3,
         ("vip", "as_weight_updated"): 1,
     }
+
+
+def test_what_others_change_in_vpp_and_what_it_refuses_is_counted_from_zero(world):
+    def troubles():
+        scraped = world.scrape()
+        names = ("maglev_vpp_lbsync_drift_total", "maglev_vpp_lbsync_failures_total")
+        return [scraped.value(name) for name in names]
+
+    lb = FakeLb()
+    for name in "abc":
+        world.board.record(name, Result(Code.L4OK))
+    world.connector.start_vpp(lb)
+    world.clock.advance(1)
+    assert troubles() == [0, 0]
+    lb.vips.clear()
+    lb.conf = attrs.evolve(lb.conf, flow_timeout=99)
+    Deferred.fromCoroutine(world.vpp.sync_now())
+    assert troubles() == [2, 0]
+    lb.refuse[SetWeight] = -1
+    world.board.happen("a", Lifecycle.DISABLE)
+    assert troubles() == [2, 1]
 
 
 def test_api_messages_are_counted_and_what_vpp_says_is_escaped(world):
