@@ -49,7 +49,7 @@ class ProberSource:
         """
         self._clock = IReactorTime(reactor)
         self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
-        self._poller = Poller(IReactorFDSet(reactor))
+        self._poller = Poller(IReactorFDSet(reactor), self._clock)
         self._contexts = TlsContexts(trust_root)
         self._ping = {family: PingSocket(self._poller, self._opener, family) for family in _FAMILIES}
 

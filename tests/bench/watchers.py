@@ -1,13 +1,14 @@
-"""Watchers in numbers: ``python -m tests.bench.watchers [SECONDS]``.
+"""Watchers in numbers: ``python -m tests.bench.watchers [SECONDS [PERIOD]]``.
 
-500 backends go up and down once a second while 50 SSH sessions and 200 clients of Perspective Broker watch events, half
-of each reading nothing. Tells how late the checker's reactor ran, what memory that took, and whether any reader missed
-an event without being told.
+500 backends go up or down every PERIOD seconds (5) while 50 SSH sessions and 200 clients of Perspective Broker watch
+events, half of each reading nothing. Tells how late the checker's reactor ran, what memory that took, and whether any
+reader missed an event without being told. The clients run in processes of their own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater, react
+from twisted.internet.task import react
+from twisted.internet.threads import deferToThread
 
 from maglev.client import connect
 from tests.bench.daemon_load import cpu_seconds, quantile, sum_of
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
 BACKENDS = 500
 SSH_SESSIONS = 50
 PB_CLIENTS = 200
+PB_PROCESSES = 4
 WEB_PORT = 18481
 SSH_PORT = 18482
 SERVER = f"""
-import time
+import sys, time
 from twisted.internet import reactor
 from twisted.web.resource import Resource
 from twisted.web.server import Site
@@ -44,7 +47,7 @@ from twisted.web.server import Site
 class Moody(Resource):
     isLeaf = True
     def render_GET(self, request):
-        request.setResponseCode(200 if int(time.monotonic()) % 2 else 503)
+        request.setResponseCode(200 if int(time.monotonic() / float(sys.argv[1])) % 2 else 503)
         return b"x"
 
 class Quiet(Site):
@@ -81,6 +84,9 @@ def ssh_watchers(folder: Path) -> Iterator[list[subprocess.Popen]]:
             client.wait()
 
 
+TALLY = ("events", "gaps", "lost")
+
+
 class Reader:
     """One client of Perspective Broker that reads, and counts what it is not told of."""
 
@@ -108,33 +114,69 @@ class Reader:
             self._last, self._missed = event["seq"], 0
 
 
-async def measure(reactor, daemon: MaglevDaemon, seconds: float) -> None:
+async def watch_events(reactor, socket: str, count: int) -> None:
+    """Watch events with so many clients, half of which read nothing; tell when they do, and what they saw."""
     readers, tasks = [], []
-    for index in range(PB_CLIENTS):
-        client = await connect(reactor, f"unix:{daemon.pb_socket}")
+    for index in range(count):
+        client = await connect(reactor, f"unix:{socket}")
         if index % 2:
             readers.append(Reader())
             tasks.append(Deferred.fromCoroutine(readers[-1].read(client)))
-            tasks[-1].addErrback(lambda failure: sys.stdout.write(f"a reader ended: {failure.getErrorMessage()}\n"))
+            tasks[-1].addErrback(lambda failure: sys.stderr.write(f"a reader ended: {failure.getErrorMessage()}\n"))
         else:
             await client.watch()
             client._broker.transport.pauseProducing()
-    await deferLater(reactor, 5)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await deferToThread(sys.stdin.read)
+    sys.stdout.write(json.dumps({key: sum(getattr(each, key) for each in readers) for key in TALLY}))
+
+
+@contextlib.contextmanager
+def pb_watchers(daemon: MaglevDaemon) -> Iterator[list[subprocess.Popen]]:
+    """Run the clients of Perspective Broker, once all of them watch."""
+    command = [sys.executable, "-m", "tests.bench.watchers", "--clients", str(daemon.pb_socket)]
+    command += [str(PB_CLIENTS // PB_PROCESSES)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    clients = [subprocess.Popen(command, **pipes) for _ in range(PB_PROCESSES)]
+    try:
+        for client in clients:
+            if client.stdout.readline() != "ready\n":
+                raise RuntimeError("the clients of Perspective Broker did not come up")
+        yield clients
+    finally:
+        for client in clients:
+            client.kill()
+            client.wait()
+
+
+def measure(daemon: MaglevDaemon, seconds: float) -> None:
     before, memory, cpu = daemon.metrics(), daemon.memory(), cpu_seconds(daemon.pid)
-    await deferLater(reactor, seconds)
+    time.sleep(seconds)
     after, cpu = daemon.metrics(), cpu_seconds(daemon.pid) - cpu
     moves = sum_of(after, "maglev_backend_transitions_total") - sum_of(before, "maglev_backend_transitions_total")
     sys.stdout.write(
         f"{moves / seconds:.0f} transitions/s, {100 * cpu / seconds:.0f} % of a core\n"
         f"reactor lag: p50 <= {quantile(before, after, 0.5)} s, p99 <= {quantile(before, after, 0.99)} s\n"
         f"memory: {memory / 1e6:.0f} MB, then {daemon.memory() / 1e6:.0f} MB\n"
-        f"{len(readers)} reading clients: {sum(each.events for each in readers)} events, "
-        f"{sum(each.gaps for each in readers)} gaps, {sum(each.lost for each in readers)} lost without a gap\n"
     )
 
 
+def tell(clients: list[subprocess.Popen]) -> None:
+    tallies = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
+    events, gaps, lost = (sum(tally[key] for tally in tallies) for key in TALLY)
+    sys.stdout.write(f"{PB_CLIENTS // 2} reading clients: {events} events, {gaps} gaps, {lost} lost without a gap\n")
+
+
+def run_clients(socket: str, count: str) -> None:
+    with contextlib.suppress(SystemExit):
+        react(lambda reactor: Deferred.fromCoroutine(watch_events(reactor, socket, int(count))))
+
+
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
+    if sys.argv[1:2] == ["--clients"]:
+        return run_clients(*sys.argv[2:4])
+    seconds, period = (*sys.argv[1:3], *("30", "5")[len(sys.argv) - 1 :])
     with tempfile.TemporaryDirectory() as name, private_vpp("process") as vpp:
         folder = Path(name)
         make_key(folder)
@@ -143,16 +185,16 @@ def main() -> None:
         arguments += ["--ssh-operator-keys", str(folder / "operator_keys")]
         daemon = MaglevDaemon(folder, *arguments)
         daemon.config.write_text(large_config(BACKENDS, CHECK))
-        server = subprocess.Popen([sys.executable, "-c", SERVER])
+        server = subprocess.Popen([sys.executable, "-c", SERVER, period])
         try:
             with daemon:
                 time.sleep(3)
-                with ssh_watchers(folder) as clients:
+                with ssh_watchers(folder) as sessions, pb_watchers(daemon) as clients:
                     time.sleep(5)
-                    running = sum(client.poll() is None for client in clients)
+                    running = sum(session.poll() is None for session in sessions)
                     sys.stdout.write(f"{running} SSH sessions, {PB_CLIENTS} PB clients watch {BACKENDS} backends\n")
-                    with contextlib.suppress(SystemExit):
-                        react(lambda reactor: Deferred.fromCoroutine(measure(reactor, daemon, seconds)))
+                    measure(daemon, float(seconds))
+                    tell(clients)
                 for kind, count in Counter(event["event"] for event in daemon.events()).items():
                     sys.stdout.write(f"log: {count} {kind}\n")
         finally:
