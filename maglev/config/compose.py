@@ -148,7 +148,16 @@ class _Composer:
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._root: Node | None = None
         self._documents = 0
-        self._on = {
+
+    def root(self, events: Iterator[Any]) -> Node:
+        """Return the root node.
+
+        Raises:
+            _FatalError: Nothing more can be read.
+        """
+        # A local variable: kept, it would make a cycle of this object, and the tree of a large file would stay in memory
+        # until the garbage collector finds it.
+        on = {
             yaml.ScalarEvent: self._scalar,
             yaml.AliasEvent: self._alias,
             yaml.MappingStartEvent: self._start,
@@ -157,14 +166,6 @@ class _Composer:
             yaml.SequenceEndEvent: self._end,
             yaml.DocumentStartEvent: self._document,
         }
-
-    def root(self, events: Iterator[Any]) -> Node:
-        """Return the root node.
-
-        Raises:
-            _FatalError: Nothing more can be read.
-        """
-        on = self._on
         for event in events:
             if step := on.get(type(event)):
                 step(event)

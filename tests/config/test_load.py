@@ -205,6 +205,23 @@ def test_a_garbage_collector_that_was_off_stays_off():
         gc.enable()
 
 
+def garbage_of(backends: int) -> int:
+    """Return how many objects are left to the garbage collector by the reading of a file."""
+    text = GOOD + "  backends:\n" + "".join(f"    b{number}: {{address: 10.0.0.1}}\n" for number in range(backends))
+    gc.collect()
+    gc.disable()
+    try:
+        load_text(text)
+        return gc.collect()
+    finally:
+        gc.enable()
+
+
+def test_nothing_of_a_file_is_left_to_the_garbage_collector():
+    garbage_of(1)
+    assert garbage_of(100) == garbage_of(1)
+
+
 def test_the_configuration_is_read_without_twisted():
     script = "import sys, maglev.config.check; sys.exit(any(m.split('.')[0] == 'twisted' for m in sys.modules))"
 
