@@ -155,8 +155,8 @@ class _Composer:
         Raises:
             _FatalError: Nothing more can be read.
         """
-        # A local variable: kept, it would make a cycle of this object, and the tree of a large file would stay in memory
-        # until the garbage collector finds it.
+        # A local variable: kept, it would make a cycle of this object, and the tree of a large file would stay
+        # in memory until the garbage collector finds it.
         on = {
             yaml.ScalarEvent: self._scalar,
             yaml.AliasEvent: self._alias,
