@@ -159,6 +159,13 @@ class CheckerService(Service):
         for name, turn in list(self._turns.items()):
             yield name, None if turn.prober is None else turn.prober.certificate_expiry
 
+    def longest_overrun(self) -> float:
+        """Return for how many seconds a probe is under way beyond its timeout, at worst: 0 when none is."""
+        now = self._clock.seconds()
+        under_way = ((turn.started, turn.healthcheck) for turn in self._turns.values() if turn.probing)
+        over = (now - started - healthcheck.timeout for started, healthcheck in under_way if healthcheck is not None)
+        return max(0.0, max(over, default=0.0))
+
     # What the board tells
 
     def backend_changed(self, event: BackendEvent) -> None:

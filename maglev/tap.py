@@ -6,6 +6,7 @@ come here; the objects below receive what they need and never look for it.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
@@ -28,6 +29,7 @@ from maglev.lag import LagMonitor
 from maglev.listeners import strport
 from maglev.logs.logger import EventLogger
 from maglev.logs.transitions import TransitionLog
+from maglev.notify import Notifier, notify_socket
 from maglev.options import Options  # noqa: TC001  # twistd's ServiceMaker looks it up here
 from maglev.probers.netns import check_netns
 from maglev.probers.sources import ProberSources
@@ -101,6 +103,8 @@ class Daemon(MultiService):
         self.control = Control(self.board, self.vpp, self.reloader, self._feed, sessions, read_build(), time.time)
         self._front_ends = tuple(front_ends(reactor, options, self.control))
         self._given = options.given
+        manager = notify_socket(os.environ)
+        self._notifier = None if manager is None else Notifier(reactor, manager, self.board, self.checker, self.vpp)
         self._collectors: list[ICollector] = [
             BoardCollector(self.board, moves.counts),
             CheckerCollector(self.checker, lag),
@@ -130,6 +134,8 @@ class Daemon(MultiService):
         MultiService.startService(self)
         for front_end in self._front_ends:
             self._start_front_end(front_end)
+        if self._notifier is not None:
+            cast("IService", self._notifier).setServiceParent(self)
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
 
     def stopService(self) -> Any:
@@ -154,7 +160,15 @@ class Daemon(MultiService):
             self._collectors.append(front_end.collector)
 
     def _reload(self) -> None:
-        self._tasks.start(self.reloader.try_reload())
+        self._tasks.start(self._reload_told())
+
+    async def _reload_told(self) -> None:
+        """Reload, and let the service manager know for how long that takes."""
+        if self._notifier is not None:
+            self._notifier.reloading()
+        await self.reloader.try_reload()
+        if self._notifier is not None:
+            self._notifier.reloaded()
 
     def _connector(self, options: Options, messages: MessageCounter) -> Connector | None:
         if not options["vpp-api-addr"]:

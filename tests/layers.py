@@ -82,6 +82,7 @@ LAYERS = {
     # Composition.
     "options": 7,
     "stage": 7,
+    "notify": 7,
     "front_ends": 7,
     "tap": 8,
     "demo": 8,

@@ -118,6 +118,11 @@ class LbSync:
         self._blocked: dict[VipKey, VipKey] = {}
         self._known = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a sync of everything, or of one frontend, is under way."""
+        return self._whole.locked
+
     async def full(self) -> Sequence[Operation]:
         """Read everything back and repair every difference; return what was written.
 
