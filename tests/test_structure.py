@@ -322,6 +322,7 @@ def test_what_is_installed_is_the_program_the_dropin_and_the_data(tmp_path):
     held = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
     expected = {str(path.relative_to(ROOT)) for path in MODULES.values()}
     expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "maglev/vppsim").glob("*.json")}
+    expected |= {"maglev/config/maglev.schema.json"}
     assert held == expected | {"maglev/py.typed", "maglev/build.json", "twisted/plugins/maglev_plugin.py"}
 
 

@@ -23,6 +23,9 @@ _TERM: Final = re.compile(r"(\d*)\.?(\d*)({})".format("|".join(sorted(_UNITS, ke
 _DURATION: Final = re.compile(rf"([-+]?)((?:(?=\.?\d){_TERM.pattern})+)", re.ASCII)
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
+PATTERN: Final = rf"\+?((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:{'|'.join(_UNITS)}))+|[-+]?(?:0+\.?0*|\.0+)"
+"""What durations that are not negative look like, in any dialect of regular expressions: for a JSON schema."""
+
 TEXT_LIMIT: Final = 64
 """Longest text that is looked at: twice what the longest sensible duration needs, short enough for any arithmetic."""
 

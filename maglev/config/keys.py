@@ -42,8 +42,17 @@ _HEALTHCHECKER: Final = Section(
         Key(
             "netns",
             # A file name in /run/netns.
-            Text(255, (Rule(re.compile(r"(?!\.{1,2}$)[!-.0-~]+"), "is not a name as ip-netns(8) has it"),)),
+            Text(
+                255,
+                (
+                    Rule(
+                        re.compile(r"(?!\.{1,2}$)[!-.0-~]+"),
+                        "a namespace has a name as in ip-netns(8), without blanks and '/'",
+                    ),
+                ),
+            ),
             "Network namespace that probes run in; it must exist when maglevd starts.",
+            notes="An unknown name, or a missing capability (``CAP_SYS_ADMIN``), is an error at start.",
             default_text="that of maglevd",
         ),
     ),
@@ -65,6 +74,7 @@ _LB: Final = Section(
             # A bucket is a cache line of 64 bytes (lbhash.h): at the limit, 1 GiB for each worker of VPP.
             Integer(1, 1 << 24, power_of_two=True),
             "Size of the table of established flows, for each worker of VPP.",
+            notes="A bucket takes 64 bytes.",
             default=65536,
             unit="buckets",
         ),
@@ -78,18 +88,21 @@ _LB: Final = Section(
             "startup-min-delay",
             Duration(0.0, DAY),
             "How long after its start maglevd writes nothing to VPP.",
+            notes="Not longer than ``startup-max-delay``; 0s for both turns the warm-up off.",
             default=5.0,
         ),
         Key(
             "startup-max-delay",
             Duration(0.0, DAY),
             "How long after its start maglevd waits for backends whose state is not known.",
+            notes="A frontend whose backends are all known does not wait for it.",
             default=30.0,
         ),
         Key(
             "foreign-vips",
             Choice(ForeignVips),
             "What a full sync does with VIPs that are not in the file.",
+            notes="``keep`` is for a VPP that somebody else programs too.",
             default=ForeignVips.REMOVE,
         ),
         Key(
@@ -99,6 +112,10 @@ _LB: Final = Section(
             default=DEFAULT_TABLE_LENGTH,
             unit="buckets",
         ),
+    ),
+    notes=(
+        "The first two and the sizes are global settings of VPP's ``lb`` plugin. ``maglevd`` sends them only "
+        "when VPP has others."
     ),
 )
 
@@ -126,6 +143,7 @@ PARAMS: Final = Section(
             "host",
             Host(header=True),
             "The Host header.",
+            notes="An IPv6 address is written in brackets.",
             default_text="the address of the backend",
             types=_WEB,
         ),
@@ -133,6 +151,7 @@ PARAMS: Final = Section(
             "response-code",
             StatusCodes(100),
             "Status codes that pass: one, a range, or a list of those.",
+            notes="``200``, ``200-299``, or ``[200, 301-302]``.",
             default=((200, 200),),
             types=_WEB,
         ),
@@ -140,6 +159,8 @@ PARAMS: Final = Section(
             "response-regexp",
             Regexp(1024),
             "What must be found in the body (the first 64 KiB of it).",
+            notes="Not anchored; the syntax is that of RE2, which Go has too. Patterns that compile to more than 8000 "
+            "instructions are refused: searching would hold up other probes.",
             default_text="any body passes",
             types=_WEB,
         ),
@@ -154,6 +175,7 @@ PARAMS: Final = Section(
             "server-name",
             Host(),
             "The name to ask for (SNI) and to verify.",
+            notes="It has an effect for ``https``, and for ``tcp`` with ``ssl``.",
             default_text="host without its port, else the address of the backend is verified",
             types=_TCP_NEEDING,
         ),
@@ -161,9 +183,16 @@ PARAMS: Final = Section(
             "insecure-skip-verify",
             Boolean(),
             "Whether to accept any certificate.",
+            notes="It has an effect for ``https``, and for ``tcp`` with ``ssl``.",
             default=False,
             types=_TCP_NEEDING,
         ),
+    ),
+    notes=(
+        "Each type has its own parameters; one of another type is an error. ``icmp`` has none. What concerns "
+        "TLS has no effect for ``http``, and for ``tcp`` without ``ssl: true``: that is worth a warning. The "
+        "certificate must be valid for ``server-name``; without it, for the name or address in ``host`` "
+        "(without a port); without that, for the address of the backend."
     ),
 )
 
@@ -171,7 +200,13 @@ HEALTHCHECK: Final = Section(
     "healthcheck",
     (
         Key("type", Choice(CheckType), "How to probe.", required=True),
-        Key("port", Integer(1, 65535), "TCP port to probe.", required=True, types=_TCP_NEEDING),
+        Key(
+            "port",
+            Integer(1, 65535),
+            "TCP port to probe.",
+            required=True,
+            types=_TCP_NEEDING,
+        ),
         Key("interval", _PROBE_PERIOD, "Period of the probes while the backend is up.", required=True),
         Key(
             "fast-interval",
@@ -184,6 +219,7 @@ HEALTHCHECK: Final = Section(
             "timeout",
             Duration(0.0, DAY, above_zero=True),
             "How long one probe may take, from its start to the last byte.",
+            notes="It may be longer than ``interval``: the next probe then starts when this one has ended.",
             required=True,
         ),
         Key("rise", Integer(1, 1000), "How many passes bring it up.", default=2, unit="probes"),
@@ -202,6 +238,7 @@ HEALTHCHECK: Final = Section(
         ),
         Part("params", PARAMS, "What depends on the type."),
     ),
+    notes="A healthcheck that no backend uses is worth a warning.",
 )
 
 _BACKEND: Final = Section(
@@ -212,9 +249,20 @@ _BACKEND: Final = Section(
             "healthcheck",
             Reference("healthchecks", "healthcheck"),
             "How it is probed.",
+            notes="The name of a healthcheck that exists.",
             default_text="a static backend: not probed, always up",
         ),
-        Key("enabled", Boolean(), "Whether it starts enabled.", default=True),
+        Key(
+            "enabled",
+            Boolean(),
+            "Whether it starts enabled.",
+            notes="``false`` starts it in the state ``disabled``.",
+            default=True,
+        ),
+    ),
+    notes=(
+        "A backend is probed once, however many frontends use it. One that no frontend uses is probed "
+        "nevertheless, and is worth a warning."
     ),
 )
 
@@ -225,9 +273,11 @@ _MEMBER: Final = Section(
             "weight",
             Integer(0, MAX_WEIGHT),
             "Its share of the new flows, relative to the other backends of the pool.",
+            notes="A backend with weight 0 gets none.",
             default=MAX_WEIGHT,
         ),
     ),
+    notes="``www1:`` alone stands for a backend with the default weight.",
 )
 
 _POOL: Final = Section(
@@ -235,6 +285,10 @@ _POOL: Final = Section(
     (
         Key("name", Text(63, (NAME,), noun="name"), "Its name, unique in the frontend.", required=True),
         Table("backends", _MEMBER, "The backends in it, by their names under maglev.backends."),
+    ),
+    notes=(
+        "The first pool with a backend that is up is the active one: its backends get their weights, those of "
+        "all other pools get 0. A pool without backends is worth a warning."
     ),
 )
 
@@ -245,12 +299,26 @@ _FRONTEND: Final = Section(
             "description",
             Text(1024, (_NO_CONTROL,), prose=True),
             "For people.",
+            notes="Line breaks and runs of spaces become single spaces.",
             default="",
             default_text="none",
         ),
         Key("address", Address(), "The address that clients connect to.", required=True),
-        Key("protocol", Choice(Transport), "Its protocol.", default_text="all, together with port"),
-        Key("port", Integer(0, 65535), "Its port.", default=0, default_text="all (0), together with protocol"),
+        Key(
+            "protocol",
+            Choice(Transport),
+            "Its protocol.",
+            notes="With a protocol there must be a port.",
+            default_text="all, together with port",
+        ),
+        Key(
+            "port",
+            Integer(0, 65535),
+            "Its port.",
+            notes="With a port there must be a protocol.",
+            default=0,
+            default_text="all (0), together with protocol",
+        ),
         Listing("pools", _POOL, "The pools, the preferred one first; at least one."),
         Key(
             "src-ip-sticky",
@@ -272,6 +340,10 @@ _FRONTEND: Final = Section(
             unit="buckets",
         ),
     ),
+    notes=(
+        "A change of ``src-ip-sticky`` or of the table's length can't be made to a VIP that VPP has: it is "
+        "removed and added again, and its flows are spread anew."
+    ),
 )
 
 ROOT: Final = Section(
@@ -288,6 +360,7 @@ ROOT: Final = Section(
                     Table("backends", _BACKEND, "What is probed."),
                     Table("frontends", _FRONTEND, "The VIPs."),
                 ),
+                notes="Only ``vpp`` must be there, as VPP's source addresses have no default.",
             ),
             "Everything.",
             required=True,

@@ -31,8 +31,9 @@ def _spellings(*words: str) -> frozenset[str]:
     return frozenset(form(word) for word in words for form in (str, str.title, str.upper))
 
 
-_TRUE: Final = _spellings("true", "yes", "on", "y")
-_FALSE: Final = _spellings("false", "no", "off", "n")
+TRUE: Final = _spellings("true", "yes", "on", "y")
+FALSE: Final = _spellings("false", "no", "off", "n")
+"""The booleans of YAML 1.1, which are those of ``yaml.v3`` too."""
 
 
 class UnfitError(Exception):
@@ -158,9 +159,9 @@ class Boolean:
     def read(self, node: Node) -> bool:
         """Return the truth; see `Kind.read`."""
         text = _plain(self.noun, node)
-        if text not in _TRUE and text not in _FALSE:
+        if text not in TRUE and text not in FALSE:
             raise wrong_type("boolean (true or false)", node)
-        return text in _TRUE
+        return text in TRUE
 
     def spell(self, value: bool) -> str:  # noqa: FBT001  # the value is what this is about
         """Return the word."""

@@ -89,12 +89,17 @@ class Host:
         """The form."""
         return "a name or IP address" + (", with or without :port" if self.header else "")
 
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What it must look like; not all that does is one."""
+        return _HEADER if self.header else _BARE
+
     def read(self, node: Node) -> str | None:
         """Return the text as it is, or None for an empty one; see `Kind.read`."""
         text = text_of(self.noun, node)
         if not text:
             return None
-        if not _is_host((_HEADER if self.header else _BARE).fullmatch(text)):
+        if not _is_host(self.pattern.fullmatch(text)):
             hint = " (an IPv6 address is written in brackets)" if self.header and text.count(":") > 1 else ""
             raise forbidden(node, f"{printable(text)} is not {self.limits}{hint}")
         return text

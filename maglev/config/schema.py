@@ -31,6 +31,7 @@ class Key:
         name: As in the file.
         kind: What the value must be.
         help: What it does, in one sentence for the reference manual.
+        notes: What else there is to say, in further sentences; in both, code is between two backquotes.
         default: The value of an absent key, or None.
         default_text: What happens without the key where `default` does not say it.
         required: Whether it must be there.
@@ -41,6 +42,7 @@ class Key:
     name: str
     kind: Kind
     help: str
+    notes: str = ""
     default: Any = None
     default_text: str = ""
     required: bool = False
@@ -71,12 +73,14 @@ class Section:
     Attributes:
         noun: What one such map is, such as ``backend``.
         keys: What may be in it, by name; in the order of the reference manual.
+        notes: What there is to say about all of it, in a paragraph for the reference manual.
         defaults: Name -> default, for the keys with a single value.
         always: The names of the keys that matter when absent: the required ones, and those that hold further keys.
     """
 
     noun: str
     keys: Mapping[str, Entry] = attrs.field(converter=_by_name)
+    notes: str = ""
     defaults: Mapping[str, Any] = attrs.field(init=False)
     always: tuple[str, ...] = attrs.field(init=False)
 
@@ -87,6 +91,11 @@ class Section:
     @always.default
     def _always(self) -> tuple[str, ...]:
         return tuple(name for name, key in self.keys.items() if not isinstance(key, Key) or key.needed)
+
+    @property
+    def needed(self) -> bool:
+        """Whether something in it is required, so that an empty one is an error."""
+        return any(entry.needed for entry in self.keys.values())
 
 
 @attrs.frozen(eq=False)
@@ -105,6 +114,11 @@ class Part:
     help: str
     required: bool = False
 
+    @property
+    def needed(self) -> bool:
+        """Whether it can't be left out."""
+        return self.required or self.section.needed
+
 
 @attrs.frozen(eq=False)
 class Table:
@@ -119,6 +133,7 @@ class Table:
     name: str
     section: Section
     help: str
+    needed = False
 
 
 @attrs.frozen(eq=False)
@@ -134,6 +149,7 @@ class Listing:
     name: str
     section: Section
     help: str
+    needed = True
 
 
 Entry: TypeAlias = Key | Part | Table | Listing

@@ -328,13 +328,13 @@ CASES = {
     "netns-path": (
         SEMANTIC,
         "maglev.healthchecker.netns",
-        "/run/netns/x: is not a name as ip-netns(8) has it",
+        "/run/netns/x: a namespace has a name as in ip-netns(8), without blanks and '/'",
         f"{LB}  healthchecker: {{netns: §/run/netns/x}}\n",
     ),
     "netns-dots": (
         SEMANTIC,
         "maglev.healthchecker.netns",
-        "..: is not a name as ip-netns(8) has it",
+        "..: a namespace has a name as in ip-netns(8), without blanks and '/'",
         f"{LB}  healthchecker: {{netns: §..}}\n",
     ),
     "netns-length": (

@@ -1,65 +1,69 @@
-"""The reference manual and the example file agree with the schema."""
+"""The reference manual, the man page and the example file agree with the schema."""
 
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
 
 from maglev.config.keys import ROOT
-from maglev.config.load import load_file, load_text
-from maglev.config.schema import Key, Listing, Part, Table, walk
+from maglev.config.load import load_file
+from maglev.config.reference import page
+from maglev.config.schema import Key, walk
 
 TOP = Path(__file__).parents[2]
-MANUAL = (TOP / "docs" / "configuration.rst").read_text(encoding="utf-8")
 SECTIONS = {path: section for path, section in walk(ROOT) if path}
-KINDS = {Part: "section", Table: "named sections", Listing: "list of sections"}
+KEYS = [(path, name) for path, section in SECTIONS.items() for name in section.keys]
+MAN = (TOP / "man" / "maglev.yaml.5").read_text(encoding="utf-8").replace("\\-", "-").partition("\n.SH EXAMPLES")[0]
+MAN_ENTRIES = re.split(r"\n\.(?:TP|SS)\b", MAN)
 
 
-def rows(path: str) -> dict[str, list[str]]:
-    """The rows of the key table of a section: key -> type, default, meaning; markup and line breaks removed."""
-    title = f"``{path}``"
-    _, found, rest = MANUAL.partition(f"\n{title}\n{'=' * len(title)}\n")
-    assert found, f"no section {path}"
-    table = rest.partition("\n\n\n")[0].partition(".. list-table::")[2]
-    cells = [
-        re.split(r"\n     - ", row)
-        for row in re.split(r"\n   \* - ", re.sub(r"\n       +", " ", table).partition("\n\n")[2])
-    ]
-    plain = [[" ".join(cell.partition("\n\n")[0].replace("``", "").split()) for cell in row] for row in cells]
-    return {row[0].removeprefix("* - "): row[1:] for row in plain}
+def test_the_reference_is_current():
+    committed = (TOP / "docs" / "configuration-reference.rst").read_text(encoding="utf-8")
+
+    assert committed == page(), "run python -m maglev.config.reference > docs/configuration-reference.rst"
 
 
-@pytest.mark.parametrize("path", SECTIONS)
-def test_the_manual_has_every_key_and_no_other(path):
-    assert list(rows(path)) == ["Key", *SECTIONS[path].keys]
+def test_the_reference_can_be_made_from_the_command_line(capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "maglev.config.reference")
+    runpy.run_module("maglev.config.reference", run_name="__main__")
+
+    assert capsys.readouterr().out == page()
 
 
 @pytest.mark.parametrize("path", SECTIONS)
-def test_the_manual_has_the_types_limits_defaults_and_meanings_of_the_schema(path):
-    shown = rows(path)
+def test_the_reference_has_every_key_with_its_limits_and_its_default(path):
+    _, found, rest = page().partition(f"\n``{path}``\n")
+    section = " ".join(rest.partition("\n\n\n")[0].split())
+
+    assert found
     for name, entry in SECTIONS[path].keys.items():
-        kind, default, meaning = shown[name]
+        row = section.partition(f"* - ``{name}`` - ")[2].partition(" * - ")[0]
+        assert entry.help in row
         if isinstance(entry, Key):
-            assert kind == f"{entry.kind.noun}: {entry.kind.limits}"
-            assert default == entry.shown_default
-        else:
-            assert kind == KINDS[type(entry)]
-        assert meaning.startswith(entry.help)
+            assert f"{entry.kind.noun}: {entry.kind.limits}" in row
+            assert entry.shown_default in row
 
 
-def test_every_key_says_what_it_does_in_a_sentence():
+def test_every_key_says_what_it_does_in_sentences():
     for section in SECTIONS.values():
         for entry in section.keys.values():
-            assert entry.help.endswith(".")
-            assert entry.help[0].isupper()
+            for text in filter(None, (entry.help, getattr(entry, "notes", ""), section.notes)):
+                assert text.endswith(".")
+                assert text[0].isupper() or text.startswith("``")
 
 
-def test_the_example_in_the_manual_loads_without_warnings():
-    example = MANUAL.partition(".. code-block:: yaml\n\n")[2].partition("\n\n\n")[0]
+@pytest.mark.parametrize(("path", "name"), KEYS)
+def test_the_man_page_has_every_key_and_its_default(path, name):
+    entry = SECTIONS[path].keys[name]
+    places = [text for text in MAN_ENTRIES if re.search(rf"(?<![a-z0-9-]){name}(?![a-z0-9-])", text)]
 
-    assert load_text(example).warnings == ()
+    assert places
+    if isinstance(entry, Key) and not entry.default_text and not entry.required and entry.default is not False:
+        assert any(f"({entry.kind.spell(entry.default)}" in text for text in places)
 
 
 def test_the_example_file_loads_without_warnings():

@@ -1,0 +1,183 @@
+"""The JSON Schema of the configuration (draft 2020-12), ``maglev/config/maglev.schema.json``, made of our own schema.
+
+``python -m maglev.config.json_schema`` prints it. It is for editors, which check while one types. Every valid file is
+valid by it, and it refuses unknown and missing keys, values of a wrong type, and what a single value shows to be wrong.
+Limits of durations, and rules that take two or more keys, are beyond it; ``maglevd --check`` has the last word.
+
+A JSON Schema sees what a YAML library made of the file. Those of YAML 1.1 and 1.2 disagree (``off``, ``65_536``), so
+either view of a valid file is accepted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from maglev.config import durations
+from maglev.config.keys import ROOT
+from maglev.config.kinds import FALSE, TRUE, Boolean, Choice, Duration, Integer, Text
+from maglev.config.netkinds import Address, Host, StatusCodes
+from maglev.config.schema import NAME, Key, Listing, Part, Section, Table
+from maglev.model import CheckType
+
+if TYPE_CHECKING:
+    from maglev.config.kinds import Kind
+    from maglev.config.schema import Entry
+
+Json: TypeAlias = dict[str, Any]
+
+_ANY_TEXT: Final = ["string", "number", "boolean"]
+"""Where text is wanted, ``80`` and ``true`` are text too."""
+
+_ABSENT: Final = ({"type": "null"}, {"const": ""})
+"""What is the same as no key at all; the latter where text is wanted."""
+
+
+def document() -> str:
+    """Return ``maglev/config/maglev.schema.json``."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Configuration of maglevd (vpp-maglev)",
+        "$comment": "Made by python -m maglev.config.json_schema",
+    }
+    return json.dumps(head | _section(ROOT), indent=2) + "\n"
+
+
+def _section(section: Section) -> Json:
+    """Return the schema of a map with fixed keys."""
+    schema: Json = {
+        "type": "object" if section.needed else ["object", "null"],
+        "properties": {name: _entry(entry) for name, entry in section.keys.items()},
+        "additionalProperties": False,
+    }
+    if needed := [name for name, entry in section.keys.items() if entry.needed]:
+        schema["required"] = needed
+    if "type" in section.keys:
+        schema["allOf"] = [_if_type(kind, section) for kind in CheckType]
+    return schema
+
+
+def _entry(entry: Entry) -> Json:
+    if isinstance(entry, Key):
+        return _described(entry, _key(entry))
+    below = _section(entry.section)
+    if isinstance(entry, Table):
+        names = {"pattern": _whole(NAME.pattern)}
+        below = {"type": ["object", "null"], "propertyNames": names, "additionalProperties": below}
+    elif isinstance(entry, Listing):
+        below = {"type": "array", "minItems": 1, "items": below}
+    return {"description": entry.help, **below}
+
+
+def _described(key: Key, schema: Json) -> Json:
+    limits = f"{key.kind.noun}: {key.kind.limits} {key.unit}".rstrip()
+    words = f"{key.help} {key.notes}".rstrip().replace("``", "")
+    default = f"{key.shown_default.capitalize()}." if key.required else f"Default: {key.shown_default}."
+    schema = {"description": f"{words}\n{limits[0].upper()}{limits[1:]}. {default}", **schema}
+    if isinstance(key.default, int | str) and key.default != "":
+        schema["default"] = key.default
+    elif isinstance(key.default, float):
+        schema["default"] = durations.spell(key.default)
+    return schema
+
+
+def _key(key: Key) -> Json:
+    alternatives = _value(key.kind)
+    if not key.needed:
+        alternatives += _ABSENT[:1] if isinstance(key.kind, Integer | Boolean | Duration) else _ABSENT
+    return alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
+
+
+@singledispatch
+def _value(_kind: Kind) -> list[Json]:
+    """Return the schemas of which a value of this kind must match one: any text where no more can be said."""
+    return [{"type": _ANY_TEXT}]
+
+
+@_value.register
+def _integer(kind: Integer) -> list[Json]:
+    number: Json = {"type": "integer", "minimum": kind.minimum, "maximum": kind.maximum}
+    if kind.power_of_two:
+        powers = [1 << exponent for exponent in range(kind.maximum.bit_length())]
+        number = {"enum": [power for power in powers if kind.minimum <= power <= kind.maximum]}
+    return [number, {"type": "string", "pattern": r"^\+?[0-9]+(_[0-9]+)+$"}]
+
+
+@_value.register
+def _boolean(_kind: Boolean) -> list[Json]:
+    # Of the words, those that YAML 1.2 takes for text.
+    words = sorted(word for word in TRUE | FALSE if word.lower() not in {"true", "false"})
+    return [{"type": "boolean"}, {"enum": words}]
+
+
+@_value.register
+def _duration(kind: Duration) -> list[Json]:
+    text = {"type": "string", "pattern": rf"^({durations.PATTERN})$"}
+    zero = not kind.minimum and not kind.above_zero
+    return [text, {"const": 0}] if zero else [text]
+
+
+@_value.register
+def _choice(kind: Choice) -> list[Json]:
+    return [{"enum": [word.value for word in kind.words]}]
+
+
+@_value.register
+def _text(kind: Text) -> list[Json]:
+    if kind.prose:
+        return [{"type": _ANY_TEXT}]  # its length and its characters count when its blanks are folded
+    rules = [rule.pattern for rule in kind.rules]
+    patterns = [{"pattern": _whole(rule)} for rule in rules]
+    number = all(rule.fullmatch("1") for rule in rules)
+    schema: Json = {"type": _ANY_TEXT if number else "string", "maxLength": kind.length}
+    return [schema | (patterns[0] if len(patterns) == 1 else {"allOf": patterns})]
+
+
+@_value.register
+def _address(kind: Address) -> list[Json]:
+    families = (kind.family,) if kind.family else (4, 6)
+    return [{"type": "string", "format": f"ipv{family}"} for family in families]
+
+
+@_value.register
+def _host(kind: Host) -> list[Json]:
+    return [{"type": _ANY_TEXT, "pattern": _whole(kind.pattern)}]
+
+
+@_value.register
+def _status_codes(kind: StatusCodes) -> list[Json]:
+    one: list[Json] = [
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        {"type": "string", "pattern": r"^[1-5][0-9]{2}( ?- ?[1-5][0-9]{2})?$"},
+    ]
+    return [*one, {"type": "array", "minItems": 1, "maxItems": kind.most, "items": {"anyOf": one}}]
+
+
+def _whole(pattern: re.Pattern[str]) -> str:
+    """Return a pattern as JSON Schema has it: in the dialect of ECMA, where groups need no names, and anchored."""
+    return f"^(?:{re.sub(r'[?]P<[a-z0-9]+>', '', pattern.pattern)})$"
+
+
+def _if_type(kind: CheckType, section: Section) -> Json:
+    """Return what follows from the type of healthcheck: keys that are required, and keys of other types."""
+    here = {"properties": {"type": {"const": str(kind)}}, "required": ["type"]}
+    return {"if": here, "then": _of_type(kind, section)}
+
+
+def _of_type(kind: CheckType, section: Section) -> Json:
+    keys = [key for key in section.keys.values() if isinstance(key, Key)]
+    foreign = [key.name for key in keys if kind not in key.types]
+    required = [key.name for key in keys if key.required and not key.needed and kind in key.types]
+    properties: Json = {name: {"type": "null"} for name in foreign}
+    properties |= {name: {"not": {"type": "null"}} for name in required}
+    for name, entry in section.keys.items():
+        if isinstance(entry, Part):
+            properties[name] = _of_type(kind, entry.section)
+    return {"properties": properties} | ({"required": required} if required else {})
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

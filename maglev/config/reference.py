@@ -1,0 +1,119 @@
+"""The reference of the configuration, ``docs/configuration-reference.rst``, made of the schema.
+
+``python -m maglev.config.reference`` prints the page.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+from maglev.config.keys import ROOT
+from maglev.config.kinds import Text
+from maglev.config.schema import Key, Listing, Part, Table, walk
+from maglev.model import CheckType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maglev.config.schema import Entry, Section
+
+HEAD: Final = """\
+==================
+Configuration keys
+==================
+
+.. This page is made by "python -m maglev.config.reference": change maglev/config/keys.py, not this file.
+
+Every key of the file, with its kind of value and limits, its default, and what it does. :doc:`configuration` says how
+values are written, and has the rules that take two or more keys. In the titles, ``<name>`` is a name of your own choice
+and ``[]`` an item of a list.
+
+An editor that knows JSON Schema can have the same: :download:`maglev.schema.json
+<../maglev/config/maglev.schema.json>`.
+
+.. contents::
+   :local:
+   :depth: 1
+"""
+
+TABLE: Final = """\
+.. list-table::
+   :header-rows: 1
+   :widths: 20 22 18 40
+
+   * - Key
+     - Value
+     - Default
+     - Meaning
+"""
+
+_HOLDS: Final = {Part: "section", Table: "named sections", Listing: "list of sections"}
+
+
+def page() -> str:
+    """Return ``docs/configuration-reference.rst``."""
+    sections = (_section(path, section) for path, section in walk(ROOT) if path)
+    return HEAD + "".join(sections)
+
+
+def _section(path: str, section: Section) -> str:
+    title = f"``{path}``"
+    rows = "".join(_row(entry) for entry in section.keys.values())
+    notes = f"\n{textwrap.fill(section.notes, 120)}\n" if section.notes else ""
+    return f"\n\n{title}\n{'=' * len(title)}\n\n{TABLE}{rows}{notes}"
+
+
+def _row(entry: Entry) -> str:
+    cells = (f"``{entry.name}``", _value(entry), _default(entry), " ".join(_meaning(entry)))
+    return "".join(_cell(text, mark) for mark, text in zip("*   ", cells, strict=True))
+
+
+def _cell(text: str, mark: str) -> str:
+    # A hyphen, or a word of code, is never broken at the end of a line.
+    filled = textwrap.fill(
+        text,
+        120,
+        initial_indent=f"   {mark} - ",
+        subsequent_indent=" " * 7,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return f"{filled}\n"
+
+
+def _value(entry: Entry) -> str:
+    if not isinstance(entry, Key):
+        return _HOLDS[type(entry)]
+    return f"{entry.kind.noun}: {entry.kind.limits} {entry.unit}".rstrip()
+
+
+def _default(entry: Entry) -> str:
+    if not isinstance(entry, Key):
+        return "required" if entry.needed else "none"
+    text = entry.shown_default
+    return text if entry.required or entry.default_text else f"``{text}``"
+
+
+def _meaning(entry: Entry) -> Iterator[str]:
+    """Yield the sentences about a key."""
+    yield entry.help
+    if not isinstance(entry, Key):
+        return
+    if entry.notes:
+        yield entry.notes
+    if isinstance(entry.kind, Text) and entry.kind.rules:
+        rules = "; ".join(rule.text for rule in entry.kind.rules)
+        yield f"{rules[0].upper()}{rules[1:]}."
+    if entry.types != tuple(CheckType):
+        yield f"Only for {_listed(entry.types)}."
+
+
+def _listed(types: tuple[CheckType, ...]) -> str:
+    words = [f"``{each}``" for each in types]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
