@@ -17,6 +17,7 @@ PURE = (
     "health",
     "interfaces",
     "listeners",
+    "metrics",
     "model",
     "outlook",
     "problem",

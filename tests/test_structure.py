@@ -243,20 +243,6 @@ def operation():
     return (ROOT / "docs/operation.rst").read_text()
 
 
-def metrics():
-    """Return the names of all metrics of ours."""
-    sources = "".join(MODULES[module].read_text() for module in DAEMON)
-    names = set(re.findall(r"\bmaglev_[a-z0-9]+(?:_[a-z0-9]+)+\b", sources))
-    routes = {name for name in names if name.endswith("_route")}  # a family for each unit
-    return names - routes | {f"{name}_{unit}_total" for name in routes for unit in ("packets", "bytes")}
-
-
-def test_every_metric_is_documented_and_no_other(operation):
-    names = metrics()
-    assert len(names) >= 18
-    assert set(re.findall(r"``(maglev_[a-z0-9_]+)``", operation)) == names
-
-
 def test_every_log_event_is_documented(operation):
     names = {name for module in DAEMON for name, _ in log_calls(module)}
     assert {name for name in names if f"``{name}``" not in operation} == set()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maglev.metrics import header
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,8 +20,8 @@ class SshCollector:
 
     def scrape(self) -> Iterator[str]:
         """Yield the families."""
-        yield "# HELP maglev_ssh_sessions Shells and commands that run over SSH\n# TYPE maglev_ssh_sessions gauge\n"
+        yield header("maglev_ssh_sessions")
         yield f"maglev_ssh_sessions {self._logins.sessions}\n"
-        yield "# HELP maglev_ssh_logins_total Logins over SSH\n# TYPE maglev_ssh_logins_total counter\n"
+        yield header("maglev_ssh_logins_total")
         for (role, result), count in sorted(self._logins.counts.items()):
             yield f'maglev_ssh_logins_total{{role="{role}",result="{result}"}} {count}\n'

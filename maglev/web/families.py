@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from maglev.events import FrontendState
 from maglev.health import State
 from maglev.lag import BUCKETS as LAG_BUCKETS
+from maglev.metrics import header
 from maglev.result import PASSES, Code
 from maglev.tally import BUCKETS as PROBE_BUCKETS
-from maglev.web.exposition import escape, header, histogram
+from maglev.web.exposition import escape, histogram
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -57,22 +58,22 @@ class BoardCollector:
 
     def _backends(self) -> Iterator[str]:
         backends = list(self._board.backends.values())
-        yield header("maglev_backend_state", "gauge", "1 for the state that the backend is in")
+        yield header("maglev_backend_state")
         for status in backends:
             labels = f'backend="{status.name}",address="{status.address}"'
             now = status.state
             yield "".join(
                 f'maglev_backend_state{{{labels},state="{state}"}} {int(state is now)}\n' for state in BACKEND_STATES
             )
-        yield header("maglev_backend_health", "gauge", "The rise/fall counter, 0 to rise + fall - 1")
+        yield header("maglev_backend_health")
         for status in backends:
             yield f'maglev_backend_health{{backend="{status.name}"}} {status.health.value}\n'
-        yield header("maglev_backend_enabled", "gauge", "0 while disabled")
+        yield header("maglev_backend_enabled")
         for status in backends:
             yield f'maglev_backend_enabled{{backend="{status.name}"}} {int(status.state is not State.DISABLED)}\n'
 
     def _frontends(self) -> Iterator[str]:
-        yield header("maglev_frontend_state", "gauge", "1 for the state that the frontend is in")
+        yield header("maglev_frontend_state")
         for name, status in list(self._board.frontends.items()):
             now = status.state
             yield "".join(
@@ -80,14 +81,14 @@ class BoardCollector:
                 for state in FrontendState
             )
         family = "maglev_frontend_active_pool"
-        yield header(family, "gauge", "Position of the pool in service, 0 for the first")
+        yield header(family)
         for name, status in list(self._board.frontends.items()):
             yield f'{family}{{frontend="{name}"}} {status.active}\n'
 
     def _weights(self) -> Iterator[str]:
         frontends = list(self._board.frontends.items())
         family = "maglev_frontend_pool_backend_weight"
-        yield header(family, "gauge", "Configured weight, 0-100")
+        yield header(family)
         for name, status in frontends:
             yield "".join(
                 f'{family}{{frontend="{name}",pool="{pool.name}",backend="{member.backend}"}} {member.weight}\n'
@@ -95,7 +96,7 @@ class BoardCollector:
                 for member in pool.members
             )
         family = "maglev_frontend_pool_backend_effective_weight"
-        yield header(family, "gauge", "The weight that VPP should have now")
+        yield header(family)
         for name, status in frontends:
             yield "".join(
                 f'{family}{{frontend="{name}",pool="{pool.name}",backend="{backend}"}} {weight}\n'
@@ -105,7 +106,7 @@ class BoardCollector:
 
     def _transitions(self) -> Iterator[str]:
         family = "maglev_backend_transitions_total"
-        yield header(family, "counter", "Changes of state of a backend")
+        yield header(family)
         moves = self._moves.copy()
         for name in list(self._board.backends):
             yield "".join(
@@ -127,25 +128,23 @@ class CheckerCollector:
         """Yield the families."""
         yield from self._probes()
         yield from self._certificates()
-        yield header(
-            "maglev_probe_discarded_total", "counter", "Probes that were no evidence, for a reason of this machine"
-        )
+        yield header("maglev_probe_discarded_total")
         for reason, count in list(self._checker.discarded.items()):
             yield f'maglev_probe_discarded_total{{reason="{reason}"}} {count}\n'
-        yield header("maglev_probe_overdue_seconds", "gauge", "How late the most overdue probe is")
+        yield header("maglev_probe_overdue_seconds")
         yield f"maglev_probe_overdue_seconds {self._checker.oldest_wait()}\n"
-        yield header("maglev_reactor_lag_seconds", "histogram", "How late the reactor ran what was due")
+        yield header("maglev_reactor_lag_seconds")
         yield histogram("maglev_reactor_lag_seconds", "", LAG_BUCKETS, self._lag.counts, self._lag.total)
 
     def _certificates(self) -> Iterator[str]:
         family = "maglev_certificate_expiry_timestamp_seconds"
-        yield header(family, "gauge", "When the certificate of a backend expires, seconds since the epoch")
+        yield header(family)
         for name, expiry in self._checker.certificate_expiries():
             yield "" if expiry is None else f'{family}{{backend="{name}"}} {expiry}\n'
 
     def _probes(self) -> Iterator[str]:
         tallies = list(self._checker.tallies.items())
-        yield header("maglev_probe_total", "counter", "Probes finished")
+        yield header("maglev_probe_total")
         for name, tally in tallies:
             labels = f'backend="{name}",type="{tally.type}"'
             yield "".join(
@@ -153,7 +152,7 @@ class CheckerCollector:
                 for code, count in tally.codes.items()
             )
         family = "maglev_probe_duration_seconds"
-        yield header(family, "histogram", "Time from the start of a probe to its result")
+        yield header(family)
         for name, tally in tallies:
             labels = f'backend="{name}",type="{tally.type}"'
             yield histogram(family, labels, PROBE_BUCKETS, tally.counts, tally.total)
@@ -167,10 +166,10 @@ class ReloadCollector:
 
     def scrape(self) -> Iterator[str]:
         """Yield the families, in one piece."""
-        text = header("maglev_config_reloads_total", "counter", "Reloads of the configuration, by result")
+        text = header("maglev_config_reloads_total")
         for result, count in self._reloader.counts.items():
             text += f'maglev_config_reloads_total{{result="{result}"}} {count}\n'
-        text += header("maglev_config_reload_refused", "gauge", "1 if the last reload was refused")
+        text += header("maglev_config_reload_refused")
         yield text + f"maglev_config_reload_refused {int(self._reloader.refused)}\n"
 
 
@@ -195,19 +194,19 @@ class VppCollector:
 
     def scrape(self) -> Iterator[str]:
         """Yield the families."""
-        yield header("maglev_vpp_connected", "gauge", "1 while connected to VPP")
+        yield header("maglev_vpp_connected")
         yield f"maglev_vpp_connected {int(self._vpp.info is not None)}\n"
         yield self._connection()
-        yield header("maglev_vpp_api_total", "counter", "Messages of VPP's binary API")
+        yield header("maglev_vpp_api_total")
         for (message, direction, result), count in sorted(self._api.items()):
             labels = f'msg="{escape(message)}",direction="{direction}",result="{result}"'
             yield f"maglev_vpp_api_total{{{labels}}} {count}\n"
-        yield header("maglev_vpp_lbsync_total", "counter", "Writes to VPP's lb plugin")
+        yield header("maglev_vpp_lbsync_total")
         for (scope, kind), count in list(self._vpp.tally.writes.items()):
             yield f'maglev_vpp_lbsync_total{{scope="{scope}",kind="{kind}"}} {count}\n'
-        yield header("maglev_vpp_lbsync_drift_total", "counter", "VIPs that others have changed, repaired")
+        yield header("maglev_vpp_lbsync_drift_total")
         yield f"maglev_vpp_lbsync_drift_total {self._vpp.tally.drifts}\n"
-        yield header("maglev_vpp_lbsync_failures_total", "counter", "Reads and writes that VPP refused")
+        yield header("maglev_vpp_lbsync_failures_total")
         yield f"maglev_vpp_lbsync_failures_total {self._vpp.tally.failures}\n"
 
     def _connection(self) -> str:
@@ -215,10 +214,10 @@ class VppCollector:
         if info is None:
             return ""
         labels = f'version="{escape(info.version)}",build_date="{escape(info.build_date)}",pid="{info.pid}"'
-        text = header("maglev_vpp_info", "gauge", "What the connected VPP says of itself")
+        text = header("maglev_vpp_info")
         text += f"maglev_vpp_info{{{labels}}} 1\n"
         if info.boot_time:
-            text += header("maglev_vpp_uptime_seconds", "gauge", "Time since VPP was started")
+            text += header("maglev_vpp_uptime_seconds")
             text += f"maglev_vpp_uptime_seconds {max(0.0, self._wall() - info.boot_time)}\n"
-        text += header("maglev_vpp_connected_seconds", "gauge", "Time since we connected to VPP")
+        text += header("maglev_vpp_connected_seconds")
         return text + f"maglev_vpp_connected_seconds {self._clock.seconds() - self._vpp.connected_since}\n"

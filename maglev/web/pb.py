@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.api.tallies import BUCKETS
-from maglev.web.exposition import header, histogram
+from maglev.metrics import header
+from maglev.web.exposition import histogram
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -31,15 +32,15 @@ class PbCollector:
 
     def scrape(self) -> Iterator[str]:
         """Yield the families."""
-        yield header("maglev_pb_calls_total", "counter", "Calls over Perspective Broker")
+        yield header("maglev_pb_calls_total")
         for (method, result), count in sorted(self._tally.calls.items()):
             yield f'maglev_pb_calls_total{{method="{method}",result="{result}"}} {count}\n'
         family = "maglev_pb_call_duration_seconds"
-        yield header(family, "histogram", "Time from a call over Perspective Broker to its result")
+        yield header(family)
         for method, durations in self._tally.durations.items():
             yield histogram(family, f'method="{method}"', BUCKETS, durations.counts, durations.total)
-        yield header("maglev_pb_clients", "gauge", "Clients connected over Perspective Broker")
+        yield header("maglev_pb_clients")
         yield f"maglev_pb_clients {self._clients()}\n"
-        yield header("maglev_pb_dropped_total", "counter", "Connections that the daemon ended, by reason")
+        yield header("maglev_pb_dropped_total")
         for reason, count in sorted(self._dropped.items()):
             yield f'maglev_pb_dropped_total{{reason="{reason}"}} {count}\n'

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.errors import VppError
+from maglev.metrics import header
 from maglev.views import key_view
-from maglev.web.exposition import header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,13 +54,13 @@ class TrafficCollector:
             yield ""
         foreign = ((address, route) for address, route in counts.servers.items() if address not in ours)
         routes += [(f'backend="",address="{address}"', route) for address, route in foreign]
-        yield from _routes("maglev_vpp_backend_route", "sent to a backend, by all VIPs together", routes)
+        yield from _routes("maglev_vpp_backend_route", routes)
 
 
 def _vips(counts: Counts) -> Iterator[str]:
     family = "maglev_vpp_vip_packets_total"
     routes = []
-    yield header(family, "counter", "Packets to a VIP: first and next of a session, untracked, with no server for them")
+    yield header(family)
     for key, vip in counts.vips.items():
         labels = _labels(key)
         yield (
@@ -71,18 +71,18 @@ def _vips(counts: Counts) -> Iterator[str]:
         )
         if vip.route is not None:
             routes.append((labels, vip.route))
-    yield from _routes("maglev_vpp_vip_route", "to the address of a VIP, whatever the port", routes)
+    yield from _routes("maglev_vpp_vip_route", routes)
 
 
 def _labels(key: VipKey) -> str:
     return ",".join(f'{name}="{value}"' for name, value in key_view(key).items())
 
 
-def _routes(name: str, what: str, routes: Sequence[tuple[str, RouteCounts]]) -> Iterator[str]:
+def _routes(name: str, routes: Sequence[tuple[str, RouteCounts]]) -> Iterator[str]:
     """Yield packets and bytes of routes, a family each."""
-    for unit, text, index in (("packets", "Packets", 0), ("bytes", "Bytes", 1)):
+    for index, unit in enumerate(("packets", "bytes")):
         family = f"{name}_{unit}_total"
-        yield header(family, "counter", f"{text} {what}")
+        yield header(family)
         for start in range(0, len(routes), ROUTES_AT_ONCE):
             some = routes[start : start + ROUTES_AT_ONCE]
             yield "".join(f"{family}{{{labels}}} {counts[index]}\n" for labels, counts in some)

@@ -1,0 +1,258 @@
+"""Every family of metrics that maglevd has, as data: name, type, labels, meaning, and when it is absent.
+
+The collectors of the front ends take the first lines of each family from here, and so does the reference,
+``docs/metrics.rst``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Type = Literal["counter", "gauge", "histogram"]
+
+
+@attrs.frozen
+class Family:
+    """The metrics of one name.
+
+    Attributes:
+        name: Without the ``_bucket``, ``_count`` and ``_sum`` of a histogram.
+        type: As Prometheus has it.
+        help: What it tells, in a few words without a full stop: for Prometheus and for the reference.
+        labels: The names of the labels that every sample has.
+        notes: What else there is to say, in sentences: values of labels, and such.
+        absent: While what there are no samples; empty if there always are, for the objects that exist.
+    """
+
+    name: str
+    type: Type
+    help: str
+    labels: tuple[str, ...] = ()
+    notes: str = ""
+    absent: str = ""
+
+
+_VIP: Final = ("prefix", "protocol", "port")
+_MEMBER: Final = ("frontend", "pool", "backend")
+_NO_VPP: Final = "VPP is not connected"
+_NO_COUNTERS: Final = "VPP is not connected, or its counters are not known"
+
+GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
+    "Backends": (
+        Family(
+            "maglev_backend_state",
+            "gauge",
+            "1 for the state that the backend is in",
+            ("backend", "address", "state"),
+            "The others are 0: ``unknown``, ``up``, ``down``, ``paused``, ``disabled``.",
+        ),
+        Family("maglev_backend_health", "gauge", "The rise/fall counter, 0 to rise + fall - 1", ("backend",)),
+        Family("maglev_backend_enabled", "gauge", "0 while disabled", ("backend",)),
+        Family(
+            "maglev_backend_transitions_total",
+            "counter",
+            "Changes of state of a backend",
+            ("backend", "from", "to"),
+            "Those that operators cause appear when they first happen.",
+        ),
+    ),
+    "Frontends": (
+        Family(
+            "maglev_frontend_state",
+            "gauge",
+            "1 for the state that the frontend is in",
+            ("frontend", "state"),
+            "The others are 0: ``unknown``, ``up``, ``down``.",
+        ),
+        Family(
+            "maglev_frontend_active_pool", "gauge", "Position of the pool in service, 0 for the first", ("frontend",)
+        ),
+        Family("maglev_frontend_pool_backend_weight", "gauge", "Configured weight, 0-100", _MEMBER),
+        Family(
+            "maglev_frontend_pool_backend_effective_weight", "gauge", "The weight that VPP should have now", _MEMBER
+        ),
+    ),
+    "Probes": (
+        Family(
+            "maglev_probe_total",
+            "counter",
+            "Probes finished",
+            ("backend", "type", "result", "code"),
+            "``result`` is ``pass`` or ``fail``; the codes are those of :doc:`probes`.",
+        ),
+        Family(
+            "maglev_probe_duration_seconds",
+            "histogram",
+            "Time from the start of a probe to its result",
+            ("backend", "type"),
+        ),
+        Family(
+            "maglev_probe_discarded_total",
+            "counter",
+            "Probes that were no evidence, for a reason of this machine",
+            ("reason",),
+            "The reasons are those of :doc:`probes`.",
+        ),
+        Family("maglev_probe_overdue_seconds", "gauge", "How late the most overdue probe is"),
+        Family(
+            "maglev_certificate_expiry_timestamp_seconds",
+            "gauge",
+            "When the certificate of a backend expires, seconds since the epoch",
+            ("backend",),
+            "It is the one that it showed last.",
+            absent="the backend has not shown a certificate",
+        ),
+    ),
+    "maglevd itself": (
+        Family(
+            "maglev_config_reloads_total",
+            "counter",
+            "Reloads of the configuration, by result",
+            ("result",),
+            "``applied`` or ``refused``.",
+        ),
+        Family(
+            "maglev_config_reload_refused",
+            "gauge",
+            "1 if the last reload was refused",
+            notes="The file is then not what is in force.",
+        ),
+        Family("maglev_reactor_lag_seconds", "histogram", "How late the reactor ran what was due"),
+    ),
+    "VPP": (
+        Family("maglev_vpp_connected", "gauge", "1 while connected to VPP"),
+        Family(
+            "maglev_vpp_info",
+            "gauge",
+            "What the connected VPP says of itself",
+            ("version", "build_date", "pid"),
+            "Always 1.",
+            _NO_VPP,
+        ),
+        Family(
+            "maglev_vpp_uptime_seconds", "gauge", "Time since VPP was started", absent=f"{_NO_VPP}, or does not tell it"
+        ),
+        Family("maglev_vpp_connected_seconds", "gauge", "Time since we connected to VPP", absent=_NO_VPP),
+        Family(
+            "maglev_vpp_api_total",
+            "counter",
+            "Messages of VPP's binary API",
+            ("msg", "direction", "result"),
+            absent="there was no such message",
+        ),
+        Family(
+            "maglev_vpp_lbsync_total",
+            "counter",
+            "Writes to VPP's lb plugin",
+            ("scope", "kind"),
+            "``scope`` is ``vip`` for what one change led to, ``all`` for a sync of everything; ``kind`` is "
+            "``vip_added``, ``vip_removed``, ``as_added``, ``as_removed`` or ``as_weight_updated``.",
+        ),
+        Family(
+            "maglev_vpp_lbsync_drift_total",
+            "counter",
+            "VIPs that others have changed, repaired",
+            notes="The settings count as one VIP.",
+        ),
+        Family(
+            "maglev_vpp_lbsync_failures_total",
+            "counter",
+            "Reads and writes that VPP refused",
+            notes="Or did not answer.",
+        ),
+    ),
+    "Traffic": (
+        Family(
+            "maglev_vpp_vip_packets_total",
+            "counter",
+            "Packets to a VIP: first and next of a session, untracked, with no server for them",
+            (*_VIP, "kind"),
+            "``kind`` is ``first``, ``next``, ``untracked`` or ``no-server``.",
+            _NO_COUNTERS,
+        ),
+        Family(
+            "maglev_vpp_vip_route_packets_total",
+            "counter",
+            "Packets to the address of a VIP, whatever the port",
+            _VIP,
+            absent=_NO_COUNTERS,
+        ),
+        Family(
+            "maglev_vpp_vip_route_bytes_total",
+            "counter",
+            "Bytes to the address of a VIP, whatever the port",
+            _VIP,
+            absent=_NO_COUNTERS,
+        ),
+        Family(
+            "maglev_vpp_backend_route_packets_total",
+            "counter",
+            "Packets sent to a backend, by all VIPs together",
+            ("backend", "address"),
+            "``backend`` is empty for an application server that is none of ours.",
+            _NO_COUNTERS,
+        ),
+        Family(
+            "maglev_vpp_backend_route_bytes_total",
+            "counter",
+            "Bytes sent to a backend, by all VIPs together",
+            ("backend", "address"),
+            "As for packets; with the encapsulation.",
+            _NO_COUNTERS,
+        ),
+    ),
+    "Perspective Broker": (
+        Family(
+            "maglev_pb_calls_total",
+            "counter",
+            "Calls over Perspective Broker",
+            ("method", "result"),
+            "``ok``, ``refused`` (a mistake of the caller), ``failed`` (VPP did), ``error`` (a bug) or ``lost`` "
+            "(nobody waited any more).",
+        ),
+        Family(
+            "maglev_pb_call_duration_seconds",
+            "histogram",
+            "Time from a call over Perspective Broker to its result",
+            ("method",),
+        ),
+        Family("maglev_pb_clients", "gauge", "Clients connected over Perspective Broker"),
+        Family(
+            "maglev_pb_dropped_total",
+            "counter",
+            "Connections that the daemon ended, by reason",
+            ("reason",),
+            "The reasons are those of :doc:`pb-api`.",
+            "none was ended for that reason",
+        ),
+    ),
+    "SSH": (
+        Family("maglev_ssh_sessions", "gauge", "Shells and commands that run over SSH"),
+        Family(
+            "maglev_ssh_logins_total",
+            "counter",
+            "Logins over SSH",
+            ("role", "result"),
+            "``operator`` or ``viewer`` that were ``accepted``, and ``none`` that were ``refused``.",
+        ),
+    ),
+}
+"""The families by what they are about, in the order of the reference."""
+
+FAMILIES: Final[Mapping[str, Family]] = {family.name: family for group in GROUPS.values() for family in group}
+"""The families by name."""
+
+
+def header(name: str) -> str:
+    """Return the lines that begin a family in the text format of Prometheus: what it tells, and its type.
+
+    Raises:
+        KeyError: There is no such family here.
+    """
+    family = FAMILIES[name]
+    return f"# HELP {name} {family.help}\n# TYPE {name} {family.type}\n"
