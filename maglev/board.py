@@ -175,8 +175,11 @@ class Board:
                 status.transitions = deque(status.transitions, maxlen=config.checker.transition_history)
         for name in old.backends.keys() - config.backends.keys():
             self._remove_backend(self.backends[name])
-        for backend in config.backends.values():
-            self._update_backend(old, backend)
+        rechecked = {name for name, check in config.healthchecks.items() if old.healthchecks.get(name) != check}
+        for name, backend in config.backends.items():
+            # Of 20,000 backends most are the very same objects as before.
+            if old.backends.get(name) is not backend or backend.healthcheck in rechecked:
+                self._update_backend(old, backend)
         self._place_frontends(old.frontends)
         self._tell()
 
@@ -213,15 +216,17 @@ class Board:
     def _place_frontends(self, old: Mapping[str, Frontend]) -> None:
         """Make the frontends those of the configuration in force, and weigh what that changes."""
         frontends = {}
+        changed = self.frontends.keys() - self.config.frontends.keys()
         for name, frontend in self.config.frontends.items():
             status = self.frontends.get(name) or FrontendStatus(frontend)
             frontends[name] = status
-            if old.get(name) != frontend:
+            if old.get(name) is not frontend and old.get(name) != frontend:
                 status.frontend = frontend
-                self._unweighed.add(name)
-        self._unweighed |= self.frontends.keys() - frontends.keys()
+                changed.add(name)
+        self._unweighed |= changed
         self.frontends = frontends
-        self._index()
+        if changed:
+            self._index()
         self._weigh_all()
 
     def _index(self) -> None:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.internet.defer import DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
-from maglev.config.load import Loaded, load_file
+from maglev.apart import read
+from maglev.config.packing import unpack_steps
 from maglev.errors import ConfigError, StartError
 from maglev.logs.logger import EventLogger
 from maglev.problem import Problem, ProblemKind
-from maglev.vpp.forecast import recreations
+from maglev.vpp.forecast import recreation_steps
 from maglev.vpp.plan import key_of
+from maglev.vpp.turns import in_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from twisted.internet.interfaces import IReactorThreads
+    from collections.abc import Callable, Generator, Iterable
 
     from maglev.board import Board
-    from maglev.model import Config
+    from maglev.config.load import Loaded
+    from maglev.model import Config, Frontend
 
 
 class Reloader:
@@ -35,11 +36,11 @@ class Reloader:
 
     _log = EventLogger()
 
-    def __init__(self, reactor: IReactorThreads, path: str, board: Board, verify: Callable[[Config], None]) -> None:
+    def __init__(self, reactor: Any, path: str, board: Board, verify: Callable[[Config], None]) -> None:
         """Prepare to reload.
 
         Args:
-            reactor: Lends a thread for reading and checking, which takes seconds for a very large file.
+            reactor: Lends a thread in which to wait for what reads the file, and turns in which to take it over.
             path: The configuration file.
             board: Where a new configuration is applied.
             verify: Checks what the file alone does not tell, such as whether the network namespace is there; raises
@@ -59,13 +60,16 @@ class Reloader:
         Raises:
             ConfigError: It is not valid.
         """
-        loaded: Loaded = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), load_file, self._path)
+        pieces = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read, self._path)
+        loaded = await in_turns(self._reactor, unpack_steps(pieces, self._board.config))
         try:
             self._verify(loaded.config)
         except StartError as error:
             problem = Problem(ProblemKind.SEMANTIC, "", str(error))
             raise ConfigError((problem, *loaded.warnings)) from error
-        return attrs.evolve(loaded, warnings=(*loaded.warnings, *self._announcements(loaded.config)))
+        found = await in_turns(self._reactor, recreation_steps(self._board.config, loaded.config))
+        announcements = tuple(_announcement(loaded.config.frontends[name], why) for name, why in found.items())
+        return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements))
 
     async def reload(self) -> Loaded:
         """Read and check the file and put it in force.
@@ -82,8 +86,7 @@ class Reloader:
                 for problem in error.problems:
                     self._log.error("config-refused", path=self._path, problem=str(problem))
                 raise
-            for warning in loaded.warnings:
-                self._log.warn("config-warning", path=self._path, problem=str(warning))
+            await in_turns(self._reactor, self._warn_steps(loaded.warnings))
             self._board.apply(loaded.config)
             self._count("applied")
             return loaded
@@ -99,9 +102,13 @@ class Reloader:
         self.counts[result] += 1
         self.refused = result == "refused"
 
-    def _announcements(self, config: Config) -> Iterator[Problem]:
-        """Yield what a reload would do that an operator should know beforehand."""
-        for name, reasons in recreations(self._board.config, config).items():
-            vip = key_of(config.frontends[name])
-            text = f"a reload deletes VIP {vip} and makes it anew, and so forgets its flows: {', '.join(reasons)}"
-            yield Problem(ProblemKind.WARNING, f"maglev.frontends.{name}", text)
+    def _warn_steps(self, warnings: Iterable[Problem]) -> Generator[None, None, None]:
+        for warning in warnings:
+            self._log.warn("config-warning", path=self._path, problem=str(warning))
+            yield
+
+
+def _announcement(frontend: Frontend, reasons: Iterable[str]) -> Problem:
+    """Return what a reload would do that an operator should know beforehand."""
+    text = f"a reload deletes VIP {key_of(frontend)} and makes it anew, and so forgets its flows: {', '.join(reasons)}"
+    return Problem(ProblemKind.WARNING, f"maglev.frontends.{frontend.name}", text)

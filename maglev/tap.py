@@ -17,11 +17,12 @@ from twisted.application.service import MultiService
 from twisted.application.strports import service as listening
 from twisted.logger import globalLogPublisher
 
+from maglev.apart import read
 from maglev.board import Board
 from maglev.build import read_build
 from maglev.checker import CheckerService
 from maglev.config.check import described, report
-from maglev.config.load import load_file
+from maglev.config.packing import unpack
 from maglev.control import Control
 from maglev.errors import ConfigError, StartError
 from maglev.front_ends import FrontEnd, front_ends
@@ -251,7 +252,7 @@ def build(reactor: Any, options: Options) -> IService:
         from maglev.demo import Demo
 
         return cast("IService", Demo(reactor, options))
-    loaded = load_file(options["config"])
+    loaded = unpack(read(options["config"]))
     for warning in loaded.warnings:
         _log.warn("config-warning", path=options["config"], problem=str(warning))
     return cast("IService", Daemon(reactor, options, loaded.config))

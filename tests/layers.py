@@ -56,6 +56,7 @@ LAYERS = {
     "": 0,
     "build": 0,
     # What keeps state or time for everybody, and what everybody says.
+    "apart": 1,
     "board": 1,
     "lag": 1,
     "logs": 1,

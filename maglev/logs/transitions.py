@@ -11,6 +11,8 @@ from maglev.interfaces import IBoardObserver
 from maglev.logs.logger import EventLogger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from maglev.events import BackendEvent, FrontendEvent
     from maglev.model import Config
 
@@ -49,8 +51,14 @@ class TransitionLog:
             "config-applied",
             frontends=len(new.frontends),
             backends=len(new.backends),
-            frontends_changed=sum(old.frontends.get(name) != each for name, each in new.frontends.items()),
-            backends_changed=sum(old.backends.get(name) != each for name, each in new.backends.items()),
+            frontends_changed=_changed(old.frontends, new.frontends),
+            backends_changed=_changed(old.backends, new.backends),
             frontends_removed=len(old.frontends.keys() - new.frontends.keys()),
             backends_removed=len(old.backends.keys() - new.backends.keys()),
         )
+
+
+def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> int:
+    """Return how many are new or not the same; most are the very same object."""
+    pairs = ((old.get(name), each) for name, each in new.items())
+    return sum(before is not each and before != each for before, each in pairs)

@@ -73,14 +73,17 @@ def forecast_steps(
     return (*changes, *(_removal(key) for key in removals))
 
 
-def recreations(old: Config, new: Config) -> dict[str, tuple[str, ...]]:
-    """Return which frontends of a new configuration have a VIP now that must be made anew, and why."""
-    before = {key_of(frontend): _as_held(frontend, old) for frontend in old.frontends.values()}
+def recreation_steps(old: Config, new: Config) -> Generator[None, None, dict[str, tuple[str, ...]]]:
+    """Return which frontends of a new configuration have a VIP now that must be made anew, and why; yield often."""
+    before = {key_of(frontend): frontend for frontend in old.frontends.values()}
     found = {}
     for name, frontend in new.frontends.items():
         held = before.get(key_of(frontend))
-        if held is not None and (reasons := why_recreate(_shape(frontend, new), held)):
-            found[name] = reasons
+        if held is not None and not _untouched(frontend, held, old, new):
+            reasons = why_recreate(_shape(frontend, new), as_held(_shape(held, old)))
+            if reasons:
+                found[name] = reasons
+        yield
     return found
 
 
@@ -144,5 +147,6 @@ def _shape(frontend: Frontend, config: Config) -> WantedVip:
     return want(frontend, addresses, dict.fromkeys(frontend.backends, Deserved(0, flush=False)), frozenset())
 
 
-def _as_held(frontend: Frontend, config: Config) -> Vip:
-    return as_held(_shape(frontend, config))
+def _untouched(frontend: Frontend, held: Frontend, old: Config, new: Config) -> bool:
+    """Return whether a reload has left the very objects in place; if so, which is the rule, nothing is different."""
+    return frontend is held and all(old.backends[name] is new.backends[name] for name in frontend.backends)

@@ -62,7 +62,7 @@ class TransitionCounter:
     def config_changed(self, old: Config, new: Config) -> None:
         """Forget backends that a reload has removed."""
         gone = old.backends.keys() - new.backends.keys()
-        for key in [key for key in self.counts if key[0] in gone]:
+        for key in [key for key in self.counts if key[0] in gone] if gone else ():
             del self.counts[key]
 
 

@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from maglev.model import Backend
-from maglev.vpp.forecast import Change, as_held, forecast_steps, recreations
+from maglev.vpp.forecast import Change, as_held, forecast_steps, recreation_steps
 from maglev.vpp.lbstate import AddServer, AddVip, DeleteVip, Encap, SetWeight, VipKey
 from maglev.vpp.plan import WantedServer, WantedVip, plan_all
 from maglev.vpp.table import flow_table
@@ -23,12 +23,19 @@ def wanted(servers, key=KEY, **changes):
 def forecast(before, after, doomed=frozenset(), weights=True):
     held = {vip.key: as_held(vip) for vip in before}
     wants = {vip.key: vip for vip in after}
-    steps = forecast_steps(plan_all(wants, held, doomed), wants, held, weights=weights)
+    return result_of(forecast_steps(plan_all(wants, held, doomed), wants, held, weights=weights))
+
+
+def result_of(steps):
     while True:
         try:
             next(steps)
         except StopIteration as end:
             return end.value
+
+
+def recreations(old, new):
+    return result_of(recreation_steps(old, new))
 
 
 def moved(before, after, **more):
@@ -123,3 +130,9 @@ def test_which_vips_a_reload_makes_anew():
         "renamed": ("encapsulation gre4 -> gre6", "new-flows-table-length 1024 -> 64"),
         "tls": ("encapsulation gre4 -> gre6", "src-ip-sticky false -> true"),
     }
+
+
+def test_a_frontend_of_which_only_the_backends_change_is_made_anew_as_well():
+    old = make_config(frontends=[make_frontend()])
+    six = {name: attrs.evolve(each, address=f"2001:db8::{name}") for name, each in old.backends.items()}
+    assert recreations(old, attrs.evolve(old, backends=six)) == {"web": ("encapsulation gre4 -> gre6",)}
