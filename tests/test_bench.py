@@ -1,0 +1,144 @@
+"""The benchmark suite: its arithmetic, its tables, and that the peers take the configurations it writes."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+
+import pytest
+
+from tests.bench import haproxy
+from tests.bench.backends import SERVER_NAME
+from tests.bench.figures import Figure, Target, bucket_quantile, compared, figure_of, jain, plain, quantile
+from tests.bench.ours import check, lag_quantile, total
+from tests.bench.place import find_program
+from tests.bench.probe_ratio import resumed
+from tests.bench.table import HEADINGS, rows, rst_table, text_table
+from tests.bench.targets import TARGETS
+from tests.fakes.certificates import Authority
+from tests.fakes.large import large_config
+
+TARGET = Target(2, 1, of="ratio")
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "result"),
+    [([], 0.5, 0), ([3], 0.99, 3), ([4, 1, 3, 2], 0.5, 2), (range(1, 101), 0.99, 99), (range(1, 101), 1, 100)],
+)
+def test_quantile_is_the_smallest_value_that_enough_values_do_not_exceed(values, share, result):
+    assert quantile(values, share) == result
+
+
+def test_quantile_of_buckets_is_the_bound_of_the_bucket_that_holds_it():
+    assert bucket_quantile([1, 2, math.inf], [90, 9, 1], 0.5) == 1
+    assert bucket_quantile([1, 2, math.inf], [90, 9, 1], 0.99) == 2
+    assert bucket_quantile([1, 2, math.inf], [90, 9, 1], 1) == math.inf
+
+
+def test_fairness_is_one_for_equals_and_a_share_for_one_who_has_all():
+    assert jain([5, 5, 5]) == 1
+    assert jain([1, 0, 0, 0]) == 0.25
+    assert jain([0, 0]) == 1
+
+
+def test_ratio_is_the_median_of_neighbours_not_the_ratio_of_medians():
+    figure = compared("k", "t", "us", "peer", [10, 40, 90], [10, 20, 30])
+    assert (figure.ours, figure.peer, figure.ratio) == (40, 20, 2)
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(1, "aim"), (1.5, "at least"), (2.01, "missed")])
+def test_verdict_says_what_was_reached(ratio, verdict):
+    assert Figure("k", "t", ours=5, ratio=ratio).verdict(TARGET) == verdict
+
+
+def test_verdict_of_a_measure_of_which_more_is_better():
+    target = Target(8000, 12000, more_is_better=True)
+    assert [target.verdict(value) for value in (7999, 8000, 12000)] == ["missed", "at least", "aim"]
+
+
+def test_nothing_measured_has_no_verdict():
+    assert not Figure("k", "t", missing="no nginx").verdict(TARGET)
+    assert not Figure("k", "t", ours=1.0).verdict(TARGET)
+    assert not Figure("k", "t", ours=1.0).verdict(None)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (0, "0"), (0.01234, "0.0123"), (1.256, "1.26"), (53.46, "53.5"), (12345.6, "12,346")],
+)
+def test_numbers_have_three_digits_that_matter(value, text):
+    assert plain(value) == text
+
+
+def test_figures_survive_json():
+    figure = compared("k", "t", "us", "peer", [1.5], [2.5], "a note")
+    assert Figure.from_json(json.loads(json.dumps(figure.to_json()))) == figure
+
+
+def test_tables_line_up_and_say_what_was_not_measured():
+    figures = [compared("k", "one", "us", "HAProxy", [3], [2]), Figure("m", "another", missing="no IPVS in the kernel")]
+    lines = rows(figures, {"k": TARGET})
+    assert lines[0] == ("one", "3.00 us", "2.00 us (HAProxy)", "1.50", "2.00", "1.00", "at least")
+    text = text_table(HEADINGS, lines).splitlines()
+    assert text[1].index("1.50") == text[0].index("ratio")
+    assert text[2] == "another  not measured: no IPVS in the kernel"
+    page = rst_table(HEADINGS, lines, (1,) * 7)
+    assert "   * - one\n     - 3.00 us\n" in page
+    assert "     -\n" in page
+
+
+def test_targets_of_plain_figures_bear_their_unit():
+    assert rows([figure_of("k", "start", "s", [0.5])], {"k": Target(0.7, 0.4)})[0][4:] == (
+        "0.700 s",
+        "0.400 s",
+        "at least",
+    )
+
+
+def test_every_target_is_stricter_in_its_aim():
+    for target in TARGETS.values():
+        assert target.verdict(target.aim) == "aim"
+        assert target.verdict(target.least) in {"at least", "aim"}
+
+
+def test_shares_of_resumed_sessions_leave_the_first_connections_out():
+    assert resumed([(0, 0), (3000, 1000), (6000, 3000)]) == (0.5, 1.0)
+
+
+def test_samples_are_summed_by_label():
+    samples = {'a{to="down",x="1"}': 2.0, 'a{to="up"}': 4.0, 'ab{to="down"}': 8.0}
+    assert total(samples, "a", 'to="down"') == 2
+    assert total(samples, "a") == 6
+
+
+def test_lag_counts_only_what_came_in_between():
+    name = 'maglev_reactor_lag_seconds_bucket{le="%s"}'
+    before = {name % "0.1": 100.0, name % "1": 100.0, name % "+Inf": 100.0}
+    after = {name % "0.1": 100.0, name % "1": 109.0, name % "+Inf": 110.0}
+    assert lag_quantile(before, after, 0.5) == 1
+    assert lag_quantile(before, after, 0.99) == math.inf
+
+
+@pytest.mark.parametrize("kind", ["tcp", "http", "https", "https-full", "icmp"])
+def test_our_own_configuration_is_valid(kind, tmp_path):
+    from maglev.config.load import load_file
+
+    (tmp_path / "maglev.yaml").write_text(large_config(20, check(kind, 1.0, 0.9)))
+    assert len(load_file(tmp_path / "maglev.yaml").config.backends) == 20
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", ["tcp", "http", "https", "https-full"])
+def test_haproxy_takes_the_configuration(kind, tmp_path):
+    program = find_program("haproxy")
+    if program is None:
+        pytest.skip("HAProxy is not installed")
+    authority = Authority()
+    authority.issue(tmp_path, SERVER_NAME)
+    text = haproxy.configuration(tmp_path / "sock", kind, 10, 1.0, 0.9, authority.write_root(tmp_path))
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(text)
+    done = subprocess.run([program, "-c", "-f", str(path)], capture_output=True, text=True, check=False)
+    assert "ALERT" not in done.stderr + done.stdout
+    assert "Configuration file is valid" in done.stdout
