@@ -22,12 +22,20 @@ EXIT_UNAVAILABLE: Final = 69
 """``EX_UNAVAILABLE``: a listener's address is taken, a network namespace is not there."""
 
 
+COLLECT: Final = (5_000, 100, 100)
+"""Thresholds of the garbage collector (`gc.set_threshold`). Nearly nothing of ours needs it, while what it looks at is
+large: a reading of VPP alone makes 40,000 objects that stay. To look at 5,000 new ones takes 5 ms at most; at all of
+those that came since, more, so it does that seldom."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run maglevd; exits the process.
 
     Args:
         arguments: Command line without the program's name; that of the process if not given.
     """
+    # Hundreds of thousands of objects are made during the start, and stay.
+    gc.disable()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -67,15 +75,20 @@ def _serve(options: Options) -> int:
     except (StartError, CannotListenError) as error:
         return _complain(complaint(options, error), EXIT_UNAVAILABLE)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    reactor.callWhenRunning(_freeze)
+    reactor.callWhenRunning(_settle)
     reactor.run()
     return 0
 
 
-def _freeze() -> None:
-    """Tell the garbage collector that what is here now stays: it need not look at it each time it stops everything."""
-    gc.collect()
+def _settle() -> None:
+    """Tell the garbage collector that what is here now stays, and let it begin to work.
+
+    It would look at all of it each time it stops everything: 0.3 s for 20,000 backends. For the same reason the little
+    garbage of the start is not collected first.
+    """
     gc.freeze()
+    gc.set_threshold(*COLLECT)
+    gc.enable()
 
 
 def _start_log(reactor: Any, options: Options) -> None:
