@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench deb lock clean
 
 run: $(VENV)/.run
 	$(BIN)/maglevd --demo
@@ -19,6 +19,21 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
+
+# The Debian packages, for the release that this machine runs; they land in build/deb. See docs/install.rst.
+deb:
+	rm -rf build/deb && mkdir -p build/deb/source
+	tar --exclude-vcs --exclude=./build --exclude=./dist --exclude=./$(VENV) --exclude='*.egg-info' \
+		--exclude=__pycache__ --exclude='./.*_cache' --exclude=./.hypothesis -cf - . | tar -xf - -C build/deb/source
+	cd build/deb/source && dpkg-buildpackage --build=binary --no-sign
+
+# Pins what setup.cfg asks for. With the oldest Python that we run on: what only that one needs must be in it.
+lock:
+	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet pip-tools
+	build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file build/lock/pinned pyproject.toml
+	(sed '/^#/!d' requirements.lock; cat build/lock/pinned) > build/lock/requirements.lock
+	mv build/lock/requirements.lock requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
