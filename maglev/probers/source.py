@@ -16,8 +16,9 @@ from maglev.probers.icmp import IcmpProber
 from maglev.probers.netns import NetworkNamespace
 from maglev.probers.ping import PingSocket
 from maglev.probers.poller import Poller
+from maglev.probers.resumption import Resumption
 from maglev.probers.sockets import Destination, SocketOpener
-from maglev.probers.stream import StreamProber
+from maglev.probers.stream import StreamProber, TlsProber
 from maglev.probers.tcp import TcpProbe
 from maglev.probers.tls import TlsProbe
 from maglev.probers.trust import Identity, TlsContexts
@@ -68,8 +69,9 @@ class ProberSource:
             return StreamProber(self._clock, healthcheck.timeout, connect, probe or TcpProbe)
         identity = Identity(backend, healthcheck)
         context = self._contexts.context(verify=healthcheck.tls.verify)
-        over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe)
-        return StreamProber(self._clock, healthcheck.timeout, connect, over_tls, identity)
+        resumption = Resumption(self._clock, identity) if healthcheck.tls.resume else None
+        over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption)
+        return TlsProber(self._clock, healthcheck.timeout, connect, over_tls, identity, resumption)
 
     def close(self) -> None:
         """Close what the probers share; whoever started probes cancels them first."""

@@ -1,4 +1,4 @@
-"""The prober of everything that is probed over a TCP connection."""
+"""The probers of everything that is probed over a TCP connection, without TLS and with it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from maglev.probers.base import Conclude
     from maglev.probers.connection import Owner
     from maglev.probers.probe import Probe
+    from maglev.probers.resumption import Resumption
     from maglev.probers.trust import Identity
 
 
@@ -43,7 +44,6 @@ class StreamProber(Prober):
         timeout: float,
         new_connection: Callable[[Owner], OneShot],
         new_probe: Callable[[Conclude], Probe],
-        identity: Identity | None = None,
     ) -> None:
         """Prepare the prober of one backend.
 
@@ -52,19 +52,12 @@ class StreamProber(Prober):
             timeout: Seconds for a whole probe.
             new_connection: Returns a connection to the backend, not yet opened.
             new_probe: Returns the protocol for a connection.
-            identity: Learns about the certificates that the backend shows.
         """
         super().__init__(clock, timeout)
         self._new_connection = new_connection
         self._new_probe = new_probe
-        self._identity = identity
         self._connection: OneShot | None = None
         self._probe: Probe | None = None
-
-    @property
-    def certificate_expiry(self) -> float | None:
-        """When the certificate that the backend showed last expires, in seconds since the epoch; None if unknown."""
-        return None if self._identity is None else self._identity.expiry
 
     def build_protocol(self) -> IProtocol:
         """Return the protocol of the connection that was just made."""
@@ -89,3 +82,40 @@ class StreamProber(Prober):
         connection, self._connection, self._probe = self._connection, None, None
         if connection is not None:
             connection.abortConnection()
+
+
+class TlsProber(StreamProber):
+    """Knows besides what is remembered of the backend between two probes: its certificate, and the TLS session."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        timeout: float,
+        new_connection: Callable[[Owner], OneShot],
+        new_probe: Callable[[Conclude], Probe],
+        identity: Identity,
+        resumption: Resumption | None = None,
+    ) -> None:
+        """Prepare the prober of one backend.
+
+        Args:
+            clock: A monotonic clock.
+            timeout: Seconds for a whole probe.
+            new_connection: Returns a connection to the backend, not yet opened.
+            new_probe: Returns the protocol for a connection.
+            identity: Learns about the certificates that the backend shows.
+            resumption: Holds the TLS session; None if none is to be resumed.
+        """
+        super().__init__(clock, timeout, new_connection, new_probe)
+        self._identity = identity
+        self._resumption = resumption
+
+    @property
+    def certificate_expiry(self) -> float | None:
+        """When the certificate that the backend showed last expires, in seconds since the epoch; None if unknown."""
+        return self._identity.expiry
+
+    def _begin(self) -> None:
+        if self._resumption is not None:
+            self._resumption.begin()
+        super()._begin()

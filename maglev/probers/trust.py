@@ -69,7 +69,7 @@ class TlsContexts:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         if not verify:
-            context.set_verify(SSL.VERIFY_NONE)
+            context.set_verify(SSL.VERIFY_NONE, _note_certificate)
             return context
         context.set_verify(SSL.VERIFY_PEER, _judge_certificate)
         if self._trust_root is None:
@@ -90,11 +90,18 @@ def _judge_certificate(connection: SSL.Connection, certificate: X509, number: in
     return verification.error is None
 
 
+def _note_certificate(connection: SSL.Connection, certificate: X509, _number: int, depth: int, _passed: int) -> bool:
+    """Remember the leaf, and tell OpenSSL to go on, whatever it thinks of the certificate (the verify callback)."""
+    if depth == 0:
+        connection.get_app_data().leaf = certificate
+    return True
+
+
 class Verification:
     """What is known about the certificate in one handshake.
 
     Attributes:
-        leaf: The backend's own certificate, once seen.
+        leaf: The backend's own certificate, once seen; a resumed handshake shows none.
         error: Why it was refused, for a person; None if it was not.
     """
 

@@ -11,7 +11,7 @@ from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.probers import netns
 from maglev.probers.icmp import IcmpProber
 from maglev.probers.source import ProberSource
-from maglev.probers.stream import StreamProber
+from maglev.probers.stream import StreamProber, TlsProber
 from maglev.result import Code, LocalFault
 from tests.fakes.peers import open_descriptors, refusing_port
 
@@ -53,9 +53,9 @@ BACKEND = Backend("b", "127.0.0.1", "c")
     ("healthcheck", "prober"),
     [
         (check(CheckType.TCP), StreamProber),
-        (check(CheckType.TCP, tls=TlsParams()), StreamProber),
+        (check(CheckType.TCP, tls=TlsParams()), TlsProber),
         (check(CheckType.HTTP, http=HttpParams()), StreamProber),
-        (check(CheckType.HTTPS, http=HttpParams(), tls=TlsParams(verify=False)), StreamProber),
+        (check(CheckType.HTTPS, http=HttpParams(), tls=TlsParams(verify=False)), TlsProber),
         (check(CheckType.ICMP, None), IcmpProber),
     ],
 )

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import partial
 
 import pytest
 from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionLost
-from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
-from maglev.probers.answer import Expectation
+from maglev.model import HttpParams, TlsParams
 from maglev.probers.connection import ABORTED, DONE
-from maglev.probers.http import HttpProbe
-from maglev.probers.tls import TlsProbe
-from maglev.probers.trust import Identity, TlsContexts
+from maglev.probers.trust import TlsContexts
 from maglev.result import Code
 from tests.fakes.certificates import DAY, Authority, now
-
-NAME = "backend.test"
+from tests.fakes.tls_bench import NAME, Bench
 
 
 @pytest.fixture(scope="module")
@@ -37,90 +31,6 @@ def root():
 @pytest.fixture(scope="module")
 def contexts(folder, root):
     return TlsContexts(root.write_root(folder))
-
-
-def server_context(certificate, version=None):
-    context = SSL.Context(SSL.TLS_METHOD)
-    if version is not None:
-        context.set_max_proto_version(version)
-    context.use_certificate_chain_file(str(certificate[0]))
-    context.use_privatekey_file(str(certificate[1]))
-    return context
-
-
-class ClosingTransport(StringTransport):
-    """Tells the protocol when it is aborted, as the connection does."""
-
-    protocol = None
-
-    def abortConnection(self):
-        if not self.disconnecting:
-            self.disconnecting = True
-            self.protocol.connectionLost(ABORTED)
-
-    loseConnection = abortConnection
-
-
-class Bench:
-    """A TLS probe and a server, joined by hand."""
-
-    def __init__(self, contexts, certificate, tls=None, *, http=None, address="192.0.2.1", version=None):
-        self.verdicts = []
-        self.transport = ClosingTransport()
-        tls = tls or TlsParams(server_name=NAME)
-        healthcheck = Healthcheck("web", CheckType.HTTPS, 443, 1, 1, 1, 1, tls=tls, http=http)
-        self.identity = Identity(Backend("b", address), healthcheck)
-        inner = None
-        if http is not None:
-            inner = partial(HttpProbe, request=b"GET / HTTP/1.1\r\n\r\n", expectation=Expectation.of(http))
-        self.probe = TlsProbe(self._conclude, contexts.context(verify=tls.verify), self.identity, inner)
-        self.transport.protocol = self.probe
-        self.server = SSL.Connection(server_context(certificate, version), None)
-        self.server.set_accept_state()
-        self.received = b""
-        self.answers = []
-        self.server_error = None
-
-    def _conclude(self, code, detail=""):
-        self.verdicts.append((code, detail))
-        self.transport.abortConnection()
-
-    def run(self, size=1 << 20):
-        """Let both talk until they have nothing more to say; bytes reach the probe in pieces of this size."""
-        if self.probe.transport is None:
-            self.probe.makeConnection(self.transport)
-        while True:
-            sent = self.transport.value()
-            self.transport.clear()
-            if sent:
-                self.server.bio_write(sent)
-            back = self._turn_of_server()
-            if not sent and not back:
-                return self
-            for start in range(0, len(back), size):
-                if not self.transport.disconnecting:
-                    self.probe.dataReceived(back[start : start + size])
-
-    def _turn_of_server(self):
-        try:
-            self.server.do_handshake()
-            self.received += self.server.recv(65536)
-            while self.answers:
-                answer = self.answers.pop(0)
-                self.server.shutdown() if answer is None else self.server.sendall(answer)
-        except SSL.WantReadError:
-            pass
-        except SSL.Error as error:
-            self.server_error = self.server_error or error
-        try:
-            return self.server.bio_read(1 << 20)
-        except SSL.WantReadError:
-            return b""
-
-    @property
-    def verdict(self):
-        assert len(self.verdicts) == 1, self.verdicts
-        return self.verdicts[0]
 
 
 @pytest.fixture(scope="module")
