@@ -50,10 +50,12 @@ class TlsParams:
     Attributes:
         server_name: Name to send (SNI) and to verify; None verifies by address.
         verify: Whether the certificate must be valid.
+        resume: Whether most handshakes may resume the session of the last probe.
     """
 
     server_name: str | None = None
     verify: bool = True
+    resume: bool = True
 
 
 @attrs.frozen
