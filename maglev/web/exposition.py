@@ -16,6 +16,12 @@ from prometheus_client.exposition import generate_latest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+LABELS: Final = "\0"
+"""Stands for the labels of an object in lines that are put together beforehand; no text of ours has this character."""
+
+_ALL_LABELS: Final = "\1"
+"""The same where there are no others, and so perhaps no braces either."""
+
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -40,23 +46,39 @@ def escape(value: str) -> str:
 
 
 def histogram(name: str, labels: str, bounds: Sequence[float], counts: Sequence[int], total: float) -> str:
-    """Return the lines of one histogram.
+    """Return the lines of one histogram, as `Histograms.lines` does."""
+    return Histograms(name, bounds).lines(labels, counts, total)
 
-    Args:
-        name: Of the family.
-        labels: ``a="b",c="d"``, or empty.
-        bounds: Upper bounds, rising.
-        counts: Samples per bucket, not cumulative, and one more for those above the last bound.
-        total: Sum of all samples.
+
+class Histograms:
+    """The histograms of one family: what is the same in all of them is put together once.
+
+    A histogram is a kilobyte in 16 lines, and there is one for each backend.
     """
-    separator = "," if labels else ""
-    reached = list(accumulate(counts))
-    lines = [
-        f'{name}_bucket{{{labels}{separator}le="{bound}"}} {count}\n'
-        for bound, count in zip((*bounds, "+Inf"), reached, strict=True)
-    ]
-    suffix = f"{{{labels}}}" if labels else ""
-    return "".join(lines) + f"{name}_count{suffix} {reached[-1]}\n{name}_sum{suffix} {total}\n"
+
+    def __init__(self, name: str, bounds: Sequence[float]) -> None:
+        """Prepare.
+
+        Args:
+            name: Of the family.
+            bounds: Upper bounds of the buckets, rising; a last one, for all above them, is added.
+        """
+        buckets = [f'{name}_bucket{{{LABELS}le="{bound}"}} %d\n' for bound in (*bounds, "+Inf")]
+        self._lines = "".join(buckets) + f"{name}_count{_ALL_LABELS} %d\n{name}_sum{_ALL_LABELS} %s\n"
+
+    def lines(self, labels: str, counts: Sequence[int], total: float) -> str:
+        """Return the lines of one histogram.
+
+        Args:
+            labels: ``a="b",c="d"``, or empty.
+            counts: Samples per bucket, not cumulative, and one more for those above the last bound.
+            total: Sum of all samples.
+        """
+        labels = labels.replace("%", "%%")
+        lines = self._lines.replace(LABELS, f"{labels}," if labels else "")
+        lines = lines.replace(_ALL_LABELS, f"{{{labels}}}" if labels else "")
+        reached = tuple(accumulate(counts))
+        return lines % (*reached, reached[-1], total)
 
 
 class ProcessFigures:

@@ -13,7 +13,7 @@ from maglev.lag import BUCKETS as LAG_BUCKETS
 from maglev.metrics import header
 from maglev.result import PASSES, Code
 from maglev.tally import BUCKETS as PROBE_BUCKETS
-from maglev.web.exposition import escape, histogram
+from maglev.web.exposition import LABELS, Histograms, escape, histogram
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -34,6 +34,23 @@ RESULTS: Final = {code: "pass" if code in PASSES else "fail" for code in Code}
 
 USUAL_MOVES: Final = (("unknown", "up"), ("unknown", "down"), ("up", "down"), ("down", "up"))
 """Transitions whose counters exist from the start; those that operators cause appear when they first happen."""
+
+# Lines of which each of many thousand backends has some: what is the same in all of them is put together once.
+
+_STATE_LINES: Final = {
+    now: "".join(
+        f'maglev_backend_state{{{LABELS},state="{state}"}} {int(state is now)}\n' for state in BACKEND_STATES
+    )
+    for now in State
+}
+
+_PROBE_LABELS: Final = {code: f'result="{result}",code="{code}"' for code, result in RESULTS.items()}
+
+_MOVE_LINES: Final = "".join(
+    f'maglev_backend_transitions_total{{backend="{LABELS}",from="{old}",to="{new}"}} %d\n' for old, new in USUAL_MOVES
+)
+
+_DURATIONS: Final = Histograms("maglev_probe_duration_seconds", PROBE_BUCKETS)
 
 
 class BoardCollector:
@@ -61,10 +78,7 @@ class BoardCollector:
         yield header("maglev_backend_state")
         for status in backends:
             labels = f'backend="{status.name}",address="{status.address}"'
-            now = status.state
-            yield "".join(
-                f'maglev_backend_state{{{labels},state="{state}"}} {int(state is now)}\n' for state in BACKEND_STATES
-            )
+            yield _STATE_LINES[status.state].replace(LABELS, labels)
         yield header("maglev_backend_health")
         for status in backends:
             yield f'maglev_backend_health{{backend="{status.name}"}} {status.health.value}\n'
@@ -109,10 +123,8 @@ class BoardCollector:
         yield header(family)
         moves = self._moves.copy()
         for name in list(self._board.backends):
-            yield "".join(
-                f'{family}{{backend="{name}",from="{old}",to="{new}"}} {moves.pop((name, old, new), 0)}\n'
-                for old, new in USUAL_MOVES
-            )
+            counts = [moves.pop((name, old, new), 0) for old, new in USUAL_MOVES]
+            yield _MOVE_LINES.replace(LABELS, name) % (*counts,)
         for (name, old, new), count in moves.items():
             yield f'{family}{{backend="{name}",from="{old}",to="{new}"}} {count}\n'
 
@@ -146,16 +158,12 @@ class CheckerCollector:
         tallies = list(self._checker.tallies.items())
         yield header("maglev_probe_total")
         for name, tally in tallies:
-            labels = f'backend="{name}",type="{tally.type}"'
-            yield "".join(
-                f'maglev_probe_total{{{labels},result="{RESULTS[code]}",code="{code}"}} {count}\n'
-                for code, count in tally.codes.items()
-            )
-        family = "maglev_probe_duration_seconds"
-        yield header(family)
+            start = f'maglev_probe_total{{backend="{name}",type="{tally.type}",'
+            yield "".join([f"{start}{_PROBE_LABELS[code]}}} {count}\n" for code, count in tally.codes.items()])
+        yield header("maglev_probe_duration_seconds")
         for name, tally in tallies:
             labels = f'backend="{name}",type="{tally.type}"'
-            yield histogram(family, labels, PROBE_BUCKETS, tally.counts, tally.total)
+            yield _DURATIONS.lines(labels, tally.counts, tally.total)
 
 
 class ReloadCollector:
