@@ -39,6 +39,8 @@ class Family:
 
 _VIP: Final = ("prefix", "protocol", "port")
 _MEMBER: Final = ("frontend", "pool", "backend")
+_WORKER: Final = ("worker",)
+_NO_WORKER: Final = "there are no workers, or the process has yet to be started"
 _NO_VPP: Final = "VPP is not connected"
 _NO_COUNTERS: Final = "VPP is not connected, or its counters are not known"
 
@@ -107,6 +109,48 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "It is the one that it showed last.",
             absent="the backend has not shown a certificate",
         ),
+    ),
+    "Probe workers": (
+        Family(
+            "maglev_probe_workers", "gauge", "Worker processes that can probe", notes="0 without ``probe-workers``."
+        ),
+        Family(
+            "maglev_probe_worker_restarts_total",
+            "counter",
+            "How often a worker was started again",
+            _WORKER,
+            absent="there are no workers",
+        ),
+        Family(
+            "maglev_probe_worker_in_flight",
+            "gauge",
+            "Probes that a worker was asked for and has not ended",
+            _WORKER,
+            absent=_NO_WORKER,
+        ),
+        Family(
+            "maglev_probe_worker_cpu_seconds_total",
+            "counter",
+            "CPU that a worker has used",
+            _WORKER,
+            absent=_NO_WORKER,
+        ),
+        Family(
+            "maglev_probe_worker_lag_seconds",
+            "histogram",
+            "How late a worker did what was due",
+            _WORKER,
+            absent=_NO_WORKER,
+        ),
+        Family(
+            "maglev_probe_worker_delay_seconds",
+            "histogram",
+            "By how much longer a probe took than it took in its worker",
+            notes="The way to the worker and back, with all queues.",
+        ),
+        Family("maglev_probe_worker_waiting", "gauge", "Probes that wait because no worker can probe"),
+        Family("maglev_probe_worker_wait_seconds", "gauge", "How long one of them has been waiting"),
+        Family("maglev_probe_worker_ignored_total", "counter", "Results that nobody waited for any more"),
     ),
     "maglevd itself": (
         Family(

@@ -210,10 +210,12 @@ class CheckerConfig:
     Attributes:
         transition_history: Transitions kept per backend.
         netns: Name of the network namespace that probes run in; None is the daemon's own.
+        probe_workers: How many processes probe; 0 probes in the daemon itself.
     """
 
     transition_history: int = 5
     netns: str | None = None
+    probe_workers: int = 0
 
 
 @attrs.frozen

@@ -45,6 +45,10 @@ from maglev.web.exposition import ProcessFigures
 from maglev.web.families import BoardCollector, CheckerCollector, ReloadCollector, VppCollector
 from maglev.web.metrics import TransitionCounter, site_of
 from maglev.web.traffic import TrafficCollector
+from maglev.web.workers import WorkerCollector
+from maglev.workers.crew import Crew
+from maglev.workers.source import ProbePlaces
+from maglev.workers.spawn import Spawner
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -64,6 +68,7 @@ class Daemon(MultiService):
     Attributes:
         board: The states of everything configured.
         checker: Probes the backends.
+        crew: The worker processes that probe for it, if there are any.
         vpp: Keeps VPP programmed.
         reloader: Reloads the configuration file.
         control: The verbs behind every front end.

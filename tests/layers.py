@@ -47,6 +47,9 @@ PURE = (
     "vpp.table",
     "vpp.wire",
     "weights",
+    "workers.codec",
+    "workers.rendezvous",
+    "workers.specs",
 )
 """L0: no Twisted, no clock, no I/O but a file's; a package stands for all that is in it. These are tested to the last
 branch (`tests.pure_coverage`)."""
@@ -71,6 +74,7 @@ LAYERS = {
     "vpp.link": 3,
     "vpp.service": 3,
     "watch": 3,
+    "workers": 3,
     # The verbs.
     "control": 4,
     # Front ends, and programs beside the daemon.

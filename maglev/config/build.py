@@ -33,7 +33,7 @@ def build_config(maglev: Record) -> Config:
     lb = maglev["vpp"]["lb"]
     checker = maglev["healthchecker"]
     return Config(
-        checker=CheckerConfig(checker["transition-history"], checker["netns"]),
+        checker=CheckerConfig(checker["transition-history"], checker["netns"], checker["probe-workers"]),
         vpp=_vpp(lb),
         healthchecks={name: _healthcheck(name, record) for name, record in maglev.records("healthchecks")},
         backends={

@@ -55,6 +55,15 @@ _HEALTHCHECKER: Final = Section(
             notes="An unknown name, or a missing capability (``CAP_SYS_ADMIN``), is an error at start.",
             default_text="that of maglevd",
         ),
+        Key(
+            "probe-workers",
+            # One can probe some ten thousand backends a second: 64 would keep any daemon that decides more than busy.
+            Integer(0, 64),
+            "How many processes probe; with 0, maglevd does it itself.",
+            notes="More than the host has cores to spare are of no use, see :doc:`probes`.",
+            default=0,
+            unit="processes",
+        ),
     ),
 )
 

@@ -18,7 +18,9 @@ from maglev.ssh.metrics import SshCollector
 from maglev.web.pb import PbCollector
 from maglev.web.reference import page
 from maglev.web.traffic import TrafficCollector
+from maglev.web.workers import WorkerCollector
 from tests.fakes.lb import FakeLb
+from tests.fakes.workers import CrewRig
 from tests.layers import ROOT, modules, place_of
 from tests.test_traffic import Bench
 from tests.web.test_families import Scraped, World, make_config
@@ -34,8 +36,10 @@ def world():
     made.stop()
 
 
-def scrape(world, traffic=None, dropped=()):
+def scrape(world, traffic=None, dropped=(), workers=0):
     """Scrape everything that maglevd serves, but for the figures of the process."""
+    rig = CrewRig(workers)
+    rig.start()
     others = (
         TrafficCollector(world.board, traffic or world.vpp),
         PbCollector(CallTally(), lambda: 0, Counter(dropped)),
@@ -55,7 +59,7 @@ def everything(world):
     bench = Bench()
     for _ in range(4):
         bench.tick()
-    found = scrape(world, bench.vpp, ["silent"])
+    found = scrape(world, bench.vpp, ["silent"], workers=1)
     bench.stop()
     return found
 

@@ -1,0 +1,39 @@
+"""What the metrics tell of probe workers."""
+
+from maglev.web.workers import WorkerCollector
+from tests.fakes.logs import recorded_events
+from tests.fakes.workers import STEP, CrewRig
+from tests.web.test_families import Scraped
+from tests.workers.test_crew import Backends
+
+
+def test_the_metrics_tell_how_workers_do():
+    with recorded_events():
+        rig = CrewRig(2)
+        rig.start()
+        rig.advance(1)
+        backends = Backends(rig, 8)
+        backends.start()
+        first = len(backends.at(rig.processes[0]))
+        scraped = Scraped((WorkerCollector(rig.crew),))
+        assert scraped.value("maglev_probe_workers") == 2
+        assert scraped.value("maglev_probe_worker_in_flight", worker="0") == first
+        assert scraped.value("maglev_probe_worker_in_flight", worker="1") == 8 - first
+        assert scraped.value("maglev_probe_worker_cpu_seconds_total", worker="0") == 1.5
+        assert scraped.value("maglev_probe_worker_lag_seconds_count", worker="1") >= 7
+        backends.finish()
+        assert Scraped((WorkerCollector(rig.crew),)).value("maglev_probe_worker_delay_seconds_count") == 8
+        rig.slow = True
+        for process in rig.live():
+            process.die()
+        rig.advance(STEP)
+        backends.start("b0", "b1")
+        rig.advance(1)
+        scraped = Scraped((WorkerCollector(rig.crew),))
+        assert scraped.value("maglev_probe_workers") == 0
+        assert scraped.value("maglev_probe_worker_waiting") == 2
+        assert 1 < scraped.value("maglev_probe_worker_wait_seconds") < 1.1
+        assert scraped.value("maglev_probe_worker_restarts_total", worker="1") == 1
+        assert scraped.value("maglev_probe_worker_ignored_total") == 0
+        rig.crew.stopService()
+        rig.advance(2)
