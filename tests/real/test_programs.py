@@ -322,6 +322,22 @@ def test_the_demonstration_shows_what_it_promises(demo, folders):
     assert demo.stderr == ""
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is missing")
+def test_prometheus_takes_the_metrics_of_the_demonstration(demo):
+    address = re.search(r"curl -s (http://[0-9.:]+/metrics)", demo.stdout)[1]
+    deadline = time.monotonic() + 15  # VPP's counters are read every five seconds
+    text = b""
+    while b"maglev_vpp_vip_packets_total{" not in text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            text = answer.read()
+    checked = subprocess.run(["promtool", "check", "metrics"], check=False, input=text, capture_output=True)
+    said = (checked.stdout + checked.stderr).decode().splitlines()
+    # It takes the "pb" of Perspective Broker for petabytes.
+    assert [line for line in said if not re.match(r"maglev_pb_\w+ metric names should not contain abbrev", line)] == []
+
+
 def test_the_demonstration_s_configuration_can_be_changed(demo, folders):
     wait_for_weights({11: 100, 12: 50, 13: 0}, 10)
     (path,) = folders.glob("*/maglev.yaml")
