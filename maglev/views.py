@@ -135,7 +135,8 @@ def _params_view(healthcheck: Healthcheck) -> View:
         params |= {"path": http.path, "host": http.host, "response_code": codes}
         params["response_regexp"] = http.response_regexp
     if healthcheck.tls is not None:
-        params |= {"server_name": healthcheck.tls.server_name, "insecure_skip_verify": not healthcheck.tls.verify}
+        tls = healthcheck.tls
+        params |= {"server_name": tls.server_name, "insecure_skip_verify": not tls.verify, "tls_resumption": tls.resume}
     if healthcheck.type == "tcp":
         params["ssl"] = healthcheck.tls is not None
     return params

@@ -190,14 +190,17 @@ def test_healthchecks():
         make_check("ssl", tls=TlsParams("name", verify=False)),
         make_check("ping", type=CheckType.ICMP, l4_port=None),
         make_check(
-            "web", type=CheckType.HTTPS, http=HttpParams("/x", "h", ((200, 200), (300, 399)), "ok"), tls=TlsParams("h")
+            "web",
+            type=CheckType.HTTPS,
+            http=HttpParams("/x", "h", ((200, 200), (300, 399)), "ok"),
+            tls=TlsParams("h", resume=False),
         ),
     ]
     bench = Bench(make_config(checks=checks))
     rows = result_of(bench.viewer.healthchecks())["rows"]
     assert [row["params"] for row in rows] == [
         {"ssl": False},
-        {"server_name": "name", "insecure_skip_verify": True, "ssl": True},
+        {"server_name": "name", "insecure_skip_verify": True, "tls_resumption": True, "ssl": True},
         {},
         {
             "path": "/x",
@@ -206,6 +209,7 @@ def test_healthchecks():
             "response_regexp": "ok",
             "server_name": "h",
             "insecure_skip_verify": False,
+            "tls_resumption": False,
         },
     ]
     one = result_of(bench.viewer.healthcheck("tcp"))

@@ -88,7 +88,9 @@ def _tls(params: Record) -> TlsParams:
     name = params["server-name"]
     if name is None and params["host"]:
         name = name_of_host(params["host"])
-    return TlsParams(name and name.removesuffix("."), verify=not params["insecure-skip-verify"])
+    return TlsParams(
+        name and name.removesuffix("."), verify=not params["insecure-skip-verify"], resume=params["tls-resumption"]
+    )
 
 
 def _frontend(name: str, record: Record, table_length: int) -> Frontend:

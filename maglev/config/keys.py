@@ -196,6 +196,17 @@ PARAMS: Final = Section(
             default=False,
             types=_TCP_NEEDING,
         ),
+        Key(
+            "tls-resumption",
+            Boolean(),
+            "Whether to resume the TLS session of the last probe.",
+            notes=(
+                "At least once a minute, and after a failure, the handshake is a full one in any case. It has an "
+                "effect for ``https``, and for ``tcp`` with ``ssl``."
+            ),
+            default=True,
+            types=_TCP_NEEDING,
+        ),
     ),
     notes=(
         "Each type has its own parameters; one of another type is an error. ``icmp`` has none. What concerns "

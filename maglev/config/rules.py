@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from maglev.config.findings import Findings
     from maglev.config.schema import Section
 
-_TLS_KEYS: Final = ("server-name", "insecure-skip-verify")
+_TLS_KEYS: Final = ("server-name", "insecure-skip-verify", "tls-resumption")
 
 
 def check_healthcheck(record: Record, findings: Findings) -> None:

@@ -69,6 +69,7 @@ maglev:
         response-regexp: "^OK$"
         server-name: name.example.com
         insecure-skip-verify: true
+        tls-resumption: false
     tls:
       type: tcp
       port: 993
@@ -154,7 +155,7 @@ def test_every_key_arrives_in_the_model():
                     response_codes=((200, 200), (301, 302), (404, 404)),
                     response_regexp="^OK$",
                 ),
-                tls=TlsParams(server_name="name.example.com", verify=False),
+                tls=TlsParams(server_name="name.example.com", verify=False, resume=False),
             ),
             "tls": Healthcheck(
                 name="tls",
