@@ -99,9 +99,13 @@ class Daemon(MultiService):
         self.board.observe(moves)
         lag = LagMonitor(reactor)
         self._probers = ProberSources(reactor)
-        self.checker = CheckerService(reactor, self.board, self._probers, lag, jitter, log_probes=self._trace)
+        self.crew = Crew(reactor, Spawner(reactor))
+        places = ProbePlaces(self._probers, self.crew, config)
+        self.board.observe(places)  # before the checker
+        self.checker = CheckerService(reactor, self.board, places, lag, jitter, log_probes=self._trace)
         messages = MessageCounter()
         self.vpp = VppService(reactor, self.board, self._connector(options, messages), jitter)
+        self.crew.setServiceParent(self)
         self.checker.setServiceParent(self)
         self.vpp.setServiceParent(self)
         self._feed = Feed(self.board, globalLogPublisher)
@@ -114,6 +118,7 @@ class Daemon(MultiService):
         self._collectors: list[ICollector] = [
             BoardCollector(self.board, moves.counts),
             CheckerCollector(self.checker, lag),
+            WorkerCollector(self.crew),
             ReloadCollector(self.reloader),
             VppCollector(reactor, time.time, self.vpp, messages.counts),
             TrafficCollector(self.board, self.vpp),

@@ -44,6 +44,7 @@ def scrape(world, traffic=None, dropped=(), workers=0):
         TrafficCollector(world.board, traffic or world.vpp),
         PbCollector(CallTally(), lambda: 0, Counter(dropped)),
         SshCollector(Logins()),
+        WorkerCollector(rig.crew),
     )
     return Scraped((*world.collectors, *others))
 
