@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import contextlib
+from collections import Counter, deque
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.interfaces import IPushProducer
+from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
@@ -18,7 +20,7 @@ from maglev.web.exposition import CONTENT_TYPE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
     from twisted.web.http import Request as HttpRequest
     from twisted.web.server import Request
 
@@ -31,6 +33,12 @@ IDLE_TIMEOUT: Final = 60
 
 SLICE: Final = 0.005
 """Seconds of rendering at a stretch: less than anybody who waits for a probe would notice."""
+
+MAX_SCRAPES: Final = 16
+"""Scrapes at once: what two Prometheus, and people with curl, never reach."""
+
+TIME_LIMIT: Final = 120.0
+"""Seconds until a scraper that does not read its answer is cut off; Prometheus itself gives up after 10."""
 
 _FRONT_PAGE: Final = b'<!doctype html><title>maglevd</title><p>maglevd: <a href="/metrics">metrics</a></p>\n'
 
@@ -66,37 +74,69 @@ class TransitionCounter:
             del self.counts[key]
 
 
+class Rotation:
+    """Lets one scrape in each turn of the reactor write a slice, so that many stop it for no longer than one does."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._waiting: deque[Scrape] = deque()
+        self._call: IDelayedCall | None = None
+
+    def join(self, scrape: Scrape) -> None:
+        """Have it write one slice, in a later turn of the reactor."""
+        self._waiting.append(scrape)
+        self._schedule()
+
+    def leave(self, scrape: Scrape) -> None:
+        """Forget one that has joined, if it has not had its turn yet."""
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(scrape)
+
+    def _schedule(self) -> None:
+        if self._waiting and self._call is None:
+            self._call = self._clock.callLater(0, self._turn)
+
+    def _turn(self) -> None:
+        self._call = None
+        if self._waiting:
+            scrape = self._waiting.popleft()
+            self._schedule()
+            scrape.write_slice()
+
+
 @implementer(IPushProducer)
 class Scrape:
-    """One scrape under way: writes a slice in each turn of the reactor while the scraper keeps up.
+    """One scrape under way: writes slice after slice while the scraper keeps up.
 
     A pull producer would be shorter, but Twisted drives those with its own cooperator: by the global reactor, and with
     as many slices in one turn as fit in 10 ms.
     """
 
-    def __init__(self, clock: IReactorTime, pieces: Iterator[str], request: Request) -> None:
+    def __init__(self, clock: IReactorTime, rotation: Rotation, pieces: Iterator[str], request: Request) -> None:
         self._clock = clock
+        self._rotation = rotation
         self._pieces = pieces
         self._request = request
-        self._call: IDelayedCall | None = None
+        self._joined = False
 
     def resumeProducing(self) -> None:
-        """Write the next slice in the next turn of the reactor."""
-        if self._call is None:
-            self._call = self._clock.callLater(0, self._write_slice)
+        """Write the next slice when it is our turn."""
+        if not self._joined:
+            self._joined = True
+            self._rotation.join(self)
 
     def pauseProducing(self) -> None:
         """Wait: the scraper has not yet read what it was sent."""
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        self._joined = False
+        self._rotation.leave(self)
 
     def stopProducing(self) -> None:
         """Give up: the scraper went away."""
         self.pauseProducing()
 
-    def _write_slice(self) -> None:
-        self._call = None
+    def write_slice(self) -> None:
+        """Write the next slice."""
+        self._joined = False
         until = self._clock.seconds() + SLICE
         text = []
         for piece in self._pieces:
@@ -123,15 +163,33 @@ class MetricsResource(Resource):
         Resource.__init__(self)
         self._clock = clock
         self._collectors = collectors
+        self._rotation = Rotation(clock)
+        self._under_way = 0
 
-    def render_GET(self, request: Request) -> int:
+    def render_GET(self, request: Request) -> bytes | int:
         """Answer a scrape."""
+        if self._under_way == MAX_SCRAPES:
+            request.setResponseCode(SERVICE_UNAVAILABLE)
+            return b"too many scrapes at once\n"
         request.setHeader(b"content-type", CONTENT_TYPE)
+        self._under_way += 1
         pieces = chain.from_iterable(collector.scrape() for collector in self._collectors)
-        scrape = Scrape(self._clock, pieces, request)
+        scrape = Scrape(self._clock, self._rotation, pieces, request)
+        limit = self._clock.callLater(TIME_LIMIT, _cut_off, request)
+        request.notifyFinish().addBoth(self._ended, scrape, limit)
         request.registerProducer(scrape, True)
         scrape.resumeProducing()
         return NOT_DONE_YET
+
+    def _ended(self, _: object, scrape: Scrape, limit: IDelayedCall) -> None:
+        self._under_way -= 1
+        scrape.stopProducing()
+        if limit.active():
+            limit.cancel()
+
+
+def _cut_off(request: Request) -> None:
+    cast("ITCPTransport", request.channel.transport).abortConnection()
 
 
 class _FrontPage(Resource):

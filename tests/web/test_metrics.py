@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from maglev.web.metrics import IDLE_TIMEOUT, SLICE, site_of
+from maglev.web.metrics import IDLE_TIMEOUT, MAX_SCRAPES, SLICE, TIME_LIMIT, site_of
 
 TEXT = [f"a {number}\n" for number in range(40)]
 
@@ -113,6 +113,49 @@ def test_a_long_scrape_is_made_in_slices_one_in_each_turn_of_the_reactor(clock):
     assert made[0] == 0
     assert max(steps) <= 5
     assert connection.body() == "".join(TEXT).encode()
+
+
+def test_scrapes_at_once_take_turns_and_no_more_time_of_a_turn_than_one(clock):
+    pieces = Pieces(clock, TEXT, cost=SLICE)
+    site = site_of(clock, [pieces])
+    connections = [Connection(site) for _ in range(3)]
+    for connection in connections:
+        connection.ask()
+    made = []
+    while connections[-1].body() is None:
+        before = pieces.taken
+        clock.turn(1)
+        made.append(pieces.taken - before)
+
+    assert max(made) == 1
+    assert [connection.body() for connection in connections] == ["".join(TEXT).encode()] * 3
+    assert len(clock.getDelayedCalls()) == 3  # the limits of idle connections
+
+
+def test_too_many_scrapes_at_once_are_refused_until_one_of_them_ends(clock):
+    site = site_of(clock, [Pieces(clock, TEXT, cost=2 * SLICE)])
+    many = [Connection(site) for _ in range(MAX_SCRAPES + 1)]
+    for connection in many:
+        connection.ask()
+    assert many[-1].head().startswith(b"HTTP/1.1 503 ")
+    many[0].lose()
+    again = Connection(site)
+    again.ask()
+    clock.turn((len(TEXT) + 1) * len(many))
+    assert again.body() == "".join(TEXT).encode()
+
+
+def test_a_scraper_that_stops_reading_is_cut_off_in_the_end(clock):
+    connection = Connection(site_of(clock, [Pieces(clock, TEXT, cost=2 * SLICE)]))
+    connection.ask()
+    clock.turn(3)
+    connection.transport.producer.pauseProducing()
+    clock.advance(TIME_LIMIT - 1)
+    assert not connection.transport.disconnected
+    clock.advance(1)
+    assert connection.transport.disconnected
+    connection.lose()
+    assert not clock.getDelayedCalls()
 
 
 def test_a_scraper_that_reads_slowly_is_waited_for(clock):
