@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test lint bench deb lock clean
+.PHONY: run test lint bench docs deb deb-test lock clean
 
 run: $(VENV)/.run
 	$(BIN)/maglevd --demo
@@ -20,12 +20,19 @@ lint: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
 
+docs: $(VENV)/.test
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+
 # The Debian packages, for the release that this machine runs; they land in build/deb. See docs/install.rst.
 deb:
 	rm -rf build/deb && mkdir -p build/deb/source
 	tar --exclude-vcs --exclude=./build --exclude=./dist --exclude=./$(VENV) --exclude='*.egg-info' \
 		--exclude=__pycache__ --exclude='./.*_cache' --exclude=./.hypothesis -cf - . | tar -xf - -C build/deb/source
 	cd build/deb/source && dpkg-buildpackage --build=binary --no-sign
+
+# Installs the packages in a fresh Debian, under a systemd of its own: needs root, debootstrap and systemd-container.
+deb-test:
+	$(PYTHON) -m tests.packaging
 
 # Pins what setup.cfg asks for. With the oldest Python that we run on: what only that one needs must be in it.
 lock:
@@ -47,5 +54,5 @@ $(VENV)/.run: setup.cfg | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test: setup.cfg | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
 	touch $@ $(VENV)/.run

@@ -268,18 +268,6 @@ def test_the_table_of_lifecycle_events_is_the_one_in_the_program():
     }
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "man").iterdir()))
-def test_a_manual_page_is_clean(page):
-    if shutil.which("man") is None or shutil.which("lexgrog") is None:
-        pytest.skip("man is not installed")
-    path = ROOT / "man" / page
-    shown = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", str(path))
-    assert (shown.returncode, shown.stderr) == (0, "")
-    name = run("lexgrog", str(path))
-    assert name.returncode == 0
-    assert f'"{page.rpartition(".")[0]} - ' in name.stdout
-
-
 # The distribution
 
 
