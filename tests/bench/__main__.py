@@ -22,7 +22,7 @@ from tests.bench.place import enter_network, load_average, machine
 from tests.bench.table import HEADINGS, rows, text_table
 from tests.bench.targets import TARGETS
 
-SUITE = ("probe_ratio", "overload", "scale")
+SUITE = ("probe_ratio", "overload", "scale", "mixed")
 """Modules of this package with a ``measure``, in the order in which they run."""
 
 PROGRAMS = (
@@ -50,6 +50,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--kinds", type=lambda text: tuple(text.split(",")), default=KINDS, help=f"of {','.join(KINDS)}"
     )
     parser.add_argument("--long", action="store_true", help="20,000 backends for ten minutes instead of one")
+    parser.add_argument("--workers", type=int, default=0, help="how many workers probe the 20,000 backends")
     parser.add_argument("--output", type=Path, default=FOLDER / "figures.json", help="where the JSON goes")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     namespace = parser.parse_args(arguments)
@@ -81,7 +82,7 @@ def measure_apart(name: str, arguments: argparse.Namespace) -> dict[str, object]
     load, start = load_average(), time.monotonic()
     command = [sys.executable, "-m", "tests.bench", "--one", name, "--output", str(partial)]
     command += ["--runs", str(arguments.runs), "--scale", str(arguments.scale), *["--long"] * arguments.long]
-    command += ["--kinds", ",".join(arguments.kinds)]
+    command += ["--kinds", ",".join(arguments.kinds), "--workers", str(arguments.workers)]
     status = subprocess.run(command, check=False).returncode
     figures = json.loads(partial.read_text()) if partial.exists() else []
     partial.unlink(missing_ok=True)

@@ -23,6 +23,16 @@ def cpu_seconds(pid: int) -> float:
     return total / 1e9 if total else _ticks(pid)
 
 
+def family_seconds(pid: int) -> float:
+    """Return the CPU time of a process and of all its children that live."""
+    children = sum(
+        family_seconds(int(child))
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    )
+    return children + cpu_seconds(pid)
+
+
 def _ticks(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

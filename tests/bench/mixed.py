@@ -1,0 +1,78 @@
+"""A data centre: 20,000 backends of all kinds at an interval of two seconds, for a minute (ten with ``--long``).
+
+Nine in twenty are probed by TCP, nine by HTTP, one by HTTPS and one by ICMP: 10,000 probes a second.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench import usage
+from tests.bench.backends import SERVER_NAME, Backends
+from tests.bench.figures import Figure
+from tests.bench.options import Options
+from tests.bench.ours import Ours, check, lag_quantile, total
+from tests.bench.probe_ratio import wait_for
+from tests.fakes.certificates import Authority
+from tests.fakes.large import large_config
+
+BACKENDS = 20_000
+INTERVAL = 2.0
+TIMEOUT = 1.0
+KINDS = ("tcp", "http") * 9 + ("https", "icmp")
+MINUTE, LONG = 60.0, 600.0
+
+
+def configuration(backends: int, workers: int = 0) -> str:
+    """Return a configuration of backends of all kinds, probed by so many workers."""
+    text = large_config(backends, "unused")
+    checks = "".join(f"    {kind}: {check(kind, INTERVAL, TIMEOUT)}\n" for kind in dict.fromkeys(KINDS))
+    text = text.replace("    check: unused\n", checks)
+    if workers:
+        text = text.replace("maglev:\n", f"maglev:\n  healthchecker: {{probe-workers: {workers}}}\n", 1)
+    return re.sub(
+        r"    b(\d+): (\{address: \S+, healthcheck:) check\}",
+        lambda match: f"    b{match[1]}: {match[2]} {KINDS[int(match[1]) % len(KINDS)]}}}",
+        text,
+    )
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """Run it once."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, authority = Path(name), Authority()
+        os.environ["SSL_CERT_FILE"] = authority.write_root(folder)
+        with Backends(folder, authority.issue(folder, SERVER_NAME)):
+            yield from run(folder, options)
+
+
+def run(folder: Path, options: Options) -> Iterator[Figure]:
+    """Watch it for as long as the options say."""
+    seconds = (LONG if options.long else MINUTE) * options.scale
+    daemon = Ours(folder, BACKENDS, "unused")
+    daemon.config.write_text(configuration(BACKENDS, options.workers))
+    with daemon:
+        wait_for(daemon, probes, probes() + 3 * BACKENDS)
+        before, cpu, made, start = daemon.metrics(), usage.family_seconds(daemon.pid), probes(), time.monotonic()
+        time.sleep(seconds)
+        made, elapsed = probes() - made, time.monotonic() - start
+        cpu, after = usage.family_seconds(daemon.pid) - cpu, daemon.metrics()
+    rate, discarded = made / elapsed, total(after, "maglev_probe_discarded_total")
+    failed = total(after, "maglev_probe_total", 'result="fail"')
+    note = f"{elapsed:.0f} s, {rate:,.0f} of {BACKENDS / INTERVAL:,.0f} probes/s, {cpu / elapsed:.0%} of a core"
+    note += f", {options.workers or 'no'} workers; {discarded:.0f} probes discarded, {failed:.0f} failed"
+    downs = total(after, "maglev_backend_transitions_total", 'to="down"')
+    yield Figure("mixed-false-downs", "20,000 mixed backends at 2 s: called down", ours=downs, note=note)
+    lag = lag_quantile(before, after, 0.99)
+    note = f"p50 {1e3 * lag_quantile(before, after, 0.5):g} ms; upper bounds of buckets"
+    yield Figure("mixed-lag-p99", "20,000 mixed backends at 2 s: reactor lag p99", "s", lag, note=note)
+
+
+def probes() -> int:
+    """Return how many probes there were so far in this network namespace."""
+    return usage.connects() + usage.pings()
