@@ -6,14 +6,17 @@ So the checker, unlike a browser, has to ask again. The next handshake is a full
 
 - a while after the last full one (`LIFETIME`);
 - when the certificate shown then has expired by the clock on the wall;
-- after each probe that did not pass, whatever the reason, and after one that was cancelled;
+- after a probe that failed, unless it only timed out;
 - when the backend does not accept the session, which is its right.
+
+A probe that timed out says nothing about the certificate. Above all, when a busy daemon is the reason, full handshakes
+would make it twice as busy, and it might never recover.
 
 A backend that breaks off a handshake because of the session, where it had only to ignore it, would fail every other
 probe. So one that breaks off is not offered any for some time (`TRUCE`).
 
-A session is handed out once, and comes back only with a pass. Of TLS 1.3 it is worth something only after the backend's
-tickets were read, which come after the handshake (RFC 8446 section 4.6.1): the answer of HTTP brings them along.
+Of TLS 1.3 a session is worth something only after the backend's tickets were read, which come after the handshake (RFC
+8446 section 4.6.1): the answer of HTTP brings them along.
 """
 
 from __future__ import annotations
@@ -43,9 +46,7 @@ while a failure that is none must be rare enough never to reach ``fall``."""
 _SPREAD: Final = 0.5
 """The part of `LIFETIME` after which it may be due already, so that backends which started together part company."""
 
-# OpenSSL takes a connection that is freed without a farewell for an attack, and its session for tainted. TLS no longer
-# does (RFC 5246 section 7.2.1), and we end every connection with a reset.
-_NO_FAREWELL: Final = SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN
+_FAREWELLS: Final = SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN
 
 
 def _between_half_and_whole() -> float:
@@ -82,10 +83,10 @@ class Resumption:
         self._truce = 0.0
 
     def begin(self) -> None:
-        """A probe begins: what is kept is for this one, and lost unless it passes."""
-        self._offered, self._kept = self._kept, None
-        if self._offered is not None and not self._still_good():
-            self._offered = None
+        """Decide whether the probe that begins is to resume what is kept."""
+        if self._kept is not None and not self._still_good():
+            self._kept = None
+        self._offered = self._kept
 
     @property
     def offered(self) -> SSL.Session | None:
@@ -93,21 +94,33 @@ class Resumption:
         return self._offered
 
     def keep(self, tls: SSL.Connection, *, full: bool) -> None:
-        """The probe passed: keep the session of its connection, which is about to be dropped.
+        """The probe passed: keep the session of its connection.
 
         Args:
-            tls: The connection; nothing can be sent or received over it any more.
+            tls: The connection.
             full: Whether the backend showed its certificate.
         """
         if full:
             self._due = self._clock.seconds() + LIFETIME * self._spread()
         if self._clock.seconds() >= self._truce:
-            tls.set_shutdown(_NO_FAREWELL)
             self._kept = tls.get_session()
+
+    def drop(self) -> None:
+        """The probe failed: the next handshake is a full one."""
+        self._kept = None
 
     def broken_off(self) -> None:
         """The handshake failed in which the session was offered."""
         self._truce = self._clock.seconds() + TRUCE
+
+    @staticmethod
+    def part(tls: SSL.Connection) -> None:
+        """Make OpenSSL believe that a connection, which nothing will be sent or read over any more, ended in order.
+
+        It takes the session of one that did not for tainted. TLS no longer does (RFC 5246 section 7.2.1), and we end
+        every connection with a reset.
+        """
+        tls.set_shutdown(_FAREWELLS)
 
     def _still_good(self) -> bool:
         expiry = self._identity.expiry

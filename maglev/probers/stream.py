@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from maglev.probers.base import Prober
-from maglev.result import Code
+from maglev.result import PASSES, TIMEOUTS, Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +114,12 @@ class TlsProber(StreamProber):
     def certificate_expiry(self) -> float | None:
         """When the certificate that the backend showed last expires, in seconds since the epoch; None if unknown."""
         return self._identity.expiry
+
+    def conclude(self, code: Code, detail: str = "") -> None:
+        """End the probe with what was found out about the backend."""
+        if self._resumption is not None and code not in PASSES and code not in TIMEOUTS:
+            self._resumption.drop()
+        super().conclude(code, detail)
 
     def _begin(self) -> None:
         if self._resumption is not None:

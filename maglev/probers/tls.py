@@ -102,7 +102,7 @@ class TlsProbe(Probe):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Let the probe above judge, if there is one already; else the handshake failed."""
-        self._tls = None
+        self._part()
         inner, self._inner = self._inner, None
         how = how_lost(reason)
         if inner is not None:
@@ -226,7 +226,12 @@ class TlsProbe(Probe):
         inner, self._inner = self._inner, None
         if inner is not None:
             inner.connectionLost(reason)
-        self._tls = None
+        self._part()
+
+    def _part(self) -> None:
+        tls, self._tls = self._tls, None
+        if tls is not None and self._resumption is not None:
+            self._resumption.part(tls)
 
     def _flush(self, tls: SSL.Connection) -> None:
         """Send what OpenSSL has for the backend."""

@@ -26,6 +26,7 @@ http {{
     root {folder}/www;
     location /status {{ return 200 "all is well\\n"; }}
     location /broken {{ return 503; }}
+    location /resumed {{ if ($ssl_session_reused = r) {{ return 204; }} return 200 "not resumed\n"; }}
     location /moved {{ return 301 /status; }}
     location /chunked {{ ssi on; default_type text/html; }}
   }}

@@ -56,8 +56,10 @@ class Bench:
         version=None,
         identity=None,
         resumption=None,
+        conclude=None,
     ):
         self.verdicts = []
+        self.conclude = conclude
         self.transport = ClosingTransport()
         tls = tls or TlsParams(server_name=NAME)
         healthcheck = Healthcheck("web", CheckType.HTTPS, 443, 1, 1, 1, 1, tls=tls, http=http)
@@ -79,6 +81,8 @@ class Bench:
     def _conclude(self, code, detail=""):
         self.verdicts.append((code, detail))
         self.transport.abortConnection()
+        if self.conclude is not None:
+            self.conclude(code, detail)
 
     def run(self, size=1 << 20):
         """Let both talk until they have nothing more to say; bytes reach the probe in pieces of this size."""

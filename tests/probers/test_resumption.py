@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -9,13 +11,12 @@ from OpenSSL import SSL
 from twisted.internet.task import Clock
 
 from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
-from maglev.probers.connection import ABORTED, DONE
+from maglev.probers.connection import DONE
 from maglev.probers.resumption import LIFETIME, TRUCE, Resumption, _between_half_and_whole
 from maglev.probers.stream import TlsProber
 from maglev.probers.trust import Identity, TlsContexts
-from maglev.result import Code, Result
+from maglev.result import TIMEOUTS, Code, Result
 from tests.fakes.certificates import DAY, Authority, now
-from tests.fakes.probe_io import FakeConnection
 from tests.fakes.tls_bench import NAME, Bench, server_context
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -43,6 +44,26 @@ def good(folder, root):
     return root.issue(folder, NAME)
 
 
+class Wire:
+    """The connection of one probe: made at once, or refused."""
+
+    def __init__(self, backend, owner):
+        self.backend = backend
+        self.owner = owner
+
+    def open(self):
+        if self.backend.refuses:
+            self.owner.conclude_with(Result(Code.L4CON, "connection refused"))
+        else:
+            self.owner.build_protocol()
+
+    def ready(self):
+        pass
+
+    def abortConnection(self):
+        self.backend.bench.transport.abortConnection()
+
+
 class ProbedBackend:
     """One backend that is probed over and over."""
 
@@ -56,7 +77,11 @@ class ProbedBackend:
         self.clock = Clock()
         self.wall = now().timestamp()
         self.resumption = Resumption(self.clock, self.identity, lambda: self.wall, lambda: 1.0)
+        connect = partial(Wire, self)
+        self.prober = TlsProber(self.clock, 1.0, connect, self._new_probe, self.identity, self.resumption)
+        self.refuses = False
         self.replacement = None
+        self.outcomes = []
         self.restart(certificate)
 
     def restart(self, certificate):
@@ -66,23 +91,36 @@ class ProbedBackend:
         """Show another certificate from now on, and resume old sessions nevertheless."""
         self.replacement = certificate
 
-    def begin(self):
-        self.resumption.begin()
-        bench = Bench(
-            self.contexts, self.server, self.tls, http=self.http, identity=self.identity, resumption=self.resumption
+    def _new_probe(self, conclude):
+        self.bench = bench = Bench(
+            self.contexts,
+            self.server,
+            self.tls,
+            http=self.http,
+            identity=self.identity,
+            resumption=self.resumption,
+            conclude=conclude,
         )
         if self.replacement is not None:
             certificate, key = (path.read_bytes() for path in self.replacement)
             bench.server.use_certificate(x509.load_pem_x509_certificate(certificate))
             bench.server.use_privatekey(serialization.load_pem_private_key(key, None))
-        return bench
+        return bench.probe
+
+    def begin(self, *answers):
+        """Start a probe that the backend gives these answers to."""
+        self.prober.start(self.outcomes.append)
+        self.bench.answers = list(answers)
+        return self.bench
 
     def probe(self, *answers):
-        bench = self.begin()
-        bench.answers = list(answers or [ANSWER]) if self.http else []
-        bench.run()
-        self.last = bench.verdict
-        return "full" if bench.saw_certificate else "resumed"
+        """Probe until neither end has anything more to say; return how the handshake was."""
+        self.begin(*(answers or [ANSWER] if self.http else [])).run()
+        return "full" if self.bench.saw_certificate else "resumed"
+
+    @property
+    def last(self):
+        return self.outcomes[-1].code, self.outcomes[-1].detail
 
 
 @VERSIONS
@@ -161,11 +199,21 @@ def test_after_a_failure_the_certificate_is_asked_for(contexts, good, answer):
     assert [backend.probe() for _ in range(2)] == ["full", "resumed"]
 
 
-def test_after_a_cancelled_probe_the_certificate_is_asked_for(contexts, good):
+def test_only_a_pass_is_worth_a_session(contexts, good):
+    backend = ProbedBackend(contexts, good)
+    backend.resumption.begin()
+    bench = Bench(contexts, good, http=HttpParams(), identity=backend.identity, resumption=backend.resumption)
+    bench.answers = [FAILURE]
+    assert bench.run().verdict[0] is Code.L7STS
+    assert backend.resumption._kept is None
+
+
+def test_a_cancelled_probe_is_no_reason(contexts, good):
     backend = ProbedBackend(contexts, good)
     backend.probe()
-    backend.begin().run().probe.connectionLost(ABORTED)
-    assert backend.probe() == "full"
+    backend.begin().run()
+    backend.prober.cancel()
+    assert [backend.probe() for _ in range(2)] == ["resumed", "resumed"]
 
 
 @pytest.mark.parametrize(
@@ -208,21 +256,26 @@ def test_a_certificate_for_somebody_else_leaves_no_session(contexts, folder, roo
     assert backend.resumption._kept is None
 
 
+@VERSIONS
+def test_a_probe_that_timed_out_is_no_reason_for_more_work(contexts, good, version):
+    backend = ProbedBackend(contexts, good, version)
+    backend.probe()
+    for phase in (lambda bench: None, lambda bench: bench.run()):
+        phase(backend.begin())
+        backend.clock.advance(1)
+        assert backend.last[0] in TIMEOUTS
+        assert backend.probe() == "resumed"
+
+
 def test_a_connection_that_fails_costs_the_session_too(contexts, good):
     backend = ProbedBackend(contexts, good)
     backend.probe()
-    refused = []
-
-    def connect(owner):
-        connection = FakeConnection(owner)
-        connection.on_open = lambda connection: connection.refuse(Result(Code.L4CON, "connection refused"))
-        return connection
-
-    prober = TlsProber(backend.clock, 1.0, connect, None, backend.identity, backend.resumption)
-    prober.start(refused.append)
-    assert [outcome.code for outcome in refused] == [Code.L4CON]
-    assert prober.certificate_expiry == backend.identity.expiry
+    backend.refuses = True
+    backend.prober.start(backend.outcomes.append)
+    assert backend.last[0] is Code.L4CON
+    backend.refuses = False
     assert backend.probe() == "full"
+    assert backend.prober.certificate_expiry == backend.identity.expiry
 
 
 def test_full_handshakes_of_backends_part_company():

@@ -222,6 +222,20 @@ async def test_a_real_nginx(source, nginx, kind, http, code, detail):
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(("resume", "second"), [(True, "status 204"), (False, "status 200")])
+async def test_a_real_nginx_is_asked_to_resume_the_session_unless_told_otherwise(source, nginx, resume, second):
+    http = HttpParams("/resumed", response_codes=((200, 204),))
+    healthcheck = check(CheckType.HTTPS, nginx.tls_port, http=http, tls=TlsParams(NAME, resume=resume))
+    prober, first = begin(source, healthcheck)
+    outcomes = [await first]
+    for _ in range(2):
+        outcome = Deferred()
+        prober.start(outcome.callback)
+        outcomes.append(await outcome)
+    assert [outcome.detail for outcome in outcomes] == ["status 200", second, second]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_port_of_nginx_without_tls_fails_the_handshake(source, nginx):
     assert (await probe(source, check(CheckType.HTTPS, nginx.port))).code is Code.L6RSP
     assert (await probe(source, check(CheckType.HTTP, nginx.tls_port))).code is Code.L7STS
