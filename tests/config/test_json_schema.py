@@ -134,6 +134,9 @@ def test_mistakes_are_refused_where_they_are(old, new, place):
 
 
 def test_the_example_file_names_the_schema_for_editors():
-    example = (PATH.parents[2] / "debian" / "maglev.yaml").read_text()
+    debian = PATH.parents[2] / "debian"
+    example = (debian / "maglev.yaml").read_text()
+    installed = (debian / "vpp-maglevd.install").read_text().splitlines()
 
+    assert "maglev/config/maglev.schema.json usr/share/vpp-maglev" in installed
     assert re.match(r"# yaml-language-server: \$schema=/usr/share/vpp-maglev/maglev\.schema\.json\n", example)

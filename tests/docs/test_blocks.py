@@ -64,7 +64,7 @@ TABS = {"show backends www"}
 
 ADA = Asker("ada@example.net", Role.OPERATOR, "ssh 192.0.2.7:50222")
 
-PATIENCE = 8.0
+PATIENCE = 15.0
 """Seconds until a command that only looks must show what the page shows: states take a moment to change."""
 
 

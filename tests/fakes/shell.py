@@ -90,7 +90,7 @@ class Shell:
         self._process.kill()
         self._process.communicate(timeout=10)
 
-    def run(self, command, seconds=20.0):
+    def run(self, command, seconds=60.0):
         """Run a command, and return its output, errors among it, and its exit status, which ``$?`` has afterwards."""
         self._write(f"{{ {command}\n}} </dev/null\nstatus=$?; printf '\\n{MARK} %d\\n' $status; (exit $status)\n")
         found = ""
@@ -100,7 +100,7 @@ class Shell:
         output, _, status = found.rpartition(f"\n{MARK}")
         return output, int(status)
 
-    def leave_running(self, command, until, seconds=20.0):
+    def leave_running(self, command, until, seconds=40.0):
         """Run a command that does not end, as in a terminal of its own, until it has written some text or made a file.
 
         Args:
