@@ -8,6 +8,7 @@ whatever became of it. In case that it is stopped then, or hangs, the kernel kil
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -25,8 +26,13 @@ _IGNORED: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 """Meant for the daemon: a terminal, and systemd, send them to all processes; the daemon ends its workers itself."""
 
 
+COLLECT: Final = (5_000, 100, 100)
+"""Thresholds of the garbage collector, those of the daemon: probes leave next to nothing to collect."""
+
+
 def main() -> None:
     """Work until the daemon says no more."""
+    faulthandler.enable()
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     index, daemon = sys.argv[1:]
@@ -72,9 +78,9 @@ def work(requests: int, results: int) -> None:
     probers = ProberSources(reactor)
     worker = Worker(reactor, probers, LagMonitor(reactor), time.process_time, reactor.stop)
     reactor.callWhenRunning(StandardIO, worker, requests, results, reactor)
-    gc.collect()
     gc.freeze()
     reactor.run(installSignalHandlers=False)
+    gc.set_threshold(*COLLECT)
 
 
 def _show(event: LogEvent) -> None:

@@ -109,7 +109,7 @@ class Worker(Protocol):
         self._open = 0
         self._results: list[tuple[int, Outcome]] = []
         self._calls: dict[str, IDelayedCall] = {}
-        self._read = {
+        self._read: dict[int, Callable[[bytes], None]] = {
             Kind.SPEC: self._take_spec,
             Kind.FORGET_SPEC: self._forget_spec,
             Kind.BACKEND: self._take_backend,
@@ -128,7 +128,7 @@ class Worker(Protocol):
         """Take what the daemon says; a daemon that says anything else is none."""
         try:
             for kind, payload in self._frames.feed(data):
-                self._read[Kind(kind)](payload)
+                self._read[kind](payload)
         except (codec.CodecError, ValueError, KeyError):
             self._log.failure("probe-worker-confused")
             self._finish()

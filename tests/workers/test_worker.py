@@ -172,13 +172,13 @@ def test_anything_but_a_timeout_is_evidence_however_late_the_worker_is(rig):
 
 def test_a_prober_that_can_not_be_made_is_a_bug_and_is_tried_again(rig, logged_failures):
     rig.add()
-    good, rig.worker._probers = rig.worker._probers, None
+    good, rig.probers.prober_for = rig.probers.prober_for, None
     rig.say(codec.probe_frame(1, 1))
     rig.clock.advance(0)
     rig.clock.advance(0.01)
     assert rig.results() == [(1, LocalFault("internal", "a bug; see the log"))]
-    assert len(logged_failures.flush(AttributeError)) == 1
-    rig.worker._probers = good
+    assert len(logged_failures.flush(TypeError)) == 1
+    rig.probers.prober_for = good
     rig.say(codec.probe_frame(1, 2))
     rig.clock.advance(0)
     rig.probers.made["10.0.0.1"].finish(PASS)
