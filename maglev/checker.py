@@ -21,12 +21,13 @@ from maglev.health import PROBED, Lifecycle, State
 from maglev.interfaces import IBoardObserver
 from maglev.logs.logger import EventLogger
 from maglev.result import TIMEOUTS, Code, LocalFault, Result
+from maglev.schedule import Entry, Schedule
 from maglev.tally import ProbeTally, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.internet.interfaces import IReactorTime
 
     from maglev.board import Board
     from maglev.events import BackendEvent, FrontendEvent
@@ -67,20 +68,23 @@ class IProberSource(Protocol):
     def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
         """Return a prober that will probe this backend, over and over, in a network namespace."""
 
+    def busy(self) -> bool:
+        """Return whether answers to probes under way wait to be read: more probes would make them wait longer."""
 
-class _Turn:
+
+class _Turn(Entry):
     """One backend in turn: its next probe, or the one under way."""
 
-    __slots__ = ("call", "healthcheck", "prober", "probing", "started", "status", "tally")
+    __slots__ = ("healthcheck", "prober", "probing", "started", "status", "tally")
 
     def __init__(
         self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, tally: ProbeTally
     ) -> None:
+        super().__init__()
         self.status = status
         self.healthcheck = healthcheck
         self.prober = prober
         self.tally = tally
-        self.call: IDelayedCall | None = None
         self.probing = False
         self.started = 0.0
 
@@ -123,6 +127,7 @@ class CheckerService(Service):
         self._jitter = jitter
         self._log_probes = log_probes
         self._turns: dict[str, _Turn] = {}
+        self._schedule: Schedule[_Turn] = Schedule(clock, self._begin, probers.busy)
         self._next_start = 0.0
         self.tallies: dict[str, ProbeTally] = {}
         self.discarded: Counter[str] = Counter(dict.fromkeys(DISCARD_REASONS, 0))
@@ -138,7 +143,7 @@ class CheckerService(Service):
             if turn.healthcheck is None:
                 self._begin(turn)
             elif turn.status.state in PROBED:
-                self._wait(turn, turn.healthcheck.interval * position / total)
+                self._schedule.add(turn, turn.healthcheck.interval * position / total)
 
     def stopService(self) -> None:
         """Stop probing; probes under way are aborted."""
@@ -147,12 +152,11 @@ class CheckerService(Service):
         for turn in self._turns.values():
             self._halt(turn)
         self._turns.clear()
+        self._schedule.close()
 
     def oldest_wait(self) -> float:
         """Return for how many seconds the most overdue probe has been waiting for its start: 0 on time."""
-        now = self._clock.seconds()
-        overdue = (now - turn.call.getTime() for turn in self._turns.values() if turn.call is not None)
-        return max(0.0, max(overdue, default=0.0))
+        return self._schedule.overdue()
 
     def certificate_expiries(self) -> Iterator[tuple[str, float | None]]:
         """Yield each backend, and when the certificate that it showed last expires, in seconds since the epoch."""
@@ -216,9 +220,7 @@ class CheckerService(Service):
             self.tallies.pop(name, None)
 
     def _halt(self, turn: _Turn) -> None:
-        if turn.call is not None:
-            turn.call.cancel()
-            turn.call = None
+        self._schedule.remove(turn)
         if turn.probing and turn.prober is not None:
             turn.probing = False
             turn.prober.cancel()
@@ -228,13 +230,9 @@ class CheckerService(Service):
             now = self._clock.seconds()
             start = max(now, self._next_start)
             self._next_start = start + PACE
-            self._wait(turn, start - now)
-
-    def _wait(self, turn: _Turn, delay: float) -> None:
-        turn.call = self._clock.callLater(delay, self._begin, turn)
+            self._schedule.add(turn, start - now)
 
     def _begin(self, turn: _Turn) -> None:
-        turn.call = None
         if turn.prober is None:
             self._pass_static(turn)
             return
@@ -250,7 +248,7 @@ class CheckerService(Service):
         """Go on after a bug of ours: nothing is known about the backend, and the next probe comes."""
         self._halt(turn)
         if self.running and self._turns.get(turn.status.name) is turn:
-            self._wait(turn, ERROR_PAUSE)
+            self._schedule.add(turn, ERROR_PAUSE)
 
     def _pass_static(self, turn: _Turn) -> None:
         if turn.status.state in PROBED:
@@ -268,8 +266,8 @@ class CheckerService(Service):
             self._log.failure("probe-result-failed", backend=turn.status.name)
             delay = ERROR_PAUSE
         # Whoever heard of the result may have paused or removed the backend, or begun a new turn, in the meantime.
-        if self._turns.get(turn.status.name) is turn and turn.call is None and turn.status.state in PROBED:
-            self._wait(turn, delay)
+        if self._turns.get(turn.status.name) is turn and turn.slot is None and turn.status.state in PROBED:
+            self._schedule.add(turn, delay)
 
     def _judge(self, turn: _Turn, outcome: Outcome) -> float:
         """Take the outcome of a probe into account; return the seconds to wait for the next."""

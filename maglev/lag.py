@@ -4,6 +4,9 @@ A tick is due every `PERIOD`. How late it comes is a sample of how long everythi
 `NOISE` are remembered as stalls, so that `worst_since` can tell what a probe under way at the time may have suffered.
 The tick that is overdue right now counts too: after a stall the reactor runs the deadline of a probe before it reads
 the answer that has been waiting in the socket all along.
+
+A reactor can be on time and still behind: when there is more work than fits into one of its turns, what is left waits
+for the next. Whoever leaves some says so (`LagMonitor.behind`), and the time until it is done counts as a stall.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ class LagMonitor:
         self._call: IDelayedCall | None = None
         self._due = 0.0
         self._stalls: deque[tuple[float, float]] = deque(maxlen=STALLS)
+        self._behind: dict[object, float] = {}
         self.counts = [0] * (len(BUCKETS) + 1)
         self.total = 0.0
 
@@ -56,12 +60,22 @@ class LagMonitor:
 
     def worst_since(self, start: float) -> float:
         """Return the longest time, in seconds, that the reactor was stalled from ``start`` (of the clock) to now."""
-        worst = min(self._overdue(), self._clock.seconds() - start)
+        now = self._clock.seconds()
+        worst = min(max(self._overdue(), *(now - since for since in self._behind.values()), 0.0), now - start)
         for ended, late in reversed(self._stalls):
             if ended <= start:
                 break
             worst = max(worst, min(late, ended - start))
         return worst
+
+    def behind(self, who: object, *, really: bool) -> None:
+        """Take note of whether somebody has work left that should have been done by now."""
+        since = self._behind.get(who)
+        if really and since is None:
+            self._behind[who] = self._clock.seconds()
+        elif since is not None and not really:
+            del self._behind[who]
+            self._remember(self._clock.seconds() - since)
 
     def quantile(self, share: float) -> float:
         """Return the upper bound, in seconds, of the bucket that holds this share (0..1) of the samples."""
@@ -84,6 +98,9 @@ class LagMonitor:
         late = self._overdue()
         self.counts[bisect.bisect_left(BUCKETS, late)] += 1
         self.total += late
+        self._remember(late)
+        self._schedule()
+
+    def _remember(self, late: float) -> None:
         if late > NOISE:
             self._stalls.append((self._clock.seconds(), late))
-        self._schedule()

@@ -26,6 +26,7 @@ from maglev.config.packing import unpack
 from maglev.control import Control
 from maglev.errors import ConfigError, StartError
 from maglev.front_ends import FrontEnd, front_ends
+from maglev.importers.convert import convert
 from maglev.lag import LagMonitor
 from maglev.listeners import strport
 from maglev.logs.logger import EventLogger
@@ -98,7 +99,7 @@ class Daemon(MultiService):
         self.board.observe(TransitionLog())
         self.board.observe(moves)
         lag = LagMonitor(reactor)
-        self._probers = ProberSources(reactor)
+        self._probers = ProberSources(reactor, lag)
         self.crew = Crew(reactor, Spawner(reactor))
         places = ProbePlaces(self._probers, self.crew, config)
         self.board.observe(places)  # before the checker
@@ -228,13 +229,24 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
-    if options["check"]:
-        raise SystemExit(check(options["config"]))
+    status = say(options)
+    if status is not None:
+        raise SystemExit(status)
     try:
         use_monotonic_time(reactor)
         return build(reactor, options)
     except (ConfigError, StartError) as error:
         raise SystemExit(f"maglevd: {complaint(options, error)}") from error
+
+
+def say(options: Options) -> int | None:
+    """Do what is asked for in place of running: a check, or an import; return the status, None if neither is."""
+    for program, path in options.imports().items():
+        converted = convert(program, path)
+        print(converted.text, end="")  # noqa: T201
+        print("\n".join(converted.remarks), file=sys.stderr)  # noqa: T201
+        return converted.status
+    return check(options["config"]) if options["check"] else None
 
 
 def check(path: str) -> int:

@@ -62,6 +62,7 @@ LAYERS = {
     "apart": 1,
     "board": 1,
     "lag": 1,
+    "schedule": 1,
     "logs": 1,
     "tasks": 1,
     "traffic": 1,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorFDSet, IReactorTime
     from twisted.python.failure import Failure
 
+    from maglev.lag import LagMonitor
+
 BATCH: Final = 8
 """Events asked for at a time, and all handled: asking costs a fiftieth of handling them."""
 
@@ -47,11 +49,16 @@ class Poller:
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorFDSet, clock: IReactorTime) -> None:
+    def __init__(self, reactor: IReactorFDSet, clock: IReactorTime, lag: LagMonitor) -> None:
         self._reactor = reactor
         self._clock = clock
+        self._lag = lag
         self._epoll = select.epoll()
         self._watched: dict[int, Watched] = {}
+        # Asking the set itself would send the event that it tells to the end of the list.
+        self._left = select.poll()
+        self._left.register(self._epoll, select.POLLIN)
+        self._busy = False
         reactor.addReader(self)
 
     def watch(self, descriptor: int, events: int, watched: Watched) -> None:
@@ -77,6 +84,7 @@ class Poller:
             self._reactor.removeReader(self)
             self._epoll.close()
             self._watched.clear()
+            self._take_note(busy=False)
 
     def doRead(self) -> None:
         """Tell those whose sockets are ready, as far as the budget goes; the others stay ready, and go first next time.
@@ -87,8 +95,23 @@ class Poller:
         while True:
             events = self._epoll.poll(0, BATCH)
             self._tell(events)
-            if len(events) < BATCH or self._epoll.closed or self._clock.seconds() >= until:
+            if len(events) < BATCH or self._epoll.closed:
+                self._take_note(busy=False)
                 return
+            if self._clock.seconds() >= until:
+                self._take_note(busy=True)
+                return
+
+    def busy(self) -> bool:
+        """Return whether there were more events than fitted into the last turn of the reactor, and still are some."""
+        if self._busy and (self._epoll.closed or not self._left.poll(0)):
+            self._take_note(busy=False)
+        return self._busy
+
+    def _take_note(self, *, busy: bool) -> None:
+        if busy is not self._busy:
+            self._busy = busy
+            self._lag.behind(self, really=busy)
 
     def _tell(self, events: list[tuple[int, int]]) -> None:
         for descriptor, event in events:

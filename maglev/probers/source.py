@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maglev.interfaces import IProber
+    from maglev.lag import LagMonitor
     from maglev.model import Backend, Healthcheck
     from maglev.probers.base import Conclude
     from maglev.probers.probe import Probe
@@ -37,11 +38,14 @@ _FAMILIES: Final[tuple[int, ...]] = (socket.AF_INET, socket.AF_INET6)
 class ProberSource:
     """Where the checker gets its probers from."""
 
-    def __init__(self, reactor: object, netns: str | None = None, trust_root: str | None = None) -> None:
+    def __init__(
+        self, reactor: object, lag: LagMonitor, netns: str | None = None, trust_root: str | None = None
+    ) -> None:
         """Prepare what all probers share.
 
         Args:
             reactor: Provides `IReactorTime`, monotonic, and `IReactorFDSet`.
+            lag: Learns when answers wait to be read.
             netns: Name of the network namespace that probes run in; None is the daemon's own.
             trust_root: Path of a PEM file with the authorities to trust; None for those of the system.
 
@@ -50,7 +54,7 @@ class ProberSource:
         """
         self._clock = IReactorTime(reactor)
         self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
-        self._poller = Poller(IReactorFDSet(reactor), self._clock)
+        self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
         self._ping = {family: PingSocket(self._poller, self._opener, family) for family in _FAMILIES}
 
@@ -72,6 +76,10 @@ class ProberSource:
         resumption = Resumption(self._clock, identity) if healthcheck.tls.resume else None
         over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption)
         return TlsProber(self._clock, healthcheck.timeout, connect, over_tls, identity, resumption)
+
+    def busy(self) -> bool:
+        """Return whether answers to probes under way wait to be read."""
+        return self._poller.busy()
 
     def close(self) -> None:
         """Close what the probers share; whoever started probes cancels them first."""

@@ -75,12 +75,13 @@ def work(requests: int, results: int) -> None:
     globalLogBeginner.beginLoggingTo([cast("ILogObserver", _show)], redirectStandardIO=False)
     reactor = EPollReactor()
     reactor.seconds = time.monotonic
-    probers = ProberSources(reactor)
-    worker = Worker(reactor, probers, LagMonitor(reactor), time.process_time, reactor.stop)
+    lag = LagMonitor(reactor)
+    probers = ProberSources(reactor, lag)
+    worker = Worker(reactor, probers, lag, time.process_time, reactor.stop)
     reactor.callWhenRunning(StandardIO, worker, requests, results, reactor)
     gc.freeze()
-    reactor.run(installSignalHandlers=False)
     gc.set_threshold(*COLLECT)
+    reactor.run(installSignalHandlers=False)
 
 
 def _show(event: LogEvent) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
             """Return the prober of a backend."""
 
+        def busy(self) -> bool:
+            """Return whether answers to probes under way wait to be read."""
+
 
 @implementer(IProber)
 class PlacedProber:
@@ -85,6 +88,10 @@ class ProbePlaces:
     def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
         """Return a prober that will probe this backend in this namespace; the one that it had is not used any more."""
         return PlacedProber(self, backend, healthcheck, netns)
+
+    def busy(self) -> bool:
+        """Return whether answers wait to be read in this process; each worker knows about its own."""
+        return self._local.busy()
 
     def new_prober(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
         """Return a prober for where probes are made now."""

@@ -53,6 +53,9 @@ class Probers(Typed):
     def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
         """Return the prober of a backend."""
 
+    def busy(self) -> bool:
+        """Return whether answers to probes under way wait to be read: more probes would make them wait longer."""
+
 
 class Slot:
     """One backend, and the probe that was asked for."""
@@ -182,6 +185,8 @@ class Worker(Protocol):
 
     def _begin_some(self) -> None:
         for _ in range(min(SLICE, len(self._queue))):
+            if self._probers.busy():
+                break
             number, probe = self._queue.popleft()
             slot = self._slots.get(number)
             if slot is not None and slot.probe == probe:

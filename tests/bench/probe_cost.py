@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet import reactor
 
+from maglev.lag import LagMonitor
 from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.probers.source import ProberSource
 from tests.fakes.certificates import Authority
@@ -140,7 +141,7 @@ def main() -> None:
             port, tls_port = nginx.port, nginx.tls_port
         else:
             port = stack.enter_context(plain_server())
-        source = ProberSource(reactor, trust_root=authority.write_root(folder))
+        source = ProberSource(reactor, LagMonitor(reactor), trust_root=authority.write_root(folder))
         http = HttpParams(path="/status")
         measure("tcp", source, check(CheckType.TCP, port), probes)
         floor("  floor", port, b"", probes)

@@ -47,6 +47,10 @@ class FakeProbers:
     def __init__(self):
         self.made = {}
         self.netns = []
+        self.is_busy = False
+
+    def busy(self):
+        return self.is_busy
 
     def prober_for(self, backend, healthcheck, netns=None):
         self.netns.append(netns)

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from maglev.lag import LagMonitor
 from maglev.probers.poller import BATCH, BUDGET, Poller
 
 
@@ -40,9 +41,14 @@ class Listener:
         self.crashes += 1
 
 
+def make_poller():
+    clock = Clock()
+    return Poller(FakeReactor(), clock, LagMonitor(clock))
+
+
 @pytest.fixture
 def poller():
-    poller = Poller(FakeReactor(), Clock())
+    poller = make_poller()
     yield poller
     poller.close()
 
@@ -63,7 +69,7 @@ def pairs():
 
 
 def test_it_is_one_reader_of_the_reactor_until_it_is_closed():
-    poller = Poller(FakeReactor(), Clock())
+    poller = make_poller()
     verifyObject(IReadDescriptor, poller)
     assert poller._reactor.readers == [poller]
     assert poller.fileno() >= 0
@@ -150,5 +156,24 @@ def test_the_reactor_has_its_turn_when_the_events_took_long(poller, pairs):
         poller.watch(descriptor, EPOLLOUT, listener)
     poller.doRead()
     assert sum(len(listener.events) for listener in listeners) == BATCH
+    assert poller.busy()
+    poller._clock.advance(1.0)
+    assert poller._lag.worst_since(0.0) == pytest.approx(1.0)
     poller.doRead()
     assert all(len(listener.events) == 1 for listener in listeners), "who had no turn goes first in the next"
+
+
+def test_it_is_busy_no_more_when_nothing_is_left(poller, pairs):
+    # Exactly as many as there were: what is asked for next time would never come.
+    descriptors = [one for _ in range(BATCH // 2) for one in pairs()]
+    for one in descriptors:
+        listener = Listener(lambda: poller._clock.advance(BUDGET))
+        poller.watch(one.fileno(), EPOLLOUT, listener)
+    poller.doRead()
+    for one in descriptors:
+        poller.change(one.fileno(), EPOLLIN)
+    poller._clock.advance(0.5)
+    assert not poller.busy()
+    assert poller._lag.worst_since(0.0) == pytest.approx(0.5), "until then, for all anybody knew, answers were waiting"
+    poller._clock.advance(10.0)
+    assert poller._lag.worst_since(5.0) == 0.0

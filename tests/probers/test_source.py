@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from maglev.lag import LagMonitor
 from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.probers import netns
 from maglev.probers.icmp import IcmpProber
@@ -35,7 +36,7 @@ class ReaderClock(Clock):
 def source():
     clock = ReaderClock()
     before = open_descriptors()
-    source = ProberSource(clock)
+    source = ProberSource(clock, LagMonitor(clock))
     yield source
     source.close()
     assert clock.readers == []
@@ -98,7 +99,7 @@ class Broken:
 
 def test_a_namespace_that_is_not_there_is_the_fault_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setattr(netns, "NETNS_DIRECTORIES", (str(tmp_path),))
-    source = ProberSource(ReaderClock(), "nowhere")
+    source = ProberSource(ReaderClock(), LagMonitor(ReaderClock()), "nowhere")
     outcomes = []
     for healthcheck in (check(CheckType.TCP), check(CheckType.ICMP, None)):
         source.prober_for(BACKEND, healthcheck).start(outcomes.append)

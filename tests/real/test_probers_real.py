@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from maglev.errors import StartError
+from maglev.lag import LagMonitor
 from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.probers import netns
 from maglev.probers.netns import OWN_NAMESPACE, check_netns
@@ -86,7 +87,7 @@ def source(folder, root):
 
     pytest_twisted.blockon(deferLater(reactor, 0))  # a reactor that never ran yet opens descriptors of its own
     before = open_descriptors()
-    source = ProberSource(reactor, trust_root=root.write_root(folder))
+    source = ProberSource(reactor, LagMonitor(reactor), trust_root=root.write_root(folder))
     yield source
     source.close()
     assert open_descriptors() == before
@@ -280,7 +281,7 @@ async def test_a_bad_certificate_fails_but_its_expiry_is_known(source, folder, r
 async def test_the_trust_store_of_the_system_does_not_know_a_private_authority(good):
     from twisted.internet import reactor
 
-    source = ProberSource(reactor)
+    source = ProberSource(reactor, LagMonitor(reactor))
     with Peer(silence, tls=good) as peer:
         outcome = await probe(source, check(CheckType.TCP, peer.port, tls=TlsParams(server_name=NAME)))
     source.close()
@@ -369,7 +370,7 @@ def source_inside(inside):
 
     pytest_twisted.blockon(deferLater(reactor, 0))
     before = open_descriptors(), Path(OWN_NAMESPACE).readlink()
-    source = ProberSource(reactor, inside.name)
+    source = ProberSource(reactor, LagMonitor(reactor), inside.name)
     yield source
     source.close()
     assert (open_descriptors(), Path(OWN_NAMESPACE).readlink()) == before
@@ -445,7 +446,7 @@ async def test_want_of_ports_is_the_fault_of_this_machine():
 
     with Namespace("ports") as namespace, Peer(silence, namespace=namespace.name) as peer:
         namespace.set("net.ipv4.ip_local_port_range", "40000 40001")
-        source = ProberSource(reactor, namespace.name)
+        source = ProberSource(reactor, LagMonitor(reactor), namespace.name)
         held = [begin(source, check(CheckType.HTTP, peer.port))[0] for _ in range(2)]
         outcomes = [await probe(source, check(CheckType.TCP, peer.port))]
         outcomes.append(await probe(source, check(CheckType.TCP, peer.port, probe_ipv4_src="127.0.0.1")))
@@ -462,7 +463,7 @@ async def test_a_namespace_created_anew_is_probed_in_and_a_lost_one_is_our_fault
     from twisted.internet import reactor
 
     with Namespace("again") as namespace:
-        source = ProberSource(reactor, namespace.name)
+        source = ProberSource(reactor, LagMonitor(reactor), namespace.name)
         assert (await probe(source, check(CheckType.ICMP))).code is Code.L7OK
         namespace.__exit__()
         for kind, port in ((CheckType.TCP, 9), (CheckType.ICMP, None)):
@@ -506,6 +507,7 @@ PROJECT = Path(__file__).parents[2]
 UNPRIVILEGED = """
 import os, sys
 from maglev.errors import StartError
+from maglev.lag import LagMonitor
 from maglev.model import Backend, CheckType, Healthcheck
 from maglev.probers.netns import check_netns
 from maglev.probers.source import ProberSource
@@ -518,7 +520,7 @@ try:
 except StartError as error:
     print(error)
 check = Healthcheck("c", CheckType.ICMP, None, 1, 1, 1, 1)
-ProberSource(reactor).prober_for(Backend("b", "127.0.0.1"), check).start(print)
+ProberSource(reactor, LagMonitor(reactor)).prober_for(Backend("b", "127.0.0.1"), check).start(print)
 """
 
 
