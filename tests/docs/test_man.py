@@ -80,3 +80,43 @@ def test_no_man_page_speaks_of_an_option_that_there_is_not(page):
 
 def test_every_man_page_of_a_program_is_compared():
     assert {page.name for page in MAN} == {*HELP, "maglev.yaml.5"}
+
+
+# Examples
+
+
+def examples_of(page):
+    """Return the commands in the examples of a man page, one a line."""
+    text = source(page).partition("\n.SH EXAMPLES")[2].replace("\\e\n", "\\\n")
+    return "".join(re.findall(r"^\.(?:EX|nf)\n((?!maglev:).*?)^\.(?:EE|fi)", text, re.DOTALL | re.MULTILINE))
+
+
+@pytest.mark.real
+def test_the_examples_of_maglevd_run(machine):
+    machine.renew(demo=True)
+    output, status = machine.shell.run(examples_of("maglevd.8"))
+
+    assert (output, status) == ("maglev.yaml: valid\n", 0)
+    machine.shell.run("until grep -q config-applied /run/terminal-1; do sleep 0.05; done")
+
+
+@pytest.mark.real
+def test_the_examples_of_maglevc_run(machine):
+    machine.renew(demo=True)
+    machine.shell.run("echo 'show backends' > maintenance.txt")
+    lines = examples_of("maglevc.1").splitlines()
+    for line in lines:
+        endless = "watch" in line
+        output, status = machine.shell.run(f"timeout 2 {line}" if endless else line)
+        assert status == 0, f"{line}: {output}"
+    assert len(lines) == 5
+
+
+@pytest.mark.real
+def test_the_examples_of_the_simulator_run(machine):
+    machine.renew(demo=False)
+    machine.shell.leave_running(examples_of("maglev-vppsim.1"), "vpp-connect")
+
+
+def test_the_examples_of_all_man_pages_are_run():
+    assert {page.name for page in MAN if examples_of(page.name)} == {"maglevd.8", "maglevc.1", "maglev-vppsim.1"}
