@@ -16,7 +16,7 @@ from maglev.vpp.lbstate import AddServer, AddVip, ApplicationServer, DeleteVip, 
 from maglev.vpp.plan import prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from maglev.model import LbConf
     from maglev.vpp.lbstate import LbState, Operation, VipKey
@@ -63,14 +63,29 @@ class Ledger:
         self._reads += 1
         self._journal.clear()
 
+    def merge_steps(self, read: LbState) -> Generator[None, None, LbState]:
+        """Return what the read has brought, for `end_read`; yield often, so that others can have a turn.
+
+        What is as it was known stays the very same object: a read every 30 s of what has not changed would otherwise
+        be tens of thousands of new objects, each time, for the garbage collector to look at.
+        """
+        vips = {}
+        for key, vip in read.vips.items():
+            known = self._vips.get(key)
+            if known is None or not _is_alike(known, vip):
+                known = attrs.evolve(vip, servers=dict(vip.servers))
+            vips[key] = known
+            yield
+        return attrs.evolve(read, vips=vips)
+
     def end_read(self, state: LbState | None) -> None:
-        """Take over what the read has brought; None when it failed."""
+        """Take over what the read has brought, as `merge_steps` returned it; None when it failed."""
         self._reading = False
         if state is None:
             return
         self.conf = state.conf
         self.changed.update(_remade(self._vips, state.vips))
-        self._vips = {key: attrs.evolve(vip, servers=dict(vip.servers)) for key, vip in state.vips.items()}
+        self._vips = dict(state.vips)
         self._on = _by_prefix(self._vips)
         for operation in self._journal:
             self._do(operation)
@@ -134,6 +149,11 @@ class Ledger:
         vip = self._vips.get(key)
         if vip is not None:
             _servers(vip).pop(address, None)
+
+
+def _is_alike(known: Vip, found: Vip) -> bool:
+    """Return whether two VIPs are the same, and their servers are counted in the same places."""
+    return known == found and all(known.servers[address].dpo == each.dpo for address, each in found.servers.items())
 
 
 def _remade(before: Mapping[VipKey, Vip], now: Mapping[VipKey, Vip]) -> Iterator[VipKey]:

@@ -180,7 +180,8 @@ class LbSync:
         state = None
         conf, known = self.ledger.conf, self.ledger.vips
         try:
-            state = await self._lb.read_state()
+            read = await self._lb.read_state()
+            state = await in_turns(self._clock, self.ledger.merge_steps(read))
             conf, known = self.ledger.conf, self.ledger.vips
         finally:
             self.ledger.end_read(state)

@@ -111,7 +111,12 @@ def unpack_state(
         _hold(row, details, held)
         if done % SERVERS_AT_ONCE == 0:
             yield
-    return LbState(conf, {key: _vip(key, rest, held.get(key, {}), shown.get(key)) for key, *rest in map(_keyed, vips)})
+    found: dict[VipKey, Vip] = {}
+    for done, (key, *rest) in enumerate(map(_keyed, vips), 1):
+        found[key] = _vip(key, rest, held.get(key, {}), shown.get(key))
+        if done % VIPS_AT_ONCE == 0:
+            yield
+    return LbState(conf, found)
 
 
 def _hold(

@@ -2,7 +2,18 @@
 
 import pytest
 
-from maglev.vpp.lbstate import AddServer, AddVip, DeleteServer, DeleteVip, Encap, LbState, SetWeight, Vip, VipKey
+from maglev.vpp.lbstate import (
+    AddServer,
+    AddVip,
+    ApplicationServer,
+    DeleteServer,
+    DeleteVip,
+    Encap,
+    LbState,
+    SetWeight,
+    Vip,
+    VipKey,
+)
 from maglev.vpp.ledger import Ledger
 from tests.fakes.configs import CONF
 
@@ -13,6 +24,17 @@ SERVER = AddServer(KEY, "10.0.0.1", 50)
 
 def state(*vips):
     return LbState(CONF, {vip.key: vip for vip in vips})
+
+
+def end_read(ledger, read):
+    """Take over a read, all steps at once."""
+    steps = ledger.merge_steps(read)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            ledger.end_read(end.value)
+            return
 
 
 def weights(ledger):
@@ -43,7 +65,7 @@ def test_a_read_replaces_what_was_known():
     ledger = Ledger()
     do(ledger, ADD, SERVER)
     ledger.begin_read()
-    ledger.end_read(state())
+    end_read(ledger, state())
     assert (dict(ledger.vips), ledger.conf) == ({}, CONF)
 
 
@@ -62,7 +84,7 @@ def test_a_write_sent_before_the_read_is_in_its_answer():
     ledger.done(ADD, stamp)
     ledger.done(SERVER, stamp)
     # Somebody else deleted the server between our write and our read.
-    ledger.end_read(state(Vip(KEY, Encap.GRE4, False, 1024, {})))
+    end_read(ledger, state(Vip(KEY, Encap.GRE4, False, 1024, {})))
     assert weights(ledger) == {}
 
 
@@ -72,7 +94,7 @@ def test_a_write_sent_after_the_read_began_is_done_on_top_of_its_answer():
     ledger.begin_read()
     stamp = ledger.stamp()
     ledger.done(SERVER, stamp)
-    ledger.end_read(state(Vip(KEY, Encap.GRE4, False, 1024, {})))
+    end_read(ledger, state(Vip(KEY, Encap.GRE4, False, 1024, {})))
     assert weights(ledger) == {"10.0.0.1": 50}
 
 
@@ -80,7 +102,7 @@ def test_a_write_acknowledged_after_the_read_is_done_then():
     ledger = Ledger()
     ledger.begin_read()
     stamp = ledger.stamp()
-    ledger.end_read(state(Vip(KEY, Encap.GRE4, False, 1024, {})))
+    end_read(ledger, state(Vip(KEY, Encap.GRE4, False, 1024, {})))
     ledger.done(SERVER, stamp)
     assert weights(ledger) == {"10.0.0.1": 50}
 
@@ -89,7 +111,7 @@ def test_the_state_that_was_read_is_not_changed_by_writes():
     read = state(Vip(KEY, Encap.GRE4, False, 1024, {}))
     ledger = Ledger()
     ledger.begin_read()
-    ledger.end_read(read)
+    end_read(ledger, read)
     do(ledger, SERVER)
     assert read.vips[KEY].servers == {}
 
@@ -119,7 +141,7 @@ def test_vips_that_a_read_finds_elsewhere_have_changed():
     for indexes in ({KEY: 1, other: 2, gone: 3}, {KEY: 4, other: 2}):
         ledger.changed.clear()
         ledger.begin_read()
-        ledger.end_read(state(*(Vip(key, Encap.GRE4, False, 1024, {}, index) for key, index in indexes.items())))
+        end_read(ledger, state(*(Vip(key, Encap.GRE4, False, 1024, {}, index) for key, index in indexes.items())))
     assert ledger.changed == {KEY, gone}
 
 
@@ -146,3 +168,36 @@ def test_nothing_is_learnt_of_a_vip_that_was_made_anew():
     do(ledger, DeleteVip(KEY))
     ledger.learn(before, 7, {})
     assert dict(ledger.vips) == {}
+
+
+def read_of(weight=50, dpo=14, length=1024):
+    return state(Vip(KEY, Encap.GRE4, False, length, {"10.0.0.1": ApplicationServer("10.0.0.1", weight, dpo=dpo)}, 3))
+
+
+def test_what_a_read_finds_as_it_was_known_stays_the_very_same_object():
+    ledger = Ledger()
+    for read, same in ((read_of(), False), (read_of(), True), (read_of(weight=7), False), (read_of(7, dpo=15), False)):
+        before = ledger.vips.get(KEY)
+        ledger.begin_read()
+        end_read(ledger, read)
+        assert (ledger.vips[KEY] is before) is same
+        assert ledger.vips == read.vips
+
+
+def test_a_write_acknowledged_while_the_answer_is_taken_over_is_done_on_top_of_it():
+    ledger = Ledger()
+    ledger.begin_read()
+    end_read(ledger, read_of())
+    for before_the_step in (True, False):
+        ledger.begin_read()
+        stamp = ledger.stamp()
+        steps = ledger.merge_steps(read_of())
+        if before_the_step:
+            ledger.done(SetWeight(KEY, "10.0.0.1", 1, 50), stamp)
+        next(steps)
+        ledger.done(SetWeight(KEY, "10.0.0.1", 2, 50), stamp)
+        with pytest.raises(StopIteration) as end:
+            next(steps)
+        ledger.end_read(end.value.value)
+        assert weights(ledger) == {"10.0.0.1": 2}
+        do(ledger, SetWeight(KEY, "10.0.0.1", 50, 2))
