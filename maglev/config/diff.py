@@ -65,7 +65,7 @@ def _objects(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
     for name, each in new.items():
         if name not in old:
             yield Difference(kind, name, "added")
-        elif each != old[name]:
+        elif each is not old[name] and each != old[name]:
             yield Difference(kind, name, "changed", tuple(_changes(old[name], each)))
 
 
