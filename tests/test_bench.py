@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import subprocess
+from collections import Counter
+from xml.etree import ElementTree
 
+import attrs
 import pytest
 
-from tests.bench import haproxy
+from tests.bench import haproxy, keepalived, mixed, page
 from tests.bench.backends import SERVER_NAME
+from tests.bench.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ceiling, draw
 from tests.bench.figures import Figure, Target, bucket_quantile, compared, figure_of, jain, plain, quantile
 from tests.bench.ours import check, lag_quantile, total
+from tests.bench.overload import Point, columns, sustained
 from tests.bench.place import find_program
 from tests.bench.probe_ratio import resumed
 from tests.bench.table import HEADINGS, rows, rst_table, text_table
@@ -142,3 +148,78 @@ def test_haproxy_takes_the_configuration(kind, tmp_path):
     done = subprocess.run([program, "-c", "-f", str(path)], capture_output=True, text=True, check=False)
     assert "ALERT" not in done.stderr + done.stdout
     assert "Configuration file is valid" in done.stdout
+
+
+def point(**changes):
+    values = {each.name: 0.0 for each in attrs.fields(Point)} | {"offered": 100.0, "achieved": 100.0, "lag_p99": 0.01}
+    return Point(**(values | changes))
+
+
+def test_sustained_load_is_the_highest_that_is_done_in_time_without_a_false_down():
+    late, short, false = (
+        point(offered=300.0, achieved=300.0, lag_p99=0.1),
+        point(offered=300.0, achieved=290.0),
+        point(offered=300.0, achieved=300.0, downs=1.0),
+    )
+    best = point(offered=200.0, achieved=195.0)
+    assert sustained([point(), late, best, short, false]) is best
+    assert sustained([late, short, false]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "top"), [(0.05, 0.05), (0.051, 0.1), (1, 1), (1.1, 2), (13000, 20000), (24000, 25000)]
+)
+def test_axes_end_at_round_numbers(value, top):
+    assert ceiling(value) == pytest.approx(top)
+
+
+def test_picture_is_xml_and_stays_in_its_frame():
+    picture = ElementTree.fromstring(
+        draw("HTTP", columns([point(), point(offered=400.0, achieved=150.0, lag_p99=0.5)]))
+    )
+    lines = [each.get("points") for each in picture.iter("{http://www.w3.org/2000/svg}polyline")]
+    places = [tuple(map(float, pair.split(","))) for line in lines for pair in line.split()]
+    assert len(lines) == 3
+    assert all(LEFT <= x <= WIDTH - RIGHT and TOP <= y <= HEIGHT - BOTTOM for x, y in places)
+
+
+def test_page_is_made_from_the_figures_that_are_committed():
+    document = json.loads(page.FIGURES.read_text())
+    text = page.PAGE.read_text()
+    assert page.fill(text, page.parts(document)) == text, "python -m tests.bench.page"
+    for name, picture in page.pictures(document).items():
+        assert (page.DOCS / name).read_text() == picture
+
+
+def test_page_keeps_what_is_written_by_hand_and_says_what_is_not_measured():
+    text = "before\n.. made: table\n\nold\n\n.. made end\nbetween\n.. made: notes\n\n.. made end\nafter\n"
+    made = (
+        "before\n.. made: table\n\nnew\n\n.. made end\nbetween\n.. made: notes\n\nNot measured.\n\n.. made end\nafter\n"
+    )
+    assert page.fill(text, {"table": "new\n"}) == made
+    assert page.fill(made, {"table": "new\n"}) == made
+
+
+def test_committed_figures_do_not_name_the_machine():
+    assert platform.node() not in json.loads(page.FIGURES.read_text())["machine"].values()
+
+
+def test_mixed_backends_are_of_all_kinds(tmp_path):
+    from maglev.config.load import load_file
+
+    (tmp_path / "maglev.yaml").write_text(mixed.configuration(40, workers=2))
+    config = load_file(tmp_path / "maglev.yaml").config
+    kinds = Counter(str(config.healthcheck_of(each).type) for each in config.backends.values())
+    assert sorted(kinds.values()) == [2, 2, 18, 18]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", ["tcp", "http"])
+def test_keepalived_takes_the_configuration(kind, tmp_path):
+    program = find_program("keepalived")
+    if program is None:
+        pytest.skip("keepalived is not installed")
+    path = tmp_path / "keepalived.conf"
+    path.write_text(keepalived.configuration(kind, 10, 1.0, 0.9))
+    done = subprocess.run([program, "-t", "-f", str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -22,19 +22,10 @@ from tests.bench.place import enter_network, load_average, machine
 from tests.bench.table import HEADINGS, rows, text_table
 from tests.bench.targets import TARGETS
 
-SUITE = ("probe_ratio", "overload", "scale", "mixed")
+SUITE = ("probe_ratio", "overload", "scale", "check_cost", "sync", "mixed")
 """Modules of this package with a ``measure``, in the order in which they run."""
 
-PROGRAMS = (
-    "probe_cost",
-    "vpp_api_cost",
-    "vpp_sync",
-    "counters_cost",
-    "check_cost",
-    "daemon_load",
-    "watchers",
-    "pb_flood",
-)
+PROGRAMS = ("probe_cost", "vpp_api_cost", "vpp_sync", "counters_cost", "watchers", "pb_flood")
 """Older ones that print for themselves; they run when they are named."""
 
 FOLDER = Path(__file__).parents[2] / "build" / "bench"

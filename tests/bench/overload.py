@@ -125,14 +125,17 @@ def curve(folder: Path, kind: str, options: Options) -> Iterator[Figure]:
     flat_out = [run(folder, kind, TOO_MUCH, window) for _ in range(options.runs)]
     capacity = statistics.median(point.achieved for point in flat_out)
     name = kind.upper()
-    yield figure_of(f"capacity-{kind}", f"{name} probes flat out, one core", "/s", [each.achieved for each in flat_out])
+    share = statistics.median(each.cpu for each in flat_out)
+    note = f"{capacity:,.0f} /s on the clock, with {share:.0%} of a core"
+    rates = [each.achieved / each.cpu for each in flat_out]
+    yield figure_of(f"capacity-{kind}", f"{name} probes for a second of CPU, flat out", "/s", rates, note)
     points = [run(folder, kind, share * capacity, window) for share in LOADS]
     best = sustained(points)
     title = f"{name} probes sustained, one core"
     if best is None:
         yield Figure(f"sustained-{kind}", title, missing="no load was kept up with a lag p99 of 50 ms at most")
     else:
-        note = f"lag p99 <= {1e3 * best.lag_p99:g} ms at {best.cpu:.0%} of a core"
+        note = f"on the clock, with {best.cpu:.0%} of a core; lag p99 <= {1e3 * best.lag_p99:g} ms"
         yield Figure(f"sustained-{kind}", title, "/s", best.achieved, note=note)
     stretched = [point.jain for point in points if point.offered > capacity]
     yield Figure(

@@ -18,8 +18,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tests.bench import haproxy, usage
-from tests.bench.backends import SERVER_NAME, Backends
+from tests.bench import haproxy, keepalived, usage
+from tests.bench.backends import SERVER_NAME, Backends, NotThereError
 from tests.bench.figures import Figure, compared
 from tests.bench.options import Options
 from tests.bench.ours import Ours, check
@@ -135,12 +135,20 @@ class Comparison:
         text = haproxy.configuration(socket, kind, SERVERS, interval, TIMEOUT, self._root)
         return haproxy.Haproxy(self._folder, text)
 
+    def keepalived(self, kind: str, interval: float) -> keepalived.Keepalived:
+        """Start keepalived."""
+        return keepalived.Keepalived(self._folder, keepalived.configuration(kind, SERVERS, interval, TIMEOUT))
+
     def idle(self, start: Start, kind: str) -> float:
         """Return the share of a core that a program takes with nothing to do."""
+        count = usage.pings if kind == "icmp" and start == self.ours else usage.connects
+        before = count()
         with start(kind, NEVER) as program:
+            if start != self.keepalived:  # which begins with a random wait
+                wait_for(program, count, before + 1)
             time.sleep(IDLE)  # it starts
-            run = watch(program, usage.connects, 0, 0, IDLE)
-            return run.cpu / run.seconds
+            runs = [watch(program, usage.connects, 0, 0, IDLE / 3) for _ in range(3)]
+            return min(run.cpu / run.seconds for run in runs)
 
     def cost(self, start: Start, kind: str, idle: float) -> float:
         """Return microseconds for a probe, from one run."""
@@ -163,6 +171,22 @@ class Comparison:
             note += "; sessions resumed after the first: ours {:.0%}, HAProxy {:.0%}".format(*resumed(sessions))
         return compared(f"cpu-{kind}", TITLES[kind], "us", haproxy.NAME, ours, theirs, note)
 
+    def second_opinion(self, kind: str) -> Figure:
+        """Return the figure of one kind of probe beside keepalived."""
+        key, title = f"keepalived-{kind}", f"{TITLES[kind]}, beside keepalived"
+        try:
+            idle = [self.idle(start, kind) for start in (self.ours, self.keepalived)]
+            ours, theirs = [], []
+            for _ in range(min(3, self._options.runs)):
+                ours.append(self.cost(self.ours, kind, idle[0]))
+                theirs.append(self.cost(self.keepalived, kind, idle[1]))
+        except NotThereError as error:
+            return Figure(key, title, missing=str(error))
+        note = (
+            "" if keepalived.IPVS.exists() else "the kernel has no IPVS, a stand-in takes what keepalived would tell it"
+        )
+        return compared(key, title, "us", keepalived.NAME, ours, theirs, note)
+
 
 def measure(options: Options) -> Iterator[Figure]:
     """Compare each kind of probe."""
@@ -172,3 +196,6 @@ def measure(options: Options) -> Iterator[Figure]:
             comparison = Comparison(folder, authority, backends, options)
             for kind in options.kinds:
                 yield comparison.compare(kind)
+            for kind in ("tcp", "http"):
+                if kind in options.kinds:
+                    yield comparison.second_opinion(kind)

@@ -1,16 +1,18 @@
 """What keeping VPP programmed costs: run it as a program, with the path of a VPP to measure a real one.
 
-    python -m tests.bench.vpp_sync [/usr/bin/vpp]
+    python -m tests.bench.vpp_sync [--found FILE] [/usr/bin/vpp]
 
-Prints times of: a cold start of 1,000 VIPs (100 in the simulator) of 10 application servers, beside the least that any
-client needs for the same messages; a full read and comparison at that size, with the longest time that the reactor
-stood still; from a failed probe to VPP's answer about the weight; and a VIP of 1,000 application servers, filled,
-halved and made anew.
+Writes what matters most into FILE, as JSON, for `tests.bench.sync`. Prints times of: a cold start of 1,000 VIPs (100 in
+the simulator) of 10 application servers, beside the least that any client needs for the same messages; a full read and
+comparison at that size, with the longest time that the reactor stood still; from a failed probe to VPP's answer about
+the weight; and a VIP of 1,000 application servers, filled, halved and made anew (not with FILE).
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
+import json
 import os
 import socket
 import struct
@@ -40,7 +42,11 @@ from maglev.vpp.wire import pack_address, pack_key
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.vpp_instance import private_vpp
 
-REAL = len(sys.argv) > 1
+parser = argparse.ArgumentParser()
+parser.add_argument("--found", type=Path)
+parser.add_argument("vpp", nargs="?")
+ARGUMENTS = parser.parse_args()
+REAL = ARGUMENTS.vpp is not None
 # The simulator builds its tables in Python: a tenth is enough for it.
 VIPS, SERVERS, LARGE = (1000 if REAL else 100), 10, 1000
 WINDOW = 256
@@ -182,6 +188,10 @@ def _frames(config, ids, client):
             yield _frame(server.pack(ids["lb_add_del_as_v2"], client, 1, *key, *address, 100, False, False))
 
 
+found = {}
+"""What goes into the file; seconds."""
+
+
 async def cold_start(vpp, config) -> None:
     used = cpu_of(vpp)
     least = floor(vpp, config)
@@ -199,6 +209,7 @@ async def cold_start(vpp, config) -> None:
         f"VPP {cpu_of(vpp) - used:.2f}",
         f"floor {least_cpu:.2f}",
     )
+    found.update(cold=took, floor=least)
     say(
         f"cold start, {VIPS} VIPs of {SERVERS} servers",
         f"{took:.3f} s",
@@ -248,6 +259,7 @@ async def transitions(rig) -> None:
             times.append((time.perf_counter() - start) * 1000)
             await deferLater(reactor, 0.0005)
     times.sort()
+    found["transitions"] = [each / 1000 for each in times]
     p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
     say("from a failed probe to VPP's answer", f"p50 {p50:.2f} ms", f"p99 {p99:.2f} ms", f"max {times[-1]:.2f} ms")
 
@@ -288,12 +300,15 @@ async def main() -> None:
     gc.collect()
     gc.freeze()  # as maglevd does
     if REAL:
-        os.environ["MAGLEV_TEST_VPP"] = sys.argv[1]
+        os.environ["MAGLEV_TEST_VPP"] = ARGUMENTS.vpp
     kind = "real" if REAL else "process"
     say(f"-- {kind}")
     with private_vpp(kind) as vpp:
         await cold_start(vpp, many_frontends())
-        await large(vpp)
+        if ARGUMENTS.found:
+            ARGUMENTS.found.write_text(json.dumps(found))
+        else:
+            await large(vpp)
 
 
 def run(_reactor) -> Deferred:

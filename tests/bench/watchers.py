@@ -25,7 +25,8 @@ from twisted.internet.threads import deferToThread
 
 from maglev.client import connect
 from maglev.errors import MaglevError
-from tests.bench.daemon_load import cpu_seconds, quantile, sum_of
+from tests.bench.ours import lag_quantile, total
+from tests.bench.usage import cpu_seconds
 from tests.fakes.daemon import MaglevDaemon
 from tests.fakes.large import large_config
 from tests.fakes.vpp_instance import private_vpp
@@ -167,10 +168,10 @@ def measure(daemon: MaglevDaemon, seconds: float) -> None:
     before, memory, cpu = daemon.metrics(), daemon.memory(), cpu_seconds(daemon.pid)
     time.sleep(seconds)
     after, cpu = daemon.metrics(), cpu_seconds(daemon.pid) - cpu
-    moves = sum_of(after, "maglev_backend_transitions_total") - sum_of(before, "maglev_backend_transitions_total")
+    moves = total(after, "maglev_backend_transitions_total") - total(before, "maglev_backend_transitions_total")
     sys.stdout.write(
         f"{moves / seconds:.0f} transitions/s, {100 * cpu / seconds:.0f} % of a core\n"
-        f"reactor lag: p50 <= {quantile(before, after, 0.5)} s, p99 <= {quantile(before, after, 0.99)} s\n"
+        f"reactor lag: p50 <= {lag_quantile(before, after, 0.5)} s, p99 <= {lag_quantile(before, after, 0.99)} s\n"
         f"memory: {memory / 1e6:.0f} MB, then {daemon.memory() / 1e6:.0f} MB\n"
     )
 
