@@ -28,6 +28,10 @@ large: a reading of VPP alone makes 40,000 objects that stay. To look at 5,000 n
 those that came since, more, so it does that seldom."""
 
 
+SETTLED: Final = 60.0
+"""Seconds until every backend has been probed and VPP has been read: once more, what is here then stays."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run maglevd; exits the process.
 
@@ -75,18 +79,19 @@ def _serve(options: Options) -> int:
     except (StartError, CannotListenError) as error:
         return _complain(complaint(options, error), EXIT_UNAVAILABLE)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    reactor.callWhenRunning(_settle)
+    reactor.callWhenRunning(_settle, reactor)
     reactor.run()
     return 0
 
 
-def _settle() -> None:
+def _settle(reactor: Any) -> None:
     """Tell the garbage collector that what is here now stays, and let it begin to work.
 
     It would look at all of it each time it stops everything: 0.3 s for 20,000 backends. For the same reason the little
     garbage of the start is not collected first.
     """
     gc.freeze()
+    reactor.callLater(SETTLED, gc.freeze)
     gc.set_threshold(*COLLECT)
     gc.enable()
 
