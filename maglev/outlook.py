@@ -56,7 +56,7 @@ def outlook_steps(
         before[vip.key] = as_held(fit)
         yield
     after = {}
-    states = states_after(board, config)
+    states = yield from states_after_steps(board, config)
     for vip in _wanted_after(config, states):
         after[vip.key] = fitted(vip, weights=weights, src_ip_sticky=src_ip_sticky)
         yield
@@ -65,9 +65,13 @@ def outlook_steps(
     return tuple(_matched(board.config, differences(board.config, config), changes))
 
 
-def states_after(board: Board, config: Config) -> dict[str, State]:
-    """Return the states that the backends of another configuration would have in the end, by name."""
-    return {backend.name: _state_after(board, config, backend) for backend in config.backends.values()}
+def states_after_steps(board: Board, config: Config) -> Generator[None, None, dict[str, State]]:
+    """Return the states that the backends of another configuration would have in the end, by name; yield often."""
+    states = {}
+    for name, backend in config.backends.items():
+        states[name] = _state_after(board, config, backend)
+        yield
+    return states
 
 
 def _state_after(board: Board, config: Config, backend: Backend) -> State:

@@ -6,7 +6,7 @@ from maglev.board import Board
 from maglev.config.diff import Difference
 from maglev.health import Lifecycle, State
 from maglev.model import Backend
-from maglev.outlook import outlook_steps, states_after
+from maglev.outlook import outlook_steps, states_after_steps
 from maglev.result import Code, Result
 from tests.fakes.configs import make_check, make_config, make_frontend
 
@@ -22,7 +22,14 @@ def board_of(config=None, **results):
 
 
 def look(board, config, weights=True, src_ip_sticky=True):
-    steps = outlook_steps(board, config, weights=weights, src_ip_sticky=src_ip_sticky)
+    return result_of(outlook_steps(board, config, weights=weights, src_ip_sticky=src_ip_sticky))
+
+
+def states_after(board, config):
+    return result_of(states_after_steps(board, config))
+
+
+def result_of(steps):
     while True:
         try:
             next(steps)
