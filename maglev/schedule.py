@@ -57,7 +57,7 @@ class Schedule(Generic[E]):
         Args:
             clock: A monotonic clock.
             start: Called with each entry that is due; it must not raise, and may add the entry again.
-            busy: Tells whether due entries have to wait; asked before each is started.
+            busy: Tells whether due entries have to wait.
         """
         self._clock = clock
         self._start = start
@@ -124,13 +124,13 @@ class Schedule(Generic[E]):
 
     def _start_due(self, until: float) -> float:
         """Start what is due; return the seconds to pause before the rest."""
+        if self._due and self._busy():
+            return RETRY
         while self._due:
             slot = self._due[0][1]
             if not slot:
                 self._due.popleft()
                 continue
-            if self._busy():
-                return RETRY
             if self._clock.seconds() >= until:
                 return 0.0
             entry: E = slot.popitem()[0]  # type: ignore[assignment]

@@ -13,8 +13,7 @@ from maglev.result import Code, LocalFault, Result
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
-
+    from maglev.probers.deadlines import Deadlines
     from maglev.result import Outcome
 
 
@@ -35,11 +34,9 @@ class Prober:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, timeout: float) -> None:
-        self._clock = clock
-        self._timeout = timeout
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
         self._finished: Callable[[Outcome], None] | None = None
-        self._deadline: IDelayedCall | None = None
         self._started = 0.0
 
     @property
@@ -53,8 +50,7 @@ class Prober:
             message = "a probe is under way"
             raise RuntimeError(message)
         self._finished = finished
-        self._started = self._clock.seconds()
-        self._deadline = self._clock.callLater(self._timeout, self._expire)
+        self._started = self._deadlines.begin(self)
         try:
             self._begin()
         except Exception:
@@ -69,7 +65,7 @@ class Prober:
 
     def conclude(self, code: Code, detail: str = "") -> None:
         """End the probe with what was found out about the backend."""
-        self._finish(Result(code, detail, self._clock.seconds() - self._started))
+        self._finish(Result(code, detail, self._deadlines.clock.seconds() - self._started))
 
     def conclude_with(self, outcome: Outcome) -> None:
         """End the probe with an outcome that has no duration yet, or with a fault of this machine."""
@@ -90,13 +86,11 @@ class Prober:
 
     def _release(self) -> None:
         self._finished = None
-        deadline, self._deadline = self._deadline, None
-        if deadline is not None:
-            deadline.cancel()
+        self._deadlines.end(self)
         self._drop()
 
-    def _expire(self) -> None:
-        self._deadline = None
+    def expire(self) -> None:
+        """Time is up (`maglev.probers.deadlines.Expiring`)."""
         # When the reactor is late, the answer may have been waiting in the kernel since long before the deadline, and
         # deadlines come before descriptors in a turn of the reactor. So look once more.
         try:

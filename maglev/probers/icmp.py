@@ -10,8 +10,7 @@ from maglev.probers.ping import ancillary_for
 from maglev.result import Code
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-
+    from maglev.probers.deadlines import Deadlines
     from maglev.probers.ping import PingSocket
     from maglev.probers.sockets import Destination
 
@@ -19,16 +18,15 @@ if TYPE_CHECKING:
 class IcmpProber(Prober):
     """Probes a backend with one echo request each time, over the socket of its family."""
 
-    def __init__(self, clock: IReactorTime, timeout: float, ping: PingSocket, destination: Destination) -> None:
+    def __init__(self, deadlines: Deadlines, ping: PingSocket, destination: Destination) -> None:
         """Prepare the prober of one backend.
 
         Args:
-            clock: A monotonic clock.
-            timeout: Seconds to wait for the reply.
+            deadlines: Keeps the deadlines of all probes that have as much time as this one's.
             ping: Sends the requests.
             destination: Where to.
         """
-        super().__init__(clock, timeout)
+        super().__init__(deadlines)
         self._ping = ping
         self._destination = destination
         self._ancillary = ancillary_for(destination)

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from maglev.model import CheckType
 from maglev.probers.answer import Expectation
 from maglev.probers.connection import Connection
+from maglev.probers.deadlines import Deadlines
 from maglev.probers.http import HttpProbe, request_for
 from maglev.probers.icmp import IcmpProber
 from maglev.probers.netns import NetworkNamespace
@@ -56,6 +57,7 @@ class ProberSource:
         self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
+        self._deadlines: dict[float, Deadlines] = {}
         self._ping = {family: PingSocket(self._poller, self._opener, family) for family in _FAMILIES}
 
     def prober_for(self, backend: Backend, healthcheck: Healthcheck) -> IProber:
@@ -65,17 +67,24 @@ class ProberSource:
             ValueError: The healthcheck contradicts itself; a checked configuration has none that does.
         """
         destination = Destination.of(backend, healthcheck)
+        deadlines = self._deadlines_after(healthcheck.timeout)
         if healthcheck.type is CheckType.ICMP:
-            return IcmpProber(self._clock, healthcheck.timeout, self._ping[destination.family], destination)
+            return IcmpProber(deadlines, self._ping[destination.family], destination)
         connect = partial(Connection, self._poller, self._opener, destination)
         probe = _probe_above_tcp(backend, healthcheck)
         if healthcheck.tls is None:
-            return StreamProber(self._clock, healthcheck.timeout, connect, probe or TcpProbe)
+            return StreamProber(deadlines, connect, probe or TcpProbe)
         identity = Identity(backend, healthcheck)
         context = self._contexts.context(verify=healthcheck.tls.verify)
         resumption = Resumption(self._clock, identity) if healthcheck.tls.resume else None
         over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption)
-        return TlsProber(self._clock, healthcheck.timeout, connect, over_tls, identity, resumption)
+        return TlsProber(deadlines, connect, over_tls, identity, resumption)
+
+    def _deadlines_after(self, timeout: float) -> Deadlines:
+        deadlines = self._deadlines.get(timeout)
+        if deadlines is None:
+            deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout)
+        return deadlines
 
     def busy(self) -> bool:
         """Return whether answers to probes under way wait to be read."""

@@ -10,10 +10,11 @@ from maglev.result import PASSES, TIMEOUTS, Code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.interfaces import IProtocol, IReactorTime
+    from twisted.internet.interfaces import IProtocol
 
     from maglev.probers.base import Conclude
     from maglev.probers.connection import Owner
+    from maglev.probers.deadlines import Deadlines
     from maglev.probers.probe import Probe
     from maglev.probers.resumption import Resumption
     from maglev.probers.trust import Identity
@@ -40,20 +41,18 @@ class StreamProber(Prober):
 
     def __init__(
         self,
-        clock: IReactorTime,
-        timeout: float,
+        deadlines: Deadlines,
         new_connection: Callable[[Owner], OneShot],
         new_probe: Callable[[Conclude], Probe],
     ) -> None:
         """Prepare the prober of one backend.
 
         Args:
-            clock: A monotonic clock.
-            timeout: Seconds for a whole probe.
+            deadlines: Keeps the deadlines of all probes that have as much time as this one's.
             new_connection: Returns a connection to the backend, not yet opened.
             new_probe: Returns the protocol for a connection.
         """
-        super().__init__(clock, timeout)
+        super().__init__(deadlines)
         self._new_connection = new_connection
         self._new_probe = new_probe
         self._connection: OneShot | None = None
@@ -89,8 +88,7 @@ class TlsProber(StreamProber):
 
     def __init__(
         self,
-        clock: IReactorTime,
-        timeout: float,
+        deadlines: Deadlines,
         new_connection: Callable[[Owner], OneShot],
         new_probe: Callable[[Conclude], Probe],
         identity: Identity,
@@ -99,14 +97,13 @@ class TlsProber(StreamProber):
         """Prepare the prober of one backend.
 
         Args:
-            clock: A monotonic clock.
-            timeout: Seconds for a whole probe.
+            deadlines: Keeps the deadlines of all probes that have as much time as this one's.
             new_connection: Returns a connection to the backend, not yet opened.
             new_probe: Returns the protocol for a connection.
             identity: Learns about the certificates that the backend shows.
             resumption: Holds the TLS session; None if none is to be resumed.
         """
-        super().__init__(clock, timeout, new_connection, new_probe)
+        super().__init__(deadlines, new_connection, new_probe)
         self._identity = identity
         self._resumption = resumption
 

@@ -12,6 +12,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from maglev.probers import echo
+from maglev.probers.deadlines import Deadlines
 from maglev.probers.icmp import IcmpProber
 from maglev.probers.ping import BATCH, SEQUENCES, PingSocket, ancillary_for
 from maglev.probers.sockets import Destination
@@ -88,7 +89,7 @@ class Bench:
 
     def another(self, address=None, source=None):
         target = TARGETS[self.family] if address is None else (address, *TARGETS[self.family][1:])
-        return IcmpProber(self.clock, 1.0, self.ping, Destination(self.family, target, source))
+        return IcmpProber(Deadlines(self.clock, 1.0), self.ping, Destination(self.family, target, source))
 
     def start(self):
         self.prober.start(self.outcomes.append)

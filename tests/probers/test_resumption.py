@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 
 from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.probers.connection import DONE
+from maglev.probers.deadlines import Deadlines
 from maglev.probers.resumption import LIFETIME, TRUCE, Resumption, _between_half_and_whole
 from maglev.probers.stream import TlsProber
 from maglev.probers.trust import Identity, TlsContexts
@@ -78,7 +79,7 @@ class ProbedBackend:
         self.wall = now().timestamp()
         self.resumption = Resumption(self.clock, self.identity, lambda: self.wall, lambda: 1.0)
         connect = partial(Wire, self)
-        self.prober = TlsProber(self.clock, 1.0, connect, self._new_probe, self.identity, self.resumption)
+        self.prober = TlsProber(Deadlines(self.clock, 1.0), connect, self._new_probe, self.identity, self.resumption)
         self.refuses = False
         self.replacement = None
         self.outcomes = []

@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 from maglev.interfaces import IProber
 from maglev.probers.answer import Expectation
 from maglev.probers.connection import DONE
+from maglev.probers.deadlines import Deadlines
 from maglev.probers.http import HttpProbe
 from maglev.probers.stream import StreamProber
 from maglev.probers.tcp import TcpProbe
@@ -30,7 +31,7 @@ class Bench:
         self.connections = []
         self.outcomes = []
         self.on_open = None
-        self.prober = StreamProber(self.clock, timeout, self._connect, new_probe)
+        self.prober = StreamProber(Deadlines(self.clock, timeout), self._connect, new_probe)
 
     def _connect(self, owner):
         connection = FakeConnection(owner)

@@ -1,0 +1,78 @@
+"""The deadlines of probes, without a delayed call for each.
+
+Probes that have the same time come to their deadlines in the order in which they began. So a queue is enough for them,
+and one delayed call for its head. Nearly every probe ends long before its deadline: its entry is taken out again, and
+the call, when it comes, finds another head whose time is not up.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+BUDGET: Final = 0.005
+"""Seconds of expiring before the reactor has its turn again: a rack that is gone must not hold up everybody else."""
+
+
+class Expiring(Protocol):
+    """What has a deadline."""
+
+    def expire(self) -> None:
+        """Time is up. It must not raise."""
+
+
+class Deadlines:
+    """Lets everything that has begun and not ended within the time expire.
+
+    Attributes:
+        clock: The clock that it goes by.
+    """
+
+    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+        """Begin with nothing under way.
+
+        Args:
+            clock: A monotonic clock.
+            timeout: Seconds until the deadline.
+        """
+        self.clock = clock
+        self._timeout = timeout
+        self._waiting: OrderedDict[Expiring, float] = OrderedDict()
+        self._call: IDelayedCall | None = None
+
+    def begin(self, expiring: Expiring) -> float:
+        """Let something begin that is not under way, and return the time: now."""
+        now = self.clock.seconds()
+        self._waiting[expiring] = now + self._timeout
+        if self._call is None:
+            self._call = self.clock.callLater(self._timeout, self._expire)
+        return now
+
+    def end(self, expiring: Expiring) -> None:
+        """Take note that something is over; harmless if it is already."""
+        self._waiting.pop(expiring, None)
+        if not self._waiting and self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _expire(self) -> None:
+        self._call = None
+        now = self.clock.seconds()
+        until = now + BUDGET
+        while self._waiting:
+            expiring, deadline = next(iter(self._waiting.items()))
+            pause = deadline - now if deadline > now else 0.0
+            if pause or self.clock.seconds() >= until:
+                self._wait(pause)
+                return
+            del self._waiting[expiring]
+            expiring.expire()
+
+    def _wait(self, pause: float) -> None:
+        # Whoever expired may have begun again, and so have made the call already: for a later deadline than the head's.
+        if self._call is not None:
+            self._call.cancel()
+        self._call = self.clock.callLater(pause, self._expire)
