@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import subprocess
 import sys
 import textwrap
 import time
@@ -124,13 +123,3 @@ def test_every_reason_for_ending_a_connection_is_described():
     assert reasons >= {"not-reading", "bad-message", "too-many"}
     for reason in reasons:
         assert f"``{reason}``" in PAGE
-
-
-@pytest.mark.real
-def test_the_manual_has_every_option_and_no_error():
-    page = (ROOT / "man" / "maglevc.1").read_text().replace("\\-", "-")
-    command = [sys.executable, "-c", "from maglev.console.program import main; main(['--help'])"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-
-    for option in set(re.findall(r"--[a-z-]+", shown)):
-        assert option in page
