@@ -55,6 +55,7 @@ DISCARD_REASONS: Final = (
     "permission",
     "ports",
     "unsupported",
+    "worker",
 )
 """Why a probe was no evidence: ``lag``, or the reason of a `LocalFault`."""
 

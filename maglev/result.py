@@ -77,7 +77,8 @@ class LocalFault(NamedTuple):
 
     Attributes:
         reason: A short stable word for the metrics: ``descriptors``, ``ports``, ``memory``, ``permission``, ``netns``,
-            ``unsupported`` (the kernel lacks it), ``internal`` (a bug of ours).
+            ``unsupported`` (the kernel lacks it), ``worker`` (the process that made it has gone), ``internal`` (a bug
+            of ours).
         detail: More of it for a person; printable, bounded.
     """
 

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 LOOK: Final = 0.25
 """Seconds between two looks at all workers."""
 
-SILENT_LOOKS: Final = 12
-"""Looks, three seconds, after which a worker hangs that reports four times a second. Looks and not seconds are counted,
-because a daemon that was stopped itself has not looked."""
+SILENT_LOOKS: Final = 20
+"""Looks, five seconds, after which a worker hangs that reports four times a second: one that only gets too little CPU
+would need more of it to be started again. Looks and not seconds are counted, because a daemon that was stopped itself
+has not looked."""
 
 STARTING_LOOKS: Final = 120
 """The same for one that has only been started: thirty seconds, as a busy machine may need ten times the usual half."""
@@ -42,9 +43,9 @@ STARTING_LOOKS: Final = 120
 LEAVING_LOOKS: Final = 40
 """Looks, ten seconds, that a worker which is not needed any more has to finish its probes."""
 
-LOST: Final = 30.0
+LOST: Final = 20.0
 """Seconds beyond its timeout after which a probe is lost though its worker lives: longer than requests wait in a worker
-that has several times more to do than it can."""
+that has several times more to do than it can, and less than the service manager waits for a sign of progress."""
 
 PAUSES: Final = (0.0, 0.25, 1.0, 4.0, 15.0)
 """Seconds until a worker is started again: after its first end, its second, ..."""

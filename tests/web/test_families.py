@@ -352,7 +352,7 @@ def test_reloads_are_counted_from_zero_and_the_last_one_tells_whether_it_was_ref
 
 def test_discarded_probes_are_counted_by_reason_from_zero(world):
     name = "maglev_probe_discarded_total"
-    reasons = ("lag", "descriptors", "memory", "netns", "permission", "ports", "unsupported", "internal")
+    reasons = ("lag", "descriptors", "memory", "netns", "permission", "ports", "unsupported", "internal", "worker")
     assert {dict(labels)["reason"] for labels in world.scrape().series(name)} == set(reasons)
 
     world.probers.made["a"].finish(LocalFault("descriptors", "too many open files"))
