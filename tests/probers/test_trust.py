@@ -46,6 +46,10 @@ def test_the_system_is_trusted_unless_told_otherwise_and_contexts_are_shared():
     assert contexts.context(verify=False).get_verify_mode() == SSL.VERIFY_NONE
 
 
+def test_a_waiting_connection_holds_no_empty_buffers():
+    assert TlsContexts().context(verify=False).set_mode(0) & SSL.MODE_RELEASE_BUFFERS
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("19700101000010Z", 10.0), ("99991231235959Z", 253402300799.0), ("", None)]
 )
