@@ -31,6 +31,11 @@ PROGRAMS = ("probe_cost", "vpp_api_cost", "vpp_sync", "counters_cost", "watchers
 FOLDER = Path(__file__).parents[2] / "build" / "bench"
 
 
+def numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers of a list with commas."""
+    return tuple(map(int, text.split(",")))
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
@@ -41,7 +46,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--kinds", type=lambda text: tuple(text.split(",")), default=KINDS, help=f"of {','.join(KINDS)}"
     )
     parser.add_argument("--long", action="store_true", help="20,000 backends for ten minutes instead of one")
-    parser.add_argument("--workers", type=int, default=0, help="how many workers probe the 20,000 backends")
+    parser.add_argument("--workers", type=numbers, default=(0, 2), help="workers for the 20,000 (default: 0,2)")
     parser.add_argument("--output", type=Path, default=FOLDER / "figures.json", help="where the JSON goes")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     namespace = parser.parse_args(arguments)
@@ -73,7 +78,7 @@ def measure_apart(name: str, arguments: argparse.Namespace) -> dict[str, object]
     load, start = load_average(), time.monotonic()
     command = [sys.executable, "-m", "tests.bench", "--one", name, "--output", str(partial)]
     command += ["--runs", str(arguments.runs), "--scale", str(arguments.scale), *["--long"] * arguments.long]
-    command += ["--kinds", ",".join(arguments.kinds), "--workers", str(arguments.workers)]
+    command += ["--kinds", ",".join(arguments.kinds), "--workers", ",".join(map(str, arguments.workers))]
     status = subprocess.run(command, check=False).returncode
     figures = json.loads(partial.read_text()) if partial.exists() else []
     partial.unlink(missing_ok=True)

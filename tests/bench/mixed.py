@@ -18,6 +18,7 @@ from tests.bench.backends import SERVER_NAME, Backends
 from tests.bench.figures import Figure
 from tests.bench.options import Options
 from tests.bench.ours import Ours, check, lag_quantile, total
+from tests.bench.place import CHECKER_CORE
 from tests.bench.probe_ratio import wait_for
 from tests.fakes.certificates import Authority
 from tests.fakes.large import large_config
@@ -26,7 +27,7 @@ BACKENDS = 20_000
 INTERVAL = 2.0
 TIMEOUT = 1.0
 KINDS = ("tcp", "http") * 9 + ("https", "icmp")
-TITLE = "20,000 mixed backends at 2 s: called down"
+TITLE = "20,000 mixed backends at 2 s"
 MINUTE, LONG = 60.0, 600.0
 
 
@@ -50,23 +51,26 @@ def measure(options: Options) -> Iterator[Figure]:
         folder, authority = Path(name), Authority()
         os.environ["SSL_CERT_FILE"] = authority.write_root(folder)
         with Backends(folder, authority.issue(folder, SERVER_NAME)):
-            yield from run(folder, options)
+            seconds = (LONG if options.long else MINUTE) * options.scale
+            for workers in options.workers:
+                yield from run(folder, seconds, workers)
 
 
-def run(folder: Path, options: Options) -> Iterator[Figure]:
-    """Watch it for as long as the options say."""
-    seconds = (LONG if options.long else MINUTE) * options.scale
-    daemon = Ours(folder, BACKENDS, "unused")
-    daemon.config.write_text(configuration(BACKENDS, options.workers))
+def run(folder: Path, seconds: float, workers: int) -> Iterator[Figure]:
+    """Run it once, with so many workers."""
+    daemon = Ours(folder, BACKENDS, "unused", core=None if workers else CHECKER_CORE)
+    daemon.config.write_text(configuration(BACKENDS, workers))
+    who = f"{workers} workers" if workers else "one core"
     try:
-        yield from watched(daemon, seconds, options)
+        yield from watched(daemon, seconds, who)
     except subprocess.CalledProcessError:
         reason = "the daemon was so busy that a scrape of its metrics did not end within two minutes"
-        yield Figure("mixed-false-downs", TITLE, missing=reason)
+        yield Figure(f"mixed-{who.partition(' ')[0]}-false-downs", f"{TITLE}, {who}", missing=reason)
 
 
-def watched(daemon: Ours, seconds: float, options: Options) -> Iterator[Figure]:
+def watched(daemon: Ours, seconds: float, who: str) -> Iterator[Figure]:
     """Start the daemon, and watch it for so long."""
+    key = f"mixed-{who.partition(' ')[0]}"
     with daemon:
         wait_for(daemon, probes, probes() + 3 * BACKENDS)
         before, cpu, made, start = daemon.metrics(), usage.family_seconds(daemon.pid), probes(), time.monotonic()
@@ -75,13 +79,15 @@ def watched(daemon: Ours, seconds: float, options: Options) -> Iterator[Figure]:
         cpu, after = usage.family_seconds(daemon.pid) - cpu, daemon.metrics()
     rate, discarded = made / elapsed, total(after, "maglev_probe_discarded_total")
     failed = total(after, "maglev_probe_total", 'result="fail"')
-    note = f"{elapsed:.0f} s, {rate:,.0f} of {BACKENDS / INTERVAL:,.0f} probes/s, {cpu / elapsed:.0%} of a core"
-    note += f", {options.workers or 'no'} workers; {discarded:.0f} probes discarded, {failed:.0f} failed"
+    note = (
+        f"{elapsed:.0f} s, {rate:,.0f} of {BACKENDS / INTERVAL:,.0f} probes/s on the clock, with {cpu / elapsed:.0%} of"
+    )
+    note += f" a core; {discarded:.0f} probes discarded, {failed:.0f} failed"
     downs = total(after, "maglev_backend_transitions_total", 'to="down"')
-    yield Figure("mixed-false-downs", TITLE, ours=downs, note=note)
+    yield Figure(f"{key}-false-downs", f"{TITLE}: called down, {who}", ours=downs, note=note)
     lag = lag_quantile(before, after, 0.99)
     note = f"p50 {1e3 * lag_quantile(before, after, 0.5):g} ms; upper bounds of buckets"
-    yield Figure("mixed-lag-p99", "20,000 mixed backends at 2 s: reactor lag p99", "s", lag, note=note)
+    yield Figure(f"{key}-lag-p99", f"{TITLE}: lag p99, {who}", "s", lag, note=note)
 
 
 def probes() -> int:

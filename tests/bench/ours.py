@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -32,7 +33,7 @@ class Ours(MaglevDaemon):
     """A running maglevd without VPP, unless its sockets are among the arguments."""
 
     def __init__(
-        self, folder: Path, backends: int, healthcheck: str, *arguments: str, core: int = CHECKER_CORE
+        self, folder: Path, backends: int, healthcheck: str, *arguments: str, core: int | None = CHECKER_CORE
     ) -> None:
         super().__init__(folder, *(arguments or ("--vpp-api-addr", "")))
         self._core = core
@@ -42,8 +43,8 @@ class Ours(MaglevDaemon):
         return super().__enter__()
 
     def start(self) -> None:
-        """Start it on its core."""
-        with on_core(self._core):
+        """Start it on its core; on all of them if it has none."""
+        with contextlib.nullcontext() if self._core is None else on_core(self._core):
             super().start()
 
 

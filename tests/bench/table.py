@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from tests.bench.figures import Figure, Target, plain
@@ -20,7 +21,7 @@ def row(figure: Figure, target: Target | None) -> tuple[str, ...]:
         plain(figure.ours, figure.unit),
         peer,
         plain(figure.ratio),
-        plain(target.least, unit) if target else "",
+        plain(target.least, unit) if target and not math.isinf(target.least) else "",
         plain(target.aim, unit) if target else "",
         figure.verdict(target),
     )
