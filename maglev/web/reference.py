@@ -25,26 +25,17 @@ Metrics
 
 ``http://127.0.0.1:9091/metrics`` serves these to Prometheus, in its text format; ``--metrics-addr`` sets the address.
 
+Behind each name are its type and its labels.
+
 Counters count from the start of ``maglevd``, and those whose labels are known are there from then on, with 0. A backend
 or frontend that a reload removes is not told of any more. What is missing under some condition says so as *absent*.
 
 Beside these there are ``process_cpu_seconds_total``, ``process_resident_memory_bytes``, ``process_open_fds`` and others
-about the process itself. :doc:`operation` tells what is worth an alarm.
+about the process itself. :doc:`monitoring` tells what is worth an alarm.
 
 .. contents::
    :local:
    :depth: 1
-"""
-
-TABLE: Final = """\
-.. list-table::
-   :header-rows: 1
-   :widths: 42 10 16 32
-
-   * - Metric
-     - Type
-     - Labels
-     - Meaning
 """
 
 
@@ -54,18 +45,15 @@ def page() -> str:
 
 
 def _group(title: str, families: Iterable[Family]) -> str:
-    return f"\n\n{title}\n{'=' * len(title)}\n\n{TABLE}{''.join(map(_row, families))}"
+    entries = "\n".join(map(_entry, families))
+    return f"\n\n{title}\n{'=' * len(title)}\n\n{entries}"
 
 
-def _row(family: Family) -> str:
-    labels = ", ".join(f"``{label}``" for label in family.labels)
-    cells = (f"``{family.name}``", family.type, labels, _meaning(family))
-    return "".join(_cell(text, mark) for mark, text in zip("*   ", cells, strict=True))
-
-
-def _cell(text: str, mark: str) -> str:
-    filled = textwrap.fill(text, 120, initial_indent=f"   {mark} - ", subsequent_indent=" " * 7, break_on_hyphens=False)
-    return f"{filled or f'   {mark} -'}\n"
+def _entry(family: Family) -> str:
+    """Return the definition of one family: its type and its labels stand behind its name."""
+    labels = f" : {', '.join(f'``{label}``' for label in family.labels)}" if family.labels else ""
+    text = textwrap.fill(_meaning(family), 120, initial_indent="   ", subsequent_indent="   ", break_on_hyphens=False)
+    return f"``{family.name}`` : {family.type}{labels}\n{text}\n"
 
 
 def _meaning(family: Family) -> str:
