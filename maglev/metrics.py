@@ -129,6 +129,14 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             absent=_NO_WORKER,
         ),
         Family(
+            "maglev_probe_worker_queued",
+            "gauge",
+            "Those of them that the worker has not begun yet",
+            _WORKER,
+            "As of a quarter of a second ago. Many all the time: the workers have more to do than they can.",
+            _NO_WORKER,
+        ),
+        Family(
             "maglev_probe_worker_cpu_seconds_total",
             "counter",
             "CPU that a worker has used",

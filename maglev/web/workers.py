@@ -48,6 +48,9 @@ class WorkerCollector:
         yield header("maglev_probe_worker_in_flight")
         for worker in workers:
             yield f'maglev_probe_worker_in_flight{{worker="{worker.index}"}} {len(worker.under_way)}\n'
+        yield header("maglev_probe_worker_queued")
+        for worker in workers:
+            yield f'maglev_probe_worker_queued{{worker="{worker.index}"}} {worker.status.queued}\n'
         yield header("maglev_probe_worker_cpu_seconds_total")
         for worker in workers:
             yield f'maglev_probe_worker_cpu_seconds_total{{worker="{worker.index}"}} {worker.status.cpu}\n'
