@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     from twisted.python.usage import UsageError
 
     from maglev.options import Options
-    from maglev.tap import check
+    from maglev.tap import say
 
     options = Options()
     options.synopsis = "Usage: maglevd [options]"
@@ -56,8 +56,9 @@ def run(arguments: Sequence[str]) -> int:
         options.parseOptions(list(arguments))
     except UsageError as error:
         return _complain(f"{error}\nTry maglevd --help.", EXIT_USAGE)
-    if options["check"]:
-        return check(options["config"])
+    status = say(options)
+    if status is not None:
+        return status
     return _serve(options)
 
 

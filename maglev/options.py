@@ -13,6 +13,9 @@ from maglev.version import VERSION
 
 LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}
 
+IMPORTED: Final = ("haproxy", "keepalived")
+"""Programs whose configuration can be imported."""
+
 _ADDRESS: Final = "HOST:PORT, [IPv6]:PORT, unix:PATH, or empty for nowhere"
 
 
@@ -63,11 +66,18 @@ class Options(BaseOptions):
         ["check", None, "check the configuration file and exit: 0 valid, 1 parse error, 2 semantic error"],
         ["demo", None, "run on a built-in simulator of VPP and three backends of its own"],
     ]
-    optParameters: ClassVar = [[each.name, None, None, each.help] for each in SETTINGS]
+    optParameters: ClassVar = [
+        *([each.name, None, None, each.help] for each in SETTINGS),
+        *([f"import-{name}", None, None, f"write a configuration made of this one of {name}"] for name in IMPORTED),
+    ]
 
     def __init__(self) -> None:
         BaseOptions.__init__(self)
         self.given: set[str] = set()
+
+    def imports(self) -> dict[str, str]:
+        """Return the files to import, by the name of their program; there is at most one."""
+        return {name: self[f"import-{name}"] for name in IMPORTED if self[f"import-{name}"] is not None}
 
     def opt_version(self) -> None:
         """Show the version and exit."""
@@ -87,5 +97,7 @@ class Options(BaseOptions):
                 self[each.name] = each.default
             else:
                 self.given.add(each.name)
+        if len(self.imports()) > 1:
+            raise UsageError("--import-haproxy and --import-keepalived don't go together")
         if self["log-level"] not in LEVELS:
             raise UsageError(f"--log-level: {self['log-level']!r} is none of {', '.join(LEVELS)}")

@@ -15,6 +15,7 @@ PURE = (
     "errors",
     "events",
     "health",
+    "importers",
     "interfaces",
     "listeners",
     "metrics",

@@ -1,0 +1,1 @@
+"""Makes a first configuration out of those of other programs: HAProxy and keepalived."""

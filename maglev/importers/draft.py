@@ -1,0 +1,122 @@
+"""What an importer has understood, before it is made to fit: names may clash and families may be mixed here.
+
+Everything bears notes: what could not be kept, each with the line of the file that it comes from. They end up as
+comments where they belong, so that nothing is dropped silently.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from maglev.model import Healthcheck, Transport
+
+
+@attrs.frozen
+class Note:
+    """Something that a person should know.
+
+    Attributes:
+        place: Where it comes from, such as ``line 12``.
+        text: What it is.
+    """
+
+    place: str
+    text: str
+
+
+@attrs.define(eq=False)
+class Server:
+    """A server of the other program, which becomes a backend.
+
+    Attributes:
+        name: A name that may be taken already.
+        section: The name of what it is part of, to tell it from others.
+        address: Canonical; None if the file has none that can be kept.
+        origin: Where it comes from, and what is written there.
+        healthcheck: How it is probed, with an empty name; None if it is not.
+    """
+
+    name: str
+    section: str
+    address: str | None
+    origin: Note
+    healthcheck: Healthcheck | None = None
+    enabled: bool = True
+    notes: list[Note] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class Member:
+    """A server in a tier.
+
+    Attributes:
+        weight: 0..100.
+    """
+
+    server: Server
+    weight: int
+    notes: list[Note] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class Tier:
+    """What becomes a pool."""
+
+    name: str
+    members: list[Member]
+
+
+@attrs.define(eq=False)
+class Vip:
+    """What becomes a frontend.
+
+    Attributes:
+        name: A name that may be taken already.
+        address: Canonical; None if the file has none that can be kept.
+        origin: Where it comes from, and what is written there.
+        transport: None with port 0 for all ports.
+        l4_port: None if the file has none that can be kept; 0 for all ports.
+        flush_on_down: Whether a server that fails loses its flows.
+    """
+
+    name: str
+    address: str | None
+    origin: Note
+    transport: Transport | None
+    l4_port: int | None
+    tiers: list[Tier]
+    description: str = ""
+    src_ip_sticky: bool = False
+    flush_on_down: bool = True
+    notes: list[Note] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class Draft:
+    """All of a file.
+
+    Attributes:
+        servers: Every one, also those that no frontend leads to.
+        check_notes: What could not be kept of a way to probe, by that.
+        leftovers: What belongs to none of these.
+    """
+
+    vips: list[Vip] = attrs.field(factory=list)
+    servers: list[Server] = attrs.field(factory=list)
+    check_notes: dict[Healthcheck, dict[Note, None]] = attrs.field(factory=dict)
+    leftovers: list[Note] = attrs.field(factory=list)
+
+
+def scaled(weight: int, most: int) -> int:
+    """Return a weight in relation to the largest, as 0..100; one that is not 0 never becomes 0."""
+    if weight <= 0 or most <= 0:
+        return 0
+    return max(1, round(100 * weight / most))
+
+
+def words_in(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(text.split())

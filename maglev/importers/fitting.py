@@ -1,0 +1,177 @@
+"""Makes a draft fit the rules: one name for one thing, one VIP for an address and port, one family in a frontend."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from maglev.addresses import family
+from maglev.importers.draft import Note
+from maglev.result import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from maglev.importers.draft import Draft, Member, Server, Tier, Vip
+    from maglev.model import Healthcheck
+
+NAME_LENGTH: Final = 63
+_FOREIGN: Final = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Names:
+    """Gives names, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}
+
+    def give(self, *wanted: str) -> str:
+        """Return the first of some names that is free, or the last one with a number."""
+        for name in map(_allowed, wanted):
+            if name not in self._taken:
+                self._taken.add(name)
+                return name
+        base = _allowed(wanted[-1])[: NAME_LENGTH - 8]
+        number = self._numbers.get(base, 2)
+        while (name := f"{base}-{number}") in self._taken:
+            number += 1
+        self._numbers[base] = number + 1
+        self._taken.add(name)
+        return name
+
+
+def _allowed(name: str) -> str:
+    """Return a name made of what names may have, and that nothing takes for a number."""
+    made = _FOREIGN.sub("-", name).strip("-._")[:NAME_LENGTH]
+    return made or "unnamed"
+
+
+@attrs.define(eq=False)
+class Fitted:
+    """A draft that fits.
+
+    Attributes:
+        healthchecks: Ways to probe, by name, in the order of the file.
+        backends: Servers by name; several servers that are the same are one.
+        names: The name of the backend that a server has become.
+        frontends: VIPs by name.
+        leftovers: What belongs to none of these.
+    """
+
+    healthchecks: dict[str, Healthcheck] = attrs.field(factory=dict)
+    check_names: dict[Healthcheck, str] = attrs.field(factory=dict)
+    backends: dict[str, Server] = attrs.field(factory=dict)
+    names: dict[Server, str] = attrs.field(factory=dict)
+    frontends: dict[str, Vip] = attrs.field(factory=dict)
+    leftovers: list[Note] = attrs.field(factory=list)
+
+
+def fit(draft: Draft) -> Fitted:
+    """Return a draft as something that can be written down."""
+    fitted = Fitted(leftovers=list(draft.leftovers))
+    _fit_servers(draft, fitted)
+    _fit_vips(draft, fitted)
+    return fitted
+
+
+def _identity(server: Server) -> Hashable:
+    address = server.address or server.origin.text
+    return address, server.healthcheck, server.enabled
+
+
+def _fit_servers(draft: Draft, fitted: Fitted) -> None:
+    """Give names to servers, and to the ways in which they are probed."""
+    checks, names = Names(), Names()
+    same: dict[Hashable, Server] = {}
+    for server in draft.servers:
+        healthcheck = server.healthcheck
+        if healthcheck is not None and healthcheck not in fitted.check_names:
+            name = checks.give(server.section, f"{server.section}-{healthcheck.l4_port or healthcheck.type}")
+            fitted.check_names[healthcheck] = name
+            fitted.healthchecks[name] = healthcheck
+        first = same.setdefault(_identity(server), server)
+        if first is server:
+            name = names.give(server.name, f"{server.section}-{server.name}")
+            fitted.names[server] = name
+            fitted.backends[name] = server
+        else:
+            fitted.names[server] = fitted.names[first]
+            first.notes += server.notes
+            first.notes.append(Note(server.origin.place, f"is the same: {server.origin.text}"))
+
+
+def _fit_vips(draft: Draft, fitted: Fitted) -> None:
+    names = Names()
+    keys: dict[Hashable, str] = {}
+    families: dict[str, int] = {}
+    for vip in draft.vips:
+        objection = _objection(vip, keys, families)
+        if objection:
+            fitted.leftovers.append(Note(vip.origin.place, f"{vip.origin.text} is left out: {objection}"))
+            fitted.leftovers += vip.notes
+            continue
+        name = names.give(vip.name, f"{vip.name}-{vip.l4_port or 'all'}")
+        fitted.frontends[name] = vip
+        _keep_one_family(vip)
+        for tier in vip.tiers:
+            _keep_each_once(tier, fitted)
+        if vip.address is not None:
+            keys[vip.address, vip.transport, vip.l4_port] = name
+            keys.setdefault(vip.address, name)
+            families.setdefault(vip.address, _family(vip))
+
+
+def _objection(vip: Vip, keys: dict[Hashable, str], families: dict[str, int]) -> str:
+    """Return why there can't be this VIP beside those before it; empty if there can."""
+    if vip.address is None:
+        return ""
+    other = keys.get((vip.address, vip.transport, vip.l4_port))
+    if other is not None:
+        return f"frontend {other} has this address and port already"
+    whole = keys.get((vip.address, None, 0)) or (keys.get(vip.address) if vip.l4_port == 0 else None)
+    if whole is not None:
+        return f"frontend {whole} is on this address, and one of them is for all ports"
+    before, now = families.get(vip.address, 0), _family(vip)
+    if before and now and before != now:
+        return "another frontend on this address has servers of the other family, and VPP has one tunnel for both"
+    return ""
+
+
+def _members(vip: Vip) -> Iterator[Member]:
+    return (member for tier in vip.tiers for member in tier.members)
+
+
+def _family(vip: Vip) -> int:
+    """Return the family of the servers: that of the first whose address is known; 0 if there is none."""
+    known = (member.server.address for member in _members(vip) if member.server.address is not None)
+    return next((family(address) for address in known), 0)
+
+
+def _keep_one_family(vip: Vip) -> None:
+    kept = _family(vip)
+    for tier in vip.tiers:
+        for member in list(tier.members):
+            address = member.server.address
+            if address is not None and family(address) != kept:
+                tier.members.remove(member)
+                text = f"{member.server.name} ({address}) is left out: VPP takes one family, and the first is IPv{kept}"
+                vip.notes.append(Note(member.server.origin.place, text))
+
+
+def _keep_each_once(tier: Tier, fitted: Fitted) -> None:
+    """Let a backend be in a pool once; two servers may have become one."""
+    seen: dict[str, Member] = {}
+    for member in list(tier.members):
+        first = seen.setdefault(fitted.names[member.server], member)
+        if first is not member:
+            tier.members.remove(member)
+            first.weight = max(first.weight, member.weight)
+            first.notes.append(Note(member.server.origin.place, f"{member.server.name} is the same backend"))
+
+
+def shown(words: str) -> str:
+    """Return text of the file as a comment can have it: printable, and on one line."""
+    return printable(" ".join(words.split()))

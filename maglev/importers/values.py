@@ -1,0 +1,68 @@
+"""Whether values from elsewhere are such as our own file takes, by the rules of the file itself."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from maglev.config.keys import HEALTHCHECK, MIN_INTERVAL, PARAMS
+from maglev.config.kinds import UnfitError
+from maglev.config.netkinds import Address
+from maglev.config.nodes import ScalarNode
+from maglev.config.schema import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_ADDRESS: Final = Address()
+
+_CODES: Final = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
+
+LONGEST: Final = 86400.0
+"""Seconds of the longest interval and time-out that the file takes."""
+
+MOST_PROBES: Final = 1000
+"""The largest ``rise`` and ``fall`` that the file takes."""
+
+
+def fits(key: str, text: str) -> bool:
+    """Return whether a text can be the value of a key of a healthcheck or of its parameters."""
+    entry = PARAMS.keys.get(key) or HEALTHCHECK.keys[key]
+    assert isinstance(entry, Key)  # noqa: S101  # only such keys are asked for
+    try:
+        return entry.kind.read(ScalarNode(text, False, 1, 1)) is not None
+    except UnfitError:
+        return False
+
+
+def address_of(text: str) -> str | None:
+    """Return the canonical form of an address that the file takes; None for anything else."""
+    try:
+        read = _ADDRESS.read(ScalarNode(text, False, 1, 1))
+    except UnfitError:
+        return None
+    return None if read is None else str(read)
+
+
+def interval(seconds: float) -> float:
+    """Return the nearest interval that the file takes."""
+    return round(min(max(seconds, MIN_INTERVAL), LONGEST), 6)
+
+
+def probes(count: int) -> int:
+    """Return the nearest ``rise`` or ``fall`` that the file takes."""
+    return min(max(count, 1), MOST_PROBES)
+
+
+def code_ranges(words: Iterable[str]) -> tuple[tuple[int, int], ...] | None:
+    """Return status codes such as ``200`` and ``300-399`` as ranges; None if they are none."""
+    ranges = []
+    for word in words:
+        match = _CODES.fullmatch(word)
+        if match is None:
+            return None
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not 100 <= first <= last <= 599:
+            return None
+        ranges.append((first, last))
+    return tuple(ranges) or None

@@ -1,0 +1,196 @@
+"""Writes what was imported as a configuration file, with a comment for all that could not be kept."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
+
+from maglev.config.durations import spell
+from maglev.importers.fitting import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from maglev.importers.draft import Note, Server, Vip
+    from maglev.importers.fitting import Fitted
+    from maglev.model import Healthcheck, HttpParams
+
+BLANK: Final = "FILL-IN"
+"""What stands for a value that the file could not tell. It is no address and no number, so the file is not valid until
+it has been replaced."""
+
+WIDTH: Final = 110
+"""Characters of a line of comment, without what it is indented by."""
+
+_ADDRESSES: Final = """\
+VPP sends packets to the backends in a GRE tunnel, from these addresses of its own. {program} has no such thing: these
+are PLACEHOLDERS, of the ranges for documentation. Replace both."""
+
+_HEAD: Final = """\
+Written by maglevd from the configuration of {program} in {name}.
+
+It is a start and no translation. VPP sends whole packets on to the backends, in a GRE tunnel, and changes neither
+addresses nor ports. So each backend must take packets for the address of the frontend (which it has on a loopback
+device, say), must answer on the port of the frontend, and sends its answers to the client and not through VPP. What
+depends on the content (HTTP rules, cookies, TLS at the balancer) is not possible.
+
+Comments tell what could not be kept, with the line of {name}; what belongs nowhere is at the end. Values to fill in are
+written {blank}, and maglevd --check refuses this file until that has been done."""
+
+
+def quoted(text: str) -> str:
+    """Return text as a YAML scalar in double quotes, in ASCII."""
+    made = []
+    for char in text:
+        code = ord(char)
+        if char in '"\\':
+            made.append("\\" + char)
+        elif 0x20 <= code < 0x7F:
+            made.append(char)
+        else:
+            made.append(f"\\x{code:02x}" if code < 0x100 else f"\\U{code:08x}")
+    return '"' + "".join(made) + '"'
+
+
+def comment(text: str, indent: int = 0) -> Iterator[str]:
+    """Yield the lines of a comment."""
+    blanks = " " * indent
+    paragraphs = text.split("\n\n")
+    for paragraph in paragraphs:
+        for line in textwrap.wrap(paragraph, WIDTH):
+            yield f"{blanks}# {line}"
+        if paragraph is not paragraphs[-1]:
+            yield f"{blanks}#"
+
+
+def written(fitted: Fitted, notes: Mapping[Healthcheck, Iterable[Note]], program: str, name: str) -> str:
+    """Return the text of the file.
+
+    Args:
+        fitted: What is to be written.
+        notes: What could not be kept of the ways to probe.
+        program: The other program.
+        name: Of its file.
+    """
+    lines = list(comment(_HEAD.format(program=program, name=shown(name), blank=BLANK)))
+    lines += ["", "maglev:", "  vpp:", "    lb:"]
+    lines += comment(_ADDRESSES.format(program=program), 6)
+    lines += ["      ipv4-src-address: 192.0.2.254", "      ipv6-src-address: 2001:db8::fe"]
+    lines += _table("healthchecks", (_healthcheck(*each, notes) for each in fitted.healthchecks.items()))
+    lines += _table("backends", (_backend(*each, fitted) for each in fitted.backends.items()))
+    lines += _table("frontends", (_frontend(*each, fitted) for each in fitted.frontends.items()))
+    lines += _leftovers(fitted.leftovers)
+    return "\n".join([*lines, ""])
+
+
+def _table(name: str, entries: Iterable[Iterator[str]]) -> Iterator[str]:
+    yield ""
+    yield f"  {name}:"
+    for entry in entries:
+        yield from entry
+
+
+def _notes(notes: Iterable[Note], indent: int) -> Iterator[str]:
+    for note in dict.fromkeys(notes):
+        yield from comment(f"{note.place}: {shown(note.text)}", indent)
+
+
+def _leftovers(notes: list[Note]) -> Iterator[str]:
+    if notes:
+        yield ""
+        yield "# Without an equivalent:"
+        for note in notes:
+            yield from comment(f"  {note.place}: {shown(note.text)}")
+
+
+def _key(name: str) -> str:
+    """Return a name as a key: in quotes, so that none is taken for a number or a truth value."""
+    return name if name[0].isalpha() and name.lower() not in _WORDS else f'"{name}"'
+
+
+_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+def _address(address: str | None) -> str:
+    """Return an address as a value; one of IPv6 in quotes, as it may end with a colon."""
+    if address is None:
+        return BLANK
+    return f'"{address}"' if ":" in address else address
+
+
+def _healthcheck(name: str, healthcheck: Healthcheck, notes: Mapping[Healthcheck, Iterable[Note]]) -> Iterator[str]:
+    yield from _notes(notes.get(healthcheck, ()), 4)
+    yield f"    {_key(name)}:"
+    yield f"      type: {healthcheck.type}"
+    if healthcheck.l4_port is not None:
+        yield f"      port: {healthcheck.l4_port}"
+    for key in ("interval", "fast_interval", "down_interval", "timeout"):
+        seconds = getattr(healthcheck, key)
+        if key in {"interval", "timeout"} or seconds != healthcheck.interval:
+            yield f"      {key.replace('_', '-')}: {spell(seconds)}"
+    yield f"      rise: {healthcheck.rise}"
+    yield f"      fall: {healthcheck.fall}"
+    for key in ("probe_ipv4_src", "probe_ipv6_src"):
+        if getattr(healthcheck, key) is not None:
+            yield f"      {key.replace('_', '-')}: {_address(getattr(healthcheck, key))}"
+    params = _params(healthcheck)
+    if params:
+        yield "      params:"
+        for key, value in params.items():
+            yield f"        {key}: {value}"
+
+
+def _params(healthcheck: Healthcheck) -> dict[str, Any]:
+    params: dict[str, Any] = {} if healthcheck.http is None else _http_params(healthcheck.http)
+    tls = healthcheck.tls
+    if tls is not None:
+        if healthcheck.http is None:
+            params["ssl"] = "true"
+        if tls.server_name is not None:
+            params["server-name"] = quoted(tls.server_name)
+        if not tls.verify:
+            params["insecure-skip-verify"] = "true"
+    return params
+
+
+def _http_params(http: HttpParams) -> dict[str, Any]:
+    params: dict[str, Any] = {"path": quoted(http.path)}
+    if http.host is not None:
+        params["host"] = quoted(http.host)
+    codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
+    params["response-code"] = codes[0] if len(codes) == 1 else f"[{', '.join(codes)}]"
+    if http.response_regexp is not None:
+        params["response-regexp"] = quoted(http.response_regexp)
+    return params
+
+
+def _backend(name: str, server: Server, fitted: Fitted) -> Iterator[str]:
+    yield from _notes([server.origin, *server.notes], 4)
+    yield f"    {_key(name)}:"
+    yield f"      address: {_address(server.address)}"
+    if server.healthcheck is not None:
+        yield f"      healthcheck: {_key(fitted.check_names[server.healthcheck])}"
+    if not server.enabled:
+        yield "      enabled: false"
+
+
+def _frontend(name: str, vip: Vip, fitted: Fitted) -> Iterator[str]:
+    yield from _notes([vip.origin, *vip.notes], 4)
+    yield f"    {_key(name)}:"
+    if vip.description:
+        yield f"      description: {quoted(vip.description)}"
+    yield f"      address: {_address(vip.address)}"
+    if vip.transport is not None:
+        yield f"      protocol: {vip.transport}"
+        yield f"      port: {vip.l4_port or BLANK}"
+    if vip.src_ip_sticky:
+        yield "      src-ip-sticky: true"
+    if not vip.flush_on_down:
+        yield "      flush-on-down: false"
+    yield "      pools:"
+    for tier in vip.tiers:
+        yield f"        - name: {_key(tier.name)}"
+        yield "          backends:"
+        for member in tier.members:
+            yield from _notes(member.notes, 12)
+            yield f"            {_key(fitted.names[member.server])}: {{weight: {member.weight}}}"
