@@ -1,7 +1,7 @@
 """When each probe is due: a timer of its own for none of them.
 
 The reactor keeps delayed calls in a heap of Python objects, and wakes up for each. Probes come by the ten thousand and
-none has to begin at an exact moment: those of the same few milliseconds share a *slot*, for which the reactor wakes up
+none has to begin at an exact moment: those of the same milliseconds share a *slot*, for which the reactor wakes up
 once. Ten probes that begin one after the other cost about half of ten that begin a millisecond apart, because what a
 probe needs is in the processor's caches after the first.
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-SLOT: Final = 0.01
+SLOT: Final = 0.02
 """Seconds of a slot. Rounding to one moves a probe by half of that: half the jitter of the shortest delay rounded."""
 
 SLOTTED: Final = 10 * SLOT
 """Seconds from which on a delay is rounded to a slot; a shorter one is kept to exactly."""
 
-BUDGET: Final = 0.005
-"""Seconds of starting before the reactor has its turn again."""
+BUDGET: Final = 0.001
+"""Seconds of starting before answers are read again: a probe must not seem to take longer than it did."""
 
 
 RETRY: Final = 0.001

@@ -62,6 +62,9 @@ _PROTOCOLS: Final[Mapping[int, int]] = {
 }
 _REFUSED: Final = frozenset({errno.EPERM, errno.EACCES})
 
+PAYLOADS: Final = 256
+"""Random payloads made at a time."""
+
 NOT_PERMITTED: Final = LocalFault(
     "permission", "icmp needs CAP_NET_RAW, or one of the daemon's groups in net.ipv4.ping_group_range"
 )
@@ -111,6 +114,7 @@ class PingSocket:
         self._identifier = random.randrange(1 << 16)
         self._sequence = random.randrange(SEQUENCES)
         self._sent: dict[int, Sent] = {}
+        self._payloads: list[bytes] = []
 
     def send(self, destination: Destination, ancillary: Ancillary, waiting: Waiting) -> int:
         """Send an echo request and return its sequence number; `forget` it when it is over.
@@ -120,7 +124,7 @@ class PingSocket:
         """
         ping = self._usable_socket()
         sequence = self._free_sequence()
-        payload = os.urandom(echo.PAYLOAD_LENGTH)
+        payload = self._fresh_payload()
         message = echo.request(self._family, self._identifier, sequence, payload)
         number = self._transmit(ping, message, ancillary, destination)
         if number:
@@ -210,6 +214,14 @@ class PingSocket:
             ping.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
 
     # Sending
+
+    def _fresh_payload(self) -> bytes:
+        if not self._payloads:
+            # One system call for many.
+            random_bytes = os.urandom(PAYLOADS * echo.PAYLOAD_LENGTH)
+            steps = range(0, len(random_bytes), echo.PAYLOAD_LENGTH)
+            self._payloads = [random_bytes[step : step + echo.PAYLOAD_LENGTH] for step in steps]
+        return self._payloads.pop()
 
     def _free_sequence(self) -> int:
         for _ in range(SEQUENCES):
