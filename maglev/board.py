@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.config.diff import removed, touched
 from maglev.errors import NotFoundError, RefusedError
 from maglev.events import BackendEvent, Event, FrontendEvent
 from maglev.health import Lifecycle, State, Transition
@@ -173,13 +174,10 @@ class Board:
         if old.checker.transition_history != config.checker.transition_history:
             for status in self.backends.values():
                 status.transitions = deque(status.transitions, maxlen=config.checker.transition_history)
-        for name in old.backends.keys() - config.backends.keys():
+        for name in removed(old.backends, config.backends):
             self._remove_backend(self.backends[name])
-        rechecked = {name for name, check in config.healthchecks.items() if old.healthchecks.get(name) != check}
-        for name, backend in config.backends.items():
-            # Of 20,000 backends most are the very same objects as before.
-            if old.backends.get(name) is not backend or backend.healthcheck in rechecked:
-                self._update_backend(old, backend)
+        for backend in _concerned(old, config):
+            self._update_backend(old, backend)
         self._place_frontends(old.frontends)
         self._tell()
 
@@ -216,7 +214,7 @@ class Board:
     def _place_frontends(self, old: Mapping[str, Frontend]) -> None:
         """Make the frontends those of the configuration in force, and weigh what that changes."""
         frontends = {}
-        changed = self.frontends.keys() - self.config.frontends.keys()
+        changed = set(removed(self.frontends, self.config.frontends))
         for name, frontend in self.config.frontends.items():
             status = self.frontends.get(name) or FrontendStatus(frontend)
             frontends[name] = status
@@ -317,3 +315,10 @@ class Board:
             getattr(observer, method)(*args)
         except Exception:  # noqa: BLE001  # one failing observer must not stop the others
             self._log.failure("board-observer-failed", observer=type(observer).__name__, method=method)
+
+
+def _concerned(old: Config, new: Config) -> Iterable[Backend]:
+    """Return the backends that another configuration may change: of thousands, mostly none."""
+    if any(old.healthchecks.get(name) != check for name, check in new.healthchecks.items()):
+        return new.backends.values()
+    return [new.backends[name] for name in touched(old.backends, new.backends)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress, filterfalse
+from operator import is_not
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -38,6 +40,20 @@ class Difference:
     details: tuple[str, ...] = ()
 
 
+def touched(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """Return the names of what is new, or not the very same object as before: it may still be equal.
+
+    A reload keeps the objects that have not changed (`maglev.config.packing`), and of 20,000 it has to find the others
+    within a millisecond or two.
+    """
+    return list(compress(new, map(is_not, map(old.get, new), new.values())))
+
+
+def removed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """Return the names of what is not there any more."""
+    return list(filterfalse(new.__contains__, old))
+
+
 def differences(old: Config, new: Config) -> tuple[Difference, ...]:
     """Return the differences: settings first, then healthchecks, backends and frontends, each in the order of the file.
 
@@ -59,14 +75,13 @@ def _settings(name: str, old: Any, new: Any) -> Iterator[Difference]:
 
 
 def _objects(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
-    for name in old:
-        if name not in new:
-            yield Difference(kind, name, "removed")
-    for name, each in new.items():
+    for name in removed(old, new):
+        yield Difference(kind, name, "removed")
+    for name in touched(old, new):
         if name not in old:
             yield Difference(kind, name, "added")
-        elif each is not old[name] and each != old[name]:
-            yield Difference(kind, name, "changed", tuple(_changes(old[name], each)))
+        elif new[name] != old[name]:
+            yield Difference(kind, name, "changed", tuple(_changes(old[name], new[name])))
 
 
 def _changes(old: Any, new: Any) -> Iterator[str]:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
     from typing import TypeVar
 
+    from maglev.model import Healthcheck
     from maglev.problem import Problem
 
-    T = TypeVar("T")
+    T = TypeVar("T", Backend, Frontend, Healthcheck)
 
 WEIGHT: Final = 100
 """Backends, members of pools and warnings in a piece: some 0.3 ms to unpack and compare."""
@@ -65,15 +66,15 @@ def unpack_steps(pieces: Iterable[bytes], old: Config | None = None) -> Generato
     warnings: list[Problem] = []
     for what, rows in rest:
         if what == _BACKENDS:
-            backends |= _kept({row[0]: Backend(*row) for row in rows}, known.backends)
+            backends |= _kept((Backend(*row) for row in rows), known.backends)
         elif what == _FRONTENDS:
             for row in rows:
                 frontend = yield from _frontend_steps(row, backends)
-                frontends |= _kept({frontend.name: frontend}, known.frontends)
+                frontends |= _kept([frontend], known.frontends)
         else:
             warnings += rows
         yield
-    config = Config(checker, vpp, _kept(healthchecks, known.healthchecks), backends, frontends)
+    config = Config(checker, vpp, _kept(healthchecks.values(), known.healthchecks), backends, frontends)
     return Loaded(config, tuple(warnings))
 
 
@@ -125,6 +126,7 @@ def _frontend_steps(row: _Row, backends: Mapping[str, Backend]) -> Generator[Non
     return Frontend(name, address, transport, l4_port, tuple(pools), *others)
 
 
-def _kept(news: Mapping[str, T], olds: Mapping[str, T]) -> dict[str, T]:
-    """Return new objects by name, each as the old one of that name if they are alike."""
-    return {name: olds[name] if name in olds and olds[name] == new else new for name, new in news.items()}
+def _kept(news: Iterable[T], olds: Mapping[str, T]) -> dict[str, T]:
+    """Return new objects by name, each as the old one of that name if they are alike, and under its very name."""
+    kept = (old if (old := olds.get(new.name)) is not None and old == new else new for new in news)
+    return {each.name: each for each in kept}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from twisted.logger import LogLevel
 from zope.interface import implementer
 
+from maglev.config.diff import removed, touched
 from maglev.interfaces import IBoardObserver
 from maglev.logs.logger import EventLogger
 
@@ -53,12 +54,11 @@ class TransitionLog:
             backends=len(new.backends),
             frontends_changed=_changed(old.frontends, new.frontends),
             backends_changed=_changed(old.backends, new.backends),
-            frontends_removed=len(old.frontends.keys() - new.frontends.keys()),
-            backends_removed=len(old.backends.keys() - new.backends.keys()),
+            frontends_removed=len(removed(old.frontends, new.frontends)),
+            backends_removed=len(removed(old.backends, new.backends)),
         )
 
 
 def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> int:
-    """Return how many are new or not the same; most are the very same object."""
-    pairs = ((old.get(name), each) for name, each in new.items())
-    return sum(before is not each and before != each for before, each in pairs)
+    """Return how many are new or not the same."""
+    return sum(old.get(name) != new[name] for name in touched(old, new))

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
+from maglev.config.diff import touched
 from maglev.errors import StatsError, VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
 from maglev.interfaces import IBoardObserver
 from maglev.logs.logger import EventLogger
@@ -252,8 +253,8 @@ class VppService(Service):
 
     def config_changed(self, old: Config, new: Config) -> None:
         """Write what a reload changed, and delete what it took out."""
-        keys = {key_of(frontend) for frontend in new.frontends.values()}
-        self._retired |= {key_of(frontend) for frontend in old.frontends.values()} - keys
+        leaving = {key_of(old.frontends[name]) for name in touched(new.frontends, old.frontends)}
+        self._retired |= leaving and leaving - {key_of(frontend) for frontend in new.frontends.values()}
         if self.sync is not None:
             self._tasks.start(self.sync.replan())
 

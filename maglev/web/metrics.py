@@ -13,6 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
+from maglev.config.diff import removed
 from maglev.health import State
 from maglev.interfaces import IBoardObserver
 from maglev.web.exposition import CONTENT_TYPE
@@ -69,7 +70,7 @@ class TransitionCounter:
 
     def config_changed(self, old: Config, new: Config) -> None:
         """Forget backends that a reload has removed."""
-        gone = old.backends.keys() - new.backends.keys()
+        gone = set(removed(old.backends, new.backends))
         for key in [key for key in self.counts if key[0] in gone] if gone else ():
             del self.counts[key]
 

@@ -2,7 +2,7 @@
 
 import attrs
 
-from maglev.config.diff import Difference, differences
+from maglev.config.diff import Difference, differences, removed, touched
 from maglev.model import Backend, CheckType, HttpParams, TlsParams
 from tests.fakes.configs import make_check, make_config, make_frontend
 
@@ -88,3 +88,11 @@ def test_pools():
     assert details(make_config(frontends=[swapped], backends=list(OLD.backends.values()))) == (
         "order of pools: pool0 pool1 -> pool1 pool0",
     )
+
+
+def test_what_is_not_the_very_same_object_may_have_changed_and_the_rest_has_not():
+    same, other, equal = make_check(), make_check(rise=7), make_check()
+    old = {"same": same, "other": same, "equal": same, "gone": same}
+    new = {"new": same, "equal": equal, "same": same, "other": other}
+    assert touched(old, new) == ["new", "equal", "other"]
+    assert removed(old, new) == ["gone"]

@@ -76,6 +76,7 @@ def test_what_has_not_changed_is_the_very_same_object():
     assert [name for name in "ab" if new.backends[name] is not old.backends[name]] == ["b"]
     assert new.backends["b"] == attrs.evolve(old.backends["b"], address="10.0.0.99")
     assert new.frontends["all"] is old.frontends["all"]
+    assert all(name is before for name, before in zip(new.backends, old.backends, strict=True))
     assert new.frontends["web"].pools[0].members[0].weight == 8
 
 
