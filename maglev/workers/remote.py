@@ -70,11 +70,6 @@ class RemoteProber:
         self.number = -1
         self.since = 0.0
 
-    @property
-    def waits(self) -> bool:
-        """Whether a probe was asked for, and has not ended."""
-        return self._finished is not None
-
     def start(self, finished: Callable[[Outcome], None]) -> None:
         """Begin one probe (`IProber.start`)."""
         if self._finished is not None:

@@ -83,6 +83,13 @@ def test_without_workers_the_daemon_probes_itself(rigs):
     assert rig.processes == []
 
 
+def test_it_is_busy_when_this_process_is(rigs):
+    rig = rigs(0)
+    assert not rig.places.busy()
+    rig.local.is_busy = True
+    assert rig.places.busy()
+
+
 def test_with_workers_it_does_not(rigs):
     rig = rigs(2)
     prober = rig.prober("a")

@@ -4,10 +4,11 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from maglev import checker, daemon
 from maglev.lag import LagMonitor
 from maglev.result import Code, LocalFault, Result
 from maglev.version import VERSION
-from maglev.workers import codec
+from maglev.workers import codec, program, worker
 from maglev.workers.codec import Kind
 from maglev.workers.specs import Spec, describe
 from maglev.workers.worker import SLICE, TICK, Worker
@@ -83,6 +84,28 @@ def test_probes_begin_some_at_a_time_and_a_status_tells_how_many_wait(rig):
     ((_, payload),) = codec.FrameBuffer().feed(rig.transport.value())
     assert codec.read_status(payload)[:2] == (SLICE + 1, SLICE)
     rig.transport.clear()
+
+
+def test_no_probe_begins_while_answers_to_others_wait(rig):
+    rig.add(2)
+    rig.probers.is_busy = True
+    rig.say(codec.probe_frame(1, 1), codec.probe_frame(2, 2))
+    seen = []
+
+    def read_answers():
+        seen.append(rig.begun())
+        rig.probers.is_busy = False
+
+    rig.clock.callLater(0, read_answers)
+    rig.clock.advance(0)
+    assert seen == [0]
+    assert rig.begun() == 2
+
+
+def test_it_judges_lateness_and_gives_reasons_as_the_daemon_does():
+    assert worker.LAG_SHARE == checker.LAG_SHARE
+    assert {*codec.REASONS, "worker"} == set(checker.DISCARD_REASONS)
+    assert program.COLLECT == daemon.COLLECT
 
 
 def test_results_of_one_moment_go_out_together(rig):
