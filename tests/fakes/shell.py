@@ -13,6 +13,7 @@ import pwd
 import select
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tests.fakes.program import BIN
 from tests.fakes.program import quiet_environment as _environment
 
 MARK = "--- the command has ended with"
+BASH = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "bash", "--norc", "--noprofile")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OVERLAID = ("/etc", "/run", "/tmp", "/var/lib")
 
 PREPARE = """\
@@ -44,8 +47,9 @@ def why_no_shell():
     for program in ("unshare", "ip", "bash", "mount"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    command = ["unshare", "--net", "--mount", "--pid", "--fork", "true"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as hidden:
+        variables = {"PATH": PATH, "HIDDEN": hidden, "OVERLAID": "/etc"}
+        done = subprocess.run([*BASH, "-c", PREPARE], check=False, capture_output=True, text=True, env=variables)
     return f"no namespaces: {done.stderr.strip()}" if done.returncode else ""
 
 
@@ -61,7 +65,7 @@ class Shell:
         """
         home = pwd.getpwuid(os.getuid()).pw_dir
         self._variables = {
-            "PATH": f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{BIN}:{PATH}",
             "HOME": home,
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
@@ -74,7 +78,7 @@ class Shell:
     def __enter__(self):
         environment = {name: value for name, value in _environment().items() if not name.startswith("MAGLEV_")}
         self._process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "bash", "--norc", "--noprofile"],
+            BASH,
             cwd=self._folder,
             env={**environment, **self._variables},
             stdin=subprocess.PIPE,
