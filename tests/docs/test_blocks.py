@@ -34,7 +34,7 @@ TERMINALS = {"console.rst"}
 PICTURES = {"", "text", "http", "ini"}
 """Languages of what is shown and not run."""
 
-NOT_RUN = {"README.rst": 1, "console.rst": 1, "install.rst": 11}
+NOT_RUN = {"README.rst": 1, "console.rst": 1}
 """How many blocks of a page are not run; the reason is before each."""
 
 TYPED = re.compile(
