@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 
+import attrs
 import pytest
 import yaml
 
@@ -12,8 +14,9 @@ from maglev.asker import Asker, Role
 from maglev.config.load import load_text
 from maglev.errors import ConfigError
 from maglev.version import VERSION
-from tests.docs.blocks import PAGES, ROOT, blocks_of, commands_of, matches, page_options
+from tests.docs.blocks import PAGES, ROOT, Block, blocks_of, commands_of, matches, page_options
 from tests.fakes.json_schema import faults
+from tests.fakes.screen import ScreenDouble
 from tests.fakes.ssh import Peer
 from tests.fakes.yaml_views import of_yaml_1_1
 
@@ -36,7 +39,8 @@ NOT_RUN = {"README.rst": 1, "console.rst": 1, "install.rst": 11}
 
 TYPED = re.compile(
     r"(\$|maglev[#>]) |(# )?(sudo |MAGLEV_\w+=\S* )?"
-    r"(maglevd|maglevc|maglev-vppsim|twistd?|vppctl|curl|ssh|kill|make|pip|systemctl|journalctl|apt|apt-get|docker)"
+    r"(maglevd|maglevc|maglev-vppsim|twistd?|vpp|vppctl|curl|ssh|kill|make|git|pip|python3?|promtool"
+    r"|systemctl|journalctl|apt|apt-get|dpkg|docker|podman)"
     r"( |$)"
 )
 """What looks as if somebody should type it."""
@@ -158,7 +162,12 @@ def shell_pages():
 
 
 def on_a_terminal(block):
-    return block.page in TERMINALS and re.search(r"^maglev[#>] ", block.text, re.MULTILINE) is not None
+    return block.page in TERMINALS and has_prompts(block)
+
+
+def has_prompts(block):
+    """Return whether something is typed at the console."""
+    return re.search(r"^maglev[#>] ", block.text, re.MULTILINE) is not None
 
 
 @pytest.mark.real
@@ -180,8 +189,23 @@ def follow(shell, block):
     elif block.language == "python":
         output, status = shell.run(f"python - <<'END OF SCRIPT'\n{block.text}END OF SCRIPT\n")
         assert status == 0, f"{block}: {output}"
+    elif block.language == "console" and block.text.startswith("$ ssh ") and has_prompts(block):
+        run_session(shell, block)
     elif block.language == "console":
         run_block(shell, block)
+
+
+def run_session(shell, block):
+    """Log in as the first line says, type what follows, and leave; the screen must then look as shown."""
+    login, *lines = commands_of(block)
+    keys = "".join(f"{line.text}{last_key(line.text)}" for line in lines) + "exit\r"
+    ssh = login.text.replace("ssh", "ssh -tt", 1)
+    output, status = shell.run(f"printf %s {shlex.quote(keys)} | {ssh}")
+    screen = ScreenDouble(columns=120)
+    screen.feed(output.encode())
+    assert status == 0, f"{block}: {output}"
+    shown = block.text.partition("\n")[2].removesuffix("maglev#\n")
+    assert matches(shown, screen.text.rstrip("\n").removesuffix("maglev# exit")), screen.text
 
 
 def run_block(shell, block):
@@ -212,6 +236,31 @@ def run_command(shell, block, command):
 
 def only_looks(command):
     return re.search(r"\b(show|sh|curl)\b", command.text) and not re.search(r"-X|--request", command.text)
+
+
+SESSION = """\
+$ ssh lb1
+maglevd ... on ...
+You are demo (operator). Type ? for help.
+maglev# set backend ?
+  <name>  Which backend
+  www1  www2  www3
+maglev# set backend www1 pause
+backend www1 up -> paused
+maglev#
+"""
+
+
+@pytest.mark.real
+def test_commands_and_sessions_that_go_otherwise_are_noticed(machine):
+    machine.renew(demo=True)
+    block = Block("README.rst", 1, "console", SESSION, {})
+    follow(machine.shell, block)
+
+    for text in (SESSION, "$ false\n", "$ echo a\nb\n", "maglev# set backend www9 pause\n", "$ echo b\nb\nc\n"):
+        with pytest.raises(AssertionError):
+            follow(machine.shell, attrs.evolve(block, text=text))  # it is paused already
+    follow(machine.shell, attrs.evolve(block, text="$ echo b; echo c\n...\nc\n# false || echo $?\n1\n"))
 
 
 # Sessions on a terminal
