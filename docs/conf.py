@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  # a folder of pages, not of modules
 """How Sphinx makes HTML of these pages: ``make docs``. Nothing is fetched from anywhere."""
 
 from __future__ import annotations
