@@ -51,6 +51,8 @@ class Reloader:
         self._board = board
         self._verify = verify
         self._one = DeferredLock()
+        # However many ask what a reload would do: the process that reads a large file takes some 90 MB.
+        self._reading = DeferredLock()
         self.counts: Counter[str] = Counter(applied=0, refused=0)
         self.refused = False
 
@@ -60,7 +62,8 @@ class Reloader:
         Raises:
             ConfigError: It is not valid.
         """
-        pieces = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read, self._path)
+        async with self._reading:
+            pieces = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read, self._path)
         loaded = await in_turns(self._reactor, unpack_steps(pieces, self._board.config))
         try:
             self._verify(loaded.config)

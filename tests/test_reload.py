@@ -75,6 +75,14 @@ def test_the_file_is_read_and_checked_in_a_thread(made):
     assert task.called
 
 
+def test_however_many_ask_the_file_is_read_once_at_a_time(made):
+    tasks = [Deferred.fromCoroutine(made.reloader.check()) for _ in range(3)]
+    tasks.append(Deferred.fromCoroutine(made.reloader.reload()))
+    assert len(made.reactor.work) == 1
+    made.reactor.run_threads()
+    assert all(task.called for task in tasks)
+
+
 def test_an_error_refuses_the_whole_file_and_each_is_told(made):
     before = made.board.config
     made.write(config_text("ab", port=0))
