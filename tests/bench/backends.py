@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
+import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Self
@@ -83,6 +86,52 @@ class Backends:
         """Return how many TLS connections brought a request so far, and how many of them resumed a session."""
         lines = (self._folder / "sessions.log").read_text().split()
         return len(lines), lines.count("r")
+
+
+class Witness:
+    """Asks nginx for its page, from time to time, as somebody who is no checker: use it as a context manager.
+
+    When a backend is called down, it tells whether that was wrong. A machine that is busy with other programs can keep
+    nginx itself from answering in time.
+
+    Attributes:
+        slowest: The longest time to an answer so far, in seconds; infinite if one did not come.
+        connects: How many connections it made.
+    """
+
+    GAP = 0.02
+    PATIENCE = 5.0
+
+    def __init__(self) -> None:
+        self.slowest = 0.0
+        self.connects = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self.GAP):
+            start = time.monotonic()
+            self.connects += 1
+            try:
+                self._ask()
+            except OSError:
+                self.slowest = math.inf
+            self.slowest = max(self.slowest, time.monotonic() - start)
+
+    def _ask(self) -> None:
+        with socket.create_connection(("127.0.0.1", PORT), self.PATIENCE) as stream:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stream.sendall(b"GET / HTTP/1.1\r\nHost: witness\r\nConnection: close\r\n\r\n")
+            if not stream.recv(4096):
+                raise ConnectionError("closed without an answer")
 
 
 def wait_for_port(port: int, address: str = "127.0.0.1") -> None:
