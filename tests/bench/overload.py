@@ -1,6 +1,6 @@
 """The overload curve: from a tenth to four times of what one core can do, for HTTP and TCP probes.
 
-A daemon of its own for each load: 500 backends, at the interval that makes the load. What one core can do is measured
+A daemon of its own for each load: 1,000 backends, at the interval that makes the load. What one core can do is measured
 first, by asking for far too much. Past that, intervals should stretch, all by the same factor; nobody should be called
 down, as all backends are well all the time.
 
@@ -31,7 +31,7 @@ from tests.bench.options import Options
 from tests.bench.ours import Ours, check, lag_quantile, total
 from tests.bench.probe_ratio import wait_for
 
-BACKENDS = 500
+BACKENDS = 1000
 TOO_MUCH = 40000.0
 """Probes a second that no core can do."""
 TIMEOUT = 1.0

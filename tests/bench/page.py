@@ -91,7 +91,8 @@ def machine(document: Mapping[str, Any]) -> str:
     """Return what it was measured on, and how busy that was."""
     loads = [part["load-before"][0] for part in document["measurements"]]
     lines = [(name, str(value)) for name, value in document["machine"].items()]
-    lines.append(("load before each measurement", f"{min(loads):g} .. {max(loads):g}"))
+    if loads:
+        lines.append(("load before each measurement", f"{min(loads):g} .. {max(loads):g}"))
     return rst_table(("", ""), lines, (30, 70)).replace("   :header-rows: 1\n", "").replace("   * -\n     -\n", "")
 
 
@@ -101,7 +102,7 @@ def parts(document: Mapping[str, Any]) -> dict[str, str]:
     curves = {each.key.removeprefix("overload-"): each for each in figures if each.key.startswith("overload-")}
     return {
         "machine": machine(document),
-        "table": rst_table(HEADINGS, rows(figures, TARGETS), WIDTHS),
+        **({"table": rst_table(HEADINGS, rows(figures, TARGETS), WIDTHS)} if figures else {}),
         "notes": notes(figures),
         "spread": spread(figures),
         **{f"overload-{kind}": curve(curves[kind].samples) for kind in KINDS if kind in curves},
