@@ -1,5 +1,6 @@
 """How late the reactor is known to run."""
 
+import pytest
 from twisted.internet.task import Clock
 
 from maglev.lag import PERIOD, LagMonitor
@@ -68,3 +69,31 @@ def test_stopping_leaves_nothing_behind():
     clock.rightNow += 5
     assert lag.worst_since(0) == 0.0
     lag.stop()
+
+
+def test_work_that_is_left_counts_as_a_stall_until_it_is_done():
+    clock, lag = running()
+    clock.pump([PERIOD] * 10)
+    lag.behind("poller", really=False)
+    lag.behind("poller", really=True)
+    clock.pump([PERIOD] * 5)
+    lag.behind("poller", really=True)
+    assert lag.worst_since(0.0) == pytest.approx(0.5), "since it was first said"
+    assert lag.worst_since(clock.seconds() - 0.2) == pytest.approx(0.2), "a probe suffers for as long as it lasts"
+    lag.behind("poller", really=False)
+    begun = clock.seconds()
+    clock.pump([PERIOD] * 5)
+    assert lag.worst_since(0.0) == pytest.approx(0.5), "those that were under way remember it"
+    assert lag.worst_since(begun) == 0.0
+
+
+def test_the_worst_of_several_counts():
+    clock, lag = running()
+    lag.behind("one", really=True)
+    clock.pump([PERIOD])
+    lag.behind("other", really=True)
+    clock.pump([PERIOD])
+    assert lag.worst_since(0.0) == pytest.approx(0.2)
+    lag.behind("one", really=False)
+    clock.pump([PERIOD])
+    assert lag.worst_since(clock.seconds() - PERIOD) == pytest.approx(PERIOD)

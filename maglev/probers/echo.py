@@ -94,11 +94,10 @@ def request(family: int, identifier: int, sequence: int, payload: bytes) -> byte
 
 def checksum(message: bytes) -> int:
     """Return the Internet checksum of a message (RFC 1071), 0 for one that bears the right one."""
-    if len(message) % 2:
-        message += b"\0"
-    total: int = sum(struct.unpack(f"!{len(message) // 2}H", message))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
+    # The sum of 16-bit words with the carries added is the number itself modulo 65,535, because 65,536 leaves 1.
+    number = int.from_bytes(message + b"\0" if len(message) % 2 else message)
+    rest = number % 0xFFFF
+    return 0xFFFF - rest if rest or not number else 0
 
 
 def strip_ipv4_header(packet: bytes) -> bytes:

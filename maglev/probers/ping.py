@@ -239,7 +239,10 @@ class PingSocket:
         number = 0
         for _ in range(2):
             try:
-                ping.sendmsg([message], ancillary, 0, destination.address)
+                if ancillary:
+                    ping.sendmsg([message], ancillary, 0, destination.address)
+                else:
+                    ping.sendto(message, destination.address)
             except OSError as error:
                 number = error.errno or errno.EIO
             else:

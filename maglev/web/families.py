@@ -38,9 +38,7 @@ USUAL_MOVES: Final = (("unknown", "up"), ("unknown", "down"), ("up", "down"), ("
 # Lines of which each of many thousand backends has some: what is the same in all of them is put together once.
 
 _STATE_LINES: Final = {
-    now: "".join(
-        f'maglev_backend_state{{{LABELS},state="{state}"}} {int(state is now)}\n' for state in BACKEND_STATES
-    )
+    now: "".join(f'maglev_backend_state{{{LABELS},state="{state}"}} {int(state is now)}\n' for state in BACKEND_STATES)
     for now in State
 }
 

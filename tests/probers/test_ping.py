@@ -48,6 +48,9 @@ class FakePing:
     def getsockopt(self, *option):
         self.cleared += 1
 
+    def sendto(self, message, address):
+        self.sendmsg([message], [], 0, address)
+
     def sendmsg(self, parts, ancillary, flags, address):
         if self.send_errors:
             number = self.send_errors.pop(0)
