@@ -30,3 +30,8 @@ def test_the_garbage_collector_waits_for_the_start_and_then_looks_only_at_what_i
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["False", f"True True True {COLLECT}"]
+
+
+def test_a_daemon_that_runs_does_not_load_what_it_has_no_use_for():
+    program = "import sys, maglev.tap; sys.exit(any(name.startswith('maglev.importers') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
