@@ -6,12 +6,19 @@ comments where they belong, so that nothing is dropped silently.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.importers.source import refusal
+
 if TYPE_CHECKING:
     from maglev.model import Healthcheck, Transport
+
+
+SIZE_LIMIT: Final = 200_000
+"""Servers, frontends and places of servers in them. A few lines with ranges of ports and many servers multiply, and
+what comes out must be such that it can be read again."""
 
 
 @attrs.frozen
@@ -108,6 +115,30 @@ class Draft:
     servers: list[Server] = attrs.field(factory=list)
     check_notes: dict[Healthcheck, dict[Note, None]] = attrs.field(factory=dict)
     leftovers: list[Note] = attrs.field(factory=list)
+    _size: int = attrs.field(default=0, init=False)
+
+    def add_server(self, server: Server) -> None:
+        """Add a server.
+
+        Raises:
+            ConfigError: There is too much.
+        """
+        self._grow(1)
+        self.servers.append(server)
+
+    def add_vip(self, vip: Vip) -> None:
+        """Add a VIP.
+
+        Raises:
+            ConfigError: There is too much.
+        """
+        self._grow(1 + len(vip.notes) + sum(len(tier.members) for tier in vip.tiers))
+        self.vips.append(vip)
+
+    def _grow(self, count: int) -> None:
+        self._size += count
+        if self._size > SIZE_LIMIT:
+            raise refusal(f"becomes too large: more than {SIZE_LIMIT} servers, frontends and places of servers in them")
 
 
 def scaled(weight: int, most: int) -> int:

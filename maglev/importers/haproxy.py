@@ -88,6 +88,9 @@ class _Importer:
         for name, target in self._targets.items():
             if target.entries and not target.used:
                 self._leave_note(target.proxy.section.head, f"no frontend here leads to the servers of {name}")
+        told = {note for notes in self._draft.check_notes.values() for note in notes}
+        untold = (note for proxy in self._proxies.values() for note in proxy.rules.notes if note not in told)
+        self._draft.leftovers += dict.fromkeys(untold)
         return self._draft
 
     def _leave_note(self, line: Line, text: str) -> None:
@@ -110,11 +113,14 @@ class _Importer:
     # Servers
 
     def _add_servers(self, proxy: Proxy) -> None:
-        entries = [entry for line in proxy.servers for entry in self._entries(proxy, line)]
+        entries = []
+        for line in proxy.servers:
+            for entry in self._entries(proxy, line):
+                self._draft.add_server(entry.server)
+                entries.append(entry)
         if proxy.section.name in self._targets:
             self._leave_note(proxy.section.head, f"there is a section {proxy.section.name} already; its servers follow")
         self._targets.setdefault(proxy.section.name, Target(proxy, entries))
-        self._draft.servers += [entry.server for entry in entries]
 
     def _entries(self, proxy: Proxy, line: Line) -> Iterator[Entry]:
         first = 3 if line.words[0] == "server-template" else 2
@@ -164,16 +170,16 @@ class _Importer:
         self._tell_choices(proxy, target)
         if proxy.section.kind == "backend" or not binds:
             return
-        if proxy.is_disabled:
-            self._leave_note(proxy.section.head, f"{proxy.section.name} is disabled, and left out")
-            return
-        if target is None:
-            self._leave_note(proxy.section.head, f"{proxy.section.name} is left out: it leads to no servers")
+        if proxy.is_disabled or target is None:
+            reason = "is disabled" if proxy.is_disabled else "leads to no servers"
+            self._leave_note(proxy.section.head, f"{proxy.section.name} {reason}, and is left out")
+            self._draft.leftovers += [line.note for line in proxy.binds]
             return
         target.used = True
         for line in binds:
             for text in line.words[1].split(",") if len(line.words) > 1 else ():
-                self._draft.vips += self._vips(proxy, target, line, text)
+                for vip in self._vips(proxy, target, line, text):
+                    self._draft.add_vip(vip)
 
     def _target(self, proxy: Proxy) -> Target | None:
         """Return the servers that a frontend leads to: its own, the default, or the first that it chooses."""

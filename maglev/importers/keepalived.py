@@ -11,7 +11,7 @@ from maglev.importers.draft import Draft, Member, Note, Server, Tier, Vip, scale
 from maglev.importers.keepalived_blocks import parse
 from maglev.importers.keepalived_check import CHECKERS, Timing, healthcheck_of, number
 from maglev.importers.source import refusal
-from maglev.importers.values import address_of
+from maglev.importers.values import address_of, fits
 from maglev.model import Transport
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ class _Importer:
             self._draft.leftovers.append(Note(statement.place, f"VPP balances TCP and UDP only: {statement.text}"))
             self._draft.leftovers += virtual.notes
             return
-        self._draft.vips += [self._vip(key, virtual) for key in keys]
+        for key in keys:
+            self._draft.add_vip(self._vip(key, virtual))
 
     # Where it is
 
@@ -160,7 +161,7 @@ class _Importer:
         note = Note(statement.place, statement.text)
         notes = [Note(statement.place, "is not probed, and so always up")]
         server = Server("sorry", virtual.section, address_of(statement.value), note, notes=notes)
-        self._draft.servers.append(server)
+        self._draft.add_server(server)
         return server
 
     def _add_real(self, statement: Statement, virtual: _Virtual) -> None:
@@ -176,14 +177,14 @@ class _Importer:
                 timing = told
             elif each.keyword == "weight" and (given := number(each.value)) is not None:
                 weight = given
-            elif each.keyword == "virtualhost":
+            elif each.keyword == "virtualhost" and fits("host", each.value):
                 host = each.value
             elif each.keyword in CHECKERS:
                 found.append(each)
             else:
                 server.notes += each.notes()
         server.healthcheck = self._check(server, found, timing, host, port)
-        self._draft.servers.append(server)
+        self._draft.add_server(server)
         virtual.servers.append((server, weight, port))
 
     def _check(
@@ -241,7 +242,7 @@ def _take(virtual: _Virtual, statement: Statement) -> bool:
         virtual.timing = timing
     elif keyword == "protocol":
         virtual.transport = {"TCP": Transport.TCP, "UDP": Transport.UDP}.get(value.upper())
-    elif keyword == "virtualhost":
+    elif keyword == "virtualhost" and fits("host", value):
         virtual.host = value
     elif keyword == "persistence_timeout" or (keyword in {"lb_algo", "lvs_sched"} and value == "sh"):
         virtual.is_sticky = True

@@ -22,6 +22,9 @@ DEPTH_LIMIT: Final = 32
 FILE_LIMIT: Final = 256
 """Files that one includes, all in all."""
 
+LINES_LIMIT: Final = 200_000
+"""Lines of all files together."""
+
 INCLUDE_LIMIT: Final = 16
 """How deep files include files: a loop of them is only an error."""
 
@@ -104,6 +107,7 @@ class _Parser:
         self._open: list[tuple[int, list[Statement]]] = [(0, self.tree.statements)]
         self._variables: dict[str, str] = {}
         self._files = 0
+        self._lines = 0
         self._line = 0
         self._name = ""
         self._outer: list[int] = []
@@ -122,6 +126,9 @@ class _Parser:
             problem = error.problems[0]
             raise refusal(f"{path.name}: {problem.text}, line {problem.line}", self._outer[0]) from error
         self._name = name
+        self._lines += len(lines)
+        if self._lines > LINES_LIMIT:
+            raise self._refusal(f"there are more than {LINES_LIMIT} lines")
         number = 0
         while number < len(lines):
             self._line = number + 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maglev.config.durations import spell
 from maglev.importers.fitting import shown
+from maglev.model import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -99,8 +100,14 @@ def _leftovers(notes: list[Note]) -> Iterator[str]:
     if notes:
         yield ""
         yield "# Without an equivalent:"
-        for note in notes:
+        for note in sorted(notes, key=_order):
             yield from comment(f"  {note.place}: {shown(note.text)}")
+
+
+def _order(note: Note) -> tuple[str, int]:
+    """Return what puts notes in the order of the file, and those of included files after it."""
+    file, _, number = note.place.rpartition("line ")
+    return file, int(number)
 
 
 def _key(name: str) -> str:
@@ -174,6 +181,12 @@ def _backend(name: str, server: Server, fitted: Fitted) -> Iterator[str]:
         yield "      enabled: false"
 
 
+def _table_length(vip: Vip) -> int:
+    """Return the shortest table in which the weights of the largest pool have room, as far as there is any."""
+    most = max(sum(member.weight for member in tier.members) for tier in vip.tiers)
+    return min(1 << max(most - 1, 0).bit_length(), MAX_TABLE_LENGTH)
+
+
 def _frontend(name: str, vip: Vip, fitted: Fitted) -> Iterator[str]:
     yield from _notes([vip.origin, *vip.notes], 4)
     yield f"    {_key(name)}:"
@@ -187,6 +200,10 @@ def _frontend(name: str, vip: Vip, fitted: Fitted) -> Iterator[str]:
         yield "      src-ip-sticky: true"
     if not vip.flush_on_down:
         yield "      flush-on-down: false"
+    length = _table_length(vip)
+    if length > DEFAULT_TABLE_LENGTH:
+        yield from comment("As long as the weights of a pool add up to, so that the shares are what they should be.", 6)
+        yield f"      new-flows-table-length: {length}"
     yield "      pools:"
     for tier in vip.tiers:
         yield f"        - name: {_key(tier.name)}"

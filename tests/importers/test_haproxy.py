@@ -164,7 +164,8 @@ def test_a_frontend_that_leads_nowhere_is_left_out_and_named(run):
 
     assert made.status == 0
     assert made.config.frontends == {}
-    assert "line 1: f is left out: it leads to no servers" in made.comments
+    assert "line 1: f leads to no servers, and is left out" in made.comments
+    assert "line 2: bind 192.0.2.1:80" in made.comments
     assert "line 6: default_backend" in made.comments
 
 
@@ -201,7 +202,8 @@ def test_the_first_line_of_a_section_may_have_the_address(run):
 def test_a_disabled_section_is_left_out_and_named(run):
     made = run(listen("disabled"))
     assert made.config.frontends == {}
-    assert "line 1: site is disabled, and left out" in made.comments
+    assert "line 1: site is disabled, and is left out" in made.comments
+    assert "line 2: bind 192.0.2.1:80" in made.comments
     assert run(listen("disabled", "enabled")).config.frontends
 
 
@@ -240,6 +242,9 @@ listen site
     server s 10.0.0.1:80 check ssl
 .endif
 """)
+    tail = made.text.partition("# Without an equivalent:\n")[2]
+    numbers = [int(number) for number in re.findall(r"line (\d+):", tail)]
+    assert numbers == sorted(numbers)
     for number, text in (
         (3, "(global) maxconn 100"),
         (8, "(userlist) user tim password x"),
@@ -381,6 +386,13 @@ listen site
     assert [(each.backend, each.weight) for each in backup.members] == [("f", 100)]
     assert "line 5: weight 64, and 256 at most in this pool" in made.comments
     assert "no equivalent for: weight 300" in made.comments
+
+
+@pytest.mark.parametrize(("servers", "length"), [(1, 1024), (10, 1024), (11, 2048), (40, 4096)])
+def test_the_table_is_as_long_as_the_weights_need(run, servers, length):
+    made = run(listen(*(f"server s{number} 10.0.1.{number}:80" for number in range(1, servers))))
+    assert made.config.frontends["site"].table_length == length
+    assert len(made.remarks) == 1
 
 
 def test_backups_serve_one_after_the_other_unless_all_do(run):
@@ -581,6 +593,20 @@ def test_other_checks_are_a_connection_and_told(run):
     assert run(listen("option httpchk", "no option httpchk")).check("s").type == "tcp"
 
 
+def test_what_is_lost_of_a_check_is_told_even_if_nothing_is_checked(run):
+    made = run(
+        listen(
+            "http-check expect string x",
+            "http-check expect string y",
+            server="10.0.0.1:80",
+            before="defaults\n option mysql-check\n",
+        )
+    )
+    assert made.config.healthchecks == {}
+    assert made.comments.count("line 2: is only connected to: option mysql-check") == 1
+    assert "line 6: can't be expected here: string y" in made.comments
+
+
 def test_tls_of_a_check_is_as_haproxy_has_it(run):
     def tls(words, *lines):
         return run(listen(*lines, server=f"10.0.0.1:80 check {words}")).check("s").tls
@@ -621,6 +647,14 @@ def test_ways_to_probe_that_are_the_same_are_one(run):
     assert {name: check.l4_port for name, check in made.config.healthchecks.items()} == {"site": 81, "site-80": 80} or {
         name: check.l4_port for name, check in made.config.healthchecks.items()
     } == {"site": 80, "site-81": 81}
+
+
+def test_what_multiplies_beyond_measure_is_refused(run):
+    servers = [f"server-template t{number} 256 10.0.0.1:80" for number in range(10)]
+    binds = [f"bind 192.0.2.{number}:1-64" for number in range(2, 8)]
+    made = run(listen(*servers, *binds))
+    assert (made.status, made.text) == (1, "")
+    assert "becomes too large: more than 200000" in made.remarks[0]
 
 
 def test_text_from_the_file_can_t_break_out_of_a_comment_or_a_value(run):

@@ -186,6 +186,10 @@ def test_a_loop_of_includes_is_an_error(run):
     assert "line 1, column 1: parse error: keepalived.conf, line 1: too many files are included" in made.remarks[0]
 
 
+def test_too_many_lines_are_an_error(run):
+    assert "there are more than 200000 lines" in run("\n" * 200_000).remarks[0]
+
+
 def test_too_many_included_files_are_an_error(run, tmp_path):
     for number in range(FILE_LIMIT):
         (tmp_path / f"{number}.inc").write_text("")
@@ -385,6 +389,13 @@ def test_what_a_check_can_t_have_is_named(run):
         assert f": {text}" in made.comments
     for text in ("connect_port 0", "connect_port x", "status_code", "regex"):
         assert f": {text}" in made.comments
+
+
+def test_a_name_that_is_none_is_named(run):
+    made = run(virtual('virtualhost "a b"', check='virtualhost "c d"\nHTTP_GET {\n}'))
+    assert made.check.http.host is None
+    assert 'virtualhost "a b"' in made.comments
+    assert 'virtualhost "c d"' in made.comments
 
 
 def test_ping_is_icmp(run):
