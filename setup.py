@@ -14,14 +14,17 @@ def record() -> dict[str, str]:
     """Return the commit and the date of this build; the date is that of SOURCE_DATE_EPOCH, if set."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     when = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-    git = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {"commit": git.stdout.strip() or "unknown", "date": when.isoformat(timespec="seconds")}
+    return {"commit": commit() or "unknown", "date": when.isoformat(timespec="seconds")}
+
+
+def commit() -> str:
+    """Return the commit of this checkout; empty where it is none, or there is no git."""
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    try:
+        git = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return git.stdout.strip()
 
 
 class BuildWithRecord(build_py):

@@ -27,7 +27,7 @@ PLACE = ROOT / "build" / "deb-test"
 NEXT = "99.0.0"
 
 BACKENDS = {"www1": "127.0.0.11", "www2": "127.0.0.12", "sorry": "127.0.0.13"}
-READS = ("_dump", "_get", "_show", "show_", "control_ping", "sockclnt", "cli_inband", "lookup", "counters")
+READS = ("_dump", "_get", "get_", "_show", "show_", "control_ping", "sockclnt", "cli_inband", "lookup")
 CAP_NET_RAW, CAP_SYS_ADMIN = 1 << 13, 1 << 21
 
 WEB_SERVER = "python3 -m http.server --bind {address} --directory /usr/share/doc 80"
@@ -317,7 +317,7 @@ class Drive:
         require(self.debian.try_run("pgrep -f maglevd").returncode == 1, "it still runs")
         require(self.debian.try_run("test -e /run/vpp-maglev").returncode == 1, "/run/vpp-maglev is there")
         # What the drive itself has made.
-        self.run_inside(f"systemctl stop {' '.join(BACKENDS)}; userdel vpp; rm -rf /root/.ssh; systemctl daemon-reload")
+        self.run_inside(f"systemctl stop {' '.join(BACKENDS)}; userdel vpp; rm -f /root/.ssh/*; systemctl daemon-reload")
         self.run_inside("groupdel vpp 2>/dev/null || true")
 
     def compare(self, before, after):
