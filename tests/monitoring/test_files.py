@@ -98,7 +98,7 @@ def test_every_alert_has_a_section_with_what_to_do_and_no_other_has_one():
 
 
 def snippets():
-    found = re.findall(r"(?m)^\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)", PAGE)
+    found = re.findall(r"(?m)^\.\. code-block:: yaml\n(?:   :.*\n)*\n((?:   .*\n|\n)+)", PAGE)
     return [yaml.safe_load(re.sub(r"(?m)^   ", "", each)) for each in found]
 
 
