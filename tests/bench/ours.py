@@ -43,7 +43,8 @@ class Ours(MaglevDaemon):
         return super().__enter__()
 
     def start(self) -> None:
-        """Start it on its core; on all of them if it has none."""
+        """Start it on its core, on all of them if it has none, with an empty log."""
+        self._log.unlink(missing_ok=True)
         with contextlib.nullcontext() if self._core is None else on_core(self._core):
             super().start()
 

@@ -42,15 +42,22 @@ def daemon(folder: Path, backends: int, interval: float, *arguments: str) -> Our
     return Ours(folder, backends, check("http", interval, 1.0), *arguments, *front_ends(folder))
 
 
-def start_time(folder: Path, backends: int) -> float:
-    """Return the seconds from the start of the process to its first probe."""
+def start_time(folder: Path, backends: int) -> tuple[float, float]:
+    """Return the seconds from the start of the process to its first probe: on the clock, and of its CPU time."""
     process, before, start = daemon(folder, backends, 2.0), usage.connects(), time.monotonic()
     with process:
         while usage.connects() == before:
             time.sleep(0.001)
             if process.process.poll() is not None:
                 raise RuntimeError(process.output()[-2000:])
-        return time.monotonic() - start
+        return time.monotonic() - start, usage.cpu_seconds(process.pid)
+
+
+def started(key: str, folder: Path, backends: int, runs: int) -> Figure:
+    """Return the figure of a start."""
+    times, cpus = zip(*(start_time(folder, backends) for _ in range(runs)), strict=True)
+    note = f"CPU time until then: {statistics.median(cpus):.2f} s"
+    return figure_of(key, f"start to first probe, {backends:,} backends", "s", times, note)
 
 
 def idle_cpu(folder: Path, seconds: float) -> float:
@@ -109,10 +116,8 @@ def measure(options: Options) -> Iterator[Figure]:
         folder = Path(name)
         with Backends(folder):
             start_time(folder, SMALL)  # makes the host key, once and for all
-            times = [start_time(folder, SMALL) for _ in range(options.runs)]
-            yield figure_of("start-3", "start to first probe, 3 backends", "s", times)
-            times = [start_time(folder, LARGE) for _ in range(options.runs)]
-            yield figure_of("start-20000", "start to first probe, 20,000 backends", "s", times)
+            yield started("start-3", folder, SMALL, options.runs)
+            yield started("start-20000", folder, LARGE, options.runs)
             shares = [idle_cpu(folder, IDLE * options.scale) for _ in range(min(3, options.runs))]
             yield figure_of("idle-cpu", "idle daemon, 3 backends at 2 s: CPU", "%", shares, "VPP is the simulator")
             yield from sizes(folder)
