@@ -196,10 +196,7 @@ class WorkerProcess(ProcessProtocol):
                 self.ignored += 1
                 continue
             self._keeper.delayed(now - prober.since - getattr(outcome, "duration", 0.0))
-            try:
-                prober.finish(outcome)
-            except Exception:  # noqa: BLE001  # one probe's bug must not cost the others their results
-                self._log.failure("probe-result-failed", backend=prober.name)
+            prober.finish(outcome)
 
     def _take_status(self, status: codec.Status) -> None:
         if len(status.lag_counts) != len(BUCKETS) + 1:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from zope.interface import implementer
 
 from maglev.interfaces import IProber
+from maglev.logs.logger import EventLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,8 @@ class RemoteProber:
         number: The number of the latest probe.
         since: When that was asked for, by the daemon's clock.
     """
+
+    _log = EventLogger()
 
     __slots__ = (
         "_dispatcher",
@@ -85,7 +88,10 @@ class RemoteProber:
             self._dispatcher.give_up(self)
 
     def finish(self, outcome: Outcome) -> None:
-        """End the probe under way, if it was not aborted."""
+        """End the probe under way, if it was not aborted; whatever its owner makes of that harms no other probe."""
         finished, self._finished = self._finished, None
         if finished is not None:
-            finished(outcome)
+            try:
+                finished(outcome)
+            except Exception:  # noqa: BLE001  # a bug of ours, and there are others to be told
+                self._log.failure("probe-result-failed", backend=self.name)

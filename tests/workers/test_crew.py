@@ -310,6 +310,22 @@ def test_many_probes_that_waited_begin_some_at_a_time(rig):
     assert any(0 < size < 3 * SLICE for size in sizes)
 
 
+def test_one_discarded_probe_that_raises_does_not_keep_the_others_waiting(rig, logged_failures):
+    backends = Backends(rig, 6)
+
+    def fail(outcome):
+        raise ZeroDivisionError
+
+    backends.start("b0", "b1", "b2", "b3", "b4")
+    backends.probers["b5"].start(fail)
+    rig.advance(STEP)
+    for process in rig.live():
+        process.die()
+    rig.advance(3 * STEP)
+    assert len(logged_failures.flush(ZeroDivisionError)) == 1
+    assert [len(outcomes) for outcomes in backends.outcomes.values()] == [1, 1, 1, 1, 1, 0]
+
+
 def test_a_discarded_probe_that_is_cancelled_meanwhile_is_not_told(rig):
     backends = Backends(rig, 4)
     backends.start()
