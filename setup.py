@@ -21,7 +21,8 @@ def commit() -> str:
     """Return the commit of this checkout; empty where it is none, or there is no git."""
     command = ["git", "rev-parse", "--short=12", "HEAD"]
     try:
-        git = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+        folder = Path(__file__).parent
+        git = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError:
         return ""
     return git.stdout.strip()

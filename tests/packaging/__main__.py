@@ -317,7 +317,9 @@ class Drive:
         require(self.debian.try_run("pgrep -f maglevd").returncode == 1, "it still runs")
         require(self.debian.try_run("test -e /run/vpp-maglev").returncode == 1, "/run/vpp-maglev is there")
         # What the drive itself has made.
-        self.run_inside(f"systemctl stop {' '.join(BACKENDS)}; userdel vpp; rm -f /root/.ssh/*; systemctl daemon-reload")
+        self.run_inside(
+            f"systemctl stop {' '.join(BACKENDS)}; userdel vpp; rm -f /root/.ssh/*; systemctl daemon-reload"
+        )
         self.run_inside("groupdel vpp 2>/dev/null || true")
 
     def compare(self, before, after):
