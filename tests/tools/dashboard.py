@@ -114,6 +114,7 @@ def total(selector, *by):
 
 VIP_PACKETS = "maglev_vpp_vip_packets_total"
 LAG = f"maglev_reactor_lag_seconds_bucket{{{HERE}}}"
+WORKER_LAG = f"maglev_probe_worker_lag_seconds_bucket{{{HERE}}}"
 EFFECTIVE = f"maglev_frontend_pool_backend_effective_weight{{{FRONTEND}}}"
 DURATION = f"maglev_probe_duration_seconds_bucket{{{HERE}}}"
 SENT_ON = f"maglev_vpp_backend_route_packets_total{{{HERE}}}"
@@ -251,17 +252,26 @@ CHECKER = (
     ),
     series(
         "Lateness",
-        "How late maglevd does what is due, and how late the most overdue probe is.",
+        "How late maglevd and its workers do what is due, and how late the most overdue probe is.",
         (quantile(0.5, LAG), "reactor, median"),
         (quantile(0.99, LAG), "reactor, 99 %"),
+        (quantile(0.99, WORKER_LAG, "worker"), "worker {{worker}}, 99 %"),
         (f"maglev_probe_overdue_seconds{{{HERE}}}", "most overdue probe"),
         unit="s",
     ),
     series(
         "CPU",
-        "Of one core.",
+        "Of one core each.",
         (f'rate(process_cpu_seconds_total{{job="maglevd",{HERE}}}[$__rate_interval])', "{{instance}}"),
+        (rate(f"maglev_probe_worker_cpu_seconds_total{{{HERE}}}", "worker"), "worker {{worker}}"),
         unit="percentunit",
+    ),
+    series(
+        "Probe workers",
+        "Probes that wait for their turn in a worker, those under way, and those for which there is no worker.",
+        (f"maglev_probe_worker_queued{{{HERE}}}", "waiting, worker {{worker}}"),
+        (f"maglev_probe_worker_in_flight{{{HERE}}}", "asked for, worker {{worker}}"),
+        (f"maglev_probe_worker_waiting{{{HERE}}}", "without a worker"),
     ),
     series(
         "Who asks",
