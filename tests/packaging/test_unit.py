@@ -1,8 +1,11 @@
 """The Debian packages, as far as that can be seen without building them: the unit, versions, and what is installed."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +117,29 @@ def test_the_scripts_of_the_packages_are_good_shell():
     assert len(scripts) == 4
     for script in scripts:
         assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+
+
+# The container
+
+
+def test_the_dockerfile_is_clean():
+    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if hadolint is None:
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run(
+        [hadolint, "--no-color", str(ROOT / "Dockerfile")], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_container_has_what_the_packages_are_built_with():
+    needed = (DEBIAN / "control").read_text().partition("Build-Depends:\n")[2].partition("Standards-Version")[0]
+    names = set(re.findall(r"^ ([a-z0-9-]+)", needed, re.MULTILINE)) - {"debhelper-compat", "python3"}
+    text = (ROOT / "Dockerfile").read_text()
+    assert {name for name in names if f" {name} " not in text and f" {name}\n" not in text} == set()
+    assert "debhelper" in text
+    ignored = set((ROOT / ".dockerignore").read_text().split())
+    assert not ignored & {"debian", "docs", "man", "maglev", "twisted", "requirements.lock"}
 
 
 # What is pinned
