@@ -173,7 +173,7 @@ class Board:
         self._later("config_changed", old, config)
         if old.checker.transition_history != config.checker.transition_history:
             for status in self.backends.values():
-                status.transitions = deque(status.transitions, maxlen=config.checker.transition_history)
+                status.transitions = status.transitions[: config.checker.transition_history]
         for name in removed(old.backends, config.backends):
             self._remove_backend(self.backends[name])
         for backend in _concerned(old, config):
@@ -184,7 +184,7 @@ class Board:
     # How it is done
 
     def _add_backend(self, backend: Backend) -> None:
-        status = BackendStatus(backend, self.config.healthcheck_of(backend), self.config.checker.transition_history)
+        status = BackendStatus(backend, self.config.healthcheck_of(backend))
         self.backends[backend.name] = status
         self._happen(status, Lifecycle.START)
         if not backend.enabled:
@@ -241,7 +241,7 @@ class Board:
             self._moved(status, Transition(old, status.state, self._wall(), "", event.value))
 
     def _moved(self, status: BackendStatus, transition: Transition) -> None:
-        status.transitions.appendleft(transition)
+        status.transitions = (transition, *status.transitions)[: self.config.checker.transition_history]
         for frontend in self._frontends_of.get(status.name, ()):
             self._settle(frontend, status, transition)
             self._unweighed.add(frontend.frontend.name)

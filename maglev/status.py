@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from maglev.events import FrontendState
@@ -35,12 +34,13 @@ class BackendStatus:
 
     __slots__ = ("address", "fresh", "health", "last_result", "name", "transitions")
 
-    def __init__(self, backend: Backend, healthcheck: Healthcheck | None, history: int) -> None:
+    def __init__(self, backend: Backend, healthcheck: Healthcheck | None) -> None:
         self.name = backend.name
         self.address = backend.address
         self.health = Health(*thresholds(healthcheck))
         self.last_result: Result | None = None
-        self.transitions: deque[Transition] = deque(maxlen=history)
+        # A tuple: for the few that there are a deque would take eight times the memory.
+        self.transitions: tuple[Transition, ...] = ()
         self.fresh = True
 
     @property

@@ -107,7 +107,8 @@ def test_results_reach_the_board_and_the_tally():
     bench = Bench()
     bench.finish("a", PASS, FAIL)
     tally = bench.checker.tallies["a"]
-    assert (tally.type, tally.codes[Code.L4OK], tally.codes[Code.L4CON], tally.codes[Code.L4TOUT]) == ("tcp", 1, 1, 0)
+    assert tally.type == "tcp"
+    assert dict(tally.codes()) == {Code.L4TOUT: 0, Code.L4CON: 1, Code.L4OK: 1}
     assert sum(tally.counts) == 2
     assert bench.board.backend("a").last_result == FAIL
 
@@ -139,7 +140,7 @@ def test_a_timeout_while_the_reactor_was_late_is_no_evidence_and_tried_at_once()
     bench["a"].finish(TIMEOUT)
     assert bench.state("a") is State.UP
     assert bench.checker.discarded["lag"] == 1
-    assert bench.checker.tallies["a"].codes[Code.L4TOUT] == 0
+    assert dict(bench.checker.tallies["a"].codes())[Code.L4TOUT] == 0
     starts = bench["a"].starts
     bench.clock.advance(0)
     assert bench["a"].starts == starts + 1
@@ -356,4 +357,4 @@ def test_a_changed_check_of_the_same_kind_keeps_its_tally():
     bench.finish("a", PASS)
     config = attrs.evolve(bench.board.config, healthchecks={"tcp": make_check(timeout=0.3)})
     bench.board.apply(config)
-    assert bench.checker.tallies["a"].codes[Code.L4OK] == 1
+    assert dict(bench.checker.tallies["a"].codes())[Code.L4OK] == 1

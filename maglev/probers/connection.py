@@ -94,6 +94,21 @@ class Readiness(Protocol):
         """Stop waiting for a socket, just before it is closed."""
 
 
+class Connector:
+    """Makes the connections to one backend."""
+
+    __slots__ = ("_destination", "_opener", "_poller")
+
+    def __init__(self, poller: Readiness, opener: StreamOpener, destination: Destination) -> None:
+        self._poller = poller
+        self._opener = opener
+        self._destination = destination
+
+    def __call__(self, owner: Owner) -> Connection:
+        """Return a new connection, not yet opened."""
+        return Connection(self._poller, self._opener, self._destination, owner)
+
+
 @implementer(ITransport)
 class Connection:
     """One connection, for one probe."""

@@ -46,6 +46,20 @@ def _address_host(backend: Backend, healthcheck: Healthcheck) -> str:
     return address if healthcheck.l4_port == default else f"{address}:{healthcheck.l4_port}"
 
 
+class HttpProbes:
+    """Makes the probes of one backend."""
+
+    __slots__ = ("_expectation", "_request")
+
+    def __init__(self, request: bytes, expectation: Expectation) -> None:
+        self._request = request
+        self._expectation = expectation
+
+    def __call__(self, conclude: Conclude) -> HttpProbe:
+        """Return a new probe."""
+        return HttpProbe(conclude, self._request, self._expectation)
+
+
 class HttpProbe(Probe):
     """Sends the request, and concludes as soon as the outcome is certain."""
 

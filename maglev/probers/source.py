@@ -5,14 +5,15 @@ from __future__ import annotations
 import socket
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 
 from maglev.model import CheckType
 from maglev.probers.answer import Expectation
-from maglev.probers.connection import Connection
+from maglev.probers.connection import Connector
 from maglev.probers.deadlines import Deadlines
-from maglev.probers.http import HttpProbe, request_for
+from maglev.probers.http import HttpProbes, request_for
 from maglev.probers.icmp import IcmpProber
 from maglev.probers.netns import NetworkNamespace
 from maglev.probers.ping import PingSocket
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from maglev.interfaces import IProber
     from maglev.lag import LagMonitor
-    from maglev.model import Backend, Healthcheck
+    from maglev.model import Backend, Healthcheck, HttpParams
     from maglev.probers.base import Conclude
     from maglev.probers.probe import Probe
 
@@ -57,6 +58,7 @@ class ProberSource:
         self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
+        self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
         self._deadlines: dict[float, Deadlines] = {}
         self._ping = {family: PingSocket(self._poller, self._opener, family) for family in _FAMILIES}
 
@@ -70,8 +72,8 @@ class ProberSource:
         deadlines = self._deadlines_after(healthcheck.timeout)
         if healthcheck.type is CheckType.ICMP:
             return IcmpProber(deadlines, self._ping[destination.family], destination)
-        connect = partial(Connection, self._poller, self._opener, destination)
-        probe = _probe_above_tcp(backend, healthcheck)
+        connect = Connector(self._poller, self._opener, destination)
+        probe = self._probes_above_tcp(backend, healthcheck)
         if healthcheck.tls is None:
             return StreamProber(deadlines, connect, probe or TcpProbe)
         identity = Identity(backend, healthcheck)
@@ -86,6 +88,20 @@ class ProberSource:
             deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout)
         return deadlines
 
+    def _probes_above_tcp(self, backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:
+        """Return what makes the probe of the application; None when the connection is all that is probed."""
+        if healthcheck.type is CheckType.TCP:
+            return None
+        params = healthcheck.http
+        if params is None:
+            message = f"healthcheck {healthcheck.name} has no parameters for http"
+            raise ValueError(message)
+        # One for all backends that are probed alike: a compiled pattern is large.
+        expectation = self._expectations.get(params)
+        if expectation is None:
+            expectation = self._expectations[params] = Expectation.of(params)
+        return HttpProbes(request_for(backend, healthcheck, params), expectation)
+
     def busy(self) -> bool:
         """Return whether answers to probes under way wait to be read."""
         return self._poller.busy()
@@ -96,17 +112,3 @@ class ProberSource:
             ping.close()
         self._poller.close()
         self._opener.close()
-
-
-def _probe_above_tcp(backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:
-    """Return what makes the probe of the application; None when the connection is all that is probed."""
-    if healthcheck.type is CheckType.TCP:
-        return None
-    if healthcheck.http is None:
-        message = f"healthcheck {healthcheck.name} has no parameters for http"
-        raise ValueError(message)
-    return partial(
-        HttpProbe,
-        request=request_for(backend, healthcheck, healthcheck.http),
-        expectation=Expectation.of(healthcheck.http),
-    )

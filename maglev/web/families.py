@@ -157,7 +157,7 @@ class CheckerCollector:
         yield header("maglev_probe_total")
         for name, tally in tallies:
             start = f'maglev_probe_total{{backend="{name}",type="{tally.type}",'
-            yield "".join([f"{start}{_PROBE_LABELS[code]}}} {count}\n" for code, count in tally.codes.items()])
+            yield "".join([f"{start}{_PROBE_LABELS[code]}}} {count}\n" for code, count in tally.codes()])
         yield header("maglev_probe_duration_seconds")
         for name, tally in tallies:
             labels = f'backend="{name}",type="{tally.type}"'

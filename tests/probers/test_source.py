@@ -106,3 +106,12 @@ def test_a_namespace_that_is_not_there_is_the_fault_of_this_machine(monkeypatch,
     source.close()
     assert [outcome.reason for outcome in outcomes] == ["netns", "netns"]
     assert "nowhere" in outcomes[0].detail
+
+
+def test_backends_that_are_probed_alike_share_what_is_expected(source):
+    healthcheck = check(CheckType.HTTP, http=HttpParams(response_regexp="x" * 100))
+    probers = [source.prober_for(Backend(name, "127.0.0.1"), healthcheck) for name in "ab"]
+    one, other = (prober._new_probe._expectation for prober in probers)
+    assert one is other
+    del one, other, probers
+    assert len(source._expectations) == 0, "and it is forgotten with them"
