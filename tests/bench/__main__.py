@@ -85,7 +85,14 @@ def measure_apart(name: str, arguments: argparse.Namespace) -> dict[str, object]
     if status:
         figures.append(Figure(f"{name}-failed", name, missing=f"ended with status {status}").to_json())
     took = round(time.monotonic() - start, 1)
-    return {"name": name, "load-before": load, "load-after": load_average(), "seconds": took, "figures": figures}
+    return {
+        "name": name,
+        "runs": arguments.runs,
+        "load-before": load,
+        "load-after": load_average(),
+        "seconds": took,
+        "figures": figures,
+    }
 
 
 def main() -> None:

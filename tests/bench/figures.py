@@ -15,7 +15,7 @@ class Target:
     """What was promised of a measure.
 
     Attributes:
-        least: What must be reached.
+        least: What must be reached; infinite if nothing must.
         aim: What would be good.
         of: Which number of a `Figure` it is about: ``ratio`` or ``ours``.
         more_is_better: Whether larger numbers are better.
@@ -27,10 +27,12 @@ class Target:
     more_is_better: bool = False
 
     def verdict(self, value: float) -> str:
-        """Return ``aim``, ``at least`` or ``missed``."""
+        """Return ``aim``, ``at least``, ``missed``, or ``short of the aim`` where nothing had to be reached."""
         sign = -1 if self.more_is_better else 1
         if sign * value <= sign * self.aim:
             return "aim"
+        if math.isinf(self.least):
+            return "short of the aim"
         return "at least" if sign * value <= sign * self.least else "missed"
 
 

@@ -100,16 +100,14 @@ def wait_for(program: Checker, count: Callable[[], int], probes: int) -> None:
 
 
 def resumed(counts: Sequence[tuple[int, int]]) -> tuple[float, float]:
-    """Return which shares of the connections but the first with each backend were resumed, ours and theirs.
+    """Return in which shares of the requests a session had been resumed, ours and theirs.
 
     Args:
-        counts: Connections and resumed ones so far: before the first run, after ours, after theirs, after ours, ...
+        counts: Requests, and those over resumed sessions, so far: before the first run, after ours, after theirs, ...
     """
     steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(counts)]
-    # The first connection with each backend has nothing to resume.
     ours, theirs = (
-        sum(step[1] for step in steps[first::2]) / max(1, sum(step[0] - SERVERS for step in steps[first::2]))
-        for first in (0, 1)
+        sum(step[1] for step in steps[first::2]) / max(1, sum(step[0] for step in steps[first::2])) for first in (0, 1)
     )
     return ours, theirs
 
@@ -167,7 +165,9 @@ class Comparison:
             sessions.append(self._backends.sessions())
         note = f"idle load taken away: ours {100 * idle[0]:.2f} %, HAProxy {100 * idle[1]:.2f} % of a core"
         if kind.startswith("https"):
-            note += "; sessions resumed after the first: ours {:.0%}, HAProxy {:.0%}".format(*resumed(sessions))
+            note += "; sessions resumed, also counting the first ones: ours {:.0%}, HAProxy {:.0%}".format(
+                *resumed(sessions)
+            )
         return compared(f"cpu-{kind}", TITLES[kind], "us", haproxy.NAME, ours, theirs, note)
 
     def second_opinion(self, kind: str) -> Figure:
