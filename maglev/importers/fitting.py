@@ -121,7 +121,7 @@ def _fit_vips(draft: Draft, fitted: Fitted) -> None:
         if vip.address is not None:
             keys[vip.address, vip.transport, vip.l4_port] = name
             keys.setdefault(vip.address, name)
-            families.setdefault(vip.address, _family(vip))
+            families[vip.address] = families.get(vip.address, 0) or _family(vip)
 
 
 def _objection(vip: Vip, keys: dict[Hashable, str], families: dict[str, int]) -> str:
@@ -151,25 +151,28 @@ def _family(vip: Vip) -> int:
 
 
 def _keep_one_family(vip: Vip) -> None:
-    kept = _family(vip)
+    wanted = _family(vip)
     for tier in vip.tiers:
-        for member in list(tier.members):
+        kept = []
+        for member in tier.members:
             address = member.server.address
-            if address is not None and family(address) != kept:
-                tier.members.remove(member)
-                text = f"{member.server.name} ({address}) is left out: VPP takes one family, and the first is IPv{kept}"
-                vip.notes.append(Note(member.server.origin.place, text))
+            if address is None or family(address) == wanted:
+                kept.append(member)
+                continue
+            text = f"{member.server.name} ({address}) is left out: VPP takes one family, and the first is IPv{wanted}"
+            vip.notes.append(Note(member.server.origin.place, text))
+        tier.members = kept
 
 
 def _keep_each_once(tier: Tier, fitted: Fitted) -> None:
     """Let a backend be in a pool once; two servers may have become one."""
     seen: dict[str, Member] = {}
-    for member in list(tier.members):
+    for member in tier.members:
         first = seen.setdefault(fitted.names[member.server], member)
         if first is not member:
-            tier.members.remove(member)
             first.weight = max(first.weight, member.weight)
             first.notes.append(Note(member.server.origin.place, f"{member.server.name} is the same backend"))
+    tier.members = list(seen.values())
 
 
 def shown(words: str) -> str:

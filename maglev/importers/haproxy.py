@@ -118,9 +118,13 @@ class _Importer:
             for entry in self._entries(proxy, line):
                 self._draft.add_server(entry.server)
                 entries.append(entry)
-        if proxy.section.name in self._targets:
-            self._leave_note(proxy.section.head, f"there is a section {proxy.section.name} already; its servers follow")
-        self._targets.setdefault(proxy.section.name, Target(proxy, entries))
+        name = proxy.section.name
+        if proxy.is_disabled:
+            self._leave_note(proxy.section.head, f"{name} is disabled, and nothing leads to it")
+        elif name in self._targets:
+            self._leave_note(proxy.section.head, f"there is a section {name} already, and nothing leads to this one")
+        else:
+            self._targets[name] = Target(proxy, entries)
 
     def _entries(self, proxy: Proxy, line: Line) -> Iterator[Entry]:
         first = 3 if line.words[0] == "server-template" else 2
@@ -168,18 +172,29 @@ class _Importer:
         binds = [*_binds_of_head(proxy.section), *proxy.binds]
         target = self._target(proxy)
         self._tell_choices(proxy, target)
-        if proxy.section.kind == "backend" or not binds:
+        if proxy.section.kind == "backend" or (proxy.section.kind == "listen" and not binds):
             return
-        if proxy.is_disabled or target is None:
-            reason = "is disabled" if proxy.is_disabled else "leads to no servers"
-            self._leave_note(proxy.section.head, f"{proxy.section.name} {reason}, and is left out")
-            self._draft.leftovers += [line.note for line in proxy.binds]
+        if proxy.is_disabled or target is None or not binds:
+            self._leave_out(proxy, binds)
             return
         target.used = True
         for line in binds:
-            for text in line.words[1].split(",") if len(line.words) > 1 else ():
+            if len(line.words) < 2:
+                self._leave_note(line, f"is not complete: {line.text.strip()}")
+                continue
+            for text in line.words[1].split(","):
                 for vip in self._vips(proxy, target, line, text):
                     self._draft.add_vip(vip)
+
+    def _leave_out(self, proxy: Proxy, binds: Sequence[Line]) -> None:
+        """Tell that there is no frontend, and why."""
+        reason = "leads to no servers" if binds else "is bound to no address"
+        if proxy.is_disabled:
+            reason = "is disabled"
+        self._leave_note(proxy.section.head, f"{proxy.section.name} {reason}, and is left out")
+        self._draft.leftovers += [line.note for line in proxy.binds]
+        if proxy.target is not None:
+            self._leave_note(proxy.section.head, f"it leads to {proxy.target}")
 
     def _target(self, proxy: Proxy) -> Target | None:
         """Return the servers that a frontend leads to: its own, the default, or the first that it chooses."""

@@ -64,7 +64,7 @@ class _Virtual:
 
     Attributes:
         inhibiting: Whether servers that fail keep their flows.
-        weights: As written, of each real server.
+        servers: With weight and port, as written.
         sorry: The server that says sorry.
     """
 
@@ -85,11 +85,14 @@ class _Importer:
     def __init__(self, statements: list[Statement], notes: list[Note]) -> None:
         self._statements = statements
         self._draft = Draft(leftovers=list(notes))
-        self._groups = {each.value: each for each in statements if each.keyword == "virtual_server_group"}
+        self._groups: dict[str, Statement] = {}
         self._used: set[str] = set()
 
     def draft(self) -> Draft:
         """Return the draft."""
+        for each in self._statements:
+            if each.keyword == "virtual_server_group" and self._groups.setdefault(each.value, each) is not each:
+                self._draft.leftovers += each.notes()
         for each in self._statements:
             if each.keyword == "virtual_server":
                 self._add_virtual(each)

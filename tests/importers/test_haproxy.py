@@ -207,9 +207,24 @@ def test_a_disabled_section_is_left_out_and_named(run):
     assert run(listen("disabled", "enabled")).config.frontends
 
 
+def test_a_disabled_backend_is_not_led_to(run):
+    made = run("frontend f\n bind 192.0.2.1:80\n default_backend b\nbackend b\n disabled\n server s 10.0.0.1:80\n")
+    assert made.config.frontends == {}
+    assert "line 4: b is disabled, and nothing leads to it" in made.comments
+    assert "line 1: it leads to b" in made.comments
+
+
+def test_a_frontend_that_is_bound_nowhere_is_named(run):
+    made = run("frontend f\n default_backend b\nlisten b\n server s 10.0.0.1:80\n")
+    assert made.config.frontends == {}
+    assert "line 1: f is bound to no address, and is left out" in made.comments
+    assert "line 1: it leads to b" in made.comments
+    assert "line 3: no frontend here leads to the servers of b" in made.comments
+
+
 def test_two_sections_of_one_name_are_told(run):
     made = run("backend b\n server s 10.0.0.1:80\nbackend b\n server t 10.0.0.2:80\n")
-    assert "line 3: there is a section b already" in made.comments
+    assert "line 3: there is a section b already, and nothing leads to this one" in made.comments
     assert set(made.config.backends) == {"s", "t"}
 
 
@@ -317,6 +332,7 @@ def test_what_is_no_address_or_too_many_ports_is_left_out_and_named(run):
 
     assert list(made.config.frontends) == ["site"]
     assert "line 3: is no IP address: /run/x.sock" in made.comments
+    assert "line 5: is not complete: bind" in made.comments
     assert "line 4: is more than 64 ports: bind 192.0.2.2:1-1000" in made.comments
 
 
@@ -344,11 +360,17 @@ listen c
     bind 192.0.2.3:81
     server s4 [2001:db8::3]:80
 listen d
-    bind 192.0.2.1:83
+    bind 192.0.2.4:83
     server s5 name:80
+listen e
+    bind 192.0.2.4:84
+    server s6 [2001:db8::3]:80
+listen f
+    bind 192.0.2.4:85
+    server s7 10.0.0.7:80
 """)
     assert made.status == 2
-    assert set(made.tree["frontends"]) == {"a", "c", "d"}
+    assert set(made.tree["frontends"]) == {"a", "c", "d", "e"}
     assert made.tree["frontends"]["a"]["pools"][0]["backends"].keys() == {"s1"}
     assert "line 5: s2 (2001:db8::1) is left out" in made.comments
     assert "one tunnel for both" in made.comments

@@ -104,6 +104,9 @@ virtual_server 192.0.2.1 80 {
 virtual_server_group unused {
     192.0.2.7 80
 }
+virtual_server_group unused {
+    192.0.2.8 80
+}
 """)
     for number, text in (
         (1, "global_defs {"),
@@ -115,6 +118,7 @@ virtual_server_group unused {
         (11, "is not probed, and so always up"),
         (16, "virtual_server_group unused {"),
         (17, "192.0.2.7 80"),
+        (20, "192.0.2.8 80"),
     ):
         assert f"line {number}: {text}" in made.comments
     assert made.status == 0
