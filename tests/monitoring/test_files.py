@@ -57,9 +57,10 @@ def test_the_alerts_fire_when_they_should_and_only_then(path):
 @needs_promtool
 def test_the_tests_of_the_alerts_notice_a_rule_that_is_wrong(tmp_path):
     text = (FOLDER / "maglev.rules.yml").read_text()
-    wrong = text.replace("maglev_vpp_connected == 0", "maglev_vpp_connected == 1").replace("[15m]) >= 3", "[15m]) >= 1")
-    (tmp_path / "maglev.rules.yml").write_text(wrong)
-    shutil.copy(FOLDER / "maglev.rules.test.yml", tmp_path)
+    (tmp_path / "maglev.rules.yml").write_text(text.replace("maglev_vpp_connected == 0", "maglev_vpp_connected == 1"))
+    tests = yaml.safe_load((FOLDER / "maglev.rules.test.yml").read_text())
+    tests["tests"] = [each for each in tests["tests"] if each["name"].startswith("VPP is gone")]
+    (tmp_path / "maglev.rules.test.yml").write_text(yaml.safe_dump(tests))
     tested = promtool("test", "rules", "maglev.rules.test.yml", folder=tmp_path)
     assert tested.returncode == 1
     assert "MaglevVppNotConnected" in tested.stdout + tested.stderr

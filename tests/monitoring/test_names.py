@@ -142,7 +142,11 @@ def test_every_command_in_an_alert_or_on_the_page_can_be_typed():
 
 def test_every_event_in_an_alert_or_on_the_page_is_in_the_log():
     texts = " ".join([PAGE, *(rule["annotations"]["description"] for rule in RULES)])
-    named = set(re.findall(r"[Ee]vents? (?:``)?([a-z]+(?:-[a-z]+)*)(?:``)?", " ".join(texts.split()))) - {"num", "at", "log"}
+    named = set(re.findall(r"[Ee]vents? (?:``)?([a-z]+(?:-[a-z]+)*)(?:``)?", " ".join(texts.split()))) - {
+        "num",
+        "at",
+        "log",
+    }
     assert {"audit", "vpp-lbsync-drift", "probe-discarded"} <= named
     operation = (ROOT / "docs/operation.rst").read_text()
     assert [each for each in named if f"``{each}``" not in operation] == []
