@@ -32,6 +32,8 @@ class Prober:
     is in place again before ``finished`` is called: it may start the next one at once.
     """
 
+    __slots__ = ("_deadlines", "_finished", "_started")
+
     _log = Logger()
 
     def __init__(self, deadlines: Deadlines) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class IcmpProber(Prober):
     """Probes a backend with one echo request each time, over the socket of its family."""
 
+    __slots__ = ("_ancillary", "_destination", "_ping", "_sequence")
+
     def __init__(self, deadlines: Deadlines, ping: PingSocket, destination: Destination) -> None:
         """Prepare the prober of one backend.
 

@@ -39,6 +39,8 @@ _CONNECT_TIMEOUT: Final = (Code.L4TOUT, "no connection in time")
 class StreamProber(Prober):
     """Probes a backend over a new connection each time."""
 
+    __slots__ = ("_connection", "_new_connection", "_new_probe", "_probe")
+
     def __init__(
         self,
         deadlines: Deadlines,
@@ -85,6 +87,8 @@ class StreamProber(Prober):
 
 class TlsProber(StreamProber):
     """Knows besides what is remembered of the backend between two probes: its certificate, and the TLS session."""
+
+    __slots__ = ("_identity", "_resumption")
 
     def __init__(
         self,
