@@ -15,6 +15,9 @@ from tests.layers import ROOT, modules
 
 pytestmark = pytest.mark.real
 
+BESIDE = ("Makefile", "Dockerfile", "requirements.lock")
+"""What the packages and the container are made with; no part of a wheel."""
+
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "dropin.cache", "*.egg-info")
 
 
@@ -42,9 +45,9 @@ def sdist(place):
     pytest.importorskip("setuptools")
     source = place / "source"
     source.mkdir()
-    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.rst", "LICENSE"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.rst", "LICENSE", "MANIFEST.in", *BESIDE):
         shutil.copy(ROOT / name, source)
-    for name in ("maglev", "twisted"):
+    for name in ("maglev", "twisted", "debian", "man"):
         shutil.copytree(ROOT / name, source / name, ignore=LEFT_OUT)
     succeed(sys.executable, "-W", "ignore", "setup.py", "-q", "sdist", "--dist-dir", place, folder=source)
     (made,) = place.glob("*.tar.gz")
@@ -91,6 +94,7 @@ def test_the_sdist_has_what_a_build_needs(sdist):
         held = {name.partition("/")[2] for name in archive.getnames()}
     needed = {"setup.py", "setup.cfg", "pyproject.toml", "README.rst", "LICENSE", "twisted/plugins/maglev_plugin.py"}
     needed |= {str(path.relative_to(ROOT)) for path in modules().values()}
+    needed |= {*BESIDE, "debian/control", "man/maglevd.8"}
     assert needed <= held
 
 
