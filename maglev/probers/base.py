@@ -94,22 +94,29 @@ class Prober:
     def expire(self) -> None:
         """Time is up (`maglev.probers.deadlines.Expiring`)."""
         # When the reactor is late, the answer may have been waiting in the kernel since long before the deadline, and
-        # deadlines come before descriptors in a turn of the reactor. So look once more.
+        # deadlines come before descriptors in a turn of the reactor. So look once more. If something was waiting that
+        # concludes nothing, such as the end of a handshake, then who was late is us: had it been taken when
+        # it came, more might have come by now.
+        started = self._started
         try:
-            concluded = self._look_again()
+            found = self._look_again()
         except Exception:  # noqa: BLE001  # whatever the bug: a probe must not outlive its deadline
             self._log.failure("probe-crash")
             self.crash()
+            return
+        if self._finished is None or self._started != started:
+            return  # concluded, and perhaps begun again
+        if found:
+            self._finish(LocalFault("lag", "something was waiting to be read"))
         else:
-            if not concluded:
-                self.conclude(*self._timeout_verdict())
+            self.conclude(*self._timeout_verdict())
 
     def _begin(self) -> None:
         """Send the probe off; it may conclude before this returns."""
         raise NotImplementedError
 
     def _look_again(self) -> bool:
-        """Take what the kernel may have for the probe; return whether that concluded it."""
+        """Take what the kernel may have for the probe; return whether there was anything."""
         raise NotImplementedError
 
     def _timeout_verdict(self) -> tuple[Code, str]:

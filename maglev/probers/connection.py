@@ -151,19 +151,20 @@ class Connection:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
         self._judge_connect(stream.connect_ex(self._destination.address))
 
-    def ready(self, events: int = EPOLLIN | EPOLLOUT) -> None:
-        """Go on as far as the kernel lets us."""
+    def ready(self, events: int = EPOLLIN | EPOLLOUT) -> bool:
+        """Go on as far as the kernel lets us; return whether there was anything to take."""
         stream = self._socket
         if stream is None:
-            return
+            return False
         if self._protocol is None:
-            self._judge_connect(stream.connect_ex(self._destination.address))
-            return
+            number = stream.connect_ex(self._destination.address)
+            self._judge_connect(number)
+            return number not in _PENDING
         if self._unsent and events & EPOLLOUT:
             self._flush(stream)
-        if events & ~EPOLLOUT:
-            self._receive(stream)
+        found = bool(events & ~EPOLLOUT) and self._receive(stream)
         self._settle()
+        return found
 
     def crash(self) -> None:
         """Leave it to the owner, who closes the connection, unless it was the end of this very probe that raised."""
@@ -215,21 +216,22 @@ class Connection:
         else:
             self._owner.conclude_with(connect_outcome(number))
 
-    def _receive(self, stream: socket.SocketType) -> None:
+    def _receive(self, stream: socket.SocketType) -> bool:
         protocol = self._protocol
         if protocol is None:
-            return
+            return False
         try:
             data = stream.recv(READ_SIZE)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self._error = error.errno or errno.EIO
-            return
+            return True
         if data:
             protocol.dataReceived(data)
         else:
             self._close(DONE)
+        return True
 
     def _flush(self, stream: socket.SocketType) -> None:
         try:

@@ -49,9 +49,7 @@ class IcmpProber(Prober):
             self.conclude_with(error.outcome)
 
     def _look_again(self) -> bool:
-        sequence = self._sequence
-        self._ping.ready()
-        return self._sequence != sequence
+        return self._ping.ready()
 
     def _timeout_verdict(self) -> tuple[Code, str]:
         return Code.L7TOUT, "no reply"

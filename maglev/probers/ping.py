@@ -136,21 +136,22 @@ class PingSocket:
         """The request is over: whatever still comes for it is late."""
         self._sent.pop(sequence, None)
 
-    def ready(self, events: int = EPOLLIN | EPOLLERR) -> None:
-        """Read what came, a batch at most."""
+    def ready(self, events: int = EPOLLIN | EPOLLERR) -> bool:
+        """Read what came, a batch at most; return whether there may be more."""
         if events & EPOLLERR:
             self._read_errors()
         for _ in range(BATCH):
             ping = self._socket
             if ping is None:
-                return
+                return False
             try:
                 packet, sender = ping.recvfrom(MESSAGE_SIZE)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 continue  # a pending error of the socket as a whole; reading it has cleared it
             self._take(packet, sender[0])
+        return True
 
     def crash(self) -> None:
         """Carry on: the message that it was about is read, and the socket serves many others."""

@@ -36,7 +36,7 @@ down is written to VPP and told to every watcher, and a TLS handshake takes half
 class Watched(Protocol):
     """Whoever has a socket in the set."""
 
-    def ready(self, events: int) -> None:
+    def ready(self, events: int) -> object:
         """Something may have happened: ``EPOLLIN``, ``EPOLLOUT``, ``EPOLLERR``, ``EPOLLHUP``."""
 
     def crash(self) -> None:

@@ -26,8 +26,8 @@ class OneShot(Protocol):
     def open(self) -> None:
         """Begin to connect."""
 
-    def ready(self) -> None:
-        """Go on as far as the kernel lets us."""
+    def ready(self) -> bool:
+        """Go on as far as the kernel lets us; return whether there was anything to take."""
 
     def abortConnection(self) -> None:
         """Close with a reset, now."""
@@ -72,9 +72,7 @@ class StreamProber(Prober):
 
     def _look_again(self) -> bool:
         connection = self._connection
-        if connection is not None:
-            connection.ready()
-        return self._connection is not connection
+        return connection is not None and connection.ready()
 
     def _timeout_verdict(self) -> tuple[Code, str]:
         return _CONNECT_TIMEOUT if self._probe is None else self._probe.timeout_verdict()

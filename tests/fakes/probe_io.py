@@ -131,8 +131,10 @@ class FakeConnection:
             self.on_open(self)
 
     def ready(self):
-        if self.on_ready is not None:
-            self.on_ready(self)
+        if self.on_ready is None:
+            return False
+        self.on_ready(self)
+        return True
 
     def accept(self):
         """The backend accepts."""

@@ -183,6 +183,16 @@ def test_a_doubled_or_late_reply_changes_nothing(family, raw):
     assert len(bench.outcomes) == 2
 
 
+def test_a_deadline_is_no_evidence_while_more_replies_wait_than_one_look_takes():
+    bench = Bench().start()
+    bench.fake.incoming = [(b"", "192.0.2.99")] * (BATCH + 1)
+    bench.clock.advance(1)
+    assert [outcome.reason for outcome in bench.outcomes] == ["lag"]
+    bench.start()
+    bench.clock.advance(1)
+    assert bench.outcomes[1].code is Code.L7TOUT, "what is left was read"
+
+
 def test_each_backend_gets_its_own_reply():
     bench = Bench().start()
     request = bench.request

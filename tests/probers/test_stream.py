@@ -190,6 +190,20 @@ def test_an_answer_that_waits_in_the_kernel_at_the_deadline_of_a_late_reactor_co
     assert [outcome.code for outcome in bench.outcomes] == [Code.L7OK]
 
 
+@pytest.mark.parametrize("accepted", [False, True])
+def test_something_that_waits_in_the_kernel_at_the_deadline_is_no_timeout(accepted):
+    # Had it been taken when it came, the rest might have come by now: many short stalls add up to a deadline.
+    bench = Bench(http_probe)
+    connection = bench.start()
+    if accepted:
+        connection.accept()
+    connection.on_ready = lambda it: it.deliver(b"HTTP/1.1 2") if accepted else it.accept()
+    bench.clock.advance(3)
+    assert [type(outcome) for outcome in bench.outcomes] == [LocalFault]
+    assert bench.outcomes[0].reason == "lag"
+    bench.assert_idle()
+
+
 def test_a_probe_that_is_restarted_by_the_last_look_does_not_time_out():
     bench = Bench()
     codes = []
