@@ -30,6 +30,7 @@ from twisted.logger import LogLevel, globalLogBeginner
 
 from maglev.board import Board
 from maglev.control import Control
+from maglev.daemon import COLLECT
 from maglev.logs.observer import LineObserver
 from maglev.logs.render import render_json
 from maglev.logs.writer import LineWriter
@@ -299,6 +300,7 @@ async def main() -> None:
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     gc.collect()
     gc.freeze()  # as maglevd does
+    gc.set_threshold(*COLLECT)
     if REAL:
         os.environ["MAGLEV_TEST_VPP"] = ARGUMENTS.vpp
     kind = "real" if REAL else "process"
