@@ -7,6 +7,10 @@ or has one under way, never both and never two.
 Overload slows the checks down and never marks a healthy backend down. Two rules see to that: a *timeout* of a probe
 during which the reactor itself was late is no evidence, and neither is a probe that could not be made for want of
 descriptors, ports or memory. Both are counted and tried again.
+
+A reactor may be late for as long as the machine is busy, and a backend that is dead must not stay up meanwhile. So a
+probe that is tried again for the third time gets twice the time, then four times, and so on, until the lateness is
+small beside it: then a timeout is evidence again. The first answer ends that.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
+import attrs
 from twisted.application.service import Service
 from zope.interface import implementer
 
@@ -37,8 +42,13 @@ if TYPE_CHECKING:
     from maglev.result import Outcome
     from maglev.status import BackendStatus
 
-LAG_SHARE: Final = 0.1
-"""A timeout is evidence only if the reactor was never late by more than this share of it during the probe."""
+FORBEARANCE: Final = 2
+"""Timeouts in a row, while the reactor was late, after which the probes of a backend get more time: one long stall
+costs a probe its evidence, and perhaps the one after it."""
+
+MOST_TIME: Final = 20.0
+"""Seconds that a probe may get then, unless its own timeout is longer: enough to be sure while the reactor is late by
+two seconds all the time, and less than the service manager waits for a sign of progress."""
 
 FAULT_PAUSE: Final = 0.25
 """Seconds until a probe that this machine could not make is tried again: soon, but no busy loop while it lasts."""
@@ -76,7 +86,7 @@ class IProberSource(Protocol):
 class _Turn(Entry):
     """One backend in turn: its next probe, or the one under way."""
 
-    __slots__ = ("healthcheck", "prober", "probing", "started", "status", "tally")
+    __slots__ = ("excused", "healthcheck", "prober", "probing", "started", "status", "tally")
 
     def __init__(
         self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, tally: ProbeTally
@@ -86,8 +96,15 @@ class _Turn(Entry):
         self.healthcheck = healthcheck
         self.prober = prober
         self.tally = tally
+        self.excused = 0
         self.probing = False
         self.started = 0.0
+
+
+def _time_of(turn: _Turn) -> float:
+    """Return the timeout of the probe under way."""
+    assert turn.healthcheck is not None  # noqa: S101  # a static backend is never asked
+    return turn.healthcheck.timeout
 
 
 @implementer(IBoardObserver)
@@ -275,10 +292,16 @@ class CheckerService(Service):
         name = turn.status.name
         if isinstance(outcome, LocalFault):
             self._discard(name, outcome.reason, outcome.detail)
+            if outcome.reason == "lag":
+                self._adjust_time(turn, turn.excused + 1)
             return FAULT_PAUSE
-        if outcome.code in TIMEOUTS and self._was_late(turn):
+        if self._lag.excuses(outcome, turn.started, _time_of(turn)):
             self._discard(name, "lag", outcome.detail)
+            self._adjust_time(turn, turn.excused + 1)
             return 0.0
+        if turn.excused:
+            # Not all at once after a timeout that counts, because the reactor is probably as late as before.
+            self._adjust_time(turn, turn.excused - 1 if outcome.code in TIMEOUTS else 0)
         turn.tally.count(outcome)
         if self._log_probes:
             self._log.debug(
@@ -288,9 +311,20 @@ class CheckerService(Service):
         elapsed = self._clock.seconds() - turn.started
         return max(0.0, self._interval(turn) * self._jitter() - elapsed)
 
-    def _was_late(self, turn: _Turn) -> bool:
-        assert turn.healthcheck is not None  # noqa: S101  # a static backend never times out
-        return self._lag.worst_since(turn.started) > LAG_SHARE * turn.healthcheck.timeout
+    def _adjust_time(self, turn: _Turn, excused: int) -> None:
+        """Give the next probe of a backend as much time as it should have after so many that were excused."""
+        turn.excused = excused
+        config = self._board.config
+        backend = config.backends[turn.status.name]
+        configured = config.healthcheck_of(backend)
+        if configured is None:
+            return
+        time = configured.timeout
+        for _ in range(FORBEARANCE, excused):
+            time = min(2 * time, max(configured.timeout, MOST_TIME))
+        if time != _time_of(turn):
+            turn.healthcheck = attrs.evolve(configured, timeout=time)
+            turn.prober = self._probers.prober_for(backend, turn.healthcheck, config.checker.netns)
 
     def _discard(self, name: str, reason: str, detail: str) -> None:
         self.discarded[reason] += 1

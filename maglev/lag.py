@@ -15,11 +15,18 @@ import bisect
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from maglev.result import PASSES, TIMEOUTS, Code
+
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from maglev.result import Result
+
 PERIOD: Final = 0.1
 """Seconds between ticks: short against any sensible probe timeout, and next to nothing in CPU."""
+
+SHARE: Final = 0.1
+"""A timeout is evidence only if the reactor was never late by more than this share of it during the probe."""
 
 NOISE: Final = 0.005
 """Seconds of lateness that are no stall: the kernel's timers and one busy turn of the reactor."""
@@ -29,6 +36,9 @@ STALLS: Final = 4096
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the histogram, seconds; one more for everything above."""
+
+
+_SURE: Final = PASSES | {Code.L4CON}
 
 
 class LagMonitor:
@@ -67,6 +77,22 @@ class LagMonitor:
                 break
             worst = max(worst, min(late, ended - start))
         return worst
+
+    def excuses(self, result: Result, started: float, timeout: float) -> bool:
+        """Return whether the lateness of the reactor may be why a probe failed.
+
+        So it may if time was up: what is read after that, such as the end of a connection that the backend grew tired
+        of, may be the fault of whoever was late as much as no answer at all. But no lateness makes a backend refuse a
+        connection.
+
+        Args:
+            result: What the probe found out.
+            started: When it began, by the clock.
+            timeout: Seconds that it had.
+        """
+        if result.code not in TIMEOUTS and (result.code in _SURE or result.duration <= timeout):
+            return False
+        return self.worst_since(started) > SHARE * timeout
 
     def behind(self, who: object, *, really: bool) -> None:
         """Take note of whether somebody has work left that should have been done by now."""

@@ -6,7 +6,7 @@ from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from maglev.board import Board
-from maglev.checker import CheckerService
+from maglev.checker import MOST_TIME, CheckerService
 from maglev.health import Lifecycle, State
 from maglev.interfaces import IProber
 from maglev.lag import LagMonitor
@@ -170,6 +170,79 @@ def test_a_refusal_is_evidence_however_late_the_reactor_is():
     bench.clock.stall(3.0)
     bench["a"].finish(FAIL)
     assert bench.state("a") is State.DOWN
+
+
+def test_a_failure_that_is_read_after_time_was_up_is_no_evidence_if_the_reactor_was_late():
+    # A backend that heard nothing for longer than it waits for a request says so, and hangs up.
+    tired = Result(Code.L7STS, "status 408", duration=3.0)
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench.finish("a", PASS)
+    bench.clock.advance(2.0)
+    bench.clock.stall(3.0)
+    bench["a"].finish(tired)
+    assert bench.state("a") is State.UP
+    assert bench.checker.discarded["lag"] == 1
+
+
+def dead_under_stalls(bench, name, stall, seconds):
+    """Let the reactor stall all the time, and a backend never answer; return after how long it is down."""
+    begun = start = bench.clock.seconds()
+    under_way = None
+    while bench.clock.seconds() < begun + seconds:
+        bench.clock.stall(stall)
+        if bench[name].finished is not under_way:
+            under_way, start = bench[name].finished, bench.clock.seconds()
+        if under_way is not None and bench.clock.seconds() - start >= bench[name].healthcheck.timeout:
+            bench[name].finish(TIMEOUT)
+        if bench.state(name) is State.DOWN:
+            return bench.clock.seconds() - begun
+    return None
+
+
+@pytest.mark.parametrize("stall", [0.25, 0.5, 1.0, 1.9])
+def test_a_dead_backend_goes_down_though_the_reactor_is_late_all_the_time(stall):
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=3, timeout=1.0)]))
+    bench.finish("a", PASS, PASS, PASS)
+    downtime = dead_under_stalls(bench, "a", stall, 300.0)
+    assert bench.checker.discarded["lag"] >= 3
+    assert downtime is not None
+    assert downtime < 3 * 2 * 2 * 10 * (stall + 0.1)
+
+
+def lag_discards(bench, name, count):
+    for _ in range(count):
+        bench.finish(name, LocalFault("lag"))
+
+
+def test_what_is_excused_again_and_again_gets_more_time_within_bounds():
+    bench = Bench(make_config(checks=[make_check(timeout=1.0)]))
+    bench.finish("a", PASS)
+    times = []
+    for _ in range(10):
+        lag_discards(bench, "a", 1)
+        times.append(bench["a"].healthcheck.timeout)
+    assert times == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, MOST_TIME, MOST_TIME, MOST_TIME, MOST_TIME]
+    patient = Bench(make_config(checks=[make_check(timeout=60.0)]))
+    lag_discards(patient, "a", 5)
+    assert patient["a"].healthcheck.timeout == 60.0
+
+
+def test_an_answer_ends_the_forbearance_and_a_timeout_that_counts_lessens_it():
+    bench = Bench(make_config(checks=[make_check(timeout=1.0)]))
+    lag_discards(bench, "a", 5)
+    assert bench["a"].healthcheck.timeout == 8.0
+    bench.finish("a", TIMEOUT)
+    assert bench["a"].healthcheck.timeout == 4.0
+    bench.finish("a", FAIL)
+    assert bench["a"].healthcheck.timeout == 1.0
+    lag_discards(bench, "a", 2)
+    assert bench["a"].healthcheck.timeout == 1.0, "a row begins anew"
+
+
+def test_only_lateness_gives_a_probe_more_time():
+    bench = Bench(make_config(checks=[make_check(timeout=1.0)]))
+    bench.finish("a", *[LocalFault("worker")] * 5)
+    assert bench["a"].healthcheck.timeout == 1.0
 
 
 @pytest.mark.parametrize("reason", ["descriptors", "ports", "memory", "permission", "netns"])

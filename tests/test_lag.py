@@ -4,6 +4,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from maglev.lag import PERIOD, LagMonitor
+from maglev.result import Code, Result
 
 
 class LateClock(Clock):
@@ -44,6 +45,25 @@ def test_a_tick_that_is_overdue_counts_before_it_runs():
     clock.rightNow += 2.0
     assert lag.worst_since(0.0) > 1.8
     assert 0.09 < lag.worst_since(1.9) < 0.11
+
+
+@pytest.mark.parametrize(
+    ("result", "excused"),
+    [
+        (Result(Code.L7TOUT, duration=1.0), True),
+        (Result(Code.L7RSP, duration=3.0), True),  # read when time was up already
+        (Result(Code.L7RSP, duration=0.9), False),
+        (Result(Code.L7OK, duration=3.0), False),
+        (Result(Code.L4CON, duration=3.0), False),
+    ],
+)
+def test_lateness_excuses_what_failed_when_time_was_up(result, excused):
+    clock, lag = running()
+    clock.pump([PERIOD] * 10)
+    assert not lag.excuses(result, 0.0, 1.0), "on time"
+    clock.stall(3.0)
+    assert lag.excuses(result, 0.5, 1.0) is excused
+    assert not lag.excuses(result, 0.5, 60.0), "little beside its time"
 
 
 def test_the_histogram_counts_every_tick():

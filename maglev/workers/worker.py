@@ -17,7 +17,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 
 from maglev.logs.logger import EventLogger
 from maglev.model import Backend
-from maglev.result import TIMEOUTS, LocalFault
+from maglev.result import LocalFault
 from maglev.version import VERSION
 from maglev.workers import codec
 from maglev.workers.codec import Kind
@@ -42,9 +42,6 @@ FLUSH: Final = 0.001
 
 TICK: Final = 0.25
 """Seconds between two reports: the daemon takes several missing ones for a worker that hangs."""
-
-LAG_SHARE: Final = 0.1
-"""As in the checker: a timeout is evidence only if we were never late by more than this share of it."""
 
 
 class Probers(Typed):
@@ -223,9 +220,9 @@ class Worker(Protocol):
 
     def _weighed(self, slot: Slot, started: float, outcome: Outcome) -> Outcome:
         """Return an outcome, or in its place our own lateness if that may be the cause."""
-        if isinstance(outcome, LocalFault) or outcome.code not in TIMEOUTS:
+        if isinstance(outcome, LocalFault):
             return outcome
-        late = self._lag.worst_since(started) > LAG_SHARE * slot.spec.healthcheck.timeout
+        late = self._lag.excuses(outcome, started, slot.spec.healthcheck.timeout)
         return LocalFault("lag", outcome.detail) if late else outcome
 
     def _stop(self, slot: Slot) -> None:
