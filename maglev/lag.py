@@ -1,9 +1,9 @@
 """How late the reactor runs: the checker's knowledge of its own limits.
 
-A tick is due every `PERIOD`. How late it comes is a sample of how long everything else had to wait. Samples above
-`NOISE` are remembered as stalls, so that `worst_since` can tell what a probe under way at the time may have suffered.
-The tick that is overdue right now counts too: after a stall the reactor runs the deadline of a probe before it reads
-the answer that has been waiting in the socket all along.
+A tick is due every `PERIOD`, or more often where timeouts are short. How late it comes is a sample of how long
+everything else had to wait. Samples above `NOISE` are remembered as stalls, so that `worst_since` can tell what a probe
+under way at the time may have suffered. The tick that is overdue right now counts too: after a stall the reactor runs
+the deadline of a probe before it reads the answer that has been waiting in the socket all along.
 
 A reactor can be on time and still behind: when there is more work than fits into one of its turns, what is left waits
 for the next. Whoever leaves some says so (`LagMonitor.behind`), and the time until it is done counts as a stall.
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from maglev.result import Result
 
 PERIOD: Final = 0.1
-"""Seconds between ticks: short against any sensible probe timeout, and next to nothing in CPU."""
+"""Seconds between ticks: short against any usual probe timeout, and next to nothing in CPU."""
+
+SHORTEST_PERIOD: Final = 0.01
+"""Seconds between ticks for the shortest timeouts, which costs a few tenths of a percent of a core."""
 
 SHARE: Final = 0.1
 """A timeout is evidence only if the reactor was never late by more than this share of it during the probe."""
@@ -32,7 +35,8 @@ NOISE: Final = 0.005
 """Seconds of lateness that are no stall: the kernel's timers and one busy turn of the reactor."""
 
 STALLS: Final = 4096
-"""Stalls remembered; at one per tick this is seven minutes, longer than any probe may last."""
+"""Stalls remembered; at one per tick this is seven minutes, longer than probes last. With the shortest period it is a
+minute at least."""
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the histogram, seconds; one more for everything above."""
@@ -52,6 +56,7 @@ class LagMonitor:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._call: IDelayedCall | None = None
+        self._period = PERIOD
         self._due = 0.0
         self._stalls: deque[tuple[float, float]] = deque(maxlen=STALLS)
         self._behind: dict[object, float] = {}
@@ -67,6 +72,13 @@ class LagMonitor:
         if self._call is not None:
             self._call.cancel()
             self._call = None
+
+    def heed(self, timeout: float) -> None:
+        """Tick often enough, from now on, for probes that have so many seconds.
+
+        Of a stall that begins right after a tick, a whole period is not noticed.
+        """
+        self._period = max(SHORTEST_PERIOD, min(self._period, SHARE * timeout))
 
     def worst_since(self, start: float) -> float:
         """Return the longest time, in seconds, that the reactor was stalled from ``start`` (of the clock) to now."""
@@ -117,8 +129,8 @@ class LagMonitor:
         return max(0.0, self._clock.seconds() - self._due) if self._call is not None else 0.0
 
     def _schedule(self) -> None:
-        self._due = self._clock.seconds() + PERIOD
-        self._call = self._clock.callLater(PERIOD, self._tick)
+        self._due = self._clock.seconds() + self._period
+        self._call = self._clock.callLater(self._period, self._tick)
 
     def _tick(self) -> None:
         late = self._overdue()

@@ -66,6 +66,24 @@ def test_lateness_excuses_what_failed_when_time_was_up(result, excused):
     assert not lag.excuses(result, 0.5, 60.0), "little beside its time"
 
 
+@pytest.mark.parametrize("timeout", [0.1, 0.2, 0.5])
+def test_a_stall_between_two_ticks_does_not_go_unnoticed_by_short_probes(timeout):
+    clock, lag = running()
+    lag.heed(timeout)
+    lag.heed(60.0)
+    clock.pump([0.01] * 20)
+    began = clock.seconds()
+    clock.stall(0.9 * timeout)
+    assert lag.worst_since(began) >= 0.79 * timeout
+
+
+def test_the_shortest_probes_do_not_make_it_tick_all_the_time():
+    clock, lag = running()
+    lag.heed(0.01)
+    clock.pump([PERIOD] + [0.001] * 1000)
+    assert sum(lag.counts) in range(95, 105)
+
+
 def test_the_histogram_counts_every_tick():
     clock, lag = running()
     clock.pump([PERIOD] * 9)

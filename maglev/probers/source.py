@@ -47,7 +47,7 @@ class ProberSource:
 
         Args:
             reactor: Provides `IReactorTime`, monotonic, and `IReactorFDSet`.
-            lag: Learns when answers wait to be read.
+            lag: Learns when answers wait to be read, and what timeouts there are.
             netns: Name of the network namespace that probes run in; None is the daemon's own.
             trust_root: Path of a PEM file with the authorities to trust; None for those of the system.
 
@@ -55,6 +55,7 @@ class ProberSource:
             OSError: No descriptor could be had.
         """
         self._clock = IReactorTime(reactor)
+        self._lag = lag
         self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
@@ -85,6 +86,7 @@ class ProberSource:
     def _deadlines_after(self, timeout: float) -> Deadlines:
         deadlines = self._deadlines.get(timeout)
         if deadlines is None:
+            self._lag.heed(timeout)
             deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout)
         return deadlines
 

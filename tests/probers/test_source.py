@@ -50,6 +50,19 @@ def check(kind, port=80, **params):
 BACKEND = Backend("b", "127.0.0.1", "c")
 
 
+def test_lateness_is_measured_as_finely_as_the_shortest_timeout_needs():
+    clock = ReaderClock()
+    lag = LagMonitor(clock)
+    source = ProberSource(clock, lag)
+    for timeout in (0.2, 1.0):
+        source.prober_for(BACKEND, Healthcheck("c", CheckType.TCP, 80, 1, 1, 1, timeout))
+    lag.start()
+    (tick,) = clock.getDelayedCalls()
+    assert tick.getTime() == pytest.approx(0.02)
+    lag.stop()
+    source.close()
+
+
 @pytest.mark.parametrize(
     ("healthcheck", "prober"),
     [
