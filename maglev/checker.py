@@ -264,9 +264,11 @@ class CheckerService(Service):
 
     def _abandon(self, turn: _Turn) -> None:
         """Go on after a bug of ours: nothing is known about the backend, and the next probe comes."""
-        self._halt(turn)
-        if self.running and self._turns.get(turn.status.name) is turn:
-            self._schedule.add(turn, ERROR_PAUSE)
+        try:
+            self._halt(turn)
+        finally:
+            if self.running and self._turns.get(turn.status.name) is turn:
+                self._schedule.add(turn, ERROR_PAUSE)
 
     def _pass_static(self, turn: _Turn) -> None:
         if turn.status.state in PROBED:

@@ -34,6 +34,9 @@ BUDGET: Final = 0.001
 RETRY: Final = 0.001
 """Seconds until it is asked again whether answers wait."""
 
+AFTER_BUG: Final = 0.1
+"""Seconds until the others are started after a start that raised: a bug may raise each time."""
+
 
 class Entry:
     """Something that is due at some time, or not at all."""
@@ -56,7 +59,8 @@ class Schedule(Generic[E]):
 
         Args:
             clock: A monotonic clock.
-            start: Called with each entry that is due; it must not raise, and may add the entry again.
+            start: Called with each entry that is due; it may add the entry again. If it raises, which it should not,
+                the entry is out, and the others are started a little later.
             busy: Tells whether due entries have to wait.
         """
         self._clock = clock
@@ -116,11 +120,14 @@ class Schedule(Generic[E]):
         while self._times and self._times[0] <= now:
             time = heapq.heappop(self._times)
             self._due.append((time, self._slots.pop(time)))
-        pause = self._start_due(now + BUDGET)
-        if self._due:
-            self._call = self._clock.callLater(pause, self._run)
-        elif self._times:
-            self._wake_at(self._times[0])
+        pause = AFTER_BUG
+        try:
+            pause = self._start_due(now + BUDGET)
+        finally:
+            if self._due:
+                self._call = self._clock.callLater(pause, self._run)
+            elif self._times:
+                self._wake_at(self._times[0])
 
     def _start_due(self, until: float) -> float:
         """Start what is due; return the seconds to pause before the rest."""

@@ -269,6 +269,21 @@ def test_a_prober_that_raises_is_tried_again(logged_failures):
     assert bench.state("a") is State.UNKNOWN
 
 
+def test_a_prober_that_raises_twice_is_tried_again_and_costs_no_other_its_probe(logged_failures):
+    def fail():
+        raise ValueError("bug")
+
+    bench = Bench()
+    bench["a"].error = ValueError("bug")
+    bench["a"].cancel = fail
+    with pytest.raises(ValueError, match="bug"):
+        bench.clock.advance(0)
+    bench["a"].error = None
+    bench.clock.pump([0.1] * 20)
+    assert [bench[name].starts for name in "abc"] == [2, 1, 1]
+    logged_failures.flush(ValueError)
+
+
 def test_a_result_that_raises_is_logged_and_the_next_probe_comes(logged_failures):
     bench = Bench()
     bench.finish("a", Result("no such code", duration=None))

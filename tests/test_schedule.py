@@ -1,6 +1,8 @@
 """When probes begin."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from maglev.schedule import BUDGET, SLOT, SLOTTED, Entry, Schedule
@@ -155,6 +157,106 @@ def test_the_overdue_are_those_that_are_still_in():
     assert rig.schedule.overdue() == pytest.approx(3.0)
     rig.schedule.remove(second)
     assert rig.schedule.overdue() == 0.0
+
+
+def test_a_start_that_raises_stops_none_of_the_others():
+    rig = Rig()
+
+    def start(entry):
+        rig.start(entry)
+        if entry.name == "bad":
+            raise ValueError("bug")
+
+    rig.schedule = Schedule(rig.clock, start, lambda: False)
+    for name in ("good", "bad", "better"):
+        rig.add(name, 0.0 if name == "better" else 0.01)
+    rig.add("later", 1.0)
+    with pytest.raises(ValueError, match="bug"):
+        rig.run(0.02)
+    rig.run(2.0)
+    assert set(rig.began) == {"good", "bad", "better", "later"}
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(0, 5), st.sampled_from([0.0, 0.001, 0.019, 0.1, 0.2, 0.21, 0.5, 1.0])),
+        st.tuples(st.just("remove"), st.integers(0, 5), st.just(0)),
+        st.tuples(st.just("busy"), st.booleans(), st.just(0)),
+        st.tuples(st.just("advance"), st.just(0), st.sampled_from([0.0, 0.001, 0.02, 0.3, 1.0])),
+        st.tuples(st.just("stall"), st.just(0), st.sampled_from([0.001, 0.02, 0.3, 3.0])),
+        st.tuples(st.just("react"), st.integers(0, 5), st.sampled_from(["again", "remove", "add", "take long"])),
+    ),
+    max_size=40,
+)
+
+
+class Model:
+    """A schedule, and when each of six entries is due in truth."""
+
+    def __init__(self):
+        self.clock = Clock()
+        self.clock.advance(1000.013)
+        self.entries = [Entry() for _ in range(6)]
+        self.due = {}
+        self.reactions = {}
+        self.is_busy = False
+        self.schedule = Schedule(self.clock, self.start, lambda: self.is_busy)
+
+    def start(self, entry):
+        number = self.entries.index(entry)
+        assert entry.slot is None
+        assert self.clock.seconds() >= self.due.pop(number) - SLOT / 2 - 1e-6
+        reaction, neighbour = self.reactions.pop(number, None), (number + 1) % 6
+        if reaction == "again":
+            self.add(number, 0.0)
+        elif reaction == "add":
+            self.add(neighbour, 0.3)
+        elif reaction == "remove":
+            self.remove(neighbour, 0)
+        elif reaction == "take long":
+            self.clock.rightNow += 2 * BUDGET
+
+    def add(self, number, delay):
+        if number not in self.due:
+            self.due[number] = self.clock.seconds() + delay
+            self.schedule.add(self.entries[number], delay)
+
+    def remove(self, number, _):
+        self.due.pop(number, None)
+        self.schedule.remove(self.entries[number])
+
+    def busy(self, is_busy, _):
+        self.is_busy = is_busy
+
+    def advance(self, _, seconds):
+        self.clock.advance(seconds)
+
+    def stall(self, _, seconds):
+        self.clock.rightNow += seconds
+
+    def react(self, number, how):
+        self.reactions[number] = how
+
+    def check(self):
+        assert {number for number, entry in enumerate(self.entries) if entry.slot is not None} == set(self.due)
+        assert len(self.clock.getDelayedCalls()) in ((1,) if self.due else (0, 1))
+        waits = [self.clock.seconds() - due for due in self.due.values()]
+        assert self.schedule.overdue() == pytest.approx(max([0.0, *waits]), abs=SLOT / 2 + 1e-6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STEPS)
+def test_whatever_happens_each_entry_is_started_once_and_in_time(steps):
+    model = Model()
+    for name, *arguments in steps:
+        getattr(model, name)(*arguments)
+        model.check()
+    model.is_busy = False
+    model.reactions.clear()
+    model.clock.pump([0.01] * 150)
+    assert model.due == {}
+    model.schedule.close()
+    assert model.clock.getDelayedCalls() == []
 
 
 def test_closed_from_within_a_start_it_starts_nothing_more():

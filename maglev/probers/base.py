@@ -83,8 +83,10 @@ class Prober:
     def _finish(self, outcome: Outcome) -> None:
         finished = self._finished
         if finished is not None:
-            self._release()
-            finished(outcome)
+            try:
+                self._release()
+            finally:  # whatever raised, a backend whose probe never ended would never be probed again
+                finished(outcome)
 
     def _release(self) -> None:
         self._finished = None

@@ -60,16 +60,25 @@ class Deadlines:
 
     def _expire(self) -> None:
         self._call = None
-        now = self.clock.seconds()
+        pause = 0.0
+        try:
+            pause = self._expire_due(self.clock.seconds())
+        finally:  # whatever raised, the others have their deadlines too
+            if self._waiting:
+                self._wait(pause)
+
+    def _expire_due(self, now: float) -> float:
+        """Let expire what is due; return the seconds to pause before the rest."""
         until = now + BUDGET
         while self._waiting:
             expiring, deadline = next(iter(self._waiting.items()))
-            pause = deadline - now if deadline > now else 0.0
-            if pause or self.clock.seconds() >= until:
-                self._wait(pause)
-                return
+            if deadline > now:
+                return deadline - now
+            if self.clock.seconds() >= until:
+                return 0.0
             del self._waiting[expiring]
             expiring.expire()
+        return 0.0
 
     def _wait(self, pause: float) -> None:
         # Whoever expired may have begun again, and so have made the call already: for a later deadline than the head's.

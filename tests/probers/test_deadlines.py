@@ -101,3 +101,19 @@ def test_the_reactor_has_its_turn_when_many_expire_at_once(rig):
     rig.clock.advance(1.0)
     assert seen == [2]
     assert [name for name, _ in rig.expired] == list(range(6))
+
+
+def test_one_that_raises_takes_no_deadline_from_the_others(rig):
+    def fail(_probe):
+        raise ValueError("bug")
+
+    rig.begin("bad", fail)
+    rig.begin("good")
+    rig.clock.advance(0.5)
+    rig.begin("late")
+    with pytest.raises(ValueError, match="bug"):
+        rig.clock.advance(0.5)
+    rig.clock.advance(0)
+    rig.clock.advance(0.5)
+    assert rig.expired == [("bad", 1.0), ("good", 1.0), ("late", 1.5)]
+    assert rig.clock.getDelayedCalls() == []

@@ -260,3 +260,16 @@ def test_a_connection_lost_after_the_outcome_changes_nothing():
 
 def test_only_a_prober_with_tls_can_know_a_certificate():
     assert Bench().prober.certificate_expiry is None
+
+
+def test_the_outcome_is_told_even_if_the_connection_can_not_be_dropped():
+    def fail():
+        raise ValueError("bug")
+
+    bench = Bench()
+    bench.start().abortConnection = fail
+    with pytest.raises(ValueError, match="bug"):
+        bench.connections[0].accept()
+    assert [outcome.code for outcome in bench.outcomes] == [Code.L4OK]
+    bench.start().accept()
+    assert [outcome.code for outcome in bench.outcomes] == [Code.L4OK] * 2
