@@ -35,6 +35,8 @@ any ``TimeoutStartSec``, and while we look we are alive."""
 FEEDS: Final = 4
 """How often the watchdog is fed in its time: three looks that come to nothing or late are forgiven."""
 
+_DATAGRAMS: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+
 
 class NotifySocket:
     """The socket on which the service manager listens.
@@ -54,6 +56,7 @@ class NotifySocket:
         """
         self.watchdog = watchdog
         self._address = "\0" + path[1:] if path.startswith("@") else path
+        self._socket: socket.socket | None = None
         self._error = ""
 
     def send(self, *lines: str) -> None:
@@ -63,13 +66,20 @@ class NotifySocket:
         for each reason.
         """
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                sender.setblocking(False)
-                sender.sendto("\n".join(lines).encode(), self._address)
+            # Kept open: the watchdog must be fed when there are no more descriptors, too.
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_UNIX, _DATAGRAMS)
+            self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             if str(error) != self._error:
                 self._error = str(error)
                 self._log.warn("notify-failed", error=self._error)
+
+    def close(self) -> None:
+        """Give the descriptor back; there is nothing more to tell."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def notify_socket(environment: Mapping[str, str]) -> NotifySocket | None:
@@ -128,6 +138,7 @@ class Notifier(Service):
             self._call.cancel()
             self._call = None
         self._channel.send("STOPPING=1", "STATUS=Stopping; VPP goes on as it is")
+        self._channel.close()
 
     def reloading(self) -> None:
         """Tell that a reload begins; before READY there is nothing to take back."""

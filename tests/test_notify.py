@@ -1,5 +1,6 @@
 """What the service manager hears: readiness, status, watchdog, reloads and the end."""
 
+import errno
 import os
 import signal
 import socket
@@ -35,6 +36,9 @@ class Manager:
 
     def send(self, *lines):
         self.told.append(list(lines))
+
+    def close(self):
+        self.told.append(["closed"])
 
     def take(self):
         told, self.told = self.told, []
@@ -75,7 +79,9 @@ def listener(tmp_path):
 
 
 def test_lines_go_out_in_one_datagram(listener):
-    notify_socket({"NOTIFY_SOCKET": listener.getsockname()}).send("READY=1", "STATUS=äh")
+    channel = notify_socket({"NOTIFY_SOCKET": listener.getsockname()})
+    channel.send("READY=1", "STATUS=äh")
+    channel.close()
     assert listener.recv(1000) == "READY=1\nSTATUS=äh".encode()
 
 
@@ -84,7 +90,9 @@ def test_a_name_with_an_at_is_in_the_abstract_namespace():
         listener.settimeout(5)
         listener.bind("")  # Linux chooses a free abstract name
         name = listener.getsockname().decode()
-        notify_socket({"NOTIFY_SOCKET": name.replace("\0", "@")}).send("READY=1")
+        channel = notify_socket({"NOTIFY_SOCKET": name.replace("\0", "@")})
+        channel.send("READY=1")
+        channel.close()
         assert listener.recv(1000) == b"READY=1"
 
 
@@ -114,6 +122,7 @@ def test_a_manager_that_does_not_listen_is_told_of_once_and_stops_nobody(tmp_pat
     with recorded_events() as events:
         channel.send("READY=1")
         channel.send("WATCHDOG=1")
+    channel.close()
     assert [name for name, _ in events] == ["notify-failed"]
     assert "No such file" in events[0][1]["error"]
 
@@ -123,7 +132,20 @@ def test_a_manager_that_reads_nothing_is_not_waited_for(listener):
     with recorded_events() as events:
         for _ in range(1000):
             channel.send("WATCHDOG=1")
+    channel.close()
     assert [name for name, _ in events] == ["notify-failed"]
+
+
+def test_the_watchdog_is_fed_when_there_are_no_more_descriptors(listener, monkeypatch):
+    def none_left(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    channel = NotifySocket(listener.getsockname(), None)
+    channel.send("READY=1")
+    monkeypatch.setattr("maglev.notify.socket.socket", none_left)
+    channel.send("WATCHDOG=1")
+    channel.close()
+    assert [listener.recv(1000), listener.recv(1000)] == [b"READY=1", b"WATCHDOG=1"]
 
 
 # Readiness
@@ -274,7 +296,9 @@ def test_the_end_is_told_and_nothing_after_it():
     bench.wait(10)
     bench.manager.take()
     bench.notifier.stopService()
-    assert bench.manager.take()[0] == "STOPPING=1"
+    told = bench.manager.take()
+    assert told[0] == "STOPPING=1"
+    assert told[-1] == "closed"
     bench.wait(10)
     assert bench.manager.take() == []
 
