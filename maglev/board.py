@@ -19,10 +19,11 @@ from maglev.events import BackendEvent, Event, FrontendEvent
 from maglev.health import Lifecycle, State, Transition
 from maglev.logs.logger import EventLogger
 from maglev.status import BackendStatus, FrontendStatus, thresholds
-from maglev.weights import active_pool, deserved, flushes, frontend_state, pool_weights, reweighted
+from maglev.weights import flushes, reweighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from maglev.interfaces import IBoardObserver
     from maglev.model import Backend, Config, Frontend
@@ -55,7 +56,7 @@ class Board:
         self._news: deque[tuple[str, tuple[object, ...]]] = deque()
         self._telling = False
         self._frontends_of: dict[str, list[FrontendStatus]] = {}
-        self._unweighed: set[str] = set()
+        self._unweighed: dict[str, set[str]] = {}
         self.events: deque[Event] = deque(maxlen=EVENT_LOG_LENGTH)
         self.seq = 0
         self.generation = 1
@@ -99,8 +100,7 @@ class Board:
 
     def knows_all(self, frontend: str) -> bool:
         """Return whether every backend of a frontend has a known state."""
-        names = self.frontends[frontend].deserved
-        return all(self.backends[name].state is not State.UNKNOWN for name in names)
+        return self.frontends[frontend].knows_all
 
     def observe(self, observer: IBoardObserver) -> None:
         """Tell this observer of every change from now on, after those that came earlier."""
@@ -155,8 +155,7 @@ class Board:
             return
         status.frontend = changed
         self.config = attrs.evolve(self.config, frontends={**self.config.frontends, frontend: changed})
-        self._unweighed.add(frontend)
-        self._weigh_all()
+        self._weigh_all({frontend})
         self._tell()
 
     def flushed(self, frontend: str, backends: Iterable[str]) -> None:
@@ -221,11 +220,10 @@ class Board:
             if old.get(name) is not frontend and old.get(name) != frontend:
                 status.frontend = frontend
                 changed.add(name)
-        self._unweighed |= changed
         self.frontends = frontends
         if changed:
             self._index()
-        self._weigh_all()
+        self._weigh_all(changed)
 
     def _index(self) -> None:
         index: dict[str, list[FrontendStatus]] = {}
@@ -244,7 +242,7 @@ class Board:
         status.transitions = (transition, *status.transitions)[: self.config.checker.transition_history]
         for frontend in self._frontends_of.get(status.name, ()):
             self._settle(frontend, status, transition)
-            self._unweighed.add(frontend.frontend.name)
+            self._unweighed.setdefault(frontend.frontend.name, set()).add(status.name)
         if transition.new is not State.UNKNOWN:
             status.fresh = False
         self.seq += 1
@@ -269,28 +267,27 @@ class Board:
         else:
             frontend.flushes.discard(name)
 
-    def _weigh_all(self) -> None:
-        """Weigh every frontend that something happened to, once, and let the observers know which they were."""
-        names = frozenset(self._unweighed)
-        self._unweighed.clear()
+    def _weigh_all(self, anew: AbstractSet[str] = frozenset()) -> None:
+        """Weigh every frontend that something happened to, once, and let the observers know which they were.
+
+        Args:
+            anew: Names of those that are new, gone, or not as they were. Of the others, only what happened is weighed.
+        """
+        unweighed, self._unweighed = self._unweighed, {}
+        names = dict.fromkeys((*unweighed, *anew))
         for name in names:
             if name in self.frontends:
-                self._weigh(self.frontends[name])
+                self._weigh(self.frontends[name], None if name in anew else unweighed[name])
         if names:
-            self._later("weights_changed", names)
+            self._later("weights_changed", frozenset(names))
 
-    def _weigh(self, status: FrontendStatus) -> None:
-        frontend = status.frontend
-        states = {name: self.backends[name].state for name in frontend.backends}
-        status.held = {name: weight for name, weight in status.held.items() if states.get(name) is State.UNKNOWN}
-        status.flushes &= states.keys()
-        status.active = active_pool(frontend, states, status.held)
-        status.pools = pool_weights(frontend, states, status.held, status.active)
-        status.deserved = deserved(frontend, states, status.pools)
-        state = frontend_state(states, status.deserved)
+    def _weigh(self, status: FrontendStatus, backends: AbstractSet[str] | None) -> None:
+        names = status.frontend.backends if backends is None else backends
+        states = {name: self.backends[name].state for name in names}
+        state = status.weigh(states) if backends is None else status.shift(states)
         if state is not status.state:
             self.seq += 1
-            event = FrontendEvent(self.seq, frontend.name, status.state, state, self._wall())
+            event = FrontendEvent(self.seq, status.frontend.name, status.state, state, self._wall())
             status.state = state
             self.events.append(event)
             self._later("frontend_changed", event)

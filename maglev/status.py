@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from maglev.events import FrontendState
-from maglev.health import Health, State, Transition
+from maglev.health import Health, State
+from maglev.weights import Weighed, shift
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
+    from maglev.health import Transition
     from maglev.model import Backend, Frontend, Healthcheck
     from maglev.result import Result
     from maglev.weights import Deserved
+
+LATEST: Final = 256
+"""Changed backends that a frontend remembers: more than change between two writes to VPP, which come 0.1 s apart even
+when everything fails. Whoever asks later looks at all backends, once in so many changes."""
 
 
 def thresholds(healthcheck: Healthcheck | None) -> tuple[int, int]:
@@ -60,9 +67,21 @@ class FrontendStatus:
         deserved: What each backend should have in VPP, by name.
         held: Weights kept while a changed backend proves itself again, by name.
         flushes: Backends whose flows should be forgotten and are not yet.
+        changes: Grows with each change of weights: a mark for `changed_since`.
     """
 
-    __slots__ = ("active", "deserved", "flushes", "frontend", "held", "pools", "state")
+    __slots__ = (
+        "_latest",
+        "_weighed",
+        "active",
+        "changes",
+        "deserved",
+        "flushes",
+        "frontend",
+        "held",
+        "pools",
+        "state",
+    )
 
     def __init__(self, frontend: Frontend) -> None:
         self.frontend = frontend
@@ -72,3 +91,49 @@ class FrontendStatus:
         self.deserved: Mapping[str, Deserved] = {}
         self.held: dict[str, int] = {}
         self.flushes: set[str] = set()
+        self.changes = 0
+        self._latest: list[str] = []
+        self._weighed: Weighed | None = None
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether every backend had a known state when it was weighed last."""
+        return self._weighed is not None and self._weighed.known == len(self.deserved)
+
+    def weigh(self, states: Mapping[str, State]) -> FrontendState:
+        """Work out everything anew from the states of all backends; return the state that follows, not yet in force."""
+        self.held = {name: weight for name, weight in self.held.items() if states.get(name) is State.UNKNOWN}
+        self.flushes &= states.keys()
+        self._weighed = weighed = Weighed(self.frontend, states, self.held)
+        self.active, self.pools, self.deserved = weighed.active, weighed.pools, weighed.deserved
+        self.changes += 1
+        self._latest.clear()
+        return weighed.state
+
+    def shift(self, states: Mapping[str, State]) -> FrontendState:
+        """Work out what follows from a change of some states; return what `weigh` does.
+
+        Args:
+            states: The new states, by name. The former ones must have been weighed.
+        """
+        assert self._weighed is not None  # noqa: S101
+        change = shift(self._weighed, states, self.held)
+        self._weighed.take(change)
+        self.active = self._weighed.active
+        self.changes += len(change.deserved)
+        self._latest += change.deserved
+        if len(self._latest) > LATEST:
+            self._latest.clear()
+        return self._weighed.state
+
+    def changed_since(self, changes: int) -> AbstractSet[str] | None:
+        """Return the backends to which anything happened, or that deserve another weight.
+
+        Args:
+            changes: What `changes` was at the time in question.
+
+        Returns:
+            Their names; None when nobody knows any more, so that it may be all of them.
+        """
+        count = self.changes - changes
+        return None if count > len(self._latest) else frozenset(self._latest[len(self._latest) - count :])
