@@ -47,9 +47,9 @@ def _address_host(backend: Backend, healthcheck: Healthcheck) -> str:
 
 
 class HttpProbes:
-    """Makes the probes of one backend."""
+    """Makes the probes of the backends that are asked in the same words."""
 
-    __slots__ = ("_expectation", "_request")
+    __slots__ = ("__weakref__", "_expectation", "_request")
 
     def __init__(self, request: bytes, expectation: Expectation) -> None:
         self._request = request

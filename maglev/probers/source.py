@@ -60,6 +60,7 @@ class ProberSource:
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
         self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
+        self._probes: WeakValueDictionary[HttpParams, HttpProbes] = WeakValueDictionary()
         self._deadlines: dict[float, Deadlines] = {}
         self._ping = {family: PingSocket(self._poller, self._opener, family) for family in _FAMILIES}
 
@@ -98,11 +99,20 @@ class ProberSource:
         if params is None:
             message = f"healthcheck {healthcheck.name} has no parameters for http"
             raise ValueError(message)
-        # One for all backends that are probed alike: a compiled pattern is large.
+        # What is said to all backends alike, because it names the host, is kept once; otherwise what is expected of
+        # them is, as a compiled pattern is large.
+        probes = self._probes.get(params)
+        if probes is None:
+            probes = HttpProbes(request_for(backend, healthcheck, params), self._expectation_of(params))
+            if params.host:
+                self._probes[params] = probes
+        return probes
+
+    def _expectation_of(self, params: HttpParams) -> Expectation:
         expectation = self._expectations.get(params)
         if expectation is None:
             expectation = self._expectations[params] = Expectation.of(params)
-        return HttpProbes(request_for(backend, healthcheck, params), expectation)
+        return expectation
 
     def busy(self) -> bool:
         """Return whether answers to probes under way wait to be read."""

@@ -128,3 +128,19 @@ def test_backends_that_are_probed_alike_share_what_is_expected(source):
     assert one is other
     del one, other, probers
     assert len(source._expectations) == 0, "and it is forgotten with them"
+
+
+def test_backends_that_are_asked_in_the_same_words_share_them(source):
+    addresses = ("127.0.0.1", "127.0.0.2")
+
+    def requests(params):
+        healthcheck = check(CheckType.HTTP, http=params)
+        probers = [source.prober_for(Backend(each, each), healthcheck) for each in addresses]
+        return [prober._new_probe._request for prober in probers]
+
+    one, other = requests(HttpParams(host="site.example"))
+    assert one is other
+    assert b"Host: site.example\r\n" in one
+    assert requests(HttpParams(host="other.example"))[0] != one
+    assert [each.split(b"Host: ")[1].split(b"\r")[0].decode() for each in requests(HttpParams())] == list(addresses)
+    assert len(source._probes) == 0
