@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -144,7 +145,8 @@ class Notifier(Service):
         """Tell that a reload begins; before READY there is nothing to take back."""
         if self._ready:
             # The manager takes a READY for the end of this reload only if it was sent after this time (clock_gettime).
-            now = int(self._clock.seconds() * 1e6)
+            # It wants this very clock, which stands still while the machine is suspended.
+            now = time.monotonic_ns() // 1000
             self._channel.send("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=Reloading the configuration")
 
     def reloaded(self) -> None:

@@ -17,6 +17,7 @@ from twisted.application.service import MultiService
 from twisted.application.strports import service as listening
 from twisted.logger import globalLogPublisher
 
+from maglev import clock
 from maglev.apart import read
 from maglev.board import Board
 from maglev.build import read_build
@@ -203,7 +204,7 @@ def verify(config: Config) -> None:
 
 
 def use_monotonic_time(reactor: Any) -> None:
-    """Make a reactor measure time by the monotonic clock.
+    """Make a reactor measure time by a clock that nobody sets (`maglev.clock`).
 
     Twisted's reactors use the wall clock (``twisted.python.runtime.seconds`` is `time.time`): when somebody sets it
     back an hour, every probe would be an hour late. They look up `seconds` on themselves each time, so replacing it is
@@ -212,11 +213,11 @@ def use_monotonic_time(reactor: Any) -> None:
     Raises:
         StartError: Something has been scheduled already.
     """
-    if reactor.seconds is time.monotonic:
+    if reactor.seconds is clock.seconds:
         return
     if reactor.getDelayedCalls():
         raise StartError("the reactor has calls scheduled by the wall clock already")
-    reactor.seconds = time.monotonic
+    reactor.seconds = clock.seconds
 
 
 def makeService(options: Options) -> IService:

@@ -40,6 +40,7 @@ PURE = (
     "vpp.forecast",
     "vpp.lbstate",
     "vpp.ledger",
+    "vpp.level",
     "vpp.limits",
     "vpp.messages",
     "vpp.parcels",
@@ -62,6 +63,7 @@ LAYERS = {
     # What keeps state or time for everybody, and what everybody says.
     "apart": 1,
     "board": 1,
+    "clock": 1,
     "lag": 1,
     "schedule": 1,
     "logs": 1,

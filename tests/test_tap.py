@@ -10,7 +10,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.python.usage import UsageError
 from twisted.web.server import Site
 
-from maglev import tap
+from maglev import clock, tap
 from maglev.config.load import load_file
 from maglev.errors import ConfigError, StartError
 from maglev.health import State
@@ -165,7 +165,14 @@ def test_the_clock_can_be_set_twice(real_reactor):
     use_monotonic_time(made)
     made.callLater(5, lambda: None)
     use_monotonic_time(made)
-    assert made.seconds is time.monotonic
+    assert made.seconds is clock.seconds
+
+
+def test_time_goes_on_while_the_machine_is_suspended():
+    # It can not be suspended here, so this asks which of the clocks of clock_gettime(2) it is.
+    assert clock.seconds.func is time.clock_gettime
+    assert clock.seconds.args == (time.CLOCK_BOOTTIME,)
+    assert time.clock_gettime(time.CLOCK_BOOTTIME) <= clock.seconds() <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def test_jitter_is_a_factor_around_one():

@@ -68,13 +68,14 @@ def work(requests: int, results: int) -> None:
     from twisted.internet.stdio import StandardIO
     from twisted.logger import globalLogBeginner
 
+    from maglev import clock
     from maglev.lag import LagMonitor
     from maglev.probers.sources import ProberSources
     from maglev.workers.worker import Worker
 
     globalLogBeginner.beginLoggingTo([cast("ILogObserver", _show)], redirectStandardIO=False)
     reactor = EPollReactor()
-    reactor.seconds = time.monotonic
+    reactor.seconds = clock.seconds
     lag = LagMonitor(reactor)
     probers = ProberSources(reactor, lag)
     worker = Worker(reactor, probers, lag, time.process_time, reactor.stop)
