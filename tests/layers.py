@@ -99,7 +99,8 @@ LAYERS = {
     "daemon": 9,
     "__main__": 10,
 }
-"""Layer of each module, by the longest of these names that it begins with."""
+"""Layer of each module, by the longest of these names that it begins with. There is a picture of it in the pages:
+``python -m tests.tools.drawings`` draws it anew."""
 
 FRONT_ENDS = ("api", "cli", "client", "console", "ssh", "web")
 
