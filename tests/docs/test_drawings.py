@@ -7,7 +7,7 @@ import pytest
 
 from maglev.health import TRANSITIONS, Lifecycle, State
 from tests.docs.blocks import PAGES
-from tests.tools import draw_failover, draw_health, draw_house
+from tests.tools import draw_failover, draw_health, draw_house, draw_warmup
 from tests.tools.drawings import DRAWINGS, FOLDER
 from tests.tools.svg import STYLE, Drawing
 
@@ -56,6 +56,10 @@ def test_the_story_has_every_write_and_never_a_moment_without_weight():
     assert [half for _, half, *_ in story].count("when that is acknowledged") == 2
     assert all(any(weights.values()) for *_, weights, _ in story)
     assert [texts for *_, texts in story if texts][1] == (("www3: 0 to 100", ""),)
+
+
+def test_the_warm_up_releases_each_when_it_is_known_and_all_in_the_end():
+    assert draw_warmup.releases() == {"www": draw_warmup.SOON, "mail": 14.0, "dns": draw_warmup.LATE}
 
 
 def test_the_way_of_a_fact_names_files_that_exist():

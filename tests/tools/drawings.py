@@ -5,6 +5,7 @@ from tests.tools.draw_failover import draw_failover
 from tests.tools.draw_health import draw_counter, draw_states
 from tests.tools.draw_house import draw_fact, draw_layers
 from tests.tools.draw_network import draw_network
+from tests.tools.draw_warmup import draw_warmup
 
 FOLDER = ROOT / "docs/drawings"
 
@@ -15,6 +16,7 @@ DRAWINGS = {
     "layers.svg": draw_layers,
     "fact.svg": draw_fact,
     "network.svg": draw_network,
+    "warmup.svg": draw_warmup,
 }
 """Each picture, by the name of its file."""
 
