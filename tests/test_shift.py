@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from maglev import status as status_module
 from maglev.board import Board
-from maglev.errors import RefusedError
-from maglev.health import Lifecycle, State
-from maglev.model import Backend
-from maglev.result import Code, Result
+from maglev.health import State
 from maglev.status import FrontendStatus
 from maglev.weights import Weighed, active_pool, deserved, frontend_state, pool_weights, shift
-from tests.fakes.configs import make_check, make_config, make_frontend
+from tests.fakes.configs import make_frontend
 from tests.fakes.observers import RecordingObserver
+from tests.fakes.random_boards import NAMES, act, configs, histories
 
-NAMES = "abcd"
-PASS = Result(Code.L4OK)
-FAIL = Result(Code.L4CON, "refused")
 U, D, X = State.UP, State.DOWN, State.UNKNOWN
-
-names = st.sampled_from(NAMES)
-weights = st.sampled_from([100, 50, 1, 0])
-members = st.lists(st.tuples(names, weights), min_size=1, max_size=3, unique_by=lambda member: member[0])
-pools = st.lists(members.map(tuple), min_size=2, max_size=3).map(tuple)
-shapes = st.lists(st.tuples(pools, st.booleans()), min_size=1, max_size=3)
-backends = st.lists(
-    st.tuples(st.integers(1, 3), st.sampled_from(["tcp", "slow", None]), st.booleans()),
-    min_size=len(NAMES),
-    max_size=len(NAMES),
-)
-
-
-@st.composite
-def configs(draw):
-    """Draw a configuration of up to three frontends that share four backends, some of which share an address."""
-    frontends = [
-        make_frontend(f"f{index}", f"192.0.2.{index}", pools, flush_on_down=flush)
-        for index, (pools, flush) in enumerate(draw(shapes), 1)
-    ]
-    used = {name for frontend in frontends for name in frontend.backends}
-    made = [
-        Backend(name, f"10.0.0.{last}", check, enabled=enabled or draw(st.booleans()))
-        for name, (last, check, enabled) in zip(NAMES, draw(backends), strict=True)
-        if name in used
-    ]
-    interval = draw(st.sampled_from([2.0, 3.0]))
-    checks = [make_check(rise=1, fall=1), make_check("slow", rise=2, fall=2, interval=interval)]
-    return make_config(frontends, made, checks)
-
-
-results = st.tuples(st.just("record"), names, st.sampled_from([PASS, FAIL]))
-steps = st.one_of(
-    results,
-    results,
-    results,
-    st.tuples(st.just("happen"), names, st.sampled_from([each for each in Lifecycle if each is not Lifecycle.REMOVE])),
-    st.tuples(st.just("set_weight"), st.integers(0, 99), weights),
-    st.tuples(st.just("flushed"), st.integers(0, 99), st.sets(names)),
-    st.tuples(st.just("apply"), configs()),
-    st.tuples(st.just("recheck"), st.sampled_from([4.0, 5.0])),
-)
-histories = st.lists(steps, max_size=25).map(lambda some: [("record", name, PASS) for name in NAMES] + some)
 
 
 class ScratchBoard(Board):
@@ -74,31 +23,6 @@ class ScratchBoard(Board):
 
     def _weigh(self, status, backends):
         super()._weigh(status, None)
-
-
-def act(board, what, *arguments):
-    """Do one step, as far as it makes sense there."""
-    match what, arguments:
-        case "record", (name, result):
-            board.record(name, result)
-        case "happen", (name, event) if name in board.backends and event not in {Lifecycle.START, Lifecycle.CHANGE}:
-            with contextlib.suppress(RefusedError):
-                board.happen(name, event)
-        case "set_weight", (number, weight):
-            places = [
-                (frontend.name, pool.name, member.backend)
-                for frontend in board.config.frontends.values()
-                for pool in frontend.pools
-                for member in pool.members
-            ]
-            board.set_weight(*places[number % len(places)], weight)
-        case "flushed", (number, names):
-            board.flushed(list(board.frontends)[number % len(board.frontends)], names)
-        case "apply", (config,):
-            board.apply(config)
-        case "recheck", (interval,):
-            checks = {name: attrs.evolve(each, interval=interval) for name, each in board.config.healthchecks.items()}
-            board.apply(attrs.evolve(board.config, healthchecks=checks))
 
 
 def from_scratch(board, status):

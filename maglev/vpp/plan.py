@@ -228,6 +228,16 @@ def plan_vip(wanted: WantedVip, held: Vip | None) -> tuple[Operation, ...]:
     return tuple(sorted(operations, key=_rank))
 
 
+def plan_servers(wanted: WantedVip, held: Vip) -> tuple[Operation, ...]:
+    """Return what `plan_vip` would for some servers of a VIP: those that are wanted or absent. Others stay as they are.
+
+    The order is the same as well: what a whole plan has beside these operations comes before, between or after them.
+    """
+    servers = held.servers
+    some = {address: servers[address] for address in (*wanted.servers, *wanted.absent) if address in servers}
+    return plan_vip(wanted, attrs.evolve(held, servers=some))
+
+
 def plan_address(
     wanted: Mapping[VipKey, WantedVip], held: Mapping[VipKey, Vip], doomed: AbstractSet[VipKey]
 ) -> AddressPlan:

@@ -8,7 +8,8 @@ what VPP is known to hold and send the difference:
 * a full sync (after connecting, periodically, on demand): everything is read back first, so whatever others did to
   VPP is repaired.
 
-`_settle` is about one VIP, and leaves it alone if something must be deleted first. That is a matter of all VIPs on the
+`_settle` is about one VIP, and leaves it alone if something must be deleted first. Of a VIP that was as it should be a
+moment ago it looks only at what has changed on the board since (see `level`). That is a matter of all VIPs on the
 address, and `_remake` does it in one go. One VIP is worked on by one of these at a time; different VIPs, and a read, go
 on side by side (see `ledger`).
 """
@@ -25,7 +26,8 @@ from maglev.logs.logger import EventLogger
 from maglev.model import ForeignVips
 from maglev.vpp.drift import drifts
 from maglev.vpp.ledger import Ledger
-from maglev.vpp.plan import differs, fitted, key_of, plan_address, plan_steps, prefix_of, want
+from maglev.vpp.level import Levels
+from maglev.vpp.plan import differs, fitted, key_of, plan_address, plan_servers, plan_steps, prefix_of, want
 from maglev.vpp.turns import in_turns
 from maglev.vpp.writer import Writer
 
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
     from maglev.board import Board
     from maglev.errors import VppError
     from maglev.model import LbConf
+    from maglev.status import FrontendStatus
     from maglev.vpp.lbstate import LbState, Operation, Vip, VipKey
     from maglev.vpp.plan import AddressPlan, Plan, Prefix, WantedVip
     from maglev.vpp.synctally import SyncTally
     from maglev.vpp.warmup import WarmUp
     from maglev.vpp.writer import ILb
+    from maglev.weights import Deserved
 
 BEGUN_AT_ONCE: Final = 32
 """Frontends of a full sync begun in one turn of the reactor: of ten servers each they take some 4 ms."""
@@ -113,6 +117,7 @@ class LbSync:
         self._tally = tally
         self._writer = Writer(clock, lb, self.ledger, tally.writes, failed)
         self._locks: dict[VipKey, DeferredLock] = {}
+        self._levels = Levels(board, self.ledger)
         self._queued: set[str] = set()
         self._whole = DeferredLock()
         self._blocked: dict[VipKey, VipKey] = {}
@@ -225,6 +230,7 @@ class LbSync:
         done += await self._side_by_side(self._remove(key) for key in leaving)
         self._retired.intersection_update(self.ledger.vips)
         self._locks = {key: lock for key, lock in self._locks.items() if lock.locked}
+        self._levels.trim()
         return done
 
     def _making(
@@ -266,16 +272,31 @@ class LbSync:
             self._queued.discard(name)
             if name not in self._board.frontends or not self._warm_up.is_free(name):
                 return ()
-            wanted = self._want(name)
-            plan = plan_address({wanted.key: wanted}, self.ledger.on(prefix_of(key)), frozenset())
-            if wanted.key != key or plan.clearing or plan.postponed:
-                return ()  # a matter of the whole address: the sync after the reload does it
-            flushes = frozenset(self._board.frontends[name].flushes)
-            operations = plan.vips.get(key, ())
+            status = self._board.frontends[name]
+            changed = self._levels.changed(key, status)
+            operations = self._plan(name, key) if changed is None else self._plan_some(status, key, changed)
+            if operations is None:
+                return ()
+            level = self._levels.now(key, status, was_level=changed is not None)
+            flushes = frozenset(status.flushes)
             done = await self._writer.write_vip(operations, scope)
             if len(done) == len(operations):
                 self._board.flushed(name, flushes)
+                self._levels.reached(key, level)
             return done
+
+    def _plan(self, name: str, key: VipKey) -> Sequence[Operation] | None:
+        """Return what one VIP lacks; None if the whole address is concerned: the sync after the reload does that."""
+        wanted = self._want(name)
+        plan = plan_address({wanted.key: wanted}, self.ledger.on(prefix_of(key)), frozenset())
+        return None if wanted.key != key or plan.clearing or plan.postponed else plan.vips.get(key, ())
+
+    def _plan_some(self, status: FrontendStatus, key: VipKey, changed: AbstractSet[str]) -> Sequence[Operation]:
+        """Return what `_plan` would, if a VIP lacked nothing before some backends changed: at the cost of those."""
+        # Mostly it is one; of several, the order is that of the frontend.
+        names = changed if len(changed) < 2 else [name for name in status.deserved if name in changed]
+        some = {name: status.deserved[name] for name in names}
+        return plan_servers(self._want_of(status, some), self.ledger.vips[key])
 
     async def _remake(
         self, prefix: Prefix, names: Sequence[str], doomed: AbstractSet[VipKey] | None
@@ -331,8 +352,11 @@ class LbSync:
 
     def _want(self, name: str) -> WantedVip:
         status = self._board.frontends[name]
-        addresses = {backend: self._board.backends[backend].address for backend in status.deserved}
-        wanted = want(status.frontend, addresses, status.deserved, status.flushes)
+        return self._want_of(status, status.deserved)
+
+    def _want_of(self, status: FrontendStatus, deserved: Mapping[str, Deserved]) -> WantedVip:
+        addresses = {backend: self._board.backends[backend].address for backend in deserved}
+        wanted = want(status.frontend, addresses, deserved, status.flushes)
         return fitted(wanted, **self._lb.features._asdict())
 
     def _doomed(self, held: Mapping[VipKey, Vip]) -> AbstractSet[VipKey]:
