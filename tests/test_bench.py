@@ -12,10 +12,11 @@ from xml.etree import ElementTree
 import attrs
 import pytest
 
-from tests.bench import haproxy, keepalived, mixed, page
+from tests.bench import haproxy, keepalived, mixed, page, transition_cost
 from tests.bench.backends import SERVER_NAME
 from tests.bench.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ceiling, draw
 from tests.bench.figures import Figure, Target, bucket_quantile, compared, figure_of, jain, plain, quantile
+from tests.bench.options import Options
 from tests.bench.ours import check, lag_quantile, total
 from tests.bench.overload import Point, columns, sustained
 from tests.bench.place import find_program
@@ -223,3 +224,11 @@ def test_keepalived_takes_the_configuration(kind, tmp_path):
     path.write_text(keepalived.configuration(kind, 10, 1.0, 0.9))
     done = subprocess.run([program, "-t", "-f", str(path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_transitions_are_measured_on_the_board_and_up_to_vpp(monkeypatch):
+    monkeypatch.setattr(transition_cost, "TRANSITIONS", 4)
+    monkeypatch.setattr(transition_cost, "MANY", 20)
+    figures = list(transition_cost.measure(Options(runs=1)))
+    assert [figure.key for figure in figures] == ["transition-board", "transition-vpp"]
+    assert all(figure.ours > 0 and figure.peer > 0 for figure in figures)
