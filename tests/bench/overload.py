@@ -1,6 +1,6 @@
 """The overload curve: from a tenth to four times of what one core can do, for HTTP and TCP probes.
 
-A daemon of its own for each load: 1,000 backends, at the interval that makes the load. What one core can do is measured
+A daemon of its own for each load: 1,000 backends or more, at the interval that makes the load. What one core can do is measured
 first, by asking for far too much. Past that, intervals should stretch, all by the same factor; nobody should be called
 down, as all backends are well all the time.
 
@@ -33,6 +33,8 @@ from tests.bench.ours import Ours, check, lag_quantile, total
 from tests.bench.probe_ratio import wait_for
 
 BACKENDS = 1000
+SHORTEST = 0.02
+"""Seconds of the shortest interval that is asked for: higher loads take more backends."""
 TOO_MUCH = 40000.0
 """Probes a second that no core can do."""
 TIMEOUT = 1.0
@@ -91,8 +93,9 @@ def tell_downs(daemon: Ours) -> None:
 
 def run(folder: Path, kind: str, rate: float, window: float) -> Point:
     """Return what happens at a load."""
-    with Witness() as witness, Ours(folder, BACKENDS, check(kind, BACKENDS / rate, TIMEOUT)) as daemon:
-        wait_for(daemon, usage.connects, usage.connects() + 2 * BACKENDS)
+    backends = max(BACKENDS, round(rate * SHORTEST))
+    with Witness() as witness, Ours(folder, backends, check(kind, backends / rate, TIMEOUT)) as daemon:
+        wait_for(daemon, usage.connects, usage.connects() + 2 * backends)
         before, cpu = daemon.metrics(), usage.cpu_seconds(daemon.pid)
         probes, start = usage.connects() - witness.connects, time.monotonic()
         time.sleep(window)
