@@ -1,8 +1,8 @@
 """The overload curve: from a tenth to four times of what one core can do, for HTTP and TCP probes.
 
-A daemon of its own for each load: 1,000 backends or more, at the interval that makes the load. What one core can do is measured
-first, by asking for far too much. Past that, intervals should stretch, all by the same factor; nobody should be called
-down, as all backends are well all the time.
+A daemon of its own for each load: 1,000 backends or more, at the interval that makes the load. What one core can do is
+measured first, by asking for far too much. Past that, intervals should stretch, all by the same factor; nobody should
+be called down, as all backends are well all the time.
 
 The rate is what the kernel counted (connections begun in this network namespace). Evenness is Jain's index of the
 probes that each backend got meanwhile (1: all the same number), and the fewest and the most of them, as its metrics
