@@ -23,7 +23,7 @@ members = st.lists(st.tuples(names, weights), min_size=1, max_size=3, unique_by=
 pools = st.lists(members.map(tuple), min_size=2, max_size=3).map(tuple)
 shapes = st.lists(st.tuples(pools, st.booleans(), st.booleans()), min_size=1, max_size=3)
 backends = st.lists(
-    st.tuples(st.integers(1, 6), st.sampled_from(["tcp", "slow", None]), st.booleans()),
+    st.tuples(st.integers(1, 2), st.sampled_from(["tcp", "slow", None]), st.booleans()),
     min_size=len(NAMES),
     max_size=len(NAMES),
 )
@@ -37,9 +37,10 @@ def configs(draw):
         for index, (pools, flush, sticky) in enumerate(draw(shapes), 1)
     ]
     used = {name for frontend in frontends for name in frontend.backends}
+    sharing = draw(st.sampled_from([False, False, True]))
     made = [
-        Backend(name, f"10.0.0.{last}", check, enabled=enabled or draw(st.booleans()))
-        for name, (last, check, enabled) in zip(NAMES, draw(backends), strict=True)
+        Backend(name, f"10.0.{0 if sharing else index}.{last}", check, enabled=enabled or draw(st.booleans()))
+        for index, (name, (last, check, enabled)) in enumerate(zip(NAMES, draw(backends), strict=True))
         if name in used
     ]
     interval = draw(st.sampled_from([2.0, 3.0]))
