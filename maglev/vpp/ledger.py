@@ -37,6 +37,7 @@ class Ledger:
         self.changed: set[VipKey] = set()
         self._vips: dict[VipKey, Vip] = {}
         self._on: dict[Prefix, set[VipKey]] = {}
+        self._sums: dict[VipKey, int] = {}
         self._journal: list[Operation] = []
         self._reads = 0
         self._reading = False
@@ -49,6 +50,13 @@ class Ledger:
     def on(self, prefix: Prefix) -> Mapping[VipKey, Vip]:
         """Return the VIPs that VPP is known to hold on a prefix."""
         return {key: self._vips[key] for key in self._on.get(prefix, ())}
+
+    def sum_of_weights(self, key: VipKey) -> int:
+        """Return the sum of the weights of a VIP; it is added up only once, and kept up with each write."""
+        if key not in self._sums:
+            vip = self._vips.get(key)
+            self._sums[key] = sum(server.weight for server in vip.servers.values()) if vip else 0
+        return self._sums[key]
 
     def begin_read(self) -> None:
         """Take note that a full read is being sent now.
@@ -86,6 +94,7 @@ class Ledger:
         self.conf = state.conf
         self.changed.update(_remade(self._vips, state.vips))
         self._vips = dict(state.vips)
+        self._sums.clear()
         self._on = _by_prefix(self._vips)
         for operation in self._journal:
             self._do(operation)
@@ -122,10 +131,12 @@ class Ledger:
         match operation:
             case AddVip(key, encap, sticky, length):
                 self.changed.add(key)
+                self._sums.pop(key, None)
                 self._vips[key] = Vip(key, encap, sticky, length, {})
                 self._on.setdefault(prefix_of(key), set()).add(key)
             case DeleteVip(key):
                 self.changed.add(key)
+                self._sums.pop(key, None)
                 self._vips.pop(key, None)
                 self._on.get(prefix_of(key), set()).discard(key)
             case AddServer(key, address, weight):
@@ -138,6 +149,7 @@ class Ledger:
     def _put(self, key: VipKey, server: ApplicationServer) -> None:
         vip = self._vips.get(key)
         if vip is not None:
+            self._count(vip, server.address, server.weight)
             _servers(vip)[server.address] = server
 
     def _weigh(self, key: VipKey, address: str, weight: int) -> None:
@@ -148,7 +160,13 @@ class Ledger:
     def _drop(self, key: VipKey, address: str) -> None:
         vip = self._vips.get(key)
         if vip is not None:
+            self._count(vip, address, 0)
             _servers(vip).pop(address, None)
+
+    def _count(self, vip: Vip, address: str, weight: int) -> None:
+        if vip.key in self._sums:
+            before = vip.servers.get(address)
+            self._sums[vip.key] += weight - (before.weight if before is not None else 0)
 
 
 def _is_alike(known: Vip, found: Vip) -> bool:

@@ -84,15 +84,16 @@ class Shipment:
     effort: float
 
 
-def shipment(operations: Sequence[Operation], held: Vip | None) -> Shipment:
+def shipment(operations: Sequence[Operation], held: Vip | None, weights: int) -> Shipment:
     """Return how operations of one VIP travel.
 
     Args:
         operations: Some that all raise, or none of which does.
         held: What VPP holds of the VIP.
+        weights: The sum of the weights there.
     """
     changes = [operation for operation in operations if not isinstance(operation, AddVip | DeleteVip)]
-    rebuild = _rebuild(operations, held)
+    rebuild = _rebuild(operations, held, weights)
     as_messages = len(changes) * (rebuild + _MESSAGE)
     as_script = _script_effort(changes, rebuild)
     if _GAIN * as_script < as_messages and has_name(operations[0].key):
@@ -120,19 +121,21 @@ def _scripts(operations: Sequence[Operation]) -> Iterator[Parcel]:
         yield Parcel(tuple(map(_flush_only, some)), some)
 
 
-def _rebuild(operations: Sequence[Operation], held: Vip | None) -> float:
+def _rebuild(operations: Sequence[Operation], held: Vip | None, weights: int) -> float:
     """Return what one rebuild of the table takes, with the larger of the weights before and after."""
-    weights = {address: server.weight for address, server in held.servers.items()} if held else {}
+    servers = held.servers if held else {}
     length = held.table_length if held else 0
+    raised: dict[str, int] = {}
     for operation in operations:
         match operation:
             case AddVip():
                 length = operation.table_length
             case AddServer(_, address, weight) | SetWeight(_, address, weight):
-                weights[address] = max(weight, weights.get(address, 0))
+                before = servers[address].weight if address in servers else 0
+                raised[address] = max(weight - before, raised.get(address, 0))
             case _:
                 pass
-    return _REBUILD + _REBUILD_WEIGHT * sum(weights.values()) + _REBUILD_BUCKET * length
+    return _REBUILD + _REBUILD_WEIGHT * (weights + sum(raised.values())) + _REBUILD_BUCKET * length
 
 
 def _chunks(operations: Sequence[Operation], size: int) -> Iterator[tuple[Operation, ...]]:

@@ -178,7 +178,7 @@ class Writer:
         if not operations:
             return ()
         key = operations[0].key
-        sent = shipment(operations, self._ledger.vips.get(key))
+        sent = shipment(operations, self._ledger.vips.get(key), self._ledger.sum_of_weights(key))
         if sent.effort >= REST_FROM:
             self._resting[key] = max(self._clock.seconds(), self._resting.get(key, 0.0)) + REST * sent.effort
         return await self._deliver(sent.parcels, scope)

@@ -55,6 +55,24 @@ def test_acknowledged_writes_are_known():
     assert dict(ledger.vips) == {}
 
 
+def test_the_sum_of_weights_keeps_up_with_writes_and_reads():
+    asked, fresh = Ledger(), Ledger()
+    second = AddServer(KEY, "10.0.0.2", 7)
+    other = [SetWeight(KEY, "10.0.0.1", 20, 50), SetWeight(KEY, "10.0.0.9", 3, 0), DeleteServer(KEY, "10.0.0.2")]
+    writes = [SERVER, ADD, SERVER, SERVER, second, *other, DeleteServer(KEY, "10.0.0.2"), ADD, second, DeleteVip(KEY)]
+    sums = []
+    for write in writes:
+        do(asked, write)
+        do(fresh, write)
+        vip = fresh.vips.get(KEY)
+        sums.append(asked.sum_of_weights(KEY))
+        assert sums[-1] == (sum(server.weight for server in vip.servers.values()) if vip else 0), write
+    assert sums == [0, 0, 50, 50, 57, 27, 30, 23, 23, 0, 7, 0]
+    asked.begin_read()
+    end_read(asked, state(Vip(KEY, Encap.GRE4, False, 1024, {"10.0.0.1": ApplicationServer("10.0.0.1", 9)})))
+    assert asked.sum_of_weights(KEY) == 9
+
+
 def test_writes_to_what_is_gone_change_nothing():
     ledger = Ledger()
     do(ledger, SERVER, DeleteServer(KEY, "10.0.0.1"), DeleteVip(KEY))

@@ -165,6 +165,8 @@ def both_do(benches, what, *arguments):
 def facts(bench):
     """Return what VPP was told and holds, what is believed of it, and what is still to be flushed."""
     sync = bench.service.sync
+    for key, vip in sync.ledger.vips.items() if sync else ():
+        assert sync.ledger.sum_of_weights(key) == sum(server.weight for server in vip.servers.values())
     return (
         bench.lb.writes,
         bench.lb.scripts,

@@ -29,8 +29,12 @@ def held(count, weight=100, key=KEY):
     return Vip(key, Encap.GRE4, False, 1024, {a: ApplicationServer(a, weight) for a in addresses(count)})
 
 
+def ship(operations, vip):
+    return shipment(operations, vip, sum(server.weight for server in vip.servers.values()) if vip else 0)
+
+
 def sizes(operations, vip):
-    return [len(parcel.sent) for parcel in shipment(operations, vip).parcels]
+    return [len(parcel.sent) for parcel in ship(operations, vip).parcels]
 
 
 def adding(count, key=KEY):
@@ -67,21 +71,30 @@ def test_a_script_has_a_bounded_length():
     assert sizes(adding(2 * AT_ONCE + 1), held(0)) == [AT_ONCE, AT_ONCE, 1]
 
 
+def test_the_effort_counts_the_larger_of_the_weights_before_and_after():
+    one = held(1, weight=60)
+    lowered = ship([SetWeight(KEY, "10.0.0.1", 0, 60)], one).effort
+    raised = ship([SetWeight(KEY, "10.0.0.1", 100, 60)], one).effort
+    added = ship([AddServer(KEY, "10.9.9.9", 40)], one).effort
+    assert raised == added == pytest.approx(lowered + 40 * 0.07e-6)
+    assert ship([SetWeight(KEY, "10.0.0.1", 60, 60)], one).effort == lowered
+
+
 def test_the_effort_of_a_script_is_a_fraction_of_that_of_its_operations():
-    few, many = shipment(lowering(1), held(1000)), shipment(lowering(500), held(1000))
+    few, many = ship(lowering(1), held(1000)), ship(lowering(500), held(1000))
     assert 0.004 < few.effort < 0.02
     assert many.effort < 5 * few.effort
-    assert shipment(lowering(5), held(10)).effort < 0.002
+    assert ship(lowering(5), held(10)).effort < 0.002
 
 
 def test_the_flows_of_a_few_are_forgotten_in_the_same_script():
-    (parcel,) = shipment(lowering(FLUSHED_AT_ONCE, flush=True), held(1000)).parcels
+    (parcel,) = ship(lowering(FLUSHED_AT_ONCE, flush=True), held(1000)).parcels
     assert parcel.sent == parcel.completes == tuple(lowering(FLUSHED_AT_ONCE, flush=True))
 
 
 def test_the_flows_of_many_are_forgotten_after_all_weights_are_lowered_and_a_few_at_a_time():
     operations = [*lowering(100, flush=True), SetWeight(KEY, "10.0.3.1", 0, 100)]
-    first, *rest = shipment(operations, held(1000)).parcels
+    first, *rest = ship(operations, held(1000)).parcels
     assert [each.flush for each in first.sent] == [False] * 101
     assert first.completes == (operations[-1],)
     assert [len(parcel.sent) for parcel in rest] == [32, 32, 32, 4]
@@ -91,7 +104,7 @@ def test_the_flows_of_many_are_forgotten_after_all_weights_are_lowered_and_a_few
 
 def test_the_flows_of_many_deleted_servers_are_forgotten_in_the_same_way():
     operations = [DeleteServer(KEY, address) for address in addresses(40)]
-    first, *rest = shipment(operations, held(1000)).parcels
+    first, *rest = ship(operations, held(1000)).parcels
     assert (len(first.sent), first.completes) == (40, ())
     assert {each.flush for each in first.sent} == {False}
     assert [parcel.sent for parcel in rest] == [tuple(operations[:32]), tuple(operations[32:])]
@@ -99,7 +112,7 @@ def test_the_flows_of_many_deleted_servers_are_forgotten_in_the_same_way():
 
 def test_a_server_that_comes_back_is_flushed_by_setting_its_weight():
     operations = [AddServer(KEY, address, 0, flush=True) for address in addresses(40)]
-    first, second, _ = shipment([AddVip(KEY, Encap.GRE4, False, 65536), *operations], None).parcels
+    first, second, _ = ship([AddVip(KEY, Encap.GRE4, False, 65536), *operations], None).parcels
     assert first.sent[1] == AddServer(KEY, "10.0.0.1", 0)
     assert second.sent[0] == SetWeight(KEY, "10.0.0.1", 0, 0, flush=True)
 
@@ -110,7 +123,7 @@ def test_what_was_asked_for_is_done_whichever_way_it_travels(count):
     lb.vips[KEY] = held(count)
     operations = [*lowering(count, flush=True), AddServer(KEY, "10.9.9.9", 5)]
     done = []
-    for parcel in shipment(operations, lb.vips[KEY]).parcels:
+    for parcel in ship(operations, lb.vips[KEY]).parcels:
         lb.apply_at_once(parcel.sent)
         done += parcel.completes
     assert sorted(done, key=str) == sorted(operations, key=str)
