@@ -69,7 +69,8 @@ class WarmUp:
             if name not in self._free and name in self._board.frontends and self._board.knows_all(name)
         }
         self._free |= known
-        if self._free >= self._board.frontends.keys():
+        # The lengths first: this is asked at each transition, and there may be thousands of frontends.
+        if len(self._free) >= len(self._board.frontends) and self._free >= self._board.frontends.keys():
             self._finish()
         elif known:
             self._tell(frozenset(known))
