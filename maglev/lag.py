@@ -1,9 +1,9 @@
 """How late the reactor runs: the checker's knowledge of its own limits.
 
-A tick is due every `PERIOD`, or more often where timeouts are short. How late it comes is a sample of how long
-everything else had to wait. Samples above `NOISE` are remembered as stalls, so that `worst_since` can tell what a probe
-under way at the time may have suffered. The tick that is overdue right now counts too: after a stall the reactor runs
-the deadline of a probe before it reads the answer that has been waiting in the socket all along.
+While probes are under way a tick is due every `PERIOD`, or more often where timeouts are short. How late it comes is a
+sample of how long everything else had to wait. Samples above `NOISE` are remembered as stalls, so that `worst_since`
+can tell what a probe under way at the time may have suffered. The tick that is overdue right now counts too: after a
+stall the reactor runs the deadline of a probe before it reads the answer that has been waiting in the socket all along.
 
 A reactor can be on time and still behind: when there is more work than fits into one of its turns, what is left waits
 for the next. Whoever leaves some says so (`LagMonitor.behind`), and the time until it is done counts as a stall.
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 PERIOD: Final = 0.1
 """Seconds between ticks: short against any usual probe timeout, and next to nothing in CPU."""
+
+IDLE_PERIOD: Final = 0.5
+"""Seconds between ticks while no probe is under way: most of what a small installation does is to wake up for them."""
 
 SHORTEST_PERIOD: Final = 0.01
 """Seconds between ticks for the shortest timeouts, which costs a few tenths of a percent of a core."""
@@ -60,6 +63,7 @@ class LagMonitor:
         self._due = 0.0
         self._stalls: deque[tuple[float, float]] = deque(maxlen=STALLS)
         self._behind: dict[object, float] = {}
+        self._attended: set[object] = set()
         self.counts = [0] * (len(BUCKETS) + 1)
         self.total = 0.0
 
@@ -79,6 +83,16 @@ class LagMonitor:
         Of a stall that begins right after a tick, a whole period is not noticed.
         """
         self._period = max(SHORTEST_PERIOD, min(self._period, SHARE * timeout))
+
+    def attend(self, whom: object, *, really: bool) -> None:
+        """Take note of whether somebody has probes under way, who may ask for a stall however short."""
+        if not really:
+            self._attended.discard(whom)
+            return
+        self._attended.add(whom)
+        if self._call is not None and self._due - self._clock.seconds() > self._period:
+            self._call.cancel()
+            self._schedule()
 
     def worst_since(self, start: float) -> float:
         """Return the longest time, in seconds, that the reactor was stalled from ``start`` (of the clock) to now."""
@@ -129,8 +143,9 @@ class LagMonitor:
         return max(0.0, self._clock.seconds() - self._due) if self._call is not None else 0.0
 
     def _schedule(self) -> None:
-        self._due = self._clock.seconds() + self._period
-        self._call = self._clock.callLater(self._period, self._tick)
+        period = self._period if self._attended else IDLE_PERIOD
+        self._due = self._clock.seconds() + period
+        self._call = self._clock.callLater(period, self._tick)
 
     def _tick(self) -> None:
         late = self._overdue()

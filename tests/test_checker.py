@@ -31,9 +31,9 @@ class Bench:
         self.clock.advance(1000)
         self.board = Board(lambda: 0.0, config or make_config())
         self.probers = FakeProbers()
-        self.checker = CheckerService(
-            self.clock, self.board, self.probers, LagMonitor(self.clock), lambda: 1.0, **checker
-        )
+        lag = LagMonitor(self.clock)
+        lag.attend(self.probers, really=True)
+        self.checker = CheckerService(self.clock, self.board, self.probers, lag, lambda: 1.0, **checker)
         self.checker.startService()
 
     def __getitem__(self, name):

@@ -3,7 +3,7 @@
 import pytest
 from twisted.internet.task import Clock
 
-from maglev.lag import PERIOD, LagMonitor
+from maglev.lag import IDLE_PERIOD, PERIOD, LagMonitor
 from maglev.result import Code, Result
 
 
@@ -18,6 +18,7 @@ class LateClock(Clock):
 def running():
     clock = LateClock()
     lag = LagMonitor(clock)
+    lag.attend("somebody", really=True)
     lag.start()
     return clock, lag
 
@@ -135,3 +136,40 @@ def test_the_worst_of_several_counts():
     lag.behind("one", really=False)
     clock.pump([PERIOD])
     assert lag.worst_since(clock.seconds() - PERIOD) == pytest.approx(PERIOD)
+
+
+def test_it_ticks_seldom_while_nobody_could_ask():
+    clock = Clock()
+    lag = LagMonitor(clock)
+    lag.start()
+
+    def due():
+        (tick,) = clock.getDelayedCalls()
+        return tick.getTime() - clock.seconds()
+
+    assert due() == pytest.approx(IDLE_PERIOD)
+    clock.advance(0.2)
+    lag.attend("probes", really=True)
+    assert due() == pytest.approx(PERIOD), "at once as often as they need it"
+    clock.advance(0.04)
+    lag.attend("others", really=True)
+    assert due() == pytest.approx(PERIOD - 0.04), "a tick that comes soon enough is left alone"
+    lag.attend("probes", really=False)
+    lag.attend("probes", really=False)
+    clock.advance(PERIOD)
+    assert due() == pytest.approx(PERIOD), "there are others"
+    lag.attend("others", really=False)
+    clock.advance(PERIOD)
+    assert due() == pytest.approx(IDLE_PERIOD, abs=PERIOD)
+    lag.stop()
+    lag.attend("probes", really=True)
+    assert clock.getDelayedCalls() == []
+
+
+def test_who_begins_in_a_stall_does_not_make_it_forgotten():
+    clock, lag = running()
+    lag.attend("somebody", really=False)
+    clock.advance(PERIOD)
+    clock.rightNow += 2.0
+    lag.attend("somebody", really=True)
+    assert lag.worst_since(0.0) == pytest.approx(2.0 - IDLE_PERIOD, abs=PERIOD)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from maglev.lag import LagMonitor
+
 BUDGET: Final = 0.005
 """Seconds of expiring before the reactor has its turn again: a rack that is gone must not hold up everybody else."""
 
@@ -31,15 +33,17 @@ class Deadlines:
         clock: The clock that it goes by.
     """
 
-    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+    def __init__(self, clock: IReactorTime, timeout: float, lag: LagMonitor) -> None:
         """Begin with nothing under way.
 
         Args:
             clock: A monotonic clock.
             timeout: Seconds until the deadline.
+            lag: Learns whether anything is under way.
         """
         self.clock = clock
         self._timeout = timeout
+        self._lag = lag
         self._waiting: OrderedDict[Expiring, float] = OrderedDict()
         self._call: IDelayedCall | None = None
 
@@ -49,6 +53,7 @@ class Deadlines:
         self._waiting[expiring] = now + self._timeout
         if self._call is None:
             self._call = self.clock.callLater(self._timeout, self._expire)
+            self._lag.attend(self, really=True)
         return now
 
     def end(self, expiring: Expiring) -> None:
@@ -57,6 +62,7 @@ class Deadlines:
         if not self._waiting and self._call is not None:
             self._call.cancel()
             self._call = None
+            self._lag.attend(self, really=False)
 
     def _expire(self) -> None:
         self._call = None
@@ -66,6 +72,8 @@ class Deadlines:
         finally:  # whatever raised, the others have their deadlines too
             if self._waiting:
                 self._wait(pause)
+            elif self._call is None:
+                self._lag.attend(self, really=False)
 
     def _expire_due(self, now: float) -> float:
         """Let expire what is due; return the seconds to pause before the rest."""

@@ -88,7 +88,7 @@ class ProberSource:
         deadlines = self._deadlines.get(timeout)
         if deadlines is None:
             self._lag.heed(timeout)
-            deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout)
+            deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout, self._lag)
         return deadlines
 
     def _probes_above_tcp(self, backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:

@@ -3,6 +3,7 @@
 import pytest
 from twisted.internet.task import Clock
 
+from maglev.lag import LagMonitor
 from maglev.probers.deadlines import BUDGET, Deadlines
 
 
@@ -21,7 +22,7 @@ class Probe:
 class Rig:
     def __init__(self, timeout=1.0):
         self.clock = Clock()
-        self.deadlines = Deadlines(self.clock, timeout)
+        self.deadlines = Deadlines(self.clock, timeout, LagMonitor(self.clock))
         self.expired = []
 
     def begin(self, name, then=None):
@@ -117,3 +118,19 @@ def test_one_that_raises_takes_no_deadline_from_the_others(rig):
     rig.clock.advance(0.5)
     assert rig.expired == [("bad", 1.0), ("good", 1.0), ("late", 1.5)]
     assert rig.clock.getDelayedCalls() == []
+
+
+def test_the_lag_is_measured_finely_while_something_is_under_way(rig):
+    attended = rig.deadlines._lag._attended
+    assert attended == set()
+    one, other = rig.begin(1), rig.begin(2)
+    rig.deadlines.end(one)
+    assert attended == {rig.deadlines}
+    rig.deadlines.end(other)
+    assert attended == set()
+    rig.begin(3)
+    rig.begin("again", then=lambda probe: rig.deadlines.begin(probe) if rig.clock.seconds() < 2 else None)
+    rig.clock.advance(1.0)
+    assert attended == {rig.deadlines}, "one has begun again"
+    rig.clock.advance(1.0)
+    assert attended == set()

@@ -11,6 +11,7 @@ from select import EPOLLERR, EPOLLIN
 import pytest
 from twisted.internet.task import Clock
 
+from maglev.lag import LagMonitor
 from maglev.probers import echo
 from maglev.probers.deadlines import Deadlines
 from maglev.probers.icmp import IcmpProber
@@ -92,7 +93,9 @@ class Bench:
 
     def another(self, address=None, source=None):
         target = TARGETS[self.family] if address is None else (address, *TARGETS[self.family][1:])
-        return IcmpProber(Deadlines(self.clock, 1.0), self.ping, Destination(self.family, target, source))
+        return IcmpProber(
+            Deadlines(self.clock, 1.0, LagMonitor(self.clock)), self.ping, Destination(self.family, target, source)
+        )
 
     def start(self):
         self.prober.start(self.outcomes.append)

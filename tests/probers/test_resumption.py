@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL
 from twisted.internet.task import Clock
 
+from maglev.lag import LagMonitor
 from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.probers.connection import DONE
 from maglev.probers.deadlines import Deadlines
@@ -79,7 +80,9 @@ class ProbedBackend:
         self.wall = now().timestamp()
         self.resumption = Resumption(self.clock, self.identity, lambda: self.wall, lambda: 1.0)
         connect = partial(Wire, self)
-        self.prober = TlsProber(Deadlines(self.clock, 1.0), connect, self._new_probe, self.identity, self.resumption)
+        self.prober = TlsProber(
+            Deadlines(self.clock, 1.0, LagMonitor(self.clock)), connect, self._new_probe, self.identity, self.resumption
+        )
         self.refuses = False
         self.replacement = None
         self.outcomes = []

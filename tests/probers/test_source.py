@@ -54,11 +54,14 @@ def test_lateness_is_measured_as_finely_as_the_shortest_timeout_needs():
     clock = ReaderClock()
     lag = LagMonitor(clock)
     source = ProberSource(clock, lag)
-    for timeout in (0.2, 1.0):
-        source.prober_for(BACKEND, Healthcheck("c", CheckType.TCP, 80, 1, 1, 1, timeout))
+    checks = [Healthcheck("c", CheckType.TCP, refusing_port(), 1, 1, 1, timeout) for timeout in (0.2, 1.0)]
+    probers = [source.prober_for(BACKEND, each) for each in checks]
+    lag.attend("somebody", really=True)
     lag.start()
     (tick,) = clock.getDelayedCalls()
     assert tick.getTime() == pytest.approx(0.02)
+    for prober in probers:
+        prober.cancel()
     lag.stop()
     source.close()
 

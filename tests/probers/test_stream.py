@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from maglev.interfaces import IProber
+from maglev.lag import LagMonitor
 from maglev.probers.answer import Expectation
 from maglev.probers.connection import DONE
 from maglev.probers.deadlines import Deadlines
@@ -31,7 +32,7 @@ class Bench:
         self.connections = []
         self.outcomes = []
         self.on_open = None
-        self.prober = StreamProber(Deadlines(self.clock, timeout), self._connect, new_probe)
+        self.prober = StreamProber(Deadlines(self.clock, timeout, LagMonitor(self.clock)), self._connect, new_probe)
 
     def _connect(self, owner):
         connection = FakeConnection(owner)
