@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError
 
 from maglev.logs.logger import EventLogger
 
@@ -35,6 +35,8 @@ class Tasks:
             task.cancel()
 
     def _failed(self, failure: Failure) -> None:
+        while failure.check(FirstError) is not None:
+            failure = failure.value.subFailure  # of a gathering, of which it says nothing itself
         if failure.check(CancelledError) is None:
             self._log.failure("task-failed", failure=failure)
 

@@ -1,6 +1,6 @@
 """The owner of coroutines that nobody waits for."""
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.logger import globalLogPublisher
 
 from maglev.logs.render import name_of
@@ -90,3 +90,26 @@ def test_the_end_can_be_repeated():
     tasks = Tasks()
     tasks.cancel()
     tasks.cancel()
+
+
+def test_a_gathering_that_is_cancelled_is_no_bug_either():
+    tasks = Tasks()
+
+    async def run():
+        inner = gatherResults([Deferred(), Deferred()], consumeErrors=True)
+        await gatherResults([inner], consumeErrors=True)
+
+    tasks.start(run())
+    tasks.cancel()
+    assert not tasks._running
+
+
+def test_of_a_gathering_that_fails_the_log_tells_why(logged_failures):
+    tasks, gate = Tasks(), Deferred()
+
+    async def run():
+        await gatherResults([gatherResults([gate], consumeErrors=True)], consumeErrors=True)
+
+    tasks.start(run())
+    gate.errback(ValueError("x"))
+    assert len(logged_failures.flush(ValueError)) == 1

@@ -74,6 +74,7 @@ class World:
         self.board.observe(self.moves)
         self.probers = FakeProbers()
         self.lag = LagMonitor(self.clock)
+        self.lag.attend(self, really=True)
         self.checker = CheckerService(self.clock, self.board, self.probers, self.lag, lambda: 1.0)
         self.connector = FakeConnector()
         self.messages = MessageCounter()
