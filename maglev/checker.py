@@ -294,9 +294,10 @@ class CheckerService(Service):
         name = turn.status.name
         if isinstance(outcome, LocalFault):
             self._discard(name, outcome.reason, outcome.detail)
-            if outcome.reason == "lag":
-                self._adjust_time(turn, turn.excused + 1)
-            return FAULT_PAUSE
+            if outcome.reason != "lag":
+                return FAULT_PAUSE
+            self._adjust_time(turn, turn.excused + 1)
+            return 0.0
         if self._lag.excuses(outcome, turn.started, _time_of(turn)):
             self._discard(name, "lag", outcome.detail)
             self._adjust_time(turn, turn.excused + 1)

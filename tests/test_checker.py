@@ -257,6 +257,15 @@ def test_a_fault_of_this_machine_is_no_evidence_and_tried_soon(reason):
     assert bench["a"].starts == starts + 1
 
 
+def test_lag_that_the_prober_tells_of_is_no_evidence_either_and_tried_at_once():
+    bench = Bench()
+    bench.clock.advance(0)
+    bench["a"].finish(LocalFault("lag", "something was waiting to be read"))
+    bench.clock.advance(0)
+    assert (bench["a"].starts, bench.checker.discarded["lag"]) == (2, 1)
+    assert bench.state("a") is State.UNKNOWN
+
+
 def test_a_prober_that_raises_is_tried_again(logged_failures):
     bench = Bench()
     bench["a"].error = ValueError("bug")
