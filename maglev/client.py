@@ -215,6 +215,10 @@ class Client:
         """A page of what a reload of the file would do."""
         return await self._call("config_diff", after, limit)
 
+    async def checker(self) -> View:
+        """How the checker does."""
+        return await self._call("checker")
+
     async def vpp_info(self) -> View:
         """What the connected VPP says of itself."""
         return await self._call("vpp_info")

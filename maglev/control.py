@@ -73,6 +73,7 @@ class Control:
         sessions: Sessions,
         build: Build,
         wall: Callable[[], float],
+        checking: Callable[[], View],
     ) -> None:
         self.board = board
         self.vpp = vpp
@@ -81,6 +82,7 @@ class Control:
         self.register = sessions
         self.build = build
         self.wall = wall
+        self.checking = checking
 
     def forecast(self, preview: Preview) -> Awaitable[Sequence[Change]]:
         """Work out what a plan does to each VIP."""
@@ -162,6 +164,10 @@ class AskedControl:
             message = f"there is no healthcheck {name!r}"
             raise NotFoundError(message)
         return healthcheck_view(check, self._users()[name])
+
+    async def checker(self) -> View:
+        """How the checker does."""
+        return self._control.checking()
 
     # Changes
 

@@ -162,6 +162,15 @@ class IControl(Interface):
         one that can do everything.
         """
 
+    def checker() -> Awaitable[dict[str, Any]]:
+        """Return how the checker itself does.
+
+        ``{"backends": how many are probed, "probes": results so far, "discarded": {reason: count}, "overdue": for how
+        long the most overdue probe has been waiting, "lag": {"worst": of the last minute, "p50", "p99": upper bounds
+        since the start, None if above all}, "waiting": probes for which there is no worker, "workers": [{"worker",
+        "state": ``up``, ``down`` or ``leaving``, "pid", "in_flight", "queued", "restarts"}]}``; times in seconds.
+        """
+
     def vpp_info() -> Awaitable[dict[str, Any]]:
         """Return what the connected VPP says of itself.
 

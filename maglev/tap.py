@@ -22,6 +22,7 @@ from maglev.apart import read
 from maglev.board import Board
 from maglev.build import read_build
 from maglev.checker import CheckerService
+from maglev.checking import checking
 from maglev.config.check import described, report
 from maglev.config.packing import unpack
 from maglev.control import Control
@@ -111,7 +112,8 @@ class Daemon(MultiService):
         self.vpp.setServiceParent(self)
         self._feed = Feed(self.board, globalLogPublisher)
         sessions = Sessions(reactor, time.time)
-        self.control = Control(self.board, self.vpp, self.reloader, self._feed, sessions, read_build(), time.time)
+        how = checking(reactor.seconds, self.board, self.checker, lag, self.crew)
+        self.control = Control(self.board, self.vpp, self.reloader, self._feed, sessions, read_build(), time.time, how)
         self._front_ends = tuple(front_ends(reactor, options, self.control))
         self._given = options.given
         manager = notify_socket(os.environ)

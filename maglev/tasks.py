@@ -35,7 +35,7 @@ class Tasks:
             task.cancel()
 
     def _failed(self, failure: Failure) -> None:
-        while failure.check(FirstError) is not None:
+        while isinstance(failure.value, FirstError):
             failure = failure.value.subFailure  # of a gathering, of which it says nothing itself
         if failure.check(CancelledError) is None:
             self._log.failure("task-failed", failure=failure)

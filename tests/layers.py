@@ -80,6 +80,7 @@ LAYERS = {
     "watch": 3,
     "workers": 3,
     # The verbs.
+    "checking": 4,
     "control": 4,
     # Front ends, and programs beside the daemon.
     "api": 5,

@@ -68,7 +68,7 @@ class Bench:
         self.sessions = Sessions(self.clock, lambda: 1000.0)
         feed = Feed(self.board, LogPublisher())
         build = Build("1.2", "abc", "today")
-        self.control = Control(self.board, self.vpp, self.reloader, feed, self.sessions, build, lambda: 1000.0)
+        self.control = Control(self.board, self.vpp, self.reloader, feed, self.sessions, build, lambda: 1000.0, dict)
         self.operator = self.control.for_asker(OPERATOR)
         self.viewer = self.control.for_asker(VIEWER)
         for name in self.board.backends:
@@ -324,7 +324,7 @@ def test_a_viewer_is_refused_every_change_and_that_is_recorded(bench, audit, ver
 def test_every_verb_is_either_for_reading_or_refused_to_viewers():
     reading = {
         "version", "names", "frontends", "frontend", "backends", "backend", "healthchecks", "healthcheck",
-        "check_config", "config_diff", "vpp_info", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
+        "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
         "vpp_backend_counters", "sessions", "watch",
     }  # fmt: skip
     assert {name for name in IControl if name != "asker"} == reading | set(CHANGES)

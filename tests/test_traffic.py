@@ -98,7 +98,7 @@ def bench():
 def control_of(clock, board, vpp):
     """Return the verbs for a viewer."""
     sessions, feed = Sessions(clock, lambda: 0.0), Feed(board, LogPublisher())
-    return Control(board, vpp, None, feed, sessions, Build("1", "c", "d"), lambda: 0.0).for_asker(VIEWER)
+    return Control(board, vpp, None, feed, sessions, Build("1", "c", "d"), lambda: 0.0, dict).for_asker(VIEWER)
 
 
 def result_of(coroutine):

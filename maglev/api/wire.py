@@ -346,6 +346,7 @@ VERBS: Final[Mapping[str, Method]] = {
     "check_config": Method(deadline=LONG),
     "config_diff": Method(_PAGE, deadline=LONG, paged=True),
     "reload_config": Method(deadline=LONG, changes=True),
+    "checker": Method(),
     "vpp_info": Method(),
     "vpp_lb_state": Method(_PAGE, deadline=LONG, paged=True),
     "vpp_lb_plan": Method(_PAGE, deadline=LONG, paged=True),

@@ -254,6 +254,34 @@ def _param_text(value: object) -> object:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
+def checker_lines(view: View) -> Iterator[Line]:
+    """Yield how the checker itself does."""
+    lag = view["lag"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in view["discarded"].items())
+    yield from fields(
+        [
+            ("backends", view["backends"]),
+            ("probes", view["probes"]),
+            ("discarded", reasons or "none"),
+            ("overdue", duration_text(view["overdue"])),
+            ("lag", f"{duration_text(lag['worst'])} at worst in the last minute"),
+            ("lag-p50", _bound_text(lag["p50"])),
+            ("lag-p99", _bound_text(lag["p99"])),
+            ("workers", len(view["workers"]) or "none"),
+            *([("waiting", view["waiting"])] if view["workers"] else []),
+        ],
+        indent=0,
+    )
+    for each in view["workers"]:
+        yield line(label(f"worker {each['worker']}"), " ", state_cell(each["state"]))
+        yield from fields([(key.replace("_", "-"), each[key]) for key in ("pid", "in_flight", "queued", "restarts")])
+
+
+def _bound_text(bound: float | None) -> str:
+    """Return the upper bound of a bucket; None for one that has none."""
+    return "more than all buckets" if bound is None else f"up to {duration_text(bound)}"
+
+
 def session_table() -> Table:
     """Return the table of ``show sessions``."""
     return Table(_session_row, "name", "role", "front-end", "from", "since", "idle")

@@ -88,6 +88,15 @@ _SHOW: Final = Keyword(
             ),
         ),
         Keyword(
+            "checker",
+            help="How the checker itself does: lateness, workers",
+            command=Command(
+                show.show_checker,
+                notes="``overdue`` is for how long the most overdue probe has been waiting, and ``lag`` how late the "
+                "reactor ran; under overload both grow, and intervals stretch.",
+            ),
+        ),
+        Keyword(
             "vpp",
             help="VPP, and what it holds",
             children=(

@@ -61,7 +61,7 @@ def address(tmp_path):
     feed = Feed(board, globalLogPublisher)
     reloader = Reloader(reactor, str(path), board, lambda _: None)
     vpp = VppService(reactor, board, None, lambda: 1.0)
-    control = Control(board, vpp, reloader, feed, sessions, read_build(), time.time)
+    control = Control(board, vpp, reloader, feed, sessions, read_build(), time.time, lambda: {"overdue": 0.0})
     identities = Identities(Operators(frozenset({os.geteuid()})), UserNames(reactor))
     service = PbService(
         reactor, control.for_asker, sessions, identities, [UnixSocket(reactor, f"{tmp_path}/run/pb.sock")]

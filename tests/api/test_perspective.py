@@ -40,7 +40,7 @@ def real_control(rig):
             raise errors.VppOffError("VPP is switched off")
 
     board = Board(time.time, make_config())
-    control = Control(board, Off(), None, Feed(board, globalLogPublisher), rig.sessions, read_build(), time.time)
+    control = Control(board, Off(), None, Feed(board, globalLogPublisher), rig.sessions, read_build(), time.time, dict)
     rig.service._control_for = control.for_asker
     return board
 
@@ -63,6 +63,7 @@ EVERY_VERB = [
     ("set_weight", ("web", "primary", "www1", 50)),
     ("check_config", ()),
     ("reload_config", ()),
+    ("checker", ()),
     ("vpp_info", ()),
     ("sync_vpp", (None,)),
     ("sync_vpp", ("web",)),

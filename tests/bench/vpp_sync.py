@@ -232,7 +232,7 @@ async def full_read(rig) -> None:
     say("full read and comparison", f"{took * 1000:.0f} ms", f"pause {pauses.stop():.1f} ms")
     pauses = Pauses()
     await deferLater(reactor, 0.1)
-    control = Control(rig.board, rig.service, None, None, None, None, time.time)
+    control = Control(rig.board, rig.service, None, None, None, None, time.time, dict)
     preview = await rig.service.require_sync().preview()
     assert preview.plan == {}
     config = attrs.evolve(

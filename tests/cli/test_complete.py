@@ -46,7 +46,7 @@ def listed(completion):
         ("SHO", "w ", ["show"]),
         ("s", "", ["show", "set", "sync"]),
         ("", "", [node.word for node in ROOT.children]),
-        ("show ", "", ["version", "frontends", "backends", "healthchecks", "vpp", "sessions", "history"]),
+        ("show ", "", ["version", "frontends", "backends", "healthchecks", "checker", "vpp", "sessions", "history"]),
         ("show h", "", ["healthchecks", "history"]),
         ("show he", "althchecks ", ["healthchecks"]),
         ("sh vpp lb ", "", ["state", "plan", "counters", "backends"]),

@@ -27,7 +27,7 @@ from maglev.vpp.counters import ROUTES_TO, ROUTES_VIA, VIP_COUNTERS
 from maglev.vpp.service import COUNT_PERIOD, VppService
 from maglev.watch import Feed
 from tests.fakes.configs import make_check, make_config
-from tests.fakes.control import FakeControl, finish
+from tests.fakes.control import CHECKER, FakeControl, finish
 from tests.fakes.environment import FakeEnvironment
 from tests.fakes.lb import FakeConnector, FakeLb
 
@@ -68,7 +68,9 @@ class World:
         feed = Feed(self.board, LogPublisher())
         build = Build("1.2.3", "0123abc", "2026-10-01")
         reloader = FixedReloader(self.board)
-        self.control = Control(self.board, self.vpp, reloader, feed, self.sessions, build, lambda: 1000.0)
+        self.control = Control(
+            self.board, self.vpp, reloader, feed, self.sessions, build, lambda: 1000.0, lambda: CHECKER
+        )
         for name in self.board.backends:
             self.board.record(name, Result(Code.L7OK, "HTTP 200", 0.00125))
         self.sessions.add(Asker("ada", Role.OPERATOR, "ssh 192.0.2.7:50222"), "ssh")

@@ -132,7 +132,7 @@ def test_a_word_that_is_short_for_several_lists_them(line, column, candidates):
 @pytest.mark.parametrize(
     ("line", "column", "following"),
     [
-        ("show", 4, ["version", "frontends", "backends", "healthchecks", "vpp", "sessions", "history"]),
+        ("show", 4, ["version", "frontends", "backends", "healthchecks", "checker", "vpp", "sessions", "history"]),
         ("set backend  ", 13, ["<name>"]),
         ("set backend www1", 16, ["pause", "resume", "enable", "disable"]),
         ("set frontend web pool", 21, ["<pool>"]),

@@ -13,7 +13,16 @@ from maglev.cli.lines import COLOURS, Cell, Columns, Style, cell, clean, line, s
 from maglev.cli.render import BATCH, address_text, duration_text, phrases
 from maglev.cli.render_events import event_line
 from maglev.cli.session import CommandSession
-from tests.fakes.control import CONF, FakeControl, backend_view, finish, frontend_view, healthcheck_view, member_view
+from tests.fakes.control import (
+    CHECKER,
+    CONF,
+    FakeControl,
+    backend_view,
+    finish,
+    frontend_view,
+    healthcheck_view,
+    member_view,
+)
 from tests.fakes.environment import FakeEnvironment
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -499,3 +508,43 @@ def test_any_value_becomes_printable_ascii_of_bounded_length(value):
     assert text.isascii()
     assert text.isprintable()
     assert line(text).plain == text
+
+
+def test_the_checker_tells_of_lag_and_of_its_workers():
+    control = FakeControl()
+    assert shown("show checker", control).splitlines() == [
+        "backends   3",
+        "probes     1234",
+        "discarded  lag 2",
+        "overdue    0s",
+        "lag        0s at worst in the last minute",
+        "lag-p50    up to 1ms",
+        "lag-p99    up to 5ms",
+        "workers    1",
+        "waiting    0",
+        "worker 0 up",
+        "  pid        4712",
+        "  in-flight  1",
+        "  queued     0",
+        "  restarts   0",
+    ]
+
+
+def test_a_checker_without_workers_that_is_later_than_all_buckets():
+    control = FakeControl()
+
+    async def checker():
+        lag = {"worst": 12.5, "p50": 5.0, "p99": None}
+        return {**CHECKER, "discarded": {}, "overdue": 1.5, "lag": lag, "workers": []}
+
+    control.checker = checker
+    assert shown("show checker", control).splitlines() == [
+        "backends   3",
+        "probes     1234",
+        "discarded  none",
+        "overdue    1.5s",
+        "lag        12.5s at worst in the last minute",
+        "lag-p50    up to 5s",
+        "lag-p99    more than all buckets",
+        "workers    none",
+    ]

@@ -282,7 +282,10 @@ def test_a_caret_is_below_the_word_in_question(line, environment, errors):
 @pytest.mark.parametrize(
     ("line", "errors"),
     [
-        ("show", "% Incomplete line; next: version, frontends, backends, healthchecks, vpp, sessions, history\n"),
+        (
+            "show",
+            "% Incomplete line; next: version, frontends, backends, healthchecks, checker, vpp, sessions, history\n",
+        ),
         ("s", " " * 8 + '^\n% Ambiguous word "s": show, set, sync\n'),
         ("terminal length x", " " * 24 + "^\n% A whole number from 0 to 512 is wanted\n"),
         ("show version | include [", " " * 31 + "^\n% Not a valid expression: missing ]: [\n"),

@@ -74,6 +74,7 @@ def test_all_commands_of_the_specification_are_there():
     syntaxes = {summary.syntax for summary in COMMANDS}
 
     assert syntaxes == {
+        "show checker",
         "show version",
         "show frontends",
         "show frontends <name>",

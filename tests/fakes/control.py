@@ -269,6 +269,18 @@ class FakeWatch:
         self.closed += 1
 
 
+CHECKER = {
+    "backends": 3,
+    "probes": 1234,
+    "discarded": {"lag": 2},
+    "overdue": 0.0,
+    "lag": {"worst": 0.0, "p50": 0.001, "p99": 0.005},
+    "waiting": 0,
+    "workers": [{"worker": 0, "state": "up", "pid": 4712, "in_flight": 1, "queued": 0, "restarts": 0}],
+}
+"""How the checker does, as `maglev.checking` tells it."""
+
+
 @implementer(IControl)
 class FakeControl:
     """Verbs over fixed views. Everything that is asked of it is in `calls`; what is in `errors` is raised.
@@ -392,6 +404,10 @@ class FakeControl:
 
     async def config_diff(self, after="", limit=100):
         return {**self.diffed, **await self._page("config_diff", "difference", after, limit)}
+
+    async def checker(self):
+        await self._call("checker")
+        return CHECKER
 
     async def vpp_info(self):
         await self._call("vpp_info")

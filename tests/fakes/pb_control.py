@@ -122,6 +122,9 @@ class FakeControl:
     async def config_diff(self, after="", limit=100):
         return {"ok": True, "problems": [], **await self._page("config_diff", after, limit)}
 
+    async def checker(self):
+        return await self._answer("checker")
+
     async def vpp_info(self):
         return await self._answer("vpp_info")
 

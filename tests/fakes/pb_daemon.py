@@ -111,7 +111,7 @@ def serve(path, backends, rate, uids):
     board = Board(time.time, make_config(frontends))
     sessions = Sessions(reactor, time.time)
     feed = Feed(board, globalLogPublisher)
-    control = Control(board, _Off(), None, feed, sessions, read_build(), time.time)
+    control = Control(board, _Off(), None, feed, sessions, read_build(), time.time, dict)
     identities = Identities(Operators(frozenset(uids)), UserNames(reactor))
     service = PbService(reactor, control.for_asker, sessions, identities, [UnixSocket(reactor, path)])
     turn = itertools.cycle(names)

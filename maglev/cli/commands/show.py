@@ -10,6 +10,7 @@ from maglev.cli.output import json_text
 from maglev.cli.render import (
     backend_lines,
     backend_table,
+    checker_lines,
     frontend_lines,
     frontend_table,
     healthcheck_lines,
@@ -76,6 +77,13 @@ async def show_healthcheck(call: Call) -> Status:
     """Show one healthcheck."""
     view = await call.control.healthcheck(call.text("healthcheck"))
     await call.output.view(view, healthcheck_lines(view))
+    return Status.OK
+
+
+async def show_checker(call: Call) -> Status:
+    """Show how the checker itself does."""
+    view = await call.control.checker()
+    await call.output.view(view, checker_lines(view))
     return Status.OK
 
 

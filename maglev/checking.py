@@ -1,0 +1,70 @@
+"""How the checker itself does, as a view: what an operator asks when checks seem slow."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from maglev.health import PROBED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.board import Board
+    from maglev.checker import CheckerService
+    from maglev.lag import LagMonitor
+    from maglev.workers.crew import Crew, Seat
+
+    View = dict[str, Any]
+
+RECENTLY: Final = 60.0
+"""Seconds of which the worst lag is told: long enough to be there still when somebody looks."""
+
+
+def checking(
+    now: Callable[[], float], board: Board, checker: CheckerService, lag: LagMonitor, crew: Crew
+) -> Callable[[], View]:
+    """Return what makes the view of `IControl.checker`.
+
+    Args:
+        now: The clock that lag is measured by.
+        board: What is to be probed.
+        checker: Who probes.
+        lag: How late the reactor runs.
+        crew: The workers, if there are any.
+    """
+
+    def view() -> View:
+        probed = [status for name, status in board.backends.items() if board.config.backends[name].healthcheck]
+        return {
+            "backends": sum(status.state in PROBED for status in probed),
+            "probes": sum(sum(tally.counts) for tally in checker.tallies.values() if tally.type != "static"),
+            "discarded": {reason: count for reason, count in checker.discarded.items() if count},
+            "overdue": checker.oldest_wait(),
+            "lag": {
+                "worst": lag.worst_since(now() - RECENTLY),
+                "p50": _finite(lag.quantile(0.5)),
+                "p99": _finite(lag.quantile(0.99)),
+            },
+            "waiting": len(crew.waiting),
+            "workers": [_worker_view(seat) for seat in crew.seats.values()],
+        }
+
+    return view
+
+
+def _finite(bound: float) -> float | None:
+    return bound if math.isfinite(bound) else None
+
+
+def _worker_view(seat: Seat) -> View:
+    worker = seat.worker
+    ready = worker is not None and worker.ready
+    return {
+        "worker": seat.index,
+        "state": "leaving" if seat.leaving else "up" if ready else "down",
+        "pid": worker.pid if worker is not None else None,
+        "in_flight": len(worker.under_way) if worker is not None else 0,
+        "queued": worker.status.queued if worker is not None else 0,
+        "restarts": seat.restarts,
+    }
