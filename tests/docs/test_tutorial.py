@@ -21,8 +21,11 @@ SHARED = Path("/dev/shm")
 """Where a VPP has its segments, by the prefix that the tutorial gives it."""
 
 
-LEFT = "ls; ls -d /run/vpp* /var/lib/vpp-maglev/*; ip -br link; ip netns"
-"""Shows what the last step should have taken away."""
+LEFT = "ls; ls -d /run/vpp* /var/lib/vpp-maglev/*; ip -br link; ip netns | grep -wE 'client|www1|www2'"
+"""Shows what the last step should have taken away; other tests have namespaces of their own."""
+
+TERMINALS = "tail -n 20 /run/terminal-*; ls -l /run/vpp; ps ax"
+"""Shows what a reader would see in the other terminals."""
 
 
 def second_part():
@@ -64,6 +67,9 @@ def test_the_second_part_does_what_it_says(machine):
     try:
         for block in second_part():
             follow(machine.shell, block)
+    except AssertionError as error:
+        error.add_note(machine.shell.run(TERMINALS)[0])
+        raise
     finally:
         for left in SHARED.glob("tutorial-*"):  # the one place that is not the machine's own
             left.unlink()
