@@ -21,7 +21,7 @@ SHARED = Path("/dev/shm")
 """Where a VPP has its segments, by the prefix that the tutorial gives it."""
 
 
-LEFT = "ls; ls -d /run/vpp* /var/lib/vpp-maglev/*; ip -br link; ip netns | grep -wE 'client|www1|www2'"
+LEFT = "ls; ls -d /run/vpp* /var/lib/vpp-maglev/*; ip -br link; ls /run/netns | grep -xE 'client|www1|www2'"
 """Shows what the last step should have taken away; other tests have namespaces of their own."""
 
 TERMINALS = "tail -n 20 /run/terminal-*; ls -l /run/vpp; ps ax"
