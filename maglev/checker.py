@@ -114,6 +114,7 @@ class CheckerService(Service):
     Attributes:
         tallies: Probe counters of each backend, by name.
         discarded: Probes that were no evidence, by reason.
+        probes: Results so far; more than the tallies have, which go with their backends.
     """
 
     _log = EventLogger()
@@ -148,6 +149,7 @@ class CheckerService(Service):
         self._schedule: Schedule[_Turn] = Schedule(clock, self._begin, probers.busy)
         self._next_start = 0.0
         self.tallies: dict[str, ProbeTally] = {}
+        self.probes = 0
         self.discarded: Counter[str] = Counter(dict.fromkeys(DISCARD_REASONS, 0))
         board.observe(self)
 
@@ -171,6 +173,10 @@ class CheckerService(Service):
             self._halt(turn)
         self._turns.clear()
         self._schedule.close()
+
+    def probed(self) -> int:
+        """Return how many backends are probed: those that wait for a probe, or have one under way."""
+        return sum(turn.probing or turn.slot is not None for turn in self._turns.values())
 
     def oldest_wait(self) -> float:
         """Return for how many seconds the most overdue probe has been waiting for its start: 0 on time."""
@@ -305,6 +311,7 @@ class CheckerService(Service):
         if turn.excused:
             # Not all at once after a timeout that counts, because the reactor is probably as late as before.
             self._adjust_time(turn, turn.excused - 1 if outcome.code in TIMEOUTS else 0)
+        self.probes += 1
         turn.tally.count(outcome)
         if self._log_probes:
             self._log.debug(

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from maglev.health import PROBED
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maglev.board import Board
     from maglev.checker import CheckerService
     from maglev.lag import LagMonitor
     from maglev.workers.crew import Crew, Seat
@@ -21,24 +18,20 @@ RECENTLY: Final = 60.0
 """Seconds of which the worst lag is told: long enough to be there still when somebody looks."""
 
 
-def checking(
-    now: Callable[[], float], board: Board, checker: CheckerService, lag: LagMonitor, crew: Crew
-) -> Callable[[], View]:
+def checking(now: Callable[[], float], checker: CheckerService, lag: LagMonitor, crew: Crew) -> Callable[[], View]:
     """Return what makes the view of `IControl.checker`.
 
     Args:
         now: The clock that lag is measured by.
-        board: What is to be probed.
         checker: Who probes.
         lag: How late the reactor runs.
         crew: The workers, if there are any.
     """
 
     def view() -> View:
-        probed = [status for name, status in board.backends.items() if board.config.backends[name].healthcheck]
         return {
-            "backends": sum(status.state in PROBED for status in probed),
-            "probes": sum(sum(tally.counts) for tally in checker.tallies.values() if tally.type != "static"),
+            "backends": checker.probed(),
+            "probes": checker.probes,
             "discarded": {reason: count for reason, count in checker.discarded.items() if count},
             "overdue": checker.oldest_wait(),
             "lag": {

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from maglev.errors import ConfigError, StartError
+from maglev.garbage import settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +21,6 @@ EXIT_USAGE: Final = 64
 
 EXIT_UNAVAILABLE: Final = 69
 """``EX_UNAVAILABLE``: a listener's address is taken, a network namespace is not there."""
-
-
-COLLECT: Final = (5_000, 100, 100)
-"""Thresholds of the garbage collector (`gc.set_threshold`). Nearly nothing of ours needs it, while what it looks at is
-large: a reading of VPP alone makes 40,000 objects that stay. To look at 5,000 new ones takes 5 ms at most; at all of
-those that came since, more, so it does that seldom."""
-
 
 SETTLED: Final = 60.0
 """Seconds until every backend has been probed and VPP has been read: once more, what is here then stays."""
@@ -86,15 +80,8 @@ def _serve(options: Options) -> int:
 
 
 def _settle(reactor: Any) -> None:
-    """Tell the garbage collector that what is here now stays, and let it begin to work.
-
-    It would look at all of it each time it stops everything: 0.3 s for 20,000 backends. For the same reason the little
-    garbage of the start is not collected first.
-    """
-    gc.freeze()
+    settle()
     reactor.callLater(SETTLED, gc.freeze)
-    gc.set_threshold(*COLLECT)
-    gc.enable()
 
 
 def _start_log(reactor: Any, options: Options) -> None:

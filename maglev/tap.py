@@ -112,7 +112,7 @@ class Daemon(MultiService):
         self.vpp.setServiceParent(self)
         self._feed = Feed(self.board, globalLogPublisher)
         sessions = Sessions(reactor, time.time)
-        how = checking(reactor.seconds, self.board, self.checker, lag, self.crew)
+        how = checking(reactor.seconds, self.checker, lag, self.crew)
         self.control = Control(self.board, self.vpp, self.reloader, self._feed, sessions, read_build(), time.time, how)
         self._front_ends = tuple(front_ends(reactor, options, self.control))
         self._given = options.given

@@ -64,6 +64,7 @@ LAYERS = {
     "apart": 1,
     "board": 1,
     "clock": 1,
+    "garbage": 1,
     "lag": 1,
     "schedule": 1,
     "logs": 1,

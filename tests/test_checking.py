@@ -16,7 +16,7 @@ from tests.test_checker import PASS, Bench
 
 def view_of(bench, crew=None):
     lag = bench.checker._lag
-    made = checking(bench.clock.seconds, bench.board, bench.checker, lag, crew or CrewRig(0).crew)()
+    made = checking(bench.clock.seconds, bench.checker, lag, crew or CrewRig(0).crew)()
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     return made
 

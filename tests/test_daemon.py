@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from maglev.daemon import COLLECT
+from maglev.garbage import THRESHOLDS
 
 PROGRAM = """
 import gc
@@ -29,7 +29,7 @@ print(gc.isenabled(), gc.get_freeze_count() >= frozen + 1000, gc.get_freeze_coun
 def test_the_garbage_collector_waits_for_the_start_and_then_looks_only_at_what_is_new():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert done.stderr == ""
-    assert done.stdout.splitlines() == ["False", f"True True True {COLLECT}"]
+    assert done.stdout.splitlines() == ["False", f"True True True {THRESHOLDS}"]
 
 
 def test_a_daemon_that_runs_does_not_load_what_it_has_no_use_for():

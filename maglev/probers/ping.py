@@ -60,7 +60,6 @@ _PROTOCOLS: Final[Mapping[int, int]] = {
     socket.AF_INET: socket.IPPROTO_ICMP,
     socket.AF_INET6: socket.IPPROTO_ICMPV6,
 }
-_REFUSED: Final = frozenset({errno.EPERM, errno.EACCES})
 
 PAYLOADS: Final = 256
 """Random payloads made at a time."""

@@ -298,12 +298,6 @@ def plan_steps(
     return plan
 
 
-def operations_of(plan: Plan) -> tuple[Operation, ...]:
-    """Return all operations of a plan, in order."""
-    making = [operation for address in plan.values() for operation in address.making]
-    return (*making, *(DeleteVip(key) for address in plan.values() for key in address.removing))
-
-
 def _obstacles(vip: WantedVip, held: Mapping[VipKey, Vip], leaving: AbstractSet[VipKey]) -> Iterator[VipKey]:
     """Yield the VIPs beside which VPP would refuse another one, and that can't be taken out of its way."""
     for key, other in held.items():

@@ -26,10 +26,6 @@ _IGNORED: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 """Meant for the daemon: a terminal, and systemd, send them to all processes; the daemon ends its workers itself."""
 
 
-COLLECT: Final = (5_000, 100, 100)
-"""Thresholds of the garbage collector, those of the daemon: probes leave next to nothing to collect."""
-
-
 def main() -> None:
     """Work until the daemon says no more."""
     faulthandler.enable()
@@ -62,13 +58,12 @@ def _take_channel() -> tuple[int, int]:
 
 def work(requests: int, results: int) -> None:
     """Run a worker over two descriptors."""
-    import gc
-
     from twisted.internet.epollreactor import EPollReactor
     from twisted.internet.stdio import StandardIO
     from twisted.logger import globalLogBeginner
 
     from maglev import clock
+    from maglev.garbage import settle
     from maglev.lag import LagMonitor
     from maglev.probers.sources import ProberSources
     from maglev.workers.worker import Worker
@@ -80,8 +75,7 @@ def work(requests: int, results: int) -> None:
     probers = ProberSources(reactor, lag)
     worker = Worker(reactor, probers, lag, time.process_time, reactor.stop)
     reactor.callWhenRunning(StandardIO, worker, requests, results, reactor)
-    gc.freeze()
-    gc.set_threshold(*COLLECT)
+    settle()
     reactor.run(installSignalHandlers=False)
 
 

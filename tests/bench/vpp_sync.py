@@ -30,7 +30,7 @@ from twisted.logger import LogLevel, globalLogBeginner
 
 from maglev.board import Board
 from maglev.control import Control
-from maglev.daemon import COLLECT
+from maglev.garbage import settle
 from maglev.logs.observer import LineObserver
 from maglev.logs.render import render_json
 from maglev.logs.writer import LineWriter
@@ -299,8 +299,7 @@ async def main() -> None:
     log = LineObserver(reactor, LogLevel.info, render_json, LineWriter(os.open(os.devnull, os.O_WRONLY)), time.time)
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     gc.collect()
-    gc.freeze()  # as maglevd does
-    gc.set_threshold(*COLLECT)
+    settle()
     if REAL:
         os.environ["MAGLEV_TEST_VPP"] = ARGUMENTS.vpp
     kind = "real" if REAL else "process"

@@ -16,34 +16,14 @@ from maglev.probers.connection import DONE
 from maglev.probers.deadlines import Deadlines
 from maglev.probers.resumption import LIFETIME, TRUCE, Resumption, _between_half_and_whole
 from maglev.probers.stream import TlsProber
-from maglev.probers.trust import Identity, TlsContexts
+from maglev.probers.trust import Identity
 from maglev.result import TIMEOUTS, Code, Result
-from tests.fakes.certificates import DAY, Authority, now
+from tests.fakes.certificates import DAY, now
 from tests.fakes.tls_bench import NAME, Bench, server_context
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 FAILURE = b"HTTP/1.1 503 Sorry\r\nContent-Length: 0\r\n\r\n"
 VERSIONS = pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("resumption")
-
-
-@pytest.fixture(scope="module")
-def root():
-    return Authority()
-
-
-@pytest.fixture(scope="module")
-def contexts(folder, root):
-    return TlsContexts(root.write_root(folder))
-
-
-@pytest.fixture(scope="module")
-def good(folder, root):
-    return root.issue(folder, NAME)
 
 
 class Wire:

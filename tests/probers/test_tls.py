@@ -12,30 +12,9 @@ from twisted.python.failure import Failure
 
 from maglev.model import HttpParams, TlsParams
 from maglev.probers.connection import ABORTED, DONE
-from maglev.probers.trust import TlsContexts
 from maglev.result import Code
 from tests.fakes.certificates import DAY, Authority, now
 from tests.fakes.tls_bench import NAME, Bench
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("tls")
-
-
-@pytest.fixture(scope="module")
-def root():
-    return Authority()
-
-
-@pytest.fixture(scope="module")
-def contexts(folder, root):
-    return TlsContexts(root.write_root(folder))
-
-
-@pytest.fixture(scope="module")
-def good(folder, root):
-    return root.issue(folder, NAME, "192.0.2.1", "2001:db8::1")
 
 
 @pytest.mark.parametrize("size", [1 << 20, 100, 1])

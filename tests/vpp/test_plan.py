@@ -22,7 +22,6 @@ from maglev.vpp.plan import (
     differs,
     fitted,
     key_of,
-    operations_of,
     plan_address,
     plan_all,
     plan_vip,
@@ -36,6 +35,12 @@ from tests.fakes.lb import FakeLb
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 HTTPS = KEY._replace(port=443)
+
+
+def operations_of(plan):
+    """Return all operations of a plan, in order."""
+    making = [operation for address in plan.values() for operation in address.making]
+    return (*making, *(DeleteVip(key) for address in plan.values() for key in address.removing))
 
 
 def wanted(servers, key=KEY, **changes):

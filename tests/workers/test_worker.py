@@ -4,11 +4,11 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from maglev import checker, daemon
+from maglev import checker
 from maglev.lag import LagMonitor
 from maglev.result import Code, LocalFault, Result
 from maglev.version import VERSION
-from maglev.workers import codec, program
+from maglev.workers import codec
 from maglev.workers.codec import Kind
 from maglev.workers.specs import Spec, describe
 from maglev.workers.worker import SLICE, TICK, Worker
@@ -102,9 +102,8 @@ def test_no_probe_begins_while_answers_to_others_wait(rig):
     assert rig.begun() == 2
 
 
-def test_it_gives_reasons_and_collects_as_the_daemon_does():
+def test_it_gives_the_reasons_that_the_checker_knows():
     assert {*codec.REASONS, "worker"} == set(checker.DISCARD_REASONS)
-    assert program.COLLECT == daemon.COLLECT
 
 
 def test_results_of_one_moment_go_out_together(rig):
