@@ -28,6 +28,15 @@ def canonical(text: str) -> str:
         raise ValueError(message) from error
 
 
+def is_address(text: str) -> bool:
+    """Return whether this is an IP address, in any spelling that `canonical` accepts, and no name."""
+    try:
+        pack(text)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def family(address: str) -> Family:
     """Return 4 or 6, the IP version of a canonical address."""
     return 6 if ":" in address else 4

@@ -7,7 +7,6 @@ has deprecated.
 from __future__ import annotations
 
 import functools
-import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from zope.interface import implementer
+
+from maglev.addresses import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,15 +90,6 @@ def _is_for(certificate: X509, name: str) -> bool:
         else:
             verify_certificate_hostname(shown, name)
     except (VerificationError, CertificateError, ValueError):  # ValueError: what cryptography can't parse
-        return False
-    return True
-
-
-def is_address(name: str) -> bool:
-    """Return whether this is an IP address, and no name."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
         return False
     return True
 

@@ -10,7 +10,6 @@ top of the chain downwards, so an error above the leaf is remembered, and refuse
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
+from maglev.addresses import is_address
 from maglev.result import printable
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Identity:
         """Take the name from ``server-name``, else ``host``, else verify by the address."""
         tls, http = healthcheck.tls, healthcheck.http
         name = (tls and tls.server_name) or (http and http.host and _without_port(http.host)) or backend.address
-        self._by_address = _is_address(name)
+        self._by_address = is_address(name)
         self._name = name if self._by_address else _ascii(name)
         self.server_name = None if self._by_address else self._name.encode("ascii")
         self.expiry: float | None = None
@@ -166,14 +166,6 @@ def _without_port(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host if host.count(":") > 1 else host.partition(":")[0]
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _ascii(name: str) -> str:
