@@ -32,15 +32,10 @@ from maglev.vpp.plan import (
 from maglev.weights import Deserved
 from tests.fakes.configs import CONF, make_frontend
 from tests.fakes.lb import FakeLb
+from tests.fakes.plans import operations_of
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 HTTPS = KEY._replace(port=443)
-
-
-def operations_of(plan):
-    """Return all operations of a plan, in order."""
-    making = [operation for address in plan.values() for operation in address.making]
-    return (*making, *(DeleteVip(key) for address in plan.values() for key in address.removing))
 
 
 def wanted(servers, key=KEY, **changes):

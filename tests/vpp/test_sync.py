@@ -18,9 +18,9 @@ from maglev.vpp.lbstate import (
     Vip,
     VipKey,
 )
-from maglev.vpp.plan import operations_of
 from tests.fakes.configs import CONF, make_config, make_frontend
 from tests.fakes.lb import FakeLb
+from tests.fakes.plans import operations_of
 from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench, results_of
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
