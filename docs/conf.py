@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from maglev.version import VERSION  # noqa: E402  # the line above finds it where nothing is installed
+from maglev.model.version import VERSION  # noqa: E402  # the line above finds it where nothing is installed
 
 project = "vpp-maglev"
 author = "the authors of vpp-maglev"

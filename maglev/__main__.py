@@ -1,5 +1,5 @@
 """``python -m maglev`` is maglevd."""
 
-from maglev.daemon import main
+from maglev.daemon.program import main
 
 main()

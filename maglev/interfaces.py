@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
-    from maglev.asker import Asker
-    from maglev.events import BackendEvent, FrontendEvent
-    from maglev.model import Config
-    from maglev.result import Outcome
+    from maglev.model.caller import Caller
+    from maglev.model.config import Config
+    from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.model.result import Outcome
 
 
 class IProber(Interface):
@@ -54,7 +54,7 @@ class IBoardObserver(Interface):
         """Another configuration is in force; old and new states of all objects are already on the board."""
 
 
-class IWatch(Interface):
+class ISubscription(Interface):
     """A stream of events that somebody watches.
 
     An event is a dictionary with ``type`` and what belongs to it; all values are basic:
@@ -76,7 +76,7 @@ class IWatch(Interface):
 
 
 class IControl(Interface):
-    """The verbs of the control interface, bound to one asker: what every front end calls, here or far away.
+    """The verbs of the control interface, bound to one caller: what every front end calls, here or far away.
 
     Verbs return *views*: dictionaries, lists and basic values in the shapes that ``| json`` shows and
     ``docs/json.rst`` documents. Lists come in pages, ``{"rows": [...], "next": name or None}``: ask again with
@@ -84,7 +84,7 @@ class IControl(Interface):
     `NotFoundError`, `RefusedError`, `ForbiddenError`, `ConfigError`, `VppOffError`, `VppNotConnectedError`, `VppError`.
     """
 
-    asker: Asker = Attribute("Who makes the calls.")
+    caller: Caller = Attribute("Who makes the calls.")
 
     def version() -> Awaitable[dict[str, Any]]:
         """Return ``{"version", "commit", "build_date"}``."""
@@ -218,7 +218,7 @@ class IControl(Interface):
     def sessions() -> Awaitable[list[dict[str, Any]]]:
         """Return who is connected: ``[{"name", "role", "origin", "front_end", "since", "idle"}]``; idle in seconds."""
 
-    def watch(*, log: str | None = None, backend: bool = True, frontend: bool = True) -> Awaitable[IWatch]:
+    def watch(*, log: str | None = None, backend: bool = True, frontend: bool = True) -> Awaitable[ISubscription]:
         """Watch events: first a snapshot of every state, then what happens.
 
         Args:

@@ -1,113 +1,86 @@
-"""The layers of the house, as tests hold them: which module is in which, and which are pure."""
+"""The layer rule, as tests hold it: one ordered list of folders, and what "pure" means.
+
+A folder may import folders to its left, and never one to its right. Folders that share a place are siblings and must
+not import one another.
+"""
 
 from __future__ import annotations
 
+import ast
+import functools
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "maglev"
 
-PURE = (
-    "addresses",
-    "asker",
-    "cli",
-    "config",
-    "errors",
-    "events",
-    "health",
-    "importers",
-    "interfaces",
-    "listeners",
-    "metrics",
+ORDER = (
     "model",
-    "outlook",
-    "problem",
-    "probers.answer",
-    "probers.echo",
-    "probers.faults",
-    "result",
-    "sessions",
-    "status",
-    "tally",
-    "version",
-    "views",
-    "vpp.call",
-    "vpp.clitext",
-    "vpp.codec",
-    "vpp.counts",
-    "vpp.definitions",
-    "vpp.drift",
-    "vpp.forecast",
-    "vpp.lbstate",
-    "vpp.ledger",
-    "vpp.level",
-    "vpp.limits",
-    "vpp.messages",
-    "vpp.parcels",
-    "vpp.plan",
-    "vpp.script",
-    "vpp.table",
-    "vpp.wire",
-    "weights",
-    "workers.codec",
-    "workers.rendezvous",
-    "workers.specs",
+    "config",
+    "importers",
+    "commands",
+    "runtime",
+    "terminal",
+    "state",
+    "healthcheck | vpp",
+    "control",
+    "rpc | ssh",
+    "metrics",
+    "vppsim",
+    "demo",
+    "daemon | maglevc",
 )
-"""L0: no Twisted, no clock, no I/O but a file's; a package stands for all that is in it. These are tested to the last
-branch (`tests.pure_coverage`)."""
+"""The folders of ``maglev``, from the left to the right."""
 
-LAYERS = {
-    **dict.fromkeys(PURE, 0),
-    "": 0,
-    "build": 0,
-    # What keeps state or time for everybody, and what everybody says.
-    "apart": 1,
-    "board": 1,
-    "clock": 1,
-    "garbage": 1,
-    "lag": 1,
-    "schedule": 1,
-    "logs": 1,
-    "tasks": 1,
-    "traffic": 1,
-    # Protocols.
-    "probers": 2,
-    "vpp": 2,
-    # Services, each for itself.
-    "checker": 3,
-    "reload": 3,
-    "vpp.link": 3,
-    "vpp.service": 3,
-    "watch": 3,
-    "workers": 3,
-    # The verbs.
-    "checking": 4,
-    "control": 4,
-    # Front ends, and programs beside the daemon.
-    "api": 5,
-    "ssh": 5,
-    "vppsim": 5,
-    # It reads the counters of the other front ends.
-    "web": 6,
-    "client": 6,
-    "console": 7,
-    # Composition.
-    "options": 7,
-    "stage": 7,
-    "notify": 7,
-    "front_ends": 7,
-    "tap": 8,
-    "demo": 8,
-    "daemon": 9,
-    "__main__": 10,
-}
-"""Layer of each module, by the longest of these names that it begins with. There is a picture of it in the pages:
-``python -m tests.tools.drawings`` draws it anew."""
+VPP_ORDER = ("api", "lb", "stats", "sync")
+"""The folders of ``maglev/vpp``, by the same rule."""
 
-FRONT_ENDS = ("api", "cli", "client", "console", "ssh", "web")
+ANYWHERE = {"", "interfaces"}
+"""What every folder may import, and what imports nothing but words: the package, and its seams."""
+
+PURE = (
+    "model",
+    "config",
+    "importers",
+    "commands",
+    "interfaces",
+    "control.dry_run",
+    "control.sessions",
+    "control.views",
+    "healthcheck.counters",
+    "healthcheck.probers.answer",
+    "healthcheck.probers.echo",
+    "healthcheck.probers.faults",
+    "healthcheck.workers.codec",
+    "healthcheck.workers.rendezvous",
+    "healthcheck.workers.specs",
+    "metrics.families",
+    "state.status",
+    "state.weights",
+    "vpp.api.call",
+    "vpp.api.codec",
+    "vpp.api.definitions",
+    "vpp.api.messages",
+    "vpp.lb.cli_text",
+    "vpp.lb.ledger",
+    "vpp.lb.limits",
+    "vpp.lb.script",
+    "vpp.lb.state",
+    "vpp.lb.table",
+    "vpp.lb.wire",
+    "vpp.stats.counts",
+    "vpp.sync.batches",
+    "vpp.sync.drift",
+    "vpp.sync.forecast",
+    "vpp.sync.in_sync",
+    "vpp.sync.plan",
+)
+"""Folders and modules without Twisted, clock or I/O (but a file's); `tests.pure_coverage` wants every branch tested."""
+
+NOT_PURE = ("config.child_loader",)
+"""What is in a pure folder and is not: it runs a process."""
 
 PURE_LIBRARIES = {"attrs", "httptools", "re2", "xxhash", "yaml", "zope.interface"}
-"""What L0 may import beside the standard library: values, interfaces, and parsers in C."""
+"""What a pure module may import beside the standard library: values, interfaces, and parsers in C."""
 
 
 def module_name(path: Path) -> str:
@@ -116,21 +89,66 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """Return every module of the program, by its name below ``maglev``."""
     return {module_name(path): path for path in sorted(SOURCES.rglob("*.py"))}
 
 
-def place_of(module: str, places) -> str | None:
-    """Return the longest of these names that a module is or is in; None if there is none."""
-    while True:
-        if module in places:
-            return module
-        if "." not in module:
-            return None
-        module = module.rpartition(".")[0]
+@functools.cache
+def tree_of(module: str) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse(modules()[module].read_text())
+
+
+def walk(node: ast.AST):
+    """Walk a tree, but for what is only there for type checkers."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+            yield child
+            yield from walk(child)
+
+
+@functools.cache
+def imports(module: str, *, for_types: bool = False) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what a module imports: of ours, the names below ``maglev``; and everything else.
+
+    Args:
+        module: Its name below ``maglev``.
+        for_types: Whether what only type checkers import counts, too.
+    """
+    found: set[str] = set()
+    for node in ast.walk(tree_of(module)) if for_types else walk(tree_of(module)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            whole = node.module or ""
+            # "from package import module" imports both.
+            found |= {whole} | {f"{whole}.{alias.name}" for alias in node.names if is_ours(f"{whole}.{alias.name}")}
+    own = {name for name in found if name == "maglev" or name.startswith("maglev.")}
+    return frozenset(name.removeprefix("maglev").removeprefix(".") for name in own), frozenset(found - own)
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a dotted name is one of our modules."""
+    return name.startswith("maglev.") and name.removeprefix("maglev.") in modules()
+
+
+def folder_of(module: str) -> str:
+    """Return the folder that a module is in; what lies beside the folders stands for itself."""
+    return module.partition(".")[0]
+
+
+def place_of(folder: str, order: tuple[str, ...] = ORDER) -> int:
+    """Return the place of a folder in an order."""
+    for place, folders in enumerate(order):
+        if folder in folders.split(" | "):
+            return place
+    message = f"the folder {folder!r} has no place in tests/layers.py"
+    raise AssertionError(message)
 
 
 def is_pure(module: str) -> bool:
-    """Return whether a module is in L0 and has anything in it."""
-    return place_of(module, PURE) is not None
+    """Return whether a module is one of `PURE`, or in one of these folders."""
+    return module not in NOT_PURE and any(module == name or module.startswith(f"{name}.") for name in PURE)

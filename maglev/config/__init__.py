@@ -1,1 +1,1 @@
-"""The YAML file of maglevd: text in, an immutable `maglev.model.Config` or all its errors out."""
+"""The YAML file of maglevd: text in, an immutable `maglev.model.config.Config` or all its errors out."""

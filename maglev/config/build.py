@@ -1,11 +1,11 @@
-"""Records of a file without errors -> the values of `maglev.model`."""
+"""Records of a file without errors -> the values of `maglev.model.config`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from maglev.config.netkinds import name_of_host
-from maglev.model import (
+from maglev.model.config import (
     Backend,
     CheckerConfig,
     CheckType,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.config.load import load_file
-from maglev.errors import ConfigError
-from maglev.problem import ProblemKind
-from maglev.result import printable
+from maglev.model.errors import ConfigError
+from maglev.model.problem import ProblemKind
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from maglev.problem import Problem
+    from maglev.model.problem import Problem
 
 
 def exit_code(problems: Sequence[Problem]) -> int:

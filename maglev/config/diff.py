@@ -11,7 +11,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from maglev.model import Config, Frontend, Pool
+    from maglev.model.config import Config, Frontend, Pool
 
 _NAMES: Final = {
     "l4_port": "port",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from maglev.config.spelling import Spelling
-from maglev.problem import Problem, ProblemKind
+from maglev.model.problem import Problem, ProblemKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-class Place(Protocol):
+class SourcePosition(Protocol):
     """Anything with a line and a column, such as a node."""
 
     @property
@@ -32,15 +32,15 @@ class Findings:
         self.valid = True
         """False as soon as there is an error, be it of the one class or the other."""
 
-    def parse(self, path: str, text: str, at: Place) -> None:
+    def parse(self, path: str, text: str, at: SourcePosition) -> None:
         """Add an error of the class PARSE: YAML, an unknown key, a wrong type."""
         self._add(ProblemKind.PARSE, path, text, at)
 
-    def semantic(self, path: str, text: str, at: Place) -> None:
+    def semantic(self, path: str, text: str, at: SourcePosition) -> None:
         """Add an error of the class SEMANTIC: everything else."""
         self._add(ProblemKind.SEMANTIC, path, text, at)
 
-    def warning(self, path: str, text: str, at: Place) -> None:
+    def warning(self, path: str, text: str, at: SourcePosition) -> None:
         """Add a warning."""
         self._problems.append(Problem(ProblemKind.WARNING, path, text, at.line, at.column))
 
@@ -57,6 +57,6 @@ class Findings:
         """Return all problems, sorted by their place; those of one place in the order in which they were found."""
         return tuple(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
-    def _add(self, kind: ProblemKind, path: str, text: str, at: Place) -> None:
+    def _add(self, kind: ProblemKind, path: str, text: str, at: SourcePosition) -> None:
         self.valid = False
         self._problems.append(Problem(kind, path, text, at.line, at.column))

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from maglev.config import durations
 from maglev.config.keys import ROOT
-from maglev.config.kinds import FALSE, TRUE, Boolean, Choice, Duration, Integer, Text
+from maglev.config.kinds import FALSE, TRUE, Boolean, Duration, Integer, OneOf, TextKind
 from maglev.config.netkinds import Address, Host, StatusCodes
-from maglev.config.schema import NAME, Key, Listing, Part, Section, Table
-from maglev.model import CheckType
+from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
+from maglev.model.config import CheckType
 
 if TYPE_CHECKING:
-    from maglev.config.kinds import Kind
+    from maglev.config.kinds import ValueKind
     from maglev.config.schema import Entry
 
 Json: TypeAlias = dict[str, Any]
@@ -46,7 +46,7 @@ def document() -> str:
     return json.dumps(head | _section(ROOT), indent=2) + "\n"
 
 
-def _section(section: Section) -> Json:
+def _section(section: ConfigSection) -> Json:
     """Return the schema of a map with fixed keys."""
     schema: Json = {
         "type": "object" if section.needed else ["object", "null"],
@@ -61,10 +61,10 @@ def _section(section: Section) -> Json:
 
 
 def _entry(entry: Entry) -> Json:
-    if isinstance(entry, Key):
+    if isinstance(entry, ConfigKey):
         return _described(entry, _key(entry))
     below = _section(entry.section)
-    if isinstance(entry, Table):
+    if isinstance(entry, NamedSections):
         names = {"pattern": _whole(NAME.pattern)}
         below = {"type": ["object", "null"], "propertyNames": names, "additionalProperties": below}
     elif isinstance(entry, Listing):
@@ -72,7 +72,7 @@ def _entry(entry: Entry) -> Json:
     return {"description": entry.help, **below}
 
 
-def _described(key: Key, schema: Json) -> Json:
+def _described(key: ConfigKey, schema: Json) -> Json:
     limits = f"{key.kind.noun}: {key.kind.limits} {key.unit}".rstrip()
     words = f"{key.help} {key.notes}".rstrip().replace("``", "")
     default = f"{key.shown_default.capitalize()}." if key.required else f"Default: {key.shown_default}."
@@ -84,7 +84,7 @@ def _described(key: Key, schema: Json) -> Json:
     return schema
 
 
-def _key(key: Key) -> Json:
+def _key(key: ConfigKey) -> Json:
     alternatives = _value(key.kind)
     if not key.needed:
         alternatives += _ABSENT[:1] if isinstance(key.kind, Integer | Boolean | Duration) else _ABSENT
@@ -92,7 +92,7 @@ def _key(key: Key) -> Json:
 
 
 @singledispatch
-def _value(_kind: Kind) -> list[Json]:
+def _value(_kind: ValueKind) -> list[Json]:
     """Return the schemas of which a value of this kind must match one: any text where no more can be said."""
     return [{"type": _ANY_TEXT}]
 
@@ -121,12 +121,12 @@ def _duration(kind: Duration) -> list[Json]:
 
 
 @_value.register
-def _choice(kind: Choice) -> list[Json]:
+def _choice(kind: OneOf) -> list[Json]:
     return [{"enum": [word.value for word in kind.words]}]
 
 
 @_value.register
-def _text(kind: Text) -> list[Json]:
+def _text(kind: TextKind) -> list[Json]:
     if kind.prose:
         return [{"type": _ANY_TEXT}]  # its length and its characters count when its blanks are folded
     rules = [rule.pattern for rule in kind.rules]
@@ -161,14 +161,14 @@ def _whole(pattern: re.Pattern[str]) -> str:
     return f"^(?:{re.sub(r'[?]P<[a-z0-9]+>', '', pattern.pattern)})$"
 
 
-def _if_type(kind: CheckType, section: Section) -> Json:
+def _if_type(kind: CheckType, section: ConfigSection) -> Json:
     """Return what follows from the type of healthcheck: keys that are required, and keys of other types."""
     here = {"properties": {"type": {"const": str(kind)}}, "required": ["type"]}
     return {"if": here, "then": _of_type(kind, section)}
 
 
-def _of_type(kind: CheckType, section: Section) -> Json:
-    keys = [key for key in section.keys.values() if isinstance(key, Key)]
+def _of_type(kind: CheckType, section: ConfigSection) -> Json:
+    keys = [key for key in section.keys.values() if isinstance(key, ConfigKey)]
     foreign = [key.name for key in keys if kind not in key.types]
     required = [key.name for key in keys if key.required and not key.needed and kind in key.types]
     properties: Json = {name: {"type": "null"} for name in foreign}

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from maglev.config.kinds import Boolean, Choice, Duration, Integer, Reference, Rule, Text
+from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Reference, TextKind, TextRule
 from maglev.config.netkinds import Address, Host, Regexp, StatusCodes
-from maglev.config.schema import NAME, Key, Listing, Part, Section, Table
-from maglev.model import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, CheckType, ForeignVips, Transport
+from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
+from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, CheckType, ForeignVips, Transport
 
 DAY: Final = 86400.0
 """Longest duration: a longer one is a slip of the pen, not a period that anyone waits for."""
@@ -20,7 +20,7 @@ DAY: Final = 86400.0
 MIN_INTERVAL: Final = 0.01
 """Shortest period of probes, in seconds: a hundred a second, more than a backend should bear from its checker."""
 
-_NO_CONTROL: Final = Rule(
+_NO_CONTROL: Final = TextRule(
     re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"), "control characters are not allowed"
 )
 _TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS)
@@ -28,10 +28,10 @@ _WEB: Final = (CheckType.HTTP, CheckType.HTTPS)
 _TABLE_LENGTH: Final = Integer(1, MAX_TABLE_LENGTH, power_of_two=True)
 _PROBE_PERIOD: Final = Duration(MIN_INTERVAL, DAY)
 
-_HEALTHCHECKER: Final = Section(
+_HEALTHCHECKER: Final = ConfigSection(
     "healthchecker",
     (
-        Key(
+        ConfigKey(
             "transition-history",
             # A transition takes some 200 bytes: at the limit, 20,000 backends that flap all day would take 4 GB.
             Integer(1, 1000),
@@ -39,13 +39,13 @@ _HEALTHCHECKER: Final = Section(
             default=5,
             unit="transitions",
         ),
-        Key(
+        ConfigKey(
             "netns",
             # A file name in /run/netns.
-            Text(
+            TextKind(
                 255,
                 (
-                    Rule(
+                    TextRule(
                         re.compile(r"(?!\.{1,2}$)[!-.0-~]+"),
                         "a namespace has a name as in ip-netns(8), without blanks and '/'",
                     ),
@@ -55,7 +55,7 @@ _HEALTHCHECKER: Final = Section(
             notes="An unknown name, or a missing capability (``CAP_SYS_ADMIN``), is an error at start.",
             default_text="that of maglevd",
         ),
-        Key(
+        ConfigKey(
             "probe-workers",
             # One can probe some ten thousand backends a second: 64 would keep any daemon that decides more than busy.
             Integer(0, 64),
@@ -67,18 +67,18 @@ _HEALTHCHECKER: Final = Section(
     ),
 )
 
-_LB: Final = Section(
+_LB: Final = ConfigSection(
     "lb",
     (
-        Key("ipv4-src-address", Address(4), "Source of the GRE packets to IPv4 backends.", required=True),
-        Key("ipv6-src-address", Address(6), "Source of the GRE packets to IPv6 backends.", required=True),
-        Key(
+        ConfigKey("ipv4-src-address", Address(4), "Source of the GRE packets to IPv4 backends.", required=True),
+        ConfigKey("ipv6-src-address", Address(6), "Source of the GRE packets to IPv6 backends.", required=True),
+        ConfigKey(
             "sync-interval",
             Duration(0.0, DAY, above_zero=True),
             "Period in which VPP is read back and every difference repaired.",
             default=30.0,
         ),
-        Key(
+        ConfigKey(
             "sticky-buckets-per-core",
             # A bucket is a cache line of 64 bytes (lbhash.h): at the limit, 1 GiB for each worker of VPP.
             Integer(1, 1 << 24, power_of_two=True),
@@ -87,34 +87,34 @@ _LB: Final = Section(
             default=65536,
             unit="buckets",
         ),
-        Key(
+        ConfigKey(
             "flow-timeout",
             Duration(1.0, 120.0, whole=True),
             "How long a flow without packets keeps its backend.",
             default=40.0,
         ),
-        Key(
+        ConfigKey(
             "startup-min-delay",
             Duration(0.0, DAY),
             "How long after its start maglevd writes nothing to VPP.",
             notes="Not longer than ``startup-max-delay``; 0s for both turns the warm-up off.",
             default=5.0,
         ),
-        Key(
+        ConfigKey(
             "startup-max-delay",
             Duration(0.0, DAY),
             "How long after its start maglevd waits for backends whose state is not known.",
             notes="A frontend whose backends are all known does not wait for it.",
             default=30.0,
         ),
-        Key(
+        ConfigKey(
             "foreign-vips",
-            Choice(ForeignVips),
+            OneOf(ForeignVips),
             "What a full sync does with VIPs that are not in the file.",
             notes="``keep`` is for a VPP that somebody else programs too.",
             default=ForeignVips.REMOVE,
         ),
-        Key(
+        ConfigKey(
             "new-flows-table-length",
             _TABLE_LENGTH,
             "Size of the table that spreads new flows, for frontends that do not set their own.",
@@ -128,27 +128,27 @@ _LB: Final = Section(
     ),
 )
 
-PARAMS: Final = Section(
+PARAMS: Final = ConfigSection(
     "params",
     (
-        Key(
+        ConfigKey(
             "path",
-            Text(
+            TextKind(
                 2048,  # far beyond any health page; the request goes out in one packet or two
                 (
-                    Rule(re.compile(r"/.*", re.DOTALL), "a path starts with '/'"),
-                    Rule(
+                    TextRule(re.compile(r"/.*", re.DOTALL), "a path starts with '/'"),
+                    TextRule(
                         re.compile(r"[!-~]*"),
                         "spaces, control and non-ASCII characters are not allowed in a path: write them as %XX",
                     ),
-                    Rule(re.compile(r"[^#]*"), "a '#' is never sent: write it as %23"),
+                    TextRule(re.compile(r"[^#]*"), "a '#' is never sent: write it as %23"),
                 ),
             ),
             "What is requested: path and query.",
             default="/",
             types=_WEB,
         ),
-        Key(
+        ConfigKey(
             "host",
             Host(header=True),
             "The Host header.",
@@ -156,7 +156,7 @@ PARAMS: Final = Section(
             default_text="the address of the backend",
             types=_WEB,
         ),
-        Key(
+        ConfigKey(
             "response-code",
             StatusCodes(100),
             "Status codes that pass: one, a range, or a list of those.",
@@ -164,7 +164,7 @@ PARAMS: Final = Section(
             default=((200, 200),),
             types=_WEB,
         ),
-        Key(
+        ConfigKey(
             "response-regexp",
             Regexp(1024),
             "What must be found in the body (the first 64 KiB of it).",
@@ -173,14 +173,14 @@ PARAMS: Final = Section(
             default_text="any body passes",
             types=_WEB,
         ),
-        Key(
+        ConfigKey(
             "ssl",
             Boolean(),
             "Whether to do a TLS handshake once connected.",
             default=False,
             types=(CheckType.TCP,),
         ),
-        Key(
+        ConfigKey(
             "server-name",
             Host(),
             "The name to ask for (SNI) and to verify.",
@@ -188,7 +188,7 @@ PARAMS: Final = Section(
             default_text="host without its port, else the address of the backend is verified",
             types=_TCP_NEEDING,
         ),
-        Key(
+        ConfigKey(
             "insecure-skip-verify",
             Boolean(),
             "Whether to accept any certificate.",
@@ -196,7 +196,7 @@ PARAMS: Final = Section(
             default=False,
             types=_TCP_NEEDING,
         ),
-        Key(
+        ConfigKey(
             "tls-resumption",
             Boolean(),
             "Whether to resume the TLS session of the last probe.",
@@ -216,41 +216,41 @@ PARAMS: Final = Section(
     ),
 )
 
-HEALTHCHECK: Final = Section(
+HEALTHCHECK: Final = ConfigSection(
     "healthcheck",
     (
-        Key("type", Choice(CheckType), "How to probe.", required=True),
-        Key(
+        ConfigKey("type", OneOf(CheckType), "How to probe.", required=True),
+        ConfigKey(
             "port",
             Integer(1, 65535),
             "TCP port to probe.",
             required=True,
             types=_TCP_NEEDING,
         ),
-        Key("interval", _PROBE_PERIOD, "Period of the probes while the backend is up.", required=True),
-        Key(
+        ConfigKey("interval", _PROBE_PERIOD, "Period of the probes while the backend is up.", required=True),
+        ConfigKey(
             "fast-interval",
             _PROBE_PERIOD,
             "Period while its state is unknown or about to change.",
             default_text="interval",
         ),
-        Key("down-interval", _PROBE_PERIOD, "Period while it is fully down.", default_text="interval"),
-        Key(
+        ConfigKey("down-interval", _PROBE_PERIOD, "Period while it is fully down.", default_text="interval"),
+        ConfigKey(
             "timeout",
             Duration(0.0, DAY, above_zero=True),
             "How long one probe may take, from its start to the last byte.",
             notes="It may be longer than ``interval``: the next probe then starts when this one has ended.",
             required=True,
         ),
-        Key("rise", Integer(1, 1000), "How many passes bring it up.", default=2, unit="probes"),
-        Key("fall", Integer(1, 1000), "How many failures bring it down.", default=3, unit="probes"),
-        Key(
+        ConfigKey("rise", Integer(1, 1000), "How many passes bring it up.", default=2, unit="probes"),
+        ConfigKey("fall", Integer(1, 1000), "How many failures bring it down.", default=3, unit="probes"),
+        ConfigKey(
             "probe-ipv4-src",
             Address(4),
             "Source address of the probes to IPv4 backends.",
             default_text="chosen by the kernel",
         ),
-        Key(
+        ConfigKey(
             "probe-ipv6-src",
             Address(6),
             "Source address of the probes to IPv6 backends.",
@@ -261,18 +261,18 @@ HEALTHCHECK: Final = Section(
     notes="A healthcheck that no backend uses is worth a warning.",
 )
 
-_BACKEND: Final = Section(
+_BACKEND: Final = ConfigSection(
     "backend",
     (
-        Key("address", Address(), "Where it is.", required=True),
-        Key(
+        ConfigKey("address", Address(), "Where it is.", required=True),
+        ConfigKey(
             "healthcheck",
             Reference("healthchecks", "healthcheck"),
             "How it is probed.",
             notes="The name of a healthcheck that exists.",
             default_text="a static backend: not probed, always up",
         ),
-        Key(
+        ConfigKey(
             "enabled",
             Boolean(),
             "Whether it starts enabled.",
@@ -286,10 +286,10 @@ _BACKEND: Final = Section(
     ),
 )
 
-_MEMBER: Final = Section(
+_MEMBER: Final = ConfigSection(
     "pool backend",
     (
-        Key(
+        ConfigKey(
             "weight",
             Integer(0, MAX_WEIGHT),
             "Its share of the new flows, relative to the other backends of the pool.",
@@ -300,11 +300,11 @@ _MEMBER: Final = Section(
     notes="``www1:`` alone stands for a backend with the default weight.",
 )
 
-_POOL: Final = Section(
+_POOL: Final = ConfigSection(
     "pool",
     (
-        Key("name", Text(63, (NAME,), noun="name"), "Its name, unique in the frontend.", required=True),
-        Table("backends", _MEMBER, "The backends in it, by their names under maglev.backends."),
+        ConfigKey("name", TextKind(63, (NAME,), noun="name"), "Its name, unique in the frontend.", required=True),
+        NamedSections("backends", _MEMBER, "The backends in it, by their names under maglev.backends."),
     ),
     notes=(
         "The first pool with a backend that is up is the active one: its backends get their weights, those of "
@@ -312,26 +312,26 @@ _POOL: Final = Section(
     ),
 )
 
-_FRONTEND: Final = Section(
+_FRONTEND: Final = ConfigSection(
     "frontend",
     (
-        Key(
+        ConfigKey(
             "description",
-            Text(1024, (_NO_CONTROL,), prose=True),
+            TextKind(1024, (_NO_CONTROL,), prose=True),
             "For people.",
             notes="Line breaks and runs of spaces become single spaces.",
             default="",
             default_text="none",
         ),
-        Key("address", Address(), "The address that clients connect to.", required=True),
-        Key(
+        ConfigKey("address", Address(), "The address that clients connect to.", required=True),
+        ConfigKey(
             "protocol",
-            Choice(Transport),
+            OneOf(Transport),
             "Its protocol.",
             notes="With a protocol there must be a port.",
             default_text="all, together with port",
         ),
-        Key(
+        ConfigKey(
             "port",
             Integer(0, 65535),
             "Its port.",
@@ -340,23 +340,23 @@ _FRONTEND: Final = Section(
             default_text="all (0), together with protocol",
         ),
         Listing("pools", _POOL, "The pools, the preferred one first; at least one."),
-        Key(
+        ConfigKey(
             "src-ip-sticky",
             Boolean(),
             "Whether all flows of one client go to one backend. Changing it re-creates the VIP.",
             default=False,
         ),
-        Key(
+        ConfigKey(
             "flush-on-down",
             Boolean(),
             "Whether the established flows of a backend that goes down are moved at once.",
             default=True,
         ),
-        Key(
+        ConfigKey(
             "new-flows-table-length",
             _TABLE_LENGTH,
             "Size of the table that spreads new flows. Changing it re-creates the VIP.",
-            default_text="that of maglev.vpp.lb",
+            default_text="that of maglev.vpp.lb.calls",
             unit="buckets",
         ),
     ),
@@ -366,19 +366,19 @@ _FRONTEND: Final = Section(
     ),
 )
 
-ROOT: Final = Section(
+ROOT: Final = ConfigSection(
     "file",
     (
         Part(
             "maglev",
-            Section(
+            ConfigSection(
                 "maglev",
                 (
                     Part("healthchecker", _HEALTHCHECKER, "The checker as a whole."),
-                    Part("vpp", Section("vpp", (Part("lb", _LB, "The lb plugin."),)), "The dataplane."),
-                    Table("healthchecks", HEALTHCHECK, "How to probe."),
-                    Table("backends", _BACKEND, "What is probed."),
-                    Table("frontends", _FRONTEND, "The VIPs."),
+                    Part("vpp", ConfigSection("vpp", (Part("lb", _LB, "The lb plugin."),)), "The dataplane."),
+                    NamedSections("healthchecks", HEALTHCHECK, "How to probe."),
+                    NamedSections("backends", _BACKEND, "What is probed."),
+                    NamedSections("frontends", _FRONTEND, "The VIPs."),
                 ),
                 notes="Only ``vpp`` must be there, as VPP's source addresses have no default.",
             ),

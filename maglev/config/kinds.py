@@ -15,8 +15,8 @@ import attrs
 
 from maglev.config import durations
 from maglev.config.nodes import Node, ScalarNode, describe
-from maglev.problem import ProblemKind
-from maglev.result import printable
+from maglev.model.problem import ProblemKind
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     import enum
@@ -67,7 +67,7 @@ class UnfitError(Exception):
         self.others = others
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """What all kinds of single values have."""
 
     @property
@@ -135,7 +135,7 @@ class Integer:
         return f"{'a power of two, ' if self.power_of_two else ''}{self.minimum}..{self.maximum}"
 
     def read(self, node: Node) -> int:
-        """Return the number; see `Kind.read`."""
+        """Return the number; see `ValueKind.read`."""
         text = _plain(self.noun, node)
         if not _INTEGER.fullmatch(text):
             raise wrong_type("integer (decimal)", node)
@@ -157,7 +157,7 @@ class Boolean:
     limits = "true or false"
 
     def read(self, node: Node) -> bool:
-        """Return the truth; see `Kind.read`."""
+        """Return the truth; see `ValueKind.read`."""
         text = _plain(self.noun, node)
         if text not in TRUE and text not in FALSE:
             raise wrong_type("boolean (true or false)", node)
@@ -190,7 +190,7 @@ class Duration:
         return f"{'whole seconds, ' if self.whole else ''}{low}{durations.spell(self.maximum)}"
 
     def read(self, node: Node) -> float:
-        """Return the seconds; see `Kind.read`."""
+        """Return the seconds; see `ValueKind.read`."""
         text = text_of(self.noun, node)
         try:
             value = durations.parse(text)
@@ -207,7 +207,7 @@ class Duration:
 
 
 @attrs.frozen
-class Choice:
+class OneOf:
     """One of a few words; the value is the member of the enumeration."""
 
     words: type[enum.StrEnum]
@@ -220,7 +220,7 @@ class Choice:
         return f"{', '.join(most)} or {last}"
 
     def read(self, node: Node) -> enum.StrEnum | None:
-        """Return the member; see `Kind.read`."""
+        """Return the member; see `ValueKind.read`."""
         text = text_of(self.noun, node)
         if not text:
             return None
@@ -236,7 +236,7 @@ class Choice:
 
 
 @attrs.frozen
-class Rule:
+class TextRule:
     """What a text must look like.
 
     Attributes:
@@ -249,7 +249,7 @@ class Rule:
 
 
 @attrs.frozen
-class Text:
+class TextKind:
     """A text that obeys rules. An empty one stands for a key that is absent.
 
     Attributes:
@@ -259,7 +259,7 @@ class Text:
     """
 
     length: int
-    rules: tuple[Rule, ...]
+    rules: tuple[TextRule, ...]
     noun: str = "string"
     prose: bool = False
 
@@ -269,7 +269,7 @@ class Text:
         return f"at most {self.length} characters"
 
     def read(self, node: Node) -> str | None:
-        """Return the text, or None for an empty one; see `Kind.read`."""
+        """Return the text, or None for an empty one; see `ValueKind.read`."""
         text = text_of(self.noun, node)
         text = " ".join(text.split()) if self.prose else text
         if len(text) > self.length:
@@ -302,7 +302,7 @@ class Reference:
         return f"a name under maglev.{self.section}"
 
     def read(self, node: Node) -> str | None:
-        """Return the name, or None for an empty one; see `Kind.read`."""
+        """Return the name, or None for an empty one; see `ValueKind.read`."""
         return text_of("name", node) or None
 
     def spell(self, value: str) -> str:

@@ -17,16 +17,16 @@ from maglev.config.keys import ROOT
 from maglev.config.reader import BROKEN, Reader, Record
 from maglev.config.rules import check_delays, check_healthcheck, check_references, warn_of_unused
 from maglev.config.vips import FrontendRules
-from maglev.errors import ConfigError
-from maglev.problem import Problem, ProblemKind
-from maglev.result import printable
+from maglev.model.errors import ConfigError
+from maglev.model.problem import Problem, ProblemKind
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from maglev.config.nodes import Node
     from maglev.config.reader import Broken
-    from maglev.model import Config
+    from maglev.model.config import Config
 
 SIZE_LIMIT: Final = 16 * 1024 * 1024
 """Longest file, in bytes or characters. 20,000 backends and 2,000 frontends take about 2 MiB."""

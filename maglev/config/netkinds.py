@@ -8,10 +8,10 @@ from typing import Final
 import attrs
 import re2
 
-from maglev import addresses
 from maglev.config.kinds import UnfitError, forbidden, text_of
 from maglev.config.nodes import ListNode, Node
-from maglev.result import printable
+from maglev.model import addresses
+from maglev.model.result import printable
 
 
 @attrs.frozen

@@ -12,14 +12,14 @@ import pickle
 from typing import TYPE_CHECKING, Any, Final
 
 from maglev.config.load import Loaded
-from maglev.model import Backend, Config, Frontend, Pool, PoolMember
+from maglev.model.config import Backend, Config, Frontend, Pool, PoolMember
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
     from typing import TypeVar
 
-    from maglev.model import Healthcheck
-    from maglev.problem import Problem
+    from maglev.model.config import Healthcheck
+    from maglev.model.problem import Problem
 
     T = TypeVar("T", Backend, Frontend, Healthcheck)
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maglev.config.kinds import UnfitError
 from maglev.config.nodes import BrokenNode, ListNode, MapNode, ScalarNode, describe, is_null
-from maglev.config.schema import NAME, Key, Listing, Part, Section, Table
-from maglev.problem import ProblemKind
-from maglev.result import printable
+from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
+from maglev.model.problem import ProblemKind
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from maglev.config.findings import Findings, Place
+    from maglev.config.findings import Findings, SourcePosition
     from maglev.config.nodes import Node
     from maglev.config.schema import Entry
 
@@ -48,7 +48,7 @@ class Record:
 
     __slots__ = ("entries", "path", "place", "values")
 
-    def __init__(self, path: str, place: Place, values: dict[str, Any], entries: Entries) -> None:
+    def __init__(self, path: str, place: SourcePosition, values: dict[str, Any], entries: Entries) -> None:
         self.path = path
         self.place = place
         self.values = values
@@ -61,7 +61,7 @@ class Record:
         """Return whether none of these keys is broken."""
         return all(self.values[name] is not BROKEN for name in names)
 
-    def place_of(self, name: str) -> Place:
+    def place_of(self, name: str) -> SourcePosition:
         """Return where the value of a key is, or the section if the key is absent."""
         return self.entries[name][1] if name in self.entries else self.place
 
@@ -81,7 +81,7 @@ class Reader:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
 
-    def section(self, section: Section, node: Node, path: str, place: Place) -> Record | Broken:
+    def section(self, section: ConfigSection, node: Node, path: str, place: SourcePosition) -> Record | Broken:
         """Read a map with fixed keys.
 
         Args:
@@ -114,7 +114,7 @@ class Reader:
         return None
 
     def _unknown(
-        self, section: Section, key: ScalarNode, path: str, present: Collection[str], values: dict[str, Any]
+        self, section: ConfigSection, key: ScalarNode, path: str, present: Collection[str], values: dict[str, Any]
     ) -> None:
         """Report an unknown key. The key that was probably meant is then broken, not missing."""
         meant = self._findings.closest(key.text, section.keys)
@@ -123,26 +123,26 @@ class Reader:
         if meant and meant not in present:
             values[meant] = BROKEN
 
-    def _absent(self, entry: Entry, path: str, place: Place) -> Any:
+    def _absent(self, entry: Entry, path: str, place: SourcePosition) -> Any:
         """Return the value of a key that matters when it is absent."""
         if isinstance(entry, Part) and not entry.required:
             return self.section(entry.section, ScalarNode("", True, place.line, place.column), path, place)
-        if isinstance(entry, Table):
+        if isinstance(entry, NamedSections):
             return {}
         what = "at least one is required" if isinstance(entry, Listing) else "is required"
         self._findings.semantic(path, what, place)
         return BROKEN
 
     def _entry(self, entry: Entry, node: Node, path: str, key: ScalarNode) -> Any:
-        if isinstance(entry, Key):
+        if isinstance(entry, ConfigKey):
             return self._value(entry, node, path, key)
-        if isinstance(entry, Table):
+        if isinstance(entry, NamedSections):
             return self._table(entry, node, path)
         if isinstance(entry, Listing):
             return self._listing(entry, node, path, key)
         return self.section(entry.section, node, path, key)
 
-    def _value(self, entry: Key, node: Node, path: str, key: ScalarNode) -> Any:
+    def _value(self, entry: ConfigKey, node: Node, path: str, key: ScalarNode) -> Any:
         if _is_broken(node):
             return BROKEN
         try:
@@ -160,13 +160,13 @@ class Reader:
         word = error.node.text if type(error.node) is ScalarNode else ""
         report(path + error.suffix, error.text + self._findings.hint(word, error.candidates), error.node)
 
-    def _table(self, entry: Table, node: Node, path: str) -> dict[str, Record | Broken] | Broken:
+    def _table(self, entry: NamedSections, node: Node, path: str) -> dict[str, Record | Broken] | Broken:
         entries = self._entries(entry.name, node, path)
         if entries is None:
             return BROKEN
         return {name: self._named(entry, path, *pair) for name, pair in entries.items()}
 
-    def _named(self, entry: Table, path: str, key: ScalarNode, node: Node) -> Record | Broken:
+    def _named(self, entry: NamedSections, path: str, key: ScalarNode, node: Node) -> Record | Broken:
         path = f"{path}.{key.text}"
         if not NAME.pattern.fullmatch(key.text):
             path = printable(path)

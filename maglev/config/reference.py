@@ -10,14 +10,14 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from maglev.config.keys import ROOT
-from maglev.config.kinds import Text
-from maglev.config.schema import Key, Listing, Part, Table, walk
-from maglev.model import CheckType
+from maglev.config.kinds import TextKind
+from maglev.config.schema import ConfigKey, Listing, NamedSections, Part, walk
+from maglev.model.config import CheckType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maglev.config.schema import Entry, Section
+    from maglev.config.schema import ConfigSection, Entry
 
 HEAD: Final = """\
 ==================
@@ -49,7 +49,7 @@ TABLE: Final = """\
      - Meaning
 """
 
-_HOLDS: Final = {Part: "section", Table: "named sections", Listing: "list of sections"}
+_HOLDS: Final = {Part: "section", NamedSections: "named sections", Listing: "list of sections"}
 
 
 def page() -> str:
@@ -58,7 +58,7 @@ def page() -> str:
     return HEAD + "".join(sections)
 
 
-def _section(path: str, section: Section) -> str:
+def _section(path: str, section: ConfigSection) -> str:
     title = f"``{path}``"
     rows = "".join(_row(entry) for entry in section.keys.values())
     notes = f"\n{textwrap.fill(section.notes, 120)}\n" if section.notes else ""
@@ -84,13 +84,13 @@ def _cell(text: str, mark: str) -> str:
 
 
 def _value(entry: Entry) -> str:
-    if not isinstance(entry, Key):
+    if not isinstance(entry, ConfigKey):
         return _HOLDS[type(entry)]
     return f"{entry.kind.noun}: {entry.kind.limits} {entry.unit}".rstrip()
 
 
 def _default(entry: Entry) -> str:
-    if not isinstance(entry, Key):
+    if not isinstance(entry, ConfigKey):
         return "required" if entry.needed else "none"
     text = entry.shown_default
     return text if entry.required or entry.default_text else f"``{text}``"
@@ -99,11 +99,11 @@ def _default(entry: Entry) -> str:
 def _meaning(entry: Entry) -> Iterator[str]:
     """Yield the sentences about a key."""
     yield entry.help
-    if not isinstance(entry, Key):
+    if not isinstance(entry, ConfigKey):
         return
     if entry.notes:
         yield entry.notes
-    if isinstance(entry.kind, Text) and entry.kind.rules:
+    if isinstance(entry.kind, TextKind) and entry.kind.rules:
         rules = "; ".join(rule.text for rule in entry.kind.rules)
         yield f"{rules[0].upper()}{rules[1:]}."
     if entry.types != tuple(CheckType):

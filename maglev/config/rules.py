@@ -13,14 +13,14 @@ from maglev.config import durations
 from maglev.config.keys import HEALTHCHECK, PARAMS
 from maglev.config.nodes import is_null
 from maglev.config.reader import BROKEN, Record
-from maglev.config.schema import Key
-from maglev.model import CheckType
+from maglev.config.schema import ConfigKey
+from maglev.model.config import CheckType
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from maglev.config.findings import Findings
-    from maglev.config.schema import Section
+    from maglev.config.schema import ConfigSection
 
 _TLS_KEYS: Final = ("server-name", "insecure-skip-verify", "tls-resumption")
 
@@ -37,9 +37,9 @@ def check_healthcheck(record: Record, findings: Findings) -> None:
         _warn_of_idle_tls(params, kind, findings)
 
 
-def _check_keys(record: Record, section: Section, kind: CheckType, findings: Findings) -> None:
+def _check_keys(record: Record, section: ConfigSection, kind: CheckType, findings: Findings) -> None:
     for name, key in section.keys.items():
-        if not isinstance(key, Key) or len(key.types) == len(CheckType):
+        if not isinstance(key, ConfigKey) or len(key.types) == len(CheckType):
             continue
         if kind not in key.types:
             _refuse(record, key, kind, findings)
@@ -47,7 +47,7 @@ def _check_keys(record: Record, section: Section, kind: CheckType, findings: Fin
             findings.semantic(f"{record.path}.{name}", f"is required for type {kind}", record.place)
 
 
-def _refuse(record: Record, key: Key, kind: CheckType, findings: Findings) -> None:
+def _refuse(record: Record, key: ConfigKey, kind: CheckType, findings: Findings) -> None:
     if key.name in record.entries and not is_null(record.entries[key.name][1]):
         text = f"does not apply to type {kind}, only to {', '.join(key.types)}"
         findings.semantic(f"{record.path}.{key.name}", text, record.entries[key.name][0])

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
-from maglev.config.kinds import Kind, Rule
-from maglev.model import CheckType
+from maglev.config.kinds import TextRule, ValueKind
+from maglev.model.config import CheckType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-NAME: Final = Rule(
+NAME: Final = TextRule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
     "a name has 1 to 63 letters, digits, '.', '_' and '-', and starts with a letter or digit",
 )
@@ -24,7 +24,7 @@ NAME: Final = Rule(
 
 
 @attrs.frozen(eq=False)
-class Key:
+class ConfigKey:
     """A key with a single value.
 
     Attributes:
@@ -40,7 +40,7 @@ class Key:
     """
 
     name: str
-    kind: Kind
+    kind: ValueKind
     help: str
     notes: str = ""
     default: Any = None
@@ -67,7 +67,7 @@ def _by_name(keys: Iterable[Entry]) -> Mapping[str, Entry]:
 
 
 @attrs.frozen(eq=False)
-class Section:
+class ConfigSection:
     """A map with fixed keys.
 
     Attributes:
@@ -86,11 +86,11 @@ class Section:
 
     @defaults.default
     def _defaults(self) -> dict[str, Any]:
-        return {name: key.default for name, key in self.keys.items() if isinstance(key, Key)}
+        return {name: key.default for name, key in self.keys.items() if isinstance(key, ConfigKey)}
 
     @always.default
     def _always(self) -> tuple[str, ...]:
-        return tuple(name for name, key in self.keys.items() if not isinstance(key, Key) or key.needed)
+        return tuple(name for name, key in self.keys.items() if not isinstance(key, ConfigKey) or key.needed)
 
     @property
     def needed(self) -> bool:
@@ -110,7 +110,7 @@ class Part:
     """
 
     name: str
-    section: Section
+    section: ConfigSection
     help: str
     required: bool = False
 
@@ -121,7 +121,7 @@ class Part:
 
 
 @attrs.frozen(eq=False)
-class Table:
+class NamedSections:
     """A key that holds named sections.
 
     Attributes:
@@ -131,7 +131,7 @@ class Table:
     """
 
     name: str
-    section: Section
+    section: ConfigSection
     help: str
     needed = False
 
@@ -147,18 +147,18 @@ class Listing:
     """
 
     name: str
-    section: Section
+    section: ConfigSection
     help: str
     needed = True
 
 
-Entry: TypeAlias = Key | Part | Table | Listing
+Entry: TypeAlias = ConfigKey | Part | NamedSections | Listing
 
 
-def walk(section: Section, path: str = "") -> Iterator[tuple[str, Section]]:
+def walk(section: ConfigSection, path: str = "") -> Iterator[tuple[str, ConfigSection]]:
     """Yield every section of the file with its path, such as ``maglev.backends.<name>``; the outer ones first."""
     yield path, section
     for entry in section.keys.values():
-        if not isinstance(entry, Key):
-            suffix = {Part: "", Table: ".<name>", Listing: "[]"}[type(entry)]
+        if not isinstance(entry, ConfigKey):
+            suffix = {Part: "", NamedSections: ".<name>", Listing: "[]"}[type(entry)]
             yield from walk(entry.section, f"{path}.{entry.name}{suffix}".removeprefix("."))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from maglev import addresses
 from maglev.config.reader import BROKEN, Record
-from maglev.model import MAX_TABLE_LENGTH
+from maglev.model import addresses
+from maglev.model.config import MAX_TABLE_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from maglev.config.findings import Findings, Place
+    from maglev.config.findings import Findings, SourcePosition
     from maglev.config.reader import Broken
 
 
@@ -33,7 +33,7 @@ class _Member(NamedTuple):
 
     name: str
     path: str
-    place: Place
+    place: SourcePosition
     weight: int
     address: str | None
 

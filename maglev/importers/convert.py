@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.config.load import load_text
-from maglev.errors import ConfigError
 from maglev.importers.fitting import fit, shown
-from maglev.importers.haproxy import import_haproxy
-from maglev.importers.keepalived import import_keepalived
+from maglev.importers.haproxy.importer import import_haproxy
+from maglev.importers.keepalived.importer import import_keepalived
 from maglev.importers.source import read_lines
 from maglev.importers.writing import BLANK, written
-from maglev.problem import ProblemKind
-from maglev.result import printable
+from maglev.model.errors import ConfigError
+from maglev.model.problem import ProblemKind
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maglev.importers.draft import Draft
     from maglev.importers.fitting import Fitted
-    from maglev.problem import Problem
+    from maglev.model.problem import Problem
 
 PROGRAMS: Final = {"haproxy": "HAProxy", "keepalived": "keepalived"}
 

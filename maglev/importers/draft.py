@@ -13,7 +13,7 @@ import attrs
 from maglev.importers.source import refusal
 
 if TYPE_CHECKING:
-    from maglev.model import Healthcheck, Transport
+    from maglev.model.config import Healthcheck, Transport
 
 
 SIZE_LIMIT: Final = 200_000
@@ -35,7 +35,7 @@ class Note:
 
 
 @attrs.define(eq=False)
-class Server:
+class DraftServer:
     """A server of the other program, which becomes a backend.
 
     Attributes:
@@ -63,7 +63,7 @@ class Member:
         weight: 0..100.
     """
 
-    server: Server
+    server: DraftServer
     weight: int
     notes: list[Note] = attrs.field(factory=list)
 
@@ -77,7 +77,7 @@ class Tier:
 
 
 @attrs.define(eq=False)
-class Vip:
+class DraftVip:
     """What becomes a frontend.
 
     Attributes:
@@ -111,13 +111,13 @@ class Draft:
         leftovers: What belongs to none of these.
     """
 
-    vips: list[Vip] = attrs.field(factory=list)
-    servers: list[Server] = attrs.field(factory=list)
+    vips: list[DraftVip] = attrs.field(factory=list)
+    servers: list[DraftServer] = attrs.field(factory=list)
     check_notes: dict[Healthcheck, dict[Note, None]] = attrs.field(factory=dict)
     leftovers: list[Note] = attrs.field(factory=list)
     _size: int = attrs.field(default=0, init=False)
 
-    def add_server(self, server: Server) -> None:
+    def add_server(self, server: DraftServer) -> None:
         """Add a server.
 
         Raises:
@@ -126,7 +126,7 @@ class Draft:
         self._grow(1)
         self.servers.append(server)
 
-    def add_vip(self, vip: Vip) -> None:
+    def add_vip(self, vip: DraftVip) -> None:
         """Add a VIP.
 
         Raises:

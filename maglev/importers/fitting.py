@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.addresses import family
 from maglev.importers.draft import Note
-from maglev.result import printable
+from maglev.model.addresses import family
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from maglev.importers.draft import Draft, Member, Server, Tier, Vip
-    from maglev.model import Healthcheck
+    from maglev.importers.draft import Draft, DraftServer, DraftVip, Member, Tier
+    from maglev.model.config import Healthcheck
 
 NAME_LENGTH: Final = 63
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -63,9 +63,9 @@ class Fitted:
 
     healthchecks: dict[str, Healthcheck] = attrs.field(factory=dict)
     check_names: dict[Healthcheck, str] = attrs.field(factory=dict)
-    backends: dict[str, Server] = attrs.field(factory=dict)
-    names: dict[Server, str] = attrs.field(factory=dict)
-    frontends: dict[str, Vip] = attrs.field(factory=dict)
+    backends: dict[str, DraftServer] = attrs.field(factory=dict)
+    names: dict[DraftServer, str] = attrs.field(factory=dict)
+    frontends: dict[str, DraftVip] = attrs.field(factory=dict)
     leftovers: list[Note] = attrs.field(factory=list)
 
 
@@ -77,7 +77,7 @@ def fit(draft: Draft) -> Fitted:
     return fitted
 
 
-def _identity(server: Server) -> Hashable:
+def _identity(server: DraftServer) -> Hashable:
     address = server.address or server.origin.text
     return address, server.healthcheck, server.enabled
 
@@ -85,7 +85,7 @@ def _identity(server: Server) -> Hashable:
 def _fit_servers(draft: Draft, fitted: Fitted) -> None:
     """Give names to servers, and to the ways in which they are probed."""
     checks, names = Names(), Names()
-    same: dict[Hashable, Server] = {}
+    same: dict[Hashable, DraftServer] = {}
     for server in draft.servers:
         healthcheck = server.healthcheck
         if healthcheck is not None and healthcheck not in fitted.check_names:
@@ -124,7 +124,7 @@ def _fit_vips(draft: Draft, fitted: Fitted) -> None:
             families[vip.address] = families.get(vip.address, 0) or _family(vip)
 
 
-def _objection(vip: Vip, keys: dict[Hashable, str], families: dict[str, int]) -> str:
+def _objection(vip: DraftVip, keys: dict[Hashable, str], families: dict[str, int]) -> str:
     """Return why there can't be this VIP beside those before it; empty if there can."""
     if vip.address is None:
         return ""
@@ -140,17 +140,17 @@ def _objection(vip: Vip, keys: dict[Hashable, str], families: dict[str, int]) ->
     return ""
 
 
-def _members(vip: Vip) -> Iterator[Member]:
+def _members(vip: DraftVip) -> Iterator[Member]:
     return (member for tier in vip.tiers for member in tier.members)
 
 
-def _family(vip: Vip) -> int:
+def _family(vip: DraftVip) -> int:
     """Return the family of the servers: that of the first whose address is known; 0 if there is none."""
     known = (member.server.address for member in _members(vip) if member.server.address is not None)
     return next((family(address) for address in known), 0)
 
 
-def _keep_one_family(vip: Vip) -> None:
+def _keep_one_family(vip: DraftVip) -> None:
     wanted = _family(vip)
     for tier in vip.tiers:
         kept = []

@@ -6,9 +6,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from maglev.errors import ConfigError
-from maglev.problem import Problem, ProblemKind
-from maglev.result import printable
+from maglev.model.errors import ConfigError
+from maglev.model.problem import Problem, ProblemKind
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from maglev.config.keys import HEALTHCHECK, MIN_INTERVAL, PARAMS
 from maglev.config.kinds import UnfitError
 from maglev.config.netkinds import Address
 from maglev.config.nodes import ScalarNode
-from maglev.config.schema import Key
+from maglev.config.schema import ConfigKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ MOST_PROBES: Final = 1000
 def fits(key: str, text: str) -> bool:
     """Return whether a text can be the value of a key of a healthcheck or of its parameters."""
     entry = PARAMS.keys.get(key) or HEALTHCHECK.keys[key]
-    assert isinstance(entry, Key)  # noqa: S101  # only such keys are asked for
+    assert isinstance(entry, ConfigKey)  # noqa: S101  # only such keys are asked for
     try:
         return entry.kind.read(ScalarNode(text, False, 1, 1)) is not None
     except UnfitError:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maglev.config.durations import spell
 from maglev.importers.fitting import shown
-from maglev.model import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH
+from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from maglev.importers.draft import Note, Server, Vip
+    from maglev.importers.draft import DraftServer, DraftVip, Note
     from maglev.importers.fitting import Fitted
-    from maglev.model import Healthcheck, HttpParams
+    from maglev.model.config import Healthcheck, HttpParams
 
 BLANK: Final = "FILL-IN"
 """What stands for a value that the file could not tell. It is no address and no number, so the file is not valid until
@@ -171,7 +171,7 @@ def _http_params(http: HttpParams) -> dict[str, Any]:
     return params
 
 
-def _backend(name: str, server: Server, fitted: Fitted) -> Iterator[str]:
+def _backend(name: str, server: DraftServer, fitted: Fitted) -> Iterator[str]:
     yield from _notes([server.origin, *server.notes], 4)
     yield f"    {_key(name)}:"
     yield f"      address: {_address(server.address)}"
@@ -181,13 +181,13 @@ def _backend(name: str, server: Server, fitted: Fitted) -> Iterator[str]:
         yield "      enabled: false"
 
 
-def _table_length(vip: Vip) -> int:
+def _table_length(vip: DraftVip) -> int:
     """Return the shortest table in which the weights of the largest pool have room, as far as there is any."""
     most = max(sum(member.weight for member in tier.members) for tier in vip.tiers)
     return min(1 << max(most - 1, 0).bit_length(), MAX_TABLE_LENGTH)
 
 
-def _frontend(name: str, vip: Vip, fitted: Fitted) -> Iterator[str]:
+def _frontend(name: str, vip: DraftVip, fitted: Fitted) -> Iterator[str]:
     yield from _notes([vip.origin, *vip.notes], 4)
     yield f"    {_key(name)}:"
     if vip.description:

@@ -14,13 +14,13 @@ from twisted.conch.ssh.transport import (
     DISCONNECT_TOO_MANY_CONNECTIONS,
 )
 
-from maglev.asker import Asker
+from maglev.model.caller import Caller
 from maglev.ssh.algorithms import SIGNATURES
 from maglev.ssh.packets import PacketError, PacketReader
 
 if TYPE_CHECKING:
     from maglev.ssh.keyfile import AuthorizedKey
-    from maglev.ssh.keyring import Grant, KeyRing
+    from maglev.ssh.keyring import Authorization, KeyRing
 
 MSG_USERAUTH_REQUEST: Final = 50
 MSG_USERAUTH_FAILURE: Final = 51
@@ -105,9 +105,9 @@ class KeyAuthentication(SSHService):
             return _touched(reader, key, signature, message)
         return _verify(key, signature, message)
 
-    def _let_in(self, grant: Grant) -> None:
-        asker = Asker(name=grant.key.name, role=grant.role, origin=self.transport.origin)
-        refusal = self.transport.log_in(asker, grant.key.fingerprint)
+    def _let_in(self, grant: Authorization) -> None:
+        caller = Caller(name=grant.key.name, role=grant.role, origin=self.transport.origin)
+        refusal = self.transport.log_in(caller, grant.key.fingerprint)
         if refusal:
             self.transport.sendDisconnect(DISCONNECT_TOO_MANY_CONNECTIONS, refusal.encode())
             return

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from maglev.cli.environment import Status
-from maglev.ssh.keystrokes import KeyDecoder
-from maglev.ssh.limits import LINE_LENGTH
+from maglev.commands.environment import ExitStatus
+from maglev.runtime.tasks import Tasks
 from maglev.ssh.screen import safe
-from maglev.tasks import Tasks
+from maglev.terminal.keys import KeyDecoder
+from maglev.terminal.limits import LINE_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ class ScriptLines:
             self._size += len(line)
 
 
-class Batch:
+class BatchRunner:
     """Runs commands one after the other, as `maglev.ssh.channel.IRunner`, and is their `Environment`."""
 
     def __init__(self, console: Console, channel: SessionChannel, opening: Opening) -> None:
@@ -100,13 +100,13 @@ class Batch:
         self._decoder = KeyDecoder()
         self._lines = ScriptLines()
         self._more: Deferred[None] | None = None
-        self._task: Deferred[Status] | None = None
+        self._task: Deferred[ExitStatus] | None = None
         self._tasks = Tasks()
-        self._status = Status.OK
-        self._stopped = Status.OK
+        self._status = ExitStatus.OK
+        self._stopped = ExitStatus.OK
         self._stop_on_key = False
         self._over = False
-        self._sitting = console.begin(opening.asker, self)
+        self._sitting = console.begin(opening.caller, self)
 
     # What the channel tells
 
@@ -147,7 +147,7 @@ class Batch:
     def dismiss(self, words: str) -> None:
         """End, and say why."""
         self.write_error(f"% {words}\n")
-        self._channel.finish(Status.FAILED)
+        self._channel.finish(ExitStatus.FAILED)
 
     def closed(self) -> None:
         """Let go of everything."""
@@ -172,7 +172,7 @@ class Batch:
                 await self._channel.outlet.drain()
         self._channel.finish(self._status)
 
-    async def _run(self, line: str) -> Status:
+    async def _run(self, line: str) -> ExitStatus:
         self._task = Deferred.fromCoroutine(self._sitting.run(line))
         try:
             return await self._task
@@ -185,7 +185,7 @@ class Batch:
 
     def _stop(self) -> None:
         # A key is the usual end of a command that waits for one.
-        self._stopped = Status.OK if self._stop_on_key else Status.FAILED
+        self._stopped = ExitStatus.OK if self._stop_on_key else ExitStatus.FAILED
         if self._task is not None:
             self._task.cancel()
 

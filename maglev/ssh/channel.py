@@ -13,7 +13,7 @@ from twisted.conch.ssh.connection import EXTENDED_DATA_STDERR
 from maglev.ssh.outlet import Outlet
 
 if TYPE_CHECKING:
-    from maglev.asker import Asker
+    from maglev.model.caller import Caller
     from maglev.ssh.connection import ConsoleConnection
     from maglev.ssh.packets import PacketReader
 
@@ -47,13 +47,13 @@ class Opening:
     """What a client asked for.
 
     Attributes:
-        asker: Who it is.
+        caller: Who it is.
         command: What to run; None for a shell.
         window: The terminal; None without one.
         term: Type of the terminal, such as ``xterm-256color``; not to be trusted.
     """
 
-    asker: Asker
+    caller: Caller
     command: bytes | None = None
     window: Window | None = None
     term: bytes = b""
@@ -105,7 +105,7 @@ class SessionChannel(SSHChannel):
         SSHChannel.__init__(self, remoteWindow=window, remoteMaxPacket=packet_size, conn=connection)
         self._connection: Any = connection
         self._opener = opener
-        self._opening = Opening(connection.asker)
+        self._opening = Opening(connection.caller)
         self._runner: IRunner | None = None
         self._started = False
         self._early = b""

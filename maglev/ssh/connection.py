@@ -32,10 +32,10 @@ from maglev.ssh.packets import PacketError, PacketReader
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from maglev.asker import Asker
+    from maglev.model.caller import Caller
     from maglev.ssh.channel import Opener
-    from maglev.ssh.limits import Limits
     from maglev.ssh.turns import Turns
+    from maglev.terminal.limits import Limits
 
 MIN_PACKET: Final = 1024
 """The smallest "maximum packet size" that a client may ask for; with 1 each character would be a packet of its own
@@ -49,14 +49,14 @@ class ConsoleConnection(SSHConnection):
     packet is looked at here first. What remains of Conch's class is the sending and the closing.
     """
 
-    def __init__(self, clock: IReactorTime, turns: Turns, limits: Limits, asker: Asker, opener: Opener) -> None:
+    def __init__(self, clock: IReactorTime, turns: Turns, limits: Limits, caller: Caller, opener: Opener) -> None:
         """Prepare to carry sessions.
 
         Args:
             clock: A monotonic clock.
             turns: Shared by all sessions of the console.
             limits: How many channels there may be, and how long there may be none.
-            asker: Who logged in.
+            caller: Who logged in.
             opener: Makes what runs in a channel.
         """
         SSHConnection.__init__(self)
@@ -64,7 +64,7 @@ class ConsoleConnection(SSHConnection):
         self.clock = clock
         self.turns = turns
         self.limits = limits
-        self.asker = asker
+        self.caller = caller
         self._opener = opener
         self._idle: IDelayedCall | None = None
         self._serving = False

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 from twisted.internet.defer import CancelledError
 
-from maglev.cli.environment import Status
-from maglev.cli.session import CommandSession
-from maglev.logs.logger import EventLogger
-from maglev.ssh.batch import Batch
+from maglev.commands.environment import ExitStatus
+from maglev.commands.session import CommandSession
+from maglev.runtime.logs.logger import EventLogger
+from maglev.ssh.batch import BatchRunner
 from maglev.ssh.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
-    from maglev.asker import Asker
-    from maglev.cli.environment import Environment
+    from maglev.commands.environment import Environment
     from maglev.interfaces import IControl
+    from maglev.model.caller import Caller
     from maglev.ssh.channel import IRunner, Opening, SessionChannel
     from maglev.ssh.logins import Logins
     from maglev.ssh.turns import Turns
@@ -37,9 +37,9 @@ class ISessionEntry(Protocol):
 
 
 class ISessionRegister(Protocol):
-    """Who is connected, over all front ends (`maglev.sessions.Sessions`)."""
+    """Who is connected, over all front ends (`maglev.control.sessions.Sessions`)."""
 
-    def add(self, asker: Asker, front_end: str) -> ISessionEntry:
+    def add(self, caller: Caller, front_end: str) -> ISessionEntry:
         """Enter a new session."""
 
 
@@ -60,7 +60,7 @@ class Console:
     clock: IReactorTime
     turns: Turns
     idle_timeout: float
-    control_for: Callable[[Asker], IControl]
+    control_for: Callable[[Caller], IControl]
     register: ISessionRegister
     logins: Logins
     greeting: str
@@ -69,15 +69,15 @@ class Console:
         """Return what runs in a channel: a person at a prompt, or commands without one."""
         if opening.command is None and opening.window is not None:
             return Terminal(self, channel, opening, opening.window)
-        return Batch(self, channel, opening)
+        return BatchRunner(self, channel, opening)
 
-    def begin(self, asker: Asker, environment: Environment) -> Sitting:
+    def begin(self, caller: Caller, environment: Environment) -> Session:
         """Begin a session."""
         self.logins.sessions += 1
-        return Sitting(self, self.control_for(asker), environment, self.register.add(asker, "ssh"))
+        return Session(self, self.control_for(caller), environment, self.register.add(caller, "ssh"))
 
 
-class Sitting:
+class Session:
     """One session: its verbs, its commands, its place in the register.
 
     Attributes:
@@ -99,7 +99,7 @@ class Sitting:
         """Take note that somebody is there."""
         self._entry.touch()
 
-    async def run(self, line: str) -> Status:
+    async def run(self, line: str) -> ExitStatus:
         """Run a line; what it raises is a bug, and harms only this command.
 
         Raises:
@@ -110,9 +110,9 @@ class Sitting:
         except CancelledError:
             raise
         except Exception:  # noqa: BLE001  # whatever it is: logged, and told
-            self._log.failure("ssh-command-failed", asker=str(self.control.asker), line=line)
+            self._log.failure("ssh-command-failed", caller=str(self.control.caller), line=line)
             self._environment.write_error("% Internal error; the log has more about it\n")
-            return Status.FAILED
+            return ExitStatus.FAILED
 
     def end(self) -> None:
         """End the session; harmless if it has ended."""

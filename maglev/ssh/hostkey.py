@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.conch.ssh.keys import Key
 
-from maglev.errors import StartError
-from maglev.result import printable
+from maglev.model.errors import StartError
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

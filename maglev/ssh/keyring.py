@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.asker import Role
-from maglev.logs.logger import EventLogger
+from maglev.model.caller import Role
+from maglev.runtime.logs.logger import EventLogger
 from maglev.ssh.keyfile import AuthorizedKey, parse_keys
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _Stamp = tuple[int, int, int, int]
 
 
 @attrs.frozen
-class Grant:
+class Authorization:
     """What a key gives.
 
     Attributes:
@@ -109,12 +109,12 @@ class KeyRing:
         order = (Role.OPERATOR, Role.VIEWER)
         self._files = [(role, KeyFile(paths[role])) for role in order if role in paths]
 
-    def find(self, blob: bytes) -> Grant | None:
+    def find(self, blob: bytes) -> Authorization | None:
         """Return what a key gives, by the files as they are now; None for an unknown one."""
         for role, file in self._files:
             key = file.find(blob)
             if key is not None:
-                return Grant(key, role)
+                return Authorization(key, role)
         return None
 
     def refresh(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from maglev.asker import Role
-from maglev.logs.logger import EventLogger
+from maglev.model.caller import Role
+from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
-    from maglev.asker import Asker
+    from maglev.model.caller import Caller
 
 
 class Logins:
@@ -28,14 +28,14 @@ class Logins:
         )
         self.sessions = 0
 
-    def entered(self, asker: Asker, fingerprint: str) -> None:
+    def entered(self, caller: Caller, fingerprint: str) -> None:
         """Somebody logged in."""
-        self.counts[str(asker.role), "accepted"] += 1
-        self._log.info("ssh-login", who=asker.name, role=asker.role, origin=asker.origin, key=fingerprint)
+        self.counts[str(caller.role), "accepted"] += 1
+        self._log.info("ssh-login", who=caller.name, role=caller.role, origin=caller.origin, key=fingerprint)
 
-    def left(self, asker: Asker) -> None:
+    def left(self, caller: Caller) -> None:
         """Somebody is gone."""
-        self._log.info("ssh-logout", who=asker.name, role=asker.role, origin=asker.origin)
+        self._log.info("ssh-logout", who=caller.name, role=caller.role, origin=caller.origin)
 
     def refused(self, reason: str, origin: str, user: str) -> None:
         """A connection ended without a login, although one was attempted, or the peer behaved oddly."""

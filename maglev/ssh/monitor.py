@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from maglev.errors import MaglevError
-from maglev.logs.logger import EventLogger
+from maglev.model.errors import MaglevError
+from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from twisted.python.failure import Failure
 
-    from maglev.ssh.console import Sitting
+    from maglev.ssh.console import Session
 
 LEVEL: Final = "warn"
 """Of what is shown of the log, beside the transitions, which are there anyway."""
@@ -25,7 +25,7 @@ class Monitor:
 
     _log = EventLogger()
 
-    def __init__(self, sitting: Sitting, ready: Callable[[], Awaitable[None]], show: Callable[[str], None]) -> None:
+    def __init__(self, sitting: Session, ready: Callable[[], Awaitable[None]], show: Callable[[str], None]) -> None:
         """Begin switched off.
 
         Args:
@@ -61,4 +61,4 @@ class Monitor:
         if failure.check(MaglevError) is not None:
             self._show(f"% No more events: {failure.getErrorMessage()}\n")
         elif failure.check(CancelledError) is None:
-            self._log.failure("ssh-monitor-failed", failure=failure, asker=str(self._sitting.control.asker))
+            self._log.failure("ssh-monitor-failed", failure=failure, caller=str(self._sitting.control.caller))

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from maglev.ssh.pager import Pager
+from maglev.terminal.pager import Pager
 
 if TYPE_CHECKING:
     from maglev.ssh.channel import Window
-    from maglev.ssh.keystrokes import Key
     from maglev.ssh.screen import Screen
+    from maglev.terminal.keys import Key
 
 _WIPE: Final = "\r\x1b[K"
 

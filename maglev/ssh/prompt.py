@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.ssh.editor import LineEditor, Outcome
-from maglev.ssh.history import History
 from maglev.ssh.screen import CLEAR_SCREEN, word_columns
-from maglev.ssh.view import LineView
+from maglev.terminal.editor import LineEditor, Outcome
+from maglev.terminal.history import History
+from maglev.terminal.line_view import LineView
 
 if TYPE_CHECKING:
-    from maglev.cli.choices import Completion
-    from maglev.ssh.keystrokes import Key
+    from maglev.commands.choices import Completion
     from maglev.ssh.screen import Screen
+    from maglev.terminal.keys import Key
 
 
 class Prompt:

@@ -9,18 +9,18 @@ from twisted.application.strports import service as listening
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import Factory
 
-from maglev.asker import Role
-from maglev.logs.logger import EventLogger
+from maglev.model.caller import Role
+from maglev.model.version import VERSION
+from maglev.runtime.logs.logger import EventLogger
+from maglev.ssh.connection_limiter import ConnectionLimiter
 from maglev.ssh.console import Console
 from maglev.ssh.hostkey import host_key
 from maglev.ssh.keyfile import fingerprint
 from maglev.ssh.keyring import KeyRing
-from maglev.ssh.limits import Limits
-from maglev.ssh.lobby import Lobby
 from maglev.ssh.logins import Logins
 from maglev.ssh.transport import ConsoleTransport
 from maglev.ssh.turns import Turns
-from maglev.version import VERSION
+from maglev.terminal.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from twisted.conch.ssh.keys import Key
     from twisted.internet.interfaces import IAddress, IReactorTime
 
-    from maglev.asker import Asker
     from maglev.interfaces import IControl
+    from maglev.model.caller import Caller
     from maglev.ssh.channel import IRunner, Opening, SessionChannel
     from maglev.ssh.console import ISessionRegister
 
@@ -39,7 +39,7 @@ FAREWELL: Final = 1.0
 """Seconds that clients have to take their leave when maglevd stops, which it does within 2 s."""
 
 
-class House(Factory[Any]):
+class SshFactory(Factory[Any]):
     """What the connections of one console share; makes them."""
 
     noisy = False
@@ -59,7 +59,7 @@ class House(Factory[Any]):
         self.limits = limits
         self.keyring = keyring
         self.logins = console.logins
-        self.lobby = Lobby(limits)
+        self.limiter = ConnectionLimiter(limits)
         self.connections: set[ConsoleTransport] = set()
         self._empty: Deferred[None] | None = None
         # By these names Conch looks for the host key.
@@ -103,7 +103,7 @@ class SshService(Service):
     """The SSH console.
 
     Attributes:
-        logins: Counts logins and sessions; see `maglev.ssh.metrics.SshCollector`.
+        logins: Counts logins and sessions; see `maglev.metrics.ssh.SshCollector`.
     """
 
     _log = EventLogger()
@@ -115,7 +115,7 @@ class SshService(Service):
         state_dir: str,
         operator_keys: str,
         viewer_keys: str,
-        control_for: Callable[[Asker], IControl],
+        control_for: Callable[[Caller], IControl],
         register: ISessionRegister,
         *,
         limits: Limits | None = None,
@@ -143,7 +143,7 @@ class SshService(Service):
         greeting = f"maglevd {VERSION}" + (f" on {host_name}" if host_name else "")
         idle = self._limits.idle_timeout
         self._console = Console(reactor, Turns(reactor), idle, control_for, register, self.logins, greeting)
-        self._house: House | None = None
+        self._house: SshFactory | None = None
         self._listener: IService | None = None
 
     def privilegedStartService(self) -> None:
@@ -168,14 +168,14 @@ class SshService(Service):
             return None
         return Deferred.fromCoroutine(self._stop(listener, self._house))
 
-    async def _stop(self, listener: IService, house: House) -> None:
+    async def _stop(self, listener: IService, house: SshFactory) -> None:
         await maybeDeferred(listener.stopService)
         await house.close()
 
     def _listen(self) -> None:
         if self._listener is None:
             key = host_key(self._state_dir)
-            self._house = House(self._reactor, self._limits, key, self._keyring, self._console)
+            self._house = SshFactory(self._reactor, self._limits, key, self._keyring, self._console)
             self._keyring.refresh()
             listener = cast("IService", listening(self._description, self._house, self._reactor))
             listener.privilegedStartService()

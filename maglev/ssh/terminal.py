@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from maglev.asker import Role
-from maglev.logs.logger import EventLogger
-from maglev.ssh.editor import Outcome
-from maglev.ssh.keystrokes import Key, KeyDecoder
-from maglev.ssh.limits import INPUT_SLICE, TYPED_AHEAD
+from maglev.model.caller import Role
+from maglev.runtime.logs.logger import EventLogger
 from maglev.ssh.monitor import Monitor
 from maglev.ssh.pages import Pages
 from maglev.ssh.prompt import Prompt
 from maglev.ssh.screen import PASTE_OFF, PASTE_ON, Screen
+from maglev.terminal.editor import Outcome
+from maglev.terminal.keys import Key, KeyDecoder
+from maglev.terminal.limits import INPUT_SLICE, TYPED_AHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -75,11 +75,11 @@ class Terminal:
         """
         self._console = console
         self._channel = channel
-        self._asker = opening.asker
+        self._caller = opening.caller
         self._plain = opening.term in _DUMB
         self._window = window
         self._screen = Screen(channel.outlet)
-        self._prompt = Prompt(self._screen, PROMPTS[opening.asker.role], window.columns)
+        self._prompt = Prompt(self._screen, PROMPTS[opening.caller.role], window.columns)
         self._decoder = KeyDecoder()
         self._pages = Pages(self._screen, window, plain=self._plain)
         self._mode = Mode.TYPING
@@ -92,14 +92,14 @@ class Terminal:
         self._eof = False
         self._drinking = False
         self._idle: IDelayedCall | None = None
-        self._sitting = console.begin(opening.asker, self)
+        self._sitting = console.begin(opening.caller, self)
         self._monitor = Monitor(self._sitting, self.drain, self._announce)
 
     # What the channel tells
 
     def start(self) -> None:
         """Greet, and show the prompt."""
-        who = f"You are {self._asker.name} ({self._asker.role})."
+        who = f"You are {self._caller.name} ({self._caller.role})."
         self._screen.show([self._console.greeting, f"{who} Type ? for help."])
         if not self._plain:
             self._screen.put(PASTE_ON)
@@ -222,7 +222,7 @@ class Terminal:
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
-            self._log.failure("ssh-terminal-failed", failure=failure, asker=str(self._asker))
+            self._log.failure("ssh-terminal-failed", failure=failure, caller=str(self._caller))
 
     def _done(self, _: None) -> None:
         self._task = None

@@ -17,38 +17,38 @@ from twisted.conch.ssh.transport import (
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
 
-from maglev.logs.logger import EventLogger
-from maglev.result import printable
+from maglev.model.result import printable
+from maglev.runtime.logs.logger import EventLogger
 from maglev.ssh.algorithms import CIPHERS, COMPRESSIONS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURE_NAMES
 from maglev.ssh.authentication import KeyAuthentication
 from maglev.ssh.connection import ConsoleConnection
-from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER
 from maglev.ssh.packets import PacketError, PacketReader
+from maglev.terminal.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER
 
 if TYPE_CHECKING:
     from twisted.conch.ssh.keys import Key
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.python.failure import Failure
 
-    from maglev.asker import Asker
+    from maglev.model.caller import Caller
     from maglev.ssh.channel import IRunner, Opening, SessionChannel
+    from maglev.ssh.connection_limiter import ConnectionLimiter
     from maglev.ssh.keyring import KeyRing
-    from maglev.ssh.limits import Limits
-    from maglev.ssh.lobby import Lobby
     from maglev.ssh.logins import Logins
     from maglev.ssh.turns import Turns
+    from maglev.terminal.limits import Limits
 
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 """A peer that has vanished is noticed within two minutes, also while only we would have something to say."""
 
 
-class IHouse(Protocol):
+class ISshFactory(Protocol):
     """What the connections of one console share."""
 
     clock: IReactorTime
     turns: Turns
     limits: Limits
-    lobby: Lobby
+    limiter: ConnectionLimiter
     logins: Logins
     keyring: KeyRing
     connections: set[ConsoleTransport]
@@ -66,11 +66,11 @@ class IHouse(Protocol):
 class ConsoleTransport(SSHServerTransport):
     """The server's side of one connection.
 
-    Nobody is known here until `asker` is set: until then there is a deadline, little is buffered, one key exchange is
+    Nobody is known here until `caller` is set: until then there is a deadline, little is buffered, one key exchange is
     done, and whatever raises is the peer's doing.
 
     Attributes:
-        asker: Who logged in; None before that.
+        caller: Who logged in; None before that.
         origin: Where the peer is, for people: ``ssh 192.0.2.7:50222``.
         source: The same without the port.
         flooded: Whether the peer is slow to take what we send.
@@ -78,18 +78,18 @@ class ConsoleTransport(SSHServerTransport):
 
     _log: ClassVar[EventLogger] = EventLogger()  # type: ignore[misc]
 
-    # No version: strangers need not know it.
+    # No version: pending need not know it.
     ourVersionString = b"SSH-2.0-maglevd"
     transport: Any
 
-    def __init__(self, house: IHouse) -> None:
+    def __init__(self, house: ISshFactory) -> None:
         self.factory: Any = house
         self.supportedKeyExchanges = list(KEY_EXCHANGES)
         self.supportedCiphers = list(CIPHERS)
         self.supportedMACs = list(MACS)
         self.supportedCompressions = list(COMPRESSIONS)
         self.supportedPublicKeys = list(HOST_KEYS)
-        self.asker: Asker | None = None
+        self.caller: Caller | None = None
         self.origin = self.source = "ssh"
         self.flooded = False
         self._house = house
@@ -104,14 +104,14 @@ class ConsoleTransport(SSHServerTransport):
     # Coming and going
 
     def connectionMade(self) -> None:
-        """Give the stranger a deadline, and greet."""
+        """Give the pending a deadline, and greet."""
         self.source, self.origin = _whence(self.transport.getPeer())
         self._house.connections.add(self)
         self._tune()
         self._deadline = self._house.clock.callLater(self._house.limits.login_timeout, self._too_late)
         self.transport.registerProducer(self, True)
         self._registered = True
-        self._house.lobby.arrive(self)
+        self._house.limiter.arrive(self)
         if not self._ending:
             SSHServerTransport.connectionMade(self)
 
@@ -120,10 +120,10 @@ class ConsoleTransport(SSHServerTransport):
         self._ending = True
         _stop(self._deadline)
         _stop(self._last_words)
-        self._house.lobby.leave(self)
-        if self.asker is not None:
-            self._house.lobby.log_out(self.asker)
-            self._house.logins.left(self.asker)
+        self._house.limiter.leave(self)
+        if self.caller is not None:
+            self._house.limiter.log_out(self.caller)
+            self._house.logins.left(self.caller)
         elif self._refusal:
             self._house.logins.refused(self._refusal, self.origin, self._user)
         SSHServerTransport.connectionLost(self, reason)
@@ -150,7 +150,7 @@ class ConsoleTransport(SSHServerTransport):
         """Say why, and end the connection: also if the peer does not take our last words."""
         if self._ending:
             return
-        # Of strangers: told in the log when they are gone. What Conch says here may quote them.
+        # Of pending: told in the log when they are gone. What Conch says here may quote them.
         self._refusal = self._refusal or printable(desc)
         SSHServerTransport.sendDisconnect(self, reason, desc)
         self._close_soon()
@@ -195,7 +195,7 @@ class ConsoleTransport(SSHServerTransport):
         """Take bytes; whatever they are, they end at most this connection."""
         if self._ending:
             return
-        if self.asker is None and len(self.buf) + len(data) > 2 * UNKNOWN_PEER_BUFFER:
+        if self.caller is None and len(self.buf) + len(data) > 2 * UNKNOWN_PEER_BUFFER:
             self._broken("sent too much before logging in")
             return
         try:
@@ -203,7 +203,7 @@ class ConsoleTransport(SSHServerTransport):
         except PacketError as error:
             self._broken(str(error))
         except Exception as error:  # noqa: BLE001  # Conch raises anything for a packet that it does not expect
-            if self.asker is None:
+            if self.caller is None:
                 self._broken(f"broke the protocol: {printable(repr(error))}")
             else:
                 self._log.failure("ssh-connection-failed", origin=self.origin)
@@ -220,11 +220,11 @@ class ConsoleTransport(SSHServerTransport):
         self.sendDisconnect(DISCONNECT_PROTOCOL_ERROR, b"protocol error")
 
     def ssh_KEXINIT(self, packet: bytes) -> None:
-        """Begin a key exchange; strangers get one, as each costs a millisecond of everybody's time."""
+        """Begin a key exchange; pending get one, as each costs a millisecond of everybody's time."""
         self._exchanges += 1
         if len(packet) > KEXINIT_LIMIT:
             raise PacketError("too many algorithms")
-        if self.asker is None and self._exchanges > 1:
+        if self.caller is None and self._exchanges > 1:
             raise PacketError("a second key exchange before the login")
         SSHServerTransport.ssh_KEXINIT(self, packet)
 
@@ -264,27 +264,27 @@ class ConsoleTransport(SSHServerTransport):
         self._refusal = reason
         self._user = printable(user)
 
-    def log_in(self, asker: Asker, fingerprint: str) -> str:
+    def log_in(self, caller: Caller, fingerprint: str) -> str:
         """Let somebody in; return why that is not possible, or an empty text."""
-        refusal = self._house.lobby.log_in(asker)
+        refusal = self._house.limiter.log_in(caller)
         if refusal:
-            self.key_refused(refusal, asker.name.encode())
+            self.key_refused(refusal, caller.name.encode())
             return refusal
-        self.asker = asker
-        self._house.lobby.leave(self)
+        self.caller = caller
+        self._house.limiter.leave(self)
         _stop(self._deadline)
-        self._house.logins.entered(asker, fingerprint)
+        self._house.logins.entered(caller, fingerprint)
         return ""
 
     def start_connection(self) -> None:
         """Begin to carry sessions, for the one who logged in."""
-        assert self.asker is not None  # noqa: S101  # by the order of the calls
+        assert self.caller is not None  # noqa: S101  # by the order of the calls
         house = self._house
-        self.setService(ConsoleConnection(house.clock, house.turns, house.limits, self.asker, house.open_channel))
+        self.setService(ConsoleConnection(house.clock, house.turns, house.limits, self.caller, house.open_channel))
 
     def give_up_on_reader(self) -> None:
         """Abort the connection: the peer does not read, so it would not read our last words either."""
-        self._log.warn("ssh-stalled", asker=str(self.asker))
+        self._log.warn("ssh-stalled", caller=str(self.caller))
         self.abort()
 
     # Bytes to the peer

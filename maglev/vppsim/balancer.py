@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from maglev.vpp.table import owner_indexes
+from maglev.vpp.lb.table import owner_indexes
 from maglev.vppsim.fib import Fib, PathType, Route, RouteKey
-from maglev.vppsim.pool import Pool
+from maglev.vppsim.pool import SlotPool
 from maglev.vppsim.vip import (
     ANY_PROTOCOL,
     Conf,
     NewVip,
-    Server,
-    Vip,
-    VipKey,
+    SimServer,
+    SimVip,
+    SimVipKey,
     VipType,
     is_ip4,
     is_ip4_prefix,
@@ -84,34 +84,42 @@ class Balancer:
         self._on_vip = on_vip
         self._weighted = weighted
         self.conf = Conf()
-        self.vips: Pool[Vip] = Pool()
-        self.servers: Pool[Server] = Pool()
-        self._by_prefix: dict[tuple[bytes, int], list[Vip]] = {}
+        self.vips: SlotPool[SimVip] = SlotPool()
+        self.servers: SlotPool[SimServer] = SlotPool()
+        self._by_prefix: dict[tuple[bytes, int], list[SimVip]] = {}
         nowhere = Route(RouteKey(is_ip6=True, network=bytes(16), length=0), 0)
         self.vips.add(
-            Vip(0, VipKey(b"\xff" * 16, 0, ANY_PROTOCOL, 0), VipType.IP6_GRE6, 1, sticky=False, option=0, target_port=0,
-                last_collection=0)
-        )  # fmt: skip
-        self.servers.add(Server(0, -1, b"\xff" * 16, 0, 0, nowhere, used=False))
+            SimVip(
+                0,
+                SimVipKey(b"\xff" * 16, 0, ANY_PROTOCOL, 0),
+                VipType.IP6_GRE6,
+                1,
+                sticky=False,
+                option=0,
+                target_port=0,
+                last_collection=0,
+            )
+        )
+        self.servers.add(SimServer(0, -1, b"\xff" * 16, 0, 0, nowhere, used=False))
 
     # What there is.
 
-    def find(self, key: VipKey) -> Vip | None:
+    def find(self, key: SimVipKey) -> SimVip | None:
         """Return the VIP in use with this key; host bits of the prefix do not matter."""
         for vip in self._sharing(key):
             if vip.key[2:] == key[2:]:
                 return vip
         return None
 
-    def shown(self) -> Iterator[Vip]:
+    def shown(self) -> Iterator[SimVip]:
         """Yield the VIPs without the placeholder, the removed ones included, by pool index."""
         return (vip for vip in self.vips if vip.index)
 
-    def servers_of(self, vip: Vip) -> list[Server]:
+    def servers_of(self, vip: SimVip) -> list[SimServer]:
         """Return the servers of a VIP in the order of its own pool, the removed ones included."""
         return [self.servers[index] for index in vip.servers]
 
-    def buckets_of(self, vip: Vip) -> Counter[int]:
+    def buckets_of(self, vip: SimVip) -> Counter[int]:
         """Return how many buckets of the new-flow table each server owns, by server index; computed when asked for."""
         if vip.buckets is None:
             serving = [server for server in self.servers_of(vip) if server.used]
@@ -120,7 +128,7 @@ class Balancer:
             vip.buckets = Counter(serving[owner].index for owner in owners if owner >= 0)
         return vip.buckets
 
-    def weights_of(self, vip: Vip) -> dict[bytes, int]:
+    def weights_of(self, vip: SimVip) -> dict[bytes, int]:
         """Return the weights of the servers in use, by their 16 bytes."""
         return {server.address: server.weight for server in self.servers_of(vip) if server.used}
 
@@ -155,7 +163,7 @@ class Balancer:
             vip.route = self._fib.hold(vip.route_key, PathType.NORMAL)
         return OK, vip.index
 
-    def delete_vip(self, key: VipKey) -> int:
+    def delete_vip(self, key: SimVipKey) -> int:
         """Mark a VIP and all its servers as removed, without forgetting any flow."""
         vip = self.find(key)
         if vip is None:
@@ -172,7 +180,7 @@ class Balancer:
             vip.route = None
         return OK
 
-    def add_servers(self, key: VipKey, addresses: Sequence[bytes], weight: int, *, flush: bool) -> int:
+    def add_servers(self, key: SimVipKey, addresses: Sequence[bytes], weight: int, *, flush: bool) -> int:
         """Add servers to a VIP: all or none. One that was deleted and not yet collected gets its old slot back.
 
         Raises:
@@ -182,7 +190,7 @@ class Balancer:
         if vip is None:
             return NO_SUCH_ENTRY
         known = {server.address: server for server in self.servers_of(vip)}
-        back: list[Server] = []
+        back: list[SimServer] = []
         new: list[bytes] = []
         for position in reversed(range(len(addresses))):
             address = addresses[position]
@@ -203,12 +211,12 @@ class Balancer:
         self._collect_servers(vip)
         return OK
 
-    def delete_servers(self, key: VipKey, addresses: Sequence[bytes], *, flush: bool) -> int:
+    def delete_servers(self, key: SimVipKey, addresses: Sequence[bytes], *, flush: bool) -> int:
         """Mark servers of a VIP as removed: all or none. One that is removed already only waits longer."""
         vip = self.find(key)
         return NO_SUCH_ENTRY if vip is None else self._remove_servers(vip, addresses, flush=flush)
 
-    def set_weight(self, key: VipKey, address: bytes, weight: int, *, flush: bool) -> int:
+    def set_weight(self, key: SimVipKey, address: bytes, weight: int, *, flush: bool) -> int:
         """Change the weight (0..255) of a server in use."""
         vip = self.find(key)
         server = vip and next((server for server in self.servers_of(vip) if server.address == address), None)
@@ -219,7 +227,7 @@ class Balancer:
         vip.buckets = None
         return OK
 
-    def flush(self, key: VipKey) -> int:
+    def flush(self, key: SimVipKey) -> int:
         """Forget the flows of a VIP. The retval is always good news, whether there is such a VIP or not."""
         if vip := self.find(key):
             for server in self.servers_of(vip):
@@ -235,11 +243,11 @@ class Balancer:
 
     # Inside.
 
-    def _sharing(self, key: VipKey) -> list[Vip]:
+    def _sharing(self, key: SimVipKey) -> list[SimVip]:
         """Return the VIPs in use on a prefix."""
         return self._by_prefix.get((normalized(key.prefix, key.length), key.length), [])
 
-    def _refusal(self, new: NewVip, key: VipKey) -> int:
+    def _refusal(self, new: NewVip, key: SimVipKey) -> int:
         """Return why a VIP is refused, in VPP's order of checks (``lb_vip_add``)."""
         sharing = sorted(self._sharing(key), key=lambda vip: vip.index)
         if any(vip.key == key for vip in sharing):
@@ -254,7 +262,7 @@ class Balancer:
             return INVALID_ADDRESS_FAMILY
         return OK
 
-    def _place(self, new: NewVip, key: VipKey) -> Vip:
+    def _place(self, new: NewVip, key: SimVipKey) -> SimVip:
         """Put a VIP into its slot; options that its type does not have stay as the slot had them."""
         left = self.vips.leftover()
         option, target_port = (left.option, left.target_port) if left else (0, 0)
@@ -262,25 +270,25 @@ class Balancer:
             option = new.option
         elif new.type in {VipType.IP4_NAT4, VipType.IP6_NAT6}:
             option, target_port = new.option, new.target_port
-        vip = Vip(
+        vip = SimVip(
             self.vips.next_index, key, new.type, new.table_length, new.sticky, option, target_port, int(self._now())
         )
         self.vips.add(vip)
         self._by_prefix.setdefault(key[:2], []).append(vip)
         return vip
 
-    def _place_server(self, vip: Vip, address: bytes, weight: int) -> None:
+    def _place_server(self, vip: SimVip, address: bytes, weight: int) -> None:
         if vip.has_nat and not vip.key.port:
             message = "nothing to stack a server of an all-port NAT VIP on"
             raise CrashError(message)
         left = self.servers.leftover()
         route = self._fib.hold(vip.server_route_key(address), PathType.DROP)
         last_used = left.last_used if left else 0
-        server = Server(self.servers.next_index, vip.index, address, weight, last_used, route)
+        server = SimServer(self.servers.next_index, vip.index, address, weight, last_used, route)
         self.servers.add(server)
         vip.servers.add(server.index)
 
-    def _remove_servers(self, vip: Vip, addresses: Sequence[bytes], *, flush: bool) -> int:
+    def _remove_servers(self, vip: SimVip, addresses: Sequence[bytes], *, flush: bool) -> int:
         known = {server.address: server for server in self.servers_of(vip)}
         if any(address not in known for address in addresses):
             return NO_SUCH_ENTRY
@@ -292,7 +300,7 @@ class Balancer:
         vip.buckets = None
         return OK
 
-    def _collect_servers(self, vip: Vip) -> None:
+    def _collect_servers(self, vip: SimVip) -> None:
         """Free the removed servers of a VIP, at most once a minute (``lb_vip_garbage_collection``)."""
         now = int(self._now())
         if not _after(now, vip.last_collection + COLLECTION_INTERVAL):
@@ -305,10 +313,10 @@ class Balancer:
                 self._fib.release(server.route, PathType.DROP)
 
     @staticmethod
-    def _is_garbage(server: Server, now: int) -> bool:
+    def _is_garbage(server: SimServer, now: int) -> bool:
         return not server.used and _after(now, server.last_used + REMOVAL_DELAY) and not server.flows
 
-    def _hand_on(self, route: Route, sharing: list[Vip]) -> None:
+    def _hand_on(self, route: Route, sharing: list[SimVip]) -> None:
         """Keep the route of a prefix while any VIP is on it."""
         if sharing:
             sharing[0].route = route

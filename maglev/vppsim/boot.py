@@ -9,7 +9,7 @@ from maglev.vppsim.fib import Fib
 from maglev.vppsim.messages import MessageTable
 from maglev.vppsim.segment import EntryType, Segment
 from maglev.vppsim.show import COUNTERS, address_text, prefix_text
-from maglev.vppsim.vip import VipKey, normalized
+from maglev.vppsim.vip import SimVipKey, normalized
 from maglev.vppsim.writes import VipName, Write
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Boot:
         self._calls.clear()
         self.segment.close()
 
-    def record(self, name: str, text: str, key: VipKey | None, servers: Sequence[bytes], retval: int) -> None:
+    def record(self, name: str, text: str, key: SimVipKey | None, servers: Sequence[bytes], retval: int) -> None:
         """Put a change that was asked for, and what came of it, into the record of writes."""
         vip = self.balancer.find(key) if key else None
         weights = self.balancer.weights_of(vip) if vip else {}
@@ -155,6 +155,6 @@ class Boot:
             self.segment.clear(name, index)
 
 
-def vip_name(key: VipKey) -> VipName:
+def vip_name(key: SimVipKey) -> VipName:
     """Return a VIP as one writes it."""
     return VipName(prefix_text(normalized(key.prefix, key.length), key.length), key.protocol, key.port)

@@ -25,7 +25,7 @@ FAILED: Final = -1
 """The retval of every error: VPP's commands give none of their own."""
 
 
-class Controls(Protocol):
+class SimulatorControls(Protocol):
     """What commands of our own can do to the simulator."""
 
     def freeze(self, seconds: float | None = None) -> None:
@@ -46,7 +46,7 @@ class _Command:
 class CommandLine:
     """The commands of one life of VPP."""
 
-    def __init__(self, boot: Boot, controls: Controls) -> None:
+    def __init__(self, boot: Boot, controls: SimulatorControls) -> None:
         self._boot = boot
         self._controls = controls
         self._rest = ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
-from maglev.vppsim.pool import Pool
+from maglev.vppsim.pool import SlotPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ class Fib:
 
     def __init__(self, on_index: Callable[[int], None] = lambda _: None) -> None:
         self._on_index = on_index
-        self._indexes: Pool[None] = Pool()
+        self._indexes: SlotPool[None] = SlotPool()
         self._routes: dict[RouteKey, Route] = {}
         self._take()  # The first object is taken before any route exists.
         for text, path in _DEFAULTS:

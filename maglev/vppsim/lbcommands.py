@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from maglev.vppsim import show
 from maglev.vppsim.balancer import OK, VALUE_EXIST
-from maglev.vppsim.vip import ANY_PROTOCOL, NewVip, VipKey, VipType, is_ip4_prefix
+from maglev.vppsim.vip import ANY_PROTOCOL, NewVip, SimVipKey, VipType, is_ip4_prefix
 
 if TYPE_CHECKING:
     from maglev.vppsim.boot import Boot
@@ -254,14 +254,14 @@ class LbCommands:
                 arguments.end()
         return addresses, options
 
-    def _delete_vip(self, key: VipKey, line: str) -> str:
+    def _delete_vip(self, key: SimVipKey, line: str) -> str:
         if self._balancer.find(key) is None:
             return _output(-6, "lb_vip_find_index error")
         retval = self._balancer.delete_vip(key)
         self._boot.record("lb vip", f"lb vip {line}", key, (), retval)
         return _output(retval, "lb_vip_del error")
 
-    def _change(self, key: VipKey, addresses: list[bytes], options: dict[str, int]) -> tuple[int, str]:
+    def _change(self, key: SimVipKey, addresses: list[bytes], options: dict[str, int]) -> tuple[int, str]:
         """Do what ``lb as`` asks for; return the retval, and the call that it is of."""
         flush = "flush" in options
         if "del" in options:
@@ -293,12 +293,12 @@ def _take_port(arguments: Arguments, options: dict[str, int]) -> bool:
     return port is not None
 
 
-def _key(prefix: tuple[bytes, int], options: dict[str, int]) -> VipKey:
+def _key(prefix: tuple[bytes, int], options: dict[str, int]) -> SimVipKey:
     port = options.get("port", 0)
-    return VipKey(*prefix, options.get("protocol", 0) if port else ANY_PROTOCOL, port)
+    return SimVipKey(*prefix, options.get("protocol", 0) if port else ANY_PROTOCOL, port)
 
 
-def _vip_type(key: VipKey, options: dict[str, int]) -> VipType:
+def _vip_type(key: SimVipKey, options: dict[str, int]) -> VipType:
     is_ip4 = is_ip4_prefix(key.prefix, key.length)
     encap = ("gre4", "gre6", "l3dsr", "nat4", "nat6")[options.get("encap", 0)]
     if encap != "l3dsr" and "dscp" in options:

@@ -29,7 +29,7 @@ MODE: Final = 0o770
 
 
 @implementer(IReadDescriptor)
-class Listener:
+class UnixListener:
     """Listens on a UNIX socket from its making on.
 
     Args:

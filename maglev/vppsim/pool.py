@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Pool(Generic[T]):
+class SlotPool(Generic[T]):
     """A vector with a stack of free slots (``vppinfra/pool.h``).
 
     Iteration is by slot number, over the slots in use.

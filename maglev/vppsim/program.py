@@ -20,7 +20,7 @@ from twisted.logger import (
 )
 from twisted.python import usage
 
-from maglev.version import VERSION
+from maglev.model.version import VERSION
 from maglev.vppsim.release import Release
 from maglev.vppsim.simulator import Simulator
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _RELEASES = ", ".join(release.value for release in Release)
 
 
-class Options(usage.Options):
+class SimulatorOptions(usage.Options):
     """The command line."""
 
     synopsis = "Usage: maglev-vppsim --api-socket PATH --stats-socket PATH [options]"
@@ -113,7 +113,7 @@ ABORTED: Final = 134
 """Exit status when VPP would have aborted: what a shell makes of SIGABRT."""
 
 
-def run(reactor: Any, options: Options) -> Deferred[None]:
+def run(reactor: Any, options: SimulatorOptions) -> Deferred[None]:
     """Start a simulator as the options ask, and stop it when the reactor stops; the Deferred fires at a crash only."""
     finished: Deferred[None] = Deferred()
     simulator = Simulator(
@@ -159,7 +159,7 @@ def _line(event: LogEvent) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; exit status 2 for a wrong command line, 1 when a socket can't be made, 134 after a crash."""
-    options = Options()
+    options = SimulatorOptions()
     try:
         options.parseOptions(sys.argv[1:] if argv is None else list(argv))
     except usage.UsageError as error:

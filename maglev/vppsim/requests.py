@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 from maglev.vppsim.cli import CommandLine
 from maglev.vppsim.fib import RouteKey
 from maglev.vppsim.show import prefix_text, swapped
-from maglev.vppsim.vip import ANY_PROTOCOL, NewVip, VipKey, VipType, is_ip4, is_ip4_prefix
+from maglev.vppsim.vip import ANY_PROTOCOL, NewVip, SimVipKey, VipType, is_ip4, is_ip4_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from maglev.vppsim.boot import Boot
-    from maglev.vppsim.cli import Controls
+    from maglev.vppsim.cli import SimulatorControls
     from maglev.vppsim.fib import Route
-    from maglev.vppsim.vip import Server, Vip
+    from maglev.vppsim.vip import SimServer, SimVip
 
 Answer = tuple[str, dict[str, Any]]
 
@@ -51,7 +51,7 @@ class Requests:
         controls: What the commands of our own in the command line reach.
     """
 
-    def __init__(self, boot: Boot, controls: Controls) -> None:
+    def __init__(self, boot: Boot, controls: SimulatorControls) -> None:
         self._boot = boot
         self._balancer = boot.balancer
         self._binary_works = boot.release.has_weights
@@ -178,12 +178,12 @@ class Requests:
 
     # Inside.
 
-    def _key(self, fields: Any) -> VipKey:
+    def _key(self, fields: Any) -> SimVipKey:
         """Return the VIP that a request is about, by VPP's rules: port 0 means all protocols."""
         address, length = fields.pfx.address, fields.pfx.len
         if self._binary_works and address.af == 0:
             length = (length + 96) & 0xFF
-        return VipKey(_stored(address), length, fields.protocol if fields.port else ANY_PROTOCOL, fields.port)
+        return SimVipKey(_stored(address), length, fields.protocol if fields.port else ANY_PROTOCOL, fields.port)
 
     def _add_del_vip(self, name: str, fields: Any, *, sticky: bool) -> int:
         key = self._key(fields)
@@ -194,7 +194,7 @@ class Requests:
         self._boot.record(name, f"{_text(key)}{' del' if fields.is_del else ''}", key, (), retval)
         return retval
 
-    def _new_vip(self, fields: Any, key: VipKey, *, sticky: bool) -> NewVip:
+    def _new_vip(self, fields: Any, key: SimVipKey, *, sticky: bool) -> NewVip:
         encap = int(fields.encap)
         if not self._binary_works:  # Not converted from network order there.
             encap = int.from_bytes(encap.to_bytes(4), "little")
@@ -214,7 +214,7 @@ class Requests:
         self._boot.record(name, text, key, [server], retval)
         return retval
 
-    def _matching(self, fields: Any) -> list[tuple[Vip, Server]]:
+    def _matching(self, fields: Any) -> list[tuple[SimVip, SimServer]]:
         """Return what a dump of servers is to tell: the filter compares raw bytes, and all zeros means everything."""
         raw = fields.pfx.address.un[1]
         return [
@@ -224,14 +224,14 @@ class Requests:
             for server in self._balancer.servers_of(vip)
         ]
 
-    def _vip(self, vip: Vip) -> dict[str, Any]:
+    def _vip(self, vip: SimVip) -> dict[str, Any]:
         prefix, length, protocol, port = vip.key
         if self._binary_works and is_ip4_prefix(prefix, length):
             length -= 96
         return {"pfx": {"address": _address(prefix), "len": length}, "protocol": protocol, "port": port}
 
     @staticmethod
-    def _details(vip: Vip) -> dict[str, Any]:
+    def _details(vip: SimVip) -> dict[str, Any]:
         return {
             "encap": _ENCAPS[vip.type],
             "dscp": vip.option,
@@ -240,12 +240,12 @@ class Requests:
             "flow_table_length": vip.table_length & 0xFFFF,
         }
 
-    def _old_details(self, vip: Vip) -> dict[str, Any]:
+    def _old_details(self, vip: SimVip) -> dict[str, Any]:
         """Return the fields of a VIP as releases before 26.10 tell them."""
         details = {**self._details(vip), "encap": int(vip.type), "flow_table_length": vip.table_length >> 16}
         return {**details, "vip": {**self._vip(vip), "protocol": 0}}
 
-    def _server(self, vip: Vip, server: Server) -> dict[str, Any]:
+    def _server(self, vip: SimVip, server: SimServer) -> dict[str, Any]:
         return {
             "vip": self._vip(vip),
             "app_srv": _address(server.address),
@@ -291,6 +291,6 @@ def _route(route: Route) -> dict[str, Any]:
     }
 
 
-def _text(key: VipKey) -> str:
+def _text(key: SimVipKey) -> str:
     shown = prefix_text(key.prefix, key.length)
     return f"{shown} protocol {key.protocol} port {key.port}" if key.port else shown

@@ -62,7 +62,7 @@ class EntryType(enum.IntEnum):
 
 
 @attrs.define
-class Entry:
+class DirectoryEntry:
     """A directory entry, as the writer knows it.
 
     Attributes:
@@ -100,13 +100,13 @@ class Segment:
         os.ftruncate(self.fd, size)
         self._memory = mmap.mmap(self.fd, size)
         self._top = mmap.PAGESIZE
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, DirectoryEntry] = {}
         self._stuck = False
         self._room = 64
         self._directory = self._vector(0, _ENTRY.size, self._room)
         _HEADER.pack_into(self._memory, 0, VERSION, BASE, 1, 0, BASE + self._directory)
 
-    def __getitem__(self, name: str) -> Entry:
+    def __getitem__(self, name: str) -> DirectoryEntry:
         return self._entries[name]
 
     def __contains__(self, name: str) -> bool:
@@ -247,8 +247,8 @@ class Segment:
         _LENGTH.pack_into(self._memory, start - 8, length)
         return start
 
-    def _add(self, name: str, type_: EntryType, value: int) -> Entry:
-        entry = Entry(len(self._entries), name, type_)
+    def _add(self, name: str, type_: EntryType, value: int) -> DirectoryEntry:
+        entry = DirectoryEntry(len(self._entries), name, type_)
         if entry.index == self._room:
             self._move_directory()
         at = self._directory + entry.index * _ENTRY.size
@@ -264,7 +264,7 @@ class Segment:
         self._memory[self._directory : self._directory + used] = self._memory[old : old + used]
         self._put(_DIRECTORY_AT, BASE + self._directory)
 
-    def _grow(self, entry: Entry, pointers: int, column: int) -> None:
+    def _grow(self, entry: DirectoryEntry, pointers: int, column: int) -> None:
         """Move the vectors of a counter to where there is room for a column and as many again."""
         stride = entry.width * _WORD.size
         entry.capacity = max(8, 2 * (column + 1))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from maglev.vppsim.balancer import Balancer
-    from maglev.vppsim.vip import Server, Vip
+    from maglev.vppsim.vip import SimServer, SimVip
 
 COUNTERS: Final = (
     "packet from existing sessions",
@@ -61,7 +61,7 @@ def settings(balancer: Balancer) -> str:
     )
 
 
-def vip_line(vip: Vip) -> str:
+def vip_line(vip: SimVip) -> str:
     """Return a line of ``show lb vips``."""
     line = f"{type_text(vip.type)} {prefix_text(vip.key.prefix, vip.key.length)} new_size:{vip.table_length}"
     line += f" #as:{len(vip.servers)}{'' if vip.used else ' removed'}"
@@ -74,7 +74,7 @@ def vip_line(vip: Vip) -> str:
     return line + "\n"
 
 
-def vip_block(balancer: Balancer, vip: Vip, counts: Sequence[int], *, weighted: bool) -> str:
+def vip_block(balancer: Balancer, vip: SimVip, counts: Sequence[int], *, weighted: bool) -> str:
     """Return what ``show lb vips verbose`` prints about a VIP.
 
     Args:
@@ -86,7 +86,7 @@ def vip_block(balancer: Balancer, vip: Vip, counts: Sequence[int], *, weighted: 
     return "".join(_lines(balancer, vip, counts, weighted=weighted)) + "\n"
 
 
-def _lines(balancer: Balancer, vip: Vip, counts: Sequence[int], *, weighted: bool) -> Iterator[str]:
+def _lines(balancer: Balancer, vip: SimVip, counts: Sequence[int], *, weighted: bool) -> Iterator[str]:
     flags = f"{' src_ip_sticky' if vip.sticky else ''}{'' if vip.used else ' removed'}"
     yield f" {type_text(vip.type)} [{vip.index}] {prefix_text(vip.key.prefix, vip.key.length)}{flags}\n"
     yield f"  new_size:{vip.table_length}\n"
@@ -105,7 +105,7 @@ def _lines(balancer: Balancer, vip: Vip, counts: Sequence[int], *, weighted: boo
         yield f"    {_server_text(server, buckets[server.index], weighted=weighted)}\n"
 
 
-def _server_text(server: Server, buckets: int, *, weighted: bool) -> str:
+def _server_text(server: SimServer, buckets: int, *, weighted: bool) -> str:
     used = "used" if server.used else " removed"
     address = address_text(server.address)
     if weighted:
@@ -115,6 +115,6 @@ def _server_text(server: Server, buckets: int, *, weighted: bool) -> str:
     return f"{address} {buckets} buckets   {server.flows} flows  dpo:{server.route.index} {used}"
 
 
-def _nat_text(vip: Vip) -> str:
+def _nat_text(vip: SimVip) -> str:
     kind = "nodeport" if vip.option else "clusterip"
     return f"type:{kind} port:{swapped(vip.key.port)} target_port:{vip.target_port}"

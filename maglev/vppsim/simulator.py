@@ -15,11 +15,11 @@ from twisted.logger import Logger
 from maglev.vppsim.boot import FILLERS, ROUTES_TO, ROUTES_VIA, Boot, vip_name
 from maglev.vppsim.connection import ApiFactory
 from maglev.vppsim.faults import Faults
-from maglev.vppsim.listener import Listener
+from maglev.vppsim.listener import UnixListener
 from maglev.vppsim.release import Release
 from maglev.vppsim.requests import Requests
 from maglev.vppsim.show import COUNTERS, address_text
-from maglev.vppsim.vip import ANY_PROTOCOL, Vip, VipKey
+from maglev.vppsim.vip import ANY_PROTOCOL, SimVip, SimVipKey
 from maglev.vppsim.writes import VipName, WriteLog
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Simulator:
         self._pid = os.getpid()
         self._boot: Boot | None = None
         self._factory: ApiFactory | None = None
-        self._listeners: list[Listener] = []
+        self._listeners: list[UnixListener] = []
         self._waiting: list[socket.socket] = []
         self._calls: list[IDelayedCall] = []
 
@@ -283,10 +283,12 @@ class Simulator:
         self.kill()
         self._crashed()
 
-    def _find(self, vip: VipName) -> Vip:
+    def _find(self, vip: VipName) -> SimVip:
         network = ip_interface(vip.prefix).network
         bits = 96 if network.version == 4 else 0
-        key = VipKey(network.network_address.packed.rjust(16, b"\0"), network.prefixlen + bits, vip.protocol, vip.port)
+        key = SimVipKey(
+            network.network_address.packed.rjust(16, b"\0"), network.prefixlen + bits, vip.protocol, vip.port
+        )
         found = self.boot.balancer.find(key)
         if found is None:
             raise KeyError(vip)
@@ -295,9 +297,9 @@ class Simulator:
     def _listen(self) -> None:
         if self.stats_socket:
             kind = socket.SOCK_SEQPACKET
-            self._listeners.append(Listener(self._reactor, self.stats_socket, kind, self._hand_over))
+            self._listeners.append(UnixListener(self._reactor, self.stats_socket, kind, self._hand_over))
         if self.api_socket:
-            self._listeners.append(Listener(self._reactor, self.api_socket, socket.SOCK_STREAM, self._accept))
+            self._listeners.append(UnixListener(self._reactor, self.api_socket, socket.SOCK_STREAM, self._accept))
 
     def _accept(self, connection: socket.socket) -> None:
         with connection:
@@ -340,6 +342,6 @@ def _stored(address: str) -> bytes:
     return ip_address(address).packed.rjust(16, b"\0")
 
 
-def _on_route(other: Vip, vip: Vip) -> bool:
+def _on_route(other: SimVip, vip: SimVip) -> bool:
     """Return whether a VIP is the one that holds the route of a prefix."""
     return other.used and other.route is not None and other.key[:2] == vip.key[:2]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import attrs
 
 from maglev.vppsim.fib import RouteKey
-from maglev.vppsim.pool import Pool
+from maglev.vppsim.pool import SlotPool
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -48,7 +48,7 @@ class VipType(enum.IntEnum):
         return self.name.endswith(("GRE4", "L3DSR", "NAT4"))
 
 
-class VipKey(NamedTuple):
+class SimVipKey(NamedTuple):
     """What tells VIPs apart; the prefix as VPP keeps it (see `normalized`)."""
 
     prefix: bytes
@@ -58,7 +58,7 @@ class VipKey(NamedTuple):
 
 
 @attrs.define
-class Server:
+class SimServer:
     """An application server in one VIP (``lb_as_t``).
 
     Attributes:
@@ -78,7 +78,7 @@ class Server:
 
 
 @attrs.define
-class Vip:
+class SimVip:
     """A VIP (``lb_vip_t``).
 
     Attributes:
@@ -89,7 +89,7 @@ class Vip:
     """
 
     index: int
-    key: VipKey
+    key: SimVipKey
     type: VipType
     table_length: int
     sticky: bool
@@ -98,7 +98,7 @@ class Vip:
     last_collection: int
     route: Route | None = None
     used: bool = True
-    servers: Pool[int] = attrs.field(factory=Pool)
+    servers: SlotPool[int] = attrs.field(factory=SlotPool)
     buckets: Counter[int] | None = None
 
     @property
@@ -124,7 +124,7 @@ class Vip:
 class NewVip:
     """What is asked for when a VIP is added (``lb_vip_add_args_t``)."""
 
-    key: VipKey
+    key: SimVipKey
     type: VipType
     table_length: int
     sticky: bool = False

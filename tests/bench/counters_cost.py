@@ -21,10 +21,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
-from maglev.vpp.counters import Counters, Heart
-from maglev.vpp.lbstate import AddServer, AddVip, Encap, VipKey
-from maglev.vpp.ledger import Ledger
-from maglev.vpp.link import Connector, MessageCounter
+from maglev.vpp.lb.ledger import Ledger
+from maglev.vpp.lb.state import AddServer, AddVip, Encap, VipKey
+from maglev.vpp.stats.counters import Counters, Heartbeat
+from maglev.vpp.sync.link import MessageCounter, VppConnector
 from tests.fakes.vpp_instance import private_vpp
 
 VIPS, SERVERS = 1000, 10
@@ -62,14 +62,14 @@ async def timed(what: str, counters: Counters) -> None:
 async def against(kind: str) -> None:
     print(f"\n{kind}")
     with private_vpp(kind) as vpp:
-        link = await Connector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter()).connect()
+        link = await VppConnector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter()).connect()
         servers = [AddServer(KEYS[number // SERVERS], address, 1) for number, address in enumerate(ADDRESSES)]
         vips = [AddVip(key, Encap.GRE4, src_ip_sticky=False, table_length=64) for key in KEYS]
         await gatherResults([link.lb.apply(each) for each in [*vips, *servers]])
         ledger = Ledger()
         ledger.begin_read()
         ledger.end_read(await link.lb.read_state())
-        counters = Counters(reactor, link.lb, link.stats, ledger, Heart())
+        counters = Counters(reactor, link.lb, link.stats, ledger, Heartbeat())
         await timed("first reading: all routes are looked up", counters)
         for _ in range(3):
             await timed("a reading", counters)

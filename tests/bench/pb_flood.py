@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from maglev.api.basic import write_expression
+from maglev.rpc.basic import write_expression
 from tests.fakes.pb_daemon import PbDaemon
 
 
@@ -51,7 +51,7 @@ def read(address, clients, seconds, report):
     from twisted.internet.defer import Deferred, gatherResults
     from twisted.internet.task import deferLater, react
 
-    from maglev.client import connect
+    from maglev.rpc.client.control import connect
 
     async def watch(reactor):
         client = await connect(reactor, address)

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from twisted.internet import reactor
 
-from maglev.lag import LagMonitor
-from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
-from maglev.probers.source import ProberSource
+from maglev.healthcheck.lag import LagMonitor
+from maglev.healthcheck.probers.source import ProberSource
+from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from tests.fakes.certificates import Authority
 from tests.fakes.nginx import Nginx, find_nginx
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from maglev.interfaces import IProber
-    from maglev.result import Outcome
+    from maglev.model.result import Outcome
 
 AT_ONCE = 50
 PROBES = 10000

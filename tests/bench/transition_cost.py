@@ -1,7 +1,7 @@
 """What a transition costs, by the size of its frontend: CPU time on the board, and with what is written to VPP.
 
 VPP is one in memory, which answers at once; so this is our part alone, from a recorded result to the note that VPP has
-acknowledged the write. The VIP is never left alone in between (`maglev.vpp.writer.REST`), as it is in a real mass
+acknowledged the write. The VIP is never left alone in between (`maglev.vpp.sync.writer.REST`), as it is in a real mass
 failure: each transition is worked out and written by itself, which is the most that it can cost.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from maglev.board import Board
-from maglev.model import Backend, Config
+from maglev.model.config import Backend, Config
+from maglev.state.board import Board
 from tests.bench.figures import Figure, compared
 from tests.bench.options import Options
 from tests.fakes.configs import make_config, make_frontend

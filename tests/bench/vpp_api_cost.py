@@ -21,11 +21,11 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater, react
 
-from maglev.vpp.connection import connect
-from maglev.vpp.definitions import Layouts, compile_module
-from maglev.vpp.lb import LbApi
-from maglev.vpp.lbcli import lb_for
-from maglev.vpp.lbstate import AddServer, AddVip, Encap, SetWeight, VipKey
+from maglev.vpp.api.connection import connect
+from maglev.vpp.api.definitions import Layouts, compile_module
+from maglev.vpp.lb.calls import LbApi
+from maglev.vpp.lb.cli import lb_for
+from maglev.vpp.lb.state import AddServer, AddVip, Encap, SetWeight, VipKey
 from tests.fakes.fake_vpp import module_text, papi_messages
 from tests.fakes.vpp_instance import private_vpp
 

@@ -28,18 +28,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
 from twisted.logger import LogLevel, globalLogBeginner
 
-from maglev.board import Board
-from maglev.control import Control
-from maglev.garbage import settle
-from maglev.logs.observer import LineObserver
-from maglev.logs.render import render_json
-from maglev.logs.writer import LineWriter
-from maglev.model import Backend
-from maglev.result import Code, Result
-from maglev.vpp.link import Connector, MessageCounter
-from maglev.vpp.plan import key_of
-from maglev.vpp.service import VppService
-from maglev.vpp.wire import pack_address, pack_key
+from maglev.control.verbs import Control
+from maglev.model.config import Backend
+from maglev.model.result import Code, Result
+from maglev.runtime.garbage import settle
+from maglev.runtime.logs.observer import LineObserver
+from maglev.runtime.logs.render import render_json
+from maglev.runtime.logs.writer import LineWriter
+from maglev.state.board import Board
+from maglev.vpp.lb.state import key_of
+from maglev.vpp.lb.wire import pack_address, pack_key
+from maglev.vpp.sync.link import MessageCounter, VppConnector
+from maglev.vpp.sync.service import VppService
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.vpp_instance import private_vpp
 
@@ -109,7 +109,7 @@ class Rig:
         self.board = Board(time.time, config)
         for name in self.board.backends:
             self.board.record(name, PASS)
-        connector = Connector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter())
+        connector = VppConnector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter())
         self.service = VppService(reactor, self.board, connector, lambda: 1.0)
         self.writes = 0
 
@@ -242,7 +242,7 @@ async def full_read(rig) -> None:
         },
     )
     start = time.perf_counter()
-    outlook = await control.look_out(config)
+    outlook = await control.dry_run(config)
     took = time.perf_counter() - start
     say(f"outlook, {len(outlook)} things", f"{took * 1000:.0f} ms", f"pause {pauses.stop():.1f} ms")
 

@@ -23,8 +23,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
-from maglev.client import connect
-from maglev.errors import MaglevError
+from maglev.model.errors import MaglevError
+from maglev.rpc.client.control import connect
 from tests.bench.ours import lag_quantile, total
 from tests.bench.usage import cpu_seconds
 from tests.fakes.daemon import MaglevDaemon

@@ -7,8 +7,8 @@ import pytest
 from maglev.config import findings
 from maglev.config.load import load_text
 from maglev.config.spelling import Spelling
-from maglev.errors import ConfigError
-from maglev.problem import Problem, ProblemKind
+from maglev.model.errors import ConfigError
+from maglev.model.problem import Problem, ProblemKind
 
 PARSE, SEMANTIC = ProblemKind.PARSE, ProblemKind.SEMANTIC
 

@@ -3,7 +3,7 @@
 import attrs
 
 from maglev.config.diff import Difference, differences, removed, touched
-from maglev.model import Backend, CheckType, HttpParams, TlsParams
+from maglev.model.config import Backend, CheckType, HttpParams, TlsParams
 from tests.fakes.configs import make_check, make_config, make_frontend
 
 OLD = make_config()

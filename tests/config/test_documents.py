@@ -12,7 +12,7 @@ import pytest
 from maglev.config.keys import ROOT
 from maglev.config.load import load_file
 from maglev.config.reference import page
-from maglev.config.schema import Key, walk
+from maglev.config.schema import ConfigKey, walk
 
 TOP = Path(__file__).parents[2]
 SECTIONS = {path: section for path, section in walk(ROOT) if path}
@@ -43,7 +43,7 @@ def test_the_reference_has_every_key_with_its_limits_and_its_default(path):
     for name, entry in SECTIONS[path].keys.items():
         row = section.partition(f"* - ``{name}`` - ")[2].partition(" * - ")[0]
         assert entry.help in row
-        if isinstance(entry, Key):
+        if isinstance(entry, ConfigKey):
             assert f"{entry.kind.noun}: {entry.kind.limits}" in row
             assert entry.shown_default in row
 
@@ -62,7 +62,7 @@ def test_the_man_page_has_every_key_and_its_default(path, name):
     places = [text for text in MAN_ENTRIES if re.search(rf"(?<![a-z0-9-]){name}(?![a-z0-9-])", text)]
 
     assert places
-    if isinstance(entry, Key) and not entry.default_text and not entry.required and entry.default is not False:
+    if isinstance(entry, ConfigKey) and not entry.default_text and not entry.required and entry.default is not False:
         assert any(f"({entry.kind.spell(entry.default)}" in text for text in places)
 
 

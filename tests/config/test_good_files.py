@@ -11,8 +11,8 @@ from maglev.config.keys import ROOT
 from maglev.config.kinds import Reference
 from maglev.config.load import load_text
 from maglev.config.netkinds import Address, Host, Regexp
-from maglev.config.schema import Key, walk
-from maglev.model import (
+from maglev.config.schema import ConfigKey, walk
+from maglev.model.config import (
     Backend,
     CheckerConfig,
     CheckType,
@@ -477,7 +477,7 @@ def test_backends_of_one_address_count_once_with_the_highest_weight():
 def test_the_default_of_every_key_reads_back_from_its_spelling():
     for _, section in walk(ROOT):
         for key in section.keys.values():
-            if isinstance(key, Key) and key.default not in {None, ""}:
+            if isinstance(key, ConfigKey) and key.default not in {None, ""}:
                 text = key.kind.spell(key.default)
                 node = _node_of(text)
 

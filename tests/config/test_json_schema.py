@@ -15,8 +15,8 @@ from maglev.config.json_schema import document
 from maglev.config.keys import ROOT
 from maglev.config.load import load_text
 from maglev.config.schema import walk
-from maglev.demo import CONFIG as DEMO
-from maglev.problem import ProblemKind
+from maglev.demo.service import CONFIG as DEMO
+from maglev.model.problem import ProblemKind
 from tests.config.test_bad_files import CASES
 from tests.config.test_good_files import EVERY_KEY
 from tests.fakes.json_schema import PATH, VALIDATOR, faults

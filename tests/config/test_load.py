@@ -16,8 +16,8 @@ from maglev.config.check import exit_code, report
 from maglev.config.compose import compose
 from maglev.config.findings import Findings
 from maglev.config.load import load_file, load_text
-from maglev.errors import ConfigError
-from maglev.problem import Problem, ProblemKind
+from maglev.model.errors import ConfigError
+from maglev.model.problem import Problem, ProblemKind
 
 GOOD = "maglev:\n  vpp: {lb: {ipv4-src-address: 192.0.2.1, ipv6-src-address: 2001:db8::1}}\n"
 UNUSED = GOOD + "  backends: {a: {address: 10.0.0.1}}\n"

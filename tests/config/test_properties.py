@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from maglev.config.keys import ROOT
 from maglev.config.load import Loaded, load_text
-from maglev.config.schema import Key, walk
-from maglev.errors import ConfigError
-from maglev.problem import ProblemKind
+from maglev.config.schema import ConfigKey, walk
+from maglev.model.errors import ConfigError
+from maglev.model.problem import ProblemKind
 
 WORDS = sorted(
     {name for _, section in walk(ROOT) for name in section.keys} | {"a", "b", "<<", "web", "http", "tcp", "udp"}
@@ -96,7 +96,9 @@ def test_arbitrary_sections(sections):
     outcome(yaml.safe_dump({"maglev": sections}))
 
 
-SECTIONS = {path: section for path, section in walk(ROOT) if any(isinstance(key, Key) for key in section.keys.values())}
+SECTIONS = {
+    path: section for path, section in walk(ROOT) if any(isinstance(key, ConfigKey) for key in section.keys.values())
+}
 
 
 @given(st.sampled_from(sorted(SECTIONS)), st.data())

@@ -10,10 +10,10 @@ import attrs
 import pytest
 import yaml
 
-from maglev.asker import Asker, Role
 from maglev.config.load import load_text
-from maglev.errors import ConfigError
-from maglev.version import VERSION
+from maglev.model.caller import Caller, Role
+from maglev.model.errors import ConfigError
+from maglev.model.version import VERSION
 from tests.docs.blocks import PAGES, ROOT, Block, blocks_of, commands_of, matches, page_options
 from tests.fakes.json_schema import faults
 from tests.fakes.screen import ScreenDouble
@@ -23,8 +23,8 @@ from tests.fakes.yaml_views import of_yaml_1_1
 BLOCKS = [block for name in PAGES for block in blocks_of(name)]
 
 ELSEWHERE = {
-    ("json.rst", "console"): "tests/cli/test_documents.py",
-    ("pb-api.rst", "python"): "tests/api/test_docs.py",
+    ("json.rst", "console"): "tests/commands/test_documents.py",
+    ("pb-api.rst", "python"): "tests/rpc/test_docs.py",
 }
 """Blocks that another test runs: page and language -> that test."""
 
@@ -64,7 +64,7 @@ frontends:
 TABS = {"show backends www"}
 """Lines of sessions on a terminal that end with TAB; those that end with ``?`` say so, and all others with RETURN."""
 
-ADA = Asker("ada@example.net", Role.OPERATOR, "ssh 192.0.2.7:50222")
+ADA = Caller("ada@example.net", Role.OPERATOR, "ssh 192.0.2.7:50222")
 
 PATIENCE = 15.0
 """Seconds until a command that only looks must show what the page shows: states take a moment to change."""

@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from maglev.console.options import _parser
-from maglev.options import Options
-from maglev.vppsim.program import Options as SimulatorOptions
+from maglev.daemon.options import Options
+from maglev.maglevc.options import _parser
+from maglev.vppsim.program import SimulatorOptions
 from tests.docs.blocks import ROOT
 
 MAN = sorted((ROOT / "man").iterdir())

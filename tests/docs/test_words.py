@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from maglev.cli.summaries import summaries
-from maglev.cli.tree import ROOT as TREE
+from maglev.commands.summaries import summaries
+from maglev.commands.tree import ROOT as TREE
 from tests.docs.blocks import PAGES
 from tests.docs.test_man import HELP
 

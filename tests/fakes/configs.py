@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maglev.model import (
+from maglev.model.config import (
     Backend,
     CheckerConfig,
     CheckType,

@@ -15,12 +15,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from zope.interface import implementer
 
-from maglev.interfaces import IControl, IWatch
+from maglev.interfaces import IControl, ISubscription
 from maglev.ssh.service import SshService
 from tests.fakes.control import FakeControl, backend_view
 
 
-@implementer(IWatch)
+@implementer(ISubscription)
 class LiveWatch:
     """A watch of what is pushed into it."""
 
@@ -55,9 +55,9 @@ class LiveWatch:
 class ConsoleControl(FakeControl):
     """A fake control bound to somebody, with events that tests make and a verb that takes as long as they want."""
 
-    def __init__(self, world, asker):
-        super().__init__(asker.role)
-        self.asker = asker
+    def __init__(self, world, caller):
+        super().__init__(caller.role)
+        self.caller = caller
         self.world = world
         self.calls = world.calls
         self.errors = world.errors
@@ -90,8 +90,8 @@ class World:
         self.backends = FakeControl().rows["backend"]
         self._sequence = 1
 
-    def control_for(self, asker):
-        control = ConsoleControl(self, asker)
+    def control_for(self, caller):
+        control = ConsoleControl(self, caller)
         self.controls.append(control)
         return control
 
@@ -124,16 +124,16 @@ class Register:
     def __init__(self):
         self.entries = []
 
-    def add(self, asker, front_end):
-        entry = RegisterEntry(self, asker, front_end)
+    def add(self, caller, front_end):
+        entry = RegisterEntry(self, caller, front_end)
         self.entries.append(entry)
         return entry
 
 
 class RegisterEntry:
-    def __init__(self, register, asker, front_end):
+    def __init__(self, register, caller, front_end):
         self.register = register
-        self.asker = asker
+        self.caller = caller
         self.front_end = front_end
         self.touched = 0
 

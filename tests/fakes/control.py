@@ -6,9 +6,9 @@ import copy
 
 from zope.interface import implementer
 
-from maglev.asker import Asker, Role
-from maglev.errors import ForbiddenError, NotFoundError, RefusedError
-from maglev.interfaces import IControl, IWatch
+from maglev.interfaces import IControl, ISubscription
+from maglev.model.caller import Caller, Role
+from maglev.model.errors import ForbiddenError, NotFoundError, RefusedError
 
 
 class Turn:
@@ -253,7 +253,7 @@ CONF = {
 }
 
 
-@implementer(IWatch)
+@implementer(ISubscription)
 class FakeWatch:
     """A watch whose events are given in batches; it ends after the last."""
 
@@ -278,7 +278,7 @@ CHECKER = {
     "waiting": 0,
     "workers": [{"worker": 0, "state": "up", "pid": 4712, "in_flight": 1, "queued": 0, "restarts": 0}],
 }
-"""How the checker does, as `maglev.checking` tells it."""
+"""How the checker does, as `maglev.control.checker_view` tells it."""
 
 
 @implementer(IControl)
@@ -290,7 +290,7 @@ class FakeControl:
     """
 
     def __init__(self, role=Role.OPERATOR):
-        self.asker = Asker("ada", role, "ssh 192.0.2.7:50222")
+        self.caller = Caller("ada", role, "ssh 192.0.2.7:50222")
         self.rows = {
             "frontend": list(FRONTENDS),
             "backend": list(BACKENDS),
@@ -320,8 +320,8 @@ class FakeControl:
 
     async def _change(self, verb, *arguments):
         await self._call(verb, *arguments)
-        if self.asker.role is not Role.OPERATOR:
-            raise ForbiddenError(f"a {self.asker.role} may not do that")
+        if self.caller.role is not Role.OPERATOR:
+            raise ForbiddenError(f"a {self.caller.role} may not do that")
 
     async def _page(self, verb, kind, after, limit):
         await self._call(verb, after, limit)

@@ -18,10 +18,10 @@ from twisted.python.failure import Failure
 from vpp_papi.vpp_papi import VPPApiJSONFiles
 from zope.interface import implementer
 
-from maglev.vpp.codec import FrameReader, frame
-from maglev.vpp.connection import prepare
-from maglev.vpp.definitions import Layouts
-from maglev.vpp.protocol import VppProtocol
+from maglev.vpp.api.codec import FrameReader, frame
+from maglev.vpp.api.connection import prepare
+from maglev.vpp.api.definitions import Layouts
+from maglev.vpp.api.protocol import VppProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

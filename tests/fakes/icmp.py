@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from maglev.probers import echo
+from maglev.healthcheck.probers import echo
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 

@@ -49,7 +49,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from maglev.probers.netns import NetworkNamespace
+from maglev.healthcheck.probers.netns import NetworkNamespace
 from tests.fakes.lab_records import Records, read_records
 from tests.fakes.lab_vpp import LabVpp, prefer
 from tests.fakes.peers import Namespace, why_no_namespaces

@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
-from maglev.errors import VppLostError, VppNotConnectedError, VppRetvalError
-from maglev.model import LbConf
-from maglev.vpp.lb import Features
-from maglev.vpp.lbstate import (
+from maglev.model.config import LbConf
+from maglev.model.errors import VppLostError, VppNotConnectedError, VppRetvalError
+from maglev.vpp.lb.calls import Features
+from maglev.vpp.lb.state import (
     AddServer,
     AddVip,
     ApplicationServer,
@@ -18,7 +18,7 @@ from maglev.vpp.lbstate import (
     SetWeight,
     Vip,
 )
-from maglev.vpp.service import VppInfo
+from maglev.vpp.sync.service import VppInfo
 from tests.fakes.stats import FakeStats
 
 UNSET = LbConf("255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1024, 40)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from twisted.logger import globalLogPublisher
 
-from maglev.logs.render import fields_of, name_of
+from maglev.runtime.logs.render import fields_of, name_of
 
 
 @contextmanager

@@ -11,14 +11,14 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from maglev.errors import VppNotConnectedError
-from maglev.vpp.connection import prepare
-from maglev.vpp.definitions import Layouts
-from maglev.vpp.lbcli import lb_for
-from maglev.vpp.link import Link
-from maglev.vpp.protocol import VppProtocol
-from maglev.vpp.segment import StatsSegment
-from maglev.vpp.service import VppInfo
+from maglev.model.errors import VppNotConnectedError
+from maglev.vpp.api.connection import prepare
+from maglev.vpp.api.definitions import Layouts
+from maglev.vpp.api.protocol import VppProtocol
+from maglev.vpp.lb.cli import lb_for
+from maglev.vpp.stats.segment import StatsSegment
+from maglev.vpp.sync.link import Link
+from maglev.vpp.sync.service import VppInfo
 from tests.fakes.fake_vpp import Tally
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from maglev.asker import Asker, Role
-from maglev.interfaces import IControl, IWatch
+from maglev.interfaces import IControl, ISubscription
+from maglev.model.caller import Caller, Role
 
 
-@implementer(IWatch)
+@implementer(ISubscription)
 class FakeWatch:
     """Events that the test puts in."""
 
@@ -52,8 +52,8 @@ class FakeWatch:
 class FakeControl:
     """Every verb answers `answers[verb]`: a value, an exception to raise, or a Deferred; else what was asked."""
 
-    def __init__(self, asker=None):
-        self.asker = asker or Asker("test", Role.OPERATOR, "nowhere")
+    def __init__(self, caller=None):
+        self.caller = caller or Caller("test", Role.OPERATOR, "nowhere")
         self.answers = {}
         self.calls = []
         self.watches = []

@@ -79,7 +79,7 @@ class PbDaemon:
 
 class _Off:
     def __getattr__(self, _name):
-        from maglev.errors import VppOffError
+        from maglev.model.errors import VppOffError
 
         raise VppOffError("VPP is switched off: --vpp-api-addr is empty")
 
@@ -89,16 +89,16 @@ def serve(path, backends, rate, uids):
     from twisted.internet.task import LoopingCall
     from twisted.logger import globalLogPublisher
 
-    from maglev.api.identity import Identities, Operators, UserNames
-    from maglev.api.listening import UnixSocket
-    from maglev.api.service import PbService
-    from maglev.board import Board
-    from maglev.build import read_build
-    from maglev.control import Control
-    from maglev.result import Code, Result
-    from maglev.sessions import Sessions
-    from maglev.tap import use_monotonic_time
-    from maglev.watch import Feed
+    from maglev.control.events import EventHub
+    from maglev.control.sessions import Sessions
+    from maglev.control.verbs import Control
+    from maglev.daemon.tap import use_monotonic_time
+    from maglev.model.build import read_build
+    from maglev.model.result import Code, Result
+    from maglev.rpc.server.identity import Identities, Operators, UserNames
+    from maglev.rpc.server.listening import UnixSocket
+    from maglev.rpc.server.service import PbService
+    from maglev.state.board import Board
     from tests.fakes.configs import make_config, make_frontend
 
     use_monotonic_time(reactor)
@@ -110,10 +110,10 @@ def serve(path, backends, rate, uids):
     ]
     board = Board(time.time, make_config(frontends))
     sessions = Sessions(reactor, time.time)
-    feed = Feed(board, globalLogPublisher)
+    feed = EventHub(board, globalLogPublisher)
     control = Control(board, _Off(), None, feed, sessions, read_build(), time.time, dict)
     identities = Identities(Operators(frozenset(uids)), UserNames(reactor))
-    service = PbService(reactor, control.for_asker, sessions, identities, [UnixSocket(reactor, path)])
+    service = PbService(reactor, control.for_caller, sessions, identities, [UnixSocket(reactor, path)])
     turn = itertools.cycle(names)
     per_call = max(1, round(rate / 100))
 

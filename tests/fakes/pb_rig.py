@@ -13,10 +13,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.spread.pb import PBClientFactory
 
-from maglev.api.identity import Identities, Operators
-from maglev.api.service import PbService
-from maglev.client import connect_by
-from maglev.sessions import Sessions
+from maglev.control.sessions import Sessions
+from maglev.rpc.client.control import connect_by
+from maglev.rpc.server.identity import Identities, Operators
+from maglev.rpc.server.service import PbService
 from tests.fakes.pb_control import FakeControl
 
 BUFFER = 64 * 1024
@@ -187,8 +187,8 @@ class Rig:
         self.service = PbService(self.clock, self._control_for, self.sessions, identities, [])
         self.service.startService()
 
-    def _control_for(self, asker):
-        self.controls.append(FakeControl(asker))
+    def _control_for(self, caller):
+        self.controls.append(FakeControl(caller))
         return self.controls[-1]
 
     @property

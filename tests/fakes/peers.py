@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maglev.probers.netns import NetworkNamespace
+from maglev.healthcheck.probers.netns import NetworkNamespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

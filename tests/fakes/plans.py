@@ -1,6 +1,6 @@
 """Plans as tests look at them."""
 
-from maglev.vpp.lbstate import DeleteVip
+from maglev.vpp.lb.state import DeleteVip
 
 
 def operations_of(plan):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-from maglev.probers.connection import ABORTED
-from maglev.probers.faults import ProbeError
+from maglev.healthcheck.probers.connection import ABORTED
+from maglev.healthcheck.probers.faults import ProbeError
 
 
 class FakeSocket:

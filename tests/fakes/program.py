@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from maglev.options import SETTINGS
+from maglev.daemon.options import SETTINGS
 
 BIN = Path(sys.executable).parent
 

@@ -7,10 +7,10 @@ import contextlib
 import attrs
 from hypothesis import strategies as st
 
-from maglev.errors import RefusedError
-from maglev.health import Lifecycle
-from maglev.model import Backend
-from maglev.result import Code, Result
+from maglev.model.config import Backend
+from maglev.model.errors import RefusedError
+from maglev.model.health import Lifecycle
+from maglev.model.result import Code, Result
 from tests.fakes.configs import make_check, make_config, make_frontend
 
 NAMES = "abcd"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from maglev.health import Lifecycle
-from maglev.model import Backend, ForeignVips, Frontend, LbConf, Pool, PoolMember, Transport
-from maglev.result import Code, Result
+from maglev.model.config import Backend, ForeignVips, Frontend, LbConf, Pool, PoolMember, Transport
+from maglev.model.health import Lifecycle
+from maglev.model.result import Code, Result
 from tests.fakes.configs import make_check, make_config
 
 ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2")

@@ -7,18 +7,18 @@ import struct
 from twisted.conch.ssh.common import NS, getNS
 from twisted.internet.task import Clock
 
-from maglev.asker import Asker, Role
+from maglev.model.caller import Caller, Role
 from maglev.ssh.connection import ConsoleConnection
 from maglev.ssh.console import Console
-from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.turns import Turns
+from maglev.terminal.limits import Limits
 from tests.fakes.console import Register, World
 from tests.fakes.screen import ScreenDouble
 
 OPEN, CONFIRMED, REFUSED, ADJUST, DATA, EXTENDED, EOF, CLOSE, REQUEST, SUCCESS, FAILURE = range(90, 101)
-ADA = Asker("ada", Role.OPERATOR, "ssh 192.0.2.7:50222")
-VERA = Asker("vera", Role.VIEWER, "ssh 192.0.2.8:50223")
+ADA = Caller("ada", Role.OPERATOR, "ssh 192.0.2.7:50222")
+VERA = Caller("vera", Role.VIEWER, "ssh 192.0.2.8:50223")
 
 
 class PacketTransport:
@@ -126,7 +126,7 @@ class ChannelClient:
 class Peer:
     """A client that is logged in: opens channels, and hears what comes for each."""
 
-    def __init__(self, asker=ADA, limits=None, opener=None, world=None, greeting="maglevd 0.1 on lb1"):
+    def __init__(self, caller=ADA, limits=None, opener=None, world=None, greeting="maglevd 0.1 on lb1"):
         self.clock = Clock()
         self.world = world or World()
         self.register = Register()
@@ -144,7 +144,7 @@ class Peer:
         self.transport = PacketTransport()
         self.transport.listener = self._hear
         self.connection = ConsoleConnection(
-            self.clock, self.console.turns, self.limits, asker, opener or self.console.open
+            self.clock, self.console.turns, self.limits, caller, opener or self.console.open
         )
         self.connection.transport = self.transport
         self.connection.serviceStarted()

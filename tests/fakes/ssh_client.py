@@ -13,14 +13,14 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from maglev.asker import Role
+from maglev.model.caller import Role
 from maglev.ssh.console import Console
 from maglev.ssh.hostkey import host_key
 from maglev.ssh.keyring import KeyRing
-from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
-from maglev.ssh.service import House
+from maglev.ssh.service import SshFactory
 from maglev.ssh.turns import Turns
+from maglev.terminal.limits import Limits
 from tests.fakes.console import Register, World
 
 
@@ -123,7 +123,7 @@ class Lobbyist:
             "maglevd",
         )
         ring = KeyRing({Role.OPERATOR: str(path / "operators"), Role.VIEWER: str(path / "viewers")})
-        self.house = House(self.clock, self.limits, host_key(str(path / "state")), ring, console)
+        self.house = SshFactory(self.clock, self.limits, host_key(str(path / "state")), ring, console)
 
     def connect(self, host="192.0.2.7", port=50222):
         """Return the server's end of a connection whose peer says nothing by itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maglev.errors import StatsError
+from maglev.model.errors import StatsError
 
 
 class FakeStats:

@@ -7,12 +7,12 @@ from functools import partial
 from OpenSSL import SSL
 from twisted.internet.testing import StringTransport
 
-from maglev.model import Backend, CheckType, Healthcheck, TlsParams
-from maglev.probers.answer import Expectation
-from maglev.probers.connection import ABORTED
-from maglev.probers.http import HttpProbe
-from maglev.probers.tls import TlsProbe
-from maglev.probers.trust import Identity
+from maglev.healthcheck.probers.answer import Expectation
+from maglev.healthcheck.probers.connection import ABORTED
+from maglev.healthcheck.probers.http import HttpProbe
+from maglev.healthcheck.probers.tls import TlsProbe
+from maglev.healthcheck.probers.trust import Identity
+from maglev.model.config import Backend, CheckType, Healthcheck, TlsParams
 
 NAME = "backend.test"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from maglev.board import Board
-from maglev.result import Code, Result
-from maglev.vpp.service import VppService
+from maglev.model.result import Code, Result
+from maglev.state.board import Board
+from maglev.vpp.sync.service import VppService
 from tests.fakes.configs import make_check, make_config
 from tests.fakes.lb import FakeConnector, FakeLb
 

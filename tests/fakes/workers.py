@@ -6,9 +6,9 @@ from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from maglev.lag import LagMonitor
-from maglev.workers.crew import Crew
-from maglev.workers.worker import Worker
+from maglev.healthcheck.lag import LagMonitor
+from maglev.healthcheck.workers.pool import WorkerPool
+from maglev.healthcheck.workers.worker import Worker
 from tests.fakes.probers import FakeProbers
 
 STEP = 0.01
@@ -90,8 +90,8 @@ class _Answers:
         self._process.answers += data
 
 
-class CrewRig:
-    """A crew whose workers are in memory.
+class WorkerPoolRig:
+    """A pool whose workers are in memory.
 
     Attributes:
         clock: The daemon's; each worker has its own, which goes with it unless it is frozen.
@@ -105,8 +105,8 @@ class CrewRig:
         self.processes = []
         self.error = None
         self.slow = False
-        self.crew = Crew(self.clock, self._spawn)
-        self.crew.resize(count)
+        self.pool = WorkerPool(self.clock, self._spawn)
+        self.pool.resize(count)
 
     def _spawn(self, protocol):
         if self.error is not None:
@@ -116,7 +116,7 @@ class CrewRig:
         self.processes.append(process)
 
     def start(self):
-        self.crew.startService()
+        self.pool.startService()
         self.advance(STEP)
 
     def advance(self, seconds):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from maglev.daemon import run
+from maglev.daemon.program import run
 from maglev.importers.convert import convert
 from maglev.importers.draft import scaled
 from maglev.importers.fitting import Names

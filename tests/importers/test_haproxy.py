@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from maglev.config.load import load_text
-from maglev.errors import ConfigError
 from maglev.importers.convert import convert
-from maglev.importers.haproxy_address import Place, place_of, seconds
-from maglev.importers.haproxy_words import QuoteError, words_of
+from maglev.importers.haproxy.address import BindAddress, place_of, seconds
+from maglev.importers.haproxy.words import QuoteError, words_of
+from maglev.model.errors import ConfigError
 
 
 class Imported:
@@ -79,28 +79,28 @@ def test_a_quote_that_is_not_closed_is_an_error(line):
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("192.0.2.1:80", Place("192.0.2.1", range(80, 81))),
-        ("192.0.2.1", Place("192.0.2.1", None)),
-        ("192.0.2.1:80-82", Place("192.0.2.1", range(80, 83))),
-        ("192.0.2.1:82-80", Place("192.0.2.1", None)),
-        ("192.0.2.1:0", Place("192.0.2.1", None)),
-        ("192.0.2.1:http", Place("192.0.2.1", None)),
-        ("*:80", Place(None, range(80, 81))),
-        (":80", Place(None, range(80, 81))),
-        ("0.0.0.0:80", Place(None, range(80, 81))),
-        (":::80", Place(None, range(80, 81))),
-        ("[2001:DB8::1]:80", Place("2001:db8::1", range(80, 81))),
-        ("[2001:db8::1]", Place("2001:db8::1", None)),
-        ("2001:db8::1:80", Place("2001:db8::1", range(80, 81))),
-        ("ipv4@192.0.2.1:80", Place("192.0.2.1", range(80, 81))),
-        ("quic4@192.0.2.1:443", Place("192.0.2.1", range(443, 444), udp=True)),
-        ("/run/x.sock", Place(None, None, local=True)),
-        ("unix@/run/x.sock", Place(None, None, local=True)),
-        ("fd@3", Place(None, None, local=True)),
-        ("www.example.com:80", Place(None, range(80, 81))),
-        ("${A}:${P}", Place("192.0.2.9", range(81, 82))),
-        ("${B}:80", Place(None, range(80, 81))),
-        ("239.1.1.1:80", Place(None, range(80, 81))),
+        ("192.0.2.1:80", BindAddress("192.0.2.1", range(80, 81))),
+        ("192.0.2.1", BindAddress("192.0.2.1", None)),
+        ("192.0.2.1:80-82", BindAddress("192.0.2.1", range(80, 83))),
+        ("192.0.2.1:82-80", BindAddress("192.0.2.1", None)),
+        ("192.0.2.1:0", BindAddress("192.0.2.1", None)),
+        ("192.0.2.1:http", BindAddress("192.0.2.1", None)),
+        ("*:80", BindAddress(None, range(80, 81))),
+        (":80", BindAddress(None, range(80, 81))),
+        ("0.0.0.0:80", BindAddress(None, range(80, 81))),
+        (":::80", BindAddress(None, range(80, 81))),
+        ("[2001:DB8::1]:80", BindAddress("2001:db8::1", range(80, 81))),
+        ("[2001:db8::1]", BindAddress("2001:db8::1", None)),
+        ("2001:db8::1:80", BindAddress("2001:db8::1", range(80, 81))),
+        ("ipv4@192.0.2.1:80", BindAddress("192.0.2.1", range(80, 81))),
+        ("quic4@192.0.2.1:443", BindAddress("192.0.2.1", range(443, 444), udp=True)),
+        ("/run/x.sock", BindAddress(None, None, local=True)),
+        ("unix@/run/x.sock", BindAddress(None, None, local=True)),
+        ("fd@3", BindAddress(None, None, local=True)),
+        ("www.example.com:80", BindAddress(None, range(80, 81))),
+        ("${A}:${P}", BindAddress("192.0.2.9", range(81, 82))),
+        ("${B}:80", BindAddress(None, range(80, 81))),
+        ("239.1.1.1:80", BindAddress(None, range(80, 81))),
     ],
 )
 def test_addresses_mean_what_they_mean_to_haproxy(text, place):

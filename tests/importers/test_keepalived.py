@@ -5,7 +5,7 @@ import yaml
 
 from maglev.config.load import load_text
 from maglev.importers.convert import convert
-from maglev.importers.keepalived_blocks import DEPTH_LIMIT, FILE_LIMIT
+from maglev.importers.keepalived.blocks import DEPTH_LIMIT, FILE_LIMIT
 
 
 class Imported:

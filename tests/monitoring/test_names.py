@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maglev.cli.parse import parse
-from maglev.cli.tree import ROOT as TREE
-from maglev.metrics import GROUPS
+from maglev.commands.parse import parse
+from maglev.commands.tree import ROOT as TREE
+from maglev.metrics.families import GROUPS
 from tests.tools.promql import groupings, selectors
 
 ROOT = Path(__file__).parents[2]

@@ -109,7 +109,7 @@ def build(folder, version, shell, inside):
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "--extract", "--directory", str(source)], check=True, input=archive)
     if version is not None:
-        changelog, module = source / "debian/changelog", source / "maglev/version.py"
+        changelog, module = source / "debian/changelog", source / "maglev/model/version.py"
         changelog.write_text(re.sub(r"\(.*?\)", f"({version})", changelog.read_text(), count=1))
         module.write_text(re.sub(r'(VERSION: Final = )".*"', rf'\1"{version}"', module.read_text()))
     with (folder / "log").open("w") as log:

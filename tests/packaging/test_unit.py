@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from maglev.options import SETTINGS
-from maglev.version import VERSION
+from maglev.daemon.options import SETTINGS
+from maglev.model.version import VERSION
 from tests.layers import ROOT
 
 DEBIAN = ROOT / "debian"

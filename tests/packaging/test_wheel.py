@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maglev.version import VERSION
+from maglev.model.version import VERSION
 from tests.layers import ROOT, modules
 
 pytestmark = pytest.mark.real

@@ -246,7 +246,7 @@ def test_no_weight_at_all_means_no_buckets(client, prefix):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_our_table_is_the_table_of_vpp(client, prefix, seed):
-    from maglev.vpp.table import bucket_counts
+    from maglev.vpp.lb.table import bucket_counts
 
     chosen = random.Random(seed)
     length = chosen.choice([1, 2, 16, 256, 1024, 4096])

@@ -10,13 +10,13 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import deferLater
 
-from maglev.board import Board
-from maglev.errors import VppNotConnectedError
-from maglev.result import Code, Result
-from maglev.vpp.counts import RouteCounts
-from maglev.vpp.lbstate import ANY_PROTOCOL, VipKey
-from maglev.vpp.link import Connector, MessageCounter
-from maglev.vpp.service import VppService
+from maglev.model.errors import VppNotConnectedError
+from maglev.model.result import Code, Result
+from maglev.state.board import Board
+from maglev.vpp.lb.state import ANY_PROTOCOL, VipKey
+from maglev.vpp.stats.counts import RouteCounts
+from maglev.vpp.sync.link import MessageCounter, VppConnector
+from maglev.vpp.sync.service import VppService
 from maglev.vppsim.fib import RouteKey
 from maglev.vppsim.writes import VipName
 from tests.fakes.configs import make_check, make_config, make_frontend
@@ -120,7 +120,7 @@ def service(world):
     from twisted.internet import reactor
 
     board = Board(lambda: 0.0, make_config(FRONTENDS, checks=[make_check(rise=1, fall=1)]))
-    connector = Connector(reactor, world.vpp.api_socket, world.vpp.stats_socket, MessageCounter())
+    connector = VppConnector(reactor, world.vpp.api_socket, world.vpp.stats_socket, MessageCounter())
     made = VppService(reactor, board, connector, lambda: 1.0)
     for name in board.backends:
         board.record(name, Result(Code.L4OK))

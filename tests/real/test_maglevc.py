@@ -21,7 +21,7 @@ from tests.fakes.pb_daemon import PbDaemon
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = [sys.executable, "-c", "from maglev.console.program import main; main()"]
+PROGRAM = [sys.executable, "-c", "from maglev.maglevc.program import main; main()"]
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from maglev.errors import StartError
-from maglev.lag import LagMonitor
-from maglev.model import Backend, CheckType, Healthcheck, HttpParams, TlsParams
-from maglev.probers import netns
-from maglev.probers.netns import OWN_NAMESPACE, check_netns
-from maglev.probers.source import ProberSource
-from maglev.result import Code, LocalFault
+from maglev.healthcheck.lag import LagMonitor
+from maglev.healthcheck.probers import netns
+from maglev.healthcheck.probers.netns import OWN_NAMESPACE, check_netns
+from maglev.healthcheck.probers.source import ProberSource
+from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, TlsParams
+from maglev.model.errors import StartError
+from maglev.model.result import Code, LocalFault
 from tests.fakes.certificates import DAY, Authority, now
 from tests.fakes.nginx import Nginx, find_nginx
 from tests.fakes.peers import (
@@ -496,7 +496,7 @@ def test_setns_tells_its_errors():
 
 
 def test_a_process_that_can_not_return_ends_and_says_so():
-    code = "from maglev.probers.netns import _die; _die(OSError(12, 'no memory'))"
+    code = "from maglev.healthcheck.probers.netns import _die; _die(OSError(12, 'no memory'))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=False)
     assert ended.returncode == 71
     assert "can't return to its own network namespace" in ended.stderr
@@ -506,11 +506,11 @@ PROJECT = Path(__file__).parents[2]
 
 UNPRIVILEGED = """
 import os, sys
-from maglev.errors import StartError
-from maglev.lag import LagMonitor
-from maglev.model import Backend, CheckType, Healthcheck
-from maglev.probers.netns import check_netns
-from maglev.probers.source import ProberSource
+from maglev.model.errors import StartError
+from maglev.healthcheck.lag import LagMonitor
+from maglev.model.config import Backend, CheckType, Healthcheck
+from maglev.healthcheck.probers.netns import check_netns
+from maglev.healthcheck.probers.source import ProberSource
 from twisted.internet import reactor
 os.setgroups([])
 os.setgid(65534)

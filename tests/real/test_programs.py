@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from maglev.demo import SWITCH_PORT
-from maglev.stage import PORT
-from maglev.version import VERSION
+from maglev.demo.fixtures import PORT
+from maglev.demo.service import SWITCH_PORT
+from maglev.model.version import VERSION
 from tests.fakes.files import config_text
 from tests.fakes.program import BIN, Program, quiet_environment
 from tests.layers import ROOT

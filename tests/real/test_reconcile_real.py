@@ -13,13 +13,14 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 
-from maglev.board import Board
-from maglev.model import Backend, ForeignVips
-from maglev.result import Code, Result
-from maglev.vpp.link import Connector, MessageCounter
-from maglev.vpp.plan import key_of, want
-from maglev.vpp.script import vip_name
-from maglev.vpp.service import VppService
+from maglev.model.config import Backend, ForeignVips
+from maglev.model.result import Code, Result
+from maglev.state.board import Board
+from maglev.vpp.lb.script import vip_name
+from maglev.vpp.lb.state import key_of
+from maglev.vpp.sync.link import MessageCounter, VppConnector
+from maglev.vpp.sync.plan import want
+from maglev.vpp.sync.service import VppService
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.papi import PapiReader
 from tests.fakes.random_sites import RandomSite
@@ -44,7 +45,7 @@ class Rig:
     def __init__(self, vpp, config):
         self.board = Board(time.time, config)
         self.prove()
-        connector = Connector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter())
+        connector = VppConnector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter())
         self.service = VppService(reactor, self.board, connector, lambda: 1.0)
         self.reader = PapiReader(vpp.api_socket)
         self.events = []
@@ -65,7 +66,7 @@ class Rig:
         for name in self.board.backends:
             self.board.record(name, PASS)
 
-    def told(self, name):
+    def to_wire(self, name):
         return [event for event in self.events if event.get("log_event") == name]
 
     async def until(self, condition, seconds=20.0):
@@ -77,8 +78,8 @@ class Rig:
     def wanted(self):
         found = {}
         for status in self.board.frontends.values():
-            addresses = {name: self.board.backends[name].address for name in status.deserved}
-            vip = want(status.frontend, addresses, status.deserved, frozenset())
+            addresses = {name: self.board.backends[name].address for name in status.desired}
+            vip = want(status.frontend, addresses, status.desired, frozenset())
             key = (f"{vip.key.address}/{vip.key.length}", vip.key.protocol, vip.key.port)
             found[key] = (int(vip.encap), {address: server.weight for address, server in vip.servers.items()})
         return found
@@ -103,17 +104,17 @@ async def test_changes_by_hand_are_each_repaired_by_the_next_sync(vpp):
             command = site.command(rig.names())
             rig.reader.cli(command)
             changed = rig.reader.vips() != rig.wanted()
-            told = len(rig.told("vpp-lbsync-drift"))
+            told = len(rig.to_wire("vpp-lbsync-drift"))
             writes = await rig.service.sync_now()
             assert rig.reader.vips() == rig.wanted(), f"round {turn}: {command}"
             conf = rig.board.config.vpp.conf
             assert rig.reader.conf() == (conf.ipv4_src_address, conf.ipv6_src_address, 1024, conf.flow_timeout)
             assert not changed or writes, f"round {turn}: {command}"
-            assert not changed or len(rig.told("vpp-lbsync-drift")) > told, f"round {turn}: {command}"
+            assert not changed or len(rig.to_wire("vpp-lbsync-drift")) > told, f"round {turn}: {command}"
             assert list(await rig.service.sync_now()) == [], f"round {turn}: {command}"
             repaired += bool(writes)
         assert repaired > ROUNDS / 4
-        assert rig.told("vpp-lbsync-refused") == []
+        assert rig.to_wire("vpp-lbsync-refused") == []
         print(f"{repaired} of {ROUNDS} changes had to be repaired")
 
 
@@ -138,12 +139,12 @@ async def test_a_large_vip_is_filled_halved_restored_and_made_anew(vpp):
             await deferLater(reactor, 0.2)
             assert rig.reader.vips() == rig.wanted()
         rig.board.apply(large(300, src_ip_sticky=True, table_length=4096))
-        await rig.until(lambda: rig.told("vpp-lbsync-vip-recreate"))
+        await rig.until(lambda: rig.to_wire("vpp-lbsync-vip-recreate"))
         assert list(await rig.service.sync_now()) == []
         assert rig.reader.vips() == rig.wanted()
         (vip,) = rig.service.sync.ledger.vips.values()
         assert (vip.src_ip_sticky, vip.table_length) == (True, 4096)
-        assert rig.told("vpp-lbsync-refused") == []
+        assert rig.to_wire("vpp-lbsync-refused") == []
 
 
 @pytest_twisted.ensureDeferred
@@ -160,8 +161,8 @@ async def test_one_address_changes_its_family_without_a_moment_in_which_it_has_n
             rig.prove()
             await rig.service.sync_now()
             assert rig.reader.vips() == rig.wanted()
-        assert rig.told("vpp-lbsync-refused") == []
-        assert len(rig.told("vpp-lbsync-vip-recreate")) == 4
+        assert rig.to_wire("vpp-lbsync-refused") == []
+        assert len(rig.to_wire("vpp-lbsync-vip-recreate")) == 4
 
 
 @pytest_twisted.ensureDeferred
@@ -176,6 +177,6 @@ async def test_a_vpp_that_stands_still_for_eight_seconds_is_left_and_taken_up_ag
         await rig.until(lambda: rig.service.counters and rig.service.sync.ledger.vips)
         await rig.service.sync_now()
         assert rig.reader.weights() == {WEB: {"10.0.0.1": 0, "10.0.0.2": 100, "10.0.0.3": 0}}
-        assert len(rig.told("vpp-hung")) == 1
-        assert len(rig.told("vpp-disconnect")) == 1
-        assert rig.told("vpp-lbsync-refused") == []
+        assert len(rig.to_wire("vpp-hung")) == 1
+        assert len(rig.to_wire("vpp-disconnect")) == 1
+        assert rig.to_wire("vpp-lbsync-refused") == []

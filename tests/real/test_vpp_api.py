@@ -11,7 +11,8 @@ import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 
-from maglev.errors import (
+from maglev.model.config import LbConf
+from maglev.model.errors import (
     StatsError,
     VppLostError,
     VppMissingError,
@@ -19,12 +20,11 @@ from maglev.errors import (
     VppRetvalError,
     VppTimeoutError,
 )
-from maglev.model import LbConf
-from maglev.vpp.connection import connect
-from maglev.vpp.definitions import Layouts
-from maglev.vpp.lb import NO_SUCH_ENTRY, VALUE_EXIST, LbApi
-from maglev.vpp.lbcli import LbCli, lb_for
-from maglev.vpp.lbstate import (
+from maglev.vpp.api.connection import connect
+from maglev.vpp.api.definitions import Layouts
+from maglev.vpp.lb.calls import NO_SUCH_ENTRY, VALUE_EXIST, LbApi
+from maglev.vpp.lb.cli import LbCli, lb_for
+from maglev.vpp.lb.state import (
     ANY_PROTOCOL,
     AddServer,
     AddVip,
@@ -34,8 +34,8 @@ from maglev.vpp.lbstate import (
     SetWeight,
     VipKey,
 )
-from maglev.vpp.segment import BOOT_TIME, HEARTBEAT
-from maglev.vpp.stats import open_stats, socket_identity
+from maglev.vpp.stats.segment import BOOT_TIME, HEARTBEAT
+from maglev.vpp.stats.segment_socket import open_stats, socket_identity
 from tests.fakes.fake_vpp import Tally
 from tests.fakes.vpp_instance import private_vpp
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.ssh.buffer import LineBuffer
-from maglev.ssh.editor import LineEditor, Outcome
-from maglev.ssh.history import History
-from maglev.ssh.keystrokes import Key, KeyDecoder
-from maglev.ssh.limits import HISTORY, LINE_LENGTH
-from maglev.ssh.view import MIN_COLUMNS, MIN_TEXT, LineView
-from maglev.ssh.width import char_width, text_width
+from maglev.terminal.editor import LineEditor, Outcome
+from maglev.terminal.history import History
+from maglev.terminal.keys import Key, KeyDecoder
+from maglev.terminal.limits import HISTORY, LINE_LENGTH
+from maglev.terminal.line_buffer import LineBuffer
+from maglev.terminal.line_view import MIN_COLUMNS, MIN_TEXT, LineView
+from maglev.terminal.width import char_width, text_width
 from tests.fakes.screen import ScreenDouble
 
 

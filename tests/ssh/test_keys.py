@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.keys import Key
 
-from maglev.asker import Role
-from maglev.errors import StartError
+from maglev.model.caller import Role
+from maglev.model.errors import StartError
 from maglev.ssh.hostkey import FILE_NAME, host_key
 from maglev.ssh.keyfile import LINE_LIMIT, AuthorizedKey, BadLine, KeyLineError, parse_keys, parse_line
 from maglev.ssh.keyring import SIZE_LIMIT, KeyRing

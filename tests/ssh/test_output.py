@@ -6,16 +6,16 @@ import pytest
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
-from maglev.asker import Asker, Role
-from maglev.ssh.keystrokes import Key
-from maglev.ssh.limits import BACKLOG, Limits
-from maglev.ssh.lobby import Lobby
+from maglev.metrics.ssh import SshCollector
+from maglev.model.caller import Caller, Role
+from maglev.ssh.connection_limiter import ConnectionLimiter
 from maglev.ssh.logins import Logins
-from maglev.ssh.metrics import SshCollector
 from maglev.ssh.outlet import Outlet
-from maglev.ssh.pager import KEYS, MORE, Pager
 from maglev.ssh.screen import Screen, safe, word_columns
 from maglev.ssh.turns import BUDGET, Turns
+from maglev.terminal.keys import Key
+from maglev.terminal.limits import BACKLOG, Limits
+from maglev.terminal.pager import KEYS, MORE, Pager
 
 ONE_TO_NINE = "".join(f"{number}\n" for number in range(1, 10))
 
@@ -326,16 +326,16 @@ class Stranger:
 
 
 def test_a_stranger_that_leaves_twice_is_counted_once():
-    lobby = Lobby(Limits(startups=2))
+    limiter = ConnectionLimiter(Limits(startups=2))
     one, two = Stranger(), Stranger()
-    lobby.arrive(one)
-    lobby.arrive(two)
-    lobby.leave(one)
-    lobby.leave(one)
+    limiter.arrive(one)
+    limiter.arrive(two)
+    limiter.leave(one)
+    limiter.leave(one)
 
-    assert lobby.strangers == 1
-    lobby.leave(two)
-    assert lobby.strangers == 0
+    assert limiter.pending == 1
+    limiter.leave(two)
+    assert limiter.pending == 0
 
 
 def test_metrics_are_there_from_the_first_scrape_and_count():
@@ -345,7 +345,7 @@ def test_metrics_are_there_from_the_first_scrape_and_count():
     assert 'maglev_ssh_logins_total{role="none",result="refused"} 0\n' in text
     assert "maglev_ssh_sessions 0\n" in text
 
-    logins.entered(Asker("vera", Role.VIEWER, "ssh x"), "SHA256:x")
+    logins.entered(Caller("vera", Role.VIEWER, "ssh x"), "SHA256:x")
     logins.sessions += 1
     text = "".join(SshCollector(logins).scrape())
     assert 'maglev_ssh_logins_total{role="viewer",result="accepted"} 1\n' in text

@@ -13,7 +13,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 
-from maglev.errors import StartError
+from maglev.model.errors import StartError
 from maglev.ssh.hostkey import FILE_NAME
 from maglev.ssh.service import FAREWELL
 from tests.fakes.console import ConsoleFolder
@@ -141,6 +141,6 @@ async def test_a_service_on_a_unix_socket_starts_serves_and_stops(folder):
 
 
 def test_importing_the_console_installs_no_reactor():
-    program = "import sys, maglev.ssh.service, maglev.ssh.metrics; sys.exit('twisted.internet.reactor' in sys.modules)"
+    program = "import sys, maglev.ssh.service, maglev.metrics.ssh; sys.exit('twisted.internet.reactor' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

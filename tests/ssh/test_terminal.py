@@ -7,8 +7,8 @@ from twisted.conch.ssh.common import NS
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
-from maglev.errors import VppNotConnectedError
-from maglev.ssh.limits import HISTORY, INPUT_SLICE, LINE_LENGTH, TYPED_AHEAD, Limits
+from maglev.model.errors import VppNotConnectedError
+from maglev.terminal.limits import HISTORY, INPUT_SLICE, LINE_LENGTH, TYPED_AHEAD, Limits
 from tests.fakes.ssh import ADA, VERA, Peer
 
 UP, LEFT = "\x1b[A", "\x1b[D"
@@ -637,7 +637,7 @@ def test_idle_0_is_for_ever():
 
 def test_a_session_is_registered_and_touched(peer):
     channel = peer.terminal()
-    assert [(entry.asker, entry.front_end) for entry in peer.register.entries] == [(ADA, "ssh")]
+    assert [(entry.caller, entry.front_end) for entry in peer.register.entries] == [(ADA, "ssh")]
 
     before = peer.register.entries[0].touched
     channel.type("x")

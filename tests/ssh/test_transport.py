@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.conch.ssh.common import NS, getNS
 from twisted.conch.ssh.keys import Key
 
-from maglev.asker import Role
-from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER, Limits
+from maglev.model.caller import Role
+from maglev.terminal.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER, Limits
 from tests.fakes.logs import recorded_events
 from tests.fakes.ssh_client import Lobbyist, key_line, pump
 
@@ -24,42 +24,46 @@ STRANGER = Key(Ed25519PrivateKey.generate())
 
 
 @pytest.fixture
-def lobby(tmp_path):
+def limiter(tmp_path):
     return Lobbyist(tmp_path, operators=[key_line(ED), key_line(EC), key_line(RSA)])
 
 
 @pytest.mark.parametrize("key", [ED, EC], ids=["ed25519", "ecdsa"])
-def test_a_known_key_lets_its_owner_in(lobby, key):
+def test_a_known_key_lets_its_owner_in(limiter, key):
     with recorded_events() as events:
-        _, server, service = lobby.login(key)
+        _, server, service = limiter.login(key)
 
     assert service.connected.started
-    assert (server.asker.name, server.asker.role, server.asker.origin) == ("ada", Role.OPERATOR, "ssh 192.0.2.7:50222")
-    assert lobby.logins.counts["operator", "accepted"] == 1
+    assert (server.caller.name, server.caller.role, server.caller.origin) == (
+        "ada",
+        Role.OPERATOR,
+        "ssh 192.0.2.7:50222",
+    )
+    assert limiter.logins.counts["operator", "accepted"] == 1
     assert [name for name, _ in events if name.startswith("ssh-log")] == ["ssh-login"]
 
 
-def test_an_unknown_key_is_refused_and_never_called_acceptable(lobby):
+def test_an_unknown_key_is_refused_and_never_called_acceptable(limiter):
     with recorded_events() as events:
-        client, server, service = lobby.login(STRANGER)
+        client, server, service = limiter.login(STRANGER)
         pump(client, server)
         client.transport.loseConnection()
         server.transport.lose()
 
     assert not service.connected.started
-    assert server.asker is None
+    assert server.caller is None
     refused = [fields for name, fields in events if name == "ssh-login-refused"]
     assert refused == [{"reason": "unknown key", "origin": "ssh 192.0.2.7:50222", "user": "anybody"}]
-    assert lobby.logins.counts["none", "refused"] == 1
+    assert limiter.logins.counts["none", "refused"] == 1
 
 
-def test_a_probe_with_an_unknown_key_gets_a_failure_and_not_an_ok(lobby):
+def test_a_probe_with_an_unknown_key_gets_a_failure_and_not_an_ok(limiter):
     answers = []
 
     def probe(transport):
         transport.sendPacket(5, NS(b"ssh-userauth"))
 
-    client, server, _ = lobby.login(then=probe)
+    client, server, _ = limiter.login(then=probe)
     client.dispatchMessage = lambda number, payload: answers.append((number, payload))
     body = NS(b"x") + NS(b"ssh-connection") + NS(b"publickey") + b"\0"
     for key in (STRANGER, ED):
@@ -72,10 +76,10 @@ def test_a_probe_with_an_unknown_key_gets_a_failure_and_not_an_ok(lobby):
     ]
 
 
-def test_a_signature_by_another_key_is_refused(lobby):
-    _, server, service = lobby.login(_Liar(ED, STRANGER))
+def test_a_signature_by_another_key_is_refused(limiter):
+    _, server, service = limiter.login(_Liar(ED, STRANGER))
 
-    assert server.asker is None
+    assert server.caller is None
     assert not service.connected.started
 
 
@@ -93,9 +97,9 @@ class _Liar(Key):
 class RawLogin:
     """A client that has asked for the authentication, and speaks in packets."""
 
-    def __init__(self, lobby):
+    def __init__(self, limiter):
         self.answers = []
-        self.client, self.server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
+        self.client, self.server, _ = limiter.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
         self.client.dispatchMessage = lambda number, payload: self.answers.append((number, payload))
 
     def ask(self, method, rest, user=b"anybody", service=b"ssh-connection"):
@@ -111,22 +115,22 @@ class RawLogin:
 
 
 @pytest.mark.parametrize("algorithm", [b"rsa-sha2-256", b"rsa-sha2-512"])
-def test_an_rsa_key_lets_its_owner_in_by_sha2(lobby, algorithm):
-    login = RawLogin(lobby)
+def test_an_rsa_key_lets_its_owner_in_by_sha2(limiter, algorithm):
+    login = RawLogin(limiter)
 
     assert login.prove(algorithm, RSA.public().blob(), lambda data: RSA.sign(data, signatureType=algorithm)) == 52
 
 
 @pytest.mark.parametrize("algorithm", [b"rsa-sha2-256", b"ssh-rsa"])
-def test_an_rsa_key_does_not_sign_by_sha1(lobby, algorithm):
-    login = RawLogin(lobby)
+def test_an_rsa_key_does_not_sign_by_sha1(limiter, algorithm):
+    login = RawLogin(limiter)
 
     assert login.prove(algorithm, RSA.public().blob(), lambda data: RSA.sign(data, signatureType=b"ssh-rsa")) == 51
-    assert login.server.asker is None
+    assert login.server.caller is None
 
 
-def test_a_signature_counts_for_its_connection_and_user_only(lobby):
-    login = RawLogin(lobby)
+def test_a_signature_counts_for_its_connection_and_user_only(limiter):
+    login = RawLogin(limiter)
     stolen = []
 
     def keep(data):
@@ -134,12 +138,12 @@ def test_a_signature_counts_for_its_connection_and_user_only(lobby):
         return stolen[0]
 
     assert login.prove(b"ssh-ed25519", ED.public().blob(), keep) == 52
-    other = RawLogin(lobby)
+    other = RawLogin(limiter)
     assert other.prove(b"ssh-ed25519", ED.public().blob(), lambda _: stolen[0]) == 51
 
 
-def test_another_service_than_sessions_is_refused(lobby):
-    login = RawLogin(lobby)
+def test_another_service_than_sessions_is_refused(limiter):
+    login = RawLogin(limiter)
     login.ask(b"publickey", b"", service=b"ssh-userauth")
 
     assert login.server.transport.disconnecting
@@ -162,29 +166,29 @@ def test_a_hardware_key_must_be_touched(tmp_path, flags, application, answer):
         return NS(SK_TYPE) + NS(SK.sign(message)) + state
 
     assert login.prove(SK_TYPE, SK_BLOB, sign) == answer
-    assert (login.server.asker is not None) == (answer == 52)
+    assert (login.server.caller is not None) == (answer == 52)
 
 
 def test_the_same_key_in_both_files_is_an_operator(tmp_path):
-    lobby = Lobbyist(tmp_path, operators=[key_line(ED)], viewers=[key_line(ED)])
+    limiter = Lobbyist(tmp_path, operators=[key_line(ED)], viewers=[key_line(ED)])
 
-    assert lobby.login(ED)[1].asker.role is Role.OPERATOR
+    assert limiter.login(ED)[1].caller.role is Role.OPERATOR
 
 
 @pytest.mark.parametrize("signature", [b"", NS(b"ssh-ed25519"), NS(b"ssh-ed25519") + NS(b"short"), b"\xff" * 40])
-def test_a_signature_that_is_none_ends_at_most_the_connection(lobby, signature, logged_failures):
-    client, server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
+def test_a_signature_that_is_none_ends_at_most_the_connection(limiter, signature, logged_failures):
+    client, server, _ = limiter.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
     body = NS(b"x") + NS(b"ssh-connection") + NS(b"publickey") + b"\1" + NS(b"ssh-ed25519") + NS(ED.public().blob())
     client.sendPacket(50, body + NS(signature))
     pump(client, server)
 
-    assert server.asker is None
+    assert server.caller is None
     assert logged_failures.failures == []
 
 
-def test_passwords_and_questions_are_refused(lobby):
+def test_passwords_and_questions_are_refused(limiter):
     answers = []
-    client, server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
+    client, server, _ = limiter.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
     client.dispatchMessage = lambda number, payload: answers.append((number, payload))
     for method in (b"password", b"keyboard-interactive", b"hostbased", b"none"):
         client.sendPacket(50, NS(b"root") + NS(b"ssh-connection") + NS(method) + b"\0" + NS(b"secret"))
@@ -193,15 +197,15 @@ def test_passwords_and_questions_are_refused(lobby):
     assert answers == [(51, NS(b"publickey") + b"\0")] * 4
 
 
-def test_attempts_are_counted(lobby):
-    client, _server, service = lobby.login(*[Key(Ed25519PrivateKey.generate()) for _ in range(10)], ED)
+def test_attempts_are_counted(limiter):
+    client, _server, service = limiter.login(*[Key(Ed25519PrivateKey.generate()) for _ in range(10)], ED)
 
     assert not service.connected.started
     assert client.refusals == [(14, b"too many refused keys")]
 
 
-def test_six_keys_may_be_tried(lobby):
-    _, _, service = lobby.login(*[Key(Ed25519PrivateKey.generate()) for _ in range(5)], ED)
+def test_six_keys_may_be_tried(limiter):
+    _, _, service = limiter.login(*[Key(Ed25519PrivateKey.generate()) for _ in range(5)], ED)
 
     assert service.connected.started
 
@@ -209,31 +213,31 @@ def test_six_keys_may_be_tried(lobby):
 # Deadlines
 
 
-def test_who_says_nothing_is_cut_off(lobby):
-    server = lobby.connect()
-    lobby.clock.advance(lobby.limits.login_timeout - 0.1)
+def test_who_says_nothing_is_cut_off(limiter):
+    server = limiter.connect()
+    limiter.clock.advance(limiter.limits.login_timeout - 0.1)
     assert not server.transport.disconnecting
-    lobby.clock.advance(0.2)
+    limiter.clock.advance(0.2)
     assert server.transport.disconnecting
 
     # They do not even read: the connection would stay open for as long as they like.
     assert not server.transport.lost
-    lobby.clock.advance(GRACE)
+    limiter.clock.advance(GRACE)
     assert server.transport.aborted
-    assert lobby.house.lobby.strangers == 0
-    assert lobby.clock.getDelayedCalls() == []
+    assert limiter.house.limiter.pending == 0
+    assert limiter.clock.getDelayedCalls() == []
 
 
-def test_who_never_finishes_to_log_in_is_cut_off(lobby):
-    _, server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
-    lobby.clock.advance(lobby.limits.login_timeout)
+def test_who_never_finishes_to_log_in_is_cut_off(limiter):
+    _, server, _ = limiter.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))
+    limiter.clock.advance(limiter.limits.login_timeout)
 
     assert server.transport.disconnecting
 
 
-def test_who_is_logged_in_has_no_deadline(lobby):
-    _, server, _ = lobby.login(ED)
-    lobby.clock.advance(lobby.limits.login_timeout + GRACE)
+def test_who_is_logged_in_has_no_deadline(limiter):
+    _, server, _ = limiter.login(ED)
+    limiter.clock.advance(limiter.limits.login_timeout + GRACE)
 
     assert not server.transport.disconnecting
 
@@ -256,22 +260,22 @@ def test_who_is_logged_in_has_no_deadline(lobby):
         b"SSH-2.0-x\r\n\0\0\0\x14\x06\x05" + NS(b"ssh-userauth")[:-3] + b"\0" * 10,
     ],
 )
-def test_junk_is_no_failure_of_ours(lobby, junk, logged_failures):
-    server = lobby.connect()
+def test_junk_is_no_failure_of_ours(limiter, junk, logged_failures):
+    server = limiter.connect()
     for start in range(0, len(junk), 7):
         if not server.transport.disconnecting:
             server.dataReceived(junk[start : start + 7])
-    lobby.clock.advance(lobby.limits.login_timeout)
-    lobby.clock.advance(GRACE)
+    limiter.clock.advance(limiter.limits.login_timeout)
+    limiter.clock.advance(GRACE)
 
     assert logged_failures.failures == []
     assert server.transport.lost
-    assert lobby.house.connections == set()
-    assert lobby.clock.getDelayedCalls() == []
+    assert limiter.house.connections == set()
+    assert limiter.clock.getDelayedCalls() == []
 
 
-def test_a_stranger_can_not_fill_the_memory(lobby):
-    server = lobby.connect()
+def test_a_stranger_can_not_fill_the_memory(limiter):
+    server = limiter.connect()
     server.dataReceived(b"SSH-2.0-x\r\n" + struct.pack(">L", 1000000) + b"\x05")
     for _ in range(100):
         if not server.transport.disconnecting:
@@ -281,8 +285,8 @@ def test_a_stranger_can_not_fill_the_memory(lobby):
     assert len(server.buf) <= 2 * UNKNOWN_PEER_BUFFER
 
 
-def test_a_stranger_gets_one_key_exchange(lobby):
-    client, server, _ = lobby.login(then=lambda transport: transport.sendKexInit())
+def test_a_stranger_gets_one_key_exchange(limiter):
+    client, server, _ = limiter.login(then=lambda transport: transport.sendKexInit())
 
     assert server.transport.disconnecting
     assert client.refusals
@@ -294,17 +298,17 @@ def plain_packet(payload):
     return struct.pack(">LB", len(payload) + padding + 1, padding) + payload + b"\0" * padding
 
 
-def test_what_a_client_says_of_itself_is_not_read(lobby):
+def test_what_a_client_says_of_itself_is_not_read(limiter):
     # Conch takes a second for a packet of a megabyte.
-    server = lobby.connect()
+    server = limiter.connect()
     server.dataReceived(b"SSH-2.0-x\r\n" + plain_packet(b"\x07" + struct.pack(">L", 1) + NS(b"name") + NS(b"value")))
 
     assert server.peerExtensions == {}
     assert not server.transport.disconnecting
 
 
-def test_lists_of_algorithms_have_a_limit(lobby):
-    server = lobby.connect()
+def test_lists_of_algorithms_have_a_limit(limiter):
+    server = limiter.connect()
     lists = NS(b"," * KEXINIT_LIMIT) + NS(b"") * 9 + b"\0" * 5
     with recorded_events() as events:
         server.dataReceived(b"SSH-2.0-x\r\n")
@@ -314,8 +318,8 @@ def test_lists_of_algorithms_have_a_limit(lobby):
     assert dict(events)["ssh-login-refused"]["reason"] == "too many algorithms"
 
 
-def test_a_client_that_knows_nothing_of_what_we_offer_is_told_in_the_log(lobby):
-    server = lobby.connect()
+def test_a_client_that_knows_nothing_of_what_we_offer_is_told_in_the_log(limiter):
+    server = limiter.connect()
     lists = b"".join(NS(b"old-\x1b[31m") for _ in range(10)) + b"\0" * 5
     with recorded_events() as events:
         server.dataReceived(b"SSH-2.0-x\r\n" + plain_packet(b"\x14" + b"\0" * 16 + lists))
@@ -324,17 +328,17 @@ def test_a_client_that_knows_nothing_of_what_we_offer_is_told_in_the_log(lobby):
     assert dict(events)["ssh-login-refused"]["reason"] == "couldn't match all kex parts"
 
 
-def test_who_says_goodbye_and_stays_is_cut_off(lobby):
-    server = lobby.connect()
+def test_who_says_goodbye_and_stays_is_cut_off(limiter):
+    server = limiter.connect()
     server.dataReceived(b"SSH-2.0-x\r\n" + plain_packet(b"\x01" + struct.pack(">L", 11) + NS(b"bye") + NS(b"")))
     assert server.transport.disconnecting
-    lobby.clock.advance(GRACE)
+    limiter.clock.advance(GRACE)
 
     assert server.transport.aborted
 
 
-def test_someone_known_may_change_keys(lobby):
-    client, server, _service = lobby.login(ED)
+def test_someone_known_may_change_keys(limiter):
+    client, server, _service = limiter.login(ED)
     client.sendKexInit()
     pump(client, server)
 
@@ -342,8 +346,8 @@ def test_someone_known_may_change_keys(lobby):
     assert server.can_write
 
 
-def test_no_service_is_started_in_the_clear_or_twice(lobby):
-    server = lobby.connect()
+def test_no_service_is_started_in_the_clear_or_twice(limiter):
+    server = limiter.connect()
     server.dataReceived(b"SSH-2.0-x\r\n")
     payload = b"\x05" + NS(b"ssh-userauth")
     padding = 8 - (len(payload) + 5) % 8 + 8
@@ -355,19 +359,19 @@ def test_no_service_is_started_in_the_clear_or_twice(lobby):
         for _ in range(2):
             transport.sendPacket(5, NS(b"ssh-userauth"))
 
-    _, server, _ = lobby.login(then=twice)
+    _, server, _ = limiter.login(then=twice)
     assert server.transport.disconnecting
 
 
-def test_ssh_connection_is_not_to_be_had_without_a_login(lobby):
-    _, server, _ = lobby.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-connection")))
+def test_ssh_connection_is_not_to_be_had_without_a_login(limiter):
+    _, server, _ = limiter.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-connection")))
 
     assert server.transport.disconnecting
-    assert server.asker is None
+    assert server.caller is None
 
 
-def test_a_bug_with_somebody_logged_in_is_logged_and_ends_only_their_connection(lobby, logged_failures):
-    client, server, _ = lobby.login(ED)
+def test_a_bug_with_somebody_logged_in_is_logged_and_ends_only_their_connection(limiter, logged_failures):
+    client, server, _ = limiter.login(ED)
     server.service.packetReceived = lambda number, packet: 1 / 0
     client.sendPacket(80, NS(b"x") + b"\0")
     pump(client, server)
@@ -376,8 +380,8 @@ def test_a_bug_with_somebody_logged_in_is_logged_and_ends_only_their_connection(
     assert len(logged_failures.flush(ZeroDivisionError)) == 1
 
 
-def test_a_truncated_packet_of_somebody_logged_in_is_no_failure_of_ours(lobby, logged_failures):
-    client, server, _ = lobby.login(ED)
+def test_a_truncated_packet_of_somebody_logged_in_is_no_failure_of_ours(limiter, logged_failures):
+    client, server, _ = limiter.login(ED)
     client.sendPacket(98, b"\0\0")
     pump(client, server)
 
@@ -389,39 +393,39 @@ def test_a_truncated_packet_of_somebody_logged_in_is_no_failure_of_ours(lobby, l
 
 
 def test_too_many_strangers_cost_the_oldest_of_the_most_crowded_source_its_place(tmp_path):
-    lobby = Lobbyist(tmp_path, Limits(startups=3))
-    quiet = lobby.connect("192.0.2.1")
-    crowd = [lobby.connect("192.0.2.66", port) for port in range(1000, 1010)]
+    limiter = Lobbyist(tmp_path, Limits(startups=3))
+    quiet = limiter.connect("192.0.2.1")
+    crowd = [limiter.connect("192.0.2.66", port) for port in range(1000, 1010)]
 
     assert not quiet.transport.lost
     assert [each.transport.aborted for each in crowd] == [True] * 8 + [False] * 2
-    assert lobby.house.lobby.strangers == 3
-    assert lobby.house.lobby.turned_away == 8
+    assert limiter.house.limiter.pending == 3
+    assert limiter.house.limiter.turned_away == 8
 
 
 def test_logins_are_counted_in_total_and_by_person(tmp_path):
     limits = Limits(logins=3, logins_per_asker=2)
-    lobby = Lobbyist(tmp_path, limits, operators=[key_line(ED)], viewers=[key_line(EC, b"vera")])
-    mine = [lobby.login(ED) for _ in range(3)]
+    limiter = Lobbyist(tmp_path, limits, operators=[key_line(ED)], viewers=[key_line(EC, b"vera")])
+    mine = [limiter.login(ED) for _ in range(3)]
     assert [service.connected.started for _, _, service in mine] == [True, True, False]
     assert mine[2][0].refusals == [(12, b"ada is logged in 2 times already")]
-    assert lobby.login(EC)[2].connected.started
-    assert not lobby.login(EC)[2].connected.started
+    assert limiter.login(EC)[2].connected.started
+    assert not limiter.login(EC)[2].connected.started
 
     mine[0][1].transport.lose()
-    assert lobby.login(EC)[2].connected.started
-    assert lobby.house.lobby.logins == 3
+    assert limiter.login(EC)[2].connected.started
+    assert limiter.house.limiter.logins == 3
 
 
-def test_a_lost_connection_gives_everything_back(lobby):
+def test_a_lost_connection_gives_everything_back(limiter):
     with recorded_events() as events:
-        _, server, _ = lobby.login(ED)
+        _, server, _ = limiter.login(ED)
         server.transport.lose()
 
     assert events[-1][0] == "ssh-logout"
-    assert lobby.house.lobby.logins == lobby.house.lobby.strangers == 0
-    assert lobby.house.connections == set()
-    assert lobby.clock.getDelayedCalls() == []
+    assert limiter.house.limiter.logins == limiter.house.limiter.pending == 0
+    assert limiter.house.connections == set()
+    assert limiter.clock.getDelayedCalls() == []
 
 
 # What is negotiated
@@ -435,8 +439,8 @@ def kexinit(server):
     return [each.split(b",") for each in getNS(payload[17:], 10)[:10]]
 
 
-def test_only_modern_algorithms_are_offered(lobby):
-    kex, host_keys, *ciphers_macs_compressions = kexinit(lobby.connect())
+def test_only_modern_algorithms_are_offered(limiter):
+    kex, host_keys, *ciphers_macs_compressions = kexinit(limiter.connect())
     offered = b" ".join(b" ".join(each) for each in (kex, host_keys, *ciphers_macs_compressions))
 
     for old in (
@@ -464,12 +468,12 @@ def test_only_modern_algorithms_are_offered(lobby):
     ]
 
 
-def test_strangers_are_not_told_the_version(lobby):
-    assert lobby.connect().transport.value().startswith(b"SSH-2.0-maglevd\r\n")
+def test_strangers_are_not_told_the_version(limiter):
+    assert limiter.connect().transport.value().startswith(b"SSH-2.0-maglevd\r\n")
 
 
-def test_the_signatures_that_are_accepted_are_announced_once(lobby):
-    client, _, _ = lobby.login(ED)
+def test_the_signatures_that_are_accepted_are_announced_once(limiter):
+    client, _, _ = limiter.login(ED)
     announced = client.peerExtensions[b"server-sig-algs"].split(b",")
 
     assert b"rsa-sha2-512" in announced
@@ -479,8 +483,8 @@ def test_the_signatures_that_are_accepted_are_announced_once(lobby):
 # A slow reader
 
 
-def test_output_waits_while_the_connection_is_flooded_or_changes_keys(lobby):
-    client, server, _ = lobby.login(ED)
+def test_output_waits_while_the_connection_is_flooded_or_changes_keys(limiter):
+    client, server, _ = limiter.login(ED)
     assert server.can_write
     server.pauseProducing()
     assert not server.can_write
@@ -491,8 +495,8 @@ def test_output_waits_while_the_connection_is_flooded_or_changes_keys(lobby):
     assert server.can_write
 
 
-def test_a_connection_over_a_unix_socket_has_an_origin(lobby):
-    server = lobby.house.buildProtocol(None)
+def test_a_connection_over_a_unix_socket_has_an_origin(limiter):
+    server = limiter.house.buildProtocol(None)
     from tests.fakes.ssh_client import Wire
 
     wire = Wire()
@@ -504,5 +508,5 @@ def test_a_connection_over_a_unix_socket_has_an_origin(lobby):
     wire.lose()
 
 
-def test_an_ipv6_origin_has_brackets(lobby):
-    assert lobby.connect("2001:db8::7", 22).origin == "ssh [2001:db8::7]:22"
+def test_an_ipv6_origin_has_brackets(limiter):
+    assert limiter.connect("2001:db8::7", 22).origin == "ssh [2001:db8::7]:22"

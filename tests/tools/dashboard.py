@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from maglev.health import State
+from maglev.model.health import State
 
 FILE = Path(__file__).parents[2] / "docs/monitoring/dashboard.json"
 

@@ -1,10 +1,10 @@
-"""The picture of a failover between pools: each write to VPP, as `maglev.weights` and `maglev.vpp.plan` make them."""
+"""The picture of a failover between pools: each write to VPP, by `maglev.state.weights` and `maglev.vpp.sync.plan`."""
 
-from maglev.health import State
-from maglev.model import Frontend, Pool, PoolMember, Transport
-from maglev.vpp.lbstate import ApplicationServer, Vip
-from maglev.vpp.plan import plan_vip, raises, want
-from maglev.weights import active_pool, deserved, pool_weights
+from maglev.model.config import Frontend, Pool, PoolMember, Transport
+from maglev.model.health import State
+from maglev.state.weights import active_pool, desired_weights, pool_weights
+from maglev.vpp.lb.state import ApplicationServer, Vip
+from maglev.vpp.sync.plan import plan_vip, raises, want
 from tests.tools.svg import Drawing
 
 FRONTEND = Frontend(
@@ -17,7 +17,7 @@ FRONTEND = Frontend(
         Pool("fallback", (PoolMember("www3", 100),)),
     ),
 )
-"""The frontend of the demonstration (`maglev.demo`)."""
+"""The frontend of the demonstration (`maglev.demo.service`)."""
 
 ADDRESSES = {"www1": "127.0.0.11", "www2": "127.0.0.12", "www3": "127.0.0.13"}
 NAMES = {address: name for name, address in ADDRESSES.items()}
@@ -29,7 +29,7 @@ STORY = (("www1", State.DOWN), ("www2", State.DOWN), ("www1", State.UP))
 def wanted_in(states, changed):
     """Return what VPP should hold, and the name of the pool that is active."""
     active = active_pool(FRONTEND, states, {})
-    weights = deserved(FRONTEND, states, pool_weights(FRONTEND, states, {}, active))
+    weights = desired_weights(FRONTEND, states, pool_weights(FRONTEND, states, {}, active))
     flushes = {changed} if changed else set()
     return want(FRONTEND, ADDRESSES, weights, flushes), FRONTEND.pools[active].name
 

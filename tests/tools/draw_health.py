@@ -1,9 +1,9 @@
-"""The pictures of the health of a backend: its states, and its counter. What they say is asked of `maglev.health`."""
+"""The pictures of the health of a backend: its states and its counter, both from `maglev.model.health`."""
 
 from attrs import fields_dict
 
-from maglev.health import PROBED, TRANSITIONS, Health, Lifecycle, State
-from maglev.model import Healthcheck
+from maglev.model.config import Healthcheck
+from maglev.model.health import PROBED, TRANSITIONS, Health, Lifecycle, State
 from tests.tools.svg import Drawing
 
 RISE = fields_dict(Healthcheck)["rise"].default
@@ -81,7 +81,7 @@ def moves_by_events():
 
 def draw_states():
     """Return the states and all ways between them."""
-    about = "Which results and events lead a backend from one state to another; made of maglev/health.py."
+    about = "Which results and events lead a backend from one state to another; made of maglev/model/health.py."
     drawing = Drawing(1010, 400, "The states of a backend", about)
     drawing.area(20, 56, 785, 300, "area", 10)
     drawing.words(34, 344, "in the file", 12, "dim")

@@ -1,12 +1,12 @@
-"""The picture of the warm-up after a start, as `maglev.vpp.warmup` goes through it on a clock of its own."""
+"""The picture of the warm-up after a start, as `maglev.vpp.sync.warmup` goes through it on a clock of its own."""
 
 from types import SimpleNamespace
 
 from attrs import fields_dict
 from twisted.internet.task import Clock
 
-from maglev.model import VppConfig
-from maglev.vpp.warmup import WarmUp
+from maglev.model.config import VppConfig
+from maglev.vpp.sync.warmup import WarmUp
 from tests.tools.svg import Drawing
 
 SOON, LATE = fields_dict(VppConfig)["startup_min_delay"].default, fields_dict(VppConfig)["startup_max_delay"].default

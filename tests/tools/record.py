@@ -108,7 +108,7 @@ def act(action, folder, demo):
         command = ("show", "backends", "|", "count"), ("set", "backend", name, verb)
         for words in command:
             server = f"unix:{next(folder.glob('*/pb.sock'))}"
-            subprocess.run([sys.executable, "-c", "from maglev.console.program import main; main()",
+            subprocess.run([sys.executable, "-c", "from maglev.maglevc.program import main; main()",
                             "--server", server, *words], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
     elif verb == "spoil":
         with next(folder.glob("*/maglev.yaml")).open("a") as file:

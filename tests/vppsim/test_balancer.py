@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from maglev.vpp.table import stored
+from maglev.vpp.lb.table import stored
 from maglev.vppsim.balancer import KEEP, Balancer, CrashError
 from maglev.vppsim.fib import Fib, PathType, RouteKey
-from maglev.vppsim.vip import NewVip, VipKey, VipType, is_ip4, is_ip4_prefix, normalized
+from maglev.vppsim.vip import NewVip, SimVipKey, VipType, is_ip4, is_ip4_prefix, normalized
 
-WEB = VipKey(stored("192.0.2.1"), 128, 6, 443)
+WEB = SimVipKey(stored("192.0.2.1"), 128, 6, 443)
 DNS = WEB._replace(protocol=17, port=53)
 ALL = WEB._replace(protocol=255, port=0)
 
@@ -50,7 +50,7 @@ def world():
 
 
 def test_a_vip_is_found_by_any_address_of_its_prefix(world):
-    key = VipKey(stored("192.0.2.0"), 120, 6, 80)
+    key = SimVipKey(stored("192.0.2.0"), 120, 6, 80)
     world.vip(key)
     assert world.balancer.find(key._replace(prefix=stored("192.0.2.77"))).key == key
     assert world.balancer.find(key._replace(prefix=stored("192.0.3.1"))) is None
@@ -62,7 +62,7 @@ def test_the_same_vip_twice_is_refused(world):
 
 def test_an_all_port_vip_is_alone_on_its_prefix(world):
     assert [world.vip(), world.vip(ALL)] == [0, -81]
-    other = VipKey(stored("192.0.2.2"), 128, 255, 0)
+    other = SimVipKey(stored("192.0.2.2"), 128, 255, 0)
     assert [world.vip(other), world.vip(other._replace(protocol=6, port=80))] == [0, -81]
 
 
@@ -86,23 +86,23 @@ def test_a_table_of_no_or_of_too_many_buckets_crashes(world, length):
 
 def test_an_ipv6_prefix_longer_than_an_address_crashes(world):
     with pytest.raises(CrashError):
-        world.vip(VipKey(stored("2001:db8::1"), 129, 6, 80), VipType.IP6_GRE6)
+        world.vip(SimVipKey(stored("2001:db8::1"), 129, 6, 80), VipType.IP6_GRE6)
 
 
 @pytest.mark.parametrize(("kind", "server"), [(VipType.IP4_NAT4, A), (VipType.IP6_NAT6, stored("2001:db8::1"))])
 def test_a_server_of_an_all_port_vip_with_nat_crashes(world, kind, server):
     prefix = WEB.prefix if kind.is_ip4 else stored("2001:db8::9")
-    key = VipKey(prefix, 128, 255, 0)
+    key = SimVipKey(prefix, 128, 255, 0)
     world.vip(key, kind)
     with pytest.raises(CrashError):
         world.servers(server, key=key)
-    one_port = VipKey(normalized(prefix, 120), 120, 6, 80)
+    one_port = SimVipKey(normalized(prefix, 120), 120, 6, 80)
     assert [world.vip(one_port, kind), world.servers(server, key=one_port)] == [0, 0]
 
 
 def test_an_ipv4_prefix_longer_than_an_address_is_taken(world):
-    assert world.vip(VipKey(stored("192.0.2.1"), 129, 6, 80)) == 0
-    assert world.balancer.find(VipKey(stored("192.0.2.99"), 129, 6, 80)).key.prefix == bytes(16)
+    assert world.vip(SimVipKey(stored("192.0.2.1"), 129, 6, 80)) == 0
+    assert world.balancer.find(SimVipKey(stored("192.0.2.99"), 129, 6, 80)).key.prefix == bytes(16)
 
 
 def test_a_new_vip_clears_its_counters(world):

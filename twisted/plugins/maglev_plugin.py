@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 maglev = ServiceMaker(
     "Maglev control plane",
-    "maglev.tap",
+    "maglev.daemon.tap",
     "Health checker and control plane for the Maglev load balancer of VPP.",
     "maglev",
 )

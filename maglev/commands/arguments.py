@@ -1,0 +1,110 @@
+"""The types of arguments: how a word becomes a value, and what it can be completed to."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maglev.interfaces import IControl
+
+Value = str | int
+"""What a word of a line means to a command."""
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+"""The form of every name in the configuration."""
+
+
+class ArgumentType(Protocol):
+    """What a word may be."""
+
+    @property
+    def label(self) -> str:
+        """How its values are described in help; empty for the name of the argument."""
+
+    def parse(self, word: str) -> Value:
+        """Return the value of a word.
+
+        Raises:
+            ValueError: It is none of this type; the text says what is wanted.
+        """
+
+    async def complete(self, prefix: str, arguments: Mapping[str, Value], control: IControl, limit: int) -> list[str]:
+        """Return words that begin with ``prefix``, given the arguments before; no more than ``limit`` are asked for."""
+
+
+@attrs.frozen
+class LiveName:
+    """The name of an object of the configuration.
+
+    Attributes:
+        kind: As `IControl.names` wants it.
+        within: The arguments whose values say what it is within, such as the frontend of a pool.
+    """
+
+    kind: str
+    within: tuple[str, ...] = ()
+    label: str = "name"
+
+    def parse(self, word: str) -> Value:
+        """Return the name; whether there is such an object is known to control only."""
+        if NAME.fullmatch(word) is None:
+            raise ValueError("A name consists of letters, digits, '.', '_' and '-', 63 at most")
+        return word
+
+    async def complete(self, prefix: str, arguments: Mapping[str, Value], control: IControl, limit: int) -> list[str]:
+        """Ask for the names of live objects."""
+        within = "/".join(str(arguments[name]) for name in self.within)
+        names: list[str] = await control.names(self.kind, prefix, within, limit)
+        # Who answers may be far away and of another version: what does not begin as asked would garble the line.
+        return [name for name in names if name.startswith(prefix) and NAME.fullmatch(name)]
+
+
+class _Typed:
+    """An argument whose values nobody can guess."""
+
+    async def complete(self, *_: Any) -> list[str]:
+        """Return nothing."""
+        return []
+
+
+@attrs.frozen
+class Number(_Typed):
+    """A whole number.
+
+    Attributes:
+        low: The smallest.
+        high: The largest.
+    """
+
+    low: int
+    high: int
+
+    @property
+    def label(self) -> str:
+        """The range."""
+        return f"{self.low}-{self.high}"
+
+    def parse(self, word: str) -> Value:
+        """Return the number."""
+        # More digits than the bound has (and leading zeros) are no number that anybody means.
+        if word.isascii() and word.isdigit() and len(word) <= len(str(self.high)):
+            value = int(word)
+            if self.low <= value <= self.high:
+                return value
+        raise ValueError(f"A whole number from {self.low} to {self.high} is wanted")
+
+
+@attrs.frozen
+class Expression(_Typed):
+    """A regular expression, up to the end of the filter."""
+
+    label: str = "regex"
+
+    def parse(self, word: str) -> Value:
+        """Return the expression; whether it is a valid one is known when it is compiled."""
+        return word

@@ -1,0 +1,61 @@
+"""What can be wrong with a line: each kind is a type of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.model.errors import LocalError
+from maglev.model.result import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maglev.commands.choices import Choice
+
+
+class UsageError(LocalError):
+    """The line makes no sense.
+
+    Attributes:
+        column: Where, counted from 0: of the first character of the word in question.
+    """
+
+    def __init__(self, column: int, text: str) -> None:
+        super().__init__(text)
+        self.column = column
+
+
+class UnknownWordError(UsageError):
+    """No command has such a word there."""
+
+    def __init__(self, column: int, word: str, suggestion: str | None = None) -> None:
+        hint = f'; did you mean "{suggestion}"?' if suggestion else ""
+        super().__init__(column, f'Unknown word "{printable(word)}"{hint}')
+
+
+class AmbiguousWordError(UsageError):
+    """The word is short for several.
+
+    Attributes:
+        choices: Those.
+    """
+
+    def __init__(self, column: int, word: str, choices: Sequence[Choice]) -> None:
+        super().__init__(column, f'Ambiguous word "{word}": {", ".join(choice.word for choice in choices)}')
+        self.choices = tuple(choices)
+
+
+class IncompleteLineError(UsageError):
+    """The line is the beginning of a command only.
+
+    Attributes:
+        choices: What may follow.
+    """
+
+    def __init__(self, column: int, choices: Sequence[Choice]) -> None:
+        super().__init__(column, f"Incomplete line; next: {', '.join(choice.word for choice in choices)}")
+        self.choices = tuple(choices)
+
+
+class BadArgumentError(UsageError):
+    """A word is not of the form that is wanted there."""

@@ -1,0 +1,65 @@
+"""The session itself: help, the terminal, and the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from maglev.commands.environment import ExitStatus
+from maglev.commands.lines import Style, cell, line
+from maglev.commands.summaries import summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from maglev.commands.lines import Line
+    from maglev.commands.nodes import Invocation
+
+SHORT: Final = 36
+"""Characters of a command up to which its help is beside it; the few longer ones have it below."""
+
+
+async def show_help(call: Invocation) -> ExitStatus:
+    """List all commands."""
+    found = [(summary.syntax, summary.help) for summary in summaries(call.root)]
+    views = [{"command": syntax, "help": text} for syntax, text in found]
+    await call.output.view(views, _help_lines(found))
+    return ExitStatus.OK
+
+
+def _help_lines(found: Sequence[tuple[str, str]]) -> Iterator[Line]:
+    short = max(len(syntax) for syntax, _ in found if len(syntax) <= SHORT)
+    for syntax, text in found:
+        if len(syntax) <= short:
+            yield line(cell(syntax, Style.HEADING), " " * (short - len(syntax) + 2), text)
+        else:
+            yield line(cell(syntax, Style.HEADING))
+            yield line(" " * (short + 2), text)
+
+
+async def close(call: Invocation) -> ExitStatus:
+    """End the session."""
+    call.environment.close()
+    return ExitStatus.OK
+
+
+async def monitor(call: Invocation) -> ExitStatus:
+    """Show events above the line that is being typed."""
+    return _set_monitor(call, on=True)
+
+
+async def no_monitor(call: Invocation) -> ExitStatus:
+    """Show no more events above the line that is being typed."""
+    return _set_monitor(call, on=False)
+
+
+def _set_monitor(call: Invocation, *, on: bool) -> ExitStatus:
+    if call.environment.prompt_width is None:
+        return call.refuse("There is no prompt here for events to appear above; use watch events")
+    call.environment.set_monitor(on)
+    return ExitStatus.OK
+
+
+async def set_length(call: Invocation) -> ExitStatus:
+    """Set after how many lines output stops."""
+    call.environment.set_length(call.number("rows"))
+    return ExitStatus.OK

@@ -1,0 +1,143 @@
+"""``show``: what is configured, what is known, and what VPP holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maglev.commands.environment import ExitStatus
+from maglev.commands.lines import cell, line
+from maglev.commands.output import json_text
+from maglev.commands.render import (
+    backend_lines,
+    backend_table,
+    checker_lines,
+    frontend_lines,
+    frontend_table,
+    healthcheck_lines,
+    healthcheck_table,
+    session_table,
+    version_lines,
+)
+from maglev.commands.render_vpp import (
+    change_lines,
+    conf_lines,
+    plan_head,
+    server_counter_table,
+    vip_counter_table,
+    vip_lines,
+    vpp_info_lines,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maglev.commands.nodes import Invocation
+
+
+async def show_version(call: Invocation) -> ExitStatus:
+    """Show which build this is."""
+    view = await call.control.version()
+    await call.output.view(view, version_lines(view))
+    return ExitStatus.OK
+
+
+async def show_frontends(call: Invocation) -> ExitStatus:
+    """Show all frontends, one a row."""
+    await call.output.pages(call.control.frontends, frontend_table())
+    return ExitStatus.OK
+
+
+async def show_frontend(call: Invocation) -> ExitStatus:
+    """Show one frontend with its pools."""
+    view = await call.control.frontend(call.text("frontend"))
+    await call.output.view(view, frontend_lines(view, aligned=call.output.aligned))
+    return ExitStatus.OK
+
+
+async def show_backends(call: Invocation) -> ExitStatus:
+    """Show all backends, one a row."""
+    await call.output.pages(call.control.backends, backend_table())
+    return ExitStatus.OK
+
+
+async def show_backend(call: Invocation) -> ExitStatus:
+    """Show one backend with its history."""
+    view = await call.control.backend(call.text("backend"))
+    await call.output.view(view, backend_lines(view))
+    return ExitStatus.OK
+
+
+async def show_healthchecks(call: Invocation) -> ExitStatus:
+    """Show all healthchecks, one a row."""
+    await call.output.pages(call.control.healthchecks, healthcheck_table())
+    return ExitStatus.OK
+
+
+async def show_healthcheck(call: Invocation) -> ExitStatus:
+    """Show one healthcheck."""
+    view = await call.control.healthcheck(call.text("healthcheck"))
+    await call.output.view(view, healthcheck_lines(view))
+    return ExitStatus.OK
+
+
+async def show_checker(call: Invocation) -> ExitStatus:
+    """Show how the checker itself does."""
+    view = await call.control.checker()
+    await call.output.view(view, checker_lines(view))
+    return ExitStatus.OK
+
+
+async def show_vpp_info(call: Invocation) -> ExitStatus:
+    """Show what the connected VPP says of itself."""
+    view = await call.control.vpp_info()
+    await call.output.view(view, vpp_info_lines(view))
+    return ExitStatus.OK
+
+
+async def show_vpp_lb_state(call: Invocation) -> ExitStatus:
+    """Show what VPP's load balancer holds."""
+
+    def opening(page: Mapping[str, Any]) -> str:
+        return f'{{"conf": {json_text(page["conf"])}, "vips": ['
+
+    def rows(vips: Any) -> Any:
+        return vip_lines(vips, aligned=call.output.aligned)
+
+    await call.output.pages(call.control.vpp_lb_state, rows, opening=opening, closing="]}", head=conf_lines)
+    return ExitStatus.OK
+
+
+async def show_vpp_lb_plan(call: Invocation) -> ExitStatus:
+    """Show what a sync would do now."""
+
+    def opening(page: Mapping[str, Any]) -> str:
+        return f'{{"conf": {json_text(page["conf"])}, "waiting": {page["waiting"]}, "vips": ['
+
+    await call.output.pages(call.control.vpp_lb_plan, change_lines, opening=opening, closing="]}", head=plan_head)
+    return ExitStatus.OK
+
+
+async def show_vpp_lb_counters(call: Invocation) -> ExitStatus:
+    """Show what VPP has counted for each VIP, one a row."""
+    await call.output.pages(call.control.vpp_lb_counters, vip_counter_table())
+    return ExitStatus.OK
+
+
+async def show_vpp_lb_backends(call: Invocation) -> ExitStatus:
+    """Show what VPP has sent to each backend, one a row."""
+    await call.output.pages(call.control.vpp_backend_counters, server_counter_table())
+    return ExitStatus.OK
+
+
+async def show_sessions(call: Invocation) -> ExitStatus:
+    """Show who is connected."""
+    views = await call.control.sessions()
+    await call.output.view(views, session_table()(views))
+    return ExitStatus.OK
+
+
+async def show_history(call: Invocation) -> ExitStatus:
+    """Show what was typed in this session."""
+    history = list(call.environment.history())
+    await call.output.view(history, (line(cell(text)) for text in history))
+    return ExitStatus.OK

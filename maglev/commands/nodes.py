@@ -1,0 +1,126 @@
+"""What the command tree is made of: words, arguments, and the commands that end there. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from maglev.commands.environment import Environment, ExitStatus
+from maglev.model.caller import Role
+
+if TYPE_CHECKING:
+    from maglev.commands.arguments import ArgumentType, Value
+    from maglev.commands.output import Output
+    from maglev.interfaces import IControl
+
+
+@attrs.frozen
+class Invocation:
+    """One command that was typed, and all that its handler needs.
+
+    Attributes:
+        control: The verbs.
+        environment: The surroundings of the session.
+        output: Where views and lines go.
+        arguments: The values of the arguments and bindings on the way, by name.
+        root: The command tree, for ``help``.
+    """
+
+    control: IControl
+    environment: Environment
+    output: Output
+    arguments: Mapping[str, Value]
+    root: TreePosition
+
+    def text(self, name: str) -> str:
+        """Return the value of an argument of the command."""
+        return str(self.arguments[name])
+
+    def number(self, name: str) -> int:
+        """Return the value of a numeric argument of the command."""
+        return int(self.arguments[name])
+
+    def refuse(self, text: str) -> ExitStatus:
+        """Say why the command did not do what was asked, after output that there may be."""
+        self.environment.write_error(f"% {text}\n")
+        return ExitStatus.FAILED
+
+
+Handler = Callable[[Invocation], Awaitable[ExitStatus]]
+
+
+@attrs.frozen
+class Command:
+    """What a complete line does.
+
+    Attributes:
+        handler: A coroutine function. Its errors are `MaglevError` children with a text for a person.
+        summary: What it does, as one short line; empty if the help of its last word says so.
+        role: Who may do it: shown in help and in the reference. Control refuses, not the tree: an attempt is audited.
+        notes: More about it, for the reference: sentences in reStructuredText.
+    """
+
+    handler: Handler
+    summary: str = ""
+    role: Role = Role.VIEWER
+    notes: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TreePosition:
+    """What words and arguments have in common.
+
+    Attributes:
+        help: What the word is, as one short line.
+        children: What may come next: either words or one argument.
+        options: Words that may come after this one in any order, each once, and each with what belongs to it.
+        command: What a line does that ends here; None if it can't, or for a part of an option.
+        ends: Whether an option may end here.
+    """
+
+    help: str
+    children: tuple[Node, ...] = ()
+    options: tuple[Keyword, ...] = ()
+    command: Command | None = None
+    ends: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Keyword(TreePosition):
+    """A fixed word.
+
+    Attributes:
+        word: As it is typed in full.
+        binds: Name and value that the word stands for among the arguments.
+    """
+
+    word: str = attrs.field(kw_only=False)
+    binds: tuple[str, Value] | None = None
+
+    @property
+    def label(self) -> str:
+        """How it is written in help."""
+        return self.word
+
+
+@attrs.frozen(kw_only=True)
+class Argument(TreePosition):
+    """A word that the one who types chooses.
+
+    Attributes:
+        name: Of the value among the arguments.
+        type: What it may be, and how it is completed.
+    """
+
+    name: str = attrs.field(kw_only=False)
+    type: ArgumentType
+
+    @property
+    def label(self) -> str:
+        """How it is written in help."""
+        return f"<{self.type.label or self.name}>"
+
+
+Node = Keyword | Argument

@@ -1,0 +1,201 @@
+"""Matching a line to the command tree.
+
+Theory of operation. A `Position` says where a walk through the tree stands; each word takes it one step on, or raises
+the `UsageError` child that says what is wrong with the word. A word matches a keyword that it is a prefix of, if there
+is only one such or if it is one in full; case does not matter, as on a router. Where an argument may come, the word
+goes to its type. Names of objects are never shortened: a script that says ``set backend www1 disable`` must not hit
+``www10`` on the day on which ``www1`` is gone.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from maglev.commands.choices import Choice
+from maglev.commands.faults import (
+    AmbiguousWordError,
+    BadArgumentError,
+    IncompleteLineError,
+    UnknownWordError,
+    UsageError,
+)
+from maglev.commands.filters import Filters
+from maglev.commands.nodes import Argument, Command, Keyword, Node, TreePosition
+from maglev.commands.pipes import FILTERS, filter_root
+from maglev.commands.tokens import BLANKS, folded, split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from maglev.commands.arguments import Value
+    from maglev.commands.tokens import PipeSegment, Token
+
+FILTER_LIMIT: Final = 8
+"""Filters of a line: each is a search in every line of output."""
+
+COMMENTS: Final = frozenset({"", "!", "#"})
+"""What lines begin with that mean nothing; an empty line begins with nothing."""
+
+CUTOFF: Final = 0.65
+"""Similarity (0..1) from which a word counts as a near miss: ``fontends`` is like ``frontends``."""
+
+
+@attrs.frozen
+class Position:
+    """Where a walk through the tree stands.
+
+    Attributes:
+        node: What the last word was.
+        command: What the line does so far, if it may end here.
+        options: Those that may still come, of the command that the walk is in.
+        arguments: Values on the way, by name.
+    """
+
+    node: TreePosition
+    command: Command | None = None
+    options: tuple[Keyword, ...] = ()
+    arguments: Mapping[str, Value] = attrs.field(factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the line may end here."""
+        return self.node.command is not None or self.node.ends
+
+    def expected(self) -> tuple[Node, ...]:
+        """Return what may come next."""
+        return (*self.node.children, *(self.options if self.complete else ()))
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Return what may come next, for a person."""
+        return tuple(Choice(node.label, node.help) for node in self.expected())
+
+    def step(self, token: Token) -> Position:
+        """Return the position after one more word.
+
+        Raises:
+            UsageError: The word can't come here.
+        """
+        node = self._find(token)
+        return self._after(node, _bound(node, token))
+
+    def _find(self, token: Token) -> Node:
+        expected = self.expected()
+        found = [node for node in expected if isinstance(node, Keyword) and _begins(node.word, token.text)]
+        for node in found:
+            if len(found) == 1 or node.word == token.text.lower():
+                return node
+        if found:
+            raise AmbiguousWordError(token.start, token.text, [Choice(node.word, node.help) for node in found])
+        for argument in expected:
+            if isinstance(argument, Argument):
+                return argument
+        if not expected:
+            raise UnknownWordError(token.start, token.text)
+        words = [node.label for node in expected]
+        near = difflib.get_close_matches(token.text[:64].lower(), words, n=1, cutoff=CUTOFF)
+        raise UnknownWordError(token.start, token.text, near[0] if near else None)
+
+    def _after(self, node: Node, bound: Mapping[str, Value]) -> Position:
+        if any(node is option for option in self.options):
+            left = tuple(option for option in self.options if option is not node)
+        else:
+            left = node.options or self.options
+        return Position(node, node.command or self.command, left, {**self.arguments, **bound})
+
+
+def _begins(word: str, typed: str) -> bool:
+    return bool(typed) and word.startswith(typed.lower())
+
+
+def _bound(node: Node, token: Token) -> Mapping[str, Value]:
+    """Return what the word adds to the arguments."""
+    if isinstance(node, Keyword):
+        return {} if node.binds is None else dict([node.binds])
+    if not token.closed:
+        raise BadArgumentError(token.start, "This quote is never closed")
+    try:
+        return {node.name: node.type.parse(token.text)}
+    except ValueError as error:
+        raise BadArgumentError(token.start, str(error)) from None
+
+
+def walk(root: TreePosition, words: Sequence[Token]) -> Position:
+    """Return the position after some words.
+
+    Raises:
+        UsageError: One of them can't come where it is.
+    """
+    position = Position(root)
+    for word in words:
+        position = position.step(word)
+    return position
+
+
+@attrs.frozen
+class ParsedLine:
+    """A line that is complete.
+
+    Attributes:
+        command: What it does.
+        arguments: The values on the way to it, by name.
+        filters: What happens to its output.
+    """
+
+    command: Command
+    arguments: Mapping[str, Value]
+    filters: Filters
+
+
+def parse(line: str, root: TreePosition) -> ParsedLine | None:
+    """Return what a line means; None for an empty line and for a comment, which begins with ``!`` or ``#``.
+
+    Raises:
+        UsageError: It means nothing.
+    """
+    if line.strip(BLANKS)[:1] in COMMENTS:
+        return None
+    segments = split(line)
+    position = whole(root, segments[0])
+    filters = filters_of(segments[1:])
+    # The tree's own test sees to it: what is complete has a command.
+    assert position.command is not None  # noqa: S101
+    return ParsedLine(position.command, position.arguments, filters)
+
+
+def whole(root: TreePosition, segment: PipeSegment) -> Position:
+    """Return the position at the end of a whole command or filter.
+
+    Raises:
+        UsageError: It is none.
+    """
+    position = walk(root, segment.words)
+    if not position.complete:
+        raise IncompleteLineError(segment.end, position.choices())
+    return position
+
+
+def filters_of(segments: Sequence[PipeSegment]) -> Filters:
+    """Return what the filters of a line do.
+
+    Raises:
+        UsageError: One of them means nothing, or not there.
+    """
+    if len(segments) > FILTER_LIMIT:
+        raise UsageError(segments[FILTER_LIMIT].start, f"At most {FILTER_LIMIT} filters may follow a command")
+    filters = Filters()
+    for segment in segments:
+        filters = _with_filter(filters, folded(segment))
+    return filters
+
+
+def _with_filter(filters: Filters, segment: PipeSegment) -> Filters:
+    root = filter_root(filters, segment.start)
+    try:
+        position = whole(root, segment)
+    except UnknownWordError:
+        whole(FILTERS, segment)  # is it known elsewhere?
+        raise UsageError(segment.words[0].start, "json can only come first") from None
+    return filters.with_filter(position.arguments, segment.words[-1].start)

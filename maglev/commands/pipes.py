@@ -1,0 +1,53 @@
+"""What may follow a command after ``|``, as a part of the command tree (`maglev.commands.filters` does the work).
+
+``json`` comes first, ``count`` last, any number of ``include`` and ``exclude`` in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from maglev.commands.arguments import Expression
+from maglev.commands.faults import UsageError
+from maglev.commands.nodes import Argument, Keyword, TreePosition
+
+if TYPE_CHECKING:
+    from maglev.commands.filters import Filters
+
+
+def _expression(text: str) -> tuple[Argument, ...]:
+    return (Argument("expression", type=Expression(), help=text, ends=True),)
+
+
+_JSON: Final = Keyword("json", help="Show JSON", binds=("filter", "json"), ends=True)
+_LINE_FILTERS: Final = (
+    Keyword(
+        "include",
+        help="Show only lines that match",
+        binds=("filter", "include"),
+        children=_expression("What lines must contain (RE2)"),
+    ),
+    Keyword(
+        "exclude",
+        help="Hide lines that match",
+        binds=("filter", "exclude"),
+        children=_expression("What lines must not contain (RE2)"),
+    ),
+    Keyword("count", help="Show the number of lines only", binds=("filter", "count"), ends=True),
+)
+
+FILTERS: Final = TreePosition(help="What happens to the output", children=(_JSON, *_LINE_FILTERS))
+"""What may come after the first ``|``."""
+
+_FURTHER: Final = TreePosition(help="What happens to the output", children=_LINE_FILTERS)
+
+
+def filter_root(before: Filters, column: int) -> TreePosition:
+    """Return what may come after one more ``|``, which is before that column.
+
+    Raises:
+        UsageError: Nothing may.
+    """
+    if before.count:
+        raise UsageError(column - 1, "Nothing can come after count")
+    return _FURTHER if before.any else FILTERS

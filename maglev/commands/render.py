@@ -1,0 +1,298 @@
+"""Views of frontends, backends, healthchecks and sessions as lines of text.
+
+Words and values are easy to search for: every value of one object follows its name on one line, and lists have one row
+for each object. Everything is made lazily, so that an object with thousands of parts is written in slices.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from maglev.commands.lines import Cell, Columns, Line, Style, cell, clean, label, line, state_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    View = Mapping[str, Any]
+
+NOTHING: Final = "-"
+"""What stands for a value that there is none of, so that columns can be counted."""
+
+BATCH: Final = 100
+"""Rows of one object that are lined up at a time."""
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as the configuration would have it: ``1.25ms``, ``500ms``, ``2s``, ``1m30s``, ``2h``."""
+    milliseconds = round(seconds * 1000, 2)
+    if not 0 < milliseconds < 1000:
+        whole, milliseconds = divmod(round(seconds * 1000), 1000)
+        minutes, rest = divmod(whole, 60)
+        hours, minutes = divmod(minutes, 60)
+        terms = [(hours, "h"), (minutes, "m"), (rest + milliseconds / 1000, "s")]
+        return "".join(f"{value:.5g}{unit}" for value, unit in terms if value) or "0s"
+    return f"{milliseconds:g}ms"
+
+
+def yes(value: object) -> str:
+    """Return a truth for a person."""
+    return NOTHING if value is None else "yes" if value else "no"
+
+
+def address_text(prefix: object) -> str:
+    """Return an address or a prefix without the mask of a single host."""
+    text = str(prefix)
+    address, _, length = text.partition("/")
+    return address if length == ("128" if ":" in address else "32") else text
+
+
+def fields(pairs: Iterable[tuple[str, Cell | object]], *, indent: int = 2) -> Iterator[Line]:
+    """Yield names and values, one pair a line, the values below one another."""
+    rows = [(label(name), value if isinstance(value, Cell) else cell(_shown(value))) for name, value in pairs]
+    return Columns(indent=indent).rows(rows)
+
+
+def _shown(value: object) -> object:
+    return NOTHING if value is None or value == "" else value
+
+
+class TextTable:
+    """A list with a row for each view, page by page, below the names of its columns.
+
+    A list without any row has no names either: nothing is nothing.
+    """
+
+    def __init__(self, row: Callable[[View], Sequence[Cell]], *names: str) -> None:
+        self._row = row
+        self._columns = Columns()
+        self._names = [Cell(name, Style.HEADING) for name in names]
+        self._named = False
+
+    def __call__(self, views: Sequence[View]) -> Iterator[Line]:
+        """Yield the lines of one page."""
+        # The names take part in the widths of each batch, and are shown above the first.
+        lines = self._columns.rows([self._names, *map(self._row, views)])
+        names = next(lines)
+        if views and not self._named:
+            self._named = True
+            yield names._replace(heading=True)
+        yield from lines
+
+
+def version_lines(view: View) -> Iterator[Line]:
+    """Yield what runs."""
+    pairs = [("version", view["version"]), ("commit", view["commit"]), ("build-date", view["build_date"])]
+    return fields(pairs, indent=0)
+
+
+def frontend_table() -> TextTable:
+    """Return the table of ``show frontends``."""
+    return TextTable(_frontend_row, "frontend", "address", "protocol", "port", "state", "pool", "up", "description")
+
+
+def _frontend_row(view: View) -> tuple[Cell, ...]:
+    active = [pool["name"] for pool in view["pools"] if pool["active"]]
+    members = {each["name"]: each["state"] for pool in view["pools"] for each in pool["backends"]}
+    up = sum(state == "up" for state in members.values())
+    return (
+        cell(view["name"]),
+        cell(address_text(view["address"])),
+        cell(view["protocol"]),
+        cell(view["port"] or NOTHING, right=True),
+        state_cell(view["state"]),
+        cell(active[0] if active else NOTHING),
+        cell(f"{up}/{len(members)}", right=True),
+        cell(view["description"]),
+    )
+
+
+def frontend_lines(view: View, *, aligned: bool) -> Iterator[Line]:
+    """Yield one frontend with its pools and their backends."""
+    yield line(label("frontend"), " ", cell(view["name"], Style.HEADING))
+    yield from fields(
+        [
+            ("description", view["description"]),
+            ("address", address_text(view["address"])),
+            ("protocol", view["protocol"]),
+            ("port", view["port"] or NOTHING),
+            ("state", state_cell(view["state"])),
+            ("src-ip-sticky", yes(view["src_ip_sticky"])),
+            ("flush-on-down", yes(view["flush_on_down"])),
+        ]
+    )
+    for pool in view["pools"]:
+        yield from _pool_lines(pool, aligned=aligned)
+
+
+def _pool_lines(pool: View, *, aligned: bool) -> Iterator[Line]:
+    active = " [active]" if pool["active"] else ""
+    yield line("  ", label("pool"), " ", cell(pool["name"], Style.HEADING), active)
+    yield from phrases(map(_member_row, pool["backends"]), aligned=aligned)
+
+
+def _member_row(member: View) -> tuple[Cell, ...]:
+    state = member["state"]
+    note = "" if state == "up" else f"[{state}]"
+    return (
+        cell(member["name"]),
+        label("weight"),
+        cell(member["weight"]),
+        label("effective"),
+        cell(member["effective_weight"]),
+        state_cell(state)._replace(text=clean(note)),
+    )
+
+
+def phrases(rows: Iterable[Sequence[Cell]], *, aligned: bool) -> Iterator[Line]:
+    """Yield rows of words and values, a batch at a time."""
+    # Weights have up to three digits: with that known, later batches seldom differ from earlier ones.
+    columns = Columns(indent=4, gap=1, padded=aligned)
+    batch: list[Sequence[Cell]] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield from columns.rows(batch)
+            batch = []
+    yield from columns.rows(batch)
+
+
+def backend_table() -> TextTable:
+    """Return the table of ``show backends``."""
+    return TextTable(_backend_row, "backend", "address", "state", "health", "healthcheck", "last-result", "since")
+
+
+def _backend_row(view: View) -> tuple[Cell, ...]:
+    last, transitions = view["last_result"], view["transitions"]
+    return (
+        cell(view["name"]),
+        cell(address_text(view["address"])),
+        state_cell(view["state"]),
+        cell(_health_text(view["health"]), right=True),
+        cell(view["healthcheck"] or NOTHING),
+        cell(last["code"] if last else NOTHING),
+        cell(transitions[0]["at"] if transitions else NOTHING),
+    )
+
+
+def _health_text(health: View) -> str:
+    return f"{health['value']}/{health['rise'] + health['fall'] - 1}"
+
+
+def backend_lines(view: View) -> Iterator[Line]:
+    """Yield one backend with its history."""
+    health = view["health"]
+    yield line(label("backend"), " ", cell(view["name"], Style.HEADING))
+    yield from fields(
+        [
+            ("address", address_text(view["address"])),
+            ("state", state_cell(view["state"])),
+            ("enabled", yes(view["enabled"])),
+            ("healthcheck", view["healthcheck"] or "- (static)"),
+            ("health", f"{_health_text(health)} rise {health['rise']} fall {health['fall']}"),
+            ("last-result", _result_text(view["last_result"])),
+            *(("frontend", name) for name in view["frontends"] or [None]),
+        ]
+    )
+    if view["transitions"]:
+        yield line("  ", label("transitions"))
+        for each in view["transitions"]:
+            yield line("    ", each["at"], " ", *change(each))
+
+
+def _result_text(result: View | None) -> str | None:
+    if result is None:
+        return None
+    return " ".join(filter(None, [result["code"], f"in {duration_text(result['duration'])}", result["detail"]]))
+
+
+def change(view: View) -> tuple[Cell | str, ...]:
+    """Return a change of state, and what caused it if that is known, as pieces of a line."""
+    cause = " ".join(clause for clause in (view.get("code"), view.get("detail")) if clause)
+    return (state_cell(view["from"]), " -> ", state_cell(view["to"]), *((" ", cell(cause)) if cause else ()))
+
+
+def healthcheck_table() -> TextTable:
+    """Return the table of ``show healthchecks``."""
+    return TextTable(_healthcheck_row, "healthcheck", "type", "port", "interval", "timeout", "rise", "fall", "backends")
+
+
+def _healthcheck_row(view: View) -> tuple[Cell, ...]:
+    return (
+        cell(view["name"]),
+        cell(view["type"]),
+        cell(view["port"] or NOTHING, right=True),
+        cell(duration_text(view["interval"]), right=True),
+        cell(duration_text(view["timeout"]), right=True),
+        cell(view["rise"], right=True),
+        cell(view["fall"], right=True),
+        cell(view["backends"], right=True),
+    )
+
+
+def healthcheck_lines(view: View) -> Iterator[Line]:
+    """Yield one healthcheck."""
+    yield line(label("healthcheck"), " ", cell(view["name"], Style.HEADING))
+    durations = ("interval", "fast_interval", "down_interval", "timeout")
+    yield from fields(
+        [
+            ("type", view["type"]),
+            ("port", view["port"]),
+            *((key.replace("_", "-"), duration_text(view[key])) for key in durations),
+            ("rise", view["rise"]),
+            ("fall", view["fall"]),
+            ("probe-ipv4-src", view["probe_ipv4_src"]),
+            ("probe-ipv6-src", view["probe_ipv6_src"]),
+            *((key.replace("_", "-"), _param_text(value)) for key, value in view["params"].items()),
+            ("backends", view["backends"]),
+        ]
+    )
+
+
+def _param_text(value: object) -> object:
+    if isinstance(value, bool):
+        return yes(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def checker_lines(view: View) -> Iterator[Line]:
+    """Yield how the checker itself does."""
+    lag = view["lag"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in view["discarded"].items())
+    yield from fields(
+        [
+            ("backends", view["backends"]),
+            ("probes", view["probes"]),
+            ("discarded", reasons or "none"),
+            ("overdue", duration_text(view["overdue"])),
+            ("lag", f"{duration_text(lag['worst'])} at worst in the last minute"),
+            ("lag-p50", _bound_text(lag["p50"])),
+            ("lag-p99", _bound_text(lag["p99"])),
+            ("workers", len(view["workers"]) or "none"),
+            *([("waiting", view["waiting"])] if view["workers"] else []),
+        ],
+        indent=0,
+    )
+    for each in view["workers"]:
+        yield line(label(f"worker {each['worker']}"), " ", state_cell(each["state"]))
+        yield from fields([(key.replace("_", "-"), each[key]) for key in ("pid", "in_flight", "queued", "restarts")])
+
+
+def _bound_text(bound: float | None) -> str:
+    """Return the upper bound of a bucket; None for one that has none."""
+    return "more than all buckets" if bound is None else f"up to {duration_text(bound)}"
+
+
+def session_table() -> TextTable:
+    """Return the table of ``show sessions``."""
+    return TextTable(_session_row, "name", "role", "front-end", "from", "since", "idle")
+
+
+def _session_row(view: View) -> tuple[Cell, ...]:
+    return (
+        cell(view["name"]),
+        cell(view["role"]),
+        cell(view["front_end"]),
+        cell(view["origin"]),
+        cell(view["since"]),
+        cell(duration_text(round(view["idle"])), right=True),
+    )

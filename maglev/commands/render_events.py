@@ -1,0 +1,60 @@
+"""Events as lines of text: what ``watch events`` and ``terminal monitor`` show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from maglev.commands.lines import Line, Style, cell, label, line, state_cell
+from maglev.commands.render import change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    View = Mapping[str, Any]
+
+
+def event_line(event: View) -> Line:
+    """Return one event, of any type that `IWatch` names, as a line."""
+    return _LINES.get(event["type"], _unknown)(event)
+
+
+def _backend(event: View) -> Line:
+    what = (label("backend"), " ", cell(event["backend"], Style.HEADING), " ", cell(event["address"]))
+    return line(cell(event["at"]), " ", *what, " ", *change(event))
+
+
+def _frontend(event: View) -> Line:
+    what = (label("frontend"), " ", cell(event["frontend"], Style.HEADING))
+    return line(cell(event["at"]), " ", *what, " ", *change(event))
+
+
+def _log(event: View) -> Line:
+    fields = [
+        piece for name, value in event["fields"].items() for piece in (" ", cell(name, Style.LABEL), "=", cell(value))
+    ]
+    return line(cell(event["at"]), " ", label("log"), " ", cell(event["level"]), " ", cell(event["event"]), *fields)
+
+
+def _snapshot(event: View) -> Line:
+    name = cell(event["name"], Style.HEADING)
+    return line(label("snapshot"), " ", cell(event["kind"]), " ", name, " ", state_cell(event["state"]))
+
+
+def _gap(event: View) -> Line:
+    return line(
+        label("gap"), " ", cell(event["missed"]), " events were missed here: they came faster than they were read"
+    )
+
+
+def _unknown(event: View) -> Line:
+    # A newer daemon may have more types than this program: show what there is.
+    return line(cell(dict(event)))
+
+
+_LINES: Final[Mapping[str, Callable[[View], Line]]] = {
+    "backend": _backend,
+    "frontend": _frontend,
+    "log": _log,
+    "snapshot": _snapshot,
+    "gap": _gap,
+}

@@ -1,0 +1,118 @@
+"""One person's or program's session with the command tree, without a terminal: lines in, text out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from maglev.commands.choices import Choice, Completion
+from maglev.commands.complete import complete, explain
+from maglev.commands.environment import ExitStatus
+from maglev.commands.faults import IncompleteLineError, UsageError
+from maglev.commands.lines import clean, line
+from maglev.commands.listing import choice_lines, guarded
+from maglev.commands.nodes import Invocation, TreePosition
+from maglev.commands.output import Output
+from maglev.commands.parse import parse
+from maglev.commands.render_events import event_line
+from maglev.commands.tree import ROOT
+from maglev.model.errors import MaglevError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from maglev.commands.environment import Environment
+    from maglev.commands.lines import Line
+    from maglev.interfaces import IControl
+
+BEFORE: Final = 40
+AFTER: Final = 20
+"""Characters of a long line that are shown before and after the place of a mistake."""
+
+
+class CommandSession:
+    """Runs, completes and explains lines.
+
+    One line runs at a time. Text that it returns or writes consists of whole lines of printable ASCII and, if the
+    environment says so, colours.
+    """
+
+    def __init__(self, control: IControl, environment: Environment, root: TreePosition = ROOT) -> None:
+        self._control = control
+        self._environment = environment
+        self._root = root
+
+    async def run(self, line: str) -> ExitStatus:
+        """Run one line; what it has to say goes to the environment.
+
+        To stop it, cancel what it awaits: whatever that raises goes through, and so do bugs; everything is left in
+        order. A `MaglevError` is written as an error.
+        """
+        try:
+            statement = parse(line, self._root)
+        except UsageError as error:
+            self._environment.write_error(self._usage_text(line, error))
+            return ExitStatus.USAGE
+        if statement is None:
+            return ExitStatus.OK
+        output = Output(self._environment, statement.filters)
+        call = Invocation(self._control, self._environment, output, statement.arguments, self._root)
+        try:
+            status = await statement.command.handler(call)
+            await output.finish()
+        except MaglevError as error:
+            self._environment.write_error(_error_text(error))
+            return ExitStatus.FAILED
+        return status
+
+    async def complete(self, line: str, cursor: int) -> Completion:
+        """Return the answer to TAB; without choices if there are none, whatever the reason."""
+        try:
+            return await complete(line, cursor, self._root, self._control)
+        except MaglevError:
+            return Completion(cursor)
+
+    async def help(self, line: str, cursor: int) -> str:
+        """Return the answer to ``?``: what can come next, or what is wrong up to there."""
+        try:
+            offered = await explain(line, cursor, self._root, self._control)
+        except UsageError as error:
+            return self._usage_text(line[: max(cursor, 0)], error)
+        except MaglevError as error:
+            return _error_text(error)
+        return self.listing((*offered.choices, *offered.names), more=offered.more)
+
+    def listing(self, choices: Sequence[Choice], *, more: bool = False) -> str:
+        """Return choices as a list."""
+        rest = [line("  ... and more")] if more else []
+        return self._text((*choice_lines(choices, self._environment.width), *rest))
+
+    def event_text(self, event: Mapping[str, Any]) -> str:
+        """Return an event of an `IWatch` as a line, as ``terminal monitor`` shows it."""
+        return self._text([event_line(event)])
+
+    def _text(self, lines: Iterable[Line]) -> str:
+        colour = self._environment.colour
+        return "".join(f"{each.painted if colour else each.plain}\n" for each in lines)
+
+    def _usage_text(self, typed: str, error: UsageError) -> str:
+        if isinstance(error, IncompleteLineError):
+            return _error_text(error)
+        return "\n".join((*self._caret(typed, error.column), _error_text(error)))
+
+    def _caret(self, typed: str, column: int) -> Sequence[str]:
+        """Return a ``^`` below the mistake; above it the line, where it is not on the screen just as it is."""
+        prompt, width = self._environment.prompt_width, guarded(self._environment.width)
+        if prompt is not None and typed.isascii() and typed.isprintable() and prompt + len(typed) < width:
+            return [" " * (prompt + column) + "^"]
+        start, end = max(column - BEFORE, 0), column + AFTER
+        before = ("..." if start else "") + _escaped(typed[start:column])
+        after = _escaped(typed[column:end]) + ("..." if end < len(typed) else "")
+        return [before + after, " " * len(before) + "^"]
+
+
+def _escaped(text: str) -> str:
+    return "".join(clean(char) for char in text)
+
+
+def _error_text(error: MaglevError) -> str:
+    return "".join(f"% {clean(text)}\n" for text in str(error).splitlines() or [type(error).__name__])

@@ -1,0 +1,392 @@
+"""The command tree: every word, what it means, and what it does.
+
+This is the one table behind matching, completion, ``?`` and ``docs/cli.rst``. A word is data: to add a command, add its
+words here and its handler to `maglev.commands.handlers`, then make the reference again (`maglev.commands.reference`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from maglev.commands.arguments import LiveName, Number
+from maglev.commands.handlers import change, config, session, show, sync, watch
+from maglev.commands.nodes import Argument, Command, Handler, Keyword, TreePosition
+from maglev.model.caller import Role
+
+
+def _operator(handler: Handler, summary: str = "", notes: str = "") -> Command:
+    """Return a command that changes something."""
+    return Command(handler, summary, Role.OPERATOR, notes)
+
+
+_COUNTERS: Final = Keyword(
+    "counters",
+    help="What VPP has counted, VIP by VIP",
+    command=Command(
+        show.show_vpp_lb_counters,
+        notes="Read from VPP every five seconds. ``first`` and ``next`` are packets of sessions; ``no-server`` "
+        "are the first of those that there was no server for, ``untracked`` the rest of them, and those that found no "
+        "room in the flow table. ``fib-packets`` and ``fib-bytes`` count everything to the address, whatever the port. "
+        "VPP counts from 0 again when it makes a VIP anew.",
+    ),
+)
+
+_SHOW: Final = Keyword(
+    "show",
+    help="Show what is configured, known, or programmed",
+    children=(
+        Keyword("version", help="Version, commit and build date", command=Command(show.show_version)),
+        Keyword(
+            "frontends",
+            help="Frontends: their addresses, states and pools",
+            command=Command(
+                show.show_frontends,
+                notes="``pool`` is the active pool; ``up`` is how many of the backends are up, and of how many.",
+            ),
+            children=(
+                Argument(
+                    "frontend",
+                    type=LiveName("frontend"),
+                    help="One frontend, with the weights of its backends",
+                    command=Command(
+                        show.show_frontend,
+                        notes="``weight`` is the configured one; ``effective`` is what VPP should have now.",
+                    ),
+                ),
+            ),
+        ),
+        Keyword(
+            "backends",
+            help="Backends: addresses, states and last results",
+            command=Command(
+                show.show_backends,
+                notes="``health`` is the counter and its highest value; ``since`` is the time of the last transition.",
+            ),
+            children=(
+                Argument(
+                    "backend",
+                    type=LiveName("backend"),
+                    help="One backend, with its transitions",
+                    command=Command(show.show_backend, notes="The newest transition comes first."),
+                ),
+            ),
+        ),
+        Keyword(
+            "healthchecks",
+            help="Healthchecks: how backends are probed",
+            command=Command(
+                show.show_healthchecks,
+                notes="``backends`` is how many backends use it.",
+            ),
+            children=(
+                Argument(
+                    "healthcheck",
+                    type=LiveName("healthcheck"),
+                    help="One healthcheck, with all its parameters",
+                    command=Command(show.show_healthcheck),
+                ),
+            ),
+        ),
+        Keyword(
+            "checker",
+            help="How the checker itself does: lateness, workers",
+            command=Command(
+                show.show_checker,
+                notes="``overdue`` is for how long the most overdue probe has been waiting, and ``lag`` how late the "
+                "reactor ran; under overload both grow, and intervals stretch.",
+            ),
+        ),
+        Keyword(
+            "vpp",
+            help="VPP, and what it holds",
+            children=(
+                Keyword(
+                    "info",
+                    help="Version, process and connection of VPP",
+                    command=Command(show.show_vpp_info),
+                ),
+                Keyword(
+                    "lb",
+                    help="The load balancer plugin",
+                    children=(
+                        Keyword(
+                            "state",
+                            help="What VPP holds: settings, VIPs, their servers",
+                            command=Command(
+                                show.show_vpp_lb_state,
+                                notes="Read from VPP at this moment, not remembered.",
+                            ),
+                        ),
+                        Keyword(
+                            "plan",
+                            help="What a sync would do now, operation by operation",
+                            command=Command(
+                                show.show_vpp_lb_plan,
+                                notes="VPP is read, and nothing is written. ``moved`` is the share of a VIP's new "
+                                "flows that would go to another application server, by the table that VPP builds.",
+                            ),
+                        ),
+                        _COUNTERS,
+                        Keyword(
+                            "backends",
+                            help="What VPP has sent, backend by backend",
+                            command=Command(
+                                show.show_vpp_lb_backends,
+                                notes="Read from VPP every five seconds. For all VIPs together, bytes with the "
+                                "encapsulation.",
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Keyword("sessions", help="Who is connected", command=Command(show.show_sessions)),
+        Keyword("history", help="Lines that were typed in this session", command=Command(show.show_history)),
+    ),
+)
+
+_WEIGHT: Final = Keyword(
+    "weight",
+    help="Its share of new flows",
+    children=(
+        Argument(
+            "weight",
+            type=Number(0, 100),
+            help="The weight; 0 is none",
+            command=_operator(
+                change.set_weight, "Set the share of new flows of a backend", notes="It holds until the next reload."
+            ),
+        ),
+    ),
+)
+
+_POOL: Final = Keyword(
+    "pool",
+    help="One of its pools",
+    children=(
+        Argument(
+            "pool",
+            type=LiveName("pool", within=("frontend",), label="pool"),
+            help="Which pool",
+            children=(
+                Keyword(
+                    "backend",
+                    help="One of the backends of the pool",
+                    children=(
+                        Argument(
+                            "backend",
+                            type=LiveName("member", within=("frontend", "pool")),
+                            help="Which backend",
+                            children=(_WEIGHT,),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+_SET: Final = Keyword(
+    "set",
+    help="Change a backend or a weight, at run time",
+    children=(
+        Keyword(
+            "backend",
+            help="The probes and the service of a backend",
+            children=(
+                Argument(
+                    "backend",
+                    type=LiveName("backend"),
+                    help="Which backend",
+                    children=(
+                        Keyword(
+                            "pause",
+                            help="Stop its probes; it gets no new flows",
+                            command=_operator(change.pause_backend, "Stop the probes of a backend; no new flows"),
+                        ),
+                        Keyword(
+                            "resume",
+                            help="Probe it again after a pause",
+                            command=_operator(change.resume_backend, "Probe a backend again after a pause"),
+                        ),
+                        Keyword(
+                            "enable",
+                            help="Put it into service again",
+                            command=_operator(change.enable_backend, "Put a backend into service again"),
+                        ),
+                        Keyword(
+                            "disable",
+                            help="Take it out of service, and forget its flows",
+                            command=_operator(
+                                change.disable_backend, "Take a backend out of service, and forget its flows"
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Keyword(
+            "frontend",
+            help="The weights in a frontend",
+            children=(Argument("frontend", type=LiveName("frontend"), help="Which frontend", children=(_POOL,)),),
+        ),
+    ),
+)
+
+_REPAIR: Final = Keyword(
+    "state",
+    help="Read VPP back, and write what differs",
+    command=_operator(
+        sync.sync_vpp_lb_state,
+        notes="VIPs that are not in the configuration are removed, unless ``vpp.lb.foreign-vips`` says ``keep``.",
+    ),
+    children=(
+        Argument(
+            "frontend",
+            type=LiveName("frontend"),
+            help="Only this frontend",
+            command=_operator(
+                sync.sync_vpp_lb_state,
+                "Read back one frontend, and write what differs",
+                notes="No VIP is ever removed.",
+            ),
+        ),
+    ),
+)
+
+_SYNC: Final = Keyword(
+    "sync",
+    help="Repair what VPP holds",
+    children=(
+        Keyword(
+            "vpp",
+            help="VPP",
+            children=(Keyword("lb", help="The load balancer plugin", children=(_REPAIR,)),),
+        ),
+    ),
+)
+
+_CONFIG: Final = Keyword(
+    "config",
+    help="The configuration file",
+    children=(
+        Keyword(
+            "check",
+            help="Say all that is wrong with the file, if anything",
+            command=Command(config.check_config),
+        ),
+        Keyword(
+            "diff",
+            help="What a reload of the file would do",
+            command=Command(
+                config.diff_config,
+                notes="Objects that are not the same, VIPs with all operations, and the share of new flows that would "
+                "move. Backends that are new, or have something to prove again, are taken to be up.",
+            ),
+        ),
+        Keyword(
+            "reload",
+            help="Put the file in force if it is valid",
+            command=_operator(config.reload_config, notes="Any error refuses the whole file."),
+        ),
+    ),
+)
+
+_LEVELS: Final = (
+    ("debug", "Everything, each probe and each message to VPP too"),
+    ("info", "What changed"),
+    ("warn", "What is doubtful"),
+    ("error", "What somebody has to do something about"),
+)
+
+_WATCH: Final = Keyword(
+    "watch",
+    help="See events as they happen",
+    children=(
+        Keyword(
+            "events",
+            help="Every state now, then each change, until a key",
+            command=Command(
+                watch.watch_events,
+                notes="Without ``log``, ``backend`` and ``frontend``, the states of backends and frontends are shown; "
+                "with any of them, only those. Where the output is not read on a terminal, each event is one line of "
+                "JSON. Each line counts for ``num``, those of the snapshot too.",
+            ),
+            options=(
+                Keyword(
+                    "num",
+                    help="Stop after so many",
+                    children=(Argument("num", type=Number(1, 1_000_000), help="How many lines", ends=True),),
+                ),
+                Keyword(
+                    "log",
+                    help="Show what is logged",
+                    binds=("log", "info"),
+                    ends=True,
+                    children=(
+                        Keyword(
+                            "level",
+                            help="How important it must be",
+                            children=tuple(
+                                Keyword(level, help=text, binds=("log", level), ends=True) for level, text in _LEVELS
+                            ),
+                        ),
+                    ),
+                ),
+                Keyword("backend", help="Show backends", binds=("backend", 1), ends=True),
+                Keyword("frontend", help="Show frontends", binds=("frontend", 1), ends=True),
+            ),
+        ),
+    ),
+)
+
+_TERMINAL: Final = Keyword(
+    "terminal",
+    help="Settings of this session",
+    children=(
+        Keyword(
+            "monitor",
+            help="Show events above the line being typed",
+            command=Command(session.monitor),
+        ),
+        Keyword(
+            "no",
+            help="Undo a setting",
+            children=(
+                Keyword(
+                    "monitor",
+                    help="Show no events above the line being typed",
+                    command=Command(session.no_monitor),
+                ),
+            ),
+        ),
+        Keyword(
+            "length",
+            help="Stop long output with --More--",
+            children=(
+                Argument(
+                    "rows",
+                    type=Number(0, 512),
+                    help="After so many lines; 0 is never",
+                    command=Command(session.set_length, "Stop long output with --More-- after so many lines"),
+                ),
+            ),
+        ),
+    ),
+)
+
+ROOT: Final = TreePosition(
+    help="A command",
+    children=(
+        _SHOW,
+        _SET,
+        _SYNC,
+        _CONFIG,
+        _WATCH,
+        _TERMINAL,
+        Keyword("help", help="List all commands", command=Command(session.show_help)),
+        Keyword("quit", help="End the session", command=Command(session.close)),
+        Keyword("exit", help="End the session", command=Command(session.close)),
+    ),
+)
+"""All commands."""

@@ -1,0 +1,8 @@
+"""The verbs of the control interface and what they work with: views, sessions, events, reload, dry run.
+
+Rules:
+
+* Every front end (SSH, Perspective Broker, metrics) comes through here; none of them touches VPP or the checker.
+* A verb checks the caller's role, leaves an audit line, and returns basic values in the shapes of `IControl`.
+* Nothing here knows which front end calls.
+"""

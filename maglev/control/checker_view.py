@@ -1,0 +1,65 @@
+"""How the checker itself does, as a view: what an operator asks when checks seem slow."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.healthcheck.lag import LagMonitor
+    from maglev.healthcheck.service import CheckerService
+    from maglev.healthcheck.workers.pool import WorkerPool, WorkerSlot
+
+    View = dict[str, Any]
+
+RECENTLY: Final = 60.0
+"""Seconds of which the worst lag is told: long enough to be there still when somebody looks."""
+
+
+def checker_view(
+    now: Callable[[], float], checker: CheckerService, lag: LagMonitor, pool: WorkerPool
+) -> Callable[[], View]:
+    """Return what makes the view of `IControl.checker`.
+
+    Args:
+        now: The clock that lag is measured by.
+        checker: Who probes.
+        lag: How late the reactor runs.
+        pool: The workers, if there are any.
+    """
+
+    def view() -> View:
+        return {
+            "backends": checker.probed(),
+            "probes": checker.probes,
+            "discarded": {reason: count for reason, count in checker.discarded.items() if count},
+            "overdue": checker.oldest_wait(),
+            "lag": {
+                "worst": lag.worst_since(now() - RECENTLY),
+                "p50": _finite(lag.quantile(0.5)),
+                "p99": _finite(lag.quantile(0.99)),
+            },
+            "waiting": len(pool.waiting),
+            "workers": [_worker_view(seat) for seat in pool.slots.values()],
+        }
+
+    return view
+
+
+def _finite(bound: float) -> float | None:
+    return bound if math.isfinite(bound) else None
+
+
+def _worker_view(seat: WorkerSlot) -> View:
+    worker = seat.worker
+    ready = worker is not None and worker.ready
+    return {
+        "worker": seat.index,
+        "state": "leaving" if seat.leaving else "up" if ready else "down",
+        "pid": worker.pid if worker is not None else None,
+        "in_flight": len(worker.under_way) if worker is not None else 0,
+        "queued": worker.status.queued if worker is not None else 0,
+        "restarts": seat.restarts,
+    }

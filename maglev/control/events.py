@@ -1,0 +1,205 @@
+"""Watching events: each watcher has a bounded queue, and a slow one misses events, told by a gap, and slows nobody."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import ILogObserver, LogLevel
+from zope.interface import implementer
+
+from maglev.control.views import event_view, moment
+from maglev.interfaces import IBoardObserver, ISubscription
+from maglev.runtime.logs.render import fields_of, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twisted.logger import LogEvent, LogPublisher
+
+    from maglev.control.views import View
+    from maglev.model.config import Config
+    from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.state.board import Board
+
+QUEUE_LENGTH: Final = 1000
+"""Events that a watcher may be behind: a pool of hundreds of backends that goes down at once."""
+
+BATCH: Final = 100
+"""Events handed out at a time."""
+
+LEVELS: Final = ("debug", "info", "warn", "error", "critical")
+
+
+@implementer(ISubscription)
+class Subscription:
+    """One watcher's stream of events.
+
+    The snapshot is taken object by object as it is read. What changes meanwhile is both in the snapshot, if the object
+    is read later, and in the queue; an event whose ``seq`` is not above that of the object's snapshot is in it.
+    """
+
+    def __init__(
+        self, event_hub: EventHub, snapshot: Iterator[View], *, log: str | None, backend: bool, frontend: bool
+    ) -> None:
+        self.log_level = None if log is None else LogLevel.levelWithName(log)
+        self.backend = backend
+        self.frontend = frontend
+        self._event_hub = event_hub
+        self._snapshot = snapshot
+        self._queue: deque[View] = deque()
+        self._missed = 0
+        self._waiting: Deferred[list[dict[str, Any]]] | None = None
+        self._closed = False
+
+    def next(self) -> Deferred[list[dict[str, Any]]]:
+        """Wait for events, and return some; an empty list when the watch has ended.
+
+        Raises:
+            RuntimeError: Somebody waits already.
+        """
+        if self._waiting is not None:
+            message = "somebody waits for the next events already"
+            raise RuntimeError(message)
+        batch = self._take()
+        if batch or self._closed:
+            return succeed(batch)
+        self._waiting = Deferred(self._cancelled)
+        return self._waiting
+
+    def close(self) -> None:
+        """End it."""
+        self._closed = True
+        self._event_hub.forget(self)
+        self._queue.clear()
+        self._snapshot = iter(())
+        self._missed = 0
+        self._hand_out()
+
+    def offer(self, view: View) -> None:
+        """Queue an event, or count it as missed."""
+        if len(self._queue) >= QUEUE_LENGTH:
+            self._missed += 1
+            return
+        if self._missed:
+            self._queue.append({"type": "gap", "missed": self._missed})
+            self._missed = 0
+        self._queue.append(view)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.callback(self._take())
+
+    def _take(self) -> list[View]:
+        batch = list(islice(self._snapshot, BATCH))
+        while self._queue and len(batch) < BATCH:
+            batch.append(self._queue.popleft())
+        if self._missed and not self._queue and len(batch) < BATCH:
+            batch.append({"type": "gap", "missed": self._missed})
+            self._missed = 0
+        return batch
+
+    def _cancelled(self, _: Deferred[list[dict[str, Any]]]) -> None:
+        self._waiting = None
+
+
+@implementer(IBoardObserver, ILogObserver)
+class EventHub:
+    """Feeds every watcher from the board and the log."""
+
+    def __init__(self, board: Board, publisher: LogPublisher) -> None:
+        """Begin to observe the board; the log is observed only while somebody watches it.
+
+        Args:
+            board: Whose events are watched.
+            publisher: Publishes the log.
+        """
+        self._board = board
+        self._publisher = publisher
+        self._watches: set[Subscription] = set()
+        self._observing = False
+        board.observe(self)
+
+    def __len__(self) -> int:
+        """Return how many watch."""
+        return len(self._watches)
+
+    def watch(self, *, log: str | None, backend: bool, frontend: bool) -> Subscription:
+        """Return a new watch, which begins with a snapshot."""
+        parts = [self._snapshot_backends() if backend else (), self._snapshot_frontends() if frontend else ()]
+        made = Subscription(self, chain.from_iterable(parts), log=log, backend=backend, frontend=frontend)
+        self._watches.add(made)
+        self._observe_log()
+        return made
+
+    def forget(self, watch: Subscription) -> None:
+        """Feed a watch no more."""
+        self._watches.discard(watch)
+        self._observe_log()
+
+    def close(self) -> None:
+        """End every watch."""
+        for watch in tuple(self._watches):
+            watch.close()
+
+    # What is observed
+
+    def backend_changed(self, event: BackendEvent) -> None:
+        """Tell those who watch backends."""
+        if self._watches:
+            view = event_view(event)
+            for watch in tuple(self._watches):
+                if watch.backend:
+                    watch.offer(view)
+
+    def frontend_changed(self, event: FrontendEvent) -> None:
+        """Tell those who watch frontends."""
+        if self._watches:
+            view = event_view(event)
+            for watch in tuple(self._watches):
+                if watch.frontend:
+                    watch.offer(view)
+
+    def weights_changed(self, frontends: frozenset[str]) -> None:
+        """No event: what is written to VPP is in the log."""
+
+    def config_changed(self, old: Config, new: Config) -> None:
+        """No event: what a reload changed is told object by object, and in the log."""
+
+    def __call__(self, event: LogEvent) -> None:
+        """Tell those who watch the log, each from its level on."""
+        level = event["log_level"]
+        interested = [each for each in self._watches if each.log_level is not None and level >= each.log_level]
+        if interested:
+            view = {
+                "type": "log",
+                "at": moment(event["log_time"]),
+                "level": level.name,
+                "event": name_of(event),
+                "fields": fields_of(event),
+            }
+            for watch in interested:
+                watch.offer(view)
+
+    def _observe_log(self) -> None:
+        wanted = any(watch.log_level is not None for watch in self._watches)
+        if wanted and not self._observing:
+            self._publisher.addObserver(self)
+        elif self._observing and not wanted:
+            self._publisher.removeObserver(self)
+        self._observing = wanted
+
+    def _snapshot_backends(self) -> Iterator[View]:
+        for status in list(self._board.backends.values()):
+            yield self._snapshot("backend", status.name, str(status.state))
+
+    def _snapshot_frontends(self) -> Iterator[View]:
+        for name, status in list(self._board.frontends.items()):
+            yield self._snapshot("frontend", name, str(status.state))
+
+    def _snapshot(self, kind: str, name: str, state: str) -> View:
+        return {"type": "snapshot", "kind": kind, "name": name, "state": state, "seq": self._board.seq}

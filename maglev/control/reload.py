@@ -1,0 +1,117 @@
+"""Reload: read the file, check it, and put that very object in force; or refuse it whole and go on as before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from twisted.internet.defer import DeferredLock
+from twisted.internet.threads import deferToThreadPool
+
+from maglev.config.child_loader import read
+from maglev.config.packing import unpack_steps
+from maglev.model.errors import ConfigError, StartError
+from maglev.model.problem import Problem, ProblemKind
+from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.turns import in_turns
+from maglev.vpp.lb.state import key_of
+from maglev.vpp.sync.forecast import recreation_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from maglev.config.load import Loaded
+    from maglev.model.config import Config, Frontend
+    from maglev.state.board import Board
+
+
+class Reloader:
+    """Reloads one file, one reload at a time.
+
+    Attributes:
+        counts: Reloads so far, by result: ``applied`` or ``refused``.
+        refused: Whether the last one was refused.
+    """
+
+    _log = EventLogger()
+
+    def __init__(self, reactor: Any, path: str, board: Board, verify: Callable[[Config], None]) -> None:
+        """Prepare to reload.
+
+        Args:
+            reactor: Lends a thread in which to wait for what reads the file, and turns in which to take it over.
+            path: The configuration file.
+            board: Where a new configuration is applied.
+            verify: Checks what the file alone does not tell, such as whether the network namespace is there; raises
+                `StartError`.
+        """
+        self._reactor = reactor
+        self._path = path
+        self._board = board
+        self._verify = verify
+        self._one = DeferredLock()
+        # However many ask what a reload would do: the process that reads a large file takes some 90 MB.
+        self._reading = DeferredLock()
+        self.counts: Counter[str] = Counter(applied=0, refused=0)
+        self.refused = False
+
+    async def check(self) -> Loaded:
+        """Read and check the file, and compare it with the configuration in force; change nothing.
+
+        Raises:
+            ConfigError: It is not valid.
+        """
+        async with self._reading:
+            pieces = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read, self._path)
+        loaded = await in_turns(self._reactor, unpack_steps(pieces, self._board.config))
+        try:
+            self._verify(loaded.config)
+        except StartError as error:
+            problem = Problem(ProblemKind.SEMANTIC, "", str(error))
+            raise ConfigError((problem, *loaded.warnings)) from error
+        found = await in_turns(self._reactor, recreation_steps(self._board.config, loaded.config))
+        announcements = tuple(_announcement(loaded.config.frontends[name], why) for name, why in found.items())
+        return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements))
+
+    async def reload(self) -> Loaded:
+        """Read and check the file and put it in force.
+
+        Raises:
+            ConfigError: It is not valid; the configuration in force is what it was.
+        """
+        async with self._one:
+            self._log.info("config-reload", path=self._path)
+            try:
+                loaded = await self.check()
+            except ConfigError as error:
+                self._count("refused")
+                for problem in error.problems:
+                    self._log.error("config-refused", path=self._path, problem=str(problem))
+                raise
+            await in_turns(self._reactor, self._warn_steps(loaded.warnings))
+            self._board.apply(loaded.config)
+            self._count("applied")
+            return loaded
+
+    async def try_reload(self) -> None:
+        """Reload for a signal: whoever sent it reads the log."""
+        try:
+            await self.reload()
+        except ConfigError:
+            self._log.warn("config-kept", generation=self._board.generation)
+
+    def _count(self, result: str) -> None:
+        self.counts[result] += 1
+        self.refused = result == "refused"
+
+    def _warn_steps(self, warnings: Iterable[Problem]) -> Generator[None, None, None]:
+        for warning in warnings:
+            self._log.warn("config-warning", path=self._path, problem=str(warning))
+            yield
+
+
+def _announcement(frontend: Frontend, reasons: Iterable[str]) -> Problem:
+    """Return what a reload would do that an operator should know beforehand."""
+    text = f"a reload deletes VIP {key_of(frontend)} and makes it anew, and so forgets its flows: {', '.join(reasons)}"
+    return Problem(ProblemKind.WARNING, f"maglev.frontends.{frontend.name}", text)

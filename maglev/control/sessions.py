@@ -1,0 +1,78 @@
+"""Who is connected: the register of sessions, over all front ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.control.views import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IReactorTime
+
+    from maglev.control.views import View
+    from maglev.model.caller import Caller
+
+
+class SessionEntry:
+    """One session in the register."""
+
+    def __init__(self, register: Sessions, caller: Caller, front_end: str) -> None:
+        self.caller = caller
+        self.front_end = front_end
+        self.since = register.wall()
+        self._register = register
+        self.touched = register.clock.seconds()
+
+    def touch(self) -> None:
+        """Take note that the session did something."""
+        self.touched = self._register.clock.seconds()
+
+    def remove(self) -> None:
+        """Take it out of the register; harmless if it is out already."""
+        self._register.forget(self)
+
+
+class Sessions:
+    """The register of sessions.
+
+    Attributes:
+        clock: Measures how long they have been idle.
+        wall: Tells when they began.
+    """
+
+    def __init__(self, clock: IReactorTime, wall: Callable[[], float]) -> None:
+        self.clock = clock
+        self.wall = wall
+        self._entries: dict[SessionEntry, None] = {}
+
+    def add(self, caller: Caller, front_end: str) -> SessionEntry:
+        """Enter a new session.
+
+        Args:
+            caller: Who it is.
+            front_end: How they came: ``ssh`` or ``pb``.
+        """
+        entry = SessionEntry(self, caller, front_end)
+        self._entries[entry] = None
+        return entry
+
+    def forget(self, entry: SessionEntry) -> None:
+        """Take a session out."""
+        self._entries.pop(entry, None)
+
+    def views(self) -> list[View]:
+        """Return all sessions, the oldest first."""
+        now = self.clock.seconds()
+        return [
+            {
+                "name": entry.caller.name,
+                "role": str(entry.caller.role),
+                "origin": entry.caller.origin,
+                "front_end": entry.front_end,
+                "since": moment(entry.since),
+                "idle": round(now - entry.touched, 1),
+            }
+            for entry in self._entries
+        ]

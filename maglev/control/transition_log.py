@@ -1,0 +1,64 @@
+"""Tells the log of every transition on the board."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.logger import LogLevel
+from zope.interface import implementer
+
+from maglev.config.diff import removed, touched
+from maglev.interfaces import IBoardObserver
+from maglev.runtime.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maglev.model.config import Config
+    from maglev.model.events import BackendEvent, FrontendEvent
+
+
+@implementer(IBoardObserver)
+class TransitionLog:
+    """Logs transitions at info; the start of a backend, which changes nothing, at debug."""
+
+    _log = EventLogger()
+
+    def backend_changed(self, event: BackendEvent) -> None:
+        """Log a backend's transition."""
+        move = event.transition
+        self._log.emit(
+            LogLevel.debug if move.old is move.new else LogLevel.info,
+            "backend-transition",
+            backend=event.backend,
+            address=event.address,
+            **{"from": str(move.old), "to": str(move.new)},
+            code=str(move.code),
+            detail=move.detail,
+            seq=event.seq,
+        )
+
+    def frontend_changed(self, event: FrontendEvent) -> None:
+        """Log a frontend's transition."""
+        states = {"from": str(event.old), "to": str(event.new)}
+        self._log.info("frontend-transition", frontend=event.frontend, **states, seq=event.seq)
+
+    def weights_changed(self, frontends: frozenset[str]) -> None:
+        """Writes to VPP are logged by the one who makes them."""
+
+    def config_changed(self, old: Config, new: Config) -> None:
+        """Log how much a reload changed."""
+        self._log.info(
+            "config-applied",
+            frontends=len(new.frontends),
+            backends=len(new.backends),
+            frontends_changed=_changed(old.frontends, new.frontends),
+            backends_changed=_changed(old.backends, new.backends),
+            frontends_removed=len(removed(old.frontends, new.frontends)),
+            backends_removed=len(removed(old.backends, new.backends)),
+        )
+
+
+def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> int:
+    """Return how many are new or not the same."""
+    return sum(old.get(name) != new[name] for name in touched(old, new))

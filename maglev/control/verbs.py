@@ -1,0 +1,399 @@
+"""The control interface: the verbs behind every front end, with who asks, what they may, and a record of changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from zope.interface import implementer
+
+from maglev.control.dry_run import dry_run_steps
+from maglev.control.events import LEVELS
+from maglev.control.traffic import server_traffic, vip_traffic
+from maglev.control.views import (
+    backend_view,
+    change_view,
+    conf_view,
+    dry_run_view,
+    frontend_view,
+    healthcheck_view,
+    moment,
+    problem_view,
+    server_traffic_view,
+    vip_traffic_view,
+    vip_view,
+)
+from maglev.interfaces import IControl
+from maglev.model.caller import Role
+from maglev.model.errors import ConfigError, ForbiddenError, MaglevError, NotFoundError, RefusedError
+from maglev.model.health import Lifecycle
+from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.turns import in_turns
+from maglev.vpp.lb.calls import Features
+from maglev.vpp.lb.state import key_of
+from maglev.vpp.sync.forecast import forecast_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
+
+    from maglev.control.dry_run import DryRunChange
+    from maglev.control.events import EventHub, Subscription
+    from maglev.control.reload import Reloader
+    from maglev.control.sessions import Sessions
+    from maglev.control.views import View
+    from maglev.model.build import Build
+    from maglev.model.caller import Caller
+    from maglev.model.config import Config
+    from maglev.model.problem import Problem
+    from maglev.state.board import Board
+    from maglev.vpp.lb.state import LbState, Vip
+    from maglev.vpp.stats.counters import Counters
+    from maglev.vpp.stats.counts import Counts
+    from maglev.vpp.sync.forecast import VipForecast
+    from maglev.vpp.sync.lb_sync import Preview
+    from maglev.vpp.sync.service import VppService
+
+MAX_PAGE: Final = 200
+"""Rows of one page at most: what renders in a few milliseconds, and is far below the limits of the wire."""
+
+MAX_NAMES: Final = 5000
+"""Names offered for completion at most: more than anybody reads."""
+
+
+class Control:
+    """What the verbs work on; `for_caller` gives them to somebody."""
+
+    def __init__(
+        self,
+        board: Board,
+        vpp: VppService,
+        reloader: Reloader,
+        event_hub: EventHub,
+        sessions: Sessions,
+        build: Build,
+        wall: Callable[[], float],
+        checker_view: Callable[[], View],
+    ) -> None:
+        self.board = board
+        self.vpp = vpp
+        self.reloader = reloader
+        self.event_hub = event_hub
+        self.register = sessions
+        self.build = build
+        self.wall = wall
+        self.checker_view = checker_view
+
+    def forecast(self, preview: Preview) -> Awaitable[Sequence[VipForecast]]:
+        """Work out what a plan does to each VIP."""
+        steps = forecast_steps(preview.plan, preview.wanted, preview.state.vips, weights=preview.weights)
+        return in_turns(self.vpp.clock, steps)
+
+    def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
+        """Work out what putting a configuration in force would do; without VPP, to one that can do everything."""
+        features = self.vpp.features or Features(weights=True, src_ip_sticky=True)
+        return in_turns(self.vpp.clock, dry_run_steps(self.board, config, **features._asdict()))
+
+    def for_caller(self, caller: Caller) -> CallerControl:
+        """Return the verbs, bound to one caller; for as long as their session lasts."""
+        return CallerControl(self, caller)
+
+
+@implementer(IControl)
+class CallerControl:
+    """The verbs, bound to one caller; `maglev.interfaces.IControl` says what each does and returns."""
+
+    _log = EventLogger()
+
+    def __init__(self, control: Control, caller: Caller) -> None:
+        self.caller = caller
+        self._control = control
+        self._board = control.board
+        self._lb_state: tuple[LbState, Sequence[Vip]] | None = None
+        self._plan: tuple[Preview, Sequence[VipForecast]] | None = None
+        self._dry_run: tuple[Sequence[Problem], Sequence[DryRunChange]] | None = None
+        self._traffic: dict[object, tuple[Counters | None, Sequence[Any]]] = {}
+
+    async def version(self) -> View:
+        """Which build this is."""
+        build = self._control.build
+        return {"version": build.version, "commit": build.commit, "build_date": build.date}
+
+    async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> list[str]:
+        """Names for completion; of what does not exist there are none."""
+        found = []
+        for name in self._names(kind, within):
+            if name.startswith(prefix):
+                found.append(name)
+                if len(found) >= min(limit, MAX_NAMES):
+                    break
+        return found
+
+    async def frontends(self, after: str = "", limit: int = 100) -> View:
+        """A page of frontends."""
+        board = self._board
+        return _page(board.frontends.values(), after, limit, lambda status: frontend_view(board, status))
+
+    async def frontend(self, name: str) -> View:
+        """One frontend."""
+        return frontend_view(self._board, self._board.frontend(name))
+
+    async def backends(self, after: str = "", limit: int = 100) -> View:
+        """A page of backends."""
+        board = self._board
+        return _page(board.backends.values(), after, limit, lambda status: backend_view(board, status))
+
+    async def backend(self, name: str) -> View:
+        """One backend."""
+        return backend_view(self._board, self._board.backend(name))
+
+    async def healthchecks(self, after: str = "", limit: int = 100) -> View:
+        """A page of healthchecks."""
+        users = self._users()
+        return _page(
+            self._board.config.healthchecks.values(),
+            after,
+            limit,
+            lambda check: healthcheck_view(check, users[check.name]),
+        )
+
+    async def healthcheck(self, name: str) -> View:
+        """One healthcheck."""
+        check = self._board.config.healthchecks.get(name)
+        if check is None:
+            message = f"there is no healthcheck {name!r}"
+            raise NotFoundError(message)
+        return healthcheck_view(check, self._users()[name])
+
+    async def checker(self) -> View:
+        """How the checker does."""
+        return self._control.checker_view()
+
+    # Changes
+
+    async def pause_backend(self, name: str) -> View:
+        """Stop probing."""
+        return self._happen(name, Lifecycle.PAUSE)
+
+    async def resume_backend(self, name: str) -> View:
+        """Probe again."""
+        return self._happen(name, Lifecycle.RESUME)
+
+    async def enable_backend(self, name: str) -> View:
+        """Put into service again."""
+        return self._happen(name, Lifecycle.ENABLE)
+
+    async def disable_backend(self, name: str) -> View:
+        """Take out of service."""
+        return self._happen(name, Lifecycle.DISABLE)
+
+    async def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> View:
+        """Set a weight until the next reload."""
+        what = {"action": "set-weight", "object": f"{frontend}/{pool}/{backend}"}
+
+        def change() -> View:
+            before = self._weight(frontend, pool, backend)
+            self._board.set_weight(frontend, pool, backend, weight)
+            return {"frontend": frontend, "pool": pool, "backend": backend, "from": before, "to": weight}
+
+        return self._audited(what, change)
+
+    async def reload_config(self) -> View:
+        """Put the file in force."""
+        what = {"action": "reload-config", "object": "configuration"}
+        self._check_role(what)
+        before = self._board.generation
+        try:
+            loaded = await self._control.reloader.reload()
+        except ConfigError as error:
+            self._record(what, refused=f"{len(error.problems)} problems")
+            return _checked(error.problems, ok=False)
+        self._record(what, **{"from": before, "to": self._board.generation})
+        return _checked(loaded.warnings, ok=True)
+
+    async def sync_vpp(self, frontend: str | None = None) -> View:
+        """Read VPP back and repair it."""
+        what = {"action": "sync-vpp", "object": frontend or "all"}
+        self._check_role(what)
+        try:
+            writes = await self._control.vpp.sync_now(frontend)
+        except MaglevError as error:
+            self._record(what, refused=str(error))
+            raise
+        self._record(what, writes=len(writes))
+        return {"writes": [str(write) for write in writes]}
+
+    # Reading further away
+
+    async def config_diff(self, after: str = "", limit: int = 100) -> View:
+        """What a reload of the file would do, worked out for the first page."""
+        if not after or self._dry_run is None:
+            try:
+                loaded = await self._control.reloader.check()
+            except ConfigError as error:
+                return {**_checked(error.problems, ok=False), "rows": [], "next": None}
+            self._dry_run = loaded.warnings, await self._control.dry_run(loaded.config)
+        warnings, changes = self._dry_run
+        page = _page(changes, after, limit, dry_run_view)
+        if page["next"] is None:
+            self._dry_run = None
+        return {**_checked(warnings, ok=True), **page}
+
+    async def check_config(self) -> View:
+        """Check the file."""
+        try:
+            loaded = await self._control.reloader.check()
+        except ConfigError as error:
+            return _checked(error.problems, ok=False)
+        return _checked(loaded.warnings, ok=True)
+
+    async def vpp_info(self) -> View:
+        """What the connected VPP says of itself."""
+        info = self._control.vpp.require_link().info
+        return {
+            "version": info.version,
+            "build_date": info.build_date,
+            "build_directory": info.build_directory,
+            "pid": info.pid,
+            "boot_time": moment(info.boot_time) if info.boot_time else None,
+            "connected_since": moment(self._control.wall() - self._control.vpp.connected_for()),
+            "weights": info.weights,
+        }
+
+    async def vpp_lb_state(self, after: str = "", limit: int = 100) -> View:
+        """What VPP holds, read for the first page."""
+        if not after or self._lb_state is None:
+            state = await self._control.vpp.require_link().lb.read_state()
+            self._lb_state = (state, tuple(state.vips.values()))
+        state, vips = self._lb_state
+        ours = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
+        page = _page(vips, after, limit, lambda vip: vip_view(vip, ours.get(vip.key)))
+        if page["next"] is None:
+            self._lb_state = None
+        return {"conf": conf_view(state.conf), **page}
+
+    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> View:
+        """What a sync would do now, worked out for the first page."""
+        if not after or self._plan is None:
+            preview = await self._control.vpp.require_sync().preview()
+            self._plan = preview, await self._control.forecast(preview)
+        preview, changes = self._plan
+        page = _page(changes, after, limit, change_view)
+        if page["next"] is None:
+            self._plan = None
+        conf = None if preview.conf is None else conf_view(preview.conf)
+        return {"conf": conf, "waiting": preview.waiting, **page}
+
+    async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> View:
+        """What VPP has counted for VIPs."""
+        return await self._traffic_page(vip_traffic, after, limit, vip_traffic_view)
+
+    async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> View:
+        """What VPP has sent to application servers."""
+        return await self._traffic_page(server_traffic, after, limit, server_traffic_view)
+
+    async def sessions(self) -> list[View]:
+        """Who is connected."""
+        return self._control.register.views()
+
+    async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> Subscription:
+        """Watch events."""
+        if log is not None and log not in LEVELS:
+            message = f"{log!r} is none of the levels {', '.join(LEVELS)}"
+            raise RefusedError(message)
+        return self._control.event_hub.watch(log=log, backend=backend, frontend=frontend)
+
+    # How it is done
+
+    async def _traffic_page(
+        self,
+        traffic: Callable[[Board, Counts], Generator[None, None, Sequence[Any]]],
+        after: str,
+        limit: int,
+        view: Callable[[Any], View],
+    ) -> View:
+        """Return a page of one reading: that of the first page, unless VPP is another one since."""
+        vpp = self._control.vpp
+        counts = vpp.read_counts()
+        reader, rows = self._traffic.pop(traffic, (None, ()))
+        if not after or reader is not vpp.counters:
+            reader = vpp.counters
+            rows = await in_turns(vpp.clock, traffic(self._board, counts))
+            vpp.require_link()
+        page = _page(rows, after, limit, view)
+        if page["next"] is not None:
+            self._traffic[traffic] = (reader, rows)
+        return page
+
+    def _names(self, kind: str, within: str) -> Iterable[str]:
+        frontend, _, pool = within.partition("/")
+        status = self._board.frontends.get(frontend)
+        pools = status.frontend.pools if status is not None else ()
+        kinds: dict[str, Callable[[], Iterable[str]]] = {
+            "frontend": lambda: self._board.frontends,
+            "backend": lambda: self._board.backends,
+            "healthcheck": lambda: self._board.config.healthchecks,
+            "pool": lambda: [each.name for each in pools],
+            "member": lambda: [member.backend for each in pools if each.name == pool for member in each.members],
+        }
+        if kind not in kinds:
+            message = f"{kind!r} is none of {', '.join(kinds)}"
+            raise RefusedError(message)
+        return kinds[kind]()
+
+    def _users(self) -> Counter[str | None]:
+        return Counter(backend.healthcheck for backend in self._board.config.backends.values())
+
+    def _weight(self, frontend: str, pool: str, backend: str) -> int | None:
+        for each in self._board.frontend(frontend).frontend.pools:
+            for member in each.members:
+                if (each.name, member.backend) == (pool, backend):
+                    return member.weight
+        return None  # the board will say what is wrong
+
+    def _happen(self, name: str, event: Lifecycle) -> View:
+        def change() -> View:
+            before = self._board.backend(name).state
+            self._board.happen(name, event)
+            return {"backend": name, "from": str(before), "to": str(self._board.backend(name).state)}
+
+        return self._audited({"action": f"{event.name.lower()}-backend", "object": name}, change)
+
+    def _audited(self, what: dict[str, str], change: Callable[[], View]) -> View:
+        """Make a change that the caller may make, and record it, whether it was made or refused."""
+        self._check_role(what)
+        try:
+            view = change()
+        except MaglevError as error:
+            self._record(what, refused=str(error))
+            raise
+        self._record(what, **{"from": view["from"], "to": view["to"]})
+        return view
+
+    def _check_role(self, what: Mapping[str, str]) -> None:
+        if self.caller.role is not Role.OPERATOR:
+            self._record(what, refused="forbidden")
+            message = f"a {self.caller.role} may not do that: {what['action']} needs the role {Role.OPERATOR}"
+            raise ForbiddenError(message)
+
+    def _record(self, what: Mapping[str, str], **outcome: Any) -> None:
+        caller = self.caller
+        self._log.info("audit", who=caller.name, role=str(caller.role), origin=caller.origin, **what, **outcome)
+
+
+def _page(rows: Collection[Any], after: str, limit: int, view: Callable[[Any], View]) -> View:
+    """Return a page: the rows behind a position, which is the ``next`` of the page before.
+
+    Raises:
+        RefusedError: ``after`` is nothing that a page gave.
+    """
+    if after and not after.isdecimal():
+        message = f"{after!r} is not where a page ended"
+        raise RefusedError(message)
+    start = int(after[:9]) if after else 0
+    end = start + min(max(limit, 1), MAX_PAGE)
+    return {"rows": [view(row) for row in islice(rows, start, end)], "next": str(end) if end < len(rows) else None}
+
+
+def _checked(problems: Iterable[Problem], *, ok: bool) -> View:
+    return {"ok": ok, "problems": [problem_view(problem) for problem in problems]}

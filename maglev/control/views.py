@@ -1,0 +1,263 @@
+"""Views: what the board and VPP hold, as dictionaries, lists and basic values in the shapes `IControl` promises."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from maglev.model.events import BackendEvent
+from maglev.model.health import State
+from maglev.vpp.lb.state import ANY_PROTOCOL
+
+if TYPE_CHECKING:
+    from maglev.control.dry_run import DryRunChange
+    from maglev.control.traffic import ServerTraffic, VipTraffic
+    from maglev.model.config import Healthcheck, LbConf
+    from maglev.model.events import Event
+    from maglev.model.health import Transition
+    from maglev.model.problem import Problem
+    from maglev.model.result import Result
+    from maglev.state.board import Board
+    from maglev.state.status import BackendStatus, FrontendStatus
+    from maglev.vpp.lb.state import Vip, VipKey
+    from maglev.vpp.sync.forecast import VipForecast
+
+View = dict[str, Any]
+
+MAX_OPERATIONS: Final = 50
+"""Operations on one VIP that are written out; a VIP of a thousand servers would fill screens with them."""
+
+
+def moment(seconds: float) -> str:
+    """Return a wall-clock time as ISO 8601 text in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def frontend_view(board: Board, status: FrontendStatus) -> View:
+    """Return one frontend."""
+    frontend = status.frontend
+    return {
+        "name": frontend.name,
+        "address": frontend.address,
+        "protocol": "any" if frontend.transport is None else str(frontend.transport),
+        "port": frontend.l4_port,
+        "description": frontend.description,
+        "state": str(status.state),
+        "src_ip_sticky": frontend.src_ip_sticky,
+        "flush_on_down": frontend.flush_on_down,
+        "pools": [
+            {
+                "name": pool.name,
+                "active": index == status.active,
+                "backends": [
+                    _member_view(board.backends[member.backend], member.weight, weights[member.backend])
+                    for member in pool.members
+                ],
+            }
+            for index, (pool, weights) in enumerate(zip(frontend.pools, status.pools, strict=True))
+        ],
+    }
+
+
+def _member_view(status: BackendStatus, weight: int, effective: int) -> View:
+    return {
+        "name": status.name,
+        "address": status.address,
+        "state": str(status.state),
+        "enabled": status.state is not State.DISABLED,
+        "weight": weight,
+        "effective_weight": effective,
+    }
+
+
+def backend_view(board: Board, status: BackendStatus) -> View:
+    """Return one backend."""
+    health = status.health
+    return {
+        "name": status.name,
+        "address": status.address,
+        "state": str(status.state),
+        "enabled": status.state is not State.DISABLED,
+        "healthcheck": board.config.backends[status.name].healthcheck,
+        "health": {"value": health.value, "rise": health.rise, "fall": health.fall},
+        "last_result": None if status.last_result is None else result_view(status.last_result),
+        "transitions": [transition_view(each) for each in status.transitions],
+        "frontends": list(board.frontends_of(status.name)),
+    }
+
+
+def result_view(result: Result) -> View:
+    """Return the outcome of a probe."""
+    return {
+        "ok": result.ok,
+        "layer": result.layer,
+        "code": str(result.code),
+        "detail": result.detail,
+        "duration": result.duration,
+    }
+
+
+def transition_view(transition: Transition) -> View:
+    """Return one change of state."""
+    return {
+        "from": str(transition.old),
+        "to": str(transition.new),
+        "at": moment(transition.at),
+        "code": str(transition.code),
+        "detail": transition.detail,
+    }
+
+
+def healthcheck_view(healthcheck: Healthcheck, backends: int) -> View:
+    """Return one healthcheck, and how many backends use it."""
+    return {
+        "name": healthcheck.name,
+        "type": str(healthcheck.type),
+        "port": healthcheck.l4_port,
+        "interval": healthcheck.interval,
+        "fast_interval": healthcheck.fast_interval,
+        "down_interval": healthcheck.down_interval,
+        "timeout": healthcheck.timeout,
+        "rise": healthcheck.rise,
+        "fall": healthcheck.fall,
+        "probe_ipv4_src": healthcheck.probe_ipv4_src,
+        "probe_ipv6_src": healthcheck.probe_ipv6_src,
+        "params": _params_view(healthcheck),
+        "backends": backends,
+    }
+
+
+def _params_view(healthcheck: Healthcheck) -> View:
+    params: View = {}
+    if healthcheck.http is not None:
+        http = healthcheck.http
+        codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
+        params |= {"path": http.path, "host": http.host, "response_code": codes}
+        params["response_regexp"] = http.response_regexp
+    if healthcheck.tls is not None:
+        tls = healthcheck.tls
+        params |= {"server_name": tls.server_name, "insecure_skip_verify": not tls.verify, "tls_resumption": tls.resume}
+    if healthcheck.type == "tcp":
+        params["ssl"] = healthcheck.tls is not None
+    return params
+
+
+def problem_view(problem: Problem) -> View:
+    """Return one thing that is wrong with the configuration file."""
+    return {
+        "kind": str(problem.kind),
+        "path": problem.path,
+        "text": problem.text,
+        "line": problem.line,
+        "column": problem.column,
+    }
+
+
+def conf_view(conf: LbConf) -> View:
+    """Return the global settings of VPP's lb plugin."""
+    return {
+        "ipv4_src_address": conf.ipv4_src_address,
+        "ipv6_src_address": conf.ipv6_src_address,
+        "sticky_buckets_per_core": conf.sticky_buckets_per_core,
+        "flow_timeout": conf.flow_timeout,
+    }
+
+
+def key_view(key: VipKey) -> View:
+    """Return what identifies a VIP."""
+    return {
+        "prefix": f"{key.address}/{key.length}",
+        "protocol": {6: "tcp", 17: "udp", ANY_PROTOCOL: "any"}.get(key.protocol, str(key.protocol)),
+        "port": key.port,
+    }
+
+
+def vip_view(vip: Vip, frontend: str | None) -> View:
+    """Return one VIP as VPP holds it, and the frontend that it is of, if any."""
+    return {
+        "frontend": frontend,
+        **key_view(vip.key),
+        "encap": vip.encap.name.lower(),
+        "src_ip_sticky": vip.src_ip_sticky,
+        "new_flows_table_length": vip.table_length,
+        "application_servers": [
+            {"address": server.address, "weight": server.weight, "buckets": server.buckets}
+            for server in vip.servers.values()
+        ],
+    }
+
+
+def vip_traffic_view(traffic: VipTraffic) -> View:
+    """Return what VPP has counted for one VIP."""
+    counts = traffic.counts
+    return {
+        "frontend": traffic.frontend,
+        **key_view(traffic.key),
+        "first": counts.first,
+        "next": counts.next,
+        "untracked": counts.untracked,
+        "no_server": counts.no_server,
+        "fib_packets": None if counts.route is None else counts.route.packets,
+        "fib_bytes": None if counts.route is None else counts.route.octets,
+    }
+
+
+def server_traffic_view(traffic: ServerTraffic) -> View:
+    """Return what VPP has sent to one application server."""
+    return {
+        "backend": traffic.backend,
+        "address": traffic.address,
+        "fib_packets": traffic.counts.packets,
+        "fib_bytes": traffic.counts.octets,
+    }
+
+
+def event_view(event: Event) -> View:
+    """Return an entry of the event log."""
+    if isinstance(event, BackendEvent):
+        return _backend_event_view(event)
+    return {
+        "type": "frontend",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "frontend": event.frontend,
+        "from": str(event.old),
+        "to": str(event.new),
+    }
+
+
+def _backend_event_view(event: BackendEvent) -> View:
+    change = transition_view(event.transition)
+    return {
+        "type": "backend",
+        "seq": event.seq,
+        "at": change.pop("at"),
+        "backend": event.backend,
+        "address": event.address,
+        **change,
+    }
+
+
+def change_view(change: VipForecast) -> View:
+    """Return what a plan does to one VIP, with the first of its operations."""
+    return {
+        "frontend": change.frontend,
+        **key_view(change.key),
+        "action": change.action,
+        "reasons": list(change.reasons),
+        "moved": change.moved,
+        "operation_count": len(change.operations),
+        "operations": [str(operation) for operation in change.operations[:MAX_OPERATIONS]],
+    }
+
+
+def dry_run_view(change: DryRunChange) -> View:
+    """Return one thing that a reload would change."""
+    difference = change.difference
+    return {
+        "kind": difference.kind,
+        "name": difference.name,
+        "change": difference.change,
+        "details": list(difference.details),
+        "vips": [change_view(change) for change in change.changes],
+    }

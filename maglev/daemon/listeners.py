@@ -1,0 +1,110 @@
+"""Builds the front ends that the options ask for: the SSH console and Perspective Broker."""
+
+from __future__ import annotations
+
+import grp
+import os
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maglev.model.errors import StartError
+from maglev.model.listen_address import strport, tcp_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twisted.application.service import Service
+
+    from maglev.control.verbs import Control
+    from maglev.daemon.options import Options
+    from maglev.metrics.exposition import ICollector
+    from maglev.rpc.server.service import PbListener
+
+
+class FrontEnd(NamedTuple):
+    """One front end, ready to start.
+
+    Attributes:
+        option: The option that it stands for.
+        service: What runs it; raises `StartError` or `CannotListenError` when it can't start.
+        collector: Its metrics.
+    """
+
+    option: str
+    service: Service
+    collector: ICollector
+
+
+def listeners(reactor: Any, options: Options, control: Control) -> Iterator[FrontEnd]:
+    """Yield the front ends that the options ask for.
+
+    Raises:
+        StartError: An option makes no sense.
+    """
+    # Some of these modules install the global reactor when they are imported, so not before it was chosen.
+    ssh = strport("--ssh-addr", options["ssh-addr"])
+    if ssh is not None:
+        yield _ssh(reactor, options, control, ssh)
+    listeners = []
+    if options["pb-addr"]:
+        listeners.append(_unix_socket(reactor, options["pb-addr"]))
+    if options["pb-tls-addr"]:
+        listeners.append(_tls_port(reactor, options))
+    if listeners:
+        yield _pb(reactor, options, control, listeners)
+
+
+def _ssh(reactor: Any, options: Options, control: Control, description: str) -> FrontEnd:
+    from maglev.metrics.ssh import SshCollector
+    from maglev.ssh.service import SshService
+
+    service = SshService(
+        reactor,
+        description,
+        options["state-dir"],
+        options["ssh-operator-keys"],
+        options["ssh-viewer-keys"],
+        control.for_caller,
+        control.register,
+        host_name=socket.gethostname(),
+    )
+    return FrontEnd("ssh-addr", service, SshCollector(service.logins))
+
+
+def _pb(reactor: Any, options: Options, control: Control, listeners: list[PbListener]) -> FrontEnd:
+    from maglev.metrics.rpc import PbCollector
+    from maglev.rpc.server.identity import Identities, Operators, UserNames
+    from maglev.rpc.server.service import PbService
+
+    operators = Operators(frozenset({0, os.geteuid()}), _group(options["pb-operator-group"]))
+    identities = Identities(operators, UserNames(reactor))
+    service = PbService(reactor, control.for_caller, control.register, identities, listeners)
+    return FrontEnd("pb-addr", service, PbCollector(service.tally, service.clients.total, service.drops.counts))
+
+
+def _unix_socket(reactor: Any, address: str) -> PbListener:
+    from maglev.rpc.server.listening import UnixSocket
+
+    path = address.removeprefix("unix:")
+    if not path or path == address:
+        raise StartError(f"--pb-addr: {address!r} is no unix:PATH")
+    return UnixSocket(reactor, path)
+
+
+def _tls_port(reactor: Any, options: Options) -> PbListener:
+    from maglev.rpc.server.listening import TlsPort
+    from maglev.rpc.tls import TlsFiles
+
+    host, port = tcp_address("--pb-tls-addr", options["pb-tls-addr"])
+    files = TlsFiles(options["pb-tls-ca"], options["pb-tls-cert"], options["pb-tls-key"])
+    if not all((files.authority, files.certificate, files.key)):
+        raise StartError("--pb-tls-addr needs --pb-tls-cert, --pb-tls-key and --pb-tls-ca")
+    return TlsPort(reactor, host, port, files)
+
+
+def _group(name: str) -> frozenset[int]:
+    """Return the number of a group, if there is such a group."""
+    try:
+        return frozenset({grp.getgrnam(name).gr_gid})
+    except KeyError:
+        return frozenset()

@@ -1,0 +1,289 @@
+"""The composition root: the service tree that the options of maglevd describe.
+
+This is the only module that knows every room. ``maglevd`` (`maglev.daemon.program`) and ``twistd maglev`` (the dropin)
+both come here; the objects below receive what they need and never look for it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from twisted.application.service import MultiService
+from twisted.application.strports import service as listening
+from twisted.logger import globalLogPublisher
+
+from maglev.config.check import described, report
+from maglev.config.child_loader import read
+from maglev.config.packing import unpack
+from maglev.control.checker_view import checker_view
+from maglev.control.events import EventHub
+from maglev.control.reload import Reloader
+from maglev.control.sessions import Sessions
+from maglev.control.transition_log import TransitionLog
+from maglev.control.verbs import Control
+from maglev.daemon.listeners import FrontEnd, listeners
+from maglev.daemon.options import Options  # noqa: TC001  # twistd's ServiceMaker looks it up here
+from maglev.daemon.systemd import Notifier, notify_socket
+from maglev.healthcheck.lag import LagMonitor
+from maglev.healthcheck.probers.netns import check_netns
+from maglev.healthcheck.probers.sources import ProberSources
+from maglev.healthcheck.service import CheckerService
+from maglev.healthcheck.workers.pool import WorkerPool
+from maglev.healthcheck.workers.source import ProbePlaces
+from maglev.healthcheck.workers.spawn import Spawner
+from maglev.metrics.collectors import BoardCollector, CheckerCollector, ReloadCollector, VppCollector
+from maglev.metrics.exposition import ProcessFigures
+from maglev.metrics.resource import TransitionCounter, site_of
+from maglev.metrics.traffic import TrafficCollector
+from maglev.metrics.workers import WorkerCollector
+from maglev.model.build import read_build
+from maglev.model.errors import ConfigError, StartError
+from maglev.model.listen_address import strport
+from maglev.model.version import VERSION
+from maglev.runtime import clock
+from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.tasks import Tasks
+from maglev.state.board import Board
+from maglev.vpp.sync.link import MessageCounter, VppConnector
+from maglev.vpp.sync.service import VppService
+
+if TYPE_CHECKING:
+    from twisted.application.service import IService
+
+    from maglev.metrics.exposition import ICollector
+    from maglev.model.config import Config
+
+JITTER: Final = 0.1
+"""Share by which intervals and back-offs vary either way, so that many checkers and backends do not fall in step."""
+
+_log = EventLogger()
+
+
+class Daemon(MultiService):
+    """Everything that maglevd is, as one service.
+
+    Attributes:
+        board: The states of everything configured.
+        checker: Probes the backends.
+        pool: The worker processes that probe for it, if there are any.
+        vpp: Keeps VPP programmed.
+        reloader: Reloads the configuration file.
+        control: The verbs behind every front end.
+    """
+
+    _log = EventLogger()
+
+    def __init__(self, reactor: Any, options: Options, config: Config) -> None:
+        """Build the tree; nothing happens before it starts.
+
+        Args:
+            reactor: The reactor, whose clock must be monotonic.
+            options: Complete options.
+            config: The valid configuration that the options name.
+
+        Raises:
+            StartError: The options or the configuration ask for something that is not there.
+        """
+        MultiService.__init__(self)
+        verify(config)
+        self._reactor = reactor
+        self._tasks = Tasks()
+        self._trace = options["log-level"] == "debug"
+        self.board = Board(time.time, config)
+        self.reloader = Reloader(reactor, options["config"], self.board, verify)
+        moves = TransitionCounter()
+        self.board.observe(TransitionLog())
+        self.board.observe(moves)
+        lag = LagMonitor(reactor)
+        self._probers = ProberSources(reactor, lag)
+        self.pool = WorkerPool(reactor, Spawner(reactor))
+        places = ProbePlaces(self._probers, self.pool, config)
+        self.board.observe(places)  # before the checker
+        self.checker = CheckerService(reactor, self.board, places, lag, jitter, log_probes=self._trace)
+        messages = MessageCounter()
+        self.vpp = VppService(reactor, self.board, self._connector(options, messages), jitter)
+        self.pool.setServiceParent(self)
+        self.checker.setServiceParent(self)
+        self.vpp.setServiceParent(self)
+        self._event_hub = EventHub(self.board, globalLogPublisher)
+        sessions = Sessions(reactor, time.time)
+        how = checker_view(reactor.seconds, self.checker, lag, self.pool)
+        self.control = Control(
+            self.board, self.vpp, self.reloader, self._event_hub, sessions, read_build(), time.time, how
+        )
+        self._front_ends = tuple(listeners(reactor, options, self.control))
+        self._given = options.given
+        manager = notify_socket(os.environ)
+        self._notifier = None if manager is None else Notifier(reactor, manager, self.board, self.checker, self.vpp)
+        self._collectors: list[ICollector] = [
+            BoardCollector(self.board, moves.counts),
+            CheckerCollector(self.checker, lag),
+            WorkerCollector(self.pool),
+            ReloadCollector(self.reloader),
+            VppCollector(reactor, time.time, self.vpp, messages.counts),
+            TrafficCollector(self.board, self.vpp),
+            ProcessFigures(),
+        ]
+        where = strport("--metrics-addr", options["metrics-addr"])
+        if where is not None:
+            cast("IService", listening(where, site_of(reactor, self._collectors), reactor)).setServiceParent(self)
+
+    def startService(self) -> None:
+        """Start everything, and listen to SIGHUP.
+
+        Raises:
+            StartError: A front end that was asked for can't start.
+            CannotListenError: The address of one is taken.
+        """
+        self._log.info(
+            "start",
+            version=VERSION,
+            frontends=len(self.board.frontends),
+            backends=len(self.board.backends),
+            vpp="off" if self.vpp.off else "on",
+        )
+        MultiService.startService(self)
+        for front_end in self._front_ends:
+            self._start_front_end(front_end)
+        if self._notifier is not None:
+            cast("IService", self._notifier).setServiceParent(self)
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
+
+    def stopService(self) -> Any:
+        """Stop everything; VPP keeps forwarding as it is."""
+        self._log.info("stop")
+        self._tasks.cancel()
+        self._event_hub.close()
+        stopping = MultiService.stopService(self)
+        self._probers.close()
+        return stopping
+
+    def _start_front_end(self, front_end: FrontEnd) -> None:
+        """Start a front end; go on without it if nobody asked for it and this user may not have it."""
+        try:
+            front_end.service.setServiceParent(self)
+        except StartError as error:
+            self.services.remove(front_end.service)
+            if front_end.option in self._given:
+                raise
+            self._log.warn("front-end-off", option=front_end.option, reason=str(error))
+        else:
+            self._collectors.append(front_end.collector)
+
+    def _reload(self) -> None:
+        self._tasks.start(self._reload_told())
+
+    async def _reload_told(self) -> None:
+        """Reload, and let the service manager know for how long that takes."""
+        if self._notifier is not None:
+            self._notifier.reloading()
+        await self.reloader.try_reload()
+        if self._notifier is not None:
+            self._notifier.reloaded()
+
+    def _connector(self, options: Options, messages: MessageCounter) -> VppConnector | None:
+        if not options["vpp-api-addr"]:
+            return None
+        return VppConnector(
+            self._reactor, options["vpp-api-addr"], options["vpp-stats-addr"], messages, trace=self._trace
+        )
+
+
+def jitter() -> float:
+    """Return a factor around 1."""
+    return random.uniform(1 - JITTER, 1 + JITTER)
+
+
+def verify(config: Config) -> None:
+    """Check what the file alone does not tell.
+
+    Raises:
+        StartError: The network namespace is not there, or can't be entered.
+    """
+    if config.checker.netns is not None:
+        check_netns(config.checker.netns)
+
+
+def use_monotonic_time(reactor: Any) -> None:
+    """Make a reactor measure time by a clock that nobody sets (`maglev.runtime.clock`).
+
+    Twisted's reactors use the wall clock (``twisted.python.runtime.seconds`` is `time.time`): when somebody sets it
+    back an hour, every probe would be an hour late. They look up `seconds` on themselves each time, so replacing it is
+    enough, as long as nothing has been scheduled by the other clock.
+
+    Raises:
+        StartError: Something has been scheduled already.
+    """
+    if reactor.seconds is clock.seconds:
+        return
+    if reactor.getDelayedCalls():
+        raise StartError("the reactor has calls scheduled by the wall clock already")
+    reactor.seconds = clock.seconds
+
+
+def makeService(options: Options) -> IService:
+    """Return the service for ``twistd maglev``.
+
+    Raises:
+        SystemExit: There is nothing to run: the configuration is not valid, asks for something that is not there, or
+            was only to be checked. (An ordinary exception is shown as a traceback by both ``twistd`` and ``twist``.)
+    """
+    from twisted.internet import reactor
+
+    status = say(options)
+    if status is not None:
+        raise SystemExit(status)
+    try:
+        use_monotonic_time(reactor)
+        return build(reactor, options)
+    except (ConfigError, StartError) as error:
+        raise SystemExit(f"maglevd: {complaint(options, error)}") from error
+
+
+def say(options: Options) -> int | None:
+    """Do what is asked for in place of running: a check, or an import; return the status, None if neither is."""
+    for program, path in options.imports().items():
+        # Only here: a daemon that runs has no use for it, and starts by a tenth more quickly.
+        from maglev.importers.convert import convert
+
+        converted = convert(program, path)
+        print(converted.text, end="")  # noqa: T201
+        print("\n".join(converted.remarks), file=sys.stderr)  # noqa: T201
+        return converted.status
+    return check(options["config"]) if options["check"] else None
+
+
+def check(path: str) -> int:
+    """Say what there is to say about a configuration file: a valid one on the standard output; return the status."""
+    lines, status = report(path)
+    print("\n".join(lines), file=sys.stderr if status else sys.stdout)
+    return status
+
+
+def complaint(options: Options, error: Exception) -> str:
+    """Return what is wrong, for whoever tried to start the daemon."""
+    if isinstance(error, ConfigError):
+        return "\n".join(described(options["config"], error.problems))
+    return str(error)
+
+
+def build(reactor: Any, options: Options) -> IService:
+    """Return the service that the options ask for.
+
+    Raises:
+        ConfigError: The configuration file is not valid.
+        StartError: Something that it or the options ask for is not there.
+    """
+    if options["demo"]:
+        from maglev.demo.service import Demo
+
+        return cast("IService", Demo(reactor, options, cast("Any", Daemon)))
+    loaded = unpack(read(options["config"]))
+    for warning in loaded.warnings:
+        _log.warn("config-warning", path=options["config"], problem=str(warning))
+    return cast("IService", Daemon(reactor, options, loaded.config))

@@ -1,0 +1,79 @@
+"""Counters that the checker keeps: plain integers on the hot path, turned into metrics only when someone looks."""
+
+from __future__ import annotations
+
+import bisect
+import functools
+from typing import TYPE_CHECKING, Final
+
+from maglev.model.config import CheckType, Healthcheck
+from maglev.model.result import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maglev.model.result import Result
+
+BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the duration histogram, seconds; one more bucket for everything above."""
+
+_CONNECT: Final = (Code.L4TOUT, Code.L4CON)
+_TLS: Final = (Code.L6TOUT, Code.L6RSP)
+_ANSWER: Final = (Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L7STS)
+
+
+def kind_of(healthcheck: Healthcheck | None) -> str:
+    """Return what the probes are, for people and labels: a `CheckType`, or ``static``."""
+    return "static" if healthcheck is None else str(healthcheck.type)
+
+
+def possible_codes(healthcheck: Healthcheck | None) -> tuple[Code, ...]:
+    """Return every code that probes of this kind can end with, so that each counter exists before it first counts."""
+    if healthcheck is None:
+        return (Code.STATIC,)
+    if healthcheck.type is CheckType.ICMP:
+        return (Code.L7OK, Code.L7TOUT, Code.L4CON)
+    tls = _TLS if healthcheck.tls is not None else ()
+    if healthcheck.http is not None:
+        return (*_CONNECT, *tls, *_ANSWER)
+    return (*_CONNECT, *tls, Code.L6OK if tls else Code.L4OK)
+
+
+@functools.cache
+def _positions(codes: tuple[Code, ...]) -> Mapping[Code, int]:
+    """Return the place of each code, in one mapping for all backends that are probed alike."""
+    return {code: position for position, code in enumerate(codes)}
+
+
+class ProbeCounters:
+    """Counts the results of the probes of one backend.
+
+    Attributes:
+        type: What the probes are, as `kind_of` says.
+        counts: Results per bucket of `BUCKETS`, not cumulative, and one more for those above.
+        total: Sum of all durations, seconds.
+    """
+
+    __slots__ = ("_positions", "_results", "counts", "total", "type")
+
+    def __init__(self, healthcheck: Healthcheck | None) -> None:
+        self.type = kind_of(healthcheck)
+        self._positions = _positions(possible_codes(healthcheck))
+        self._results = [0] * len(self._positions)
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.total = 0.0
+
+    def count(self, result: Result) -> None:
+        """Count one result."""
+        position = self._positions.get(result.code)
+        if position is None:
+            position = len(self._results)
+            self._positions = _positions((*self._positions, result.code))
+            self._results.append(0)
+        self._results[position] += 1
+        self.counts[bisect.bisect_left(BUCKETS, result.duration)] += 1
+        self.total += result.duration
+
+    def codes(self) -> Iterator[tuple[Code, int]]:
+        """Yield each code, and how many results had it."""
+        return zip(self._positions, self._results, strict=True)

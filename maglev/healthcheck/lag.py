@@ -1,0 +1,159 @@
+"""How late the reactor runs: the checker's knowledge of its own limits.
+
+While probes are under way a tick is due every `PERIOD`, or more often where timeouts are short. How late it comes is a
+sample of how long everything else had to wait. Samples above `NOISE` are remembered as stalls, so that `worst_since`
+can tell what a probe under way at the time may have suffered. The tick that is overdue right now counts too: after a
+stall the reactor runs the deadline of a probe before it reads the answer that has been waiting in the socket all along.
+
+A reactor can be on time and still behind: when there is more work than fits into one of its turns, what is left waits
+for the next. Whoever leaves some says so (`LagMonitor.behind`), and the time until it is done counts as a stall.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from maglev.model.result import PASSES, TIMEOUTS, Code
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from maglev.model.result import Result
+
+PERIOD: Final = 0.1
+"""Seconds between ticks: short against any usual probe timeout, and next to nothing in CPU."""
+
+IDLE_PERIOD: Final = 0.5
+"""Seconds between ticks while no probe is under way: most of what a small installation does is to wake up for them."""
+
+SHORTEST_PERIOD: Final = 0.01
+"""Seconds between ticks for the shortest timeouts, which costs a few tenths of a percent of a core."""
+
+SHARE: Final = 0.1
+"""A timeout is evidence only if the reactor was never late by more than this share of it during the probe."""
+
+NOISE: Final = 0.005
+"""Seconds of lateness that are no stall: the kernel's timers and one busy turn of the reactor."""
+
+STALLS: Final = 4096
+"""Stalls remembered; at one per tick this is seven minutes, longer than probes last. With the shortest period it is a
+minute at least."""
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the histogram, seconds; one more for everything above."""
+
+
+_SURE: Final = PASSES | {Code.L4CON}
+
+
+class LagMonitor:
+    """Measures the lateness of the reactor.
+
+    Attributes:
+        counts: Samples per bucket of `BUCKETS`, not cumulative, and one more for those above.
+        total: Sum of all samples, seconds.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._call: IDelayedCall | None = None
+        self._period = PERIOD
+        self._due = 0.0
+        self._stalls: deque[tuple[float, float]] = deque(maxlen=STALLS)
+        self._behind: dict[object, float] = {}
+        self._attended: set[object] = set()
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.total = 0.0
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._schedule()
+
+    def stop(self) -> None:
+        """Stop measuring."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def heed(self, timeout: float) -> None:
+        """Tick often enough, from now on, for probes that have so many seconds.
+
+        Of a stall that begins right after a tick, a whole period is not noticed.
+        """
+        self._period = max(SHORTEST_PERIOD, min(self._period, SHARE * timeout))
+
+    def attend(self, whom: object, *, really: bool) -> None:
+        """Take note of whether somebody has probes under way, who may ask for a stall however short."""
+        if not really:
+            self._attended.discard(whom)
+            return
+        self._attended.add(whom)
+        if self._call is not None and self._due - self._clock.seconds() > self._period:
+            self._call.cancel()
+            self._schedule()
+
+    def worst_since(self, start: float) -> float:
+        """Return the longest time, in seconds, that the reactor was stalled from ``start`` (of the clock) to now."""
+        now = self._clock.seconds()
+        worst = min(max(self._overdue(), *(now - since for since in self._behind.values()), 0.0), now - start)
+        for ended, late in reversed(self._stalls):
+            if ended <= start:
+                break
+            worst = max(worst, min(late, ended - start))
+        return worst
+
+    def excuses(self, result: Result, started: float, timeout: float) -> bool:
+        """Return whether the lateness of the reactor may be why a probe failed.
+
+        So it may if time was up: what is read after that, such as the end of a connection that the backend grew tired
+        of, may be the fault of whoever was late as much as no answer at all. But no lateness makes a backend refuse a
+        connection.
+
+        Args:
+            result: What the probe found out.
+            started: When it began, by the clock.
+            timeout: Seconds that it had.
+        """
+        if result.code not in TIMEOUTS and (result.code in _SURE or result.duration <= timeout):
+            return False
+        return self.worst_since(started) > SHARE * timeout
+
+    def behind(self, who: object, *, really: bool) -> None:
+        """Take note of whether somebody has work left that should have been done by now."""
+        since = self._behind.get(who)
+        if really and since is None:
+            self._behind[who] = self._clock.seconds()
+        elif since is not None and not really:
+            del self._behind[who]
+            self._remember(self._clock.seconds() - since)
+
+    def quantile(self, share: float) -> float:
+        """Return the upper bound, in seconds, of the bucket that holds this share (0..1) of the samples."""
+        wanted = share * sum(self.counts)
+        seen = 0
+        for bound, count in zip((*BUCKETS, float("inf")), self.counts, strict=True):
+            seen += count
+            if seen >= wanted:
+                return bound
+        return float("inf")
+
+    def _overdue(self) -> float:
+        return max(0.0, self._clock.seconds() - self._due) if self._call is not None else 0.0
+
+    def _schedule(self) -> None:
+        period = self._period if self._attended else IDLE_PERIOD
+        self._due = self._clock.seconds() + period
+        self._call = self._clock.callLater(period, self._tick)
+
+    def _tick(self) -> None:
+        late = self._overdue()
+        self.counts[bisect.bisect_left(BUCKETS, late)] += 1
+        self.total += late
+        self._remember(late)
+        self._schedule()
+
+    def _remember(self, late: float) -> None:
+        if late > NOISE:
+            self._stalls.append((self._clock.seconds(), late))

@@ -1,0 +1,130 @@
+"""The life of a probe: it begins, it has one total deadline, and it ends exactly once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from maglev.interfaces import IProber
+from maglev.model.result import Code, LocalFault, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.healthcheck.probers.deadlines import Deadlines
+    from maglev.model.result import Outcome
+
+
+class Conclude(Protocol):
+    """Ends the probe under way with what it found out."""
+
+    def __call__(self, code: Code, detail: str = "") -> None:
+        """End it; ``detail`` is printable and bounded (`maglev.model.result.printable`)."""
+
+
+@implementer(IProber)
+class Prober:
+    """What all probers have in common; a subclass knows how to begin a probe, and how to drop it.
+
+    One object serves a backend for all its probes. Its state between two probes is that none is under way, and that
+    is in place again before ``finished`` is called: it may start the next one at once.
+    """
+
+    __slots__ = ("_deadlines", "_finished", "_started")
+
+    _log = Logger()
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
+        self._finished: Callable[[Outcome], None] | None = None
+        self._started = 0.0
+
+    @property
+    def certificate_expiry(self) -> float | None:
+        """When the certificate that the backend showed last expires, in seconds since the epoch; None if unknown."""
+        return None
+
+    def start(self, finished: Callable[[Outcome], None]) -> None:
+        """Begin one probe (`IProber.start`)."""
+        if self._finished is not None:
+            message = "a probe is under way"
+            raise RuntimeError(message)
+        self._finished = finished
+        self._started = self._deadlines.begin(self)
+        try:
+            self._begin()
+        except Exception:
+            if self._finished is finished:
+                self._release()
+            raise
+
+    def cancel(self) -> None:
+        """Abort the probe under way, if any (`IProber.cancel`)."""
+        if self._finished is not None:
+            self._release()
+
+    def conclude(self, code: Code, detail: str = "") -> None:
+        """End the probe with what was found out about the backend."""
+        self._finish(Result(code, detail, self._deadlines.clock.seconds() - self._started))
+
+    def conclude_with(self, outcome: Outcome) -> None:
+        """End the probe with an outcome that has no duration yet, or with a fault of this machine."""
+        if isinstance(outcome, LocalFault):
+            self._finish(outcome)
+        else:
+            self.conclude(outcome.code, outcome.detail)
+
+    def crash(self) -> None:
+        """End the probe because of a bug of ours, which is logged already: it says nothing about the backend."""
+        self._finish(LocalFault("internal", "a bug; see the log"))
+
+    def _finish(self, outcome: Outcome) -> None:
+        finished = self._finished
+        if finished is not None:
+            try:
+                self._release()
+            finally:  # whatever raised, a backend whose probe never ended would never be probed again
+                finished(outcome)
+
+    def _release(self) -> None:
+        self._finished = None
+        self._deadlines.end(self)
+        self._drop()
+
+    def expire(self) -> None:
+        """Time is up (`maglev.healthcheck.probers.deadlines.HasDeadline`)."""
+        # When the reactor is late, the answer may have been waiting in the kernel since long before the deadline, and
+        # deadlines come before descriptors in a turn of the reactor. So look once more. If something was waiting that
+        # concludes nothing, such as the end of a handshake, then who was late is us: had it been taken when
+        # it came, more might have come by now.
+        started = self._started
+        try:
+            found = self._look_again()
+        except Exception:  # noqa: BLE001  # whatever the bug: a probe must not outlive its deadline
+            self._log.failure("probe-crash")
+            self.crash()
+            return
+        if self._finished is None or self._started != started:
+            return  # concluded, and perhaps begun again
+        if found:
+            self._finish(LocalFault("lag", "something was waiting to be read"))
+        else:
+            self.conclude(*self._timeout_verdict())
+
+    def _begin(self) -> None:
+        """Send the probe off; it may conclude before this returns."""
+        raise NotImplementedError
+
+    def _look_again(self) -> bool:
+        """Take what the kernel may have for the probe; return whether there was anything."""
+        raise NotImplementedError
+
+    def _timeout_verdict(self) -> tuple[Code, str]:
+        """Return what it means that time is up now."""
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        """Close and forget what belongs to the probe that just ended."""
+        raise NotImplementedError

@@ -1,0 +1,93 @@
+"""HTTP/1.1 probes: one request, one answer, no redirects followed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from twisted.internet.protocol import connectionDone
+
+from maglev.healthcheck.probers.answer import Answer, Expectation
+from maglev.healthcheck.probers.probe import Probe, how_lost
+from maglev.model.addresses import family
+from maglev.model.config import CheckType
+from maglev.model.result import Code
+from maglev.model.version import PROJECT_URL, VERSION
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from maglev.healthcheck.probers.base import Conclude
+    from maglev.model.config import Backend, Healthcheck, HttpParams
+
+_DEFAULT_PORTS: Final = {CheckType.HTTP: 80, CheckType.HTTPS: 443}
+
+# Everything printable in ASCII goes out as it was configured; blanks, control characters and the rest are
+# percent-encoded, so that no value can end a line of the request (RFC 9112 section 3.2, RFC 3986 section 2.1).
+_AS_IS: Final = "".join(chr(code) for code in range(0x21, 0x7F))
+
+
+def request_for(backend: Backend, healthcheck: Healthcheck, params: HttpParams) -> bytes:
+    """Return the request that a probe sends."""
+    host = params.host or _address_host(backend, healthcheck)
+    lines = (
+        f"GET {quote(params.path, _AS_IS)} HTTP/1.1",
+        f"Host: {quote(host, _AS_IS)}",
+        f"User-Agent: maglevd/{VERSION} (+{PROJECT_URL})",
+        "Accept: */*",
+        "Connection: close",
+    )
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
+
+
+def _address_host(backend: Backend, healthcheck: Healthcheck) -> str:
+    address = f"[{backend.address}]" if family(backend.address) == 6 else backend.address
+    default = _DEFAULT_PORTS.get(healthcheck.type)
+    return address if healthcheck.l4_port == default else f"{address}:{healthcheck.l4_port}"
+
+
+class HttpProbes:
+    """Makes the probes of the backends that are asked in the same words."""
+
+    __slots__ = ("__weakref__", "_expectation", "_request")
+
+    def __init__(self, request: bytes, expectation: Expectation) -> None:
+        self._request = request
+        self._expectation = expectation
+
+    def __call__(self, conclude: Conclude) -> HttpProbe:
+        """Return a new probe."""
+        return HttpProbe(conclude, self._request, self._expectation)
+
+
+class HttpProbe(Probe):
+    """Sends the request, and concludes as soon as the outcome is certain."""
+
+    def __init__(self, conclude: Conclude, request: bytes, expectation: Expectation) -> None:
+        super().__init__(conclude)
+        self._request = request
+        self._answer = Answer(expectation)
+
+    def connectionMade(self) -> None:
+        """Send the request."""
+        if self.transport is not None:
+            self.transport.write(self._request)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take a part of the answer."""
+        answer = self._answer
+        answer.feed(data)
+        if answer.verdict is not None:
+            self._conclude(*answer.verdict)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Judge what came, unless the probe is over already."""
+        how = how_lost(reason)
+        verdict = None if how is None else self._answer.end(how)
+        self._answer.release()
+        if verdict is not None:
+            self._conclude(*verdict)
+
+    def timeout_verdict(self) -> tuple[Code, str]:
+        """Return how far the answer was."""
+        return Code.L7TOUT, self._answer.progress.value

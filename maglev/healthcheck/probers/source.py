@@ -1,0 +1,126 @@
+"""Builds the prober of each backend, with all that its probes can share."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+
+from maglev.healthcheck.probers.answer import Expectation
+from maglev.healthcheck.probers.connection import SocketConnector
+from maglev.healthcheck.probers.deadlines import Deadlines
+from maglev.healthcheck.probers.http import HttpProbes, request_for
+from maglev.healthcheck.probers.icmp import IcmpProber
+from maglev.healthcheck.probers.netns import NetworkNamespace
+from maglev.healthcheck.probers.ping import PingSocket
+from maglev.healthcheck.probers.poller import Poller
+from maglev.healthcheck.probers.resumption import Resumption
+from maglev.healthcheck.probers.sockets import Destination, SocketOpener
+from maglev.healthcheck.probers.stream import StreamProber, TlsProber
+from maglev.healthcheck.probers.tcp import TcpProbe
+from maglev.healthcheck.probers.tls import TlsProbe
+from maglev.healthcheck.probers.trust import Identity, TlsContexts
+from maglev.model.config import CheckType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.healthcheck.lag import LagMonitor
+    from maglev.healthcheck.probers.base import Conclude
+    from maglev.healthcheck.probers.probe import Probe
+    from maglev.interfaces import IProber
+    from maglev.model.config import Backend, Healthcheck, HttpParams
+
+_FAMILIES: Final[tuple[int, ...]] = (socket.AF_INET, socket.AF_INET6)
+
+
+class ProberSource:
+    """Where the checker gets its probers from."""
+
+    def __init__(
+        self, reactor: object, lag: LagMonitor, netns: str | None = None, trust_root: str | None = None
+    ) -> None:
+        """Prepare what all probers share.
+
+        Args:
+            reactor: Provides `IReactorTime`, monotonic, and `IReactorFDSet`.
+            lag: Learns when answers wait to be read, and what timeouts there are.
+            netns: Name of the network namespace that probes run in; None is the daemon's own.
+            trust_root: Path of a PEM file with the authorities to trust; None for those of the system.
+
+        Raises:
+            OSError: No descriptor could be had.
+        """
+        self._clock = IReactorTime(reactor)
+        self._lag = lag
+        self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
+        self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
+        self._contexts = TlsContexts(trust_root)
+        self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
+        self._probes: WeakValueDictionary[HttpParams, HttpProbes] = WeakValueDictionary()
+        self._deadlines: dict[float, Deadlines] = {}
+        self._ping = {family: PingSocket(self._poller, self._opener, family) for family in _FAMILIES}
+
+    def prober_for(self, backend: Backend, healthcheck: Healthcheck) -> IProber:
+        """Return a prober that will probe this backend, over and over.
+
+        Raises:
+            ValueError: The healthcheck contradicts itself; a checked configuration has none that does.
+        """
+        destination = Destination.of(backend, healthcheck)
+        deadlines = self._deadlines_after(healthcheck.timeout)
+        if healthcheck.type is CheckType.ICMP:
+            return IcmpProber(deadlines, self._ping[destination.family], destination)
+        connect = SocketConnector(self._poller, self._opener, destination)
+        probe = self._probes_above_tcp(backend, healthcheck)
+        if healthcheck.tls is None:
+            return StreamProber(deadlines, connect, probe or TcpProbe)
+        identity = Identity(backend, healthcheck)
+        context = self._contexts.context(verify=healthcheck.tls.verify)
+        resumption = Resumption(self._clock, identity) if healthcheck.tls.resume else None
+        over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption)
+        return TlsProber(deadlines, connect, over_tls, identity, resumption)
+
+    def _deadlines_after(self, timeout: float) -> Deadlines:
+        deadlines = self._deadlines.get(timeout)
+        if deadlines is None:
+            self._lag.heed(timeout)
+            deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout, self._lag)
+        return deadlines
+
+    def _probes_above_tcp(self, backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:
+        """Return what makes the probe of the application; None when the connection is all that is probed."""
+        if healthcheck.type is CheckType.TCP:
+            return None
+        params = healthcheck.http
+        if params is None:
+            message = f"healthcheck {healthcheck.name} has no parameters for http"
+            raise ValueError(message)
+        # What is said to all backends alike, because it names the host, is kept once; otherwise what is expected of
+        # them is, as a compiled pattern is large.
+        probes = self._probes.get(params)
+        if probes is None:
+            probes = HttpProbes(request_for(backend, healthcheck, params), self._expectation_of(params))
+            if params.host:
+                self._probes[params] = probes
+        return probes
+
+    def _expectation_of(self, params: HttpParams) -> Expectation:
+        expectation = self._expectations.get(params)
+        if expectation is None:
+            expectation = self._expectations[params] = Expectation.of(params)
+        return expectation
+
+    def busy(self) -> bool:
+        """Return whether answers to probes under way wait to be read."""
+        return self._poller.busy()
+
+    def close(self) -> None:
+        """Close what the probers share; whoever started probes cancels them first."""
+        for ping in self._ping.values():
+            ping.close()
+        self._poller.close()
+        self._opener.close()

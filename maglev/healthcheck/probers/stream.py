@@ -1,0 +1,126 @@
+"""The probers of everything that is probed over a TCP connection, without TLS and with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from maglev.healthcheck.probers.base import Prober
+from maglev.model.result import PASSES, TIMEOUTS, Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IProtocol
+
+    from maglev.healthcheck.probers.base import Conclude
+    from maglev.healthcheck.probers.connection import ConnectionOwner
+    from maglev.healthcheck.probers.deadlines import Deadlines
+    from maglev.healthcheck.probers.probe import Probe
+    from maglev.healthcheck.probers.resumption import Resumption
+    from maglev.healthcheck.probers.trust import Identity
+
+
+class OneShot(Protocol):
+    """A connection for one probe (`maglev.healthcheck.probers.connection.Connection`)."""
+
+    def open(self) -> None:
+        """Begin to connect."""
+
+    def ready(self) -> bool:
+        """Go on as far as the kernel lets us; return whether there was anything to take."""
+
+    def abortConnection(self) -> None:
+        """Close with a reset, now."""
+
+
+_CONNECT_TIMEOUT: Final = (Code.L4TOUT, "no connection in time")
+
+
+class StreamProber(Prober):
+    """Probes a backend over a new connection each time."""
+
+    __slots__ = ("_connection", "_new_connection", "_new_probe", "_probe")
+
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        new_connection: Callable[[ConnectionOwner], OneShot],
+        new_probe: Callable[[Conclude], Probe],
+    ) -> None:
+        """Prepare the prober of one backend.
+
+        Args:
+            deadlines: Keeps the deadlines of all probes that have as much time as this one's.
+            new_connection: Returns a connection to the backend, not yet opened.
+            new_probe: Returns the protocol for a connection.
+        """
+        super().__init__(deadlines)
+        self._new_connection = new_connection
+        self._new_probe = new_probe
+        self._connection: OneShot | None = None
+        self._probe: Probe | None = None
+
+    def build_protocol(self) -> IProtocol:
+        """Return the protocol of the connection that was just made."""
+        self._probe = probe = self._new_probe(self.conclude)
+        return probe
+
+    def _begin(self) -> None:
+        # Kept before it is opened: connecting can conclude the probe at once.
+        self._connection = connection = self._new_connection(self)
+        connection.open()
+
+    def _look_again(self) -> bool:
+        connection = self._connection
+        return connection is not None and connection.ready()
+
+    def _timeout_verdict(self) -> tuple[Code, str]:
+        return _CONNECT_TIMEOUT if self._probe is None else self._probe.timeout_verdict()
+
+    def _drop(self) -> None:
+        connection, self._connection, self._probe = self._connection, None, None
+        if connection is not None:
+            connection.abortConnection()
+
+
+class TlsProber(StreamProber):
+    """Knows besides what is remembered of the backend between two probes: its certificate, and the TLS session."""
+
+    __slots__ = ("_identity", "_resumption")
+
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        new_connection: Callable[[ConnectionOwner], OneShot],
+        new_probe: Callable[[Conclude], Probe],
+        identity: Identity,
+        resumption: Resumption | None = None,
+    ) -> None:
+        """Prepare the prober of one backend.
+
+        Args:
+            deadlines: Keeps the deadlines of all probes that have as much time as this one's.
+            new_connection: Returns a connection to the backend, not yet opened.
+            new_probe: Returns the protocol for a connection.
+            identity: Learns about the certificates that the backend shows.
+            resumption: Holds the TLS session; None if none is to be resumed.
+        """
+        super().__init__(deadlines, new_connection, new_probe)
+        self._identity = identity
+        self._resumption = resumption
+
+    @property
+    def certificate_expiry(self) -> float | None:
+        """When the certificate that the backend showed last expires, in seconds since the epoch; None if unknown."""
+        return self._identity.expiry
+
+    def conclude(self, code: Code, detail: str = "") -> None:
+        """End the probe with what was found out about the backend."""
+        if self._resumption is not None and code not in PASSES and code not in TIMEOUTS:
+            self._resumption.drop()
+        super().conclude(code, detail)
+
+    def _begin(self) -> None:
+        if self._resumption is not None:
+            self._resumption.begin()
+        super()._begin()

@@ -1,0 +1,184 @@
+"""Whose certificates are believed, and what was learned about the one that a backend showed.
+
+There are at most two TLS contexts, however many backends: one that verifies and one that does not. Each takes tens of
+milliseconds to make, for the system's trust store, and is never changed after its first connection.
+
+A certificate that does not verify is refused while the handshake is still going on, so that the backend hears why. But
+not before the leaf has been seen, because its expiry is wanted above all when it is the reason: OpenSSL asks from the
+top of the chain downwards, so an error above the leaf is remembered, and refused at the leaf.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from OpenSSL import SSL, crypto
+from service_identity import CertificateError, VerificationError
+from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+
+from maglev.model.addresses import is_address
+from maglev.model.result import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from OpenSSL.crypto import X509
+
+    from maglev.model.config import Backend, Healthcheck
+
+# The usual suspects among the error numbers of X509_STORE_CTX_get_error(3).
+_ERRORS: Final[Mapping[int, str]] = {
+    2: "issuer not found",
+    7: "signature wrong",
+    9: "certificate not yet valid",
+    10: "certificate expired",
+    18: "self-signed certificate",
+    19: "self-signed certificate in the chain",
+    20: "issuer unknown",
+    21: "issuer unknown",
+    23: "certificate revoked",
+    24: "issuer is no certificate authority",
+    26: "certificate not made for servers",
+    66: "key too weak",
+    67: "key of the issuer too weak",
+    68: "signature algorithm too weak",
+}
+
+
+class TlsContexts:
+    """Makes the TLS contexts of a daemon, each when it is first asked for."""
+
+    def __init__(self, trust_root: str | None = None) -> None:
+        """Remember whom to trust.
+
+        Args:
+            trust_root: Path of a PEM file with the certificates of authorities; None for those of the system.
+        """
+        self._trust_root = trust_root
+        self._made: dict[bool, SSL.Context] = {}
+
+    def context(self, *, verify: bool) -> SSL.Context:
+        """Return the context that verifies certificates, or the one that does not."""
+        made = self._made.get(verify)
+        if made is None:
+            made = self._made[verify] = self._make(verify=verify)
+        return made
+
+    def _make(self, *, verify: bool) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_min_proto_version(SSL.TLS1_2_VERSION)
+        # A probe that waits for a hanging application holds 55 KB of OpenSSL's, and 16 of those are empty buffers.
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+        if not verify:
+            context.set_verify(SSL.VERIFY_NONE, _note_certificate)
+            return context
+        context.set_verify(SSL.VERIFY_PEER, _judge_certificate)
+        if self._trust_root is None:
+            context.set_default_verify_paths()
+        else:
+            context.load_verify_locations(self._trust_root)
+        return context
+
+
+def _judge_certificate(connection: SSL.Connection, certificate: X509, number: int, depth: int, passed: int) -> bool:
+    """Tell OpenSSL whether to go on (the verify callback); `Verification` is the connection's application data."""
+    verification = connection.get_app_data()
+    if not passed and verification.error is None:
+        verification.error = _ERRORS.get(number, f"certificate not valid (OpenSSL error {number})")
+    if depth > 0:
+        return True
+    verification.leaf = certificate
+    return verification.error is None
+
+
+def _note_certificate(connection: SSL.Connection, certificate: X509, _number: int, depth: int, _passed: int) -> bool:
+    """Remember the leaf, and tell OpenSSL to go on, whatever it thinks of the certificate (the verify callback)."""
+    if depth == 0:
+        connection.get_app_data().leaf = certificate
+    return True
+
+
+class Verification:
+    """What is known about the certificate in one handshake.
+
+    Attributes:
+        leaf: The backend's own certificate, once seen; a resumed handshake shows none.
+        error: Why it was refused, for a person; None if it was not.
+    """
+
+    __slots__ = ("error", "leaf")
+
+    def __init__(self) -> None:
+        self.leaf: X509 | None = None
+        self.error: str | None = None
+
+
+class Identity:
+    """Who a backend should be, and what it showed.
+
+    Attributes:
+        server_name: The name to send (SNI), in ASCII; None to send none.
+        expiry: When the certificate shown last expires, in seconds since the epoch; None before, or if it has no end.
+    """
+
+    def __init__(self, backend: Backend, healthcheck: Healthcheck) -> None:
+        """Take the name from ``server-name``, else ``host``, else verify by the address."""
+        tls, http = healthcheck.tls, healthcheck.http
+        name = (tls and tls.server_name) or (http and http.host and _without_port(http.host)) or backend.address
+        self._by_address = is_address(name)
+        self._name = name if self._by_address else _ascii(name)
+        self.server_name = None if self._by_address else self._name.encode("ascii")
+        self.expiry: float | None = None
+        self._shown = b""
+        self._mismatch: str | None = None
+
+    def learn(self, leaf: X509) -> None:
+        """Take note of the certificate that the backend showed; it is taken apart only when it is another one."""
+        shown = crypto.dump_certificate(crypto.FILETYPE_ASN1, leaf)
+        if shown != self._shown:
+            ends = leaf.get_notAfter()
+            self.expiry = None if ends is None else _epoch(ends.decode("ascii"))
+            self._mismatch = self._compare(leaf)
+            self._shown = shown
+
+    @property
+    def mismatch(self) -> str | None:
+        """In what the certificate shown last is not the expected backend's; None if it is."""
+        return self._mismatch
+
+    def _compare(self, leaf: X509) -> str | None:
+        certificate = leaf.to_cryptography()
+        try:
+            if self._by_address:
+                verify_certificate_ip_address(certificate, self._name)
+            else:
+                verify_certificate_hostname(certificate, self._name)
+        except VerificationError:
+            return printable(f"certificate is not for {self._name}")
+        except (CertificateError, ValueError) as error:  # ValueError: what cryptography can't parse
+            return printable(f"certificate without a usable name: {error}")
+        return None
+
+
+def _without_port(host: str) -> str:
+    """Return the host of a Host header."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host if host.count(":") > 1 else host.partition(":")[0]
+
+
+def _ascii(name: str) -> str:
+    """Return a host name as it goes over the wire (RFC 5890); unchanged if it is none that could."""
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return name.encode("ascii", "replace").decode("ascii")
+
+
+def _epoch(asn1_time: str) -> float | None:
+    """Return the seconds since the epoch of an ASN.1 time as OpenSSL prints it."""
+    try:
+        return datetime.strptime(asn1_time, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None

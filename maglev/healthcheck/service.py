@@ -1,0 +1,353 @@
+"""The checker: probes every backend at its pace, feeds the board, and knows its own limits.
+
+It follows the board: what it probes is what the board says should be probed, and an operator's pause reaches it as a
+change of state like any other. Each backend has one `_Turn`, which is at any moment either waiting for its next probe
+or has one under way, never both and never two.
+
+Overload slows the checks down and never marks a healthy backend down. Two rules see to that: a *timeout* of a probe
+during which the reactor itself was late is no evidence, and neither is a probe that could not be made for want of
+descriptors, ports or memory. Both are counted and tried again.
+
+A reactor may be late for as long as the machine is busy, and a backend that is dead must not stay up meanwhile. So a
+probe that is tried again for the third time gets twice the time, then four times, and so on, until the lateness is
+small beside it: then a timeout is evidence again. The first answer ends that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Protocol
+
+import attrs
+from twisted.application.service import Service
+from zope.interface import implementer
+
+from maglev.healthcheck.counters import ProbeCounters, kind_of
+from maglev.healthcheck.schedule import Schedule, ScheduleEntry
+from maglev.interfaces import IBoardObserver
+from maglev.model.health import PROBED, Lifecycle, State
+from maglev.model.result import TIMEOUTS, Code, LocalFault, Result
+from maglev.runtime.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from twisted.internet.interfaces import IReactorTime
+
+    from maglev.healthcheck.lag import LagMonitor
+    from maglev.interfaces import IProber
+    from maglev.model.config import Backend, Config, Healthcheck
+    from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.model.result import Outcome
+    from maglev.state.board import Board
+    from maglev.state.status import BackendStatus
+
+FORBEARANCE: Final = 2
+"""Timeouts in a row, while the reactor was late, after which the probes of a backend get more time: one long stall
+costs a probe its evidence, and perhaps the one after it."""
+
+MOST_TIME: Final = 20.0
+"""Seconds that a probe may get then, unless its own timeout is longer: enough to be sure while the reactor is late by
+two seconds all the time, and less than the service manager waits for a sign of progress."""
+
+FAULT_PAUSE: Final = 0.25
+"""Seconds until a probe that this machine could not make is tried again: soon, but no busy loop while it lasts."""
+
+PACE: Final = 0.0001
+"""Seconds between the starts of probes that a reload begins "at once": ten thousand changed backends take a second."""
+
+DISCARD_REASONS: Final = (
+    "lag",
+    "descriptors",
+    "internal",
+    "memory",
+    "netns",
+    "permission",
+    "ports",
+    "unsupported",
+    "worker",
+)
+"""Why a probe was no evidence: ``lag``, or the reason of a `LocalFault`."""
+
+ERROR_PAUSE: Final = 1.0
+"""Seconds until the next probe after one that raised: a bug of ours must not become a busy loop."""
+
+
+class IProberSource(Protocol):
+    """Makes the prober of a backend."""
+
+    def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
+        """Return a prober that will probe this backend, over and over, in a network namespace."""
+
+    def busy(self) -> bool:
+        """Return whether answers to probes under way wait to be read: more probes would make them wait longer."""
+
+
+class _Turn(ScheduleEntry):
+    """One backend in turn: its next probe, or the one under way."""
+
+    __slots__ = ("excused", "healthcheck", "prober", "probing", "started", "status", "tally")
+
+    def __init__(
+        self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, tally: ProbeCounters
+    ) -> None:
+        super().__init__()
+        self.status = status
+        self.healthcheck = healthcheck
+        self.prober = prober
+        self.tally = tally
+        self.excused = 0
+        self.probing = False
+        self.started = 0.0
+
+
+def _time_of(turn: _Turn) -> float:
+    """Return the timeout of the probe under way."""
+    assert turn.healthcheck is not None  # noqa: S101  # a static backend is never asked
+    return turn.healthcheck.timeout
+
+
+@implementer(IBoardObserver)
+class CheckerService(Service):
+    """Schedules the probes of every backend on the board.
+
+    Attributes:
+        counters: Probe counters of each backend, by name.
+        discarded: Probes that were no evidence, by reason.
+        probes: Results so far; more than the counters have, which go with their backends.
+    """
+
+    _log = EventLogger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        board: Board,
+        probers: IProberSource,
+        lag: LagMonitor,
+        jitter: Callable[[], float],
+        *,
+        log_probes: bool = False,
+    ) -> None:
+        """Prepare to check; nothing is probed before the service starts.
+
+        Args:
+            clock: A monotonic clock.
+            board: Where states are kept; the checker begins to observe it.
+            probers: Makes probers.
+            lag: Tells how late the reactor ran.
+            jitter: Returns a factor for each interval, around 1.
+            log_probes: Whether each probe is logged, at debug.
+        """
+        self._clock = clock
+        self._board = board
+        self._probers = probers
+        self._lag = lag
+        self._jitter = jitter
+        self._log_probes = log_probes
+        self._turns: dict[str, _Turn] = {}
+        self._schedule: Schedule[_Turn] = Schedule(clock, self._begin, probers.busy)
+        self._next_start = 0.0
+        self.counters: dict[str, ProbeCounters] = {}
+        self.probes = 0
+        self.discarded: Counter[str] = Counter(dict.fromkeys(DISCARD_REASONS, 0))
+        board.observe(self)
+
+    def startService(self) -> None:
+        """Begin to probe, with the first probes spread evenly over one interval of each backend."""
+        Service.startService(self)
+        self._lag.start()
+        total = len(self._board.backends) or 1
+        for position, name in enumerate(tuple(self._board.backends)):
+            turn = self._add_turn(name)
+            if turn.healthcheck is None:
+                self._begin(turn)
+            elif turn.status.state in PROBED:
+                self._schedule.add(turn, turn.healthcheck.interval * position / total)
+
+    def stopService(self) -> None:
+        """Stop probing; probes under way are aborted."""
+        Service.stopService(self)
+        self._lag.stop()
+        for turn in self._turns.values():
+            self._halt(turn)
+        self._turns.clear()
+        self._schedule.close()
+
+    def probed(self) -> int:
+        """Return how many backends are probed: those that wait for a probe, or have one under way."""
+        return sum(turn.probing or turn.slot is not None for turn in self._turns.values())
+
+    def oldest_wait(self) -> float:
+        """Return for how many seconds the most overdue probe has been waiting for its start: 0 on time."""
+        return self._schedule.overdue()
+
+    def certificate_expiries(self) -> Iterator[tuple[str, float | None]]:
+        """Yield each backend, and when the certificate that it showed last expires, in seconds since the epoch."""
+        for name, turn in list(self._turns.items()):
+            yield name, None if turn.prober is None else turn.prober.certificate_expiry
+
+    def longest_overrun(self) -> float:
+        """Return for how many seconds a probe is under way beyond its timeout, at worst: 0 when none is."""
+        now = self._clock.seconds()
+        under_way = ((turn.started, turn.healthcheck) for turn in self._turns.values() if turn.probing)
+        over = (now - started - healthcheck.timeout for started, healthcheck in under_way if healthcheck is not None)
+        return max(0.0, max(over, default=0.0))
+
+    # What the board tells
+
+    def backend_changed(self, event: BackendEvent) -> None:
+        """Stop or start probing when something other than a probe result changed a backend."""
+        name = event.backend
+        if not self.running or event.transition.layer or event.transition.code == Code.STATIC:
+            return
+        if name not in self._board.backends:
+            self._drop_turn(name)
+        elif event.transition.code in {Lifecycle.START, Lifecycle.CHANGE} or name not in self._turns:
+            self._drop_turn(name)
+            self._resume(self._add_turn(name))
+        else:
+            self._halt(self._turns[name])
+            self._resume(self._turns[name])
+
+    def frontend_changed(self, event: FrontendEvent) -> None:
+        """Frontends have no probes of their own."""
+
+    def weights_changed(self, frontends: frozenset[str]) -> None:
+        """Weights are VPP's business."""
+
+    def config_changed(self, old: Config, new: Config) -> None:
+        """Begin anew in another network namespace; every backend that a reload touches is announced by itself."""
+        if self.running and old.checker.netns != new.checker.netns:
+            for name in [name for name in self._turns if name in self._board.backends]:
+                self._drop_turn(name)
+                self._resume(self._add_turn(name))
+
+    # Turns
+
+    def _add_turn(self, name: str) -> _Turn:
+        backend = self._board.config.backends[name]
+        healthcheck = self._board.config.healthcheck_of(backend)
+        netns = self._board.config.checker.netns
+        prober = None if healthcheck is None else self._probers.prober_for(backend, healthcheck, netns)
+        tally = self.counters.get(name)
+        if tally is None or tally.type != kind_of(healthcheck):
+            tally = self.counters[name] = ProbeCounters(healthcheck)
+        turn = self._turns[name] = _Turn(self._board.backends[name], healthcheck, prober, tally)
+        return turn
+
+    def _drop_turn(self, name: str) -> None:
+        turn = self._turns.pop(name, None)
+        if turn is not None:
+            self._halt(turn)
+        if name not in self._board.backends:
+            self.counters.pop(name, None)
+
+    def _halt(self, turn: _Turn) -> None:
+        self._schedule.remove(turn)
+        if turn.probing and turn.prober is not None:
+            turn.probing = False
+            turn.prober.cancel()
+
+    def _resume(self, turn: _Turn) -> None:
+        if turn.status.state in PROBED:
+            now = self._clock.seconds()
+            start = max(now, self._next_start)
+            self._next_start = start + PACE
+            self._schedule.add(turn, start - now)
+
+    def _begin(self, turn: _Turn) -> None:
+        if turn.prober is None:
+            self._pass_static(turn)
+            return
+        turn.started = self._clock.seconds()
+        turn.probing = True
+        try:
+            turn.prober.start(lambda outcome: self._finished(turn, outcome))
+        except Exception:  # noqa: BLE001  # the next probe must come, whatever happened to this one
+            self._log.failure("probe-start-failed", backend=turn.status.name)
+            self._abandon(turn)
+
+    def _abandon(self, turn: _Turn) -> None:
+        """Go on after a bug of ours: nothing is known about the backend, and the next probe comes."""
+        try:
+            self._halt(turn)
+        finally:
+            if self.running and self._turns.get(turn.status.name) is turn:
+                self._schedule.add(turn, ERROR_PAUSE)
+
+    def _pass_static(self, turn: _Turn) -> None:
+        if turn.status.state in PROBED:
+            result = Result(Code.STATIC)
+            turn.tally.count(result)
+            self._board.record(turn.status.name, result)
+
+    def _finished(self, turn: _Turn, outcome: Outcome) -> None:
+        if not turn.probing:
+            return
+        turn.probing = False
+        try:
+            delay = self._judge(turn, outcome)
+        except Exception:  # noqa: BLE001  # as in _begin
+            self._log.failure("probe-result-failed", backend=turn.status.name)
+            delay = ERROR_PAUSE
+        # Whoever heard of the result may have paused or removed the backend, or begun a new turn, in the meantime.
+        if self._turns.get(turn.status.name) is turn and turn.slot is None and turn.status.state in PROBED:
+            self._schedule.add(turn, delay)
+
+    def _judge(self, turn: _Turn, outcome: Outcome) -> float:
+        """Take the outcome of a probe into account; return the seconds to wait for the next."""
+        name = turn.status.name
+        if isinstance(outcome, LocalFault):
+            self._discard(name, outcome.reason, outcome.detail)
+            if outcome.reason != "lag":
+                return FAULT_PAUSE
+            self._adjust_time(turn, turn.excused + 1)
+            return 0.0
+        if self._lag.excuses(outcome, turn.started, _time_of(turn)):
+            self._discard(name, "lag", outcome.detail)
+            self._adjust_time(turn, turn.excused + 1)
+            return 0.0
+        if turn.excused:
+            # Not all at once after a timeout that counts, because the reactor is probably as late as before.
+            self._adjust_time(turn, turn.excused - 1 if outcome.code in TIMEOUTS else 0)
+        self.probes += 1
+        turn.tally.count(outcome)
+        if self._log_probes:
+            self._log.debug(
+                "probe-done", backend=name, code=str(outcome.code), detail=outcome.detail, duration=outcome.duration
+            )
+        self._board.record(name, outcome)
+        elapsed = self._clock.seconds() - turn.started
+        return max(0.0, self._interval(turn) * self._jitter() - elapsed)
+
+    def _adjust_time(self, turn: _Turn, excused: int) -> None:
+        """Give the next probe of a backend as much time as it should have after so many that were excused."""
+        turn.excused = excused
+        config = self._board.config
+        backend = config.backends[turn.status.name]
+        configured = config.healthcheck_of(backend)
+        if configured is None:
+            return
+        time = configured.timeout
+        for _ in range(FORBEARANCE, excused):
+            time = min(2 * time, max(configured.timeout, MOST_TIME))
+        if time != _time_of(turn):
+            turn.healthcheck = attrs.evolve(configured, timeout=time)
+            turn.prober = self._probers.prober_for(backend, turn.healthcheck, config.checker.netns)
+
+    def _discard(self, name: str, reason: str, detail: str) -> None:
+        self.discarded[reason] += 1
+        self._log.warn("probe-discarded", backend=name, reason=reason, detail=detail)
+
+    def _interval(self, turn: _Turn) -> float:
+        health = turn.status.health
+        healthcheck = turn.healthcheck
+        assert healthcheck is not None  # noqa: S101  # a static backend has no next probe
+        if turn.status.state is State.UNKNOWN:
+            return healthcheck.fast_interval
+        if health.value == health.top:
+            return healthcheck.interval
+        if health.value == 0:
+            return healthcheck.down_interval
+        return healthcheck.fast_interval

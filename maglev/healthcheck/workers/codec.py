@@ -1,0 +1,283 @@
+"""What the daemon and its probe workers say to each other, as bytes. No I/O.
+
+Either side sends frames: a length, a kind, and so many bytes. All numbers are little-endian and of fixed size. What is
+sent for each probe is small (a request of 15 bytes; a result of 18, and its detail); what is sent once for many probes
+may be readable (`maglev.healthcheck.workers.specs`).
+
+The daemon trusts a worker no further than it has to, because a worker reads what backends send: every length, number,
+code and character is checked, and the first that is wrong is a `CodecError`. A frame has 64 KiB at most by its layout.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from maglev.model.result import DETAIL_LIMIT, Code, LocalFault, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from maglev.model.result import Outcome
+
+
+class MessageKind(enum.IntEnum):
+    """What a frame is."""
+
+    # To the daemon
+    HELLO = 1
+    RESULTS = 2
+    EXPIRY = 3
+    STATUS = 4
+    # To the worker
+    SPEC = 16
+    FORGET_SPEC = 17
+    BACKEND = 18
+    FORGET_BACKEND = 19
+    PROBE = 20
+    CANCEL = 21
+
+
+REASONS: Final = ("lag", "descriptors", "internal", "memory", "netns", "permission", "ports", "unsupported")
+"""The reasons of a `LocalFault` that a worker may give: those of `maglev.model.result.LocalFault`, and its own lag."""
+
+BATCH: Final = 256
+"""Results in one frame: with details of full length they take 55 KiB, and a frame has room for 64."""
+
+PAYLOAD_LIMIT: Final = 0xFFFF
+
+_HEADER: Final = struct.Struct("<HB")
+_ONE: Final = struct.Struct("<I")
+_TWO: Final = struct.Struct("<II")
+_PROBE: Final = struct.Struct("<IQ")
+_PROBE_FRAME: Final = struct.Struct("<HBIQ")
+_COUNT: Final = struct.Struct("<H")
+_RESULT: Final = struct.Struct("<QBBd")
+_EXPIRY: Final = struct.Struct("<Id")
+_STATUS: Final = struct.Struct("<IIdd")
+
+_CODES: Final = tuple(code for code in Code if code is not Code.STATIC)
+_FAULTS: Final = 128
+"""Codes from here on are reasons of faults."""
+
+_CODE_BYTES: Final[Mapping[Code, int]] = {code: index for index, code in enumerate(_CODES)}
+_FAULT_BYTES: Final = {reason: _FAULTS + index for index, reason in enumerate(REASONS)}
+
+LONGEST: Final = 1e6
+"""Seconds that a probe may be said to have taken; the longest timeout is a day."""
+
+COUNTS: Final = 64
+"""Counts in one status at most: several times the buckets of the histogram of lags."""
+
+
+class CodecError(Exception):
+    """The other side sent what it must not send."""
+
+
+class WorkerStatus(NamedTuple):
+    """How a worker is.
+
+    Attributes:
+        queued: Probes that it was asked for and could not begin yet.
+        open: Probes under way.
+        cpu: Seconds of CPU that it has used.
+        lag_total: Sum of all samples of its lag, seconds.
+        lag_counts: Samples per bucket, as `maglev.healthcheck.lag.LagMonitor` has them.
+    """
+
+    queued: int
+    open: int
+    cpu: float
+    lag_total: float
+    lag_counts: tuple[int, ...]
+
+
+class FrameBuffer:
+    """Takes bytes as they come, and gives whole frames."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Return the kind and the payload of each frame that is complete with these bytes."""
+        if self._rest:
+            data = self._rest + data
+        frames = []
+        start, end = 0, len(data)
+        while end - start >= _HEADER.size:
+            length, kind = _HEADER.unpack_from(data, start)
+            after = start + _HEADER.size + length
+            if after > end:
+                break
+            frames.append((kind, data[start + _HEADER.size : after]))
+            start = after
+        self._rest = data[start:]
+        return frames
+
+
+def frame(kind: MessageKind, payload: bytes) -> bytes:
+    """Return a frame.
+
+    Raises:
+        CodecError: The payload is longer than a frame can be.
+    """
+    if len(payload) > PAYLOAD_LIMIT:
+        message = f"a payload of {len(payload)} bytes"
+        raise CodecError(message)
+    return _HEADER.pack(len(payload), kind) + payload
+
+
+# Frames of numbers only: FORGET_SPEC (spec), FORGET_BACKEND (slot), CANCEL (slot), and PROBE (slot, probe)
+
+
+def one_frame(kind: MessageKind, number: int) -> bytes:
+    """Return a frame with one number."""
+    return _HEADER.pack(_ONE.size, kind) + _ONE.pack(number)
+
+
+def read_one(payload: bytes) -> int:
+    """Return the number of such a frame."""
+    number: int = _whole(_ONE, payload)[0]
+    return number
+
+
+def probe_frame(slot: int, probe: int) -> bytes:
+    """Return the request for one probe of the backend in a slot."""
+    return _PROBE_FRAME.pack(_PROBE.size, MessageKind.PROBE, slot, probe)
+
+
+def read_probe(payload: bytes) -> tuple[int, int]:
+    """Return the slot and the number of the probe."""
+    slot, probe = _whole(_PROBE, payload)
+    return slot, probe
+
+
+# What is said once: SPEC (its number, then bytes), BACKEND (slot, spec, address), HELLO (the version)
+
+
+def spec_frame(spec: int, described: bytes) -> bytes:
+    """Return what gives a number to a spec (`maglev.healthcheck.workers.specs`)."""
+    return frame(MessageKind.SPEC, _ONE.pack(spec) + described)
+
+
+def read_spec(payload: bytes) -> tuple[int, bytes]:
+    """Return the number of a spec, and what it is."""
+    return read_one(payload[: _ONE.size]), payload[_ONE.size :]
+
+
+def backend_frame(slot: int, spec: int, address: str) -> bytes:
+    """Return what puts a backend into a slot."""
+    return frame(MessageKind.BACKEND, _TWO.pack(slot, spec) + address.encode("ascii"))
+
+
+def read_backend(payload: bytes) -> tuple[int, int, str]:
+    """Return the slot, the number of the spec, and the address."""
+    slot, spec = _whole(_TWO, payload[: _TWO.size])
+    return slot, spec, _text(payload[_TWO.size :])
+
+
+def hello_frame(version: str) -> bytes:
+    """Return what a worker says first: the version of the program that it runs."""
+    return frame(MessageKind.HELLO, version.encode("ascii"))
+
+
+def read_hello(payload: bytes) -> str:
+    """Return the version."""
+    return _text(payload)
+
+
+# What a worker has found out
+
+
+def results_frame(results: Sequence[tuple[int, Outcome]]) -> bytes:
+    """Return the outcomes of some probes by their numbers, at most `BATCH`."""
+    details = []
+    parts = [_COUNT.pack(len(results))]
+    for probe, outcome in results:
+        detail = outcome.detail.encode("ascii")
+        details.append(detail)
+        if isinstance(outcome, LocalFault):
+            parts.append(_RESULT.pack(probe, _FAULT_BYTES[outcome.reason], len(detail), 0.0))
+        else:
+            parts.append(_RESULT.pack(probe, _CODE_BYTES[outcome.code], len(detail), outcome.duration))
+    return frame(MessageKind.RESULTS, b"".join(parts + details))
+
+
+def read_results(payload: bytes) -> list[tuple[int, Outcome]]:
+    """Return the outcomes of some probes by their numbers."""
+    count = _whole(_COUNT, payload[: _COUNT.size])[0]
+    position = _COUNT.size + count * _RESULT.size
+    if position > len(payload):
+        message = f"{count} results in {len(payload)} bytes"
+        raise CodecError(message)
+    results: list[tuple[int, Outcome]] = []
+    for probe, code, length, duration in _RESULT.iter_unpack(payload[_COUNT.size : position]):
+        detail = _detail(payload, position, length) if length else ""
+        position += length
+        results.append((probe, _outcome(code, detail, duration)))
+    if position != len(payload):
+        message = "results of another length than their details"
+        raise CodecError(message)
+    return results
+
+
+def _outcome(code: int, detail: str, duration: float) -> Outcome:
+    if code < len(_CODES) and 0.0 <= duration <= LONGEST:
+        return Result(_CODES[code], detail, duration)
+    if _FAULTS <= code < _FAULTS + len(REASONS) and duration == 0.0:
+        return LocalFault(REASONS[code - _FAULTS], detail)
+    message = f"a result with code {code} and duration {duration}"
+    raise CodecError(message)
+
+
+def _detail(payload: bytes, start: int, length: int) -> str:
+    if length > DETAIL_LIMIT:
+        message = f"a detail of {length} bytes"
+        raise CodecError(message)
+    return _text(payload[start : start + length])
+
+
+def expiry_frame(slot: int, expiry: float | None) -> bytes:
+    """Return when the certificate of the backend in a slot expires."""
+    return frame(MessageKind.EXPIRY, _EXPIRY.pack(slot, math.nan if expiry is None else expiry))
+
+
+def read_expiry(payload: bytes) -> tuple[int, float | None]:
+    """Return the slot, and when the certificate expires."""
+    slot, expiry = _whole(_EXPIRY, payload)
+    return slot, expiry if math.isfinite(expiry) else None
+
+
+def status_frame(status: WorkerStatus) -> bytes:
+    """Return how the worker is."""
+    counts = struct.pack(f"<{len(status.lag_counts)}Q", *status.lag_counts)
+    return frame(MessageKind.STATUS, _STATUS.pack(*status[:4]) + counts)
+
+
+def read_status(payload: bytes) -> WorkerStatus:
+    """Return how the worker is."""
+    queued, under_way, cpu, lag_total = _whole(_STATUS, payload[: _STATUS.size])
+    count = (len(payload) - _STATUS.size) // 8
+    if count > COUNTS or not (math.isfinite(cpu) and math.isfinite(lag_total)):
+        message = f"a status with {count} counts, cpu {cpu} and lag {lag_total}"
+        raise CodecError(message)
+    counts = _whole(struct.Struct(f"<{count}Q"), payload[_STATUS.size :])
+    return WorkerStatus(queued, under_way, cpu, lag_total, counts)
+
+
+def _whole(layout: struct.Struct, payload: bytes) -> tuple[Any, ...]:
+    if len(payload) != layout.size:
+        message = f"{len(payload)} bytes in place of {layout.size}"
+        raise CodecError(message)
+    return layout.unpack(payload)
+
+
+def _text(data: bytes) -> str:
+    """Return printable ASCII: it may get into a log."""
+    text = data.decode("ascii", "replace")
+    if not (text.isascii() and text.isprintable()):
+        message = "text that is not printable ASCII"
+        raise CodecError(message)
+    return text

@@ -1,0 +1,300 @@
+"""A probe worker as the daemon sees it: one process, the probes that it was asked for, and what it tells of itself."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from zope.interface import implementer
+
+from maglev.healthcheck.lag import BUCKETS
+from maglev.healthcheck.workers import codec
+from maglev.healthcheck.workers.codec import MessageKind
+from maglev.healthcheck.workers.specs import Spec, describe
+from maglev.interfaces import IProber
+from maglev.model.result import printable
+from maglev.model.version import VERSION
+from maglev.runtime.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+
+    from maglev.model.config import Backend
+    from maglev.model.result import Outcome
+
+LINE_LIMIT: Final = 4096
+"""Bytes of one line from a worker's standard error: more than any that says something."""
+
+NO_STATUS: Final = codec.WorkerStatus(0, 0, 0.0, 0.0, (0,) * (len(BUCKETS) + 1))
+
+
+class WorkerOwner(Protocol):
+    """Whose worker it is (`maglev.healthcheck.workers.pool.WorkerPool`)."""
+
+    def worker_ready(self, worker: WorkerProcess) -> None:
+        """It can be asked for probes."""
+
+    def worker_ended(self, worker: WorkerProcess, reason: str) -> None:
+        """Its process is no more; what it was asked for is still in `WorkerProcess.under_way`."""
+
+    def delayed(self, seconds: float) -> None:
+        """A probe took so much longer than it took in the worker."""
+
+
+class WorkerProcess(ProcessProtocol):
+    """One worker.
+
+    Attributes:
+        index: Which one.
+        pid: Its process; 0 before there is one.
+        under_way: The probes that it was asked for, by number, the oldest first.
+        status: What it told of itself last.
+        silent: For how many looks of the keeper (`Crew`) nothing was heard of it.
+        ready: Whether it has said that it can probe.
+        ignored: Results for probes that it was not asked for, or is not asked for any more.
+    """
+
+    _log = EventLogger()
+
+    def __init__(self, clock: IReactorTime, index: int, keeper: WorkerOwner) -> None:
+        self._clock = clock
+        self._keeper = keeper
+        self._frames = codec.FrameBuffer()
+        self._said = b""
+        self._specs: dict[Spec, list[int]] = {}
+        self._slots: dict[int, RemoteProber] = {}
+        self._asked = 0
+        self._why = ""
+        self.index = index
+        self.pid = 0
+        self.under_way: dict[int, RemoteProber] = {}
+        self.status = NO_STATUS
+        self.silent = 0
+        self.ready = False
+        self.ignored = 0
+
+    # What it is asked
+
+    def adopt(self, prober: RemoteProber) -> None:
+        """Take a backend over from the worker that it was probed by, if any."""
+        if prober.worker is not None:
+            prober.worker.forget(prober)
+        prober.worker = self
+        known = self._specs.get(prober.spec)
+        if known is None:
+            # The number of the first backend that needs it: no other spec can have that one.
+            known = self._specs[prober.spec] = [prober.slot, 0]
+            self._write(codec.spec_frame(prober.slot, describe(prober.spec)))
+        known[1] += 1
+        self._slots[prober.slot] = prober
+        self._write(codec.backend_frame(prober.slot, known[0], prober.address))
+
+    def probe(self, prober: RemoteProber) -> None:
+        """Ask for one probe of a backend that was adopted."""
+        self._asked = number = self._asked + 1
+        self.under_way[number] = prober
+        prober.number = number
+        prober.since = self._clock.seconds()
+        self._write(codec.probe_frame(prober.slot, number))
+
+    def cancel(self, prober: RemoteProber) -> None:
+        """Give up the probe under way, if it is one of ours."""
+        if self.under_way.pop(prober.number, None) is not None:
+            self._write(codec.one_frame(MessageKind.CANCEL, prober.slot))
+
+    def forget(self, prober: RemoteProber) -> None:
+        """A backend is not probed here any more."""
+        if self._slots.pop(prober.slot, None) is None:
+            return
+        self._write(codec.one_frame(MessageKind.FORGET_BACKEND, prober.slot))
+        known = self._specs[prober.spec]
+        known[1] -= 1
+        if not known[1]:
+            del self._specs[prober.spec]
+            self._write(codec.one_frame(MessageKind.FORGET_SPEC, known[0]))
+
+    def _write(self, data: bytes) -> None:
+        """Say something, in this turn of the reactor, with everything else that is said meanwhile.
+
+        What it does not read waits here: for each backend one request, and the cancellation of one, until somebody
+        notices that it hangs.
+        """
+        if self.transport is not None:
+            self.transport.write(data)
+
+    # How it ends
+
+    def close(self) -> None:
+        """Let it end, which it does at the end of its input."""
+        self._why = self._why or "told to end"
+        if self.transport is not None:
+            self.transport.closeStdin()
+
+    def kill(self, why: str) -> None:
+        """End it, in whatever state it is."""
+        self._why = why
+        if self.transport is not None:
+            with contextlib.suppress(ProcessExitedAlready):
+                self.transport.signalProcess("KILL")
+
+    # ProcessProtocol
+
+    def connectionMade(self) -> None:
+        """The process runs; whether its program does, it has to say itself."""
+        self.pid = getattr(self.transport, "pid", None) or 0
+
+    def outReceived(self, data: bytes) -> None:
+        """Take what it says on its standard output, the channel."""
+        if self._why:
+            return
+        self.silent = 0
+        try:
+            for kind, payload in self._frames.feed(data):
+                self._take(kind, payload)
+        except codec.CodecError as error:
+            self._log.error("probe-worker-malformed", worker=self.index, pid=self.pid, problem=printable(str(error)))
+            self.kill("sent what makes no sense")
+
+    def errReceived(self, data: bytes) -> None:
+        """Log what it says on its standard error, by lines."""
+        *lines, self._said = (self._said + data).split(b"\n")
+        if len(self._said) > LINE_LIMIT:
+            lines, self._said = [*lines, self._said], b""
+        for line in lines:
+            text = line[:LINE_LIMIT].decode("ascii", "backslashreplace")
+            self._log.warn("probe-worker-output", worker=self.index, pid=self.pid, text=text)
+
+    def processEnded(self, reason: Failure) -> None:
+        """It is no more."""
+        if self._said:
+            self.errReceived(b"\n")
+        self.ready = False
+        self.pid = 0
+        self._keeper.worker_ended(self, self._why or printable(reason.getErrorMessage()))
+
+    # What it says
+
+    def _take(self, kind: int, payload: bytes) -> None:
+        if kind == MessageKind.RESULTS and self.ready:
+            self._take_results(codec.read_results(payload))
+        elif kind == MessageKind.STATUS and self.ready:
+            self._take_status(codec.read_status(payload))
+        elif kind == MessageKind.EXPIRY and self.ready:
+            self._take_expiry(*codec.read_expiry(payload))
+        elif kind == MessageKind.HELLO and not self.ready:
+            self._take_hello(codec.read_hello(payload))
+        else:
+            message = f"a message of kind {kind} at the wrong time"
+            raise codec.CodecError(message)
+
+    def _take_results(self, results: list[tuple[int, Outcome]]) -> None:
+        now = self._clock.seconds()
+        for number, outcome in results:
+            prober = self.under_way.pop(number, None)
+            if prober is None:
+                self.ignored += 1
+                continue
+            self._keeper.delayed(now - prober.since - getattr(outcome, "duration", 0.0))
+            prober.finish(outcome)
+
+    def _take_status(self, status: codec.WorkerStatus) -> None:
+        if len(status.lag_counts) != len(BUCKETS) + 1:
+            message = f"{len(status.lag_counts)} counts of lag"
+            raise codec.CodecError(message)
+        self.status = status
+
+    def _take_expiry(self, slot: int, expiry: float | None) -> None:
+        prober = self._slots.get(slot)
+        if prober is not None:
+            prober.certificate_expiry = expiry
+
+    def _take_hello(self, version: str) -> None:
+        if version != VERSION:
+            message = f"version {version} in place of {VERSION}: restart maglevd"
+            raise codec.CodecError(message)
+        self.ready = True
+        self._keeper.worker_ready(self)
+
+
+class Dispatcher(Protocol):
+    """Has workers (`maglev.healthcheck.workers.pool.WorkerPool`)."""
+
+    def begin(self, prober: RemoteProber) -> None:
+        """Have a backend probed as soon as there is a worker for it."""
+
+    def give_up(self, prober: RemoteProber) -> None:
+        """End the probe under way, or that is waiting for a worker."""
+
+
+@implementer(IProber)
+class RemoteProber:
+    """Has one backend probed by whichever worker it belongs to.
+
+    Attributes:
+        name: Name of the backend.
+        address: Its address.
+        spec: How it is probed.
+        slot: Its number, by which workers know it.
+        certificate_expiry: As `IProber` says.
+        worker: The worker that knows it; None for none.
+        routed: The generation of the pool for which that worker was chosen.
+        number: The number of the latest probe.
+        since: When that was asked for, by the daemon's clock.
+    """
+
+    _log = EventLogger()
+
+    __slots__ = (
+        "_dispatcher",
+        "_finished",
+        "address",
+        "certificate_expiry",
+        "name",
+        "number",
+        "routed",
+        "since",
+        "slot",
+        "spec",
+        "worker",
+    )
+
+    def __init__(self, dispatcher: Dispatcher, slot: int, backend: Backend, spec: Spec) -> None:
+        self._dispatcher = dispatcher
+        self._finished: Callable[[Outcome], None] | None = None
+        self.name = backend.name
+        self.address = backend.address
+        self.spec = spec
+        self.slot = slot
+        self.certificate_expiry: float | None = None
+        self.worker: WorkerProcess | None = None
+        self.routed = 0
+        self.number = -1
+        self.since = 0.0
+
+    def start(self, finished: Callable[[Outcome], None]) -> None:
+        """Begin one probe (`IProber.start`)."""
+        if self._finished is not None:
+            message = "a probe is under way"
+            raise RuntimeError(message)
+        self._finished = finished
+        self._dispatcher.begin(self)
+
+    def cancel(self) -> None:
+        """Abort the probe under way, if any (`IProber.cancel`)."""
+        if self._finished is not None:
+            self._finished = None
+            self._dispatcher.give_up(self)
+
+    def finish(self, outcome: Outcome) -> None:
+        """End the probe under way, if it was not aborted; whatever its owner makes of that harms no other probe."""
+        finished, self._finished = self._finished, None
+        if finished is not None:
+            try:
+                finished(outcome)
+            except Exception:  # noqa: BLE001  # a bug of ours, and there are others to be told
+                self._log.failure("probe-result-failed", backend=self.name)

@@ -1,0 +1,152 @@
+"""The parameters of ``server`` and ``default-server`` (HAProxy's configuration manual, chapter 5.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from maglev.importers.draft import words_in
+from maglev.importers.haproxy.address import LAST_PORT, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+MOST_WEIGHT: Final = 256
+
+_WITH_VALUE: Final = words_in(
+    "addr agent-addr agent-inter agent-port agent-send alpn ca-file cc check-alpn check-pool-conn-name "
+    "check-proto check-sni ciphers ciphersuites client-sigalgs cookie crl-file crt curves downinter "
+    "error-limit fall fastinter guid hash-key id idle-ping init-addr init-state inter interface log-bufsize "
+    "log-proto max-reuse maxconn maxqueue minconn namespace npn observe on-error on-marked-down on-marked-up "
+    "pool-conn-name pool-low-conn pool-max-conn pool-purge-delay port proto proxy-v2-options redir resolve-net "
+    "resolve-opts resolve-prefer resolvers rise set-proxy-v2-tlv-fmt shard sigalgs slowstart sni socks4 source "
+    "ssl-max-ver ssl-min-ver strict-sni tcp-md5sig tcp-ut track usesrc verify verifyhost weight ws"
+)
+"""Parameters that take the next word."""
+
+
+@attrs.define
+class ServerOptions:
+    """What is told about a server.
+
+    Attributes:
+        check_ssl: Whether checks use TLS; None if that depends on whether the traffic does.
+        inter: Seconds, as are the other two.
+        addr: What is checked in place of its own address.
+        verify: None for the default of the file.
+        unsupported: Parameters that nothing here corresponds to, with their values.
+    """
+
+    check: bool = False
+    check_ssl: bool | None = None
+    ssl: bool = False
+    inter: float = 2.0
+    fastinter: float | None = None
+    downinter: float | None = None
+    rise: int = 2
+    fall: int = 3
+    weight: int = 1
+    weighed: bool = False
+    backup: bool = False
+    disabled: bool = False
+    port: int | None = None
+    addr: str | None = None
+    verify: bool | None = None
+    check_sni: str | None = None
+    verifyhost: str | None = None
+    source: str | None = None
+    unsupported: list[str] = attrs.field(factory=list)
+
+    def take(self, words: Sequence[str]) -> None:
+        """Take parameters; later ones win."""
+        for name, value in _pairs(words):
+            if value is None:
+                taken = name in _FLAGS
+                if taken:
+                    field, state = _FLAGS[name]
+                    setattr(self, field, state)
+            else:
+                taken = name in _VALUES and _VALUES[name](self, value)
+            if not taken:
+                self.unsupported.append(name if value is None else f"{name} {value}")
+
+    def is_checked_over_tls(self) -> bool:
+        """Return whether checks use TLS: they do as the traffic does, unless they go somewhere else."""
+        if self.check_ssl is not None:
+            return self.check_ssl
+        return self.ssl and self.port is None and self.addr is None
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    waiting = iter(words)
+    for word in waiting:
+        yield word, next(waiting, "") if word in _WITH_VALUE else None
+
+
+_FLAGS: Final[dict[str, tuple[str, bool]]] = {
+    "check": ("check", True),
+    "no-check": ("check", False),
+    "check-ssl": ("check_ssl", True),
+    "no-check-ssl": ("check_ssl", False),
+    "ssl": ("ssl", True),
+    "no-ssl": ("ssl", False),
+    "backup": ("backup", True),
+    "no-backup": ("backup", False),
+    "disabled": ("disabled", True),
+    "enabled": ("disabled", False),
+}
+
+
+def _time(field: str) -> Callable[[ServerOptions, str], bool]:
+    def take(options: ServerOptions, value: str) -> bool:
+        time = seconds(value)
+        if time is not None:
+            setattr(options, field, time)
+        return time is not None
+
+    return take
+
+
+def _number(field: str, least: int, most: int) -> Callable[[ServerOptions, str], bool]:
+    def take(options: ServerOptions, value: str) -> bool:
+        fits = value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most
+        if fits:
+            setattr(options, field, int(value))
+        return fits
+
+    return take
+
+
+def _text(field: str) -> Callable[[ServerOptions, str], bool]:
+    def take(options: ServerOptions, value: str) -> bool:
+        setattr(options, field, value)
+        return True
+
+    return take
+
+
+def _take_weight(options: ServerOptions, value: str) -> bool:
+    options.weighed = _number("weight", 0, MOST_WEIGHT)(options, value)
+    return options.weighed
+
+
+def _take_verify(options: ServerOptions, value: str) -> bool:
+    options.verify = value != "none"
+    return value in {"none", "required"}
+
+
+_VALUES: Final[dict[str, Callable[[ServerOptions, str], bool]]] = {
+    "inter": _time("inter"),
+    "fastinter": _time("fastinter"),
+    "downinter": _time("downinter"),
+    "rise": _number("rise", 1, 10**8),
+    "fall": _number("fall", 1, 10**8),
+    "port": _number("port", 1, LAST_PORT),
+    "weight": _take_weight,
+    "addr": _text("addr"),
+    "check-sni": _text("check_sni"),
+    "verifyhost": _text("verifyhost"),
+    "source": _text("source"),
+    "verify": _take_verify,
+}

@@ -1,0 +1,213 @@
+"""From keepalived's checkers to ours (keepalived.conf(5), "healthcheckers")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from maglev.importers.draft import Note, words_in
+from maglev.importers.values import address_of, code_ranges, fits, interval, probes
+from maglev.model.addresses import family
+from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.importers.keepalived.blocks import KeepalivedStatement
+
+CHECKERS: Final = words_in(
+    "HTTP_GET SSL_GET TCP_CHECK SMTP_CHECK DNS_CHECK MISC_CHECK BFD_CHECK UDP_CHECK PING_CHECK FILE_CHECK"
+)
+SMTP_PORT: Final = 25
+GOOD_CODES: Final = ((200, 299),)
+
+
+_WEB: Final = frozenset({"HTTP_GET", "SSL_GET"})
+_PAUSE_OF_WEB: Final = 3.0
+
+
+def seconds(text: str) -> float | None:
+    """Return the seconds of a timer; None if it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value < 1e9 else None
+
+
+def number(text: str) -> int | None:
+    """Return a number that is not negative; None if it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+@attrs.frozen
+class Timing:
+    """When and how often is checked; what is None is told nowhere.
+
+    Attributes:
+        delay_loop: Seconds, as are all but the number of retries.
+    """
+
+    delay_loop: float | None = None
+    retry: int | None = None
+    delay_before_retry: float | None = None
+    connect_timeout: float | None = None
+
+    def take(self, statement: KeepalivedStatement) -> Timing | None:
+        """Return what it is after a statement; None if that is about something else."""
+        keyword = statement.keyword
+        value = number(statement.value) if keyword == "retry" else seconds(statement.value)
+        if value is None or keyword not in _TIMING:
+            return None
+        changes: dict[str, Any] = {keyword: value}
+        return attrs.evolve(self, **changes)
+
+
+_TIMING: Final = frozenset(field.name for field in attrs.fields(Timing))
+
+
+@attrs.define
+class _CheckerSettings:
+    """What a checker says.
+
+    Attributes:
+        notes: What could not be kept.
+    """
+
+    timing: Timing
+    host: str | None
+    port: int | None
+    path: str = "/"
+    codes: tuple[tuple[int, int], ...] = GOOD_CODES
+    regexp: str | None = None
+    source: str | None = None
+    urls: int = 0
+    notes: list[Note] = attrs.field(factory=list)
+
+    def take(self, statements: list[KeepalivedStatement]) -> None:
+        """Take what is in the braces of a checker, or of its url."""
+        for each in statements:
+            timing = self.timing.take(each)
+            if timing is not None:
+                self.timing = timing
+            elif each.keyword not in _TAKERS or not _TAKERS[each.keyword](self, each):
+                self.notes += each.notes()
+
+
+def _take_url(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    said.urls += 1
+    if said.urls == 1:
+        said.take(statement.inside)
+    return said.urls == 1
+
+
+def _take_path(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    path = statement.value if statement.value.startswith("/") else f"/{statement.value}"
+    if not fits("path", path):
+        return False
+    said.path = path
+    return True
+
+
+def _take_codes(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    ranges = code_ranges(statement.words[1:])
+    said.codes = ranges or said.codes
+    return ranges is not None
+
+
+def _take_regex(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    if not statement.value or not fits("response-regexp", statement.value):
+        return False
+    said.regexp = statement.value
+    return True
+
+
+def _take_host(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    if not fits("host", statement.value):
+        return False
+    said.host = statement.value
+    return True
+
+
+def _take_port(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    port = number(statement.value)
+    if port is None or not 0 < port < 65536:
+        return False
+    said.port = port
+    return True
+
+
+def _take_source(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    said.source = address_of(statement.value)
+    return said.source is not None
+
+
+def _take_silently(_said: _CheckerSettings, _statement: KeepalivedStatement) -> bool:
+    return True
+
+
+_TAKERS: Final[dict[str, Callable[[_CheckerSettings, KeepalivedStatement], bool]]] = {
+    "url": _take_url,
+    "path": _take_path,
+    "status_code": _take_codes,
+    "regex": _take_regex,
+    "virtualhost": _take_host,
+    "connect_port": _take_port,
+    "bindto": _take_source,
+    # A name is sent whenever one is known.
+    "enable_sni": _take_silently,
+}
+
+
+def healthcheck_of(
+    checker: KeepalivedStatement, timing: Timing, host: str | None, port: int | None
+) -> tuple[Healthcheck | None, list[Note]]:
+    """Return what a checker becomes, None for one that nothing corresponds to, and what could not be kept.
+
+    Args:
+        checker: The block.
+        timing: What the server says about it.
+        host: The name that the server is asked by.
+        port: The port of the server.
+    """
+    said = _CheckerSettings(timing, host, SMTP_PORT if checker.keyword == "SMTP_CHECK" else port)
+    kind = _kind(checker.keyword)
+    if kind is None:
+        return None, [Note(checker.place, f"no equivalent for {checker.keyword}"), *checker.notes()]
+    said.take(checker.inside)
+    if kind is CheckType.ICMP:
+        said.port = None
+    elif said.port is None:
+        return None, [*said.notes, Note(checker.place, f"there is no port for {checker.keyword}")]
+    if checker.keyword == "SMTP_CHECK":
+        said.notes.append(Note(checker.place, "SMTP_CHECK: is only connected to"))
+    return _made(checker.keyword, kind, said), said.notes
+
+
+def _kind(keyword: str) -> CheckType | None:
+    kinds = {"HTTP_GET": CheckType.HTTP, "SSL_GET": CheckType.HTTPS, "PING_CHECK": CheckType.ICMP}
+    return CheckType.TCP if keyword in {"TCP_CHECK", "SMTP_CHECK"} else kinds.get(keyword)
+
+
+def _made(keyword: str, kind: CheckType, said: _CheckerSettings) -> Healthcheck:
+    timing = said.timing
+    period = interval(timing.delay_loop or 60.0)
+    pause = timing.delay_before_retry or (_PAUSE_OF_WEB if keyword in _WEB else 1.0)
+    retries = 1 if timing.retry is None else timing.retry
+    source = {} if said.source is None else {f"probe_ipv{family(said.source)}_src": said.source}
+    return Healthcheck(
+        name="",
+        type=kind,
+        l4_port=said.port,
+        interval=period,
+        fast_interval=interval(pause),
+        down_interval=period,
+        timeout=interval(timing.connect_timeout or 5.0),
+        rise=1,
+        fall=probes(retries + 1),
+        http=HttpParams(said.path, said.host, said.codes, said.regexp) if keyword in _WEB else None,
+        # keepalived verifies no certificates.
+        tls=TlsParams(None, verify=False) if kind is CheckType.HTTPS else None,
+        **source,
+    )

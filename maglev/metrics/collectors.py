@@ -1,0 +1,229 @@
+"""The metric families of maglevd, read from where the facts are at the moment of a scrape.
+
+Names of frontends, pools and backends, and addresses, need no escaping: the configuration allows nothing that does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from maglev.healthcheck.counters import BUCKETS as PROBE_BUCKETS
+from maglev.healthcheck.lag import BUCKETS as LAG_BUCKETS
+from maglev.metrics.exposition import LABELS, Histograms, escape, histogram
+from maglev.metrics.families import header
+from maglev.model.events import FrontendState
+from maglev.model.health import State
+from maglev.model.result import PASSES, Code
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterator
+
+    from twisted.internet.interfaces import IReactorTime
+
+    from maglev.control.reload import Reloader
+    from maglev.healthcheck.lag import LagMonitor
+    from maglev.healthcheck.service import CheckerService
+    from maglev.state.board import Board
+    from maglev.vpp.sync.service import VppService
+
+BACKEND_STATES: Final = tuple(state for state in State if state is not State.REMOVED)
+"""A removed backend has no metrics any more."""
+
+RESULTS: Final = {code: "pass" if code in PASSES else "fail" for code in Code}
+
+USUAL_MOVES: Final = (("unknown", "up"), ("unknown", "down"), ("up", "down"), ("down", "up"))
+"""Transitions whose counters exist from the start; those that operators cause appear when they first happen."""
+
+# Lines of which each of many thousand backends has some: what is the same in all of them is put together once.
+
+_STATE_LINES: Final = {
+    now: "".join(f'maglev_backend_state{{{LABELS},state="{state}"}} {int(state is now)}\n' for state in BACKEND_STATES)
+    for now in State
+}
+
+_PROBE_LABELS: Final = {code: f'result="{result}",code="{code}"' for code, result in RESULTS.items()}
+
+_MOVE_LINES: Final = "".join(
+    f'maglev_backend_transitions_total{{backend="{LABELS}",from="{old}",to="{new}"}} %d\n' for old, new in USUAL_MOVES
+)
+
+_DURATIONS: Final = Histograms("maglev_probe_duration_seconds", PROBE_BUCKETS)
+
+
+class BoardCollector:
+    """States and weights of backends and frontends."""
+
+    def __init__(self, board: Board, moves: Counter[tuple[str, str, str]]) -> None:
+        """Read from the board.
+
+        Args:
+            board: The board.
+            moves: Transitions so far by backend, old state and new state.
+        """
+        self._board = board
+        self._moves = moves
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families."""
+        yield from self._backends()
+        yield from self._frontends()
+        yield from self._weights()
+        yield from self._transitions()
+
+    def _backends(self) -> Iterator[str]:
+        backends = list(self._board.backends.values())
+        yield header("maglev_backend_state")
+        for status in backends:
+            labels = f'backend="{status.name}",address="{status.address}"'
+            yield _STATE_LINES[status.state].replace(LABELS, labels)
+        yield header("maglev_backend_health")
+        for status in backends:
+            yield f'maglev_backend_health{{backend="{status.name}"}} {status.health.value}\n'
+        yield header("maglev_backend_enabled")
+        for status in backends:
+            yield f'maglev_backend_enabled{{backend="{status.name}"}} {int(status.state is not State.DISABLED)}\n'
+
+    def _frontends(self) -> Iterator[str]:
+        yield header("maglev_frontend_state")
+        for name, status in list(self._board.frontends.items()):
+            now = status.state
+            yield "".join(
+                f'maglev_frontend_state{{frontend="{name}",state="{state}"}} {int(state is now)}\n'
+                for state in FrontendState
+            )
+        family = "maglev_frontend_active_pool"
+        yield header(family)
+        for name, status in list(self._board.frontends.items()):
+            yield f'{family}{{frontend="{name}"}} {status.active}\n'
+
+    def _weights(self) -> Iterator[str]:
+        frontends = list(self._board.frontends.items())
+        family = "maglev_frontend_pool_backend_weight"
+        yield header(family)
+        for name, status in frontends:
+            yield "".join(
+                f'{family}{{frontend="{name}",pool="{pool.name}",backend="{member.backend}"}} {member.weight}\n'
+                for pool in status.frontend.pools
+                for member in pool.members
+            )
+        family = "maglev_frontend_pool_backend_effective_weight"
+        yield header(family)
+        for name, status in frontends:
+            yield "".join(
+                f'{family}{{frontend="{name}",pool="{pool.name}",backend="{backend}"}} {weight}\n'
+                for pool, weights in zip(status.frontend.pools, status.pools, strict=True)
+                for backend, weight in weights.items()
+            )
+
+    def _transitions(self) -> Iterator[str]:
+        family = "maglev_backend_transitions_total"
+        yield header(family)
+        moves = self._moves.copy()
+        for name in list(self._board.backends):
+            counts = [moves.pop((name, old, new), 0) for old, new in USUAL_MOVES]
+            yield _MOVE_LINES.replace(LABELS, name) % (*counts,)
+        for (name, old, new), count in moves.items():
+            yield f'{family}{{backend="{name}",from="{old}",to="{new}"}} {count}\n'
+
+
+class CheckerCollector:
+    """What the checker did, and how late the reactor ran."""
+
+    def __init__(self, checker: CheckerService, lag: LagMonitor) -> None:
+        self._checker = checker
+        self._lag = lag
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families."""
+        yield from self._probes()
+        yield from self._certificates()
+        yield header("maglev_probe_discarded_total")
+        for reason, count in list(self._checker.discarded.items()):
+            yield f'maglev_probe_discarded_total{{reason="{reason}"}} {count}\n'
+        yield header("maglev_probe_overdue_seconds")
+        yield f"maglev_probe_overdue_seconds {self._checker.oldest_wait()}\n"
+        yield header("maglev_reactor_lag_seconds")
+        yield histogram("maglev_reactor_lag_seconds", "", LAG_BUCKETS, self._lag.counts, self._lag.total)
+
+    def _certificates(self) -> Iterator[str]:
+        family = "maglev_certificate_expiry_timestamp_seconds"
+        yield header(family)
+        for name, expiry in self._checker.certificate_expiries():
+            yield "" if expiry is None else f'{family}{{backend="{name}"}} {expiry}\n'
+
+    def _probes(self) -> Iterator[str]:
+        counters = list(self._checker.counters.items())
+        yield header("maglev_probe_total")
+        for name, tally in counters:
+            start = f'maglev_probe_total{{backend="{name}",type="{tally.type}",'
+            yield "".join([f"{start}{_PROBE_LABELS[code]}}} {count}\n" for code, count in tally.codes()])
+        yield header("maglev_probe_duration_seconds")
+        for name, tally in counters:
+            labels = f'backend="{name}",type="{tally.type}"'
+            yield _DURATIONS.lines(labels, tally.counts, tally.total)
+
+
+class ReloadCollector:
+    """The reloads of the configuration."""
+
+    def __init__(self, reloader: Reloader) -> None:
+        self._reloader = reloader
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families, in one piece."""
+        text = header("maglev_config_reloads_total")
+        for result, count in self._reloader.counts.items():
+            text += f'maglev_config_reloads_total{{result="{result}"}} {count}\n'
+        text += header("maglev_config_reload_refused")
+        yield text + f"maglev_config_reload_refused {int(self._reloader.refused)}\n"
+
+
+class VppCollector:
+    """The connection to VPP and what was written over it. Gauges are absent without a connection."""
+
+    def __init__(
+        self, clock: IReactorTime, wall: Callable[[], float], vpp: VppService, api: Counter[tuple[str, str, str]]
+    ) -> None:
+        """Read from the service.
+
+        Args:
+            clock: The monotonic clock of the service.
+            wall: Tells the wall-clock time, in which VPP tells when it was started.
+            vpp: The service.
+            api: API messages so far by name, direction and result.
+        """
+        self._clock = clock
+        self._wall = wall
+        self._vpp = vpp
+        self._api = api
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families."""
+        yield header("maglev_vpp_connected")
+        yield f"maglev_vpp_connected {int(self._vpp.info is not None)}\n"
+        yield self._connection()
+        yield header("maglev_vpp_api_total")
+        for (message, direction, result), count in sorted(self._api.items()):
+            labels = f'msg="{escape(message)}",direction="{direction}",result="{result}"'
+            yield f"maglev_vpp_api_total{{{labels}}} {count}\n"
+        yield header("maglev_vpp_lbsync_total")
+        for (scope, kind), count in list(self._vpp.tally.writes.items()):
+            yield f'maglev_vpp_lbsync_total{{scope="{scope}",kind="{kind}"}} {count}\n'
+        yield header("maglev_vpp_lbsync_drift_total")
+        yield f"maglev_vpp_lbsync_drift_total {self._vpp.tally.drifts}\n"
+        yield header("maglev_vpp_lbsync_failures_total")
+        yield f"maglev_vpp_lbsync_failures_total {self._vpp.tally.failures}\n"
+
+    def _connection(self) -> str:
+        info = self._vpp.info
+        if info is None:
+            return ""
+        labels = f'version="{escape(info.version)}",build_date="{escape(info.build_date)}",pid="{info.pid}"'
+        text = header("maglev_vpp_info")
+        text += f"maglev_vpp_info{{{labels}}} 1\n"
+        if info.boot_time:
+            text += header("maglev_vpp_uptime_seconds")
+            text += f"maglev_vpp_uptime_seconds {max(0.0, self._wall() - info.boot_time)}\n"
+        text += header("maglev_vpp_connected_seconds")
+        return text + f"maglev_vpp_connected_seconds {self._clock.seconds() - self._vpp.connected_since}\n"

@@ -1,0 +1,233 @@
+"""The configuration as immutable values: what a valid file means, with every default filled in.
+
+Durations are float seconds. Addresses are canonical text (`maglev.model.addresses`). Mappings keep the order of the
+file and are never changed after construction; equality of two values means that nothing has to be done to get from one
+to the other, which is what a reload relies on.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_TABLE_LENGTH: Final = 1024
+MAX_TABLE_LENGTH: Final = 65536
+MAX_WEIGHT: Final = 100
+
+
+class CheckType(enum.StrEnum):
+    """How a backend is probed."""
+
+    ICMP = "icmp"
+    TCP = "tcp"
+    HTTP = "http"
+    HTTPS = "https"
+
+
+class Transport(enum.StrEnum):
+    """The IP protocol of a frontend."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class ForeignVips(enum.StrEnum):
+    """What a full sync does with VIPs that are not in the file."""
+
+    REMOVE = "remove"
+    KEEP = "keep"
+
+
+@attrs.frozen
+class TlsParams:
+    """TLS of a tcp or https probe.
+
+    Attributes:
+        server_name: Name to send (SNI) and to verify; None verifies by address.
+        verify: Whether the certificate must be valid.
+        resume: Whether most handshakes may resume the session of the last probe.
+    """
+
+    server_name: str | None = None
+    verify: bool = True
+    resume: bool = True
+
+
+@attrs.frozen
+class HttpParams:
+    """What an http or https probe sends and expects.
+
+    Attributes:
+        path: Request target, starting with ``/``.
+        host: Value of the Host header; None sends the address (and the port unless it is the default one).
+        response_codes: Inclusive ranges of accepted status codes.
+        response_regexp: RE2 pattern that the body must contain; None accepts any body.
+    """
+
+    path: str = "/"
+    host: str | None = None
+    response_codes: tuple[tuple[int, int], ...] = ((200, 200),)
+    response_regexp: str | None = None
+
+
+@attrs.frozen
+class Healthcheck:
+    """How to probe a backend.
+
+    Attributes:
+        l4_port: TCP port of the probe; None for icmp.
+        interval: Seconds between the starts of two probes of a healthy backend.
+        fast_interval: The same while unknown or between the extremes.
+        down_interval: The same while fully down.
+        timeout: Seconds for a whole probe.
+        rise: Passes in a row that bring a down backend up.
+        fall: Failures in a row that bring an up backend down.
+        probe_ipv4_src: Source address of probes to IPv4 backends; None lets the kernel choose.
+        probe_ipv6_src: The same for IPv6.
+        http: Set for http and https.
+        tls: Set for https, and for tcp with ``ssl``.
+    """
+
+    name: str
+    type: CheckType
+    l4_port: int | None
+    interval: float
+    fast_interval: float
+    down_interval: float
+    timeout: float
+    rise: int = 2
+    fall: int = 3
+    probe_ipv4_src: str | None = None
+    probe_ipv6_src: str | None = None
+    http: HttpParams | None = None
+    tls: TlsParams | None = None
+
+
+@attrs.frozen
+class Backend:
+    """A named address that is probed once, however many frontends use it.
+
+    Attributes:
+        healthcheck: Name of the healthcheck; None makes a static backend.
+        enabled: False starts it disabled.
+    """
+
+    name: str
+    address: str
+    healthcheck: str | None = None
+    enabled: bool = True
+
+
+@attrs.frozen
+class PoolMember:
+    """A backend in a pool.
+
+    Attributes:
+        weight: Configured weight, 0..100.
+    """
+
+    backend: str
+    weight: int = MAX_WEIGHT
+
+
+@attrs.frozen
+class Pool:
+    """An ordered priority tier of a frontend."""
+
+    name: str
+    members: tuple[PoolMember, ...]
+
+
+@attrs.frozen
+class Frontend:
+    """One VIP.
+
+    Attributes:
+        transport: None together with ``l4_port`` 0 means all ports.
+        l4_port: 1..65535, or 0 for all ports.
+        table_length: Buckets of the new-flow table, a power of two, 1..65536.
+    """
+
+    name: str
+    address: str
+    transport: Transport | None
+    l4_port: int
+    pools: tuple[Pool, ...]
+    description: str = ""
+    src_ip_sticky: bool = False
+    flush_on_down: bool = True
+    table_length: int = DEFAULT_TABLE_LENGTH
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Names of all its backends, each once, in the order of the file."""
+        return tuple(dict.fromkeys(member.backend for pool in self.pools for member in pool.members))
+
+
+@attrs.frozen
+class LbConf:
+    """The global settings of the lb plugin (``lb_conf``).
+
+    Attributes:
+        ipv4_src_address: Source of GRE packets to IPv4 application servers.
+        ipv6_src_address: The same for IPv6.
+        sticky_buckets_per_core: Flow table size of each worker, a power of two.
+        flow_timeout: Seconds, whole, 1..120.
+    """
+
+    ipv4_src_address: str
+    ipv6_src_address: str
+    sticky_buckets_per_core: int = 65536
+    flow_timeout: int = 40
+
+
+@attrs.frozen
+class VppConfig:
+    """How VPP is kept programmed.
+
+    Attributes:
+        sync_interval: Seconds between two drift repairs.
+        startup_min_delay: Seconds after start in which nothing is written.
+        startup_max_delay: Seconds after start at which everything is synced.
+    """
+
+    conf: LbConf
+    sync_interval: float = 30.0
+    startup_min_delay: float = 5.0
+    startup_max_delay: float = 30.0
+    foreign_vips: ForeignVips = ForeignVips.REMOVE
+
+
+@attrs.frozen
+class CheckerConfig:
+    """Settings of the checker as a whole.
+
+    Attributes:
+        transition_history: Transitions kept per backend.
+        netns: Name of the network namespace that probes run in; None is the daemon's own.
+        probe_workers: How many processes probe; 0 probes in the daemon itself.
+    """
+
+    transition_history: int = 5
+    netns: str | None = None
+    probe_workers: int = 0
+
+
+@attrs.frozen
+class Config:
+    """A whole valid file."""
+
+    checker: CheckerConfig
+    vpp: VppConfig
+    healthchecks: Mapping[str, Healthcheck]
+    backends: Mapping[str, Backend]
+    frontends: Mapping[str, Frontend]
+
+    def healthcheck_of(self, backend: Backend) -> Healthcheck | None:
+        """Return the healthcheck of a backend, or None for a static one."""
+        return None if backend.healthcheck is None else self.healthchecks[backend.healthcheck]

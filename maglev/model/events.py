@@ -1,0 +1,55 @@
+"""What happened, in order: the entries of the board's event log."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from maglev.model.health import Transition
+
+
+class FrontendState(enum.StrEnum):
+    """A reduction of the states of its backends; a frontend has no counter of its own."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DOWN = "down"
+
+
+@attrs.frozen
+class BackendEvent:
+    """A backend went from one state to another.
+
+    Attributes:
+        seq: Position in the event log: 1, 2, 3 ... without gaps since the daemon started.
+        backend: Its name.
+        address: Its address at that moment.
+        transition: The change.
+    """
+
+    seq: int
+    backend: str
+    address: str
+    transition: Transition
+
+
+@attrs.frozen
+class FrontendEvent:
+    """A frontend went from one state to another.
+
+    Attributes:
+        seq: Position in the event log, one sequence for all kinds.
+        at: Wall-clock time, seconds since the epoch: for display only.
+    """
+
+    seq: int
+    frontend: str
+    old: FrontendState
+    new: FrontendState
+    at: float
+
+
+Event = BackendEvent | FrontendEvent

@@ -1,0 +1,159 @@
+"""The health of one backend: HAProxy's rise/fall counter and the states around it. No clock, no I/O.
+
+Theory of operation. One integer ``value`` in 0 .. rise+fall-1 says everything about the evidence: the backend is up
+when ``value >= rise``; a pass adds one, a failure takes one, both clamped. So a healthy backend needs ``fall`` failures
+*in a row of net effect* to go down, and single failures days apart never add up, because each pass between them undoes
+one. A backend about which nothing is known yet starts at ``rise - 1``: the first pass makes it up, and any failure
+while it is unknown makes it down.
+
+Around the counter are the states. Probe results move a backend among `unknown`, `up` and `down`; everything else that
+can happen to it is a `Lifecycle` event, and what each event does in each state is in the table `TRANSITIONS`: a missing
+entry means that the event is refused there.
+
+Source: HAProxy ``check.c`` (``set_server_check_status``, health in 0 .. rise+fall-1).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from maglev.model.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class State(enum.StrEnum):
+    """What is known or decided about a backend."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DOWN = "down"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    REMOVED = "removed"
+
+
+class Lifecycle(enum.StrEnum):
+    """What happens to a backend other than a probe result. The value is the code in its transition."""
+
+    START = "start"
+    PAUSE = "paused"
+    RESUME = "resumed"
+    DISABLE = "disabled"
+    ENABLE = "enabled"
+    CHANGE = "changed"
+    REMOVE = "removed"
+
+
+PROBED: Final = frozenset({State.UNKNOWN, State.UP, State.DOWN})
+"""The states in which a backend is probed, and in which results count."""
+
+TRANSITIONS: Final[Mapping[Lifecycle, Mapping[State, State]]] = {
+    Lifecycle.START: {State.UNKNOWN: State.UNKNOWN},
+    Lifecycle.PAUSE: {
+        State.UNKNOWN: State.PAUSED,
+        State.UP: State.PAUSED,
+        State.DOWN: State.PAUSED,
+        State.PAUSED: State.PAUSED,
+    },
+    Lifecycle.RESUME: {State.PAUSED: State.UNKNOWN},
+    Lifecycle.DISABLE: {
+        State.UNKNOWN: State.DISABLED,
+        State.UP: State.DISABLED,
+        State.DOWN: State.DISABLED,
+        State.PAUSED: State.DISABLED,
+        State.DISABLED: State.DISABLED,
+    },
+    Lifecycle.ENABLE: {State.DISABLED: State.UNKNOWN},
+    # A changed healthcheck or address: what was known must be proved again, what was decided stays.
+    Lifecycle.CHANGE: {
+        State.UNKNOWN: State.UNKNOWN,
+        State.UP: State.UNKNOWN,
+        State.DOWN: State.UNKNOWN,
+        State.PAUSED: State.PAUSED,
+        State.DISABLED: State.DISABLED,
+    },
+    Lifecycle.REMOVE: dict.fromkeys(set(State) - {State.REMOVED}, State.REMOVED),
+}
+
+
+@attrs.frozen
+class Transition:
+    """One change of state.
+
+    Attributes:
+        old: State before.
+        new: State after; equal to ``old`` only for the start of a backend, and for a change while unknown.
+        at: Wall-clock time, seconds since the epoch: for display only.
+        layer: Layer of the result that caused it; empty for a lifecycle event.
+        code: Code of that result, or the `Lifecycle` value.
+        detail: More of it for a person.
+    """
+
+    old: State
+    new: State
+    at: float
+    layer: str
+    code: str
+    detail: str = ""
+
+
+class Health:
+    """The counter and the state of one backend.
+
+    Attributes:
+        rise: Passes that bring it up from 0.
+        fall: Failures that bring it down from the top.
+        value: The counter, 0 .. rise+fall-1.
+        state: The state.
+    """
+
+    __slots__ = ("fall", "rise", "state", "value")
+
+    def __init__(self, rise: int, fall: int) -> None:
+        self.rise = rise
+        self.fall = fall
+        self.value = rise - 1
+        self.state = State.UNKNOWN
+
+    @property
+    def top(self) -> int:
+        """The counter of a backend that is as healthy as can be."""
+        return self.rise + self.fall - 1
+
+    def record(self, passed: bool) -> bool:  # noqa: FBT001  # the one argument of the hottest call
+        """Count one probe result; return whether the state changed. Results in unprobed states are ignored."""
+        state = self.state
+        if state not in PROBED:
+            return False
+        self.value = min(self.value + 1, self.top) if passed else max(self.value - 1, 0)
+        self.state = State.UP if self.value >= self.rise else State.DOWN
+        return self.state is not state
+
+    def happen(self, event: Lifecycle) -> bool:
+        """Apply a lifecycle event; return whether the state changed.
+
+        Raises:
+            RefusedError: The event makes no sense in this state; nothing changed.
+        """
+        old = self.state
+        new = TRANSITIONS[event].get(old)
+        if new is None:
+            message = f"it is {old}"
+            raise RefusedError(message)
+        self.state = new
+        if new is State.UNKNOWN:
+            self.value = self.rise - 1
+        elif new is State.PAUSED:
+            self.value = 0
+        return new is not old
+
+    def retune(self, rise: int, fall: int) -> None:
+        """Take over new thresholds, before a `Lifecycle.CHANGE`."""
+        self.rise = rise
+        self.fall = fall
+        self.value = min(self.value, self.top)

@@ -1,0 +1,141 @@
+"""Twisted's broker with our own bounds: what is common to both ends of a connection.
+
+What is replaced: reading (`TokenReader`: bounded nesting and size), serializing (`encode`: nothing but basic types and
+references) and unserializing (`decode`: the same). The registry of classes that Twisted's unserializer consults is one
+for the whole process, and its default options accept every name with a dot in it; here nothing is looked up in it.
+What stays is the protocol: dialects, calls, answers, references and their counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.python.failure import Failure
+from twisted.spread.jelly import SecurityOptions
+from twisted.spread.pb import Broker, Referenceable, RemoteReference
+from twisted.spread.pb import Error as PbError
+
+from maglev.rpc.basic import Encoded, decode, encode, write_expression
+from maglev.rpc.tokens import TokenError, TokenReader
+from maglev.rpc.wire import InternalError, WireError
+
+_TYPES: Final = frozenset({b"None", b"boolean", b"unicode", b"list", b"tuple", b"dictionary", b"remote"})
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+FAILURE: Final = b"twisted.spread.pb.CopyableFailure"
+"""The tag of an error; Twisted's own clients make a `twisted.spread.pb.CopiedFailure` of it."""
+
+
+def failure_view(failure: Failure) -> dict[str, object]:
+    """Return what the peer is told of an error, in the form that Twisted's own clients expect.
+
+    Errors that are not meant for the peer become an `InternalError` without a word of theirs.
+    """
+    error = failure.value if isinstance(failure.value, PbError) else InternalError()
+    return {
+        "type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "value": str(error),
+        "parents": [f"{each.__module__}.{each.__qualname__}" for each in type(error).__mro__],
+        "fields": error.fields if isinstance(error, WireError) else {},
+        "traceback": "Traceback unavailable\n",
+        "frames": [],
+        "stack": [],
+        "tb": None,
+        "count": 0,
+        "captureVars": False,
+    }
+
+
+class BasicTypes(SecurityOptions):
+    """Security options that allow basic types and references, and nothing else whatever is registered.
+
+    They are the second line: nothing of ours calls the unserializer that asks them.
+    """
+
+    def isTypeAllowed(self, typeName: bytes | str) -> bool:
+        """Refuse what is not in the list; Twisted's own method allows every name with a dot."""
+        return (typeName.encode() if isinstance(typeName, str) else typeName) in _TYPES
+
+    def isClassAllowed(self, klass: object) -> bool:  # noqa: ARG002
+        """Refuse every class."""
+        return False
+
+    def isModuleAllowed(self, moduleName: object) -> bool:  # noqa: ARG002
+        """Refuse every module."""
+        return False
+
+
+class BasicBroker(Broker):
+    """A broker for basic values and references.
+
+    Attributes:
+        limit: Bytes of one message from the peer at most.
+        answer_wanted: Whether the peer wants an answer to the call that is being taken in.
+    """
+
+    limit: int
+    answer_wanted = True
+
+    def connectionMade(self) -> None:
+        """Begin to read."""
+        if isinstance(self.transport.getPeer(), IPv4Address | IPv6Address):  # type: ignore[union-attr]
+            # The pings find out sooner; this is for firewalls that forget connections on which nothing is sent.
+            self.transport.setTcpKeepAlive(True)  # type: ignore[union-attr]
+        self._reader = TokenReader(self.incomingVocabulary, self.limit)
+        Broker.connectionMade(self)
+
+    def sendEncoded(self, obj: object) -> None:
+        """Write an expression, or raise before anything of it is written.
+
+        After the end of the connection nothing is: references that are forgotten then would still be given back.
+        """
+        parts: list[bytes] = []
+        write_expression(obj, parts.append)
+        if not self.disconnected:
+            self.transport.write(b"".join(parts))  # type: ignore[union-attr]
+
+    def serialize(self, object: object, *_: object, **__: object) -> Any:  # noqa: A002  # Twisted's name for it
+        """Return the expression for basic values and references to objects of ours.
+
+        Raises:
+            BasicError: It is, or holds, anything else.
+        """
+        if isinstance(object, Referenceable):
+            return [b"remote", self.registerReference(object)]
+        if isinstance(object, Failure):
+            return [FAILURE, Encoded(encode(failure_view(object)))]
+        if isinstance(object, tuple):  # the arguments of a call: the only place where references are nested
+            return [b"tuple", *(self.serialize(each) for each in object)]
+        return object if isinstance(object, Encoded) else Encoded(encode(object))
+
+    def unserialize(self, sexp: object, *_: object) -> Any:
+        """Return the basic value or the reference that an expression stands for.
+
+        Raises:
+            BasicError: It stands for anything else.
+        """
+        return decode(sexp, self._reference)
+
+    def proto_message(self, requestID: Any, objectID: Any, message: Any, answerRequired: Any, *arguments: Any) -> None:
+        """Take in a call.
+
+        Raises:
+            TokenError: It has something else where numbers and names belong; Twisted would log a traceback.
+        """
+        if not (isinstance(requestID, int) and isinstance(objectID, int | bytes) and isinstance(message, bytes)):
+            raise TokenError("a call has no number, object and name")
+        self.answer_wanted = bool(answerRequired)
+        Broker.proto_message(self, requestID, objectID, message, answerRequired, *arguments)
+
+    def waiting_for(self, number: Any) -> Deferred[Any]:
+        """Return, and forget, what waits for the answer to a call of ours; raises KeyError if nothing does."""
+        waiting: dict[Any, Deferred[Any]] = self.waitingForAnswers or {}
+        return waiting.pop(number)
+
+    def _reference(self, number: Any) -> RemoteReference:
+        if not isinstance(number, int | bytes):
+            raise TypeError
+        return RemoteReference(None, self, number, doRefCount=True)

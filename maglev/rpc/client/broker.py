@@ -1,0 +1,75 @@
+"""The client's end of a connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.python.failure import Failure
+from twisted.spread.pb import PBConnectionLost
+
+from maglev.rpc.basic import BasicError, decode
+from maglev.rpc.broker import BasicBroker, BasicTypes
+from maglev.rpc.wire import DaemonError, from_wire
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+MAX_ANSWER: Final = 64 * 1024 * 1024
+"""Bytes of one message from the daemon: ten times the largest, a frontend with all the backends that it can have."""
+
+
+class DaemonBroker(BasicBroker):
+    """The broker of a connection to a daemon.
+
+    Attributes:
+        limit: Bytes of one message from the daemon at most.
+        lost_because: Why the connection ended; None before.
+    """
+
+    limit = MAX_ANSWER
+
+    def __init__(self, ready: Deferred[None]) -> None:
+        """Wait for the connection.
+
+        Args:
+            ready: Fires when the handshake is done; fails if the connection ends before.
+        """
+        BasicBroker.__init__(self, isClient=True, security=BasicTypes())
+        self._ready = ready
+        self.lost_because: BaseException | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Work off what arrived; end the connection if it makes no sense."""
+        try:
+            for expression in self._reader.feed(data):
+                self.callExpressionReceived(expression)
+        except Exception as error:  # noqa: BLE001  # whatever Twisted's broker makes of a message without sense
+            self.lost_because = error
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Fail everything that waits."""
+        self.lost_because = self.lost_because or reason.value
+        BasicBroker.connectionLost(self, reason)
+        if not self._ready.called:
+            self._ready.errback(Failure(PBConnectionLost(reason)))
+
+    def proto_answer(self, requestID: Any, netResult: Any) -> None:
+        """Hand an answer to the call that waits for it; Twisted would leave it waiting if it made no sense."""
+        waiting = self.waiting_for(requestID)
+        try:
+            answer = self.unserialize(netResult)
+        except BasicError as error:
+            waiting.errback(DaemonError(f"maglevd answered what is no basic value: {error}"))
+        else:
+            waiting.callback(answer)
+
+    def proto_error(self, requestID: Any, fail: Any) -> None:
+        """Hand an error to the call that waits for the answer, as one of our own."""
+        waiting = self.waiting_for(requestID)
+        try:
+            view = decode(fail[1])
+            error = from_wire(view["type"], view["value"], view.get("fields", {}))
+        except (BasicError, LookupError, TypeError, ValueError, AttributeError):
+            error = DaemonError("maglevd answered with an error that can't be read")
+        waiting.errback(error)

@@ -1,0 +1,357 @@
+"""A client for scripts and programs: the control interface of a maglevd that runs elsewhere.
+
+A script::
+
+    from twisted.internet import defer, task
+
+    from maglev.rpc.client.control import connect
+
+    async def main(reactor):
+        client = await connect(reactor, "unix:/run/vpp-maglev/pb.sock")
+        frontend = await client.frontend("web")
+        print(frontend["state"])
+
+    task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+
+Every call ends: with a result, with an error of `maglev.model.errors`, or with `LostError` or `NoAnswerError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.protocol import Factory
+from twisted.spread.pb import DeadReferenceError, PBConnectionLost, RemoteReference
+from zope.interface import implementer
+
+from maglev.interfaces import IControl
+from maglev.model.caller import Caller, Role
+from maglev.rpc.client.broker import DaemonBroker
+from maglev.rpc.client.endpoint import endpoint_of, reason_of
+from maglev.rpc.client.subscription import RemoteSubscription
+from maglev.rpc.wire import METHODS, DaemonError, LostError, NoAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
+    from twisted.python.failure import Failure
+
+    from maglev.rpc.tls import TlsFiles
+
+    View = dict[str, Any]
+
+DEFAULT_ADDRESS: Final = "unix:/run/vpp-maglev/pb.sock"
+
+PING_INTERVAL: Final = 20.0
+"""Seconds between two pings: they keep the daemon from taking us for dead, and tell us when it is."""
+
+LOGIN_DEADLINE: Final = 10.0
+"""Seconds from the connection to the answer to the login, with the handshakes between."""
+
+CLOSE_DEADLINE: Final = 2.0
+"""Seconds for the daemon to take what was sent before the end."""
+
+
+async def connect(reactor: Any, address: str = DEFAULT_ADDRESS, tls: TlsFiles | None = None) -> Client:
+    """Connect to a maglevd, and log in.
+
+    Args:
+        reactor: The reactor.
+        address: ``unix:PATH`` or ``tls:HOST:PORT``.
+        tls: The certificates; required for ``tls:``.
+
+    Raises:
+        RefusedError: The address is none, or a file of certificates can't be used.
+        ForbiddenError: The daemon does not let us in.
+        LostError: There is no connection to be had.
+        NoAnswerError: Somebody is there, and says nothing.
+    """
+    return await connect_by(reactor, endpoint_of(reactor, address, tls), address)
+
+
+async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str) -> Client:
+    """Connect by an endpoint, and log in; as `connect`.
+
+    Args:
+        reactor: The reactor.
+        endpoint: The way to the daemon.
+        address: How to call it in errors.
+    """
+    factory = _Brokers()
+    try:
+        # Through an endpoint, a factory is not told of a failed connection: what asked it would wait for ever.
+        broker = cast("DaemonBroker", await endpoint.connect(factory))
+    except (ConnectError, DNSLookupError, OSError) as error:
+        message = f"no connection to maglevd at {address}: {reason_of(error)}"
+        raise LostError(message) from None
+    try:
+        perspective = await _login(broker, factory.ready).addTimeout(LOGIN_DEADLINE, reactor)
+        client = Client(reactor, broker, perspective, await _caller(reactor, perspective))
+    except BaseException as error:
+        broker.transport.abortConnection()  # type: ignore[union-attr]
+        if isinstance(error, DeferredTimeout):
+            message = f"maglevd at {address} does not answer"
+            raise NoAnswerError(message) from None
+        raise
+    return client
+
+
+@implementer(IControl)
+class Client:
+    """The control interface over a connection; `maglev.interfaces.IControl` says what each verb does and returns.
+
+    Attributes:
+        caller: Who we are to the daemon.
+    """
+
+    def __init__(self, reactor: Any, broker: DaemonBroker, perspective: RemoteReference, caller: Caller) -> None:
+        """Use a connection that is logged in; `connect` makes one.
+
+        Args:
+            reactor: Measures deadlines.
+            broker: The connection.
+            perspective: What the login gave.
+            caller: Who we are.
+        """
+        self.caller = caller
+        self._reactor = reactor
+        self._broker = broker
+        self._perspective = perspective
+        self._lost: list[Deferred[None]] = []
+        self._ping_call: IDelayedCall | None = reactor.callLater(PING_INTERVAL, self._ping)
+        broker.notifyOnDisconnect(self._connection_lost)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return not self._broker.disconnected
+
+    def when_lost(self) -> Deferred[None]:
+        """Return a Deferred that fires when the connection is gone, at once if it is gone already."""
+        waiting: Deferred[None] = Deferred()
+        if self.connected:
+            self._lost.append(waiting)
+        else:
+            waiting.callback(None)
+        return waiting
+
+    async def close(self) -> None:
+        """End the connection, and wait until it has ended: for a moment if the daemon still takes what we sent."""
+        if self.connected:
+            last = self._reactor.callLater(CLOSE_DEADLINE, self._broker.transport.abortConnection)  # type: ignore[union-attr]
+            self._broker.transport.loseConnection()  # type: ignore[union-attr]
+            await self.when_lost()
+            if last.active():
+                last.cancel()
+
+    # The verbs
+
+    async def version(self) -> View:
+        """Which build the daemon is."""
+        return await self._call("version")
+
+    async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> list[str]:
+        """Names for completion."""
+        names: list[str] = await self._ask("names", kind, prefix, within, limit)
+        return names
+
+    async def frontends(self, after: str = "", limit: int = 100) -> View:
+        """A page of frontends."""
+        return await self._call("frontends", after, limit)
+
+    async def frontend(self, name: str) -> View:
+        """One frontend."""
+        return await self._call("frontend", name)
+
+    async def backends(self, after: str = "", limit: int = 100) -> View:
+        """A page of backends."""
+        return await self._call("backends", after, limit)
+
+    async def backend(self, name: str) -> View:
+        """One backend."""
+        return await self._call("backend", name)
+
+    async def healthchecks(self, after: str = "", limit: int = 100) -> View:
+        """A page of healthchecks."""
+        return await self._call("healthchecks", after, limit)
+
+    async def healthcheck(self, name: str) -> View:
+        """One healthcheck."""
+        return await self._call("healthcheck", name)
+
+    async def pause_backend(self, name: str) -> View:
+        """Stop probing."""
+        return await self._call("pause_backend", name)
+
+    async def resume_backend(self, name: str) -> View:
+        """Probe again."""
+        return await self._call("resume_backend", name)
+
+    async def enable_backend(self, name: str) -> View:
+        """Put into service again."""
+        return await self._call("enable_backend", name)
+
+    async def disable_backend(self, name: str) -> View:
+        """Take out of service."""
+        return await self._call("disable_backend", name)
+
+    async def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> View:
+        """Set a weight until the next reload."""
+        return await self._call("set_weight", frontend, pool, backend, weight)
+
+    async def check_config(self) -> View:
+        """Check the file of the daemon."""
+        return await self._call("check_config")
+
+    async def reload_config(self) -> View:
+        """Put the file in force."""
+        return await self._call("reload_config")
+
+    async def config_diff(self, after: str = "", limit: int = 100) -> View:
+        """A page of what a reload of the file would do."""
+        return await self._call("config_diff", after, limit)
+
+    async def checker(self) -> View:
+        """How the checker does."""
+        return await self._call("checker")
+
+    async def vpp_info(self) -> View:
+        """What the connected VPP says of itself."""
+        return await self._call("vpp_info")
+
+    async def vpp_lb_state(self, after: str = "", limit: int = 100) -> View:
+        """A page of what VPP holds."""
+        return await self._call("vpp_lb_state", after, limit)
+
+    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> View:
+        """A page of what a sync would do now."""
+        return await self._call("vpp_lb_plan", after, limit)
+
+    async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> View:
+        """A page of what VPP has counted for each VIP."""
+        return await self._call("vpp_lb_counters", after, limit)
+
+    async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> View:
+        """A page of what VPP has sent to each application server."""
+        return await self._call("vpp_backend_counters", after, limit)
+
+    async def sync_vpp(self, frontend: str | None = None) -> View:
+        """Read VPP back and repair it."""
+        return await self._call("sync_vpp", frontend)
+
+    async def sessions(self) -> list[View]:
+        """Who is connected."""
+        sessions: list[View] = await self._ask("sessions")
+        return sessions
+
+    async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> RemoteSubscription:
+        """Watch events."""
+        watch = RemoteSubscription(self._unwatch)
+        self._broker.notifyOnDisconnect(watch.connection_lost)
+        try:
+            watch.number = await self._ask("watch", watch, log, backend, frontend)
+        except BaseException:
+            watch.given_up()
+            self._broker.dontNotifyOnDisconnect(watch.connection_lost)
+            raise
+        return watch
+
+    # How it is done
+
+    async def _ask(self, method: str, *arguments: object) -> Any:
+        return await called(self._reactor, self._perspective, method, *arguments)
+
+    async def _call(self, method: str, *arguments: object) -> View:
+        return cast("View", await self._ask(method, *arguments))
+
+    def _unwatch(self, watch: RemoteSubscription) -> None:
+        self._broker.dontNotifyOnDisconnect(watch.connection_lost)
+        if self.connected and watch.number:
+            Deferred.fromCoroutine(self._ask("unwatch", watch.number)).addErrback(_not_important)
+
+    def _ping(self) -> None:
+        self._ping_call = None
+        Deferred.fromCoroutine(self._ask("ping")).addCallbacks(self._answered, self._not_answered)
+
+    def _answered(self, _: object) -> None:
+        if self.connected:
+            self._ping_call = self._reactor.callLater(PING_INTERVAL, self._ping)
+
+    def _not_answered(self, _: Failure) -> None:
+        self._broker.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _connection_lost(self) -> None:
+        if self._ping_call is not None:
+            self._ping_call.cancel()
+        waiting, self._lost = self._lost, []
+        for each in waiting:
+            each.callback(None)
+
+
+async def called(reactor: Any, target: RemoteReference, method: str, *arguments: object) -> Any:
+    """Call a method of the daemon; always ends.
+
+    Raises:
+        MaglevError: What the daemon answered, as an error of ours; or `LostError`, `NoAnswerError`.
+    """
+    deadline = METHODS[method].deadline
+    try:
+        # Raises at once, not through the Deferred, when the connection is gone.
+        return await target.callRemote(method, *arguments).addTimeout(deadline, reactor)
+    except (DeadReferenceError, PBConnectionLost):
+        raise LostError("the connection to maglevd is lost") from None
+    except DeferredTimeout:
+        message = f"maglevd did not answer within {deadline:g} seconds"
+        raise NoAnswerError(message) from None
+
+
+async def _caller(reactor: Any, perspective: RemoteReference) -> Caller:
+    view = await called(reactor, perspective, "whoami")
+    return Caller(view["name"], Role(view["role"]), view["origin"])
+
+
+async def _log_in(broker: DaemonBroker, ready: Awaitable[None]) -> RemoteReference:
+    try:
+        await ready
+        perspective = await broker.remoteForName("root").callRemote("loginAnonymous", None)
+    except (DeadReferenceError, PBConnectionLost):
+        message = f"maglevd hung up: {reason_of(broker.lost_because)}"
+        raise LostError(message) from None
+    if not isinstance(perspective, RemoteReference):
+        raise DaemonError("the login gave something that can't be called")
+    return perspective
+
+
+def _login(broker: DaemonBroker, ready: Awaitable[None]) -> Deferred[RemoteReference]:
+    return Deferred.fromCoroutine(_log_in(broker, ready))
+
+
+def _not_important(_: object) -> None:
+    """The watch is over for us; the daemon will find out."""
+
+
+class _Brokers(Factory):
+    """Makes the broker of one connection.
+
+    Attributes:
+        ready: Fires when the handshake is done; fails when the connection ends before.
+    """
+
+    noisy = False
+    unsafeTracebacks = False
+
+    def __init__(self) -> None:
+        self.ready: Deferred[None] = Deferred()
+
+    def buildProtocol(self, _: IAddress | None) -> DaemonBroker:  # type: ignore[override]
+        broker = DaemonBroker(self.ready)
+        broker.factory = self  # type: ignore[assignment]  # Twisted has it untyped
+        return broker
+
+    def clientConnectionMade(self, _: DaemonBroker) -> None:
+        """The handshake is done."""
+        self.ready.callback(None)

@@ -1,0 +1,61 @@
+"""From an address that people write to a connection: ``unix:PATH`` or ``tls:HOST:PORT``."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+
+from maglev.model.errors import RefusedError
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IStreamClientEndpoint
+
+    from maglev.rpc.tls import ClientTls, TlsFiles
+
+CONNECT_DEADLINE: Final = 10.0
+"""Seconds for the connection: what people wait for without wondering."""
+
+_TLS: Final = re.compile(r"tls:(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
+
+
+def endpoint_of(reactor: Any, address: str, tls: TlsFiles | None) -> IStreamClientEndpoint:
+    """Return the way to a daemon.
+
+    Raises:
+        RefusedError: The address is none, or the certificates are missing or can't be used.
+    """
+    path = address.removeprefix("unix:")
+    if path and path != address:
+        return UNIXClientEndpoint(reactor, path, CONNECT_DEADLINE)
+    match = _TLS.fullmatch(address)
+    if match is None or not 0 < int(match["port"]) < 65536:
+        message = f"{address!r} is no unix:PATH or tls:HOST:PORT"
+        raise RefusedError(message)
+    if tls is None:
+        message = f"{address} needs three files: a certificate, its key, and the authority of the daemon's certificate"
+        raise RefusedError(message)
+    host = match["v6"] or match["host"]
+    plain = HostnameEndpoint(reactor, host, int(match["port"]), CONNECT_DEADLINE)
+    return wrapClientTLS(_tls_to(host, tls), plain)
+
+
+def _tls_to(host: str, files: TlsFiles) -> ClientTls:
+    # Here, because loading TLS takes longer than a call over the UNIX socket does altogether.
+    from maglev.rpc.tls import ClientTls
+
+    try:
+        return ClientTls(files, host)
+    except (OSError, ValueError) as error:
+        message = f"TLS: {error}"
+        raise RefusedError(message) from error
+
+
+def reason_of(error: BaseException | None) -> str:
+    """Return why there is no connection, as few words as will do."""
+    number = getattr(error, "osError", None)
+    if isinstance(number, int):
+        return os.strerror(number)
+    return str(error) or type(error).__name__

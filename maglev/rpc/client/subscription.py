@@ -1,0 +1,120 @@
+"""A watch at the client's end: batches come in, each is answered when the reader has taken it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.spread.pb import Error as PbError
+from twisted.spread.pb import Referenceable
+from zope.interface import implementer
+
+from maglev.interfaces import ISubscription
+from maglev.rpc.basic import Encoded, encode
+from maglev.rpc.wire import ENDED, EVENTS, LostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.rpc.client.broker import DaemonBroker
+
+    Batch = list[dict[str, Any]]
+
+
+@implementer(ISubscription)
+class RemoteSubscription(Referenceable):
+    """Events from a daemon.
+
+    Not answering is how the daemon learns that we are slow: it sends a batch or two ahead, and no more.
+
+    Attributes:
+        number: The daemon's name for it; 0 before it has one.
+    """
+
+    def __init__(self, closed: Callable[[RemoteSubscription], None]) -> None:
+        """Wait for events.
+
+        Args:
+            closed: Called when the reader wants no more.
+        """
+        self.number = 0
+        self._closed = closed
+        self._batches: deque[tuple[Batch, Deferred[Encoded]]] = deque()
+        self._waiting: Deferred[Batch] | None = None
+        self._ended = False
+        self._lost = False
+
+    def next(self) -> Deferred[Batch]:
+        """Wait for events; an empty list when the watch has ended.
+
+        Raises:
+            RuntimeError: Somebody waits already.
+            LostError: (through the Deferred) The connection was lost.
+        """
+        if self._waiting is not None:
+            raise RuntimeError("somebody waits for the next events already")
+        if self._batches:
+            return succeed(self._take())
+        if self._lost:
+            return fail(LostError("the connection to maglevd is lost"))
+        if self._ended:
+            return succeed([])
+        self._waiting = Deferred(self._cancelled)
+        return self._waiting
+
+    def close(self) -> None:
+        """End it."""
+        if not self._ended:
+            self._end()
+            self._closed(self)
+        while self._batches:
+            self._take()
+
+    def given_up(self) -> None:
+        """Take note that the watch could not be made, or nobody waited for it to be."""
+        self._ended = True
+
+    def connection_lost(self) -> None:
+        """Take note that nothing will come any more."""
+        self._lost = True
+        self._end()
+
+    def remoteMessageReceived(self, broker: DaemonBroker, message: str, args: Any, kw: Any) -> Any:  # noqa: ARG002
+        """Take events from the daemon."""
+        if message == ENDED:
+            self._end()
+            return _TAKEN
+        if message != EVENTS or self._ended:
+            # This ends the watch at the other end, too, should it not have heard that nobody is interested any more.
+            raise PbError("nobody watches")
+        [batch] = broker.unserialize(args)
+        taken: Deferred[Encoded] = Deferred()
+        self._batches.append((batch, taken))
+        self._hand_out()
+        return taken
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            if self._lost:
+                waiting.errback(LostError("the connection to maglevd is lost"))
+            else:
+                waiting.callback([])
+
+    def _hand_out(self) -> None:
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.callback(self._take())
+
+    def _take(self) -> Batch:
+        batch, taken = self._batches.popleft()
+        taken.callback(_TAKEN)
+        return batch
+
+    def _cancelled(self, _: Deferred[Batch]) -> None:
+        self._waiting = None
+
+
+_TAKEN = Encoded(encode(None))

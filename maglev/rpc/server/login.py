@@ -1,0 +1,60 @@
+"""The object that a client finds first: it finds out who the client is, and hands out a perspective.
+
+Perspective Broker's own login with a password is not offered: it proves knowledge of an MD5 sum, with a challenge out
+of a predictable generator. What a client is allowed follows from the connection it came by.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maglev.rpc.server.exported import Exported
+from maglev.rpc.wire import ArgumentError, ForbiddenError, LimitError
+from maglev.runtime.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.model.caller import Caller
+    from maglev.rpc.server.identity import Identities
+    from maglev.rpc.server.peer import ClientBroker
+    from maglev.rpc.server.perspective import Perspective
+
+
+class Login(Exported):
+    """The root object of one connection."""
+
+    _log = EventLogger()
+
+    def __init__(
+        self, broker: ClientBroker, identities: Identities, perspective_for: Callable[[Caller], Perspective]
+    ) -> None:
+        """Wait for the login.
+
+        Args:
+            broker: The connection, which is not there yet.
+            identities: Finds out who is at the other end.
+            perspective_for: Makes the object that the client will call.
+        """
+        self._broker = broker
+        self._identities = identities
+        self._perspective_for = perspective_for
+        self._asked = False
+
+    async def receive(self, message: str, args: list[Any], kwargs: dict[Any, Any]) -> Perspective:  # noqa: ARG002
+        """Log the client in; the only method there is, under the name that Twisted's clients call it by."""
+        if message != "loginAnonymous":
+            raise ArgumentError("there is only the anonymous login: who you are is known from your connection")
+        if self._asked:
+            raise LimitError("a connection can log in once")
+        self._asked = True
+        caller = await self._identities.identify(self._broker.transport)
+        if caller is None:
+            raise ForbiddenError("your certificate does not tell a name")
+        if self._broker.disconnected:
+            raise LimitError("the connection is gone")
+        self._log.info("pb-login", who=caller.name, role=str(caller.role), origin=caller.origin)
+        self._broker.logged_in()
+        perspective = self._perspective_for(caller)
+        self._broker.notifyOnDisconnect(perspective.close)
+        return perspective

@@ -1,0 +1,164 @@
+"""Pushing events to a watcher: in batches, each answered by the client before too many are on their way.
+
+The next events are asked for only when there is room for them. So a client that is slow, or reads nothing, is behind in
+the one place that knows what to do about it: the watch, which drops events and says how many.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.spread.pb import DeadReferenceError
+
+from maglev.rpc.basic import Encoded, encode, encode_list
+from maglev.rpc.wire import ENDED, EVENTS
+from maglev.runtime.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+    from twisted.spread.pb import RemoteReference
+
+    from maglev.interfaces import ISubscription
+    from maglev.rpc.server.turnstile import Turnstile
+
+WINDOW: Final = 2
+"""Batches on their way at a time: one that the client works on, and one that it has when it is done."""
+
+FEW: Final = 50
+"""A batch of fewer events is followed by a pause, so that a thousand single events are not a thousand messages."""
+
+PAUSE: Final = 0.05
+"""Seconds of that pause: nobody sees it, and it makes twenty messages a second at most."""
+
+MAX_BATCH: Final = 128 * 1024
+"""Bytes of one message; a hundred events have 30 KiB, but tracebacks in the log are larger."""
+
+MAX_REMEMBERED: Final = 2048
+"""Events whose bytes are kept, because other watchers want them, too: a couple of batches of every watcher."""
+
+
+class EventBytes:
+    """Encodes events once for all watchers: they get the same dictionaries, which nobody changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[dict[str, Any], bytes]] = {}
+
+    def encode(self, event: dict[str, Any]) -> bytes:
+        """Return an event as bytes."""
+        known = self._known.get(id(event))
+        if known is not None:
+            return known[1]
+        data = encode(event)
+        if "seq" in event and event["type"] != "snapshot":
+            if len(self._known) >= MAX_REMEMBERED:
+                del self._known[next(iter(self._known))]
+            # The event is kept with its bytes: as long as it is here, no other can have its identity.
+            self._known[id(event)] = (event, data)
+        return data
+
+
+class Push:
+    """Pushes the events of one watch to one watcher."""
+
+    _log = EventLogger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        turnstile: Turnstile,
+        encoder: EventBytes,
+        watch: ISubscription,
+        watcher: RemoteReference,
+    ) -> None:
+        """Prepare to push.
+
+        Args:
+            clock: Measures pauses.
+            turnstile: Where to wait for one's turn.
+            encoder: Makes bytes of events.
+            watch: Where the events come from.
+            watcher: Where they go.
+        """
+        self._clock = clock
+        self._turnstile = turnstile
+        self._encoder = encoder
+        self._watch = watch
+        self._watcher = watcher
+        self._under_way = 0
+        self._room: Deferred[None] | None = None
+        self._task: Deferred[None] | None = None
+
+    def start(self, ended: Callable[[], object]) -> None:
+        """Push until the watch, the watcher or the connection ends; then call `ended`."""
+        self._task = Deferred.fromCoroutine(self._run())
+        self._task.addErrback(self._failed)
+        self._task.addBoth(lambda _: ended())
+
+    def close(self) -> None:
+        """Stop."""
+        self._watch.close()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        # The answer to the call that made the watch goes first.
+        await self._turnstile.turn()
+        try:
+            while True:
+                await self._wait_for_room()
+                events = await self._watch.next()
+                if not events:
+                    break
+                await self._turnstile.turn()
+                for batch in self._batches(events):
+                    self._send(EVENTS, batch)
+                if len(events) < FEW:
+                    await deferLater(self._clock, PAUSE)
+        finally:
+            self._watch.close()
+        self._send(ENDED)
+
+    async def _wait_for_room(self) -> None:
+        while self._under_way >= WINDOW:
+            self._room = Deferred()
+            await self._room
+
+    def _batches(self, events: Sequence[dict[str, Any]]) -> Iterator[Encoded]:
+        batch: list[bytes] = []
+        size = 0
+        for event in events:
+            data = self._encoder.encode(event)
+            if batch and size + len(data) > MAX_BATCH:
+                yield Encoded(encode_list(batch))
+                batch, size = [], 0
+            batch.append(data)
+            size += len(data)
+        yield Encoded(encode_list(batch))
+
+    def _send(self, method: str, *arguments: Encoded) -> None:
+        try:
+            answer = self._watcher.callRemote(method, *arguments)
+        except DeadReferenceError:  # raised at once, not through the Deferred, when the client is gone
+            self._watch.close()
+            return
+        self._under_way += 1
+        answer.addCallbacks(self._answered, self._refused)
+
+    def _answered(self, _: object) -> None:
+        self._under_way -= 1
+        if self._room is not None and not self._room.called:
+            self._room.callback(None)
+
+    def _refused(self, _: Failure) -> None:
+        """The watcher failed, or the connection did: either way nobody watches any more."""
+        self._watch.close()
+        self._answered(None)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self._log.failure("pb-push-failed", failure=failure)

@@ -1,0 +1,169 @@
+"""The service: listens, admits clients up to a number, and ends them when it stops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.protocol import ServerFactory
+
+from maglev.model.errors import StartError
+from maglev.rpc.server.counters import CallCounters
+from maglev.rpc.server.disconnects import Disconnects
+from maglev.rpc.server.login import Login
+from maglev.rpc.server.peer import ClientBroker
+from maglev.rpc.server.perspective import Perspective
+from maglev.rpc.server.pushing import EventBytes
+from maglev.rpc.server.turnstile import Turnstile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
+
+    from maglev.control.sessions import Sessions
+    from maglev.interfaces import IControl
+    from maglev.model.caller import Caller
+    from maglev.rpc.server.identity import Identities
+
+FRONT_END: Final = "pb"
+
+MAX_CLIENTS: Final = 512
+"""Connections at a time: half of the descriptors that a process usually has; the probes need the others."""
+
+MAX_CLIENTS_EACH: Final = 256
+"""Connections of one user or one address: never all of them, and more than any console and its scripts use."""
+
+
+class PbListener(Protocol):
+    """A place to listen at; `maglev.rpc.server.listening` has them."""
+
+    def listen(self, factory: ServerFactory) -> IListeningPort:
+        """Begin to listen; raises `StartError` if that can't be."""
+
+    def stopped(self) -> None:
+        """Tidy up after the port is closed."""
+
+
+class PbService(Service):
+    """The control interface over Perspective Broker.
+
+    Attributes:
+        factory: Makes the protocols of connections.
+        tally: Calls so far.
+        drops: Connections that were ended by the server.
+        clients: How many connections there are, by user or address.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        control_for: Callable[[Caller], IControl],
+        sessions: Sessions,
+        identities: Identities,
+        listeners: Sequence[PbListener],
+    ) -> None:
+        """Prepare; nothing happens before it starts.
+
+        Args:
+            clock: Measures deadlines and durations.
+            control_for: Gives the verbs, bound to an caller.
+            sessions: The register of sessions.
+            identities: Finds out who a client is.
+            listeners: Where to listen.
+        """
+        self.factory: ServerFactory = _Clients(self)
+        self.tally = CallCounters()
+        self.drops = Disconnects(clock)
+        self.clients: Counter[str] = Counter()
+        self._clock = clock
+        self._control_for = control_for
+        self._sessions = sessions
+        self._identities = identities
+        self._listeners = listeners
+        self._turnstile = Turnstile(clock)
+        self._encoder = EventBytes()
+        self._ports: list[tuple[PbListener, IListeningPort]] = []
+        self._brokers: set[ClientBroker] = set()
+
+    def startService(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            StartError: It can't, somewhere; then it does not listen anywhere.
+        """
+        try:
+            for listener in self._listeners:
+                self._ports.append((listener, listener.listen(self.factory)))
+        except StartError:
+            self._close_ports()
+            raise
+        Service.startService(self)
+
+    def stopService(self) -> Deferred[None]:
+        """Listen no more, and hang up on everybody."""
+        Service.stopService(self)
+        for broker in tuple(self._brokers):
+            broker.end()
+        return self._close_ports()
+
+    def _close_ports(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop_listening())
+
+    async def _stop_listening(self) -> None:
+        ports, self._ports = self._ports, []
+        await gatherResults([stopping for _, port in ports if (stopping := port.stopListening()) is not None])
+        for listener, _ in ports:
+            listener.stopped()
+
+    def build(self) -> ClientBroker:
+        """Return the broker of a client that is connecting."""
+        broker = ClientBroker(self._clock, self._admit, self.drops)
+        broker.setNameForLocal("root", Login(broker, self._identities, self._perspective_for))
+        return broker
+
+    def _admit(self, broker: ClientBroker) -> bool:
+        key = broker.whose
+        if len(self._brokers) >= MAX_CLIENTS or self.clients[key] >= MAX_CLIENTS_EACH:
+            return False
+        self._brokers.add(broker)
+        self.clients[key] += 1
+        broker.notifyOnDisconnect(lambda: self._gone(broker, key))
+        return True
+
+    def _gone(self, broker: ClientBroker, key: str) -> None:
+        self._brokers.discard(broker)
+        self.clients[key] -= 1
+        if not self.clients[key]:
+            del self.clients[key]
+
+    def _perspective_for(self, caller: Caller) -> Perspective:
+        entry = self._sessions.add(caller, FRONT_END)
+        return Perspective(
+            self._clock,
+            self._control_for(caller),
+            entry,
+            tally=self.tally,
+            turnstile=self._turnstile,
+            encoder=self._encoder,
+        )
+
+
+class _Clients(ServerFactory):
+    """What Twisted asks for protocols."""
+
+    noisy = False
+    unsafeTracebacks = False
+
+    def __init__(self, service: PbService) -> None:
+        self._service = service
+
+    def buildProtocol(self, _: IAddress | None) -> ClientBroker:  # type: ignore[override]  # a broker is a protocol
+        broker = self._service.build()
+        broker.factory = self  # type: ignore[assignment]  # Twisted has it untyped
+        return broker
+
+    def clientConnectionMade(self, broker: ClientBroker) -> None:
+        """The handshake is done; the login follows."""

@@ -1,0 +1,124 @@
+"""TLS for both ends: each shows a certificate, and each has one authority that it believes.
+
+The contexts are made of files, and by OpenSSL itself: Twisted's own options take certificates as objects that pyOpenSSL
+has deprecated.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from zope.interface import implementer
+
+from maglev.model.addresses import is_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from OpenSSL.crypto import X509
+
+_SESSIONS = b"maglev-pb"
+"""Which sessions may be resumed here: a name is needed where clients show certificates."""
+
+
+@attrs.frozen
+class TlsFiles:
+    """PEM files of one end.
+
+    Attributes:
+        authority: Certificates of those who may issue the other end's certificate.
+        certificate: Our own certificate, which says who we are, with the chain to its root.
+        key: Its private key.
+    """
+
+    authority: str
+    certificate: str
+    key: str
+
+
+def tls_context(files: TlsFiles, name: str | None = None) -> SSL.Context:
+    """Return the TLS settings of one end.
+
+    Args:
+        files: Our certificate, its key, and whom to believe.
+        name: The name, or the address, that the other end's certificate must have; None if it is a client.
+
+    Raises:
+        OSError, ValueError: A file can't be read, or has something else in it.
+    """
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_session_id(_SESSIONS)
+    _load(files.certificate, context.use_certificate_chain_file)
+    _load(files.key, context.use_privatekey_file)
+    _load(files.authority, context.load_verify_locations)
+    try:
+        context.check_privatekey()
+    except SSL.Error:
+        message = f"{files.key} is not the key of {files.certificate}"
+        raise ValueError(message) from None
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, functools.partial(_judge, name))
+    return context
+
+
+def _load(path: str, use: Callable[[str], object]) -> None:
+    Path(path).open("rb").close()  # the error that this raises names the file
+    try:
+        use(path)
+    except SSL.Error:
+        message = f"{path} is not what it should be, in PEM"
+        raise ValueError(message) from None
+
+
+def _judge(name: str | None, _: SSL.Connection, certificate: X509, _number: int, depth: int, passed: int) -> bool:
+    """Tell OpenSSL whether to go on (the verify callback)."""
+    return bool(passed) and (depth > 0 or name is None or _is_for(certificate, name))
+
+
+def _is_for(certificate: X509, name: str) -> bool:
+    shown = certificate.to_cryptography()
+    try:
+        if is_address(name):
+            verify_certificate_ip_address(shown, name)
+        else:
+            verify_certificate_hostname(shown, name)
+    except (VerificationError, CertificateError, ValueError):  # ValueError: what cryptography can't parse
+        return False
+    return True
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTls:
+    """Makes the server's end of TLS connections."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Prepare; raises as `tls_context`."""
+        self._context = tls_context(files)
+
+    def serverConnectionForTLS(self, _: Any) -> SSL.Connection:
+        """Return a new one."""
+        return SSL.Connection(self._context, None)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class ClientTls:
+    """Makes the client's end of TLS connections to one server."""
+
+    def __init__(self, files: TlsFiles, name: str) -> None:
+        """Prepare; raises as `tls_context`."""
+        self._context = tls_context(files, name)
+        self._name = name
+
+    def clientConnectionForTLS(self, _: Any) -> SSL.Connection:
+        """Return a new one."""
+        connection = SSL.Connection(self._context, None)
+        if not is_address(self._name):
+            connection.set_tlsext_host_name(self._name.encode("idna"))
+        return connection

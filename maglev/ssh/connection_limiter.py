@@ -1,0 +1,90 @@
+"""How many connections there may be: those that are not logged in yet, and those that are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from maglev.model.caller import Caller
+    from maglev.terminal.limits import Limits
+
+
+class IPendingConnection(Protocol):
+    """A connection that is not logged in yet."""
+
+    source: str
+    """The address it comes from, without the port."""
+
+    def turn_away(self) -> None:
+        """End it at once: its place is needed."""
+
+
+class ConnectionLimiter:
+    """Admits connections, and counts logins.
+
+    There is no rate at which pending may come; there is a number of them that may be here at once. One too many cuts
+    off the oldest pending of the source that has most: somebody who opens connections and says nothing only ever hurts
+    their own.
+
+    Attributes:
+        turned_away: How many pending had to make room.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._strangers: dict[str, dict[IPendingConnection, None]] = {}
+        self._count = 0
+        self._logins: Counter[tuple[str, str]] = Counter()
+        self.turned_away = 0
+
+    @property
+    def logins(self) -> int:
+        """How many connections are logged in."""
+        return self._logins.total()
+
+    @property
+    def pending(self) -> int:
+        """How many are not, yet."""
+        return self._count
+
+    def arrive(self, pending: IPendingConnection) -> None:
+        """Take note of a new connection; this may cut off another."""
+        self._strangers.setdefault(pending.source, {})[pending] = None
+        self._count += 1
+        if self._count > self._limits.startups:
+            crowd = max(self._strangers.values(), key=len)
+            oldest = next(iter(crowd))
+            self.turned_away += 1
+            self.leave(oldest)
+            oldest.turn_away()
+
+    def leave(self, pending: IPendingConnection) -> None:
+        """Take note that a connection is gone or logged in; harmless if that is known."""
+        crowd = self._strangers.get(pending.source, {})
+        if pending in crowd:
+            del crowd[pending]
+            self._count -= 1
+            if not crowd:
+                del self._strangers[pending.source]
+
+    def log_in(self, caller: Caller) -> str:
+        """Give somebody a place; return why there is none, or an empty text."""
+        person = _person(caller)
+        if self._logins[person] >= self._limits.logins_per_asker:
+            return f"{caller.name} is logged in {self._limits.logins_per_asker} times already"
+        if self.logins >= self._limits.logins:
+            return f"{self._limits.logins} people are logged in already"
+        self._logins[person] += 1
+        return ""
+
+    def log_out(self, caller: Caller) -> None:
+        """Take the place back."""
+        person = _person(caller)
+        self._logins[person] -= 1
+        if not self._logins[person]:
+            del self._logins[person]
+
+
+def _person(caller: Caller) -> tuple[str, str]:
+    return caller.name, str(caller.role)

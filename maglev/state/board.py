@@ -1,0 +1,321 @@
+"""The board: the one mutable truth about every backend and frontend, with an event log and observers.
+
+The way of one fact: someone calls `Board.record`, `Board.happen`, `Board.set_weight` or `Board.apply`; the board
+changes itself completely; then, and only then, its observers hear of it. An observer that calls back into the board
+while it is being told is fine: what that causes is told after the present round. An observer that raises is logged,
+and the others still hear.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from maglev.config.diff import removed, touched
+from maglev.model.errors import NotFoundError, RefusedError
+from maglev.model.events import BackendEvent, Event, FrontendEvent
+from maglev.model.health import Lifecycle, State, Transition
+from maglev.runtime.logs.logger import EventLogger
+from maglev.state.status import BackendStatus, FrontendStatus, thresholds
+from maglev.state.weights import flushes, reweighted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from maglev.interfaces import IBoardObserver
+    from maglev.model.config import Backend, Config, Frontend
+    from maglev.model.result import Result
+
+EVENT_LOG_LENGTH: Final = 10_000
+"""Enough for a minute of a bad day; a reader that falls further behind is told that it missed something."""
+
+
+class Board:
+    """The states of everything configured.
+
+    Attributes:
+        config: The configuration in force, with weights set at run time.
+        generation: Grows by one with each configuration applied.
+        events: The latest events, oldest first.
+    """
+
+    _log = EventLogger()
+
+    def __init__(self, wall: Callable[[], float], config: Config) -> None:
+        """Put a first configuration on the board.
+
+        Args:
+            wall: Tells the wall-clock time in seconds since the epoch, for display.
+            config: A valid configuration.
+        """
+        self._wall = wall
+        self._observers: list[IBoardObserver] = []
+        self._news: deque[tuple[str, tuple[object, ...]]] = deque()
+        self._telling = False
+        self._frontends_of: dict[str, list[FrontendStatus]] = {}
+        self._unweighed: dict[str, set[str]] = {}
+        self.events: deque[Event] = deque(maxlen=EVENT_LOG_LENGTH)
+        self.seq = 0
+        self.generation = 1
+        self.config = config
+        self.backends: dict[str, BackendStatus] = {}
+        self.frontends: dict[str, FrontendStatus] = {}
+        for backend in config.backends.values():
+            self._add_backend(backend)
+        self._place_frontends({})
+        self._news.clear()
+
+    # Reading
+
+    def backend(self, name: str) -> BackendStatus:
+        """Return the status of a backend.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        try:
+            return self.backends[name]
+        except KeyError:
+            message = f"there is no backend {name!r}"
+            raise NotFoundError(message) from None
+
+    def frontend(self, name: str) -> FrontendStatus:
+        """Return the status of a frontend.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        try:
+            return self.frontends[name]
+        except KeyError:
+            message = f"there is no frontend {name!r}"
+            raise NotFoundError(message) from None
+
+    def frontends_of(self, backend: str) -> Iterable[str]:
+        """Return the names of the frontends that use a backend."""
+        return [status.frontend.name for status in self._frontends_of.get(backend, ())]
+
+    def knows_all(self, frontend: str) -> bool:
+        """Return whether every backend of a frontend has a known state."""
+        return self.frontends[frontend].knows_all
+
+    def observe(self, observer: IBoardObserver) -> None:
+        """Tell this observer of every change from now on, after those that came earlier."""
+        self._observers.append(observer)
+
+    # Changing
+
+    def record(self, name: str, result: Result) -> None:
+        """Count the result of a probe. One for a backend that is not there or not probed is ignored."""
+        status = self.backends.get(name)
+        if status is None:
+            return
+        old = status.state
+        if status.health.record(result.ok):
+            self._moved(status, Transition(old, status.state, self._wall(), result.layer, result.code, result.detail))
+            self._weigh_all()
+            self._tell()
+        status.last_result = result
+
+    def happen(self, name: str, event: Lifecycle) -> None:
+        """Apply what an operator asked for: pause, resume, disable or enable.
+
+        Raises:
+            NotFoundError: There is no such backend.
+            RefusedError: It makes no sense in the state that the backend is in.
+        """
+        status = self.backend(name)
+        try:
+            self._happen(status, event)
+        except RefusedError as error:
+            message = f"backend {name} can't be {event}: {error}"
+            raise RefusedError(message) from None
+        self._weigh_all()
+        self._tell()
+
+    def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> None:
+        """Change the configured weight of a backend in a pool, until the next reload.
+
+        Args:
+            frontend: Name of the frontend.
+            pool: Name of one of its pools.
+            backend: Name of a backend in that pool.
+            weight: 0..100.
+
+        Raises:
+            NotFoundError: One of the names does not exist there.
+            RefusedError: The weight is out of range.
+        """
+        status = self.frontend(frontend)
+        changed = reweighted(status.frontend, pool, backend, weight)
+        if changed == status.frontend:
+            return
+        status.frontend = changed
+        self.config = attrs.evolve(self.config, frontends={**self.config.frontends, frontend: changed})
+        self._weigh_all({frontend})
+        self._tell()
+
+    def flushed(self, frontend: str, backends: Iterable[str]) -> None:
+        """Take note that the flows of these backends were forgotten, as was called for."""
+        status = self.frontends.get(frontend)
+        if status is not None:
+            status.flushes.difference_update(backends)
+
+    def apply(self, config: Config) -> None:
+        """Put another configuration in force: what is unchanged is not touched."""
+        old = self.config
+        self.config = config
+        self.generation += 1
+        self._later("config_changed", old, config)
+        if old.checker.transition_history != config.checker.transition_history:
+            for status in self.backends.values():
+                status.transitions = status.transitions[: config.checker.transition_history]
+        for name in removed(old.backends, config.backends):
+            self._remove_backend(self.backends[name])
+        for backend in _concerned(old, config):
+            self._update_backend(old, backend)
+        self._place_frontends(old.frontends)
+        self._tell()
+
+    # How it is done
+
+    def _add_backend(self, backend: Backend) -> None:
+        status = BackendStatus(backend, self.config.healthcheck_of(backend))
+        self.backends[backend.name] = status
+        self._happen(status, Lifecycle.START)
+        if not backend.enabled:
+            self._happen(status, Lifecycle.DISABLE)
+
+    def _remove_backend(self, status: BackendStatus) -> None:
+        self._frontends_of.pop(status.name, None)
+        self._happen(status, Lifecycle.REMOVE)
+        del self.backends[status.name]
+
+    def _update_backend(self, old: Config, backend: Backend) -> None:
+        before = old.backends.get(backend.name)
+        if before is None:
+            self._add_backend(backend)
+            return
+        check = self.config.healthcheck_of(backend)
+        status = self.backends[backend.name]
+        if before.address != backend.address or old.healthcheck_of(before) != check:
+            status.address = backend.address
+            status.health.retune(*thresholds(check))
+            self._happen(status, Lifecycle.CHANGE)
+        if before.enabled and not backend.enabled:
+            self._happen(status, Lifecycle.DISABLE)
+        elif backend.enabled and not before.enabled and status.state is State.DISABLED:
+            self._happen(status, Lifecycle.ENABLE)
+
+    def _place_frontends(self, old: Mapping[str, Frontend]) -> None:
+        """Make the frontends those of the configuration in force, and weigh what that changes."""
+        frontends = {}
+        changed = set(removed(self.frontends, self.config.frontends))
+        for name, frontend in self.config.frontends.items():
+            status = self.frontends.get(name) or FrontendStatus(frontend)
+            frontends[name] = status
+            if old.get(name) is not frontend and old.get(name) != frontend:
+                status.frontend = frontend
+                changed.add(name)
+        self.frontends = frontends
+        if changed:
+            self._index()
+        self._weigh_all(changed)
+
+    def _index(self) -> None:
+        index: dict[str, list[FrontendStatus]] = {}
+        for status in self.frontends.values():
+            for backend in status.frontend.backends:
+                index.setdefault(backend, []).append(status)
+        self._frontends_of = index
+
+    def _happen(self, status: BackendStatus, event: Lifecycle) -> None:
+        old = status.state
+        # A changed backend has something to prove again even if its state has the same name as before.
+        if status.health.happen(event) or event in {Lifecycle.START, Lifecycle.CHANGE}:
+            self._moved(status, Transition(old, status.state, self._wall(), "", event.value))
+
+    def _moved(self, status: BackendStatus, transition: Transition) -> None:
+        status.transitions = (transition, *status.transitions)[: self.config.checker.transition_history]
+        for frontend in self._frontends_of.get(status.name, ()):
+            self._settle(frontend, status, transition)
+            self._unweighed.setdefault(frontend.frontend.name, set()).add(status.name)
+        if transition.new is not State.UNKNOWN:
+            status.fresh = False
+        self.seq += 1
+        event = BackendEvent(self.seq, status.name, status.address, transition)
+        self.events.append(event)
+        self._later("backend_changed", event)
+
+    def _settle(self, frontend: FrontendStatus, status: BackendStatus, transition: Transition) -> None:
+        """Work out what a transition means for the weight to hold and the flows to forget."""
+        name = status.name
+        if transition.new is State.UNKNOWN:
+            before = frontend.desired.get(name)
+            if before is not None and before.weight:
+                frontend.held[name] = before.weight
+        else:
+            frontend.held.pop(name, None)
+        # A backend that is down from its first probe on has no flows that we gave it: after a restart of ours,
+        # lowering the weight that VPP still has forgets them, and a weight that is 0 already stays untouched.
+        first_down = status.fresh and transition.new is State.DOWN
+        if flushes(frontend.frontend, transition.new) and not first_down:
+            frontend.flushes.add(name)
+        else:
+            frontend.flushes.discard(name)
+
+    def _weigh_all(self, anew: AbstractSet[str] = frozenset()) -> None:
+        """Weigh every frontend that something happened to, once, and let the observers know which they were.
+
+        Args:
+            anew: Names of those that are new, gone, or not as they were. Of the others, only what happened is weighed.
+        """
+        unweighed, self._unweighed = self._unweighed, {}
+        names = dict.fromkeys((*unweighed, *anew))
+        for name in names:
+            if name in self.frontends:
+                self._weigh(self.frontends[name], None if name in anew else unweighed[name])
+        if names:
+            self._later("weights_changed", frozenset(names))
+
+    def _weigh(self, status: FrontendStatus, backends: AbstractSet[str] | None) -> None:
+        names = status.frontend.backends if backends is None else backends
+        states = {name: self.backends[name].state for name in names}
+        state = status.weigh(states) if backends is None else status.shift(states)
+        if state is not status.state:
+            self.seq += 1
+            event = FrontendEvent(self.seq, status.frontend.name, status.state, state, self._wall())
+            status.state = state
+            self.events.append(event)
+            self._later("frontend_changed", event)
+
+    def _later(self, method: str, *args: object) -> None:
+        self._news.append((method, args))
+
+    def _tell(self) -> None:
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._news:
+                method, args = self._news.popleft()
+                for observer in tuple(self._observers):
+                    self._tell_one(observer, method, args)
+        finally:
+            self._telling = False
+
+    def _tell_one(self, observer: IBoardObserver, method: str, args: tuple[object, ...]) -> None:
+        try:
+            getattr(observer, method)(*args)
+        except Exception:  # noqa: BLE001  # one failing observer must not stop the others
+            self._log.failure("board-observer-failed", observer=type(observer).__name__, method=method)
+
+
+def _concerned(old: Config, new: Config) -> Iterable[Backend]:
+    """Return the backends that another configuration may change: of thousands, mostly none."""
+    if any(old.healthchecks.get(name) != check for name, check in new.healthchecks.items()):
+        return new.backends.values()
+    return [new.backends[name] for name in touched(old.backends, new.backends)]

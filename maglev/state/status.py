@@ -1,0 +1,139 @@
+"""The live record of one backend and of one frontend, as the board keeps them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from maglev.model.events import FrontendState
+from maglev.model.health import Health, State
+from maglev.state.weights import FrontendWeights, shift
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from maglev.model.config import Backend, Frontend, Healthcheck
+    from maglev.model.health import Transition
+    from maglev.model.result import Result
+    from maglev.state.weights import DesiredWeight
+
+LATEST: Final = 256
+"""Changed backends that a frontend remembers: more than change between two writes to VPP, which come 0.1 s apart even
+when everything fails. Whoever asks later looks at all backends, once in so many changes."""
+
+
+def thresholds(healthcheck: Healthcheck | None) -> tuple[int, int]:
+    """Return rise and fall; a static backend needs one pass and gets one."""
+    return (1, 1) if healthcheck is None else (healthcheck.rise, healthcheck.fall)
+
+
+class BackendStatus:
+    """What is known about one backend.
+
+    Attributes:
+        name: Its name.
+        address: Its address now.
+        health: Counter and state.
+        last_result: Result of its last probe, None before the first.
+        transitions: The latest changes, newest first.
+        fresh: Whether it has never left the state in which it was first configured.
+    """
+
+    __slots__ = ("address", "fresh", "health", "last_result", "name", "transitions")
+
+    def __init__(self, backend: Backend, healthcheck: Healthcheck | None) -> None:
+        self.name = backend.name
+        self.address = backend.address
+        self.health = Health(*thresholds(healthcheck))
+        self.last_result: Result | None = None
+        # A tuple: for the few that there are a deque would take eight times the memory.
+        self.transitions: tuple[Transition, ...] = ()
+        self.fresh = True
+
+    @property
+    def state(self) -> State:
+        """The state of its health."""
+        return self.health.state
+
+
+class FrontendStatus:
+    """What is known about one frontend.
+
+    Attributes:
+        frontend: Its configuration, with weights set at run time.
+        state: The reduction of its backends' states.
+        active: Index of the active pool.
+        pools: Effective weights, one mapping per pool, by name of backend.
+        desired: What each backend should have in VPP, by name.
+        held: Weights kept while a changed backend proves itself again, by name.
+        flushes: Backends whose flows should be forgotten and are not yet.
+        changes: Grows with each change of weights: a mark for `changed_since`.
+    """
+
+    __slots__ = (
+        "_latest",
+        "_weighed",
+        "active",
+        "changes",
+        "desired",
+        "flushes",
+        "frontend",
+        "held",
+        "pools",
+        "state",
+    )
+
+    def __init__(self, frontend: Frontend) -> None:
+        self.frontend = frontend
+        self.state = FrontendState.UNKNOWN
+        self.active = 0
+        self.pools: tuple[Mapping[str, int], ...] = ()
+        self.desired: Mapping[str, DesiredWeight] = {}
+        self.held: dict[str, int] = {}
+        self.flushes: set[str] = set()
+        self.changes = 0
+        self._latest: list[str] = []
+        self._weighed: FrontendWeights | None = None
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether every backend had a known state when it was weighed last."""
+        return self._weighed is not None and self._weighed.known == len(self.desired)
+
+    def weigh(self, states: Mapping[str, State]) -> FrontendState:
+        """Work out everything anew from the states of all backends; return the state that follows, not yet in force."""
+        self.held = {name: weight for name, weight in self.held.items() if states.get(name) is State.UNKNOWN}
+        self.flushes &= states.keys()
+        self._weighed = weighed = FrontendWeights(self.frontend, states, self.held)
+        self.active, self.pools, self.desired = weighed.active, weighed.pools, weighed.desired
+        self.changes += 1
+        self._latest.clear()
+        return weighed.state
+
+    def shift(self, states: Mapping[str, State]) -> FrontendState:
+        """Work out what follows from a change of some states; return what `weigh` does.
+
+        Args:
+            states: The new states, by name. The former ones must have been weighed.
+        """
+        assert self._weighed is not None  # noqa: S101
+        change = shift(self._weighed, states, self.held)
+        self._weighed.take(change)
+        self.active = self._weighed.active
+        self.changes += len(change.desired)
+        self._latest += change.desired
+        if len(self._latest) > LATEST:
+            self._latest.clear()
+        return self._weighed.state
+
+    def changed_since(self, changes: int) -> AbstractSet[str] | None:
+        """Return the backends to which anything happened, or that deserve another weight.
+
+        Args:
+            changes: What `changes` was at the time in question.
+
+        Returns:
+            Their names; None when nobody knows any more, so that it may be all of them.
+        """
+        count = self.changes - changes
+        return None if count > len(self._latest) else frozenset(self._latest[len(self._latest) - count :])

@@ -1,0 +1,353 @@
+"""Pools and backend states to effective weights: pure functions, the one place where failover is decided.
+
+A frontend's *active pool* is the first one that has a backend in service. In the active pool an up backend gets its
+configured weight; everywhere else it gets 0 and waits. What every other state deserves is in the table `RULES`.
+
+While a backend is `unknown` because its healthcheck or address changed, it *holds* the weight that it had, until the
+first result. A held weight above 0 counts as service for its pool: re-proving a healthy pool after a reload must not
+swing all traffic to the standby pool and back.
+
+Two ways lead to the same result. `FrontendWeights` works out a whole frontend: at the start, and after a reload.
+`shift` is for
+transitions: from the former result and the states that changed it says what is different now, at the cost of the
+change, however large the frontend is. What a single backend means for a pool is said once, by `serves` and `weight_of`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from maglev.model.config import MAX_WEIGHT
+from maglev.model.errors import NotFoundError, RefusedError
+from maglev.model.events import FrontendState
+from maglev.model.health import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from maglev.model.config import Frontend, Pool
+
+
+class Weighing(enum.Enum):
+    """Where the weight of a backend comes from."""
+
+    CONFIGURED = enum.auto()
+    HELD = enum.auto()
+    ZERO = enum.auto()
+
+
+class Flushing(enum.Enum):
+    """Whether the flows that stick to a backend are forgotten when it gets into a state."""
+
+    NEVER = enum.auto()
+    IF_CONFIGURED = enum.auto()
+    ALWAYS = enum.auto()
+
+
+@attrs.frozen
+class StateRule:
+    """What a state means for the weight in VPP."""
+
+    weighing: Weighing
+    flushing: Flushing
+
+
+RULES: Final[Mapping[State, StateRule]] = {
+    State.UP: StateRule(Weighing.CONFIGURED, Flushing.NEVER),
+    State.UNKNOWN: StateRule(Weighing.HELD, Flushing.NEVER),
+    State.PAUSED: StateRule(Weighing.ZERO, Flushing.NEVER),
+    State.DOWN: StateRule(Weighing.ZERO, Flushing.IF_CONFIGURED),
+    State.DISABLED: StateRule(Weighing.ZERO, Flushing.ALWAYS),
+    # Its application server is deleted with flush; here only for the moment in between.
+    State.REMOVED: StateRule(Weighing.ZERO, Flushing.ALWAYS),
+}
+
+
+@attrs.frozen
+class DesiredWeight:
+    """What one backend should have in one frontend.
+
+    Attributes:
+        weight: Effective weight, 0..100.
+        flush: Whether lowering it to 0 forgets its flows.
+    """
+
+    weight: int
+    flush: bool
+
+
+_DESERVED: Final = tuple(
+    tuple(DesiredWeight(weight, flush) for weight in range(MAX_WEIGHT + 1)) for flush in (False, True)
+)
+"""All there are, by ``flush`` and ``weight``: tens of thousands of backends share these few."""
+
+
+def flushes(frontend: Frontend, state: State) -> bool:
+    """Return whether getting into a state calls for a flush in this frontend."""
+    flushing = RULES[state].flushing
+    return flushing is Flushing.ALWAYS or (flushing is Flushing.IF_CONFIGURED and frontend.flush_on_down)
+
+
+def serves(state: State, held: int) -> bool:
+    """Return whether a backend is in service, and so makes its pool fit to be the active one.
+
+    Args:
+        state: Its state.
+        held: The weight that it keeps from before, 0 for none.
+    """
+    return state is State.UP or (state is State.UNKNOWN and held > 0)
+
+
+def weight_of(state: State, configured: int, held: int, *, active: bool) -> int:
+    """Return the effective weight of a backend in a pool.
+
+    Args:
+        state: Its state.
+        configured: Its weight in that pool.
+        held: The weight that it keeps from before, 0 for none.
+        active: Whether the pool is the active one.
+    """
+    weighing = RULES[state].weighing
+    if weighing is Weighing.CONFIGURED:
+        return configured if active else 0
+    return held if weighing is Weighing.HELD else 0
+
+
+def active_pool(frontend: Frontend, states: Mapping[str, State], held: Mapping[str, int]) -> int:
+    """Return the index of the active pool; 0 when no pool has a backend in service.
+
+    Args:
+        frontend: The frontend.
+        states: State of each of its backends, by name.
+        held: Weights kept from before, by name of backend; missing means 0.
+    """
+    for index, pool in enumerate(frontend.pools):
+        if any(serves(states[member.backend], held.get(member.backend, 0)) for member in pool.members):
+            return index
+    return 0
+
+
+def pool_weights(
+    frontend: Frontend, states: Mapping[str, State], held: Mapping[str, int], active: int
+) -> tuple[dict[str, int], ...]:
+    """Return the effective weight of each member of each pool: one mapping per pool, by name of backend.
+
+    Args:
+        frontend: The frontend.
+        states: State of each of its backends, by name.
+        held: Weights kept from before, by name of backend; missing means 0.
+        active: Index of the active pool, as `active_pool` says.
+    """
+    return tuple(_weights_of(pool, index == active, states, held) for index, pool in enumerate(frontend.pools))
+
+
+def _weights_of(
+    pool: Pool,
+    active: bool,  # noqa: FBT001
+    states: Mapping[str, State],
+    held: Mapping[str, int],
+) -> dict[str, int]:
+    return {
+        member.backend: weight_of(states[member.backend], member.weight, held.get(member.backend, 0), active=active)
+        for member in pool.members
+    }
+
+
+def desired_weights(
+    frontend: Frontend, states: Mapping[str, State], pools: Sequence[Mapping[str, int]]
+) -> dict[str, DesiredWeight]:
+    """Return what each backend of a frontend should have in VPP, by name.
+
+    A backend in several pools counts in each; VPP sees the highest of its weights.
+
+    Args:
+        frontend: The frontend.
+        states: State of each of its backends.
+        pools: The result of `pool_weights`.
+    """
+    highest: dict[str, int] = {}
+    for weights in pools:
+        for backend, weight in weights.items():
+            highest[backend] = max(weight, highest.get(backend, 0))
+    return {backend: _DESERVED[flushes(frontend, states[backend])][weight] for backend, weight in highest.items()}
+
+
+def frontend_state(states: Mapping[str, State], weights: Mapping[str, DesiredWeight]) -> FrontendState:
+    """Return the state of a frontend.
+
+    Args:
+        states: State of each of its backends.
+        weights: The result of `deserved`.
+    """
+    return _reduced(_known(states), _weighing(weights))
+
+
+def _reduced(known: int, weighing: int) -> FrontendState:
+    if not known:
+        return FrontendState.UNKNOWN
+    return FrontendState.UP if weighing else FrontendState.DOWN
+
+
+def _known(states: Mapping[str, State]) -> int:
+    return sum(state is not State.UNKNOWN for state in states.values())
+
+
+def _weighing(weights: Mapping[str, DesiredWeight]) -> int:
+    return sum(each.weight > 0 for each in weights.values())
+
+
+class FrontendWeights:
+    """What the weights of one frontend are, and what `shift` has to know of how they came about.
+
+    Attributes:
+        frontend: The frontend.
+        states: The states that all this follows from, by name of backend.
+        places: Where each backend is: index of the pool and configured weight there, by name.
+        active: Index of the active pool.
+        pools: Effective weights, one mapping per pool, by name of backend.
+        desired: What each backend should have in VPP, by name.
+        serving: How many members of each pool are in service.
+        known: How many backends have a known state.
+        weighing: How many deserve a weight above 0.
+        state: The state of the frontend.
+    """
+
+    __slots__ = ("active", "desired", "frontend", "known", "places", "pools", "serving", "state", "states", "weighing")
+
+    def __init__(self, frontend: Frontend, states: Mapping[str, State], held: Mapping[str, int]) -> None:
+        """Work out everything.
+
+        Args:
+            frontend: The frontend.
+            states: State of each of its backends, by name.
+            held: Weights kept from before, by name of backend; missing means 0.
+        """
+        self.frontend = frontend
+        self.states = dict(states)
+        self.places = _places(frontend)
+        self.active = active_pool(frontend, states, held)
+        self.pools = pool_weights(frontend, states, held, self.active)
+        self.desired = desired_weights(frontend, states, self.pools)
+        self.serving = tuple(
+            sum(serves(states[member.backend], held.get(member.backend, 0)) for member in pool.members)
+            for pool in frontend.pools
+        )
+        self.known = _known(states)
+        self.weighing = _weighing(self.desired)
+        self.state = frontend_state(states, self.desired)
+
+    def take(self, change: IncrementalUpdate) -> None:
+        """Put in force what `shift` has found."""
+        self.active, self.serving = change.active, change.serving
+        self.known, self.weighing, self.state = change.known, change.weighing, change.state
+        self.states.update(change.states)
+        self.desired.update(change.desired)
+        for weights, changed in zip(self.pools, change.pools, strict=True):
+            weights.update(changed)
+
+
+def _places(frontend: Frontend) -> dict[str, tuple[tuple[int, int], ...]]:
+    places: dict[str, tuple[tuple[int, int], ...]] = {}
+    alike: dict[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]] = {}
+    for index, pool in enumerate(frontend.pools):
+        for member in pool.members:
+            place = (*places.get(member.backend, ()), (index, member.weight))
+            # Most backends of a frontend are in the same place: they share one tuple.
+            places[member.backend] = alike.setdefault(place, place)
+    return places
+
+
+@attrs.frozen
+class IncrementalUpdate:
+    """What the weights of a frontend are after some backends have changed their state.
+
+    Attributes:
+        states: The new states, by name of backend.
+        pools: Effective weights, one mapping per pool, by name of backend: of these backends, and of all others whose
+            weight is not as before.
+        desired: What the same backends deserve now.
+        active, serving, known, weighing, state: As in `FrontendWeights`, for the whole frontend.
+    """
+
+    states: Mapping[str, State]
+    pools: tuple[Mapping[str, int], ...]
+    desired: Mapping[str, DesiredWeight]
+    active: int
+    serving: tuple[int, ...]
+    known: int
+    weighing: int
+    state: FrontendState
+
+
+def shift(before: FrontendWeights, states: Mapping[str, State], held: Mapping[str, int]) -> IncrementalUpdate:
+    """Return what changes of state mean for a frontend; nothing is changed here.
+
+    Args:
+        before: The weights before.
+        states: The new state of each backend to which something happened, by name.
+        held: Weights kept from before, by name of backend, as they are now: other than before only for ``states``.
+    """
+    serving = _serving_after(before, states, held)
+    active = next((index for index, count in enumerate(serving) if count), 0)
+    names = dict.fromkeys(states)
+    if active != before.active:
+        names |= dict.fromkeys(_switched(before, active))
+    pools: tuple[dict[str, int], ...] = tuple({} for _ in serving)
+    weights = {}
+    for name in names:
+        state = states.get(name) or before.states[name]
+        highest = 0
+        for index, configured in before.places[name]:
+            weight = weight_of(state, configured, held.get(name, 0), active=index == active)
+            pools[index][name] = weight
+            highest = max(highest, weight)
+        weights[name] = _DESERVED[flushes(before.frontend, state)][highest]
+    known = before.known + _known(states) - _known({name: before.states[name] for name in states})
+    weighing = before.weighing + _weighing(weights) - _weighing({name: before.desired[name] for name in weights})
+    return IncrementalUpdate(states, pools, weights, active, serving, known, weighing, _reduced(known, weighing))
+
+
+def _serving_after(before: FrontendWeights, states: Mapping[str, State], held: Mapping[str, int]) -> tuple[int, ...]:
+    serving = list(before.serving)
+    for name, state in states.items():
+        # What an unknown backend deserved was the weight that it held.
+        served = serves(before.states[name], before.desired[name].weight)
+        gain = serves(state, held.get(name, 0)) - served
+        for index, _ in before.places[name] if gain else ():
+            serving[index] += gain
+    return tuple(serving)
+
+
+def _switched(before: FrontendWeights, active: int) -> Iterator[str]:
+    """Yield the backends whose weight depends on which pool is the active one, of the two that are concerned."""
+    for index in (before.active, active):
+        for member in before.frontend.pools[index].members:
+            if RULES[before.states[member.backend]].weighing is Weighing.CONFIGURED:
+                yield member.backend
+
+
+def reweighted(frontend: Frontend, pool: str, backend: str, weight: int) -> Frontend:
+    """Return a frontend with another configured weight for one backend in one pool.
+
+    Raises:
+        NotFoundError: There is no such pool in the frontend, or no such backend in the pool.
+        RefusedError: The weight is not in 0..100.
+    """
+    if not 0 <= weight <= MAX_WEIGHT:
+        message = f"weight {weight} is not in 0..{MAX_WEIGHT}"
+        raise RefusedError(message)
+    chosen = next((each for each in frontend.pools if each.name == pool), None)
+    if chosen is None:
+        message = f"frontend {frontend.name} has no pool {pool!r}"
+        raise NotFoundError(message)
+    if all(member.backend != backend for member in chosen.members):
+        message = f"pool {pool} of frontend {frontend.name} has no backend {backend!r}"
+        raise NotFoundError(message)
+    members = tuple(
+        attrs.evolve(member, weight=weight) if member.backend == backend else member for member in chosen.members
+    )
+    changed = attrs.evolve(chosen, members=members)
+    return attrs.evolve(frontend, pools=tuple(changed if each is chosen else each for each in frontend.pools))

@@ -1,0 +1,169 @@
+"""Gets VPP's stats segment: VPP passes its descriptor over a UNIX socket.
+
+VPP's main loop accepts the connection, sends one empty packet with the descriptor of the shared memory, and closes. The
+socket is of type SEQPACKET, for which Twisted has no transport, so this is a small one of its own; nothing in it waits.
+"""
+
+from __future__ import annotations
+
+import array
+import mmap
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReadDescriptor
+from zope.interface import implementer
+
+from maglev.model.errors import StatsError
+from maglev.model.result import printable
+from maglev.vpp.stats.segment import StatsSegment
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from twisted.python.failure import Failure
+
+DEADLINE: Final = 5.0
+"""Seconds. VPP answers within one turn of its main loop, which a long command may hold up."""
+
+MAX_SEGMENT: Final = 1 << 36
+"""Bytes; 32 MiB by default, some GiB on the largest machines. Mapping takes address space only."""
+
+_MAX_DESCRIPTORS: Final = 4
+"""One is due. What does not fit here is closed by the kernel."""
+
+_PACKET: Final = 16
+"""The packet itself is empty."""
+
+_INT: Final = array.array("i").itemsize
+
+
+def open_stats(reactor: Any, path: str, deadline: float = DEADLINE) -> Deferred[StatsSegment]:
+    """Get and map the stats segment; the Deferred fails with `StatsError`. Cancelling it closes the socket.
+
+    Args:
+        reactor: Watches the socket, and measures the deadline.
+        path: Of the stats socket.
+        deadline: Seconds.
+    """
+
+    def late(_: object, seconds: float) -> StatsSegment:
+        raise StatsError(f"VPP did not pass its stats segment in {seconds:g} s")
+
+    try:
+        receipt = _Receipt(reactor, _connect(path))
+    except OSError as error:
+        return fail(StatsError(f"no connection to VPP's stats at {path}: {printable(error.strerror or str(error))}"))
+    return receipt.done.addTimeout(deadline, reactor, onTimeoutCancel=late)
+
+
+def _connect(path: str) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        # A local socket connects at once, or not: EAGAIN means that nobody takes what waits there already.
+        client.connect(path)
+    except OSError:
+        client.close()
+        raise
+    return client
+
+
+@implementer(IReadDescriptor)
+class _Receipt:
+    """Waits for the one packet with the descriptor.
+
+    Attributes:
+        done: Fires with the segment.
+    """
+
+    def __init__(self, reactor: Any, client: socket.socket) -> None:
+        self._reactor = reactor
+        self._client = client
+        self.done: Deferred[StatsSegment] = Deferred(self._cancelled)
+        reactor.addReader(self)
+
+    def fileno(self) -> int:
+        """Return the descriptor to watch."""
+        return self._client.fileno()
+
+    def logPrefix(self) -> str:
+        """Return what Twisted calls this in its log."""
+        return "stats"
+
+    def doRead(self) -> None:
+        """Take the packet."""
+        try:
+            _, ancillary, _, _ = self._client.recvmsg(_PACKET, socket.CMSG_SPACE(_MAX_DESCRIPTORS * _INT))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._finish(StatsError(f"VPP did not pass its stats segment: {error.strerror}"))
+            return
+        self._finish(_segment(_descriptors(ancillary)))
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Give up: the reactor found the descriptor unusable, or stops."""
+        self._finish(StatsError(f"the connection to VPP's stats is lost: {printable(str(reason.value))}"))
+
+    def _finish(self, outcome: StatsSegment | StatsError) -> None:
+        if not self._close():
+            return
+        if isinstance(outcome, StatsError):
+            self.done.errback(outcome)
+        else:
+            self.done.callback(outcome)
+
+    def _cancelled(self, _: Deferred[StatsSegment]) -> None:
+        self._close()
+
+    def _close(self) -> bool:
+        """Close the socket; return whether it was open."""
+        if self._client.fileno() < 0:
+            return False
+        self._reactor.removeReader(self)
+        self._client.close()
+        return True
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    found = array.array("i")
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found.frombytes(data[: len(data) // _INT * _INT])
+    return found.tolist()
+
+
+def _segment(descriptors: list[int]) -> StatsSegment | StatsError:
+    """Map what was passed, and close it: the mapping lives on without."""
+    try:
+        return _map(descriptors)
+    except StatsError as error:
+        return error
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _map(descriptors: list[int]) -> StatsSegment:
+    if len(descriptors) != 1:
+        raise StatsError(f"VPP passed {len(descriptors)} descriptors instead of its stats segment")
+    size = os.fstat(descriptors[0]).st_size
+    if not 0 < size <= MAX_SEGMENT:
+        raise StatsError(f"a stats segment of {size} bytes")
+    try:
+        memory = mmap.mmap(descriptors[0], size, mmap.MAP_SHARED, mmap.PROT_READ)
+    except (OSError, ValueError) as error:
+        raise StatsError(f"can't map the stats segment: {printable(str(error))}") from error
+    return StatsSegment(memory)
+
+
+def socket_identity(path: str) -> Hashable:
+    """Return what changes when VPP makes the socket anew; None while there is none."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_ctime_ns

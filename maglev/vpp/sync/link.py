@@ -1,0 +1,138 @@
+"""A usable connection to VPP: API and stats sockets, which are made together and torn down together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+
+from maglev.model.errors import StatsError
+from maglev.model.result import printable
+from maglev.runtime.logs.logger import EventLogger
+from maglev.vpp.api.connection import connect
+from maglev.vpp.api.definitions import Layouts
+from maglev.vpp.lb.cli import lb_for
+from maglev.vpp.stats.segment_socket import open_stats, socket_identity
+from maglev.vpp.sync.service import VppInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from maglev.vpp.api.protocol import VppProtocol
+    from maglev.vpp.lb.calls import LbApi
+    from maglev.vpp.lb.cli import LbCli
+    from maglev.vpp.stats.segment import StatsSegment
+    from maglev.vpp.sync.service import ILink
+
+
+class MessageCounter:
+    """Counts API messages, for as long as the daemon runs.
+
+    Attributes:
+        counts: Messages by name, direction and result.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+
+    def count(self, message: str, direction: str, result: str, /) -> None:
+        """Count one message."""
+        self.counts[message, direction, result] += 1
+
+
+class Link:
+    """One connection to VPP.
+
+    Attributes:
+        lb: The calls of the lb plugin.
+        stats: The stats segment.
+        info: What VPP said of itself.
+    """
+
+    def __init__(self, protocol: VppProtocol, lb: LbApi | LbCli, stats: StatsSegment, info: VppInfo) -> None:
+        self.lb = lb
+        self.stats = stats
+        self.info = info
+        self._protocol = protocol
+        # The memory of a dead VPP stays readable, and frozen: nobody may look at it any more.
+        self.when_lost().addCallback(lambda _: stats.close())
+
+    def ping(self) -> Deferred[Any]:
+        """Ask for a sign of life."""
+        return self.lb.ping()
+
+    def when_lost(self) -> Deferred[Any]:
+        """Return a fresh Deferred that fires when the connection is gone."""
+        return self._protocol.when_lost()
+
+    def close(self) -> None:
+        """Let go of everything, at once."""
+        self._protocol.abort("closed")
+
+
+class VppConnector:
+    """Makes connections to the VPP behind one pair of sockets."""
+
+    _log = EventLogger()
+
+    def __init__(
+        self, reactor: Any, api_path: str, stats_path: str, counter: MessageCounter, *, trace: bool = False
+    ) -> None:
+        """Prepare to connect.
+
+        Args:
+            reactor: Connects, and measures the deadlines.
+            api_path: Of the API socket.
+            stats_path: Of the stats socket.
+            counter: Counts every API message.
+            trace: Whether each message is logged at debug.
+        """
+        self._reactor = reactor
+        self._api_path = api_path
+        self._stats_path = stats_path
+        self._counter = counter
+        self._trace = trace
+        self._layouts = Layouts()
+
+    def connect(self) -> Deferred[ILink]:
+        """Connect, and ask VPP what it is; fails with `VppError`."""
+        return Deferred.fromCoroutine(self._connect())
+
+    def fingerprint(self) -> Hashable:
+        """Return what changes whenever VPP makes its sockets anew."""
+        return socket_identity(self._api_path), socket_identity(self._stats_path)
+
+    async def _connect(self) -> ILink:
+        protocol = await connect(
+            self._reactor, self._api_path, layouts=self._layouts, count=self._counter.count, trace=self._trace
+        )
+        try:
+            lb = lb_for(protocol)
+            stats = await open_stats(self._reactor, self._stats_path)
+            try:
+                info = await _ask(lb, stats)
+            except BaseException:
+                stats.close()
+                raise
+        except BaseException:
+            protocol.abort("it is of no use")
+            raise
+        return Link(protocol, lb, stats, info)
+
+
+async def _ask(lb: LbApi | LbCli, stats: StatsSegment) -> VppInfo:
+    version = await lb.version()
+    pid = await lb.ping()
+    try:
+        boot_time = float(stats.scalar("/sys/boottime"))
+    except StatsError:
+        boot_time = 0.0  # not there in the first moments of a VPP
+    return VppInfo(
+        version=printable(version.version),
+        build_date=printable(version.build_date),
+        build_directory=printable(version.directory),
+        pid=pid,
+        boot_time=boot_time,
+        weights=lb.features.weights,
+    )

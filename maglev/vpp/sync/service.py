@@ -1,0 +1,400 @@
+"""The service that keeps VPP programmed: connects, syncs, notices at once when VPP goes, and comes back when it does.
+
+VPP is never required. Without it the checker goes on, and the service tries again: with a jittered back-off, and at
+once when the socket files change, because a VPP that has just started must not wait for ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
+from zope.interface import implementer
+
+from maglev.config.diff import touched
+from maglev.interfaces import IBoardObserver
+from maglev.model.errors import StatsError, VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
+from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.tasks import Tasks
+from maglev.vpp.lb.state import key_of
+from maglev.vpp.stats.counter_columns import ILookups
+from maglev.vpp.stats.counters import Counters, Heartbeat
+from maglev.vpp.sync.counters import SyncCounters
+from maglev.vpp.sync.lb_sync import LbSync
+from maglev.vpp.sync.warmup import WarmUp
+from maglev.vpp.sync.writer import ILb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from maglev.model.config import Config
+    from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.state.board import Board
+    from maglev.vpp.lb.calls import Features
+    from maglev.vpp.lb.state import Operation, VipKey
+    from maglev.vpp.stats.counters import IStats
+    from maglev.vpp.stats.counts import Counts
+
+MIN_BACKOFF: Final = 0.25
+MAX_BACKOFF: Final = 5.0
+"""Seconds between attempts to connect, doubling from the one to the other."""
+
+WATCH_PERIOD: Final = 0.1
+"""Seconds between looks at the socket files while waiting: two stat calls, so that a new VPP is found at once."""
+
+PING_PERIOD: Final = 10.0
+"""Seconds between pings: what finds a VPP that hangs; one that dies closes its socket."""
+
+COUNT_PERIOD: Final = 5.0
+"""Seconds between readings of VPP's counters."""
+
+MIN_RETRY: Final = 1.0
+"""Seconds from a refused write to the full sync that looks why; doubles while it goes on, up to the sync interval."""
+
+
+@attrs.frozen
+class VppInfo:
+    """What a connected VPP says of itself.
+
+    Attributes:
+        boot_time: Wall-clock time of its start, seconds since the epoch; 0 when it did not say.
+        weights: Whether it can weigh application servers; an older one only has them or not.
+    """
+
+    version: str
+    build_date: str
+    build_directory: str
+    pid: int
+    boot_time: float
+    weights: bool
+
+
+class ILinkLb(ILb, ILookups, Protocol):
+    """The calls over one connection."""
+
+
+class ILink(Protocol):
+    """One connection to VPP: API and stats, which live and die together."""
+
+    @property
+    def lb(self) -> ILinkLb:
+        """The calls of the lb plugin."""
+
+    @property
+    def stats(self) -> IStats:
+        """The stats segment."""
+
+    @property
+    def info(self) -> VppInfo:
+        """What VPP said of itself."""
+
+    def ping(self) -> Deferred[object]:
+        """Ask for a sign of life."""
+
+    def when_lost(self) -> Deferred[object]:
+        """Return a fresh Deferred that fires, never with a failure, when the connection is gone."""
+
+    def close(self) -> None:
+        """Let go of everything, at once; harmless if it is gone already."""
+
+
+class IConnector(Protocol):
+    """Makes connections to one VPP."""
+
+    def connect(self) -> Deferred[ILink]:
+        """Connect and read what VPP is; fails with `VppError`."""
+
+    def fingerprint(self) -> Hashable:
+        """Return something that changes whenever VPP has made its sockets anew."""
+
+
+@implementer(IBoardObserver)
+class VppService(Service):
+    """Keeps one VPP programmed with what the board says.
+
+    Attributes:
+        clock: A monotonic clock.
+        tally: What was written and went wrong so far.
+        info: What the connected VPP said of itself; None without a connection.
+        connected_since: Monotonic time of the connection, seconds of the clock.
+        sync: The sync of the present connection; None without one.
+        counters: What the connected VPP has counted; None without a connection, and until VPP was read.
+    """
+
+    _log = EventLogger()
+
+    def __init__(
+        self, clock: IReactorTime, board: Board, connector: IConnector | None, jitter: Callable[[], float]
+    ) -> None:
+        """Prepare; nothing happens before the service starts.
+
+        Args:
+            clock: A monotonic clock.
+            board: What is wanted; the service begins to observe it.
+            connector: The way to VPP; None when VPP is switched off.
+            jitter: Returns a factor for each back-off, around 1.
+        """
+        self.clock = clock
+        self._board = board
+        self._connector = connector
+        self._jitter = jitter
+        self._tasks = Tasks()
+        self._link: ILink | None = None
+        self._given_up: ILink | None = None
+        self._left_configuration: set[VipKey] = set()
+        self._retry: IDelayedCall | None = None
+        self._retry_delay = MIN_RETRY
+        self._last_error = ""
+        self._heart = Heartbeat()
+        self.tally = SyncCounters()
+        self.info: VppInfo | None = None
+        self.connected_since = 0.0
+        self.sync: LbSync | None = None
+        self.counters: Counters | None = None
+        self.warm_up = WarmUp(clock, board, self._released)
+        board.observe(self)
+
+    @property
+    def off(self) -> bool:
+        """Whether VPP is switched off."""
+        return self._connector is None
+
+    @property
+    def features(self) -> Features | None:
+        """What the connected VPP can do; None without one."""
+        return None if self._link is None else self._link.lb.features
+
+    def startService(self) -> None:
+        """Begin the warm-up and the attempts to connect."""
+        Service.startService(self)
+        self.warm_up.start()
+        if self._connector is not None:
+            self._tasks.start(self._run(self._connector))
+
+    def stopService(self) -> Deferred[None]:
+        """Let go of VPP, which keeps forwarding as it is."""
+        Service.stopService(self)
+        self.warm_up.stop()
+        self._tasks.cancel()
+        self._drop()
+        return succeed(None)
+
+    async def sync_now(self, frontend: str | None = None) -> Sequence[Operation]:
+        """Read VPP back and repair what differs, in everything or in one frontend; return what was written.
+
+        Raises:
+            NotFoundError: There is no such frontend.
+            VppOffError: VPP is switched off.
+            VppNotConnectedError: VPP is not there now.
+            VppError: VPP failed meanwhile.
+        """
+        if frontend is not None:
+            self._board.frontend(frontend)
+        sync = self.require_sync()
+        return await (sync.full() if frontend is None else sync.frontend(frontend))
+
+    def connected_for(self) -> float:
+        """Return for how many seconds the present connection lasts."""
+        return self.clock.seconds() - self.connected_since
+
+    def require_link(self) -> ILink:
+        """Return the present connection.
+
+        Raises:
+            VppOffError: VPP is switched off.
+            VppNotConnectedError: VPP is not there now.
+        """
+        if self._connector is None:
+            raise VppOffError("VPP is switched off")
+        if self._link is None:
+            raise VppNotConnectedError("not connected to VPP" + (f": {self._last_error}" if self._last_error else ""))
+        return self._link
+
+    def require_sync(self) -> LbSync:
+        """Return the sync of the present connection; raises what `require_link` raises."""
+        self.require_link()
+        if self.sync is None:
+            raise VppNotConnectedError("not connected to VPP")
+        return self.sync
+
+    def read_counts(self) -> Counts:
+        """Return what VPP has counted, as of the last reading.
+
+        Raises:
+            VppOffError: VPP is switched off.
+            VppNotConnectedError: VPP is not there now.
+            StatsError: The counters have not been read yet, or can't be read.
+        """
+        self.require_link()
+        if self.counters is None:
+            raise StatsError("VPP's counters have not been read yet")
+        return self.counters.current()
+
+    # What the board tells
+
+    def backend_changed(self, event: BackendEvent) -> None:
+        """What it means for VPP comes as a change of weights."""
+
+    def frontend_changed(self, event: FrontendEvent) -> None:
+        """What it means for VPP comes as a change of weights."""
+
+    def weights_changed(self, frontends: frozenset[str]) -> None:
+        """Write what changed, for these frontends only."""
+        self.warm_up.consider(frontends)
+        if self.sync is not None:
+            for name in frontends:
+                if self.warm_up.is_free(name):
+                    self._tasks.start(self.sync.touched(name))
+
+    def config_changed(self, old: Config, new: Config) -> None:
+        """Write what a reload changed, and delete what it took out."""
+        leaving = {key_of(old.frontends[name]) for name in touched(new.frontends, old.frontends)}
+        self._left_configuration |= leaving and leaving - {key_of(frontend) for frontend in new.frontends.values()}
+        if self.sync is not None:
+            self._tasks.start(self.sync.replan())
+
+    # Connection
+
+    async def _run(self, connector: IConnector) -> None:
+        backoff = MIN_BACKOFF
+        while True:
+            seen = connector.fingerprint()
+            try:
+                link = await connector.connect()
+            except VppError as error:
+                self._not_connected(str(error))
+            else:
+                if await self._serve(link):
+                    backoff = MIN_BACKOFF
+            if await self._wait(connector, seen, backoff * self._jitter()):
+                backoff = MIN_BACKOFF
+            else:
+                backoff = min(2 * backoff, MAX_BACKOFF)
+
+    async def _wait(self, connector: IConnector, seen: Hashable, delay: float) -> bool:
+        """Wait; return True at once when VPP has made its sockets anew."""
+        until = self.clock.seconds() + delay
+        while (rest := until - self.clock.seconds()) > 0:
+            await _sleep(self.clock, min(rest, WATCH_PERIOD))
+            if connector.fingerprint() != seen:
+                return True
+        return False
+
+    async def _serve(self, link: ILink) -> bool:
+        """Use a connection for as long as it lasts; return whether it ever worked."""
+        lost = link.when_lost()
+        self._link = link
+        self.info = link.info
+        self.connected_since = self.clock.seconds()
+        self._last_error = ""
+        self._log.info("vpp-connect", **attrs.asdict(link.info))
+        sync = self.sync = LbSync(
+            self.clock, self._board, link.lb, self.warm_up, self.tally, self._left_configuration, self._write_failed
+        )
+        timers = Tasks()
+        try:
+            await sync.full()
+            timers.start(self._ping_forever(link))
+            timers.start(self._sync_forever(sync))
+            counters = self.counters = Counters(self.clock, link.lb, link.stats, sync.ledger, self._heart)
+            timers.start(self._count_forever(counters))
+            await lost
+        except VppError as error:
+            self._log.warn("vpp-disconnect", reason=str(error))
+            return False
+        else:
+            self._log.warn("vpp-disconnect", reason="VPP closed the connection")
+            return True
+        finally:
+            timers.cancel()
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._retry_delay = MIN_RETRY
+        self.sync = None
+        self.counters = None
+        self.info = None
+        self._given_up = None
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _not_connected(self, error: str) -> None:
+        """Tell why there is no VPP: once for each reason, not at each attempt."""
+        if error != self._last_error:
+            self._last_error = error
+            self._log.warn("vpp-connect-failed", error=error)
+
+    # The loops below may themselves be what ends the connection, and with it their task; so they look each time.
+
+    async def _ping_forever(self, link: ILink) -> None:
+        while self._link is link:
+            await _sleep(self.clock, PING_PERIOD)
+            try:
+                await link.ping()
+            except VppError as error:
+                self._hung(error)
+
+    async def _sync_forever(self, sync: LbSync) -> None:
+        while self.sync is sync:
+            await _sleep(self.clock, self._board.config.vpp.sync_interval)
+            await self._full(sync)
+
+    async def _count_forever(self, counters: Counters) -> None:
+        while self.counters is counters:
+            try:
+                await counters.read()
+            except VppTimeoutError as error:
+                self._hung(error)
+                return
+            except VppLostError:
+                return
+            await _sleep(self.clock, COUNT_PERIOD)
+
+    async def _full(self, sync: LbSync) -> None:
+        try:
+            await sync.full()
+        except VppError as error:
+            self._write_failed(error)
+        else:
+            if self._retry is None:
+                self._retry_delay = MIN_RETRY
+
+    def _write_failed(self, error: VppError) -> None:
+        """Decide what a failed write or read means: a hung VPP is left, any other is read again soon."""
+        if isinstance(error, VppLostError):
+            return
+        self.tally.failures += 1
+        if isinstance(error, VppTimeoutError):
+            self._hung(error)
+        elif self._retry is None and self.sync is not None:
+            self._retry = self.clock.callLater(self._retry_delay, self._sync_again, self.sync)
+            self._retry_delay = min(2 * self._retry_delay, self._board.config.vpp.sync_interval)
+
+    def _sync_again(self, sync: LbSync) -> None:
+        self._retry = None
+        self._tasks.start(self._full(sync))
+
+    def _hung(self, error: VppError) -> None:
+        if self._link is not None and self._link is not self._given_up:
+            self._given_up = self._link  # what else waits for it will run out of time now, too
+            self._log.error("vpp-hung", error=str(error))
+            self._link.close()
+
+    def _released(self, frontends: frozenset[str]) -> None:
+        """Begin to write what the warm-up has released."""
+        self._log.info("warm-up-released", frontends=len(frontends), over=self.warm_up.over)
+        if self.sync is not None:
+            self._tasks.start(self._full(self.sync) if self.warm_up.over else self.sync.replan())
+
+
+def _sleep(clock: IReactorTime, delay: float) -> Deferred[None]:
+    return deferLater(clock, delay)

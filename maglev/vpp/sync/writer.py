@@ -1,0 +1,283 @@
+"""Writes to VPP: sends operations in order, keeps the ledger, counts, and tells the log what was done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from maglev.model.errors import VppError, VppLostError, VppTimeoutError
+from maglev.runtime.logs.logger import EventLogger
+from maglev.vpp.lb.script import has_name
+from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
+from maglev.vpp.sync.batches import MAX_SCRIPT, Batch, batched
+from maglev.vpp.sync.plan import raises
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+
+    from maglev.model.config import LbConf
+    from maglev.vpp.lb.calls import Features
+    from maglev.vpp.lb.ledger import Ledger
+    from maglev.vpp.lb.state import LbState, Operation, VipKey
+
+KINDS: Final[dict[type, str]] = {
+    AddVip: "vip_added",
+    DeleteVip: "vip_removed",
+    AddServer: "as_added",
+    DeleteServer: "as_removed",
+    SetWeight: "as_weight_updated",
+}
+"""The ``kind`` label of ``maglev_vpp_lbsync_total``."""
+
+SCOPES: Final = ("all", "vip")
+"""Its ``scope`` label: a sync of everything, or what one change on the board led to."""
+
+
+TOLD_ONE_BY_ONE: Final = 24
+"""Operations of one script that get a line of log each; more get one together."""
+
+REST_FROM: Final = 0.002
+REST: Final = 4.0
+"""Work for VPP, in seconds, after which a VIP is left alone for some times as long. Backends that fail together do not
+come together: without rest, each would cost VPP a table of its own, and the workers would stand still all the time."""
+
+
+class ILb(Protocol):
+    """The calls of the lb plugin that a sync makes; `maglev.vpp.lb` has them for the binary API and for the CLI."""
+
+    @property
+    def features(self) -> Features:
+        """What this VPP can do."""
+
+    def read_state(self) -> Deferred[LbState]:
+        """Read everything that the plugin holds."""
+
+    def write_conf(self, conf: LbConf) -> Deferred[None]:
+        """Write the global settings."""
+
+    def apply(self, operation: Operation) -> Deferred[None]:
+        """Do one write."""
+
+    def apply_at_once(self, operations: Sequence[Operation]) -> Deferred[None]:
+        """Do several writes between two moments of VPP's workers."""
+
+
+class Delivery:
+    """Batches under way.
+
+    Attributes:
+        batches: In the order of sending.
+        stamp: The moment of sending, in terms of the ledger.
+        ok: Whether each was acknowledged.
+        left: How many have no answer yet.
+        over: Fires with the operations that are done when all have their answer.
+    """
+
+    __slots__ = ("batches", "left", "ok", "over", "stamp")
+
+    def __init__(self, batches: Sequence[Batch], stamp: int) -> None:
+        self.batches = batches
+        self.stamp = stamp
+        self.ok = [False] * len(batches)
+        self.left = len(batches)
+        self.over: Deferred[Sequence[Operation]] = Deferred()
+
+    @property
+    def done(self) -> Sequence[Operation]:
+        """The operations that VPP has acknowledged."""
+        return [each for batch, ok in zip(self.batches, self.ok, strict=True) if ok for each in batch.completes]
+
+
+class Writer:
+    """Sends the operations of plans."""
+
+    _log = EventLogger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        lb: ILb,
+        ledger: Ledger,
+        counts: Counter[tuple[str, str]],
+        failed: Callable[[VppError], None],
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            clock: Tells when a VIP may be written again.
+            lb: The calls to VPP.
+            ledger: Learns of every acknowledged write.
+            counts: Writes done, by scope and kind.
+            failed: Called with the error whenever VPP refused a write or did not answer.
+        """
+        self._clock = clock
+        self._lb = lb
+        self._ledger = ledger
+        self._counts = counts
+        self._failed = failed
+        self._resting: dict[VipKey, float] = {}
+
+    def rest(self, key: VipKey) -> float:
+        """Return for how many seconds VPP should not be troubled with changes of a VIP."""
+        return max(0.0, self._resting.get(key, 0.0) - self._clock.seconds())
+
+    async def write_vip(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
+        """Do the operations of one VIP: those that raise, and only when VPP has acknowledged them the others.
+
+        Args:
+            operations: As `maglev.vpp.sync.plan.plan_vip` orders them.
+            scope: One of `SCOPES`.
+
+        Returns:
+            The operations that VPP acknowledged.
+        """
+        raising = [operation for operation in operations if raises(operation)]
+        lowering = operations[len(raising) :]
+        done = await self._write_half(raising, scope)
+        if lowering and len(done) < len(raising) and not self._has_capacity(lowering):
+            return done  # what should take over could not be raised: what serves now goes on until VPP was read again
+        return [*done, *await self._write_half(lowering, scope)]
+
+    async def write_at_once(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
+        """Do operations of several VIPs in one message if that is possible, else at least without waiting in between.
+
+        Args:
+            operations: Deletions of VIPs first, then everything about VIPs that are added.
+            scope: One of `SCOPES`.
+
+        Returns:
+            The operations that VPP acknowledged.
+        """
+        some = tuple(operations)
+        if len(some) <= MAX_SCRIPT and all(has_name(operation.key) for operation in some):
+            return await self._deliver([Batch(some, some)], scope)
+        return await self._deliver([Batch((operation,), (operation,)) for operation in some], scope)
+
+    async def delete_vip(self, key: VipKey, scope: str) -> Sequence[Operation]:
+        """Delete a VIP with everything in it; return the operation if VPP acknowledged it."""
+        deletion = (DeleteVip(key),)
+        return await self._deliver([Batch(deletion, deletion)], scope)
+
+    async def write_conf(self, conf: LbConf) -> None:
+        """Write the global settings."""
+        self._log.info("vpp-lb-conf-set", **attrs.asdict(conf))
+        try:
+            await self._lb.write_conf(conf)
+        except VppError as error:
+            self._refused("lb_conf", error)
+        else:
+            self._ledger.conf = conf
+
+    async def _write_half(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
+        if not operations:
+            return ()
+        key = operations[0].key
+        sent = batched(operations, self._ledger.vips.get(key), self._ledger.sum_of_weights(key))
+        if sent.effort >= REST_FROM:
+            self._resting[key] = max(self._clock.seconds(), self._resting.get(key, 0.0)) + REST * sent.effort
+        return await self._deliver(sent.batches, scope)
+
+    def _deliver(self, batches: Sequence[Batch], scope: str) -> Deferred[Sequence[Operation]]:
+        """Send batches all at once, in order; the Deferred fires with the operations that are done."""
+        delivery = Delivery(batches, self._ledger.stamp())
+        for index, batch in enumerate(batches):
+            answer = self._lb.apply_at_once(batch.sent) if batch.is_script else self._lb.apply(batch.sent[0])
+            answer.addCallbacks(
+                self._acknowledged, self._failure, (delivery, index, scope), {}, (delivery, index, scope)
+            )
+        return delivery.over
+
+    def _acknowledged(self, _: object, delivery: Delivery, index: int, scope: str) -> None:
+        batch = delivery.batches[index]
+        for operation in batch.completes:
+            self._counts[scope, KINDS[type(operation)]] += 1
+            if isinstance(operation, DeleteVip) and operation.key in self._ledger.vips:
+                self._counts[scope, KINDS[DeleteServer]] += len(self._ledger.vips[operation.key].servers)
+        for operation in batch.sent:
+            self._ledger.done(operation, delivery.stamp)
+        self._ended(delivery, index, scope, ok=True)
+
+    def _failure(self, failure: Failure, delivery: Delivery, index: int, scope: str) -> None:
+        batch = delivery.batches[index]
+        if isinstance(failure.value, VppError):
+            self._refused(batch, failure.value)
+        else:
+            self._log.failure("vpp-lbsync-failed", failure=failure, operation=str(batch))
+        self._ended(delivery, index, scope, ok=False)
+
+    def _ended(self, delivery: Delivery, index: int, scope: str, *, ok: bool) -> None:
+        delivery.ok[index] = ok
+        delivery.left -= 1
+        if not delivery.left:
+            done = delivery.done
+            self._tell_all(done, scope)
+            delivery.over.callback(done)
+
+    def _tell_all(self, operations: Sequence[Operation], scope: str) -> None:
+        """Tell what was done: each operation if they are few, those that come with a new VIP, or are many, together."""
+        of_vip: dict[VipKey, list[Operation]] = {}
+        for operation in operations:
+            of_vip.setdefault(operation.key, []).append(operation)
+        for key, some in of_vip.items():
+            added = next((operation for operation in some if isinstance(operation, AddVip)), None)
+            if added is not None:
+                self._tell_added(added, [each for each in some if isinstance(each, AddServer)], scope)
+                some = [each for each in some if not isinstance(each, AddVip | AddServer)]  # noqa: PLW2901
+            if len(some) > TOLD_ONE_BY_ONE:
+                kinds = Counter(KINDS[type(operation)] for operation in some)
+                self._log.info("vpp-lbsync-many", vip=str(key), scope=scope, **kinds)
+            else:
+                for operation in some:
+                    self._tell(operation, scope)
+
+    def _tell_added(self, vip: AddVip, servers: Sequence[AddServer], scope: str) -> None:
+        self._log.info(
+            "vpp-lbsync-vip-added",
+            vip=str(vip.key),
+            encap=vip.encap.name.lower(),
+            src_ip_sticky=vip.src_ip_sticky,
+            table_length=vip.table_length,
+            servers=len(servers),
+            weighing=sum(1 for server in servers if server.weight),
+            scope=scope,
+        )
+
+    def _has_capacity(self, lowering: Sequence[Operation]) -> bool:
+        """Return whether a VIP still has a weight above 0 after these operations."""
+        vip = self._ledger.vips.get(lowering[0].key)
+        lowered = {each.address for each in lowering if isinstance(each, SetWeight | DeleteServer)}
+        return vip is not None and any(
+            server.weight > 0 for address, server in vip.servers.items() if address not in lowered
+        )
+
+    def _refused(self, what: object, error: VppError) -> None:
+        if not isinstance(error, VppLostError | VppTimeoutError):  # of these the service tells
+            self._log.warn("vpp-lbsync-refused", operation=str(what), error=str(error))
+        self._failed(error)
+
+    def _tell(self, operation: Operation, scope: str) -> None:
+        match operation:
+            case DeleteVip(key):
+                self._log.info("vpp-lbsync-vip-removed", vip=str(key), scope=scope)
+            case AddServer(key, address, weight, flush):
+                self._log.info(
+                    "vpp-lbsync-as-added", vip=str(key), address=address, weight=weight, flush=flush, scope=scope
+                )
+            case DeleteServer(key, address, flush):
+                self._log.info("vpp-lbsync-as-removed", vip=str(key), address=address, flush=flush, scope=scope)
+            case SetWeight(key, address, weight, previous, flush):
+                self._log.info(
+                    "vpp-lbsync-as-weight",
+                    vip=str(key),
+                    address=address,
+                    previous=previous,
+                    weight=weight,
+                    flush=flush,
+                    scope=scope,
+                )

@@ -1,1 +1,0 @@
-"""What maglevd serves over HTTP."""

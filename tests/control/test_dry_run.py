@@ -1,0 +1,110 @@
+"""The change of a reload: which states are expected of which backends, and what that makes of the VIPs."""
+
+import pytest
+
+from maglev.config.diff import Difference
+from maglev.control.dry_run import dry_run_steps, states_after_steps
+from maglev.model.config import Backend
+from maglev.model.health import Lifecycle, State
+from maglev.model.result import Code, Result
+from maglev.state.board import Board
+from tests.fakes.configs import make_check, make_config, make_frontend
+
+QUICK = [make_check(rise=1, fall=1)]
+PASS, FAIL = Result(Code.L4OK), Result(Code.L4CON)
+
+
+def board_of(config=None, **results):
+    board = Board(lambda: 0.0, config or make_config(checks=QUICK))
+    for name in board.backends:
+        board.record(name, results.get(name, PASS))
+    return board
+
+
+def look(board, config, weights=True, src_ip_sticky=True):
+    return result_of(dry_run_steps(board, config, weights=weights, src_ip_sticky=src_ip_sticky))
+
+
+def states_after(board, config):
+    return result_of(states_after_steps(board, config))
+
+
+def result_of(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def texts(changes):
+    return {o.difference.name: [str(op) for change in o.changes for op in change.operations] for o in changes}
+
+
+def backends(**changes):
+    made = {name: Backend(name, f"10.0.0.{index}", "tcp") for index, name in enumerate("abc", 1)}
+    return list({**made, **changes}.values())
+
+
+def test_nothing_is_expected_of_the_same_file():
+    assert look(board_of(), make_config(checks=QUICK)) == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "result", "changed", "expected"),
+    [
+        ([], PASS, {}, State.UP),
+        ([], FAIL, {}, State.DOWN),
+        ([], FAIL, {"address": "10.0.0.9"}, State.UP),
+        ([], FAIL, {"healthcheck": None}, State.UP),
+        ([], PASS, {"enabled": False}, State.DISABLED),
+        ([Lifecycle.PAUSE], PASS, {"address": "10.0.0.9"}, State.PAUSED),
+        ([Lifecycle.DISABLE], PASS, {}, State.DISABLED),
+        ([Lifecycle.PAUSE, Lifecycle.RESUME], PASS, {}, State.UP),
+    ],
+)
+def test_the_state_of_a_backend_after_a_reload(events, result, changed, expected):
+    board = board_of(a=result)
+    for event in events:
+        board.happen("a", event)
+    values = {"name": "a", "address": "10.0.0.1", "healthcheck": "tcp", **changed}
+    assert states_after(board, make_config(checks=QUICK, backends=backends(a=Backend(**values))))["a"] is expected
+
+
+def test_the_state_of_a_backend_that_is_enabled_or_new():
+    board = board_of(make_config(checks=QUICK, backends=backends(a=Backend("a", "10.0.0.1", "tcp", enabled=False))))
+    new = [*backends(), Backend("d", "10.0.0.4", "tcp"), Backend("e", "10.0.0.5", enabled=False)]
+    states = states_after(board, make_config(checks=QUICK, backends=new))
+    assert (states["a"], states["d"], states["e"]) == (State.UP, State.UP, State.DISABLED)
+
+
+def test_an_address_that_changes_affects_the_frontends_that_use_it():
+    changes = look(board_of(), make_config(checks=QUICK, backends=backends(a=Backend("a", "10.0.0.9", "tcp"))))
+    assert [each.difference for each in changes] == [
+        Difference("backend", "a", "changed", ("address: 10.0.0.1 -> 10.0.0.9",)),
+        Difference("frontend", "web", "affected"),
+    ]
+    assert texts(changes)["web"] == [
+        "add 10.0.0.9 to tcp://192.0.2.1:80 with weight 100",
+        "delete 10.0.0.1 from tcp://192.0.2.1:80, flush",
+    ]
+    assert 0.3 < changes[1].changes[0].moved < 0.7
+
+
+def test_a_frontend_that_moves_has_two_vips():
+    (change,) = look(board_of(), make_config(checks=QUICK, frontends=[make_frontend(port=8080)]))
+    assert [(change.action, str(change.key)) for change in change.changes] == [
+        ("add", "tcp://192.0.2.1:8080"),
+        ("remove", "tcp://192.0.2.1:80"),
+    ]
+
+
+def test_a_frontend_of_another_name_takes_over_the_vip_as_it_is():
+    changes = look(board_of(), make_config(checks=QUICK, frontends=[make_frontend("other")]))
+    assert texts(changes) == {"web": [], "other": []}
+
+
+def test_a_vpp_without_weights_is_told_apart():
+    config = make_config(checks=QUICK, frontends=[make_frontend(pools=((("a", 50), "b"), ("c",)), src_ip_sticky=True)])
+    (change,) = look(board_of(), config, weights=False, src_ip_sticky=False)
+    assert change.changes == ()

@@ -1,0 +1,192 @@
+"""Reload: all of a file or nothing of it, one at a time, and every reason told."""
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from maglev.config.load import load_file
+from maglev.control.reload import Reloader
+from maglev.model.errors import ConfigError, StartError
+from maglev.model.problem import ProblemKind
+from maglev.state.board import Board
+from tests.fakes.files import config_text
+from tests.fakes.logs import recorded_events
+from tests.fakes.reactor import FakeReactor
+
+
+class Verifier:
+    """Stands in for what the file alone does not tell."""
+
+    def __init__(self):
+        self.error = None
+        self.seen = []
+
+    def __call__(self, config):
+        self.seen.append(config)
+        if self.error is not None:
+            raise self.error
+
+
+class Made:
+    """A reloader and everything around it."""
+
+    def __init__(self, path):
+        self.path = path
+        self.write(config_text())
+        self.reactor = FakeReactor()
+        self.board = Board(lambda: 0.0, load_file(path).config)
+        self.verify = Verifier()
+        self.reloader = Reloader(self.reactor, str(path), self.board, self.verify)
+
+    def write(self, text):
+        self.path.write_text(text)
+
+    def run(self, coroutine):
+        """Run a coroutine to its end; return its result or raise what it raised."""
+        task = Deferred.fromCoroutine(coroutine)
+        self.reactor.run_threads()
+        results = []
+        task.addBoth(results.append)
+        (result,) = results
+        if hasattr(result, "raiseException"):
+            result.raiseException()
+        return result
+
+
+@pytest.fixture
+def made(tmp_path):
+    return Made(tmp_path / "maglev.yaml")
+
+
+def test_a_valid_file_is_put_in_force_as_it_was_checked(made):
+    made.write(config_text("ab"))
+    loaded = made.run(made.reloader.reload())
+
+    assert made.board.config is loaded.config
+    assert made.verify.seen == [loaded.config]
+    assert made.board.generation == 2
+    assert list(made.board.backends) == ["a", "b"]
+
+
+def test_the_file_is_read_and_checked_in_a_thread(made):
+    task = Deferred.fromCoroutine(made.reloader.reload())
+    assert len(made.reactor.work) == 1
+    assert not task.called
+    made.reactor.run_threads()
+    assert task.called
+
+
+def test_however_many_ask_the_file_is_read_once_at_a_time(made):
+    tasks = [Deferred.fromCoroutine(made.reloader.check()) for _ in range(3)]
+    tasks.append(Deferred.fromCoroutine(made.reloader.reload()))
+    assert len(made.reactor.work) == 1
+    made.reactor.run_threads()
+    assert all(task.called for task in tasks)
+
+
+def test_an_error_refuses_the_whole_file_and_each_is_told(made):
+    before = made.board.config
+    made.write(config_text("ab", port=0))
+    with recorded_events() as events, pytest.raises(ConfigError) as caught:
+        made.run(made.reloader.reload())
+
+    assert made.board.config is before
+    assert made.board.generation == 1
+    refused = [fields for name, fields in events if name == "config-refused"]
+    assert [fields["problem"] for fields in refused] == [str(problem) for problem in caught.value.problems]
+    assert {fields["path"] for fields in refused} == {str(made.path)}
+
+
+def test_a_file_that_is_gone_is_an_error_of_the_file(made):
+    made.path.unlink()
+    with pytest.raises(ConfigError, match="No such file"):
+        made.run(made.reloader.reload())
+    assert made.board.generation == 1
+
+
+def test_what_the_file_alone_does_not_tell_is_a_semantic_error(made):
+    made.verify.error = StartError("there is no network namespace 'blue'")
+    with pytest.raises(ConfigError, match="there is no network namespace 'blue'") as caught:
+        made.run(made.reloader.reload())
+    assert [problem.kind for problem in caught.value.problems] == [ProblemKind.SEMANTIC]
+    assert made.board.generation == 1
+
+
+def test_warnings_are_told_and_refuse_nothing(made):
+    made.write(config_text("a", extra="  healthchecks: {idle: {type: icmp, interval: 1s, timeout: 1s}}"))
+    with recorded_events() as events:
+        loaded = made.run(made.reloader.reload())
+
+    assert len(loaded.warnings) == 1
+    assert made.board.generation == 2
+    (warning,) = [fields for name, fields in events if name == "config-warning"]
+    assert "idle" in warning["problem"]
+
+
+def test_a_check_changes_nothing(made):
+    made.write(config_text("ab"))
+    loaded = made.run(made.reloader.check())
+
+    assert list(loaded.config.backends) == ["a", "b"]
+    assert made.board.generation == 1
+
+
+def test_a_second_reload_waits_for_the_first_and_reads_the_file_again(made):
+    made.write(config_text("ab"))
+    tasks = [Deferred.fromCoroutine(made.reloader.reload()) for _ in range(2)]
+    assert len(made.reactor.work) == 1
+    on_result, function, args, kwargs = made.reactor.work.pop()
+    on_result(True, function(*args, **kwargs))
+    made.write(config_text("abc"))
+    made.reactor.run_threads()
+
+    assert [task.called for task in tasks] == [True, True]
+    assert list(made.board.backends) == ["a", "b", "c"]
+    assert made.board.generation == 3
+
+
+def test_a_refused_reload_does_not_stand_in_the_way_of_the_next(made):
+    made.write("nonsense")
+    with pytest.raises(ConfigError):
+        made.run(made.reloader.reload())
+    made.write(config_text("ab"))
+    made.run(made.reloader.reload())
+    assert made.board.generation == 2
+
+
+def test_a_signal_s_reload_tells_the_log_that_the_old_configuration_stays(made):
+    made.write("nonsense")
+    with recorded_events() as events:
+        made.run(made.reloader.try_reload())
+
+    assert [name for name, _ in events] == ["config-reload", "config-refused", "config-kept"]
+    assert events[-1][1] == {"generation": 1}
+
+
+def test_a_signal_s_reload_puts_a_valid_file_in_force(made):
+    made.write(config_text("ab"))
+    made.run(made.reloader.try_reload())
+
+    assert made.board.generation == 2
+
+
+def test_a_reload_that_is_cancelled_while_it_reads_changes_nothing(made):
+    made.write(config_text("ab"))
+    task = Deferred.fromCoroutine(made.reloader.reload())
+    task.addErrback(lambda _: None)
+    task.cancel()
+    made.reactor.run_threads()
+
+    assert made.board.generation == 1
+
+
+def test_a_vip_that_a_reload_would_make_anew_is_announced(made):
+    made.write(config_text().replace("      protocol: tcp\n", "      protocol: tcp\n      src-ip-sticky: true\n"))
+    (warning,) = made.run(made.reloader.check()).warnings
+    (name,) = made.board.frontends
+    assert (warning.kind, warning.path) == (ProblemKind.WARNING, f"maglev.frontends.{name}")
+    assert warning.text.startswith("a reload deletes VIP ")
+    assert warning.text.endswith(" and makes it anew, and so forgets its flows: src-ip-sticky false -> true")
+    with recorded_events() as events:
+        made.run(made.reloader.reload())
+    assert [fields["problem"] for name, fields in events if name == "config-warning"] == [str(warning)]
+    assert made.run(made.reloader.check()).warnings == ()

@@ -1,0 +1,102 @@
+"""Every transition on the board is an event of the log."""
+
+import pytest
+from twisted.logger import LogLevel
+
+from maglev.control.transition_log import TransitionLog
+from maglev.model.config import Backend
+from maglev.model.health import Lifecycle
+from maglev.model.result import Code, Result
+from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.logs.render import fields_of, name_of
+from maglev.state.board import Board
+from tests.fakes.configs import make_config, make_frontend
+
+
+class RecordedLog(TransitionLog):
+    def __init__(self):
+        self.seen = []
+        self._log = EventLogger(observer=self.seen.append)
+
+    def lines(self):
+        return [(name_of(event), fields_of(event)) for event in self.seen]
+
+
+@pytest.fixture
+def log():
+    return RecordedLog()
+
+
+@pytest.fixture
+def board(log):
+    board = Board(lambda: 0.0, make_config([make_frontend(pools=(("a",),))]))
+    board.observe(log)
+    return board
+
+
+def test_a_transition_of_a_backend_tells_everything_about_it(board, log):
+    board.record("a", Result(Code.L4CON, "connection refused"))
+
+    backend, frontend = log.lines()
+    assert backend == (
+        "backend-transition",
+        {
+            "backend": "a",
+            "address": "10.0.0.1",
+            "from": "unknown",
+            "to": "down",
+            "code": "L4CON",
+            "detail": "connection refused",
+            "seq": 2,
+        },
+    )
+    assert frontend == ("frontend-transition", {"frontend": "web", "from": "unknown", "to": "down", "seq": 3})
+    assert {event["log_level"] for event in log.seen} == {LogLevel.info}
+
+
+def test_lifecycle_events_are_transitions_too(board, log):
+    board.happen("a", Lifecycle.DISABLE)
+
+    assert log.lines()[0][1]["code"] == "disabled"
+
+
+def test_a_reload_tells_how_much_it_changed_and_the_start_of_a_backend_is_for_debugging(board, log):
+    new = [make_frontend(pools=(("a", "b"),)), make_frontend("dns", "192.0.2.2")]
+    backends = [Backend("a", "10.0.0.9", "tcp"), Backend("b", "10.0.0.2", "tcp"), Backend("c", "10.0.0.3", "tcp")]
+    board.apply(make_config(new, backends))
+
+    assert log.lines()[0] == (
+        "config-applied",
+        {
+            "frontends": 2,
+            "backends": 3,
+            "frontends_changed": 2,
+            "backends_changed": 3,
+            "frontends_removed": 0,
+            "backends_removed": 0,
+        },
+    )
+    levels = {
+        (event["backend"], event["code"]): event["log_level"]
+        for event in log.seen
+        if name_of(event) == "backend-transition"
+    }
+    assert levels == {
+        ("a", "changed"): LogLevel.debug,
+        ("b", "start"): LogLevel.debug,
+        ("c", "start"): LogLevel.debug,
+    }
+
+
+def test_a_reload_tells_what_it_removed(board, log):
+    board.apply(make_config([], []))
+
+    applied = log.lines()[0][1]
+    assert (applied["frontends_removed"], applied["backends_removed"]) == (1, 1)
+    assert log.lines()[1][1]["to"] == "removed"
+
+
+def test_changes_of_weights_are_left_to_the_one_who_writes_them(board, log):
+    board.set_weight("web", "pool0", "a", 50)
+
+    assert log.lines() == []

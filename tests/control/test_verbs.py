@@ -1,0 +1,556 @@
+"""The verbs: what they return, who may use them, and what is recorded."""
+
+import json
+
+import attrs
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import LogPublisher, globalLogPublisher
+from zope.interface.verify import verifyObject
+
+from maglev.config.load import Loaded
+from maglev.control.events import EventHub
+from maglev.control.sessions import Sessions
+from maglev.control.verbs import Control
+from maglev.interfaces import IControl
+from maglev.model.build import Build, read_build
+from maglev.model.caller import Caller, Role
+from maglev.model.config import CheckType, HttpParams, TlsParams
+from maglev.model.errors import (
+    ConfigError,
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+    VppNotConnectedError,
+    VppOffError,
+)
+from maglev.model.problem import Problem, ProblemKind
+from maglev.model.result import Code, Result
+from maglev.state.board import Board
+from maglev.vpp.lb.state import ApplicationServer, Encap, Vip, VipKey
+from maglev.vpp.lb.table import flow_table
+from maglev.vpp.sync.service import VppService
+from tests.fakes.configs import CONF, make_check, make_config, make_frontend
+from tests.fakes.lb import FakeConnector, FakeLb
+
+OPERATOR = Caller("ann", Role.OPERATOR, "ssh 192.0.2.7:1")
+VIEWER = Caller("bob", Role.VIEWER, "unix uid 1000")
+PASS = Result(Code.L7OK, "status 200", 0.0015)
+
+
+class FakeReloader:
+    """Reloads what the test put there, or fails with its problems."""
+
+    def __init__(self, board):
+        self.board = board
+        self.outcome = Loaded(board.config, (Problem(ProblemKind.WARNING, "maglev", "hm", 1, 2),))
+
+    async def check(self):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def reload(self):
+        loaded = await self.check()
+        self.board.apply(loaded.config)
+        return loaded
+
+
+class Bench:
+    def __init__(self, config=None, vpp=True, off=False):
+        self.clock = Clock()
+        self.board = Board(lambda: 1000.0, config or make_config(checks=[make_check(rise=1, fall=1)]))
+        self.lb = FakeLb()
+        connector = None if off else FakeConnector(self.lb if vpp else None)
+        self.vpp = VppService(self.clock, self.board, connector, lambda: 1.0)
+        self.reloader = FakeReloader(self.board)
+        self.sessions = Sessions(self.clock, lambda: 1000.0)
+        event_hub = EventHub(self.board, LogPublisher())
+        build = Build("1.2", "abc", "today")
+        self.control = Control(
+            self.board, self.vpp, self.reloader, event_hub, self.sessions, build, lambda: 1000.0, dict
+        )
+        self.operator = self.control.for_caller(OPERATOR)
+        self.viewer = self.control.for_caller(VIEWER)
+        for name in self.board.backends:
+            self.board.record(name, PASS)
+        self.vpp.startService()
+
+    def stop(self):
+        self.vpp.stopService()
+
+
+@pytest.fixture
+def bench():
+    made = Bench()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def audit():
+    """The audit lines that the test causes."""
+    lines = []
+
+    def observe(event):
+        if event.get("log_event") == "audit":
+            keys = ("who", "role", "origin", "action", "object", "from", "to", "refused", "writes")
+            lines.append({key: event[key] for key in keys if key in event})
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+def result_of(coroutine):
+    """Return what a coroutine that waits for nothing returns, or raise what it raises; it must be basic."""
+    results = []
+    Deferred.fromCoroutine(coroutine).addBoth(results.append)
+    (result,) = results
+    if hasattr(result, "raiseException"):
+        result.raiseException()
+    assert json.loads(json.dumps(result)) == result
+    return result
+
+
+def moved(before, after):
+    """Return the share of the buckets that get another owner."""
+    pairs = zip(flow_table(before, 1024), flow_table(after, 1024), strict=True)
+    return sum(old != new for old, new in pairs) / 1024
+
+
+def test_it_has_every_verb(bench):
+    verifyObject(IControl, bench.operator)
+    assert bench.operator.caller is OPERATOR
+
+
+def test_version(bench):
+    assert result_of(bench.viewer.version()) == {"version": "1.2", "commit": "abc", "build_date": "today"}
+
+
+def test_a_frontend(bench):
+    member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100, "effective_weight": 100}
+    assert result_of(bench.viewer.frontend("web")) == {
+        "name": "web",
+        "address": "192.0.2.1",
+        "protocol": "tcp",
+        "port": 80,
+        "description": "",
+        "state": "up",
+        "src_ip_sticky": False,
+        "flush_on_down": True,
+        "pools": [
+            {
+                "name": "pool0",
+                "active": True,
+                "backends": [{"name": "a", **member}, {"name": "b", **member, "address": "10.0.0.2"}],
+            },
+            {
+                "name": "pool1",
+                "active": False,
+                "backends": [{"name": "c", **member, "address": "10.0.0.3", "effective_weight": 0}],
+            },
+        ],
+    }
+
+
+def test_a_frontend_of_all_ports():
+    bench = Bench(make_config(frontends=[make_frontend(port=0)]))
+    view = result_of(bench.viewer.frontend("web"))
+    assert (view["protocol"], view["port"]) == ("any", 0)
+    bench.stop()
+
+
+def test_a_backend(bench):
+    assert result_of(bench.viewer.backend("a")) == {
+        "name": "a",
+        "address": "10.0.0.1",
+        "state": "up",
+        "enabled": True,
+        "healthcheck": "tcp",
+        "health": {"value": 1, "rise": 1, "fall": 1},
+        "last_result": {"ok": True, "layer": "L7", "code": "L7OK", "detail": "status 200", "duration": 0.0015},
+        "transitions": [
+            {"from": "unknown", "to": "up", "at": "1970-01-01T00:16:40.000Z", "code": "L7OK", "detail": "status 200"},
+            {"from": "unknown", "to": "unknown", "at": "1970-01-01T00:16:40.000Z", "code": "start", "detail": ""},
+        ],
+        "frontends": ["web"],
+    }
+
+
+def test_a_backend_without_a_result():
+    bench = Bench()
+    bench.board.apply(make_config(frontends=[make_frontend(pools=(("new",),))]))
+    assert result_of(bench.viewer.backend("new"))["last_result"] is None
+    bench.stop()
+
+
+def test_healthchecks():
+    checks = [
+        make_check(),
+        make_check("ssl", tls=TlsParams("name", verify=False)),
+        make_check("ping", type=CheckType.ICMP, l4_port=None),
+        make_check(
+            "web",
+            type=CheckType.HTTPS,
+            http=HttpParams("/x", "h", ((200, 200), (300, 399)), "ok"),
+            tls=TlsParams("h", resume=False),
+        ),
+    ]
+    bench = Bench(make_config(checks=checks))
+    rows = result_of(bench.viewer.healthchecks())["rows"]
+    assert [row["params"] for row in rows] == [
+        {"ssl": False},
+        {"server_name": "name", "insecure_skip_verify": True, "tls_resumption": True, "ssl": True},
+        {},
+        {
+            "path": "/x",
+            "host": "h",
+            "response_code": ["200", "300-399"],
+            "response_regexp": "ok",
+            "server_name": "h",
+            "insecure_skip_verify": False,
+            "tls_resumption": False,
+        },
+    ]
+    one = result_of(bench.viewer.healthcheck("tcp"))
+    assert one.pop("params") == {"ssl": False}
+    assert one == {
+        "name": "tcp",
+        "type": "tcp",
+        "port": 80,
+        "interval": 2.0,
+        "fast_interval": 1.0,
+        "down_interval": 4.0,
+        "timeout": 1.0,
+        "rise": 2,
+        "fall": 3,
+        "probe_ipv4_src": None,
+        "probe_ipv6_src": None,
+        "backends": 3,
+    }
+    bench.stop()
+
+
+def test_lists_come_in_pages(bench):
+    first = result_of(bench.viewer.backends(limit=2))
+    assert [row["name"] for row in first["rows"]] == ["a", "b"]
+    second = result_of(bench.viewer.backends(after=first["next"], limit=2))
+    assert ([row["name"] for row in second["rows"]], second["next"]) == (["c"], None)
+    assert result_of(bench.viewer.backends(after="99"))["rows"] == []
+    assert result_of(bench.viewer.frontends(limit=-5))["rows"][0]["name"] == "web"
+    with pytest.raises(RefusedError, match="not where a page ended"):
+        result_of(bench.viewer.backends(after="nonsense"))
+
+
+def test_names_for_completion(bench):
+    def names(*arguments, **options):
+        return result_of(bench.viewer.names(*arguments, **options))
+
+    assert names("backend") == ["a", "b", "c"]
+    assert names("backend", limit=2) == ["a", "b"]
+    assert names("frontend", "w") == ["web"]
+    assert names("frontend", "x") == []
+    assert names("healthcheck") == ["tcp"]
+    assert names("pool", within="web") == ["pool0", "pool1"]
+    assert names("member", within="web/pool1") == ["c"]
+    assert names("pool", within="nope") == []
+    with pytest.raises(RefusedError, match="none of"):
+        names("nonsense")
+
+
+@pytest.mark.parametrize("verb", ["frontend", "backend", "healthcheck"])
+def test_names_that_do_not_exist_are_an_error_of_their_own(bench, verb):
+    with pytest.raises(NotFoundError, match=f"no {verb} 'nope'"):
+        result_of(getattr(bench.viewer, verb)("nope"))
+
+
+def test_an_operator_changes_backends_and_that_is_recorded(bench, audit):
+    assert result_of(bench.operator.pause_backend("a")) == {"backend": "a", "from": "up", "to": "paused"}
+    assert result_of(bench.operator.resume_backend("a"))["to"] == "unknown"
+    assert result_of(bench.operator.disable_backend("a"))["to"] == "disabled"
+    assert result_of(bench.operator.enable_backend("a"))["to"] == "unknown"
+    who = {"who": "ann", "role": "operator", "origin": "ssh 192.0.2.7:1"}
+    assert audit == [
+        {**who, "action": "pause-backend", "object": "a", "from": "up", "to": "paused"},
+        {**who, "action": "resume-backend", "object": "a", "from": "paused", "to": "unknown"},
+        {**who, "action": "disable-backend", "object": "a", "from": "unknown", "to": "disabled"},
+        {**who, "action": "enable-backend", "object": "a", "from": "disabled", "to": "unknown"},
+    ]
+
+
+def test_an_operator_changes_a_weight_and_that_is_recorded(bench, audit):
+    view = result_of(bench.operator.set_weight("web", "pool0", "a", 7))
+    assert view == {"frontend": "web", "pool": "pool0", "backend": "a", "from": 100, "to": 7}
+    assert bench.lb.weights()["tcp://192.0.2.1:80"]["10.0.0.1"] == 7
+    assert (audit[0]["object"], audit[0]["from"], audit[0]["to"]) == ("web/pool0/a", 100, 7)
+
+
+def test_what_is_refused_is_recorded_and_changes_nothing(bench, audit):
+    with pytest.raises(RefusedError, match="can't be resumed"):
+        result_of(bench.operator.resume_backend("a"))
+    with pytest.raises(NotFoundError, match="no pool"):
+        result_of(bench.operator.set_weight("web", "nope", "a", 7))
+    with pytest.raises(NotFoundError, match="no frontend"):
+        result_of(bench.operator.sync_vpp("nope"))
+    assert [line["refused"] for line in audit] == [
+        "backend a can't be resumed: it is up",
+        "frontend web has no pool 'nope'",
+        "there is no frontend 'nope'",
+    ]
+
+
+CHANGES = {
+    "pause_backend": ("a",),
+    "resume_backend": ("a",),
+    "enable_backend": ("a",),
+    "disable_backend": ("a",),
+    "set_weight": ("web", "pool0", "a", 7),
+    "reload_config": (),
+    "sync_vpp": (),
+}
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_a_viewer_is_refused_every_change_and_that_is_recorded(bench, audit, verb):
+    bench.lb.writes.clear()
+    before = result_of(bench.viewer.frontend("web")), bench.board.generation
+    with pytest.raises(ForbiddenError, match="a viewer may not do that"):
+        result_of(getattr(bench.viewer, verb)(*CHANGES[verb]))
+    assert (result_of(bench.viewer.frontend("web")), bench.board.generation) == before
+    assert (audit[0]["who"], audit[0]["refused"]) == ("bob", "forbidden")
+    assert bench.lb.writes == []
+
+
+def test_every_verb_is_either_for_reading_or_refused_to_viewers():
+    reading = {
+        "version", "names", "frontends", "frontend", "backends", "backend", "healthchecks", "healthcheck",
+        "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
+        "vpp_backend_counters", "sessions", "watch",
+    }  # fmt: skip
+    assert {name for name in IControl if name != "caller"} == reading | set(CHANGES)
+
+
+def test_checking_the_file(bench):
+    problem = {"kind": "warning", "path": "maglev", "text": "hm", "line": 1, "column": 2}
+    assert result_of(bench.viewer.check_config()) == {"ok": True, "problems": [problem]}
+    bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
+    problem = {"kind": "parse", "path": "", "text": "bad", "line": 3, "column": 4}
+    assert result_of(bench.viewer.check_config()) == {"ok": False, "problems": [problem]}
+
+
+def test_reloading_the_file(bench, audit):
+    assert result_of(bench.operator.reload_config())["ok"] is True
+    assert (audit[0]["from"], audit[0]["to"]) == (1, 2)
+    bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
+    assert result_of(bench.operator.reload_config())["ok"] is False
+    assert audit[1]["refused"] == "1 problems"
+
+
+def test_vpp_info(bench):
+    bench.clock.advance(5)
+    assert result_of(bench.viewer.vpp_info()) == {
+        "version": "26.10",
+        "build_date": "2026-11-01",
+        "build_directory": "/build",
+        "pid": 4711,
+        "boot_time": "1970-01-01T00:16:40.000Z",
+        "connected_since": "1970-01-01T00:16:35.000Z",
+        "weights": True,
+    }
+
+
+def test_the_state_of_the_lb_plugin_is_read_once_for_all_pages():
+    frontends = [make_frontend(f"f{index}", f"192.0.2.{index + 1}", pools=(("a",),)) for index in range(3)]
+    bench = Bench(make_config(frontends=frontends))
+    reads = bench.lb.reads
+    first = result_of(bench.viewer.vpp_lb_state(limit=2))
+    assert first["conf"] == {
+        "ipv4_src_address": CONF.ipv4_src_address,
+        "ipv6_src_address": CONF.ipv6_src_address,
+        "sticky_buckets_per_core": 65536,
+        "flow_timeout": 40,
+    }
+    assert first["rows"][0] == {
+        "frontend": "f0",
+        "prefix": "192.0.2.1/32",
+        "protocol": "tcp",
+        "port": 80,
+        "encap": "gre4",
+        "src_ip_sticky": False,
+        "new_flows_table_length": 1024,
+        "application_servers": [{"address": "10.0.0.1", "weight": 100, "buckets": 0}],
+    }
+    second = result_of(bench.viewer.vpp_lb_state(after=first["next"], limit=2))
+    assert [row["prefix"] for row in second["rows"]] == ["192.0.2.3/32"]
+    assert bench.lb.reads == reads + 1
+    bench.stop()
+
+
+def test_a_sync_says_what_it_wrote(bench, audit):
+    key = next(iter(bench.lb.vips))
+    bench.lb.vips[key].servers["10.0.0.1"] = ApplicationServer("10.0.0.1", 3)
+    writes = ["set weight of 10.0.0.1 in tcp://192.0.2.1:80 from 3 to 100"]
+    assert result_of(bench.operator.sync_vpp("web")) == {"writes": writes}
+    assert result_of(bench.operator.sync_vpp()) == {"writes": []}
+    assert [line["writes"] for line in audit] == [1, 0]
+
+
+def test_a_vip_that_is_of_no_frontend_is_shown_as_foreign(bench):
+    key = VipKey("192.0.2.99", 32, 47, 1)
+    bench.lb.vips[key] = Vip(key, Encap.GRE4, None, 0, {})
+    rows = result_of(bench.viewer.vpp_lb_state())["rows"]
+    assert [(row["frontend"], row["protocol"]) for row in rows] == [("web", "tcp"), (None, "47")]
+
+
+def test_the_plan_of_a_vpp_that_is_as_it_should_be_is_empty(bench):
+    assert result_of(bench.viewer.vpp_lb_plan()) == {"conf": None, "waiting": 0, "rows": [], "next": None}
+
+
+def test_the_plan_is_what_a_sync_then_does(bench):
+    vip = next(iter(bench.lb.vips.values()))
+    vip.servers["10.0.0.1"] = ApplicationServer("10.0.0.1", 50)
+    key = VipKey("192.0.2.99", 32, 6, 80)
+    bench.lb.vips[key] = Vip(key, Encap.GRE4, False, 1024, {"10.9.9.9": ApplicationServer("10.9.9.9", 1)})
+    bench.lb.conf = attrs.evolve(CONF, flow_timeout=9)
+    bench.lb.writes.clear()
+    reads = bench.lb.reads
+    first = result_of(bench.viewer.vpp_lb_plan(limit=1))
+    second = result_of(bench.viewer.vpp_lb_plan(after=first["next"]))
+    assert bench.lb.reads == reads + 1
+    assert bench.lb.writes == []
+    assert first["conf"]["flow_timeout"] == 40
+    assert first["rows"] == [
+        {
+            "frontend": "web",
+            "prefix": "192.0.2.1/32",
+            "protocol": "tcp",
+            "port": 80,
+            "action": "change",
+            "reasons": [],
+            "moved": moved({"10.0.0.1": 50, "10.0.0.2": 100}, {"10.0.0.1": 100, "10.0.0.2": 100}),
+            "operation_count": 1,
+            "operations": ["set weight of 10.0.0.1 in tcp://192.0.2.1:80 from 50 to 100"],
+        }
+    ]
+    assert second["rows"][0] | {"prefix": ""} == {
+        "frontend": None,
+        "prefix": "",
+        "protocol": "tcp",
+        "port": 80,
+        "action": "remove",
+        "reasons": [],
+        "moved": 1.0,
+        "operation_count": 1,
+        "operations": ["delete VIP tcp://192.0.2.99:80"],
+    }
+    planned = [text for page in (first, second) for row in page["rows"] for text in row["operations"]]
+    assert result_of(bench.operator.sync_vpp()) == {"writes": planned}
+
+
+def test_of_many_operations_on_one_vip_only_the_first_are_written_out():
+    bench = Bench(make_config(frontends=[make_frontend(pools=([f"b{index}" for index in range(60)],))]))
+    bench.lb.vips.clear()
+    (row,) = result_of(bench.viewer.vpp_lb_plan())["rows"]
+    assert (row["action"], row["operation_count"], len(row["operations"])) == ("add", 61, 50)
+    bench.stop()
+
+
+def test_what_a_reload_would_do(bench):
+    frontends = [make_frontend(src_ip_sticky=True, pools=(("a", ("b", 50)), ("c",))), make_frontend("new", "192.0.2.2")]
+    config = make_config(frontends=frontends, checks=[make_check(rise=1, fall=1, timeout=0.5)])
+    bench.reloader.outcome = Loaded(config, (Problem(ProblemKind.WARNING, "maglev", "hm", 1, 2),))
+    bench.lb.writes.clear()
+    first = result_of(bench.viewer.config_diff(limit=2))
+    second = result_of(bench.viewer.config_diff(after=first["next"], limit=2))
+    assert (first["ok"], second["ok"], second["next"]) == (True, True, None)
+    assert [problem["text"] for problem in second["problems"]] == ["hm"]
+    check, web = first["rows"]
+    (new,) = second["rows"]
+    assert check == {
+        "kind": "healthcheck",
+        "name": "tcp",
+        "change": "changed",
+        "details": ["timeout: 1.0 -> 0.5"],
+        "vips": [],
+    }
+    assert web["details"] == ["pool pool0: weight of backend b: 100 -> 50", "src-ip-sticky: false -> true"]
+    (vip,) = web["vips"]
+    assert (vip["action"], vip["reasons"]) == ("recreate", ["src-ip-sticky false -> true"])
+    assert vip["operations"] == [
+        "delete VIP tcp://192.0.2.1:80",
+        "add VIP tcp://192.0.2.1:80 (gre4, 1024 buckets)",
+        "add 10.0.0.1 to tcp://192.0.2.1:80 with weight 100",
+        "add 10.0.0.2 to tcp://192.0.2.1:80 with weight 50",
+        "add 10.0.0.3 to tcp://192.0.2.1:80 with weight 0",
+    ]
+    assert (new["name"], new["change"], new["vips"][0]["action"]) == ("new", "added", "add")
+    assert bench.lb.writes == []
+
+
+def test_the_outlook_of_a_file_that_is_not_valid(bench):
+    bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
+    view = result_of(bench.viewer.config_diff())
+    assert (view["ok"], len(view["problems"]), view["rows"], view["next"]) == (False, 1, [], None)
+
+
+def test_the_outlook_needs_no_vpp():
+    bench = Bench(off=True)
+    bench.reloader.outcome = Loaded(make_config(frontends=[], backends=[]), ())
+    kinds = [(row["kind"], row["name"], row["change"]) for row in result_of(bench.viewer.config_diff())["rows"]]
+    assert kinds[1:] == [("backend", name, "removed") for name in "abc"] + [("frontend", "web", "removed")]
+    bench.stop()
+
+
+@pytest.mark.parametrize("verb", ["vpp_info", "vpp_lb_state", "vpp_lb_plan", "sync_vpp"])
+def test_without_vpp_there_is_an_error_that_says_so(verb):
+    for options, error in (({"vpp": False}, VppNotConnectedError), ({"off": True}, VppOffError)):
+        bench = Bench(**options)
+        with pytest.raises(error):
+            result_of(getattr(bench.operator, verb)())
+        bench.stop()
+
+
+def test_sessions(bench):
+    first = bench.sessions.add(OPERATOR, "ssh")
+    second = bench.sessions.add(VIEWER, "pb")
+    bench.clock.advance(3)
+    second.touch()
+    bench.clock.advance(2)
+    assert result_of(bench.viewer.sessions()) == [
+        {
+            "name": "ann",
+            "role": "operator",
+            "origin": "ssh 192.0.2.7:1",
+            "front_end": "ssh",
+            "since": "1970-01-01T00:16:40.000Z",
+            "idle": 5.0,
+        },
+        {
+            "name": "bob",
+            "role": "viewer",
+            "origin": "unix uid 1000",
+            "front_end": "pb",
+            "since": "1970-01-01T00:16:40.000Z",
+            "idle": 2.0,
+        },
+    ]
+    first.remove()
+    first.remove()
+    assert len(result_of(bench.viewer.sessions())) == 1
+
+
+def test_a_watch_of_a_level_that_does_not_exist_is_refused(bench):
+    with pytest.raises(RefusedError, match="none of the levels"):
+        result_of(bench.viewer.watch(log="loud"))
+
+
+def test_an_asker_reads_as_people_write_it():
+    assert str(OPERATOR) == "ann (operator, ssh 192.0.2.7:1)"
+
+
+def test_a_checkout_knows_its_commit_and_not_when_it_was_built():
+    build = read_build()
+    assert build.version
+    assert build.date == "unknown" or build.date.startswith("2")

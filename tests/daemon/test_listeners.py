@@ -1,0 +1,107 @@
+"""The front ends that options ask for, and those that this user may not have."""
+
+import signal
+
+import pytest
+
+from maglev.daemon.listeners import listeners
+from maglev.daemon.options import Options
+from maglev.daemon.tap import build
+from maglev.model.errors import StartError
+from tests.fakes.certificates import Authority
+from tests.fakes.files import config_text
+from tests.fakes.logs import recorded_events
+from tests.fakes.reactor import FakeReactor
+
+NOWHERE = ("--vpp-api-addr=", "--metrics-addr=")
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    """Put the handler of SIGHUP back."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def parse(*arguments):
+    options = Options()
+    options.parseOptions(arguments)
+    return options
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "maglev.yaml"
+    path.write_text(config_text())
+    return path
+
+
+def ends(path, *arguments):
+    """Return the front ends by option, none of them started."""
+    options = parse(f"--config={path}", *NOWHERE, *arguments)
+    daemon = build(FakeReactor(), options)
+    return [each.option for each in listeners(FakeReactor(), options, daemon.control)]
+
+
+def test_there_are_two_by_default(path):
+    assert ends(path) == ["ssh-addr", "pb-addr"]
+
+
+def test_empty_addresses_switch_them_off(path):
+    assert ends(path, "--ssh-addr=", "--pb-addr=") == []
+    assert ends(path, "--ssh-addr=127.0.0.1:2222", "--pb-addr=") == ["ssh-addr"]
+
+
+def test_perspective_broker_over_tls_needs_three_files(path, tmp_path):
+    with pytest.raises(StartError, match="needs --pb-tls-cert, --pb-tls-key and --pb-tls-ca"):
+        ends(path, "--pb-addr=", "--pb-tls-addr=127.0.0.1:0")
+    authority = Authority()
+    certificate, key = authority.issue(tmp_path, "localhost")
+    files = [f"--pb-tls-cert={certificate}", f"--pb-tls-key={key}"]
+    files.append(f"--pb-tls-ca={authority.write_root(tmp_path)}")
+    assert ends(path, "--ssh-addr=", "--pb-addr=", "--pb-tls-addr=127.0.0.1:0", *files) == ["pb-addr"]
+    with pytest.raises(StartError, match="TLS of the control interface"):
+        ends(path, "--pb-tls-addr=127.0.0.1:0", *files[:2], "--pb-tls-ca=/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--ssh-addr=here", "--ssh-addr: 'here'"),
+        ("--pb-addr=here", "is no unix:PATH"),
+        ("--pb-addr=unix:", "unix:PATH"),
+    ],
+)
+def test_an_address_that_is_none_refuses_the_start(path, option, text):
+    with pytest.raises(StartError, match=text):
+        ends(path, option)
+
+
+def start(path, *arguments):
+    options = parse(f"--config={path}", *NOWHERE, "--ssh-addr=", *arguments)
+    daemon = build(FakeReactor(), options)
+    daemon.privilegedStartService()
+    daemon.startService()
+    return daemon
+
+
+def test_one_that_was_asked_for_and_can_t_be_had_refuses_the_start(path):
+    with pytest.raises(StartError, match="can't listen there"):
+        start(path, "--pb-addr=unix:/proc/no/such/folder/pb.sock")
+
+
+def test_one_at_its_default_that_this_user_may_not_have_is_left_out_and_told(path, monkeypatch):
+    monkeypatch.setattr("maglev.daemon.options.SETTINGS", _with_default("pb-addr", "unix:/proc/no/such/folder/pb.sock"))
+    with recorded_events() as events:
+        daemon = start(path)
+        daemon.stopService()
+    (told,) = [fields for name, fields in events if name == "front-end-off"]
+    assert told["option"] == "pb-addr"
+    assert "can't listen there" in told["reason"]
+
+
+def _with_default(name, default):
+    from maglev.daemon.options import SETTINGS
+
+    return tuple(each._replace(default=default) if each.name == name else each for each in SETTINGS)

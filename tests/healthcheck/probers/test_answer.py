@@ -1,0 +1,253 @@
+"""Answers of backends: whatever they are, there is one verdict, as soon as it is certain."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maglev.healthcheck.probers.answer import ANSWER_LIMIT, BODY_LIMIT, HEADER_LIMIT, Answer, Expectation, Progress
+from maglev.model.config import HttpParams
+from maglev.model.result import Code
+
+
+def read(*pieces, regexp=None, codes=((200, 200),), end=None):
+    """Return the verdict on an answer in pieces; None while there is none."""
+    answer = Answer(Expectation.of(HttpParams(response_codes=codes, response_regexp=regexp)))
+    for piece in pieces:
+        answer.feed(piece)
+    verdict = answer.end(end) if end else answer.verdict
+    answer.release()
+    return verdict
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+LENGTH = HEAD + b"Content-Length: 11\r\n\r\nall is well"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n6\r\nall is\r\n5\r\n well\r\n0\r\nX-Trailer: 1\r\n\r\n"
+UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\nall is well"
+
+
+def test_without_a_regexp_the_verdict_is_certain_at_the_end_of_the_headers():
+    assert read(HEAD + b"Content-Length: 1000000\r\n\r") is None
+    assert read(HEAD + b"Content-Length: 1000000\r\n\r\n") == (Code.L7OK, "status 200")
+
+
+@pytest.mark.parametrize(
+    ("codes", "status", "code"),
+    [
+        (((200, 200),), 200, Code.L7OK),
+        (((200, 200),), 201, Code.L7STS),
+        (((200, 299),), 299, Code.L7OK),
+        (((200, 299),), 300, Code.L7STS),
+        (((200, 200), (301, 302)), 302, Code.L7OK),
+        (((200, 200),), 301, Code.L7STS),
+        (((200, 200),), 503, Code.L7STS),
+        (((101, 101),), 101, Code.L7OK),
+        (((200, 200),), 101, Code.L7STS),
+    ],
+)
+def test_the_status_must_be_an_accepted_one(codes, status, code):
+    answer = b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\n\r\n" % status
+    assert read(answer, codes=codes) == (code, f"status {status}")
+
+
+def test_an_upgrade_is_judged_by_its_status():
+    answer = b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x05hello"
+    assert read(answer) == (Code.L7STS, "status 101")
+    assert read(answer, codes=((101, 101),)) == (Code.L7OK, "status 101")
+    assert read(answer, codes=((101, 101),), regexp="hello")[0] is Code.L7RSP
+
+
+def test_the_status_decides_before_the_body():
+    answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 11\r\n\r\nall is well"
+    assert read(answer, regexp="all is well") == (Code.L7STS, "status 404")
+
+
+@pytest.mark.parametrize("answer", [LENGTH, CHUNKED])
+def test_a_body_with_an_end_is_judged_there(answer):
+    assert read(answer[:-1], regexp="all is w") is None
+    assert read(answer, regexp="^all is well$") == (Code.L7OK, "status 200")
+    assert read(answer, regexp="sick") == (Code.L7RSP, "body does not match")
+
+
+def test_a_body_until_close_is_judged_at_the_close():
+    assert read(UNTIL_CLOSE, regexp="well") is None
+    assert read(UNTIL_CLOSE, regexp="^all is well$", end="closed") == (Code.L7OK, "status 200")
+    assert read(UNTIL_CLOSE, regexp="sick", end="closed") == (Code.L7RSP, "body does not match")
+
+
+def test_a_body_cut_short_is_judged_by_what_came():
+    cut = LENGTH[:-3]
+    assert read(cut, regexp="all is", end="closed")[0] is Code.L7OK
+    assert read(cut, regexp="well", end="closed")[0] is Code.L7RSP
+    assert read(cut, regexp="well", end="Connection reset by peer") == (
+        Code.L7RSP,
+        "body does not match; Connection reset by peer",
+    )
+
+
+@pytest.mark.parametrize(("came", "progress"), [(b"", "no answer"), (HEAD, "headers not complete")])
+def test_a_close_before_the_headers_are_complete_is_no_answer(came, progress):
+    assert read(came, end="closed") == (Code.L7RSP, f"closed with {progress}")
+
+
+def test_interim_answers_are_passed_over():
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    assert read(interim) is None
+    assert read(interim + LENGTH, regexp="well")[0] is Code.L7OK
+    assert read(interim, end="closed") == (Code.L7RSP, "closed with headers not complete")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"<html>it works</html>",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x00\xff\xfe binary \x80\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 99999 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\nX: bare line feeds\n\n",
+        b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    ],
+)
+def test_junk_is_a_malformed_answer(junk):
+    code, detail = read(junk)
+    assert code is Code.L7RSP
+    assert detail.startswith("malformed answer")
+    assert detail.isprintable()
+
+
+def test_junk_after_the_end_does_not_matter():
+    assert read(LENGTH + b"\x00junk", regexp="well")[0] is Code.L7OK
+    assert read(HEAD + b"Transfer-Encoding: chunked\r\n\r\nnot a chunk") == (Code.L7OK, "status 200")
+
+
+def test_a_second_answer_in_the_same_piece_does_not_matter():
+    first, second = HEAD + b"Content-Length: 0\r\n\r\n", b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+    assert read(first + second) == (Code.L7OK, "status 200")
+    assert read(second + first) == (Code.L7STS, "status 503")
+
+
+def test_a_bad_chunk_is_malformed_when_the_body_counts():
+    assert read(HEAD + b"Transfer-Encoding: chunked\r\n\r\nnot a chunk", regexp="x")[0] is Code.L7RSP
+
+
+def feed_for_ever(piece, first=HEAD, regexp=None):
+    """Feed the same bytes until there is a verdict; return it, with how much it took."""
+    answer = Answer(Expectation.of(HttpParams(response_regexp=regexp)))
+    answer.feed(first)
+    taken = 0
+    while answer.verdict is None and taken < 10 * ANSWER_LIMIT:
+        answer.feed(piece)
+        taken += len(piece)
+    answer.release()
+    return answer.verdict, taken
+
+
+@pytest.mark.parametrize("piece", [b"X: y\r\n" * 100, b"x" * 1000, b"HTTP/1.1 100 Continue\r\n\r\n" * 10])
+def test_endless_headers_are_cut_off(piece):
+    first = b"" if piece.startswith(b"HTTP") else HEAD
+    verdict, taken = feed_for_ever(piece, first)
+    assert verdict == (Code.L7RSP, "headers too large")
+    assert taken <= HEADER_LIMIT + len(piece)
+
+
+def test_only_the_first_part_of_a_large_body_is_looked_at():
+    first = HEAD + b"Content-Length: 200000\r\n\r\n"
+    assert feed_for_ever(b"a" * 1000, first, regexp="a{10}")[0][0] is Code.L7OK
+    verdict, taken = feed_for_ever(b"a" * 1000, first, regexp="b")
+    assert verdict == (Code.L7RSP, "body does not match")
+    assert taken <= BODY_LIMIT + 1000
+
+
+def test_endless_framing_is_cut_off():
+    first = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    verdict, taken = feed_for_ever(b"1;" + b"e" * 1000 + b"\r\nx\r\n", first, regexp="y")
+    assert verdict == (Code.L7RSP, "body does not match; answer too large")
+    assert taken <= ANSWER_LIMIT + 2000
+    verdict, taken = feed_for_ever(b"X-Trailer: y\r\n" * 100, first + b"0\r\n", regexp="y")
+    assert verdict[0] is Code.L7RSP
+    assert taken <= ANSWER_LIMIT + 2000
+
+
+def test_a_catastrophic_pattern_takes_linear_time():
+    body = b"a" * (BODY_LIMIT - 1) + b"!"
+    start = time.process_time()
+    assert Expectation.of(HttpParams(response_regexp="(a+)+$")).judge_body(body, "")[0] is Code.L7RSP
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("regexp", "body", "found"),
+    [
+        ("caf.", b"caf\xe9", True),
+        ("caf.$", b"caf\xc3\xa9", True),
+        ("café", "café".encode(), True),
+        ("café", b"caf\xe9", False),
+        ("^.{3}$", b"\xff\xfe\xfd", True),
+        ("ok", b"\xff\x00\xffok\xff", True),
+    ],
+)
+def test_the_body_is_utf8_and_other_bytes_match_a_dot(regexp, body, found):
+    verdict = Expectation.of(HttpParams(response_regexp=regexp)).judge_body(body, "")
+    assert (verdict[0] is Code.L7OK) is found
+
+
+def test_a_bad_pattern_is_refused_and_not_printed(capfd):
+    with pytest.raises(re2.error):
+        Expectation.of(HttpParams(response_regexp="(unclosed"))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("answer", [LENGTH, CHUNKED, UNTIL_CLOSE, b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH])
+@pytest.mark.parametrize("regexp", [None, "^all is well$"])
+def test_the_verdict_does_not_depend_on_where_the_bytes_are_split(answer, regexp):
+    whole = read(answer, regexp=regexp, end="closed")
+    assert whole == (Code.L7OK, "status 200")
+    for position in range(len(answer) + 1):
+        assert read(answer[:position], answer[position:], regexp=regexp, end="closed") == whole
+    assert read(*(bytes([byte]) for byte in answer), regexp=regexp, end="closed") == whole
+
+
+def test_progress_tells_how_far_it_came():
+    answer = Answer(Expectation.of(HttpParams(response_regexp="x")))
+    seen = [answer.progress]
+    for piece in (b"HTTP/1.1 200", b" OK\r\nContent-Length: 1\r\n\r\n", b"x"):
+        answer.feed(piece)
+        seen.append(answer.progress)
+    assert seen == [Progress.NOTHING, Progress.HEADERS, Progress.BODY, Progress.END]
+
+
+PIECES = st.one_of(
+    st.binary(max_size=200),
+    st.sampled_from([
+        HEAD, b"\r\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"5\r\n", b"0\r\n\r\n", b"hello",
+        b"HTTP/1.1 100 C\r\n\r\n", b"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: h\r\n\r\n",
+        b"Connection: upgrade\r\n",
+        b"HTTP/1.1 204 N\r\n\r\n", b"HTTP/1.0 500 E\r\n\r\n", b"Set-Cookie: a=b\r\n", b"x" * 70000,
+    ]),
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12), st.sampled_from([None, "hello", "(a+)+$"]), st.sampled_from(["closed", "reset"]))
+def test_arbitrary_bytes_come_to_one_verdict_and_never_raise(pieces, regexp, end):
+    answer = Answer(Expectation.of(HttpParams(response_regexp=regexp)))
+    verdicts = []
+    for piece in pieces:
+        answer.feed(piece)
+        verdicts.append(answer.verdict)
+    verdicts.append(answer.end(end))
+    answer.release()
+    answer.feed(b"more")
+    certain = [verdict for verdict in verdicts if verdict is not None]
+    assert certain
+    assert len(set(certain)) == 1
+    code, detail = certain[0]
+    assert code in {Code.L7OK, Code.L7RSP, Code.L7STS}
+    assert detail.isprintable()
+    assert len(detail) <= 200

@@ -1,0 +1,415 @@
+"""The shared ICMP socket, and the probers over it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from select import EPOLLERR, EPOLLIN
+
+import pytest
+from twisted.internet.task import Clock
+
+from maglev.healthcheck.lag import LagMonitor
+from maglev.healthcheck.probers import echo
+from maglev.healthcheck.probers.deadlines import Deadlines
+from maglev.healthcheck.probers.icmp import IcmpProber
+from maglev.healthcheck.probers.ping import BATCH, SEQUENCES, PingSocket, ancillary_for
+from maglev.healthcheck.probers.sockets import Destination
+from maglev.model.result import Code, LocalFault, Result
+from tests.fakes.icmp import as_reply, error, ipv4, ipv6
+from tests.fakes.probe_io import FakeOpener, FakePoller
+
+V4, V6 = socket.AF_INET, socket.AF_INET6
+TARGETS = {V4: ("192.0.2.1", 0), V6: ("2001:db8::1", 0, 0, 0)}
+OTHER = {V4: "192.0.2.2", V6: "2001:db8::2"}
+REFUSED = LocalFault("permission", "no")
+
+
+class FakePing:
+    """An ICMP socket: keeps what is sent, gives out what the test puts in."""
+
+    def __init__(self):
+        self.sent = []
+        self.incoming = []
+        self.errors = []
+        self.send_errors = []
+        self.options = []
+        self.closed = False
+        self.cleared = 0
+        self.bind_error = None
+
+    def fileno(self):
+        return 2000
+
+    def setsockopt(self, *option):
+        self.options.append(option)
+
+    def getsockopt(self, *option):
+        self.cleared += 1
+
+    def sendto(self, message, address):
+        self.sendmsg([message], [], 0, address)
+
+    def sendmsg(self, parts, ancillary, flags, address):
+        if self.send_errors:
+            number = self.send_errors.pop(0)
+            raise OSError(number, os.strerror(number))
+        self.sent.append((b"".join(parts), ancillary, address))
+
+    def recvfrom(self, size):
+        if not self.incoming:
+            raise BlockingIOError(errno.EAGAIN, "would block")
+        data, sender = self.incoming.pop(0)
+        if isinstance(data, OSError):
+            raise data
+        return data[:size], (sender, 0)
+
+    def recvmsg(self, size, ancillary_size, flags):
+        assert flags == socket.MSG_ERRQUEUE
+        if not self.errors:
+            raise BlockingIOError(errno.EAGAIN, "would block")
+        return self.errors.pop(0)
+
+    def bind(self, address):
+        if self.bind_error is not None:
+            raise OSError(self.bind_error, "no")
+
+    def close(self):
+        self.closed = True
+
+
+class Bench:
+    def __init__(self, family=V4, raw=True, source=None, *sockets):
+        self.family, self.raw = family, raw
+        self.fake = FakePing()
+        self.opener = FakeOpener(*(sockets or ([REFUSED, self.fake] if raw else [self.fake])))
+        self.poller = FakePoller()
+        self.clock = Clock()
+        self.ping = PingSocket(self.poller, self.opener, family)
+        self.outcomes = []
+        self.prober = self.another(source=source)
+
+    def another(self, address=None, source=None):
+        target = TARGETS[self.family] if address is None else (address, *TARGETS[self.family][1:])
+        return IcmpProber(
+            Deadlines(self.clock, 1.0, LagMonitor(self.clock)), self.ping, Destination(self.family, target, source)
+        )
+
+    def start(self):
+        self.prober.start(self.outcomes.append)
+        return self
+
+    @property
+    def request(self):
+        return self.fake.sent[-1][0]
+
+    def reply(self, change=lambda message: message, sender=None):
+        """A reply comes in, changed if wanted."""
+        message = change(as_reply(self.family, self.request))
+        packet = ipv4(message) if self.raw and self.family == V4 else message
+        self.fake.incoming.append((packet, sender or TARGETS[self.family][0]))
+        self.ping.ready(EPOLLIN)
+
+    def codes(self):
+        return [outcome.code for outcome in self.outcomes]
+
+
+EVERY = pytest.mark.parametrize(("family", "raw"), [(V4, True), (V4, False), (V6, True), (V6, False)])
+
+
+@EVERY
+def test_a_reply_passes(family, raw):
+    bench = Bench(family, raw).start()
+    bench.clock.advance(0.5)
+    bench.reply()
+    assert bench.outcomes == [Result(Code.L7OK, "", 0.5)]
+    assert bench.clock.getDelayedCalls() == []
+
+
+@EVERY
+@pytest.mark.parametrize("change", [
+    lambda message: message[:6] + bytes([message[6] ^ 1]) + message[7:],
+    lambda message: message[:-1],
+    lambda message: message + b"x",
+    lambda message: message[:-1] + bytes([message[-1] ^ 1]),
+    lambda message: message[:7],
+    lambda message: message[:8],
+    lambda message: bytes([message[0] ^ 8]) + message[1:],
+])  # fmt: skip
+def test_a_reply_that_differs_anywhere_is_not_ours(family, raw, change):
+    bench = Bench(family, raw).start()
+    bench.reply(change)
+    assert bench.outcomes == []
+    bench.reply()
+    assert bench.codes() == [Code.L7OK]
+
+
+@EVERY
+def test_a_reply_from_another_host_is_not_ours(family, raw):
+    bench = Bench(family, raw).start()
+    bench.reply(sender=OTHER[family])
+    assert bench.outcomes == []
+    bench.clock.advance(1)
+    assert bench.outcomes == [Result(Code.L7TOUT, "no reply", 1.0)]
+
+
+@pytest.mark.parametrize("family", [V4, V6])
+def test_a_reply_to_another_process_is_not_ours(family):
+    bench = Bench(family).start()
+    bench.reply(lambda message: message[:4] + bytes([message[4] ^ 1]) + message[5:])
+    assert bench.outcomes == []
+    bench.prober.cancel()
+
+
+def test_a_ping_socket_has_an_identifier_of_the_kernels_choice():
+    bench = Bench(V4, raw=False).start()
+    bench.reply(lambda message: message[:4] + b"\xab\xcd" + message[6:])
+    assert bench.codes() == [Code.L7OK]
+
+
+@EVERY
+def test_a_doubled_or_late_reply_changes_nothing(family, raw):
+    bench = Bench(family, raw).start()
+    bench.reply()
+    first = bench.request
+    bench.reply()
+    bench.start()
+    late = as_reply(family, first)
+    bench.fake.incoming.append((ipv4(late) if raw and family == V4 else late, TARGETS[family][0]))
+    bench.ping.ready()
+    assert bench.codes() == [Code.L7OK]
+    bench.clock.advance(1)
+    assert bench.codes() == [Code.L7OK, Code.L7TOUT]
+    bench.reply()
+    assert len(bench.outcomes) == 2
+
+
+def test_a_deadline_is_no_evidence_while_more_replies_wait_than_one_look_takes():
+    bench = Bench().start()
+    bench.fake.incoming = [(b"", "192.0.2.99")] * (BATCH + 1)
+    bench.clock.advance(1)
+    assert [outcome.reason for outcome in bench.outcomes] == ["lag"]
+    bench.start()
+    bench.clock.advance(1)
+    assert bench.outcomes[1].code is Code.L7TOUT, "what is left was read"
+
+
+def test_each_backend_gets_its_own_reply():
+    bench = Bench().start()
+    request = bench.request
+    others = []
+    other = bench.another(OTHER[V4])
+    other.start(others.append)
+    bench.fake.incoming.append((ipv4(as_reply(V4, request)), OTHER[V4]))
+    bench.fake.incoming.append((ipv4(as_reply(V4, request)), TARGETS[V4][0]))
+    bench.ping.ready()
+    assert (bench.codes(), others) == ([Code.L7OK], [])
+    bench.reply(sender=OTHER[V4])
+    assert [outcome.code for outcome in others] == [Code.L7OK]
+
+
+def test_payload_and_sequence_differ_from_request_to_request():
+    bench = Bench()
+    for _ in range(3):
+        bench.start().reply()
+    requests = [message for message, _ancillary, _address in bench.fake.sent]
+    assert len({message[6:8] for message in requests}) == len({message[8:] for message in requests}) == 3
+    assert len({message[4:6] for message in requests}) == 1
+
+
+@EVERY
+def test_an_error_that_quotes_our_request_fails(family, raw):
+    bench = Bench(family, raw).start()
+    if raw:
+        wrap = ipv4 if family == V4 else ipv6
+        message = error(family, 1, wrap(bench.request[:8]))
+        bench.fake.incoming.append((ipv4(message) if family == V4 else message, OTHER[family]))
+        bench.ping.ready(EPOLLIN)
+    else:
+        bench.fake.errors.append(queued(family, bench.request))
+        bench.ping.ready(EPOLLERR)
+        assert bench.fake.cleared == 1
+    assert bench.codes() == [Code.L4CON]
+    assert bench.outcomes[0].detail in {"host unreachable", "administratively prohibited"}
+
+
+def queued(family, request, origin=None, kind=None, target=None):
+    """An entry of the error queue (linux/errqueue.h)."""
+    origin = (2 if family == V4 else 3) if origin is None else origin
+    kind = echo.KINDS[family].unreachable if kind is None else kind
+    extended = struct.pack("=IBBBBII", errno.EHOSTUNREACH, origin, kind, 1, 0, 0, 0)
+    return request, [(0, 11, extended + bytes(16))], 0, (target or TARGETS[family][0], 0)
+
+
+@pytest.mark.parametrize("change", [
+    {"origin": 1}, {"kind": 11}, {"target": OTHER[V4]}, {"request": b""}, {"request": b"\x08\x00\x00\x00\x00\x00"},
+])  # fmt: skip
+def test_an_error_about_something_else_is_not_ours(change):
+    bench = Bench(V4, raw=False).start()
+    bench.fake.errors.append(queued(V4, change.pop("request", bench.request), **change))
+    bench.ping.ready(EPOLLERR)
+    assert bench.outcomes == []
+    bench.prober.cancel()
+
+
+def test_an_error_whose_quoted_payload_is_not_ours_is_not_ours():
+    bench = Bench().start()
+    message = error(V4, 1, ipv4(bench.request[:-1] + bytes([bench.request[-1] ^ 1])))
+    bench.fake.incoming.append((ipv4(message), OTHER[V4]))
+    bench.ping.ready()
+    assert bench.outcomes == []
+    bench.prober.cancel()
+
+
+def test_a_pending_error_of_somebody_else_does_not_spoil_a_request():
+    bench = Bench()
+    bench.fake.send_errors = [errno.EHOSTUNREACH]
+    bench.start().reply()
+    assert bench.codes() == [Code.L7OK]
+
+
+@pytest.mark.parametrize(("number", "outcome"), [
+    (errno.ENETUNREACH, Result(Code.L4CON, os.strerror(errno.ENETUNREACH))),
+    (errno.EPERM, LocalFault("permission", os.strerror(errno.EPERM))),
+    (errno.ENOBUFS, LocalFault("memory", os.strerror(errno.ENOBUFS))),
+    (errno.EAGAIN, LocalFault("memory", "the send buffer of the icmp socket is full")),
+    (errno.EINVAL, Result(Code.L4CON, os.strerror(errno.EINVAL))),
+])  # fmt: skip
+def test_a_request_that_can_not_be_sent_is_told_at_once(number, outcome):
+    bench = Bench()
+    bench.fake.send_errors = [number, number]
+    bench.start()
+    assert bench.outcomes == [outcome]
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_an_unusable_source_address_is_told():
+    for number, detail in ((errno.EADDRNOTAVAIL, "source address not usable"), (None, os.strerror(errno.ENETUNREACH))):
+        bench = Bench(source=("192.0.2.50", 0))
+        trial = FakePing()
+        trial.bind_error = number
+        bench.opener.sockets.append(trial)
+        bench.fake.send_errors = [errno.ENETUNREACH, errno.ENETUNREACH]
+        bench.start()
+        assert bench.outcomes == [Result(Code.L4CON, detail)]
+        assert trial.closed
+
+
+def test_the_source_address_travels_with_the_request():
+    bench = Bench(source=("192.0.2.50", 0)).start()
+    assert bench.fake.sent[0][1] == [(socket.IPPROTO_IP, 8, bytes(4) + socket.inet_aton("192.0.2.50") + bytes(4))]
+    assert ancillary_for(Destination(V6, ("::1", 0, 0, 0), ("::2", 0, 0, 0))) == [
+        (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, bytes(15) + b"\x02" + bytes(4))
+    ]
+    bench.prober.cancel()
+
+
+def test_without_any_permission_every_probe_is_the_fault_of_this_machine():
+    bench = Bench(V4, True, None, REFUSED, REFUSED, REFUSED, REFUSED)
+    bench.start()
+    bench.start()
+    assert [outcome.reason for outcome in bench.outcomes] == ["permission"] * 2
+    assert "CAP_NET_RAW" in bench.outcomes[0].detail
+
+
+def test_without_descriptors_no_other_kind_of_socket_is_tried():
+    fault = LocalFault("descriptors", "too many")
+    bench = Bench(V4, True, None, fault)
+    bench.start()
+    assert bench.outcomes == [fault]
+
+
+def test_no_room_in_the_poller_closes_the_socket_again():
+    bench = Bench()
+    bench.poller.error = errno.ENOSPC
+    bench.start()
+    assert [outcome.reason for outcome in bench.outcomes] == ["descriptors"]
+    assert bench.fake.closed
+
+
+def test_the_socket_is_shared_and_opened_when_first_needed():
+    bench = Bench()
+    assert bench.poller.waiting == {}
+    bench.start().reply()
+    bench.start().reply()
+    assert bench.poller.waiting == {2000: EPOLLIN}
+    bench.ping.close()
+    assert bench.fake.closed
+    assert bench.poller.waiting == {}
+    bench.ping.ready()
+    bench.ping.close()
+
+
+def test_a_namespace_that_was_created_anew_gets_a_new_socket():
+    second = FakePing()
+    bench = Bench(V4, True, None)
+    bench.opener.sockets += [second]
+    identities = iter([(1, 1), (1, 1), (1, 2)])
+    bench.opener.namespace_identity = lambda: next(identities)
+    bench.start().reply()
+    bench.start().reply()
+    bench.raw = False
+    bench.prober.start(bench.outcomes.append)
+    assert bench.fake.closed
+    assert len(second.sent) == 1
+    bench.prober.cancel()
+
+
+def test_only_replies_and_errors_pass_the_filter_of_a_raw_socket():
+    (option,) = [option for option in Bench().start().fake.options if option[0] == 255]
+    assert struct.unpack("=I", option[2])[0] == 0xFFFFFFFF & ~(1 << 0 | 1 << 3)
+    (option,) = [option for option in Bench(V6).start().fake.options if option[0] == socket.IPPROTO_ICMPV6]
+    words = struct.unpack("=8I", option[2])
+    assert {kind for kind in range(256) if not words[kind // 32] & (1 << kind % 32)} == {1, 129}
+
+
+def test_a_batch_is_bounded():
+    bench = Bench().start()
+    bench.fake.incoming = [(b"junk", "192.0.2.1")] * (BATCH + 5)
+    bench.ping.ready(EPOLLIN)
+    assert len(bench.fake.incoming) == 5
+    bench.prober.cancel()
+
+
+def test_an_error_of_the_socket_does_not_stop_the_reading():
+    bench = Bench().start()
+    bench.fake.incoming.append((OSError(errno.EHOSTUNREACH, "x"), ""))
+    bench.reply()
+    assert bench.codes() == [Code.L7OK]
+
+
+def test_sequence_numbers_in_use_are_passed_over_and_may_run_out():
+    bench = Bench().start()
+    bench.ping._sent = dict.fromkeys(range(SEQUENCES), bench.ping._sent.popitem()[1])
+    others = []
+    bench.another().start(others.append)
+    assert [outcome.reason for outcome in others] == ["ports"]
+    del bench.ping._sent[4711]
+    bench.another().start(others.append)
+    assert struct.unpack("!H", bench.request[6:8])[0] == 4711
+    bench.prober.cancel()
+
+
+def test_a_reply_that_waits_in_the_kernel_at_the_deadline_of_a_late_reactor_counts():
+    bench = Bench().start()
+    bench.fake.incoming.append((ipv4(as_reply(V4, bench.request)), TARGETS[V4][0]))
+    bench.clock.advance(5)
+    assert bench.codes() == [Code.L7OK]
+
+
+def test_a_cancelled_probe_is_forgotten():
+    bench = Bench().start()
+    bench.prober.cancel()
+    bench.reply()
+    bench.clock.advance(5)
+    assert bench.outcomes == []
+    assert bench.ping._sent == {}
+
+
+def test_a_bug_of_one_leaves_the_socket_to_the_others():
+    bench = Bench().start()
+    bench.ping.crash()
+    bench.reply()
+    assert bench.codes() == [Code.L7OK]

@@ -1,0 +1,33 @@
+"""The counters of the checker."""
+
+from maglev.healthcheck.counters import BUCKETS, ProbeCounters, possible_codes
+from maglev.model.result import Code, Result
+from tests.fakes.configs import make_check
+
+
+def test_every_possible_code_is_there_before_it_first_counts():
+    for healthcheck in (None, make_check()):
+        assert dict(ProbeCounters(healthcheck).codes()) == dict.fromkeys(possible_codes(healthcheck), 0)
+
+
+def test_backends_that_are_probed_alike_are_counted_apart():
+    one, other = ProbeCounters(make_check()), ProbeCounters(make_check("other"))
+    one.count(Result(Code.L4OK))
+    assert (dict(one.codes())[Code.L4OK], dict(other.codes())[Code.L4OK]) == (1, 0)
+
+
+def test_a_code_that_nobody_thought_possible_is_counted_too():
+    tally = ProbeCounters(make_check())
+    for _ in range(2):
+        tally.count(Result(Code.L7STS))
+    tally.count(Result(Code.L4OK))
+    assert dict(tally.codes()) == {Code.L4TOUT: 0, Code.L4CON: 0, Code.L4OK: 1, Code.L7STS: 2}
+    assert Code.L7STS not in dict(ProbeCounters(make_check()).codes())
+
+
+def test_durations_are_counted_by_bucket_and_summed():
+    tally = ProbeCounters(make_check())
+    for duration in (BUCKETS[0], BUCKETS[1], 100.0):
+        tally.count(Result(Code.L4OK, duration=duration))
+    assert (tally.counts[0], tally.counts[1], tally.counts[-1], sum(tally.counts)) == (1, 1, 1, 3)
+    assert tally.total == BUCKETS[0] + BUCKETS[1] + 100.0

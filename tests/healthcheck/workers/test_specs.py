@@ -1,0 +1,54 @@
+"""How to probe, told to a worker."""
+
+import json
+
+import pytest
+
+from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError
+from maglev.healthcheck.workers.specs import Spec, describe, read_description
+from maglev.model.config import CheckType, HttpParams, TlsParams
+from tests.fakes.configs import make_check
+
+HTTP = HttpParams("/x?y", "h.example", ((200, 299), (404, 404)), "ok|gut")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Spec(make_check(), None),
+        Spec(make_check(type=CheckType.ICMP, l4_port=None, probe_ipv4_src="192.0.2.1"), "blue"),
+        Spec(make_check(type=CheckType.HTTP, http=HTTP), None),
+        Spec(make_check(type=CheckType.HTTPS, http=HTTP, tls=TlsParams("h.example", verify=False)), None),
+        Spec(make_check(tls=TlsParams()), "blue"),
+    ],
+)
+def test_a_spec_comes_back_as_it_was(spec):
+    assert read_description(describe(spec)) == spec
+
+
+def test_the_longest_spec_fits_into_a_frame():
+    http = HttpParams("/" * 2048, "h" * 255, ((100, 599),) * 100, "\U0001f600" * 1024)
+    spec = Spec(make_check("n" * 63, http=http, tls=TlsParams("s" * 255)), "n" * 255)
+    assert len(describe(spec)) < 24 << 10 < PAYLOAD_LIMIT
+
+
+GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        b"",
+        b"\xff",
+        b"{}",
+        b"[1, 2]",
+        b"[{}, null]",
+        json.dumps([{**GOOD[0], "type": "udp"}, None]).encode(),
+        json.dumps([{**GOOD[0], "more": 1}, None]).encode(),
+        json.dumps([{**GOOD[0], "http": {"response_codes": 1}}, None]).encode(),
+        json.dumps([{**GOOD[0], "tls": {"more": 1}}, None]).encode(),
+    ],
+)
+def test_what_is_no_spec_is_refused(described):
+    with pytest.raises(CodecError, match="no spec"):
+        read_description(described)

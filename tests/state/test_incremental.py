@@ -1,0 +1,145 @@
+"""Transitions weighed by what they change: in every frontend and after every step the same as weighed from scratch."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maglev.model.health import State
+from maglev.state import status as status_module
+from maglev.state.board import Board
+from maglev.state.status import FrontendStatus
+from maglev.state.weights import FrontendWeights, active_pool, desired_weights, frontend_state, pool_weights, shift
+from tests.fakes.configs import make_frontend
+from tests.fakes.observers import RecordingObserver
+from tests.fakes.random_boards import NAMES, act, configs, histories
+
+U, D, X = State.UP, State.DOWN, State.UNKNOWN
+
+
+class ScratchBoard(Board):
+    """A board that weighs everything from scratch at each change."""
+
+    def _weigh(self, status, backends):
+        super()._weigh(status, None)
+
+
+def from_scratch(board, status):
+    """Return what the reference says of a frontend: active pool, weights, what is desired, state."""
+    states = {name: board.backends[name].state for name in status.frontend.backends}
+    active = active_pool(status.frontend, states, status.held)
+    weights = pool_weights(status.frontend, states, status.held, active)
+    due = desired_weights(status.frontend, states, weights)
+    return active, weights, list(due.items()), frontend_state(states, due)
+
+
+def facts(board):
+    """Return everything that a board knows of its frontends, in its order."""
+    return [
+        (
+            name,
+            each.state,
+            each.active,
+            [list(pool.items()) for pool in each.pools],
+            list(each.desired.items()),
+            each.held,
+            each.flushes,
+            each.knows_all,
+        )
+        for name, each in board.frontends.items()
+    ]
+
+
+@given(configs(), histories)
+def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
+    board, scratch = Board(lambda: 0.0, config), ScratchBoard(lambda: 0.0, config)
+    heard, heard_there = RecordingObserver(), RecordingObserver()
+    board.observe(heard)
+    scratch.observe(heard_there)
+    for step in some_steps:
+        act(board, *step)
+        act(scratch, *step)
+        assert facts(board) == facts(scratch)
+        for status in board.frontends.values():
+            assert (status.active, status.pools, list(status.desired.items()), status.state) == (
+                from_scratch(board, status)
+            )
+            states = [board.backends[name].state for name in status.frontend.backends]
+            assert status.knows_all == (X not in states)
+            assert all(board.backends[name].state is X for name in status.held)
+            assert status.flushes <= set(status.frontend.backends)
+    assert heard.heard == heard_there.heard
+    assert list(board.events) == list(scratch.events)
+
+
+@given(configs(), histories, st.integers(1, 5))
+def test_whatever_is_not_as_before_is_among_what_changed_since(config, some_steps, often):
+    board = Board(lambda: 0.0, config)
+    marks = {}
+    for number, step in enumerate(some_steps):
+        if not number % often:
+            marks = {
+                name: (each, each.changes, dict(each.desired), set(each.flushes))
+                for name, each in board.frontends.items()
+            }
+        act(board, *step)
+        for name, (status, changes, due, flushes) in marks.items():
+            if board.frontends.get(name) is status and (changed := status.changed_since(changes)) is not None:
+                assert list(status.desired) == list(due)
+                assert changed <= due.keys()
+                assert {each for each in due if status.desired[each] != due[each]} <= changed
+                assert status.flushes - flushes <= changed
+
+
+def test_a_change_that_touches_one_backend_names_only_that_one():
+    frontend = make_frontend(pools=(NAMES, ("z",)))
+    before = FrontendWeights(frontend, dict.fromkeys((*NAMES, "z"), U), {})
+    change = shift(before, {"b": D}, {})
+    assert (change.active, change.serving, change.known, change.weighing) == (0, (3, 1), 5, 3)
+    assert (list(change.desired), change.pools) == (["b"], ({"b": 0}, {}))
+    assert before.desired["b"].weight == 100
+
+
+def test_a_switch_of_pools_names_those_of_both_that_are_up():
+    frontend = make_frontend(pools=(("a", "b"), ("c", "d"), ("e",)))
+    before = FrontendWeights(frontend, dict(zip("abcde", (U, D, U, D, U), strict=True)), {})
+    change = shift(before, {"a": D}, {})
+    assert {name: each.weight for name, each in change.desired.items()} == {"a": 0, "c": 100}
+    before.take(change)
+    assert {name: each.weight for name, each in before.desired.items()} == {"a": 0, "b": 0, "c": 100, "d": 0, "e": 0}
+    change = shift(before, {"b": U}, {})
+    assert {name: each.weight for name, each in change.desired.items()} == {"b": 100, "c": 0}
+
+
+def test_a_held_weight_is_service_until_it_is_given_up():
+    frontend = make_frontend(pools=(("a",), ("b",)))
+    weighed = FrontendWeights(frontend, {"a": X, "b": U}, {"a": 60})
+    assert (weighed.active, weighed.serving) == (0, (1, 1))
+    weighed.take(shift(weighed, {"a": D}, {}))
+    assert (weighed.active, weighed.serving, weighed.desired["b"].weight) == (1, (0, 1), 100)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_frontend_remembers_a_few_changes_and_says_when_they_are_too_many(monkeypatch, count):
+    monkeypatch.setattr(status_module, "LATEST", 2)
+    status = FrontendStatus(make_frontend(pools=(NAMES,)))
+    assert not status.knows_all
+    status.weigh(dict.fromkeys(NAMES, X))
+    mark = status.changes
+    assert status.changed_since(mark) == frozenset()
+    assert status.changed_since(mark - 1) is None
+    for name in NAMES[:count]:
+        status.shift({name: U})
+    assert status.changed_since(mark) == (None if count > 2 else frozenset(NAMES[:count]))
+    assert status.changed_since(status.changes) == frozenset()
+    status.shift({"d": D})
+    assert status.changed_since(status.changes - 1) == {"d"}
+
+
+def test_backends_that_get_another_weight_are_among_those_that_changed():
+    status = FrontendStatus(make_frontend(pools=(("a", "b"), ("c", "d"))))
+    status.weigh(dict(zip("abcd", (U, D, U, D), strict=True)))
+    mark = status.changes
+    status.shift({"a": D})
+    assert status.changed_since(mark) == {"a", "c"}
