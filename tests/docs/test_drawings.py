@@ -62,12 +62,12 @@ def test_the_warm_up_releases_each_when_it_is_known_and_all_in_the_end():
     assert draw_warmup.releases() == {"www": draw_warmup.SOON, "mail": 14.0, "dns": draw_warmup.LATE}
 
 
-def test_the_way_of_a_fact_names_files_that_exist():
+def test_the_way_of_a_fact_names_files_and_folders_that_exist():
     files = [file for *_, text, _ in draw_house.FACT for file in draw_house.files_of(text)]
     files += [file for *_, text in draw_house.BESIDE for file in draw_house.files_of(text)]
 
     assert len(files) >= 17
-    assert [str(file) for file in files if not file.is_file()] == []
+    assert [str(file) for file in files if not file.exists()] == []
 
 
 def test_words_that_would_not_fit_are_noticed():
