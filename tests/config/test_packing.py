@@ -8,6 +8,7 @@ import pytest
 from maglev.config.load import load_text
 from maglev.config.packing import WEIGHT, pack, unpack, unpack_steps
 from tests.fakes.large import large_config
+from tests.fakes.outcomes import run_steps
 
 TEXT = """
 maglev:
@@ -39,12 +40,7 @@ def packed(text):
 
 
 def unpacked_onto(old, pieces):
-    steps = unpack_steps(pieces, old)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value.config
+    return run_steps(unpack_steps(pieces, old)).config
 
 
 @pytest.mark.parametrize("text", [TEXT, large_config(250)])

@@ -9,6 +9,7 @@ from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result
 from maglev.state.board import Board
 from tests.fakes.configs import make_check, make_config, make_frontend
+from tests.fakes.outcomes import run_steps
 
 QUICK = [make_check(rise=1, fall=1)]
 PASS, FAIL = Result(Code.L4OK), Result(Code.L4CON)
@@ -22,19 +23,11 @@ def board_of(config=None, **results):
 
 
 def look(board, config, weights=True, src_ip_sticky=True):
-    return result_of(dry_run_steps(board, config, weights=weights, src_ip_sticky=src_ip_sticky))
+    return run_steps(dry_run_steps(board, config, weights=weights, src_ip_sticky=src_ip_sticky))
 
 
 def states_after(board, config):
-    return result_of(states_after_steps(board, config))
-
-
-def result_of(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return run_steps(states_after_steps(board, config))
 
 
 def texts(changes):

@@ -10,6 +10,7 @@ from maglev.model.problem import ProblemKind
 from maglev.state.board import Board
 from tests.fakes.files import config_text
 from tests.fakes.logs import recorded_events
+from tests.fakes.outcomes import result_of
 from tests.fakes.reactor import FakeReactor
 
 
@@ -44,12 +45,7 @@ class Made:
         """Run a coroutine to its end; return its result or raise what it raised."""
         task = Deferred.fromCoroutine(coroutine)
         self.reactor.run_threads()
-        results = []
-        task.addBoth(results.append)
-        (result,) = results
-        if hasattr(result, "raiseException"):
-            result.raiseException()
-        return result
+        return result_of(task)
 
 
 @pytest.fixture

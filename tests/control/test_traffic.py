@@ -2,7 +2,6 @@
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogPublisher
 
@@ -25,6 +24,7 @@ from maglev.vppsim.writes import VipName
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.memory_client import MemoryClient
 from tests.fakes.memory_link import MemoryConnector
+from tests.fakes.outcomes import result_of
 
 VIEWER = Caller("bob", Role.VIEWER, "unix uid 1000")
 WEB = VipName("192.0.2.1/32", 6, 80)
@@ -99,14 +99,6 @@ def control_of(clock, board, vpp):
     """Return the verbs for a viewer."""
     sessions, event_hub = Sessions(clock, lambda: 0.0), EventHub(board, LogPublisher())
     return Control(board, vpp, None, event_hub, sessions, Build("1", "c", "d"), lambda: 0.0, dict).for_caller(VIEWER)
-
-
-def result_of(coroutine):
-    results = []
-    Deferred.fromCoroutine(coroutine).addBoth(results.append)
-    if hasattr(results[0], "raiseException"):
-        results[0].raiseException()
-    return results[0]
 
 
 def row_of(page, **fields):

@@ -22,6 +22,7 @@ from maglev.vpp.api.codec import FrameReader, frame
 from maglev.vpp.api.connection import prepare
 from maglev.vpp.api.definitions import Layouts
 from maglev.vpp.api.protocol import VppProtocol
+from tests.fakes.outcomes import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -219,16 +220,6 @@ def settle(vpp: FakeVpp, clock: Clock, waiting: Deferred[Any]) -> None:
         clock.advance(0)
         if waiting.called and not waiting.paused:
             return
-
-
-def result_of(deferred: Deferred[Any]) -> Any:
-    """Return what a Deferred has fired with; raise what it has failed with."""
-    results: list[Any] = []
-    deferred.addBoth(results.append)
-    assert results, "it has not fired"
-    if isinstance(results[0], Failure):
-        results[0].raiseException()
-    return results[0]
 
 
 def has_fired(deferred: Deferred[Any]) -> bool:

@@ -84,12 +84,8 @@ def test_one_that_cancels_the_others_while_it_is_cancelled_breaks_nothing():
     tasks.start(run())
     tasks.cancel()
     assert not tasks._running
-
-
-def test_the_end_can_be_repeated():
-    tasks = Tasks()
     tasks.cancel()
-    tasks.cancel()
+    assert not tasks._running
 
 
 def test_a_gathering_that_is_cancelled_is_no_bug_either():

@@ -188,9 +188,11 @@ def test_who_waits_goes_on_when_there_is_room_and_not_in_the_same_turn():
 def test_who_waits_may_give_up():
     sink = Sink(0)
     done = sink.outlet.drain()
+    failures = []
+    done.addErrback(failures.append)
     done.cancel()
     sink.clock.advance(0)
-    done.addErrback(lambda failure: failure.trap(CancelledError))
+    assert [failure.type for failure in failures] == [CancelledError]
 
 
 def test_nothing_is_sent_while_the_connection_takes_nothing():

@@ -170,7 +170,11 @@ def test_a_backend_that_fails_after_a_pause_is_flushed():
 
 def test_flushed_tolerates_frontends_that_are_gone():
     board, _ = make_board()
+    all_up(board)
+    board.happen("a", Lifecycle.DISABLE)
+    assert flushes(board) == {"a"}
     board.flushed("nope", {"a"})
+    assert flushes(board) == {"a"}
 
 
 # Reload

@@ -158,13 +158,6 @@ def test_a_reload_that_leaves_the_workers_alone_changes_nothing_for_them(rigs):
     assert len(rig.processes) == 2
 
 
-def test_what_else_happens_on_the_board_is_none_of_its_business(rigs):
-    rig = rigs(0)
-    rig.places.backend_changed(None)
-    rig.places.frontend_changed(None)
-    rig.places.weights_changed(frozenset())
-
-
 def test_a_worker_is_a_fresh_interpreter_that_finds_our_modules():
     class ProcessReactor(MemoryReactorClock):
         def spawnProcess(self, protocol, executable, args, env):

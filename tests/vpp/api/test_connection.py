@@ -14,7 +14,8 @@ from maglev.vpp.api.connection import prepare, read_api_files, read_welcome
 from maglev.vpp.api.definitions import Layouts
 from maglev.vpp.api.messages import LB_REQUESTS
 from maglev.vpp.api.protocol import VppProtocol
-from tests.fakes.fake_vpp import FakeVpp, Tally, message_ids, module_text, no_files, result_of, settle
+from tests.fakes.fake_vpp import FakeVpp, Tally, message_ids, module_text, no_files, settle
+from tests.fakes.outcomes import result_of
 
 
 @pytest.fixture

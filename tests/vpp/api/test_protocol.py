@@ -18,7 +18,8 @@ from maglev.model.errors import (
 )
 from maglev.vpp.api.codec import frame
 from maglev.vpp.api.pipeline import DEADLINE
-from tests.fakes.fake_vpp import connected, has_fired, message_ids, result_of
+from tests.fakes.fake_vpp import connected, has_fired, message_ids
+from tests.fakes.outcomes import result_of
 
 EVERYTHING = (0, bytes(16), 0, 0, 0)
 CONTEXT_OF_ANOTHER = 0xBEEF

@@ -21,7 +21,8 @@ from maglev.vpp.lb.state import (
     Vip,
     VipKey,
 )
-from tests.fakes.fake_vpp import connected, has_fired, papi_messages, result_of
+from tests.fakes.fake_vpp import connected, has_fired, papi_messages
+from tests.fakes.outcomes import result_of
 
 WEB = VipKey("192.0.2.1", 32, 6, 443)
 DNS = VipKey("2001:db8::53", 128, 17, 53)

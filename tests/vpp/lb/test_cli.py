@@ -10,7 +10,8 @@ from maglev.model.errors import VppMissingError, VppProtocolError, VppRetvalErro
 from maglev.vpp.lb.calls import NO_SUCH_ENTRY, VALUE_EXIST
 from maglev.vpp.lb.cli import LbCli
 from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, Encap, SetWeight, VipKey
-from tests.fakes.fake_vpp import connected, result_of
+from tests.fakes.fake_vpp import connected
+from tests.fakes.outcomes import result_of
 
 WEB = VipKey("192.0.2.1", 32, 6, 443)
 DNS = VipKey("2001:db8::53", 128, 17, 53)

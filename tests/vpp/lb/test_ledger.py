@@ -16,6 +16,7 @@ from maglev.vpp.lb.state import (
     VipKey,
 )
 from tests.fakes.configs import CONF
+from tests.fakes.outcomes import run_steps
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 ADD = AddVip(KEY, Encap.GRE4, False, 1024)
@@ -28,13 +29,7 @@ def state(*vips):
 
 def end_read(ledger, read):
     """Take over a read, all steps at once."""
-    steps = ledger.merge_steps(read)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            ledger.end_read(end.value)
-            return
+    ledger.end_read(run_steps(ledger.merge_steps(read)))
 
 
 def weights(ledger):

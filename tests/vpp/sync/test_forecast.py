@@ -9,6 +9,7 @@ from maglev.vpp.lb.table import flow_table
 from maglev.vpp.sync.forecast import VipForecast, as_held, forecast_steps, recreation_steps
 from maglev.vpp.sync.plan import WantedServer, WantedVip, plan_all
 from tests.fakes.configs import make_config, make_frontend
+from tests.fakes.outcomes import run_steps
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 HTTPS = KEY._replace(port=443)
@@ -23,19 +24,11 @@ def wanted(servers, key=KEY, **changes):
 def forecast(before, after, to_delete=frozenset(), weights=True):
     held = {vip.key: as_held(vip) for vip in before}
     wants = {vip.key: vip for vip in after}
-    return result_of(forecast_steps(plan_all(wants, held, to_delete), wants, held, weights=weights))
-
-
-def result_of(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return run_steps(forecast_steps(plan_all(wants, held, to_delete), wants, held, weights=weights))
 
 
 def recreations(old, new):
-    return result_of(recreation_steps(old, new))
+    return run_steps(recreation_steps(old, new))
 
 
 def moved(before, after, **more):
