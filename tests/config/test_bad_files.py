@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+import yaml
 
 from maglev.config import findings
 from maglev.config.load import load_text
 from maglev.config.spelling import Spelling
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
+from tests.fakes.json_schema import faults
+from tests.fakes.yaml_views import of_yaml_1_1
 
 PARSE, SEMANTIC = ProblemKind.PARSE, ProblemKind.SEMANTIC
 
@@ -1036,3 +1041,35 @@ def test_suggestions_are_bounded_and_errors_are_not(monkeypatch):
 
 def test_a_long_unknown_word_gets_no_suggestion():
     assert errors_of(f"{LB}{'maglev' * 50}: 1\n")[0].text == "unknown key"
+
+
+# The JSON Schema
+
+
+BEYOND = {
+    "yaml-duplicate-key": "PyYAML takes the last",
+    "yaml-duplicate-merge": "PyYAML takes both",
+    "integer-hexadecimal": "PyYAML makes an integer of it",
+    "integer-octal": "PyYAML makes an integer of it",
+    "integer-fraction": "a number without a fraction is an integer",
+}
+"""Parse errors that no schema can see, with the reason."""
+
+
+def is_yaml(text):
+    """Whether PyYAML can read a text, and JSON can hold it."""
+    try:
+        json.dumps(of_yaml_1_1(text))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+PARSE_ERRORS = {name: text.replace("§", "") for name, (kind, *_, text) in CASES.items() if kind is ProblemKind.PARSE}
+READABLE = [name for name, text in PARSE_ERRORS.items() if is_yaml(text)]
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_the_json_schema_refuses_parse_errors_too(name):
+    assert bool(faults(of_yaml_1_1(PARSE_ERRORS[name]))) != (name in BEYOND)
+    assert len(READABLE) > 30

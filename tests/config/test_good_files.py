@@ -28,81 +28,11 @@ from maglev.model.config import (
     Transport,
     VppConfig,
 )
+from tests.config.every_key import EVERY_KEY
 
 LB = """\
 maglev:
   vpp: {lb: {ipv4-src-address: 192.0.2.1, ipv6-src-address: 2001:db8::1}}
-"""
-
-EVERY_KEY = """\
-maglev:
-  healthchecker:
-    transition-history: 10
-    netns: dataplane
-  vpp:
-    lb:
-      ipv4-src-address: 192.0.2.1
-      ipv6-src-address: 2001:DB8:0::1
-      sync-interval: 1m
-      sticky-buckets-per-core: 131_072
-      flow-timeout: 2m
-      startup-min-delay: 0s
-      startup-max-delay: 0
-      foreign-vips: keep
-      new-flows-table-length: 4096
-  healthchecks:
-    web:
-      type: https
-      port: 443
-      interval: 2s
-      fast-interval: 500ms
-      down-interval: 1m30s
-      timeout: 1.5s
-      rise: 4
-      fall: 5
-      probe-ipv4-src: 192.0.2.2
-      probe-ipv6-src: 2001:db8::2
-      params:
-        path: /health?full=1
-        host: www.example.com:8443
-        response-code: [200, 301-302, "404"]
-        response-regexp: "^OK$"
-        server-name: name.example.com
-        insecure-skip-verify: true
-        tls-resumption: false
-    tls:
-      type: tcp
-      port: 993
-      interval: 10ms
-      timeout: 100us
-      params: {ssl: yes, server-name: imap.example.com}
-    ping: {type: icmp, interval: 24h, timeout: 24h}
-  backends:
-    www1: {address: 198.51.100.1, healthcheck: web}
-    imap1: {address: "2001:db8:0:0::25", healthcheck: tls, enabled: off}
-    imap2: {address: "2001:db8::26", healthcheck: ping}
-    static: {address: 198.51.100.9}
-  frontends:
-    web:
-      description: |
-        The web
-          site
-      address: 203.0.113.80
-      protocol: tcp
-      port: 443
-      src-ip-sticky: true
-      flush-on-down: false
-      new-flows-table-length: 65536
-      pools:
-        - name: primary
-          backends:
-            www1: {weight: 10}
-        - name: last-resort
-          backends:
-            static:
-    mail:
-      address: 2001:db8::80
-      pools: [{name: all, backends: {imap1: {}, imap2: {weight: 0}}}]
 """
 
 

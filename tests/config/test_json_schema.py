@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import runpy
 import sys
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from maglev.config.json_schema import document
@@ -16,33 +14,9 @@ from maglev.config.keys import ROOT
 from maglev.config.load import load_text
 from maglev.config.schema import walk
 from maglev.demo.service import CONFIG as DEMO
-from maglev.model.problem import ProblemKind
-from tests.config.test_bad_files import CASES
-from tests.config.test_good_files import EVERY_KEY
+from tests.config.every_key import EVERY_KEY
 from tests.fakes.json_schema import PATH, VALIDATOR, faults
 from tests.fakes.yaml_views import of_yaml_1_1
-
-BEYOND = {
-    "yaml-duplicate-key": "PyYAML takes the last",
-    "yaml-duplicate-merge": "PyYAML takes both",
-    "integer-hexadecimal": "PyYAML makes an integer of it",
-    "integer-octal": "PyYAML makes an integer of it",
-    "integer-fraction": "a number without a fraction is an integer",
-}
-"""Parse errors that no schema can see, with the reason."""
-
-
-def is_yaml(text):
-    """Whether PyYAML can read a text, and JSON can hold it."""
-    try:
-        json.dumps(of_yaml_1_1(text))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        return False
-    return True
-
-
-PARSE_ERRORS = {name: text.replace("§", "") for name, (kind, *_, text) in CASES.items() if kind is ProblemKind.PARSE}
-READABLE = [name for name, text in PARSE_ERRORS.items() if is_yaml(text)]
 
 
 def test_the_schema_is_current():
@@ -84,12 +58,6 @@ def test_the_schema_has_every_key_and_says_what_it_does():
 def test_valid_files_are_accepted(text):
     assert load_text(text)  # and the fixture looks on
     assert faults(of_yaml_1_1(text)) == []
-
-
-@pytest.mark.parametrize("name", READABLE)
-def test_parse_errors_are_refused(name):
-    assert bool(faults(of_yaml_1_1(PARSE_ERRORS[name]))) != (name in BEYOND)
-    assert len(READABLE) > 30
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from maglev.healthcheck.lag import BUCKETS
 from maglev.model.config import Backend
 from maglev.model.health import Lifecycle
 from maglev.model.result import LocalFault
+from tests.fakes.checker import PASS
+from tests.fakes.checker import CheckerBench as Bench
 from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.control import CHECKER
 from tests.fakes.logs import recorded_events
 from tests.fakes.workers import WorkerPoolRig
-from tests.healthcheck.test_service import PASS, Bench
 
 
 def view_of(bench, pool=None):

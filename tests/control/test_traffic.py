@@ -1,91 +1,24 @@
 """Whose traffic it is: the verbs that show what VPP has counted, and the metrics."""
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
-from twisted.internet.task import Clock
-from twisted.logger import LogPublisher
 
-from maglev.control.events import EventHub
-from maglev.control.sessions import Sessions
 from maglev.control.traffic import server_traffic
-from maglev.control.verbs import Control
 from maglev.demo.fixtures import VISIT_PERIOD, VISITS, TrafficGenerator
 from maglev.metrics.traffic import ROUTES_AT_ONCE, TrafficCollector
-from maglev.model.build import Build
-from maglev.model.caller import Caller, Role
-from maglev.model.config import Backend, ForeignVips
+from maglev.model.config import Backend
 from maglev.model.errors import StatsError, VppNotConnectedError, VppOffError
-from maglev.model.result import Code, Result
 from maglev.state.board import Board
 from maglev.vpp.stats.counts import Counts, RouteCounts
-from maglev.vpp.sync.service import COUNT_PERIOD, VppService
-from maglev.vppsim.simulator import Simulator
+from maglev.vpp.sync.service import VppService
 from maglev.vppsim.writes import VipName
-from tests.fakes.configs import make_check, make_config, make_frontend
-from tests.fakes.memory_client import MemoryClient
-from tests.fakes.memory_link import MemoryConnector
+from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.outcomes import result_of
+from tests.fakes.traffic import TrafficBench as Bench
+from tests.fakes.traffic import control_of
 
-VIEWER = Caller("bob", Role.VIEWER, "unix uid 1000")
 WEB = VipName("192.0.2.1/32", 6, 80)
 ALL = VipName("2001:db8::1/128", 255, 0)
 FOREIGN = VipName("192.0.2.99/32", 17, 53)
-STEP = 0.125
-
-FRONTENDS = [
-    make_frontend("web", pools=(("a", "b"),)),
-    make_frontend("all", "2001:db8::1", (("b", "twin"),), port=0),
-]
-BACKENDS = [
-    Backend("a", "10.0.0.1", "tcp"),
-    Backend("b", "10.0.0.2", "tcp"),
-    Backend("twin", "10.0.0.1", "tcp"),
-    Backend("idle", "10.0.0.3", "tcp"),
-]
-
-
-class Bench:
-    """A simulator with two VIPs of ours and one of somebody else, and what shows its counters."""
-
-    def __init__(self, frontends=FRONTENDS, backends=BACKENDS):
-        self.clock = Clock()
-        self.simulator = Simulator(self.clock, seed=1, fillers=10, wall=lambda: 0.0)
-        self.simulator.start()
-        config = make_config(frontends, backends, [make_check(rise=1, fall=1)], foreign_vips=ForeignVips.KEEP)
-        self.board = Board(lambda: 0.0, config)
-        self.vpp = VppService(self.clock, self.board, MemoryConnector(self.clock, self.simulator), lambda: 1.0)
-        self.control = control_of(self.clock, self.board, self.vpp)
-        for name in self.board.backends:
-            self.board.record(name, Result(Code.L4OK))
-        client = MemoryClient(self.simulator)
-        client.run("lb vip 192.0.2.99/32 protocol udp port 53 encap gre4")
-        client.run("lb as 192.0.2.99/32 protocol udp port 53 10.0.0.9")
-        client.transport.loseConnection()
-        self.vpp.startService()
-        self.clock.advance(0)
-
-    def tick(self):
-        for _ in range(round(COUNT_PERIOD / STEP)):
-            self.clock.advance(STEP)
-
-    def samples(self):
-        """Return what a scrape says: {(name, labels): value}."""
-        text = "".join(TrafficCollector(self.board, self.vpp).scrape())
-        families = text_string_to_metric_families(text)
-        samples = [sample for family in families for sample in family.samples]
-        return {(sample.name, *sorted(sample.labels.items())): sample.value for sample in samples}
-
-    def values(self, name):
-        return {
-            tuple(value for _, value in labels): value
-            for (each, *labels), value in self.samples().items()
-            if each == name
-        }
-
-    def stop(self):
-        self.vpp.stopService()
-        self.simulator.kill()
-        self.clock.advance(0)
 
 
 @pytest.fixture
@@ -93,12 +26,6 @@ def bench():
     made = Bench()
     yield made
     made.stop()
-
-
-def control_of(clock, board, vpp):
-    """Return the verbs for a viewer."""
-    sessions, event_hub = Sessions(clock, lambda: 0.0), EventHub(board, LogPublisher())
-    return Control(board, vpp, None, event_hub, sessions, Build("1", "c", "d"), lambda: 0.0, dict).for_caller(VIEWER)
 
 
 def row_of(page, **fields):

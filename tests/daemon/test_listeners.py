@@ -1,40 +1,18 @@
 """The front ends that options ask for, and those that this user may not have."""
 
-import signal
-
 import pytest
 
 from maglev.daemon.listeners import listeners
-from maglev.daemon.options import Options
 from maglev.daemon.tap import build
 from maglev.model.errors import StartError
 from tests.fakes.certificates import Authority
-from tests.fakes.files import config_text
+from tests.fakes.daemon_parts import parse
 from tests.fakes.logs import recorded_events
 from tests.fakes.reactor import FakeReactor
 
+pytestmark = pytest.mark.usefixtures("signals")
+
 NOWHERE = ("--vpp-api-addr=", "--metrics-addr=")
-
-
-@pytest.fixture(autouse=True)
-def signals():
-    """Put the handler of SIGHUP back."""
-    before = signal.getsignal(signal.SIGHUP)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-def parse(*arguments):
-    options = Options()
-    options.parseOptions(arguments)
-    return options
-
-
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "maglev.yaml"
-    path.write_text(config_text())
-    return path
 
 
 def ends(path, *arguments):

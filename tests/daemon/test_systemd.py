@@ -15,12 +15,12 @@ from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
-from tests.daemon.test_tap import daemon, no_environment, path, reactor, signals, start  # noqa: F401  # fixtures
+from tests.fakes.clocks import LateClock
 from tests.fakes.configs import make_check, make_config
+from tests.fakes.daemon_parts import start
 from tests.fakes.logs import recorded_events
 from tests.fakes.probers import FakeProbers
 from tests.fakes.vpp_bench import Bench as VppBench
-from tests.healthcheck.test_lag import LateClock
 
 PASS = Result(Code.L4OK, duration=0.002)
 FAIL = Result(Code.L4CON, "refused")
@@ -327,7 +327,7 @@ def heard(listener):
             return lines
 
 
-def test_the_daemon_tells_its_manager_all_of_its_life(manager, daemon, reactor):  # noqa: F811
+def test_the_daemon_tells_its_manager_all_of_its_life(manager, daemon, reactor):
     start(daemon)
     assert heard(manager) == []
     for _ in range(70):

@@ -17,34 +17,9 @@ from maglev.daemon.tap import JITTER, Daemon, build, check, complaint, jitter, u
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.health import State
 from maglev.runtime import clock
+from tests.fakes.daemon_parts import parse, start
 from tests.fakes.files import config_text
 from tests.fakes.logs import recorded_events
-from tests.fakes.reactor import FakeReactor
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch):
-    for each in SETTINGS:
-        monkeypatch.delenv(each.variable, raising=False)
-
-
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "maglev.yaml"
-    path.write_text(config_text())
-    return path
-
-
-@pytest.fixture
-def reactor():
-    return FakeReactor()
-
-
-def parse(*arguments):
-    options = Options()
-    options.parseOptions(arguments)
-    return options
-
 
 # Options
 
@@ -222,24 +197,6 @@ def test_an_address_that_is_none_refuses_the_start(path, reactor):
 
 
 # The daemon
-
-
-@pytest.fixture
-def signals():
-    """Put the handler of SIGHUP back."""
-    before = signal.getsignal(signal.SIGHUP)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.fixture
-def daemon(path, reactor, signals):
-    return build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr="))
-
-
-def start(service):
-    service.privilegedStartService()
-    service.startService()
 
 
 def test_it_probes_and_says_what_it_runs(daemon, reactor):

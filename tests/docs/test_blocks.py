@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import time
 
 import attrs
 import pytest
@@ -15,8 +13,8 @@ from maglev.model.caller import Caller, Role
 from maglev.model.errors import ConfigError
 from maglev.model.version import VERSION
 from tests.docs.blocks import PAGES, ROOT, Block, blocks_of, commands_of, matches, page_options
+from tests.docs.reader import PICTURES, follow, has_prompts, last_key
 from tests.fakes.json_schema import faults
-from tests.fakes.screen import ScreenDouble
 from tests.fakes.ssh import Peer
 from tests.fakes.yaml_views import of_yaml_1_1
 
@@ -30,9 +28,6 @@ ELSEWHERE = {
 
 TERMINALS = {"console.rst"}
 """Pages whose sessions (``maglev#``) are on a terminal, in the small world of `tests.fakes.control`."""
-
-PICTURES = {"", "text", "http", "ini"}
-"""Languages of what is shown and not run."""
 
 NOT_RUN = {"README.rst": 1, "console.rst": 1, "install.rst": 11, "tasks.rst": 1, "tutorial.rst": 16}
 """How many blocks of a page are not run; the reason is before each. Those of the tutorial that need
@@ -61,13 +56,7 @@ frontends:
 """
 """What a fragment is put into, with objects that it can refer to; those of the fragment win."""
 
-TABS = {"show backends www"}
-"""Lines of sessions on a terminal that end with TAB; those that end with ``?`` say so, and all others with RETURN."""
-
 ADA = Caller("ada@example.net", Role.OPERATOR, "ssh 192.0.2.7:50222")
-
-PATIENCE = 15.0
-"""Seconds until a command that only looks must show what the page shows: states take a moment to change."""
 
 
 def of(language, *, skipped=False):
@@ -166,11 +155,6 @@ def on_a_terminal(block):
     return block.page in TERMINALS and has_prompts(block)
 
 
-def has_prompts(block):
-    """Return whether something is typed at the console."""
-    return re.search(r"^maglev[#>] ", block.text, re.MULTILINE) is not None
-
-
 @pytest.mark.real
 @pytest.mark.parametrize("page", shell_pages())
 def test_the_commands_of_a_page_show_what_it_says(machine, page):
@@ -180,63 +164,6 @@ def test_the_commands_of_a_page_show_what_it_says(machine, page):
             machine.renew(demo=block.options["afresh"] != "with nothing")
         if not block.skipped and not on_a_terminal(block) and (page, block.language) not in ELSEWHERE:
             follow(machine.shell, block)
-
-
-def follow(shell, block):
-    """Do what a block says."""
-    if name := block.options.get("caption"):
-        output, status = shell.run(f"cat > {name} <<'END OF FILE'\n{block.text}END OF FILE\n")
-        assert status == 0, output
-    elif block.language == "python":
-        output, status = shell.run(f"python - <<'END OF SCRIPT'\n{block.text}END OF SCRIPT\n")
-        assert status == 0, f"{block}: {output}"
-    elif block.language == "console" and block.text.startswith("$ ssh ") and has_prompts(block):
-        run_session(shell, block)
-    elif block.language == "console":
-        run_block(shell, block)
-
-
-def run_session(shell, block):
-    """Log in as the first line says, type what follows, and leave; the screen must then look as shown."""
-    login, *lines = commands_of(block)
-    keys = "".join(f"{line.text}{last_key(line.text)}" for line in lines) + "exit\r"
-    ssh = login.text.replace("ssh", "ssh -tt", 1)
-    output, status = shell.run(f"printf %s {shlex.quote(keys)} | {ssh}")
-    screen = ScreenDouble(columns=120)
-    screen.feed(output.encode())
-    assert status == 0, f"{block}: {output}"
-    shown = block.text.partition("\n")[2].removesuffix("maglev#\n")
-    assert matches(shown, screen.text.rstrip("\n").removesuffix("maglev# exit")), screen.text
-
-
-def run_block(shell, block):
-    *first, last = commands_of(block)
-    for command in first:
-        run_command(shell, block, command)
-    if until := block.options.get("goes on"):
-        shell.leave_running(typed(last), until)
-    else:
-        run_command(shell, block, last)
-
-
-def typed(command):
-    """Return what a shell gets: a line for the console is a command of ``maglevc``."""
-    return f"maglevc '{command.text}'" if command.prompt.startswith("maglev") else command.text
-
-
-def run_command(shell, block, command):
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        output, status = shell.run(typed(command))
-        if matches(command.shown, output) if command.shown is not None else status == 0:
-            return
-        patient = only_looks(command) and time.monotonic() < deadline
-        assert patient, f"{block}: {command.text}\n{output}({status})"
-        shell.run("sleep 0.1")
-
-
-def only_looks(command):
-    return re.search(r"\b(show|sh|curl)\b", command.text) and not re.search(r"-X|--request", command.text)
 
 
 SESSION = """\
@@ -265,11 +192,6 @@ def test_commands_and_sessions_that_go_otherwise_are_noticed(machine):
 
 
 # Sessions on a terminal
-
-
-def last_key(line):
-    """Return what follows a line: RETURN, or, where its last key shows something by itself, ^U for a new line."""
-    return "\x15" if line.endswith("?") else "\t\x15" if line in TABS else "\r"
 
 
 @pytest.mark.parametrize("block", [block for block in of("console") if on_a_terminal(block)], ids=str)

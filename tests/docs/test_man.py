@@ -9,18 +9,10 @@ import subprocess
 
 import pytest
 
-from maglev.daemon.options import Options
-from maglev.maglevc.options import _parser
-from maglev.vppsim.program import SimulatorOptions
 from tests.docs.blocks import ROOT
+from tests.docs.programs import HELP
 
 MAN = sorted((ROOT / "man").iterdir())
-
-HELP = {
-    "maglevd.8": lambda: Options().getUsage(width=1000),
-    "maglevc.1": lambda: _parser({}).format_help(),
-    "maglev-vppsim.1": lambda: SimulatorOptions().getUsage(width=1000),
-}
 
 
 def run(*command):

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from tests.docs.blocks import blocks_of
-from tests.docs.test_blocks import PICTURES, follow
+from tests.docs.reader import PICTURES, follow
 from tests.fakes.lab import why_no_lab
 
 PAGE = "tutorial.rst"

@@ -9,7 +9,7 @@ import pytest
 from maglev.commands.summaries import summaries
 from maglev.commands.tree import ROOT as TREE
 from tests.docs.blocks import PAGES
-from tests.docs.test_man import HELP
+from tests.docs.programs import HELP
 
 LITERAL = re.compile(r"``([^`]+)``")
 

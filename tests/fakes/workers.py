@@ -8,10 +8,17 @@ from twisted.python.failure import Failure
 
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.workers.pool import WorkerPool
+from maglev.healthcheck.workers.process import RemoteProber
+from maglev.healthcheck.workers.specs import Spec
 from maglev.healthcheck.workers.worker import Worker
+from maglev.model.config import Backend
+from maglev.model.result import Code, Result
+from tests.fakes.configs import make_check
 from tests.fakes.probers import FakeProbers
 
 STEP = 0.01
+PASS = Result(Code.L4OK, "", 0.002)
+SPEC = Spec(make_check(), None)
 
 
 class MemoryProcess:
@@ -133,3 +140,35 @@ class WorkerPoolRig:
         """Return the prober of a backend in whichever live worker has it."""
         (found,) = [process.probers.made[address] for process in self.live() if address in process.probers.made]
         return found
+
+
+class PoolBackends:
+    """Backends of a pool: their probers, and what came of each of their probes."""
+
+    def __init__(self, rig, count, spec=SPEC):
+        self.rig = rig
+        self.probers = {}
+        for index in range(count):
+            backend = Backend(f"b{index}", f"10.0.0.{index}")
+            self.probers[backend.name] = RemoteProber(rig.pool, index + 1, backend, spec)
+        self.outcomes = {name: [] for name in self.probers}
+
+    def start(self, *names):
+        for name in names or self.probers:
+            self.probers[name].start(self.outcomes[name].append)
+        self.rig.advance(2 * STEP)
+
+    def at(self, process):
+        """Return the names of those that a process was asked to probe, whatever came of it."""
+        return {name for name, prober in self.probers.items() if prober.address in process.probers.made}
+
+    def remote(self, name):
+        return self.rig.by_address(self.probers[name].address)
+
+    def finish(self, outcome=PASS):
+        """Let every probe under way in a live worker end."""
+        for process in self.rig.live():
+            for prober in process.probers.made.values():
+                if prober.finished is not None:
+                    prober.finish(outcome)
+        self.rig.advance(2 * STEP)

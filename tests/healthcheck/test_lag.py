@@ -5,14 +5,7 @@ from twisted.internet.task import Clock
 
 from maglev.healthcheck.lag import IDLE_PERIOD, PERIOD, LagMonitor
 from maglev.model.result import Code, Result
-
-
-class LateClock(Clock):
-    """A clock whose reactor can be made to stall: time passes, and nothing due is run until the stall is over."""
-
-    def stall(self, seconds):
-        self.rightNow += seconds
-        self.advance(0)
+from tests.fakes.clocks import LateClock
 
 
 def running():

@@ -5,51 +5,20 @@ import pytest
 from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
-from maglev.healthcheck.lag import LagMonitor
-from maglev.healthcheck.service import MOST_TIME, CheckerService
+from maglev.healthcheck.service import MOST_TIME
 from maglev.interfaces import IProber
 from maglev.model.config import Backend
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, LocalFault, Result
-from maglev.state.board import Board
+from tests.fakes.checker import PASS
+from tests.fakes.checker import CheckerBench as Bench
 from tests.fakes.configs import make_check, make_config, make_frontend
-from tests.fakes.probers import FakeProber, FakeProbers
-from tests.healthcheck.test_lag import LateClock
+from tests.fakes.probers import FakeProber
 
-PASS = Result(Code.L4OK, duration=0.002)
 FAIL = Result(Code.L4CON, "refused")
 TIMEOUT = Result(Code.L4TOUT)
 
 STATIC = [Backend(name, f"10.0.0.{ord(name)}") for name in "abc"]
-
-
-class Bench:
-    """A checker with everything around it faked."""
-
-    def __init__(self, config=None, **checker):
-        self.clock = LateClock()
-        self.clock.advance(1000)
-        self.board = Board(lambda: 0.0, config or make_config())
-        self.probers = FakeProbers()
-        lag = LagMonitor(self.clock)
-        lag.attend(self.probers, really=True)
-        self.checker = CheckerService(self.clock, self.board, self.probers, lag, lambda: 1.0, **checker)
-        self.checker.startService()
-
-    def __getitem__(self, name):
-        return self.probers.made[name]
-
-    def state(self, name):
-        return self.board.backend(name).state
-
-    def finish(self, name, *outcomes):
-        """End probes of one backend with these outcomes, each as soon as it is due."""
-        for outcome in outcomes:
-            for _ in range(1000):
-                if self[name].finished is not None:
-                    break
-                self.clock.advance(0.1)
-            self[name].finish(outcome)
 
 
 def test_the_fake_is_a_prober():

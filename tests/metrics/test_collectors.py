@@ -4,100 +4,23 @@ import attrs
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 
-from maglev.control.reload import Reloader
 from maglev.healthcheck.counters import BUCKETS as PROBE_BUCKETS
 from maglev.healthcheck.lag import BUCKETS as LAG_BUCKETS
-from maglev.healthcheck.lag import LagMonitor
-from maglev.healthcheck.service import CheckerService
-from maglev.metrics.collectors import BoardCollector, CheckerCollector, ReloadCollector, VppCollector
 from maglev.metrics.exposition import ProcessFigures
-from maglev.metrics.resource import TransitionCounter
 from maglev.model.config import Backend, CheckType, HttpParams
 from maglev.model.errors import ConfigError
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, LocalFault, Result
-from maglev.state.board import Board
 from maglev.vpp.lb.state import SetWeight
-from maglev.vpp.sync.link import MessageCounter
-from maglev.vpp.sync.service import VppService
 from tests.fakes.configs import make_check, make_config, make_frontend
-from tests.fakes.lb import FakeConnector, FakeLb
-from tests.fakes.probers import FakeProbers
-from tests.fakes.reactor import FakeReactor
-
-WALL = 5000.0
+from tests.fakes.lb import FakeLb
+from tests.fakes.metrics import WALL, Scraped
+from tests.fakes.metrics import ScrapedWorld as World
 
 TCP = ("L4TOUT", "L4CON", "L4OK")
 KINDS = ("vip_added", "vip_removed", "as_added", "as_removed", "as_weight_updated")
 STATES = ("unknown", "up", "down", "paused", "disabled")
-
-
-class Scraped:
-    """What one scrape says, parsed by Prometheus's own library."""
-
-    def __init__(self, collectors):
-        text = "".join(piece for collector in collectors for piece in collector.scrape())
-        self.families = {family.name: family for family in text_string_to_metric_families(text)}
-        self.samples = {
-            (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in self.families.values()
-            for sample in family.samples
-        }
-        lines = [line for line in text.splitlines() if not line.startswith("#")]
-        assert len(lines) == len(self.samples), "the same series twice"
-
-    def value(self, name, **labels):
-        return self.samples[name, frozenset(labels.items())]
-
-    def series(self, name):
-        """Return the values of all series of a name, by their labels as a sorted tuple of values."""
-        return {
-            tuple(sorted(labels)): value
-            for (each, labels), value in sorted(self.samples.items(), key=str)
-            if each == name
-        }
-
-    def labels(self, name):
-        """Return the names of the labels of a family."""
-        return {frozenset(key for key, _ in labels) for (each, labels) in self.samples if each == name}
-
-
-class World:
-    """A board, a checker and a VPP service, and what is scraped from them."""
-
-    def __init__(self, config):
-        self.clock = Clock()
-        self.board = Board(lambda: WALL, config)
-        self.moves = TransitionCounter()
-        self.board.observe(self.moves)
-        self.probers = FakeProbers()
-        self.lag = LagMonitor(self.clock)
-        self.lag.attend(self, really=True)
-        self.checker = CheckerService(self.clock, self.board, self.probers, self.lag, lambda: 1.0)
-        self.connector = FakeConnector()
-        self.messages = MessageCounter()
-        self.vpp = VppService(self.clock, self.board, self.connector, lambda: 1.0)
-        self.reloader = Reloader(FakeReactor(), "none.yaml", self.board, lambda config: None)
-        self.collectors = (
-            BoardCollector(self.board, self.moves.counts),
-            CheckerCollector(self.checker, self.lag),
-            ReloadCollector(self.reloader),
-            VppCollector(self.clock, lambda: WALL, self.vpp, self.messages.counts),
-        )
-
-    def start(self):
-        self.checker.startService()
-        self.vpp.startService()
-        self.clock.advance(0)
-
-    def stop(self):
-        self.checker.stopService()
-        self.vpp.stopService()
-
-    def scrape(self):
-        return Scraped(self.collectors)
 
 
 @pytest.fixture

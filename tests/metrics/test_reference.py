@@ -19,18 +19,19 @@ from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
 from maglev.rpc.server.counters import CallCounters
 from maglev.ssh.logins import Logins
-from tests.control.test_traffic import Bench
+from tests.fakes.configs import make_config
 from tests.fakes.lb import FakeLb
+from tests.fakes.metrics import Scraped, ScrapedWorld
+from tests.fakes.traffic import TrafficBench
 from tests.fakes.workers import WorkerPoolRig
 from tests.layers import ROOT, modules
-from tests.metrics.test_collectors import Scraped, World, make_config
 
 PAGE = ROOT / "docs" / "metrics.rst"
 
 
 @pytest.fixture
 def world():
-    made = World(make_config())
+    made = ScrapedWorld(make_config())
     made.start()
     yield made
     made.stop()
@@ -57,7 +58,7 @@ def everything(world):
     world.board.record("a", Result(Code.L4OK))
     world.board.happen("a", Lifecycle.PAUSE)
     world.checker.certificate_expiries = lambda: [("a", 1.8e9)]
-    bench = Bench()
+    bench = TrafficBench()
     for _ in range(4):
         bench.tick()
     found = scrape(world, bench.vpp, ["silent"], workers=1)

@@ -2,9 +2,8 @@
 
 from maglev.metrics.workers import WorkerCollector
 from tests.fakes.logs import recorded_events
-from tests.fakes.workers import STEP, WorkerPoolRig
-from tests.healthcheck.workers.test_pool import Backends
-from tests.metrics.test_collectors import Scraped
+from tests.fakes.metrics import Scraped
+from tests.fakes.workers import STEP, PoolBackends, WorkerPoolRig
 
 
 def test_the_metrics_tell_how_workers_do():
@@ -12,7 +11,7 @@ def test_the_metrics_tell_how_workers_do():
         rig = WorkerPoolRig(2)
         rig.start()
         rig.advance(1)
-        backends = Backends(rig, 8)
+        backends = PoolBackends(rig, 8)
         backends.start()
         first = len(backends.at(rig.processes[0]))
         scraped = Scraped((WorkerCollector(rig.pool),))

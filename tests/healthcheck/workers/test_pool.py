@@ -16,17 +16,14 @@ from maglev.healthcheck.workers.pool import (
     STARTING_LOOKS,
     STOP_LIMIT,
 )
-from maglev.healthcheck.workers.process import RemoteProber
 from maglev.healthcheck.workers.rendezvous import chosen
 from maglev.healthcheck.workers.specs import Spec
-from maglev.model.config import Backend
 from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.configs import make_check
 from tests.fakes.logs import recorded_events
-from tests.fakes.workers import STEP, WorkerPoolRig
+from tests.fakes.workers import PASS, SPEC, STEP, WorkerPoolRig
+from tests.fakes.workers import PoolBackends as Backends
 
-PASS = Result(Code.L4OK, "", 0.002)
-SPEC = Spec(make_check(), None)
 HUNG = LOOK * (SILENT_LOOKS + 1)
 
 
@@ -45,38 +42,6 @@ def rig(events):
     rig.advance(2 * STOP_LIMIT)
     assert rig.live() == []
     assert rig.clock.getDelayedCalls() == []
-
-
-class Backends:
-    """Backends of a pool: their probers, and what came of each of their probes."""
-
-    def __init__(self, rig, count, spec=SPEC):
-        self.rig = rig
-        self.probers = {}
-        for index in range(count):
-            backend = Backend(f"b{index}", f"10.0.0.{index}")
-            self.probers[backend.name] = RemoteProber(rig.pool, index + 1, backend, spec)
-        self.outcomes = {name: [] for name in self.probers}
-
-    def start(self, *names):
-        for name in names or self.probers:
-            self.probers[name].start(self.outcomes[name].append)
-        self.rig.advance(2 * STEP)
-
-    def at(self, process):
-        """Return the names of those that a process was asked to probe, whatever came of it."""
-        return {name for name, prober in self.probers.items() if prober.address in process.probers.made}
-
-    def remote(self, name):
-        return self.rig.by_address(self.probers[name].address)
-
-    def finish(self, outcome=PASS):
-        """Let every probe under way in a live worker end."""
-        for process in self.rig.live():
-            for prober in process.probers.made.values():
-                if prober.finished is not None:
-                    prober.finish(outcome)
-        self.rig.advance(2 * STEP)
 
 
 def named(events, name):

@@ -1,0 +1,86 @@
+"""A reader who does what a page says, and looks whether it shows what the page says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+
+from tests.docs.blocks import commands_of, matches
+from tests.fakes.screen import ScreenDouble
+
+PICTURES = {"", "text", "http", "ini"}
+"""Languages of what is shown and not run."""
+
+PATIENCE = 15.0
+"""Seconds until a command that only looks must show what the page shows: states take a moment to change."""
+
+TABS = {"show backends www"}
+"""Lines of sessions on a terminal that end with TAB; those that end with ``?`` say so, and all others with RETURN."""
+
+
+def follow(shell, block):
+    """Do what a block says."""
+    if name := block.options.get("caption"):
+        output, status = shell.run(f"cat > {name} <<'END OF FILE'\n{block.text}END OF FILE\n")
+        assert status == 0, output
+    elif block.language == "python":
+        output, status = shell.run(f"python - <<'END OF SCRIPT'\n{block.text}END OF SCRIPT\n")
+        assert status == 0, f"{block}: {output}"
+    elif block.language == "console" and block.text.startswith("$ ssh ") and has_prompts(block):
+        run_session(shell, block)
+    elif block.language == "console":
+        run_block(shell, block)
+
+
+def run_session(shell, block):
+    """Log in as the first line says, type what follows, and leave; the screen must then look as shown."""
+    login, *lines = commands_of(block)
+    keys = "".join(f"{line.text}{last_key(line.text)}" for line in lines) + "exit\r"
+    ssh = login.text.replace("ssh", "ssh -tt", 1)
+    output, status = shell.run(f"printf %s {shlex.quote(keys)} | {ssh}")
+    screen = ScreenDouble(columns=120)
+    screen.feed(output.encode())
+    assert status == 0, f"{block}: {output}"
+    shown = block.text.partition("\n")[2].removesuffix("maglev#\n")
+    assert matches(shown, screen.text.rstrip("\n").removesuffix("maglev# exit")), screen.text
+
+
+def run_block(shell, block):
+    *first, last = commands_of(block)
+    for command in first:
+        run_command(shell, block, command)
+    if until := block.options.get("goes on"):
+        shell.leave_running(typed(last), until)
+    else:
+        run_command(shell, block, last)
+
+
+def typed(command):
+    """Return what a shell gets: a line for the console is a command of ``maglevc``."""
+    return f"maglevc '{command.text}'" if command.prompt.startswith("maglev") else command.text
+
+
+def run_command(shell, block, command):
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        output, status = shell.run(typed(command))
+        if matches(command.shown, output) if command.shown is not None else status == 0:
+            return
+        patient = only_looks(command) and time.monotonic() < deadline
+        assert patient, f"{block}: {command.text}\n{output}({status})"
+        shell.run("sleep 0.1")
+
+
+def only_looks(command):
+    return re.search(r"\b(show|sh|curl)\b", command.text) and not re.search(r"-X|--request", command.text)
+
+
+def has_prompts(block):
+    """Return whether something is typed at the console."""
+    return re.search(r"^maglev[#>] ", block.text, re.MULTILINE) is not None
+
+
+def last_key(line):
+    """Return what follows a line: RETURN, or, where its last key shows something by itself, ^U for a new line."""
+    return "\x15" if line.endswith("?") else "\t\x15" if line in TABS else "\r"
