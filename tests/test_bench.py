@@ -91,8 +91,16 @@ def test_tables_line_up_and_say_what_was_not_measured():
     assert text[1].index("1.50") == text[0].index("ratio")
     assert text[2] == "another  not measured: no IPVS in the kernel"
     page = rst_table(HEADINGS, lines, (1,) * 7)
-    assert "   * - one\n     - 3.00 us\n" in page
-    assert "     -\n" in page
+    assert "   :header: measure, ours, peer, ratio, at least, aim, verdict\n" in page
+    assert "\n   one; 3.00 us; 2.00 us (HAProxy); 1.50; 2.00; 1.00; at least\n" in page
+    assert "\n   another; not measured: no IPVS in the kernel;;;;;\n" in page
+
+
+def test_cells_with_a_delimiter_or_a_quote_are_quoted():
+    page = rst_table(("a, b", "c"), [("d; e", 'f "g"')], (1, 1))
+    assert '   :header: "a, b", c\n' in page
+    assert '   "d; e"; "f ""g"""\n' in page
+    assert ":header:" not in rst_table((), [("a", "b")], (1, 1))
 
 
 def test_targets_of_plain_figures_bear_their_unit():

@@ -25,4 +25,4 @@ def measure(options: Options) -> Iterator[Figure]:
             start = time.process_time()
             load_file(path)
             times.append(time.process_time() - start)
-    yield figure_of("check-20000", "check of a file of 20,000 backends: CPU", "s", times)
+    yield figure_of("check-20000", "config check, 20,000 backends: CPU", "s", times)

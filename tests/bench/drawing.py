@@ -74,7 +74,7 @@ def draw(title: str, columns: Mapping[str, Sequence[float]]) -> str:
         plane.line((0.0, diagonal), (0.0, diagonal), 'stroke="#999" stroke-dasharray="4 4"'),
         plane.line(offered, achieved, 'stroke="#0b62a4" stroke-width="2"'),
         late.line(offered, lag, 'stroke="#b1380d" stroke-width="2"'),
-        text(WIDTH / 2, HEIGHT - 12, "probes a second that were asked for", 'text-anchor="middle"'),
+        text(WIDTH / 2, HEIGHT - 12, "offered probes per second", 'text-anchor="middle"'),
         text(WIDTH - RIGHT, 22, "probes a second that were made", 'text-anchor="end" fill="#0b62a4"'),
         text(WIDTH - RIGHT, 36, "reactor lag, p99", 'text-anchor="end" fill="#b1380d"'),
         "</svg>",

@@ -79,14 +79,12 @@ def watched(daemon: Ours, seconds: float, who: str) -> Iterator[Figure]:
         cpu, after = usage.family_seconds(daemon.pid) - cpu, daemon.metrics()
     rate, discarded = made / elapsed, total(after, "maglev_probe_discarded_total")
     failed = total(after, "maglev_probe_total", 'result="fail"')
-    note = (
-        f"{elapsed:.0f} s, {rate:,.0f} of {BACKENDS / INTERVAL:,.0f} probes/s on the clock, with {cpu / elapsed:.0%} of"
-    )
-    note += f" a core; {discarded:.0f} probes discarded, {failed:.0f} failed"
+    note = f"{rate:,.0f} of {BACKENDS / INTERVAL:,.0f} probes/s for {elapsed:.0f} s at {cpu / elapsed:.0%} of a core"
+    note += f"; {discarded:.0f} discarded, {failed:.0f} failed"
     downs = total(after, "maglev_backend_transitions_total", 'to="down"')
-    yield Figure(f"{key}-false-downs", f"{TITLE}: called down, {who}", ours=downs, note=note)
+    yield Figure(f"{key}-false-downs", f"{TITLE}: false downs, {who}", ours=downs, note=note)
     lag = lag_quantile(before, after, 0.99)
-    note = f"p50 {1e3 * lag_quantile(before, after, 0.5):g} ms; upper bounds of buckets"
+    note = f"p50 {1e3 * lag_quantile(before, after, 0.5):g} ms"
     yield Figure(f"{key}-lag-p99", f"{TITLE}: lag p99, {who}", "s", lag, note=note)
 
 

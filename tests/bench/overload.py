@@ -146,27 +146,25 @@ def curve(folder: Path, kind: str, options: Options) -> Iterator[Figure]:
     capacity = statistics.median(point.achieved for point in flat_out)
     name = kind.upper()
     share = statistics.median(each.cpu for each in flat_out)
-    note = f"{capacity:,.0f} /s on the clock, with {share:.0%} of a core"
+    note = f"{capacity:,.0f} /s at {share:.0%} of a core"
     rates = [each.achieved / each.cpu for each in flat_out]
-    yield figure_of(f"capacity-{kind}", f"{name} probes for a second of CPU, flat out", "/s", rates, note)
+    yield figure_of(f"capacity-{kind}", f"{name} probes per CPU second, flat out", "/s", rates, note)
     points = [run(folder, kind, share * capacity, window) for share in LOADS]
     best = sustained(points)
     title = f"{name} probes sustained, one core"
     if best is None:
-        yield Figure(f"sustained-{kind}", title, missing="no load was kept up with a lag p99 of 50 ms at most")
+        yield Figure(f"sustained-{kind}", title, missing="no load was sustained with a lag p99 of at most 50 ms")
     else:
-        note = f"on the clock, with {best.cpu:.0%} of a core; lag p99 <= {1e3 * best.lag_p99:g} ms"
+        note = f"{best.cpu:.0%} of a core; lag p99 <= {1e3 * best.lag_p99:g} ms"
         yield Figure(f"sustained-{kind}", title, "/s", best.achieved, note=note)
     everything = points + flat_out
     true = sum(point.downs for point in everything if point.slowest >= TIMEOUT)
     stretched = [point.jain for point in points if point.offered > capacity]
     downs = sum(point.downs for point in everything)
-    unsure = (
-        f"{true:.0f} were called down while nginx did not answer others in time either" if downs == true > 0 else ""
-    )
+    unsure = f"{true:.0f} went down while nginx kept the observer waiting, too" if downs == true > 0 else ""
     yield Figure(
         f"overload-{kind}",
-        f"{name} overload to 400 %: backends wrongly called down",
+        f"{name} overload to 400 %: false downs",
         ours=downs - true,
         samples=columns(everything),
         note=f"Jain's index past saturation at least {min(stretched):.4f}",

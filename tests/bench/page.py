@@ -1,7 +1,7 @@
 """Writes the figures into docs/performance.rst: ``python -m tests.bench.page [FIGURES]``.
 
-Without FIGURES (as ``python -m tests.bench`` wrote them) it makes the page from those that are committed beside it. The
-text of the page is written by hand; what stands between two comments ``.. made: NAME`` and ``.. made end`` is not.
+FIGURES is the output of ``python -m tests.bench``; it replaces the committed docs/performance.json, which is the
+default. The text of the page is written by hand, except between ``.. made: NAME`` and ``.. made end``.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ FIGURES = DOCS / "performance.json"
 PAGE = DOCS / "performance.rst"
 WIDTHS = (30, 14, 18, 8, 10, 10, 10)
 CURVE = (
-    "offered",
-    "achieved",
+    "offered (/s)",
+    "achieved (/s)",
     "CPU",
-    "lag p50",
-    "lag p99",
+    "lag p50 (ms)",
+    "lag p99 (ms)",
     "Jain",
     "each got",
     "discarded",
     "failed",
     "called down",
-    "slowest answer",
+    "slowest answer (ms)",
 )
 KINDS = ("http", "tcp")
 _MADE = re.compile(r"(\.\. made: (\S+)\n\n).*?(\.\. made end\n)", re.DOTALL)
@@ -44,24 +44,21 @@ def figures_of(document: Mapping[str, Any]) -> list[Figure]:
     return [Figure.from_json(each) for part in document["measurements"] for each in part["figures"]]
 
 
-def notes(figures: Iterable[Figure]) -> str:
-    """Return the notes as a list."""
-    return "".join(f"* {each.title}: {each.note}.\n" for each in figures if each.note and not each.missing)
-
-
 def spread(figures: Iterable[Figure]) -> str:
-    """Return the smallest and largest run of each figure that has several."""
+    """Return the smallest and largest run of each figure that was measured several times, and the notes."""
     lines: list[list[str]] = []
     for each in figures:
-        if each.key.startswith("overload-"):
+        if each.missing:
             continue
-        cells = [each.title]
-        for whose in ("ours", "peer"):
-            runs = each.samples.get(whose, ())
-            cells.append(f"{plain(min(runs), each.unit)} .. {plain(max(runs), each.unit)}" if len(runs) > 1 else "")
-        if any(cells[1:]):
-            lines.append(cells)
-    return rst_table(("measure", "ours", "peer"), lines, (50, 25, 25)) if lines else "There was one of each.\n"
+        runs = {} if each.key.startswith("overload-") else each.samples
+        cells = [_range(runs.get(whose, ()), each.unit) for whose in ("ours", "peer")]
+        if any(cells) or each.note:
+            lines.append([each.title, *cells, each.note])
+    return rst_table(("measure", "ours", "peer", "note"), lines, (35, 20, 20, 25))
+
+
+def _range(runs: Sequence[float], unit: str) -> str:
+    return f"{plain(min(runs))} .. {plain(max(runs), unit)}" if len(runs) > 1 else ""
 
 
 def curve(columns: Mapping[str, Sequence[float]]) -> str:
@@ -71,46 +68,45 @@ def curve(columns: Mapping[str, Sequence[float]]) -> str:
         at = dict(zip(columns, values, strict=True))
         lines.append(
             (
-                f"{at['offered']:,.0f} /s",
-                f"{at['achieved']:,.0f} /s",
+                f"{at['offered']:,.0f}",
+                f"{at['achieved']:,.0f}",
                 f"{at['cpu']:.0%}",
-                f"{1e3 * at['lag_p50']:g} ms",
-                f"{1e3 * at['lag_p99']:g} ms",
+                f"{1e3 * at['lag_p50']:g}",
+                f"{1e3 * at['lag_p99']:g}",
                 f"{at['jain']:.4f}",
-                f"{at['fewest']:.0f} .. {at['most']:.0f}",
+                f"{at['fewest']:.0f}-{at['most']:.0f}",
                 f"{at['discarded']:.0f}",
                 f"{at['failed']:.0f}",
                 f"{at['downs']:.0f}",
-                f"{1e3 * at['slowest']:.0f} ms",
+                f"{1e3 * at['slowest']:.0f}",
             )
         )
     return rst_table(CURVE, lines, (11, 11, 7, 9, 9, 9, 11, 9, 7, 8, 9))
 
 
 def machine(document: Mapping[str, Any]) -> str:
-    """Return what it was measured on, and how busy that was."""
+    """Return the machine's properties and its load before each measurement."""
     loads = [part["load-before"][0] for part in document["measurements"]]
     lines = [(name, str(value)) for name, value in document["machine"].items()]
     if loads:
         lines.append(("load before each measurement", f"{min(loads):g} .. {max(loads):g}"))
-    return rst_table(("", ""), lines, (30, 70)).replace("   :header-rows: 1\n", "").replace("   * -\n     -\n", "")
+    return rst_table((), lines, (30, 70))
 
 
 def parts(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the made parts of the page, by name."""
+    """Return the generated parts of the page, by name."""
     figures = figures_of(document)
     curves = {each.key.removeprefix("overload-"): each for each in figures if each.key.startswith("overload-")}
     return {
         "machine": machine(document),
         **({"table": rst_table(HEADINGS, rows(figures, TARGETS), WIDTHS)} if figures else {}),
-        "notes": notes(figures),
-        "spread": spread(figures),
+        **({"spread": spread(figures)} if figures else {}),
         **{f"overload-{kind}": curve(curves[kind].samples) for kind in KINDS if kind in curves},
     }
 
 
 def fill(page: str, made: Mapping[str, str]) -> str:
-    """Return the page with its made parts made anew; one that was not measured says so."""
+    """Return the page with its generated parts replaced; a part without figures becomes "Not measured."."""
     return _MADE.sub(lambda match: f"{match[1]}{made.get(match[2], 'Not measured.').rstrip()}\n\n{match[3]}", page)
 
 
@@ -124,7 +120,7 @@ def pictures(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Make the page."""
+    """Write the page."""
     if sys.argv[1:]:
         FIGURES.write_text(Path(sys.argv[1]).read_text())
     document = json.loads(FIGURES.read_text())

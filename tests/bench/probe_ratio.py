@@ -43,7 +43,7 @@ TITLES = {
     "http": "CPU per HTTP probe",
     "https": "CPU per HTTPS probe, sessions resumed",
     "https-full": "CPU per HTTPS probe, full handshakes",
-    "icmp": "CPU per ICMP probe, beside a TCP check",
+    "icmp": "CPU per ICMP probe, against a TCP check",
 }
 
 
@@ -163,16 +163,14 @@ class Comparison:
             sessions.append(self._backends.sessions())
             theirs.append(self.cost(self.theirs, kind, idle[1]))
             sessions.append(self._backends.sessions())
-        note = f"idle load taken away: ours {100 * idle[0]:.2f} %, HAProxy {100 * idle[1]:.2f} % of a core"
+        note = f"idle load: ours {100 * idle[0]:.2f} %, HAProxy {100 * idle[1]:.2f} %"
         if kind.startswith("https"):
-            note += "; sessions resumed, also counting the first ones: ours {:.0%}, HAProxy {:.0%}".format(
-                *resumed(sessions)
-            )
+            note += "; sessions resumed: ours {:.0%}, HAProxy {:.0%}".format(*resumed(sessions))
         return compared(f"cpu-{kind}", TITLES[kind], "us", haproxy.NAME, ours, theirs, note)
 
     def second_opinion(self, kind: str) -> Figure:
         """Return the figure of one kind of probe beside keepalived."""
-        key, title = f"keepalived-{kind}", f"{TITLES[kind]}, beside keepalived"
+        key, title = f"keepalived-{kind}", f"{TITLES[kind]}, against keepalived"
         try:
             idle = self.idle(self.ours, kind)
             ours, theirs = [], []
@@ -182,9 +180,7 @@ class Comparison:
                 theirs.append(self.cost(self.keepalived, kind, 0.0))
         except NotThereError as error:
             return Figure(key, title, missing=str(error))
-        note = (
-            "" if keepalived.IPVS.exists() else "the kernel has no IPVS, a stand-in takes what keepalived would tell it"
-        )
+        note = "" if keepalived.IPVS.exists() else "IPVS replaced by a stub"
         return compared(key, title, "us", keepalived.NAME, ours, theirs, note)
 
 

@@ -56,7 +56,7 @@ def start_time(folder: Path, backends: int) -> tuple[float, float]:
 def started(key: str, folder: Path, backends: int, runs: int) -> Figure:
     """Return the figure of a start."""
     times, cpus = zip(*(start_time(folder, backends) for _ in range(runs)), strict=True)
-    note = f"CPU time until then: {statistics.median(cpus):.2f} s"
+    note = f"CPU time: {statistics.median(cpus):.2f} s"
     return figure_of(key, f"start to first probe, {backends:,} backends", "s", times, note)
 
 
@@ -119,7 +119,7 @@ def measure(options: Options) -> Iterator[Figure]:
             yield started("start-3", folder, SMALL, options.runs)
             yield started("start-20000", folder, LARGE, options.runs)
             shares = [idle_cpu(folder, IDLE * options.scale) for _ in range(min(3, options.runs))]
-            yield figure_of("idle-cpu", "idle daemon, 3 backends at 2 s: CPU", "%", shares, "VPP is the simulator")
+            yield figure_of("idle-cpu", "idle daemon, 3 backends at 2 s: CPU", "%", shares, "simulated VPP")
             yield from sizes(folder)
             yield from at_size(folder, options)
 
@@ -141,11 +141,9 @@ def at_size(folder: Path, options: Options) -> Iterator[Figure]:
         scrapes = [scrape(process) for _ in range(options.runs)]
         reloads = [reload(process, number) for number in range(options.runs)]
     pauses, walls, cpus, lengths = zip(*scrapes, strict=True)
-    note = f"seen from outside: {1e3 * statistics.median(walls):.0f} ms; {lengths[0] / 1e6:.1f} MB"
+    note = f"wall clock: {1e3 * statistics.median(walls):.0f} ms; {lengths[0] / 1e6:.1f} MB"
     yield figure_of("scrape-pause", "scrape of 20,000 backends: longest pause", "s", pauses, note)
     yield figure_of("scrape-cpu", "scrape of 20,000 backends: CPU", "s", cpus)
     pauses, walls, times = zip(*reloads, strict=True)
-    note = (
-        f"seen from outside: {1e3 * statistics.median(walls):.0f} ms; the reload takes {statistics.median(times):.1f} s"
-    )
+    note = f"wall clock: {1e3 * statistics.median(walls):.0f} ms; whole reload: {statistics.median(times):.1f} s"
     yield figure_of("reload-pause", "reload of 20,000 backends, one changed: longest pause", "s", pauses, note)

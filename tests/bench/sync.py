@@ -40,7 +40,7 @@ def against(who: str, folder: Path, options: Options) -> Iterator[Figure]:
     yield compared(f"sync-cold-{who}", title, "s", "bare loop", ours, floors)
     for share, text in ((0.5, "p50"), (0.99, "p99")):
         samples = [1e3 * quantile(run["transitions"], share) for run in runs]
-        yield figure_of(f"transition-{text}-{who}", f"from a failed probe to the answer, {text}, {who}", "ms", samples)
+        yield figure_of(f"transition-{text}-{who}", f"failover latency {text}, {who}", "ms", samples)
 
 
 def once(who: str, path: Path) -> dict[str, object]:

@@ -44,8 +44,18 @@ def text_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def rst_table(headings: Sequence[str], lines: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
-    """Return a table for a page."""
-    text = [".. list-table::", "   :header-rows: 1", f"   :widths: {' '.join(map(str, widths))}", ""]
-    for line in (headings, *lines):
-        text += [f"   {'* -' if not index else '  -'} {cell}".rstrip() for index, cell in enumerate(line)]
+    """Return a table for a page, with one source line per row. It has no heading if `headings` is empty."""
+    text = [".. csv-table::", "   :delim: ;", f"   :widths: {' '.join(map(str, widths))}"]
+    if headings:
+        text.append(f"   :header: {', '.join(_cell(heading, ',') for heading in headings)}")
+    text.append("")
+    for line in lines:
+        cells = [_cell(cell, ";") for cell in line]
+        text.append("  " + ";".join(f" {cell}" if cell else "" for cell in cells))
     return "\n".join(text) + "\n"
+
+
+def _cell(text: str, delimiter: str) -> str:
+    """Return a cell as CSV has it: quoted if it contains the delimiter or a quote."""
+    quote = '"'
+    return f"{quote}{text.replace(quote, 2 * quote)}{quote}" if delimiter in text or quote in text else text

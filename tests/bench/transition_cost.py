@@ -23,12 +23,12 @@ TRANSITIONS = 2000
 
 def measure(options: Options) -> Iterator[Figure]:
     """Measure in this process, each size in each run."""
-    for key, what, cost in (("board", "on the board", on_the_board), ("vpp", "with the write to VPP", with_vpp)):
+    for key, what, cost in (("board", "board", on_the_board), ("vpp", "with VPP write", with_vpp)):
         many, few = [], []
         for _ in range(options.runs):
             few.append(cost(FEW))
             many.append(cost(MANY))
-        title = f"transition in a frontend of {MANY:,} backends, {what}: CPU"
+        title = f"transition CPU, {MANY:,} backends, {what}"
         yield compared(f"transition-{key}", title, "us", f"{FEW} backends", many, few)
 
 
