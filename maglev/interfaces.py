@@ -1,19 +1,38 @@
-"""The seams of the program: what the rooms promise one another. Everything here is public and stable."""
+"""The seams of the program: what the folders promise one another. Everything here is public and stable.
 
-from __future__ import annotations
+There is no ``from __future__ import annotations`` here: Perspective Broker's table of methods and the JSON reference
+read the annotations of `IControl` at run time.
+"""
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar
 
 from zope.interface import Attribute, Interface
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import Any
-
-    from maglev.model.caller import Caller
-    from maglev.model.config import Config
-    from maglev.model.events import BackendEvent, FrontendEvent
-    from maglev.model.result import Outcome
+from maglev.model.caller import Caller
+from maglev.model.config import Config
+from maglev.model.event_views import EventView
+from maglev.model.events import BackendEvent, FrontendEvent
+from maglev.model.result import Outcome
+from maglev.model.views import (
+    BackendChangeView,
+    BackendView,
+    CheckerView,
+    ConfigCheckView,
+    ConfigDiffView,
+    FrontendView,
+    HealthcheckView,
+    LbPlanView,
+    LbStateView,
+    PageView,
+    ServerCountersView,
+    SessionView,
+    SyncView,
+    VersionView,
+    VipCountersView,
+    VppInfoView,
+    WeightChangeView,
+)
 
 
 class IProber(Interface):
@@ -55,41 +74,66 @@ class IBoardObserver(Interface):
 
 
 class ISubscription(Interface):
-    """A stream of events that somebody watches.
+    """A stream of events that somebody watches: first a snapshot of every object, then what happens."""
 
-    An event is a dictionary with ``type`` and what belongs to it; all values are basic:
-
-    * ``{"type": "backend", "seq", "at", "backend", "address", "from", "to", "code", "detail"}``
-    * ``{"type": "frontend", "seq", "at", "frontend", "from", "to"}``
-    * ``{"type": "log", "at", "level", "event", "fields": {...}}``
-    * ``{"type": "snapshot", "kind": "backend" or "frontend", "name", "state", "seq"}``: one for each object, first
-    * ``{"type": "gap", "missed"}``: so many events were dropped here, because the reader was too slow
-
-    ``at`` is wall-clock time as ISO 8601 text in UTC; ``seq`` is the position in the event log.
-    """
-
-    def next() -> Awaitable[list[dict[str, Any]]]:
+    def next() -> Awaitable[list[EventView]]:
         """Wait for events, and return one or more, at most a hundred; an empty list when the watch has ended."""
 
     def close() -> None:
         """End it; a waiting `next` returns an empty list."""
 
 
-class IControl(Interface):
-    """The verbs of the control interface, bound to one caller: what every front end calls, here or far away.
+class Within(NamedTuple):
+    """The range of a whole number.
 
-    Verbs return *views*: dictionaries, lists and basic values in the shapes that ``| json`` shows and
-    ``docs/json.rst`` documents. Lists come in pages, ``{"rows": [...], "next": name or None}``: ask again with
-    ``after=next`` for more. Every verb may raise `LocalError` or `RemoteError` children, whose text is for a person:
-    `NotFoundError`, `RefusedError`, `ForbiddenError`, `ConfigError`, `VppOffError`, `VppNotConnectedError`, `VppError`.
+    Attributes:
+        low: The lowest.
+        high: The highest.
     """
 
-    caller: Caller = Attribute("Who makes the calls.")
+    low: int
+    high: int
 
-    def version() -> Awaitable[dict[str, Any]]:
-        """Return ``{"version", "commit", "build_date"}``."""
 
-    def names(kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> Awaitable[list[str]]:
+MAX_LIMIT: Final = 10_000
+"""Rows or names that can be asked for; how many come is up to the daemon."""
+
+Limit = Annotated[int, Within(1, MAX_LIMIT)]
+Weight = Annotated[int, Within(0, 100)]
+
+Verb = TypeVar("Verb", bound=Callable[..., Coroutine[Any, Any, object]])
+
+
+def changes(verb: Verb) -> Verb:
+    """Mark a verb that changes something: once begun, it runs to its end even if the caller vanishes."""
+    verb.changes = True  # type: ignore[attr-defined]
+    return verb
+
+
+def slow(verb: Verb) -> Verb:
+    """Mark a verb that may take VPP or the disk a while."""
+    verb.slow = True  # type: ignore[attr-defined]
+    return verb
+
+
+class IControl(Protocol):
+    """The verbs of the control interface, bound to one caller: what every front end calls, here or far away.
+
+    Verbs return *views*, in the shapes of `maglev.model.views`. Lists come in pages: ask again with ``after=next`` for
+    more. Every verb may raise `LocalError` or `RemoteError` children, whose text is for a person: `NotFoundError`,
+    `RefusedError`, `ForbiddenError`, `ConfigError`, `VppOffError`, `VppNotConnectedError`, `VppError`.
+
+    A protocol for type checkers, not a zope interface: `maglev.rpc.client.control.Client` inherits the types of its
+    methods from here, and everything else that Perspective Broker must know of a verb is read from its signature.
+    """
+
+    caller: Caller
+    """Who makes the calls."""
+
+    async def version(self) -> VersionView:
+        """Return which build runs."""
+
+    async def names(self, kind: str, prefix: str = "", within: str = "", limit: Limit = 1000) -> list[str]:
         """Return the names of live objects, in their order, for completion.
 
         Args:
@@ -99,126 +143,89 @@ class IControl(Interface):
             limit: How many at most.
         """
 
-    def frontends(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
-        """Return a page of what `frontend` returns."""
+    async def frontends(self, after: str = "", limit: Limit = 100) -> PageView[FrontendView]:
+        """Return a page of frontends."""
 
-    def frontend(name: str) -> Awaitable[dict[str, Any]]:
-        """Return one frontend.
+    async def frontend(self, name: str) -> FrontendView:
+        """Return one frontend."""
 
-        ``{"name", "address", "protocol", "port", "description", "state", "src_ip_sticky", "flush_on_down",
-        "pools": [{"name", "active", "backends": [{"name", "address", "state", "enabled", "weight",
-        "effective_weight"}]}]}``; ``protocol`` is ``tcp``, ``udp`` or ``any``, with port 0.
-        """
+    async def backends(self, after: str = "", limit: Limit = 100) -> PageView[BackendView]:
+        """Return a page of backends."""
 
-    def backends(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
-        """Return a page of what `backend` returns."""
+    async def backend(self, name: str) -> BackendView:
+        """Return one backend."""
 
-    def backend(name: str) -> Awaitable[dict[str, Any]]:
-        """Return one backend.
+    async def healthchecks(self, after: str = "", limit: Limit = 100) -> PageView[HealthcheckView]:
+        """Return a page of healthchecks."""
 
-        ``{"name", "address", "state", "enabled", "healthcheck": name or None, "health": {"value", "rise",
-        "fall"}, "last_result": None or {"ok", "layer", "code", "detail", "duration"}, "transitions": [{"from", "to",
-        "at", "code", "detail"}], "frontends": [names]}``; durations in seconds, transitions newest first.
-        """
+    async def healthcheck(self, name: str) -> HealthcheckView:
+        """Return one healthcheck."""
 
-    def healthchecks(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
-        """Return a page of what `healthcheck` returns."""
+    @changes
+    async def pause_backend(self, name: str) -> BackendChangeView:
+        """Stop probing a backend."""
 
-    def healthcheck(name: str) -> Awaitable[dict[str, Any]]:
-        """Return one healthcheck.
+    @changes
+    async def resume_backend(self, name: str) -> BackendChangeView:
+        """Probe a backend again after a pause."""
 
-        ``{"name", "type", "port", "interval", "fast_interval", "down_interval", "timeout", "rise", "fall",
-        "probe_ipv4_src", "probe_ipv6_src", "params": {...}, "backends": count}``; durations in seconds.
-        """
+    @changes
+    async def enable_backend(self, name: str) -> BackendChangeView:
+        """Put a disabled backend back into service."""
 
-    def pause_backend(name: str) -> Awaitable[dict[str, Any]]:
-        """Stop probing; return ``{"backend", "from", "to"}``, the states before and after."""
+    @changes
+    async def disable_backend(self, name: str) -> BackendChangeView:
+        """Take a backend out of service."""
 
-    def resume_backend(name: str) -> Awaitable[dict[str, Any]]:
-        """Probe again; as `pause_backend`."""
+    @changes
+    async def set_weight(self, frontend: str, pool: str, backend: str, weight: Weight) -> WeightChangeView:
+        """Set a weight until the next reload."""
 
-    def enable_backend(name: str) -> Awaitable[dict[str, Any]]:
-        """Put a disabled backend into service again; as `pause_backend`."""
+    @slow
+    async def check_config(self) -> ConfigCheckView:
+        """Check the file."""
 
-    def disable_backend(name: str) -> Awaitable[dict[str, Any]]:
-        """Take a backend out of service; as `pause_backend`."""
+    @slow
+    @changes
+    async def reload_config(self) -> ConfigCheckView:
+        """Put the file in force if it is valid."""
 
-    def set_weight(frontend: str, pool: str, backend: str, weight: int) -> Awaitable[dict[str, Any]]:
-        """Set a weight until the next reload; return ``{"frontend", "pool", "backend", "from", "to"}``."""
-
-    def check_config() -> Awaitable[dict[str, Any]]:
-        """Check the file; return ``{"ok", "problems": [{"kind", "path", "text", "line", "column"}]}``."""
-
-    def reload_config() -> Awaitable[dict[str, Any]]:
-        """Put the file in force if it is valid; return what `check_config` returns."""
-
-    def config_diff(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
+    @slow
+    async def config_diff(self, after: str = "", limit: Limit = 100) -> ConfigDiffView:
         """Return what a reload of the file would do, worked out for the first page and kept for the following ones.
 
-        ``{"ok", "problems": as `check_config`, "rows": [{"kind", "name", "change", "details": [text], "vips": [as a row
-        of `vpp_lb_plan`]}], "next"}``. ``kind`` is ``setting``, ``healthcheck``, ``backend`` or ``frontend``;
-        ``change`` is ``added``, ``removed``, ``changed`` or, for a frontend of which only the VIP changes,
-        ``affected``. Backends that are new, or have something to prove again, are taken to be up. Without VPP it is
-        one that can do everything.
+        Without VPP, it is worked out for a VPP that can do everything.
         """
 
-    def checker() -> Awaitable[dict[str, Any]]:
-        """Return how the checker itself does.
+    async def checker(self) -> CheckerView:
+        """Return how the checker itself does."""
 
-        ``{"backends": how many are probed, "probes": results so far, "discarded": {reason: count}, "overdue": for how
-        long the most overdue probe has been waiting, "lag": {"worst": of the last minute, "p50", "p99": upper bounds
-        since the start, None if above all}, "waiting": probes for which there is no worker, "workers": [{"worker",
-        "state": ``up``, ``down`` or ``leaving``, "pid", "in_flight", "queued", "restarts"}]}``; times in seconds.
-        """
+    async def vpp_info(self) -> VppInfoView:
+        """Return what the connected VPP says of itself."""
 
-    def vpp_info() -> Awaitable[dict[str, Any]]:
-        """Return what the connected VPP says of itself.
+    @slow
+    async def vpp_lb_state(self, after: str = "", limit: Limit = 100) -> LbStateView:
+        """Return what VPP holds, read for the first page and kept for the following ones."""
 
-        ``{"version", "build_date", "build_directory", "pid", "boot_time", "connected_since", "weights"}``;
-        times as ISO 8601 text in UTC, or None.
-        """
+    @slow
+    async def vpp_lb_plan(self, after: str = "", limit: Limit = 100) -> LbPlanView:
+        """Return what a sync would do now, worked out for the first page and kept for the following ones."""
 
-    def vpp_lb_state(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
-        """Return what VPP holds, read for the first page and kept for the following ones.
+    async def vpp_lb_counters(self, after: str = "", limit: Limit = 100) -> PageView[VipCountersView]:
+        """Return a page of what VPP has counted for each VIP, as of a few seconds ago."""
 
-        ``{"conf":
-        {"ipv4_src_address", "ipv6_src_address", "sticky_buckets_per_core", "flow_timeout"}, "rows": [{"frontend":
-        name or None, "prefix", "protocol", "port", "encap", "src_ip_sticky", "new_flows_table_length",
-        "application_servers": [{"address", "weight", "buckets"}]}], "next"}``. A VIP without frontend is foreign.
-        """
+    async def vpp_backend_counters(self, after: str = "", limit: Limit = 100) -> PageView[ServerCountersView]:
+        """Return a page of what VPP has sent to each application server, for all VIPs together."""
 
-    def vpp_lb_plan(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
-        """Return what a sync would do now, worked out for the first page and kept for the following ones.
+    @slow
+    @changes
+    async def sync_vpp(self, frontend: str | None = None) -> SyncView:
+        """Read VPP back and repair it, all or one frontend."""
 
-        ``{"conf": as in `vpp_lb_state`, or None if it stays, "waiting": frontends that the warm-up does not let it
-        touch yet, "rows": [{"frontend": name or None, "prefix", "protocol", "port", "action", "reasons": [text],
-        "moved", "operation_count", "operations": [text]}], "next"}``. A row is a VIP, in the order of doing; ``action``
-        is ``add``, ``recreate``, ``change``, ``remove`` or ``wait``. ``moved`` is the share of its new flows that go to
-        another application server than before, 0..1, computed with the table that VPP builds; None for a VIP that is
-        new, and for a VPP without weights. Of many operations only the first are written out.
-        """
+    async def sessions(self) -> list[SessionView]:
+        """Return who is connected, the oldest session first."""
 
-    def vpp_lb_counters(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
-        """Return a page of what VPP has counted for each VIP, as of a few seconds ago.
-
-        A row is ``{"frontend": name or None, "prefix", "protocol", "port", "first", "next", "untracked", "no_server",
-        "fib_packets", "fib_bytes"}``. The first four counts are packets to this VIP; those of the FIB are of everything
-        to its address, whatever port, and None when VPP does not tell them.
-        """
-
-    def vpp_backend_counters(after: str = "", limit: int = 100) -> Awaitable[dict[str, Any]]:
-        """Return a page of what VPP has sent to each application server, for all VIPs together.
-
-        A row is ``{"backend": name or None, "address", "fib_packets", "fib_bytes"}``; bytes with the encapsulation.
-        """
-
-    def sync_vpp(frontend: str | None = None) -> Awaitable[dict[str, Any]]:
-        """Read VPP back and repair it, all or one frontend; return ``{"writes": [text, ...]}``."""
-
-    def sessions() -> Awaitable[list[dict[str, Any]]]:
-        """Return who is connected: ``[{"name", "role", "origin", "front_end", "since", "idle"}]``; idle in seconds."""
-
-    def watch(*, log: str | None = None, backend: bool = True, frontend: bool = True) -> Awaitable[ISubscription]:
+    async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> ISubscription:
         """Watch events: first a snapshot of every state, then what happens.
 
         Args:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from maglev.commands.lines import Cell, Line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from maglev.commands.environment import Environment
     from maglev.commands.filters import Filters
+    from maglev.model.views import PageView
 
-    View = Mapping[str, Any]
-    Fetch = Callable[[str, int], Awaitable[View]]
+Page = TypeVar("Page", bound="PageView[Any]")
 
 SLICE_LINES: Final = 100
 """Lines that are made and written in one turn of the event loop: some 3 ms of work, so that the checker is never late
@@ -58,28 +58,28 @@ class Output:
                 texts, count, size = [], 0, 0
         await self._write(texts)
 
-    async def view(self, view: Any, lines: Iterable[Line]) -> None:
+    async def view(self, view: object, lines: Iterable[Line]) -> None:
         """Write one view: as JSON, or these lines."""
         await self.lines(json_lines(view) if self.json else lines)
 
-    async def json_rows(self, views: Iterable[View]) -> None:
+    async def json_rows(self, views: Iterable[object]) -> None:
         """Write each view as one line of JSON."""
         await self.lines(_raw(json_text(view)) for view in views)
 
     async def pages(
         self,
-        fetch: Fetch,
-        rows: Callable[[Sequence[View]], Iterable[Line]],
+        fetch: Callable[[str, int], Awaitable[Page]],
+        rows: Callable[[Page], Iterable[Line]],
         *,
-        opening: Callable[[View], str] = lambda _: "[",
+        opening: Callable[[Page], str] = lambda _: "[",
         closing: str = "]",
-        head: Callable[[View], Iterable[Line]] = lambda _: (),
+        head: Callable[[Page], Iterable[Line]] = lambda _: (),
     ) -> None:
         """Write a list of any length, page by page.
 
         Args:
             fetch: The verb, which takes ``after`` and ``limit``.
-            rows: Lines of the views of one page.
+            rows: Lines of the rows of one page.
             opening: What begins the JSON, given the first page.
             closing: What ends the JSON.
             head: Lines before the first row, given the first page.
@@ -89,7 +89,7 @@ class Output:
         if rendered is None:
             await self.lines(head(page))
         while True:
-            await self.lines(rows(page["rows"]) if rendered is None else rendered.rows(page["rows"]))
+            await self.lines(rows(page) if rendered is None else rendered.rows(page["rows"]))
             if not page["next"]:
                 break
             page = await fetch(page["next"], PAGE)
@@ -121,7 +121,7 @@ class _JsonRows:
         self._closing = closing
         self._separator = ""
 
-    def rows(self, rows: Iterable[View]) -> Iterator[Line]:
+    def rows(self, rows: Iterable[object]) -> Iterator[Line]:
         """Yield what can be written when these rows are there."""
         for row in rows:
             yield _raw(self._held + self._separator)

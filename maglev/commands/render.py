@@ -6,14 +6,29 @@ for each object. Everything is made lazily, so that an object with thousands of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from maglev.commands.lines import Cell, Columns, Line, Style, cell, clean, label, line, state_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    View = Mapping[str, Any]
+    from maglev.model.views import (
+        BackendView,
+        ChangeView,
+        CheckerView,
+        FrontendView,
+        HealthcheckView,
+        HealthView,
+        MemberView,
+        PageView,
+        PoolView,
+        ResultView,
+        SessionView,
+        VersionView,
+    )
+
+Row = TypeVar("Row")
 
 NOTHING: Final = "-"
 """What stands for a value that there is none of, so that columns can be counted."""
@@ -56,20 +71,24 @@ def _shown(value: object) -> object:
     return NOTHING if value is None or value == "" else value
 
 
-class TextTable:
+class TextTable(Generic[Row]):
     """A list with a row for each view, page by page, below the names of its columns.
 
     A list without any row has no names either: nothing is nothing.
     """
 
-    def __init__(self, row: Callable[[View], Sequence[Cell]], *names: str) -> None:
+    def __init__(self, row: Callable[[Row], Sequence[Cell]], *names: str) -> None:
         self._row = row
         self._columns = Columns()
         self._names = [Cell(name, Style.HEADING) for name in names]
         self._named = False
 
-    def __call__(self, views: Sequence[View]) -> Iterator[Line]:
+    def page(self, page: PageView[Row]) -> Iterator[Line]:
         """Yield the lines of one page."""
+        return self(page["rows"])
+
+    def __call__(self, views: Sequence[Row]) -> Iterator[Line]:
+        """Yield the lines of some rows."""
         # The names take part in the widths of each batch, and are shown above the first.
         lines = self._columns.rows([self._names, *map(self._row, views)])
         names = next(lines)
@@ -79,18 +98,18 @@ class TextTable:
         yield from lines
 
 
-def version_lines(view: View) -> Iterator[Line]:
+def version_lines(view: VersionView) -> Iterator[Line]:
     """Yield what runs."""
     pairs = [("version", view["version"]), ("commit", view["commit"]), ("build-date", view["build_date"])]
     return fields(pairs, indent=0)
 
 
-def frontend_table() -> TextTable:
+def frontend_table() -> TextTable[FrontendView]:
     """Return the table of ``show frontends``."""
     return TextTable(_frontend_row, "frontend", "address", "protocol", "port", "state", "pool", "up", "description")
 
 
-def _frontend_row(view: View) -> tuple[Cell, ...]:
+def _frontend_row(view: FrontendView) -> tuple[Cell, ...]:
     active = [pool["name"] for pool in view["pools"] if pool["active"]]
     members = {each["name"]: each["state"] for pool in view["pools"] for each in pool["backends"]}
     up = sum(state == "up" for state in members.values())
@@ -106,7 +125,7 @@ def _frontend_row(view: View) -> tuple[Cell, ...]:
     )
 
 
-def frontend_lines(view: View, *, aligned: bool) -> Iterator[Line]:
+def frontend_lines(view: FrontendView, *, aligned: bool) -> Iterator[Line]:
     """Yield one frontend with its pools and their backends."""
     yield line(label("frontend"), " ", cell(view["name"], Style.HEADING))
     yield from fields(
@@ -124,13 +143,13 @@ def frontend_lines(view: View, *, aligned: bool) -> Iterator[Line]:
         yield from _pool_lines(pool, aligned=aligned)
 
 
-def _pool_lines(pool: View, *, aligned: bool) -> Iterator[Line]:
+def _pool_lines(pool: PoolView, *, aligned: bool) -> Iterator[Line]:
     active = " [active]" if pool["active"] else ""
     yield line("  ", label("pool"), " ", cell(pool["name"], Style.HEADING), active)
     yield from phrases(map(_member_row, pool["backends"]), aligned=aligned)
 
 
-def _member_row(member: View) -> tuple[Cell, ...]:
+def _member_row(member: MemberView) -> tuple[Cell, ...]:
     state = member["state"]
     note = "" if state == "up" else f"[{state}]"
     return (
@@ -156,12 +175,12 @@ def phrases(rows: Iterable[Sequence[Cell]], *, aligned: bool) -> Iterator[Line]:
     yield from columns.rows(batch)
 
 
-def backend_table() -> TextTable:
+def backend_table() -> TextTable[BackendView]:
     """Return the table of ``show backends``."""
     return TextTable(_backend_row, "backend", "address", "state", "health", "healthcheck", "last-result", "since")
 
 
-def _backend_row(view: View) -> tuple[Cell, ...]:
+def _backend_row(view: BackendView) -> tuple[Cell, ...]:
     last, transitions = view["last_result"], view["transitions"]
     return (
         cell(view["name"]),
@@ -174,11 +193,11 @@ def _backend_row(view: View) -> tuple[Cell, ...]:
     )
 
 
-def _health_text(health: View) -> str:
+def _health_text(health: HealthView) -> str:
     return f"{health['value']}/{health['rise'] + health['fall'] - 1}"
 
 
-def backend_lines(view: View) -> Iterator[Line]:
+def backend_lines(view: BackendView) -> Iterator[Line]:
     """Yield one backend with its history."""
     health = view["health"]
     yield line(label("backend"), " ", cell(view["name"], Style.HEADING))
@@ -190,33 +209,33 @@ def backend_lines(view: View) -> Iterator[Line]:
             ("healthcheck", view["healthcheck"] or "- (static)"),
             ("health", f"{_health_text(health)} rise {health['rise']} fall {health['fall']}"),
             ("last-result", _result_text(view["last_result"])),
-            *(("frontend", name) for name in view["frontends"] or [None]),
+            *(("frontend", name) for name in view["frontends"] or [NOTHING]),
         ]
     )
     if view["transitions"]:
         yield line("  ", label("transitions"))
         for each in view["transitions"]:
-            yield line("    ", each["at"], " ", *change(each))
+            yield line("    ", each["at"], " ", *change(each, each["code"], each["detail"]))
 
 
-def _result_text(result: View | None) -> str | None:
+def _result_text(result: ResultView | None) -> str | None:
     if result is None:
         return None
     return " ".join(filter(None, [result["code"], f"in {duration_text(result['duration'])}", result["detail"]]))
 
 
-def change(view: View) -> tuple[Cell | str, ...]:
+def change(view: ChangeView, *causes: str) -> tuple[Cell | str, ...]:
     """Return a change of state, and what caused it if that is known, as pieces of a line."""
-    cause = " ".join(clause for clause in (view.get("code"), view.get("detail")) if clause)
+    cause = " ".join(filter(None, causes))
     return (state_cell(view["from"]), " -> ", state_cell(view["to"]), *((" ", cell(cause)) if cause else ()))
 
 
-def healthcheck_table() -> TextTable:
+def healthcheck_table() -> TextTable[HealthcheckView]:
     """Return the table of ``show healthchecks``."""
     return TextTable(_healthcheck_row, "healthcheck", "type", "port", "interval", "timeout", "rise", "fall", "backends")
 
 
-def _healthcheck_row(view: View) -> tuple[Cell, ...]:
+def _healthcheck_row(view: HealthcheckView) -> tuple[Cell, ...]:
     return (
         cell(view["name"]),
         cell(view["type"]),
@@ -229,15 +248,17 @@ def _healthcheck_row(view: View) -> tuple[Cell, ...]:
     )
 
 
-def healthcheck_lines(view: View) -> Iterator[Line]:
+def healthcheck_lines(view: HealthcheckView) -> Iterator[Line]:
     """Yield one healthcheck."""
     yield line(label("healthcheck"), " ", cell(view["name"], Style.HEADING))
-    durations = ("interval", "fast_interval", "down_interval", "timeout")
     yield from fields(
         [
             ("type", view["type"]),
             ("port", view["port"]),
-            *((key.replace("_", "-"), duration_text(view[key])) for key in durations),
+            ("interval", duration_text(view["interval"])),
+            ("fast-interval", duration_text(view["fast_interval"])),
+            ("down-interval", duration_text(view["down_interval"])),
+            ("timeout", duration_text(view["timeout"])),
             ("rise", view["rise"]),
             ("fall", view["fall"]),
             ("probe-ipv4-src", view["probe_ipv4_src"]),
@@ -254,7 +275,7 @@ def _param_text(value: object) -> object:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def checker_lines(view: View) -> Iterator[Line]:
+def checker_lines(view: CheckerView) -> Iterator[Line]:
     """Yield how the checker itself does."""
     lag = view["lag"]
     reasons = ", ".join(f"{reason} {count}" for reason, count in view["discarded"].items())
@@ -274,7 +295,14 @@ def checker_lines(view: View) -> Iterator[Line]:
     )
     for each in view["workers"]:
         yield line(label(f"worker {each['worker']}"), " ", state_cell(each["state"]))
-        yield from fields([(key.replace("_", "-"), each[key]) for key in ("pid", "in_flight", "queued", "restarts")])
+        yield from fields(
+            [
+                ("pid", each["pid"]),
+                ("in-flight", each["in_flight"]),
+                ("queued", each["queued"]),
+                ("restarts", each["restarts"]),
+            ]
+        )
 
 
 def _bound_text(bound: float | None) -> str:
@@ -282,12 +310,12 @@ def _bound_text(bound: float | None) -> str:
     return "more than all buckets" if bound is None else f"up to {duration_text(bound)}"
 
 
-def session_table() -> TextTable:
+def session_table() -> TextTable[SessionView]:
     """Return the table of ``show sessions``."""
     return TextTable(_session_row, "name", "role", "front-end", "from", "since", "idle")
 
 
-def _session_row(view: View) -> tuple[Cell, ...]:
+def _session_row(view: SessionView) -> tuple[Cell, ...]:
     return (
         cell(view["name"]),
         cell(view["role"]),

@@ -10,48 +10,56 @@ from maglev.commands.render import change
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    View = Mapping[str, Any]
+    from maglev.model.event_views import (
+        BackendEventView,
+        EventView,
+        FrontendEventView,
+        GapView,
+        LogEventView,
+        SnapshotView,
+    )
 
 
-def event_line(event: View) -> Line:
-    """Return one event, of any type that `IWatch` names, as a line."""
-    return _LINES.get(event["type"], _unknown)(event)
+def event_line(event: EventView) -> Line:
+    """Return one event, also of a type that is not known here, as a line."""
+    in_words: Callable[[Any], Line] = _LINES.get(event["type"], _unknown)
+    return in_words(event)
 
 
-def _backend(event: View) -> Line:
+def _backend(event: BackendEventView) -> Line:
     what = (label("backend"), " ", cell(event["backend"], Style.HEADING), " ", cell(event["address"]))
-    return line(cell(event["at"]), " ", *what, " ", *change(event))
+    return line(cell(event["at"]), " ", *what, " ", *change(event, event["code"], event["detail"]))
 
 
-def _frontend(event: View) -> Line:
+def _frontend(event: FrontendEventView) -> Line:
     what = (label("frontend"), " ", cell(event["frontend"], Style.HEADING))
     return line(cell(event["at"]), " ", *what, " ", *change(event))
 
 
-def _log(event: View) -> Line:
+def _log(event: LogEventView) -> Line:
     fields = [
         piece for name, value in event["fields"].items() for piece in (" ", cell(name, Style.LABEL), "=", cell(value))
     ]
     return line(cell(event["at"]), " ", label("log"), " ", cell(event["level"]), " ", cell(event["event"]), *fields)
 
 
-def _snapshot(event: View) -> Line:
+def _snapshot(event: SnapshotView) -> Line:
     name = cell(event["name"], Style.HEADING)
     return line(label("snapshot"), " ", cell(event["kind"]), " ", name, " ", state_cell(event["state"]))
 
 
-def _gap(event: View) -> Line:
+def _gap(event: GapView) -> Line:
     return line(
         label("gap"), " ", cell(event["missed"]), " events were missed here: they came faster than they were read"
     )
 
 
-def _unknown(event: View) -> Line:
+def _unknown(event: EventView) -> Line:
     # A newer daemon may have more types than this program: show what there is.
     return line(cell(dict(event)))
 
 
-_LINES: Final[Mapping[str, Callable[[View], Line]]] = {
+_LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "backend": _backend,
     "frontend": _frontend,
     "log": _log,

@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from maglev.commands.lines import Cell, Line, Style, cell, label, line
 from maglev.commands.render import NOTHING, TextTable, address_text, fields, phrases, yes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    View = Mapping[str, Any]
+    from maglev.model.views import (
+        ConfView,
+        DifferenceView,
+        LbPlanView,
+        LbStateView,
+        ServerCountersView,
+        ServerView,
+        VipChangeView,
+        VipCountersView,
+        VipKeyView,
+        VipView,
+        VppInfoView,
+    )
 
 
-def vpp_info_lines(view: View) -> Iterator[Line]:
+def vpp_info_lines(view: VppInfoView) -> Iterator[Line]:
     """Yield what the connected VPP says of itself."""
-    keys = ("version", "build_date", "build_directory", "pid", "boot_time", "connected_since")
-    weights = "supported" if view["weights"] else "unsupported"
-    return fields([*((key.replace("_", "-"), view[key]) for key in keys), ("weights", weights)], indent=0)
+    return fields(
+        [
+            ("version", view["version"]),
+            ("build-date", view["build_date"]),
+            ("build-directory", view["build_directory"]),
+            ("pid", view["pid"]),
+            ("boot-time", view["boot_time"]),
+            ("connected-since", view["connected_since"]),
+            ("weights", "supported" if view["weights"] else "unsupported"),
+        ],
+        indent=0,
+    )
 
 
-def conf_lines(page: View) -> Iterator[Line]:
-    """Yield the global settings of the lb plugin, given a page of `IControl.vpp_lb_state`."""
-    conf = page["conf"]
+def state_head(page: LbStateView) -> Iterator[Line]:
+    """Yield what VPP holds besides VIPs, given the first page of `IControl.vpp_lb_state`."""
+    return conf_lines(page["conf"])
+
+
+def conf_lines(conf: ConfView) -> Iterator[Line]:
+    """Yield the global settings of the lb plugin."""
     yield line(label("conf"))
     yield from fields(
         [
@@ -34,7 +59,7 @@ def conf_lines(page: View) -> Iterator[Line]:
     )
 
 
-def vip_lines(vips: Iterable[View], *, aligned: bool) -> Iterator[Line]:
+def vip_lines(vips: Iterable[VipView], *, aligned: bool) -> Iterator[Line]:
     """Yield VIPs with their application servers."""
     for vip in vips:
         yield line(label("vip"), " ", *_vip_pieces(vip))
@@ -49,12 +74,12 @@ def vip_lines(vips: Iterable[View], *, aligned: bool) -> Iterator[Line]:
         yield from phrases(map(_server_row, vip["application_servers"]), aligned=aligned)
 
 
-def _vip_pieces(vip: View) -> Sequence[Cell | str]:
+def _vip_pieces(vip: VipKeyView) -> Sequence[Cell | str]:
     port = (" ", cell(vip["port"])) if vip["port"] else ()
     return (cell(address_text(vip["prefix"]), Style.HEADING), " ", cell(vip["protocol"]), *port)
 
 
-def _server_row(server: View) -> tuple[Cell, ...]:
+def _server_row(server: ServerView) -> tuple[Cell, ...]:
     return (
         label("address"),
         cell(server["address"]),
@@ -65,19 +90,19 @@ def _server_row(server: View) -> tuple[Cell, ...]:
     )
 
 
-def plan_head(page: View) -> Iterator[Line]:
+def plan_head(page: LbPlanView) -> Iterator[Line]:
     """Yield what a sync would do besides VIPs, given the first page of `IControl.vpp_lb_plan`."""
     if page["waiting"]:
         count = page["waiting"]
         whose = f"{count} frontends wait" if count > 1 else "1 frontend waits"
         yield line(f"{whose} for the warm-up to end, and {'are' if count > 1 else 'is'} left alone")
     if page["conf"] is not None:
-        yield from conf_lines(page)
+        yield from conf_lines(page["conf"])
     elif not page["rows"]:
         yield line("VPP holds what it should: nothing would be written")
 
 
-def change_lines(changes: Iterable[View], indent: int = 0) -> Iterator[Line]:
+def change_lines(changes: Iterable[VipChangeView], indent: int = 0) -> Iterator[Line]:
     """Yield what happens to VIPs, with the operations of each."""
     margin = " " * indent
     for change in changes:
@@ -98,7 +123,7 @@ def _moved(share: float | None) -> Sequence[Cell | str]:
     return () if share is None else (" ", label("moved"), " ", cell(f"{100 * share:.1f}%"))
 
 
-def difference_lines(differences: Iterable[View]) -> Iterator[Line]:
+def difference_lines(differences: Iterable[DifferenceView]) -> Iterator[Line]:
     """Yield what a reload would change, object by object."""
     for difference in differences:
         yield line(
@@ -109,36 +134,38 @@ def difference_lines(differences: Iterable[View]) -> Iterator[Line]:
         yield from change_lines(difference["vips"], 2)
 
 
-def vip_counter_table() -> TextTable:
+def vip_counter_table() -> TextTable[VipCountersView]:
     """Return the table of ``show vpp lb counters``."""
-    return TextTable(_vip_counter_row, "vip", "protocol", "port", *map(_hyphened, _VIP_NUMBERS))
+    numbers = ("first", "next", "untracked", "no-server", "fib-packets", "fib-bytes")
+    return TextTable(_vip_counter_row, "vip", "protocol", "port", *numbers)
 
 
-def _vip_counter_row(view: View) -> tuple[Cell, ...]:
-    port = cell(view["port"] or NOTHING, right=True)
-    return (cell(address_text(view["prefix"])), cell(view["protocol"]), port, *_numbers(view, _VIP_NUMBERS))
+def _vip_counter_row(view: VipCountersView) -> tuple[Cell, ...]:
+    return (
+        cell(address_text(view["prefix"])),
+        cell(view["protocol"]),
+        cell(view["port"] or NOTHING, right=True),
+        _number(view["first"]),
+        _number(view["next"]),
+        _number(view["untracked"]),
+        _number(view["no_server"]),
+        _number(view["fib_packets"]),
+        _number(view["fib_bytes"]),
+    )
 
 
-def server_counter_table() -> TextTable:
+def server_counter_table() -> TextTable[ServerCountersView]:
     """Return the table of ``show vpp lb backends``."""
-    return TextTable(_server_counter_row, "backend", "address", *map(_hyphened, _ROUTE_NUMBERS))
+    return TextTable(_server_counter_row, "backend", "address", "fib-packets", "fib-bytes")
 
 
-def _server_counter_row(view: View) -> tuple[Cell, ...]:
+def _server_counter_row(view: ServerCountersView) -> tuple[Cell, ...]:
     name = NOTHING if view["backend"] is None else view["backend"]
-    return (cell(name), cell(view["address"]), *_numbers(view, _ROUTE_NUMBERS))
+    return (cell(name), cell(view["address"]), _number(view["fib_packets"]), _number(view["fib_bytes"]))
 
 
-_ROUTE_NUMBERS: Final = ("fib_packets", "fib_bytes")
-_VIP_NUMBERS: Final = ("first", "next", "untracked", "no_server", *_ROUTE_NUMBERS)
-
-
-def _numbers(view: View, keys: Iterable[str]) -> Iterator[Cell]:
-    return (cell(NOTHING if view[key] is None else view[key], right=True) for key in keys)
-
-
-def _hyphened(key: str) -> str:
-    return key.replace("_", "-")
+def _number(value: int | None) -> Cell:
+    return cell(NOTHING if value is None else value, right=True)
 
 
 def write_lines(writes: Sequence[str]) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from maglev.commands.choices import Choice, Completion
 from maglev.commands.complete import complete, explain
@@ -18,11 +18,12 @@ from maglev.commands.tree import ROOT
 from maglev.model.errors import MaglevError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from maglev.commands.environment import Environment
     from maglev.commands.lines import Line
     from maglev.interfaces import IControl
+    from maglev.model.event_views import EventView
 
 BEFORE: Final = 40
 AFTER: Final = 20
@@ -86,8 +87,8 @@ class CommandSession:
         rest = [line("  ... and more")] if more else []
         return self._text((*choice_lines(choices, self._environment.width), *rest))
 
-    def event_text(self, event: Mapping[str, Any]) -> str:
-        """Return an event of an `IWatch` as a line, as ``terminal monitor`` shows it."""
+    def event_text(self, event: EventView) -> str:
+        """Return an event as a line, as ``terminal monitor`` shows it."""
         return self._text([event_line(event)])
 
     def _text(self, lines: Iterable[Line]) -> str:

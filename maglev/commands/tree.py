@@ -6,17 +6,28 @@ words here and its handler to `maglev.commands.handlers`, then make the referenc
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from maglev.commands.arguments import LiveName, Number
 from maglev.commands.handlers import change, config, session, show, sync, watch
 from maglev.commands.nodes import Argument, Command, Handler, Keyword, TreePosition
 from maglev.model.caller import Role
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maglev.commands.handlers.change import StateVerb
+    from maglev.interfaces import IControl
+
 
 def _operator(handler: Handler, summary: str = "", notes: str = "") -> Command:
     """Return a command that changes something."""
     return Command(handler, summary, Role.OPERATOR, notes)
+
+
+def _state(word: str, help: str, summary: str, verb: Callable[[IControl], StateVerb]) -> Keyword:  # noqa: A002
+    """Return the word for a verb that changes the state of a backend."""
+    return Keyword(word, help=help, command=_operator(change.change_state(verb), summary))
 
 
 _COUNTERS: Final = Keyword(
@@ -186,6 +197,33 @@ _POOL: Final = Keyword(
     ),
 )
 
+_STATES: Final = (
+    _state(
+        "pause",
+        "Stop its probes; it gets no new flows",
+        "Stop the probes of a backend; no new flows",
+        lambda control: control.pause_backend,
+    ),
+    _state(
+        "resume",
+        "Probe it again after a pause",
+        "Probe a backend again after a pause",
+        lambda control: control.resume_backend,
+    ),
+    _state(
+        "enable",
+        "Put it into service again",
+        "Put a backend into service again",
+        lambda control: control.enable_backend,
+    ),
+    _state(
+        "disable",
+        "Take it out of service, and forget its flows",
+        "Take a backend out of service, and forget its flows",
+        lambda control: control.disable_backend,
+    ),
+)
+
 _SET: Final = Keyword(
     "set",
     help="Change a backend or a weight, at run time",
@@ -193,37 +231,7 @@ _SET: Final = Keyword(
         Keyword(
             "backend",
             help="The probes and the service of a backend",
-            children=(
-                Argument(
-                    "backend",
-                    type=LiveName("backend"),
-                    help="Which backend",
-                    children=(
-                        Keyword(
-                            "pause",
-                            help="Stop its probes; it gets no new flows",
-                            command=_operator(change.pause_backend, "Stop the probes of a backend; no new flows"),
-                        ),
-                        Keyword(
-                            "resume",
-                            help="Probe it again after a pause",
-                            command=_operator(change.resume_backend, "Probe a backend again after a pause"),
-                        ),
-                        Keyword(
-                            "enable",
-                            help="Put it into service again",
-                            command=_operator(change.enable_backend, "Put a backend into service again"),
-                        ),
-                        Keyword(
-                            "disable",
-                            help="Take it out of service, and forget its flows",
-                            command=_operator(
-                                change.disable_backend, "Take a backend out of service, and forget its flows"
-                            ),
-                        ),
-                    ),
-                ),
-            ),
+            children=(Argument("backend", type=LiveName("backend"), help="Which backend", children=_STATES),),
         ),
         Keyword(
             "frontend",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from maglev.healthcheck.lag import LagMonitor
     from maglev.healthcheck.service import CheckerService
     from maglev.healthcheck.workers.pool import WorkerPool, WorkerSlot
-
-    View = dict[str, Any]
+    from maglev.model.views import CheckerView, WorkerView
 
 RECENTLY: Final = 60.0
 """Seconds of which the worst lag is told: long enough to be there still when somebody looks."""
@@ -20,7 +19,7 @@ RECENTLY: Final = 60.0
 
 def checker_view(
     now: Callable[[], float], checker: CheckerService, lag: LagMonitor, pool: WorkerPool
-) -> Callable[[], View]:
+) -> Callable[[], CheckerView]:
     """Return what makes the view of `IControl.checker`.
 
     Args:
@@ -30,7 +29,7 @@ def checker_view(
         pool: The workers, if there are any.
     """
 
-    def view() -> View:
+    def view() -> CheckerView:
         return {
             "backends": checker.probed(),
             "probes": checker.probes,
@@ -52,7 +51,7 @@ def _finite(bound: float) -> float | None:
     return bound if math.isfinite(bound) else None
 
 
-def _worker_view(seat: WorkerSlot) -> View:
+def _worker_view(seat: WorkerSlot) -> WorkerView:
     worker = seat.worker
     ready = worker is not None and worker.ready
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import ILogObserver, LogLevel
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from twisted.logger import LogEvent, LogPublisher
 
-    from maglev.control.views import View
     from maglev.model.config import Config
+    from maglev.model.event_views import EventView, LogEventView, SnapshotView
     from maglev.model.events import BackendEvent, FrontendEvent
     from maglev.state.board import Board
 
@@ -42,19 +42,19 @@ class Subscription:
     """
 
     def __init__(
-        self, event_hub: EventHub, snapshot: Iterator[View], *, log: str | None, backend: bool, frontend: bool
+        self, event_hub: EventHub, snapshot: Iterator[SnapshotView], *, log: str | None, backend: bool, frontend: bool
     ) -> None:
         self.log_level = None if log is None else LogLevel.levelWithName(log)
         self.backend = backend
         self.frontend = frontend
         self._event_hub = event_hub
         self._snapshot = snapshot
-        self._queue: deque[View] = deque()
+        self._queue: deque[EventView] = deque()
         self._missed = 0
-        self._waiting: Deferred[list[dict[str, Any]]] | None = None
+        self._waiting: Deferred[list[EventView]] | None = None
         self._closed = False
 
-    def next(self) -> Deferred[list[dict[str, Any]]]:
+    def next(self) -> Deferred[list[EventView]]:
         """Wait for events, and return some; an empty list when the watch has ended.
 
         Raises:
@@ -78,7 +78,7 @@ class Subscription:
         self._missed = 0
         self._hand_out()
 
-    def offer(self, view: View) -> None:
+    def offer(self, view: EventView) -> None:
         """Queue an event, or count it as missed."""
         if len(self._queue) >= QUEUE_LENGTH:
             self._missed += 1
@@ -94,8 +94,8 @@ class Subscription:
             waiting, self._waiting = self._waiting, None
             waiting.callback(self._take())
 
-    def _take(self) -> list[View]:
-        batch = list(islice(self._snapshot, BATCH))
+    def _take(self) -> list[EventView]:
+        batch: list[EventView] = list(islice(self._snapshot, BATCH))
         while self._queue and len(batch) < BATCH:
             batch.append(self._queue.popleft())
         if self._missed and not self._queue and len(batch) < BATCH:
@@ -103,7 +103,7 @@ class Subscription:
             self._missed = 0
         return batch
 
-    def _cancelled(self, _: Deferred[list[dict[str, Any]]]) -> None:
+    def _cancelled(self, _: Deferred[list[EventView]]) -> None:
         self._waiting = None
 
 
@@ -175,7 +175,7 @@ class EventHub:
         level = event["log_level"]
         interested = [each for each in self._watches if each.log_level is not None and level >= each.log_level]
         if interested:
-            view = {
+            view: LogEventView = {
                 "type": "log",
                 "at": moment(event["log_time"]),
                 "level": level.name,
@@ -193,13 +193,13 @@ class EventHub:
             self._publisher.removeObserver(self)
         self._observing = wanted
 
-    def _snapshot_backends(self) -> Iterator[View]:
+    def _snapshot_backends(self) -> Iterator[SnapshotView]:
         for status in list(self._board.backends.values()):
             yield self._snapshot("backend", status.name, str(status.state))
 
-    def _snapshot_frontends(self) -> Iterator[View]:
+    def _snapshot_frontends(self) -> Iterator[SnapshotView]:
         for name, status in list(self._board.frontends.items()):
             yield self._snapshot("frontend", name, str(status.state))
 
-    def _snapshot(self, kind: str, name: str, state: str) -> View:
+    def _snapshot(self, kind: str, name: str, state: str) -> SnapshotView:
         return {"type": "snapshot", "kind": kind, "name": name, "state": state, "seq": self._board.seq}

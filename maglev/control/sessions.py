@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
-    from maglev.control.views import View
     from maglev.model.caller import Caller
+    from maglev.model.views import SessionView
 
 
 class SessionEntry:
@@ -62,7 +62,7 @@ class Sessions:
         """Take a session out."""
         self._entries.pop(entry, None)
 
-    def views(self) -> list[View]:
+    def views(self) -> list[SessionView]:
         """Return all sessions, the oldest first."""
         now = self.clock.seconds()
         return [

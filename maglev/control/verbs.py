@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
-
-from zope.interface import implementer
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from maglev.control.dry_run import dry_run_steps
 from maglev.control.events import LEVELS
@@ -14,12 +11,13 @@ from maglev.control.traffic import server_traffic, vip_traffic
 from maglev.control.views import (
     backend_view,
     change_view,
+    check_view,
     conf_view,
     dry_run_view,
     frontend_view,
     healthcheck_view,
     moment,
-    problem_view,
+    page_view,
     server_traffic_view,
     vip_traffic_view,
     vip_view,
@@ -35,17 +33,35 @@ from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import forecast_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 
     from maglev.control.dry_run import DryRunChange
     from maglev.control.events import EventHub, Subscription
     from maglev.control.reload import Reloader
     from maglev.control.sessions import Sessions
-    from maglev.control.views import View
     from maglev.model.build import Build
     from maglev.model.caller import Caller
     from maglev.model.config import Config
     from maglev.model.problem import Problem
+    from maglev.model.views import (
+        BackendChangeView,
+        BackendView,
+        CheckerView,
+        ConfigCheckView,
+        ConfigDiffView,
+        FrontendView,
+        HealthcheckView,
+        LbPlanView,
+        LbStateView,
+        PageView,
+        ServerCountersView,
+        SessionView,
+        SyncView,
+        VersionView,
+        VipCountersView,
+        VppInfoView,
+        WeightChangeView,
+    )
     from maglev.state.board import Board
     from maglev.vpp.lb.state import LbState, Vip
     from maglev.vpp.stats.counters import Counters
@@ -54,8 +70,9 @@ if TYPE_CHECKING:
     from maglev.vpp.sync.lb_sync import Preview
     from maglev.vpp.sync.service import VppService
 
-MAX_PAGE: Final = 200
-"""Rows of one page at most: what renders in a few milliseconds, and is far below the limits of the wire."""
+Row = TypeVar("Row")
+Value = TypeVar("Value")
+Change = TypeVar("Change", "BackendChangeView", "WeightChangeView")
 
 MAX_NAMES: Final = 5000
 """Names offered for completion at most: more than anybody reads."""
@@ -73,7 +90,7 @@ class Control:
         sessions: Sessions,
         build: Build,
         wall: Callable[[], float],
-        checker_view: Callable[[], View],
+        checker_view: Callable[[], CheckerView],
     ) -> None:
         self.board = board
         self.vpp = vpp
@@ -99,8 +116,7 @@ class Control:
         return CallerControl(self, caller)
 
 
-@implementer(IControl)
-class CallerControl:
+class CallerControl(IControl):
     """The verbs, bound to one caller; `maglev.interfaces.IControl` says what each does and returns."""
 
     _log = EventLogger()
@@ -114,7 +130,7 @@ class CallerControl:
         self._dry_run: tuple[Sequence[Problem], Sequence[DryRunChange]] | None = None
         self._traffic: dict[object, tuple[Counters | None, Sequence[Any]]] = {}
 
-    async def version(self) -> View:
+    async def version(self) -> VersionView:
         """Which build this is."""
         build = self._control.build
         return {"version": build.version, "commit": build.commit, "build_date": build.date}
@@ -129,35 +145,35 @@ class CallerControl:
                     break
         return found
 
-    async def frontends(self, after: str = "", limit: int = 100) -> View:
+    async def frontends(self, after: str = "", limit: int = 100) -> PageView[FrontendView]:
         """A page of frontends."""
         board = self._board
-        return _page(board.frontends.values(), after, limit, lambda status: frontend_view(board, status))
+        return page_view(board.frontends.values(), after, limit, lambda status: frontend_view(board, status))
 
-    async def frontend(self, name: str) -> View:
+    async def frontend(self, name: str) -> FrontendView:
         """One frontend."""
         return frontend_view(self._board, self._board.frontend(name))
 
-    async def backends(self, after: str = "", limit: int = 100) -> View:
+    async def backends(self, after: str = "", limit: int = 100) -> PageView[BackendView]:
         """A page of backends."""
         board = self._board
-        return _page(board.backends.values(), after, limit, lambda status: backend_view(board, status))
+        return page_view(board.backends.values(), after, limit, lambda status: backend_view(board, status))
 
-    async def backend(self, name: str) -> View:
+    async def backend(self, name: str) -> BackendView:
         """One backend."""
         return backend_view(self._board, self._board.backend(name))
 
-    async def healthchecks(self, after: str = "", limit: int = 100) -> View:
+    async def healthchecks(self, after: str = "", limit: int = 100) -> PageView[HealthcheckView]:
         """A page of healthchecks."""
         users = self._users()
-        return _page(
+        return page_view(
             self._board.config.healthchecks.values(),
             after,
             limit,
             lambda check: healthcheck_view(check, users[check.name]),
         )
 
-    async def healthcheck(self, name: str) -> View:
+    async def healthcheck(self, name: str) -> HealthcheckView:
         """One healthcheck."""
         check = self._board.config.healthchecks.get(name)
         if check is None:
@@ -165,40 +181,40 @@ class CallerControl:
             raise NotFoundError(message)
         return healthcheck_view(check, self._users()[name])
 
-    async def checker(self) -> View:
+    async def checker(self) -> CheckerView:
         """How the checker does."""
         return self._control.checker_view()
 
     # Changes
 
-    async def pause_backend(self, name: str) -> View:
+    async def pause_backend(self, name: str) -> BackendChangeView:
         """Stop probing."""
         return self._happen(name, Lifecycle.PAUSE)
 
-    async def resume_backend(self, name: str) -> View:
+    async def resume_backend(self, name: str) -> BackendChangeView:
         """Probe again."""
         return self._happen(name, Lifecycle.RESUME)
 
-    async def enable_backend(self, name: str) -> View:
+    async def enable_backend(self, name: str) -> BackendChangeView:
         """Put into service again."""
         return self._happen(name, Lifecycle.ENABLE)
 
-    async def disable_backend(self, name: str) -> View:
+    async def disable_backend(self, name: str) -> BackendChangeView:
         """Take out of service."""
         return self._happen(name, Lifecycle.DISABLE)
 
-    async def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> View:
+    async def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> WeightChangeView:
         """Set a weight until the next reload."""
         what = {"action": "set-weight", "object": f"{frontend}/{pool}/{backend}"}
 
-        def change() -> View:
+        def change() -> WeightChangeView:
             before = self._weight(frontend, pool, backend)
             self._board.set_weight(frontend, pool, backend, weight)
             return {"frontend": frontend, "pool": pool, "backend": backend, "from": before, "to": weight}
 
         return self._audited(what, change)
 
-    async def reload_config(self) -> View:
+    async def reload_config(self) -> ConfigCheckView:
         """Put the file in force."""
         what = {"action": "reload-config", "object": "configuration"}
         self._check_role(what)
@@ -207,11 +223,11 @@ class CallerControl:
             loaded = await self._control.reloader.reload()
         except ConfigError as error:
             self._record(what, refused=f"{len(error.problems)} problems")
-            return _checked(error.problems, ok=False)
+            return check_view(error.problems, ok=False)
         self._record(what, **{"from": before, "to": self._board.generation})
-        return _checked(loaded.warnings, ok=True)
+        return check_view(loaded.warnings, ok=True)
 
-    async def sync_vpp(self, frontend: str | None = None) -> View:
+    async def sync_vpp(self, frontend: str | None = None) -> SyncView:
         """Read VPP back and repair it."""
         what = {"action": "sync-vpp", "object": frontend or "all"}
         self._check_role(what)
@@ -225,29 +241,29 @@ class CallerControl:
 
     # Reading further away
 
-    async def config_diff(self, after: str = "", limit: int = 100) -> View:
+    async def config_diff(self, after: str = "", limit: int = 100) -> ConfigDiffView:
         """What a reload of the file would do, worked out for the first page."""
         if not after or self._dry_run is None:
             try:
                 loaded = await self._control.reloader.check()
             except ConfigError as error:
-                return {**_checked(error.problems, ok=False), "rows": [], "next": None}
+                return {**check_view(error.problems, ok=False), "rows": [], "next": None}
             self._dry_run = loaded.warnings, await self._control.dry_run(loaded.config)
         warnings, changes = self._dry_run
-        page = _page(changes, after, limit, dry_run_view)
+        page = page_view(changes, after, limit, dry_run_view)
         if page["next"] is None:
             self._dry_run = None
-        return {**_checked(warnings, ok=True), **page}
+        return {**check_view(warnings, ok=True), **page}
 
-    async def check_config(self) -> View:
+    async def check_config(self) -> ConfigCheckView:
         """Check the file."""
         try:
             loaded = await self._control.reloader.check()
         except ConfigError as error:
-            return _checked(error.problems, ok=False)
-        return _checked(loaded.warnings, ok=True)
+            return check_view(error.problems, ok=False)
+        return check_view(loaded.warnings, ok=True)
 
-    async def vpp_info(self) -> View:
+    async def vpp_info(self) -> VppInfoView:
         """What the connected VPP says of itself."""
         info = self._control.vpp.require_link().info
         return {
@@ -260,39 +276,39 @@ class CallerControl:
             "weights": info.weights,
         }
 
-    async def vpp_lb_state(self, after: str = "", limit: int = 100) -> View:
+    async def vpp_lb_state(self, after: str = "", limit: int = 100) -> LbStateView:
         """What VPP holds, read for the first page."""
         if not after or self._lb_state is None:
             state = await self._control.vpp.require_link().lb.read_state()
             self._lb_state = (state, tuple(state.vips.values()))
         state, vips = self._lb_state
         ours = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
-        page = _page(vips, after, limit, lambda vip: vip_view(vip, ours.get(vip.key)))
+        page = page_view(vips, after, limit, lambda vip: vip_view(vip, ours.get(vip.key)))
         if page["next"] is None:
             self._lb_state = None
         return {"conf": conf_view(state.conf), **page}
 
-    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> View:
+    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> LbPlanView:
         """What a sync would do now, worked out for the first page."""
         if not after or self._plan is None:
             preview = await self._control.vpp.require_sync().preview()
             self._plan = preview, await self._control.forecast(preview)
         preview, changes = self._plan
-        page = _page(changes, after, limit, change_view)
+        page = page_view(changes, after, limit, change_view)
         if page["next"] is None:
             self._plan = None
         conf = None if preview.conf is None else conf_view(preview.conf)
         return {"conf": conf, "waiting": preview.waiting, **page}
 
-    async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> View:
+    async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> PageView[VipCountersView]:
         """What VPP has counted for VIPs."""
         return await self._traffic_page(vip_traffic, after, limit, vip_traffic_view)
 
-    async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> View:
+    async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> PageView[ServerCountersView]:
         """What VPP has sent to application servers."""
         return await self._traffic_page(server_traffic, after, limit, server_traffic_view)
 
-    async def sessions(self) -> list[View]:
+    async def sessions(self) -> list[SessionView]:
         """Who is connected."""
         return self._control.register.views()
 
@@ -307,11 +323,11 @@ class CallerControl:
 
     async def _traffic_page(
         self,
-        traffic: Callable[[Board, Counts], Generator[None, None, Sequence[Any]]],
+        traffic: Callable[[Board, Counts], Generator[None, None, Sequence[Value]]],
         after: str,
         limit: int,
-        view: Callable[[Any], View],
-    ) -> View:
+        view: Callable[[Value], Row],
+    ) -> PageView[Row]:
         """Return a page of one reading: that of the first page, unless VPP is another one since."""
         vpp = self._control.vpp
         counts = vpp.read_counts()
@@ -320,7 +336,7 @@ class CallerControl:
             reader = vpp.counters
             rows = await in_turns(vpp.clock, traffic(self._board, counts))
             vpp.require_link()
-        page = _page(rows, after, limit, view)
+        page = page_view(rows, after, limit, view)
         if page["next"] is not None:
             self._traffic[traffic] = (reader, rows)
         return page
@@ -344,22 +360,22 @@ class CallerControl:
     def _users(self) -> Counter[str | None]:
         return Counter(backend.healthcheck for backend in self._board.config.backends.values())
 
-    def _weight(self, frontend: str, pool: str, backend: str) -> int | None:
+    def _weight(self, frontend: str, pool: str, backend: str) -> int:
         for each in self._board.frontend(frontend).frontend.pools:
             for member in each.members:
                 if (each.name, member.backend) == (pool, backend):
                     return member.weight
-        return None  # the board will say what is wrong
+        return 0  # not a member: the board will say so
 
-    def _happen(self, name: str, event: Lifecycle) -> View:
-        def change() -> View:
+    def _happen(self, name: str, event: Lifecycle) -> BackendChangeView:
+        def change() -> BackendChangeView:
             before = self._board.backend(name).state
             self._board.happen(name, event)
             return {"backend": name, "from": str(before), "to": str(self._board.backend(name).state)}
 
         return self._audited({"action": f"{event.name.lower()}-backend", "object": name}, change)
 
-    def _audited(self, what: dict[str, str], change: Callable[[], View]) -> View:
+    def _audited(self, what: dict[str, str], change: Callable[[], Change]) -> Change:
         """Make a change that the caller may make, and record it, whether it was made or refused."""
         self._check_role(what)
         try:
@@ -379,21 +395,3 @@ class CallerControl:
     def _record(self, what: Mapping[str, str], **outcome: Any) -> None:
         caller = self.caller
         self._log.info("audit", who=caller.name, role=str(caller.role), origin=caller.origin, **what, **outcome)
-
-
-def _page(rows: Collection[Any], after: str, limit: int, view: Callable[[Any], View]) -> View:
-    """Return a page: the rows behind a position, which is the ``next`` of the page before.
-
-    Raises:
-        RefusedError: ``after`` is nothing that a page gave.
-    """
-    if after and not after.isdecimal():
-        message = f"{after!r} is not where a page ended"
-        raise RefusedError(message)
-    start = int(after[:9]) if after else 0
-    end = start + min(max(limit, 1), MAX_PAGE)
-    return {"rows": [view(row) for row in islice(rows, start, end)], "next": str(end) if end < len(rows) else None}
-
-
-def _checked(problems: Iterable[Problem], *, ok: bool) -> View:
-    return {"ok": ok, "problems": [problem_view(problem) for problem in problems]}

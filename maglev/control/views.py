@@ -1,28 +1,56 @@
-"""Views: what the board and VPP hold, as dictionaries, lists and basic values in the shapes `IControl` promises."""
+"""Views: what the board and VPP hold, as basic values in the shapes of `maglev.model.views`."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from maglev.model.errors import RefusedError
 from maglev.model.events import BackendEvent
 from maglev.model.health import State
+from maglev.model.views import problem_view
 from maglev.vpp.lb.state import ANY_PROTOCOL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
     from maglev.control.dry_run import DryRunChange
     from maglev.control.traffic import ServerTraffic, VipTraffic
     from maglev.model.config import Healthcheck, LbConf
+    from maglev.model.event_views import BackendEventView, FrontendEventView
     from maglev.model.events import Event
     from maglev.model.health import Transition
     from maglev.model.problem import Problem
     from maglev.model.result import Result
+    from maglev.model.views import (
+        BackendView,
+        CheckParamsView,
+        ConfigCheckView,
+        ConfView,
+        DifferenceView,
+        FrontendView,
+        HealthcheckView,
+        MemberView,
+        PageView,
+        ResultView,
+        ServerCountersView,
+        TransitionView,
+        VipChangeView,
+        VipCountersView,
+        VipKeyView,
+        VipView,
+    )
     from maglev.state.board import Board
     from maglev.state.status import BackendStatus, FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.forecast import VipForecast
 
-View = dict[str, Any]
+Row = TypeVar("Row")
+Value = TypeVar("Value")
+
+MAX_PAGE: Final = 200
+"""Rows of one page at most: what renders in a few milliseconds, and is far below the limits of the wire."""
 
 MAX_OPERATIONS: Final = 50
 """Operations on one VIP that are written out; a VIP of a thousand servers would fill screens with them."""
@@ -33,7 +61,7 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def frontend_view(board: Board, status: FrontendStatus) -> View:
+def frontend_view(board: Board, status: FrontendStatus) -> FrontendView:
     """Return one frontend."""
     frontend = status.frontend
     return {
@@ -59,7 +87,7 @@ def frontend_view(board: Board, status: FrontendStatus) -> View:
     }
 
 
-def _member_view(status: BackendStatus, weight: int, effective: int) -> View:
+def _member_view(status: BackendStatus, weight: int, effective: int) -> MemberView:
     return {
         "name": status.name,
         "address": status.address,
@@ -70,7 +98,7 @@ def _member_view(status: BackendStatus, weight: int, effective: int) -> View:
     }
 
 
-def backend_view(board: Board, status: BackendStatus) -> View:
+def backend_view(board: Board, status: BackendStatus) -> BackendView:
     """Return one backend."""
     health = status.health
     return {
@@ -86,7 +114,7 @@ def backend_view(board: Board, status: BackendStatus) -> View:
     }
 
 
-def result_view(result: Result) -> View:
+def result_view(result: Result) -> ResultView:
     """Return the outcome of a probe."""
     return {
         "ok": result.ok,
@@ -97,7 +125,7 @@ def result_view(result: Result) -> View:
     }
 
 
-def transition_view(transition: Transition) -> View:
+def transition_view(transition: Transition) -> TransitionView:
     """Return one change of state."""
     return {
         "from": str(transition.old),
@@ -108,7 +136,7 @@ def transition_view(transition: Transition) -> View:
     }
 
 
-def healthcheck_view(healthcheck: Healthcheck, backends: int) -> View:
+def healthcheck_view(healthcheck: Healthcheck, backends: int) -> HealthcheckView:
     """Return one healthcheck, and how many backends use it."""
     return {
         "name": healthcheck.name,
@@ -127,8 +155,8 @@ def healthcheck_view(healthcheck: Healthcheck, backends: int) -> View:
     }
 
 
-def _params_view(healthcheck: Healthcheck) -> View:
-    params: View = {}
+def _params_view(healthcheck: Healthcheck) -> CheckParamsView:
+    params: CheckParamsView = {}
     if healthcheck.http is not None:
         http = healthcheck.http
         codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
@@ -142,18 +170,7 @@ def _params_view(healthcheck: Healthcheck) -> View:
     return params
 
 
-def problem_view(problem: Problem) -> View:
-    """Return one thing that is wrong with the configuration file."""
-    return {
-        "kind": str(problem.kind),
-        "path": problem.path,
-        "text": problem.text,
-        "line": problem.line,
-        "column": problem.column,
-    }
-
-
-def conf_view(conf: LbConf) -> View:
+def conf_view(conf: LbConf) -> ConfView:
     """Return the global settings of VPP's lb plugin."""
     return {
         "ipv4_src_address": conf.ipv4_src_address,
@@ -163,7 +180,7 @@ def conf_view(conf: LbConf) -> View:
     }
 
 
-def key_view(key: VipKey) -> View:
+def key_view(key: VipKey) -> VipKeyView:
     """Return what identifies a VIP."""
     return {
         "prefix": f"{key.address}/{key.length}",
@@ -172,7 +189,7 @@ def key_view(key: VipKey) -> View:
     }
 
 
-def vip_view(vip: Vip, frontend: str | None) -> View:
+def vip_view(vip: Vip, frontend: str | None) -> VipView:
     """Return one VIP as VPP holds it, and the frontend that it is of, if any."""
     return {
         "frontend": frontend,
@@ -187,7 +204,7 @@ def vip_view(vip: Vip, frontend: str | None) -> View:
     }
 
 
-def vip_traffic_view(traffic: VipTraffic) -> View:
+def vip_traffic_view(traffic: VipTraffic) -> VipCountersView:
     """Return what VPP has counted for one VIP."""
     counts = traffic.counts
     return {
@@ -202,7 +219,7 @@ def vip_traffic_view(traffic: VipTraffic) -> View:
     }
 
 
-def server_traffic_view(traffic: ServerTraffic) -> View:
+def server_traffic_view(traffic: ServerTraffic) -> ServerCountersView:
     """Return what VPP has sent to one application server."""
     return {
         "backend": traffic.backend,
@@ -212,7 +229,7 @@ def server_traffic_view(traffic: ServerTraffic) -> View:
     }
 
 
-def event_view(event: Event) -> View:
+def event_view(event: Event) -> BackendEventView | FrontendEventView:
     """Return an entry of the event log."""
     if isinstance(event, BackendEvent):
         return _backend_event_view(event)
@@ -226,19 +243,22 @@ def event_view(event: Event) -> View:
     }
 
 
-def _backend_event_view(event: BackendEvent) -> View:
-    change = transition_view(event.transition)
+def _backend_event_view(event: BackendEvent) -> BackendEventView:
+    transition = event.transition
     return {
         "type": "backend",
         "seq": event.seq,
-        "at": change.pop("at"),
+        "at": moment(transition.at),
         "backend": event.backend,
         "address": event.address,
-        **change,
+        "from": str(transition.old),
+        "to": str(transition.new),
+        "code": str(transition.code),
+        "detail": transition.detail,
     }
 
 
-def change_view(change: VipForecast) -> View:
+def change_view(change: VipForecast) -> VipChangeView:
     """Return what a plan does to one VIP, with the first of its operations."""
     return {
         "frontend": change.frontend,
@@ -251,7 +271,7 @@ def change_view(change: VipForecast) -> View:
     }
 
 
-def dry_run_view(change: DryRunChange) -> View:
+def dry_run_view(change: DryRunChange) -> DifferenceView:
     """Return one thing that a reload would change."""
     difference = change.difference
     return {
@@ -261,3 +281,22 @@ def dry_run_view(change: DryRunChange) -> View:
         "details": list(difference.details),
         "vips": [change_view(change) for change in change.changes],
     }
+
+
+def check_view(problems: Iterable[Problem], *, ok: bool) -> ConfigCheckView:
+    """Return what is wrong with the configuration file."""
+    return {"ok": ok, "problems": [problem_view(problem) for problem in problems]}
+
+
+def page_view(rows: Collection[Value], after: str, limit: int, view: Callable[[Value], Row]) -> PageView[Row]:
+    """Return a page: the rows behind a position, which is the ``next`` of the page before.
+
+    Raises:
+        RefusedError: ``after`` is nothing that a page gave.
+    """
+    if after and not after.isdecimal():
+        message = f"{after!r} is not where a page ended"
+        raise RefusedError(message)
+    start = int(after[:9]) if after else 0
+    end = start + min(max(limit, 1), MAX_PAGE)
+    return {"rows": [view(row) for row in islice(rows, start, end)], "next": str(end) if end < len(rows) else None}

@@ -35,10 +35,13 @@ def failure_view(failure: Failure) -> dict[str, object]:
     Errors that are not meant for the peer become an `InternalError` without a word of theirs.
     """
     error = failure.value if isinstance(failure.value, PbError) else InternalError()
+    kinds = error.kinds if isinstance(error, WireError) else ()
+    classes = [each for each in type(error).__mro__ if not issubclass(each, WireError)]
+    names = [*kinds, *(f"{each.__module__}.{each.__qualname__}" for each in classes)]
     return {
-        "type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "type": names[0],
         "value": str(error),
-        "parents": [f"{each.__module__}.{each.__qualname__}" for each in type(error).__mro__],
+        "parents": names,
         "fields": error.fields if isinstance(error, WireError) else {},
         "traceback": "Traceback unavailable\n",
         "frames": [],

@@ -1,42 +1,53 @@
 """What both ends share: the methods with their arguments, and the errors with their names.
 
-An error reaches the client as the qualified name of one of the classes here, with its text, and with facts for machines
-as ``fields`` on the failure. The names are part of the interface: ``maglev.rpc.wire.NotFoundError`` and so on, the same
-as those of `maglev.model.errors`.
+An error travels as ``maglev.`` and the name of its class in `maglev.model.errors`, with its text, and with facts
+for machines as ``fields``. Names do not depend on modules: an error may move, but it keeps its name.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import inspect
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin, get_type_hints
 
 from twisted.spread.pb import Error as PbError
 from twisted.spread.pb import RemoteReference
 
-from maglev.control.views import problem_view
+from maglev.interfaces import IControl, Within
 from maglev.model import errors
 from maglev.model.problem import Problem, ProblemKind
+from maglev.model.views import problem_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_NAME: Final = 256
 """Characters of a name: those of the configuration have 63, and two of them with a slash are 127."""
 
-MAX_LIMIT: Final = 10_000
-"""Rows or names that can be asked for; how many come is up to the daemon."""
-
 # Errors
+
+PREFIX: Final = "maglev."
+"""Names of errors begin with it."""
+
+SENT: Final[Mapping[str, type[errors.MaglevError]]] = {
+    name: each
+    for name, each in vars(errors).items()
+    if isinstance(each, type) and issubclass(each, errors.MaglevError)
+    if each not in {errors.MaglevError, errors.StartError}
+}
+"""The errors of verbs, by their names without the prefix. That of the start of the daemon is none."""
 
 
 class WireError(PbError):
-    """What every error is that a client is told.
+    """An error as a client gets it.
 
     Attributes:
+        kinds: Names of its classes, the nearest first.
         fields: Facts for machines, basic values.
     """
 
-    def __init__(self, text: str, fields: Mapping[str, object] | None = None) -> None:
+    def __init__(self, text: str, kinds: Iterable[str] = (), fields: Mapping[str, object] | None = None) -> None:
         super().__init__(text)
+        self.kinds = tuple(f"{PREFIX}{name}" for name in kinds or [type(self).__name__])
         self.fields = dict(fields or {})
 
 
@@ -55,95 +66,10 @@ class InternalError(WireError):
         super().__init__("the daemon made a mistake; its log tells more")
 
 
-class LocalError(WireError):
-    """The one who asked made a mistake."""
-
-
-class ConfigError(LocalError):
-    """The configuration file is not valid; ``problems`` as `IControl.check_config` returns them."""
-
-
-class NotFoundError(LocalError):
-    """No object of that name is configured."""
-
-
-class RefusedError(LocalError):
-    """The request makes no sense in the state that the object is in."""
-
-
-class ForbiddenError(LocalError):
-    """The role of the one who asked does not allow it."""
-
-
-class RemoteError(WireError):
-    """A peer of the daemon failed or broke its protocol."""
-
-
-class VppError(RemoteError):
-    """VPP, or the way to it, failed."""
-
-
-class VppOffError(VppError):
-    """VPP is switched off by the configuration."""
-
-
-class VppNotConnectedError(VppError):
-    """There is no connection to VPP now."""
-
-
-class VppLostError(VppNotConnectedError):
-    """The connection to VPP went away before the answer came."""
-
-
-class VppTimeoutError(VppError):
-    """VPP did not answer in time."""
-
-
-class VppProtocolError(VppError):
-    """VPP sent bytes that its own definitions do not allow."""
-
-
-class VppMissingError(VppError):
-    """This VPP does not have a message, or not with the layout that the daemon knows."""
-
-
-class VppRetvalError(VppError):
-    """VPP refused a request; ``message`` is its name, ``retval`` the negative number that VPP answered."""
-
-
-class StatsError(VppError):
-    """The stats segment can't be read now."""
-
-
-TOLD: Final[Mapping[str, type[WireError]]] = {
-    each.__name__: each
-    for each in (
-        ArgumentError,
-        LimitError,
-        LocalError,
-        ConfigError,
-        NotFoundError,
-        RefusedError,
-        ForbiddenError,
-        RemoteError,
-        VppError,
-        VppOffError,
-        VppNotConnectedError,
-        VppLostError,
-        VppTimeoutError,
-        VppProtocolError,
-        VppMissingError,
-        VppRetvalError,
-        StatsError,
-    )
-}
-"""The errors that a client can get, by the last part of their names."""
-
-
 def to_wire(error: errors.MaglevError) -> WireError:
-    """Return an error of ours as the client is told it: by the nearest of its classes that has a name there."""
-    name = next((each.__name__ for each in type(error).__mro__ if each.__name__ in TOLD), None)
-    return InternalError() if name is None else TOLD[name](str(error), _fields(error))
+    """Return an error as the client gets it: under the names of those of its classes that have one."""
+    kinds = [each.__name__ for each in type(error).__mro__ if SENT.get(each.__name__) is each]
+    return WireError(str(error), kinds, _fields(error)) if kinds else InternalError()
 
 
 def _fields(error: errors.MaglevError) -> dict[str, object]:
@@ -174,8 +100,7 @@ def from_wire(remote_type: bytes | str, text: str, fields: Mapping[str, Any]) ->
         text: Its text.
         fields: Its facts for machines.
     """
-    name = type_name(remote_type).removeprefix(f"{__name__}.")
-    found = getattr(errors, name, None) if name in TOLD else None
+    found = SENT.get(type_name(remote_type).removeprefix(PREFIX))
     if found is None:
         return DaemonError(text)
     if found is errors.ConfigError:
@@ -192,11 +117,9 @@ def _problem(view: Mapping[str, Any]) -> Problem:
     return Problem(ProblemKind(view["kind"]), view["path"], view["text"], view["line"], view["column"])
 
 
-def type_name(remote_type: bytes | str | type) -> str:
-    """Return the qualified name of a remote error, in whichever form Twisted has it."""
-    if isinstance(remote_type, bytes):
-        return remote_type.decode("utf-8", "replace")
-    return remote_type if isinstance(remote_type, str) else f"{remote_type.__module__}.{remote_type.__qualname__}"
+def type_name(remote_type: bytes | str) -> str:
+    """Return the name of a remote error, in either form that Twisted has it in."""
+    return remote_type.decode("utf-8", "replace") if isinstance(remote_type, bytes) else remote_type
 
 
 # Methods
@@ -305,20 +228,6 @@ def _accepted(parameter: Parameter, given: Mapping[object, object]) -> object:
         raise ArgumentError(message) from None
 
 
-_NAME: Final = (Parameter("name", text),)
-_PAGE: Final = (Parameter("after", text, ""), Parameter("limit", whole(1, MAX_LIMIT), 100))
-_WEIGHT: Final = (
-    Parameter("frontend", text),
-    Parameter("pool", text),
-    Parameter("backend", text),
-    Parameter("weight", whole(0, 100)),
-)
-_NAMES: Final = (
-    Parameter("kind", text),
-    Parameter("prefix", text, ""),
-    Parameter("within", text, ""),
-    Parameter("limit", whole(1, MAX_LIMIT), 1000),
-)
 _WATCH: Final = (
     Parameter("watcher", reference),
     Parameter("log", text_or_none, None),
@@ -329,34 +238,6 @@ _WATCH: Final = (
 LONG: Final = 120.0
 """Seconds for what may take VPP or the disk a while."""
 
-VERBS: Final[Mapping[str, Method]] = {
-    "version": Method(),
-    "names": Method(_NAMES),
-    "frontends": Method(_PAGE, paged=True),
-    "frontend": Method(_NAME),
-    "backends": Method(_PAGE, paged=True),
-    "backend": Method(_NAME),
-    "healthchecks": Method(_PAGE, paged=True),
-    "healthcheck": Method(_NAME),
-    "pause_backend": Method(_NAME, changes=True),
-    "resume_backend": Method(_NAME, changes=True),
-    "enable_backend": Method(_NAME, changes=True),
-    "disable_backend": Method(_NAME, changes=True),
-    "set_weight": Method(_WEIGHT, changes=True),
-    "check_config": Method(deadline=LONG),
-    "config_diff": Method(_PAGE, deadline=LONG, paged=True),
-    "reload_config": Method(deadline=LONG, changes=True),
-    "checker": Method(),
-    "vpp_info": Method(),
-    "vpp_lb_state": Method(_PAGE, deadline=LONG, paged=True),
-    "vpp_lb_plan": Method(_PAGE, deadline=LONG, paged=True),
-    "vpp_lb_counters": Method(_PAGE, paged=True),
-    "vpp_backend_counters": Method(_PAGE, paged=True),
-    "sync_vpp": Method((Parameter("frontend", text_or_none, None),), deadline=LONG, changes=True),
-    "sessions": Method(),
-}
-"""The verbs of `maglev.interfaces.IControl`, passed on as they are."""
-
 OWN: Final[Mapping[str, Method]] = {
     "ping": Method(deadline=10.0),
     "whoami": Method(),
@@ -364,6 +245,35 @@ OWN: Final[Mapping[str, Method]] = {
     "unwatch": Method((Parameter("watch", whole(1, 2**31)),)),
 }
 """Methods of this front end itself."""
+
+ACCEPTORS: Final[Mapping[object, Callable[[object], object]]] = {str: text, str | None: text_or_none}
+"""What accepts an argument, by its annotation in `IControl`; whole numbers have a `Within` there."""
+
+
+def _method(verb: Callable[..., object]) -> Method:
+    """Return a verb of `IControl` as a method, as its signature has it."""
+    hints = get_type_hints(verb, include_extras=True)
+    answer = hints["return"]
+    _, *parameters = inspect.signature(verb).parameters.values()
+    return Method(
+        tuple(_parameter(each, hints[each.name]) for each in parameters),
+        deadline=LONG if hasattr(verb, "slow") else Method().deadline,
+        changes=hasattr(verb, "changes"),
+        paged="rows" in getattr(get_origin(answer) or answer, "__annotations__", ()),
+    )
+
+
+def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
+    accept = ACCEPTORS.get(hint) or whole(*next(each for each in hint.__metadata__ if isinstance(each, Within)))
+    return Parameter(declared.name, accept, REQUIRED if declared.default is declared.empty else declared.default)
+
+
+VERBS: Final[Mapping[str, Method]] = {
+    name: _method(verb)
+    for name, verb in vars(IControl).items()
+    if inspect.iscoroutinefunction(verb) and name not in OWN
+}
+"""The verbs of `maglev.interfaces.IControl`, passed on as they are."""
 
 METHODS: Final[Mapping[str, Method]] = {**VERBS, **OWN}
 

@@ -18,7 +18,10 @@ from maglev.commands.faults import (
 from maglev.commands.handlers import change, config, session, show, sync, watch
 from maglev.commands.nodes import Argument, Command, Keyword, TreePosition
 from maglev.commands.parse import FILTER_LIMIT, parse
+from maglev.commands.session import CommandSession
 from maglev.commands.tree import ROOT
+from tests.fakes.control import FakeControl, finish
+from tests.fakes.environment import FakeEnvironment
 
 
 def parsed(line):
@@ -48,10 +51,6 @@ WEIGHT = {"frontend": "web", "pool": "primary", "backend": "www1", "weight": 50}
         ("sh vp l s", show.show_vpp_lb_state, {}),
         ("sh s", show.show_sessions, {}),
         ("sh hi", show.show_history, {}),
-        ("set backend www1 pause", change.pause_backend, {"backend": "www1"}),
-        ("se b www1 r", change.resume_backend, {"backend": "www1"}),
-        ("se b www1 e", change.enable_backend, {"backend": "www1"}),
-        ("se b www1 d", change.disable_backend, {"backend": "www1"}),
         ("set frontend web pool primary backend www1 weight 50", change.set_weight, WEIGHT),
         ("se f web p primary b www1 w 50", change.set_weight, WEIGHT),
         ("se f web p primary b www1 w 050", change.set_weight, WEIGHT),
@@ -87,6 +86,23 @@ def test_lines_find_their_handlers(line, handler, arguments):
     assert statement.command.handler is handler
     assert statement.arguments == arguments
     assert not statement.filters.any
+
+
+@pytest.mark.parametrize(
+    ("line", "verb"),
+    [
+        ("set backend www1 pause", "pause_backend"),
+        ("se b www1 r", "resume_backend"),
+        ("se b www1 e", "enable_backend"),
+        ("se b www1 d", "disable_backend"),
+    ],
+)
+def test_lines_that_change_a_state_find_their_verbs(line, verb):
+    control = FakeControl()
+
+    assert parsed(line).arguments == {"backend": "www1"}
+    finish(CommandSession(control, FakeEnvironment()).run(line))
+    assert control.calls[0] == (verb, "www1")
 
 
 SHADOWED = TreePosition(

@@ -4,13 +4,11 @@ import attrs
 import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogPublisher, globalLogPublisher
-from zope.interface.verify import verifyObject
 
 from maglev.config.load import Loaded
 from maglev.control.events import EventHub
 from maglev.control.sessions import Sessions
 from maglev.control.verbs import Control
-from maglev.interfaces import IControl
 from maglev.model.build import Build, read_build
 from maglev.model.caller import Caller, Role
 from maglev.model.config import CheckType, HttpParams, TlsParams
@@ -31,6 +29,7 @@ from maglev.vpp.sync.service import VppService
 from tests.fakes.configs import CONF, make_check, make_config, make_frontend
 from tests.fakes.lb import FakeConnector, FakeLb
 from tests.fakes.outcomes import basic_result_of
+from tests.fakes.views import VERBS, answer_type, has_every_verb, misfits
 
 OPERATOR = Caller("ann", Role.OPERATOR, "ssh 192.0.2.7:1")
 VIEWER = Caller("bob", Role.VIEWER, "unix uid 1000")
@@ -101,6 +100,13 @@ def audit():
     globalLogPublisher.removeObserver(observe)
 
 
+def answer_of(call):
+    """Return the answer of a verb that waits for nothing, or raise what it raises; it must have the declared shape."""
+    answer = basic_result_of(call)
+    assert misfits(answer, answer_type(call.__name__)) == []
+    return answer
+
+
 def moved(before, after):
     """Return the share of the buckets that get another owner."""
     pairs = zip(flow_table(before, 1024), flow_table(after, 1024), strict=True)
@@ -108,17 +114,17 @@ def moved(before, after):
 
 
 def test_it_has_every_verb(bench):
-    verifyObject(IControl, bench.operator)
+    assert has_every_verb(bench.operator)
     assert bench.operator.caller is OPERATOR
 
 
 def test_version(bench):
-    assert basic_result_of(bench.viewer.version()) == {"version": "1.2", "commit": "abc", "build_date": "today"}
+    assert answer_of(bench.viewer.version()) == {"version": "1.2", "commit": "abc", "build_date": "today"}
 
 
 def test_a_frontend(bench):
     member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100, "effective_weight": 100}
-    assert basic_result_of(bench.viewer.frontend("web")) == {
+    assert answer_of(bench.viewer.frontend("web")) == {
         "name": "web",
         "address": "192.0.2.1",
         "protocol": "tcp",
@@ -144,13 +150,13 @@ def test_a_frontend(bench):
 
 def test_a_frontend_of_all_ports():
     bench = Bench(make_config(frontends=[make_frontend(port=0)]))
-    view = basic_result_of(bench.viewer.frontend("web"))
+    view = answer_of(bench.viewer.frontend("web"))
     assert (view["protocol"], view["port"]) == ("any", 0)
     bench.stop()
 
 
 def test_a_backend(bench):
-    assert basic_result_of(bench.viewer.backend("a")) == {
+    assert answer_of(bench.viewer.backend("a")) == {
         "name": "a",
         "address": "10.0.0.1",
         "state": "up",
@@ -169,7 +175,7 @@ def test_a_backend(bench):
 def test_a_backend_without_a_result():
     bench = Bench()
     bench.board.apply(make_config(frontends=[make_frontend(pools=(("new",),))]))
-    assert basic_result_of(bench.viewer.backend("new"))["last_result"] is None
+    assert answer_of(bench.viewer.backend("new"))["last_result"] is None
     bench.stop()
 
 
@@ -186,7 +192,7 @@ def test_healthchecks():
         ),
     ]
     bench = Bench(make_config(checks=checks))
-    rows = basic_result_of(bench.viewer.healthchecks())["rows"]
+    rows = answer_of(bench.viewer.healthchecks())["rows"]
     assert [row["params"] for row in rows] == [
         {"ssl": False},
         {"server_name": "name", "insecure_skip_verify": True, "tls_resumption": True, "ssl": True},
@@ -201,7 +207,7 @@ def test_healthchecks():
             "tls_resumption": False,
         },
     ]
-    one = basic_result_of(bench.viewer.healthcheck("tcp"))
+    one = answer_of(bench.viewer.healthcheck("tcp"))
     assert one.pop("params") == {"ssl": False}
     assert one == {
         "name": "tcp",
@@ -221,19 +227,19 @@ def test_healthchecks():
 
 
 def test_lists_come_in_pages(bench):
-    first = basic_result_of(bench.viewer.backends(limit=2))
+    first = answer_of(bench.viewer.backends(limit=2))
     assert [row["name"] for row in first["rows"]] == ["a", "b"]
-    second = basic_result_of(bench.viewer.backends(after=first["next"], limit=2))
+    second = answer_of(bench.viewer.backends(after=first["next"], limit=2))
     assert ([row["name"] for row in second["rows"]], second["next"]) == (["c"], None)
-    assert basic_result_of(bench.viewer.backends(after="99"))["rows"] == []
-    assert basic_result_of(bench.viewer.frontends(limit=-5))["rows"][0]["name"] == "web"
+    assert answer_of(bench.viewer.backends(after="99"))["rows"] == []
+    assert answer_of(bench.viewer.frontends(limit=-5))["rows"][0]["name"] == "web"
     with pytest.raises(RefusedError, match="not where a page ended"):
-        basic_result_of(bench.viewer.backends(after="nonsense"))
+        answer_of(bench.viewer.backends(after="nonsense"))
 
 
 def test_names_for_completion(bench):
     def names(*arguments, **options):
-        return basic_result_of(bench.viewer.names(*arguments, **options))
+        return answer_of(bench.viewer.names(*arguments, **options))
 
     assert names("backend") == ["a", "b", "c"]
     assert names("backend", limit=2) == ["a", "b"]
@@ -250,14 +256,14 @@ def test_names_for_completion(bench):
 @pytest.mark.parametrize("verb", ["frontend", "backend", "healthcheck"])
 def test_names_that_do_not_exist_are_an_error_of_their_own(bench, verb):
     with pytest.raises(NotFoundError, match=f"no {verb} 'nope'"):
-        basic_result_of(getattr(bench.viewer, verb)("nope"))
+        answer_of(getattr(bench.viewer, verb)("nope"))
 
 
 def test_an_operator_changes_backends_and_that_is_recorded(bench, audit):
-    assert basic_result_of(bench.operator.pause_backend("a")) == {"backend": "a", "from": "up", "to": "paused"}
-    assert basic_result_of(bench.operator.resume_backend("a"))["to"] == "unknown"
-    assert basic_result_of(bench.operator.disable_backend("a"))["to"] == "disabled"
-    assert basic_result_of(bench.operator.enable_backend("a"))["to"] == "unknown"
+    assert answer_of(bench.operator.pause_backend("a")) == {"backend": "a", "from": "up", "to": "paused"}
+    assert answer_of(bench.operator.resume_backend("a"))["to"] == "unknown"
+    assert answer_of(bench.operator.disable_backend("a"))["to"] == "disabled"
+    assert answer_of(bench.operator.enable_backend("a"))["to"] == "unknown"
     who = {"who": "ann", "role": "operator", "origin": "ssh 192.0.2.7:1"}
     assert audit == [
         {**who, "action": "pause-backend", "object": "a", "from": "up", "to": "paused"},
@@ -268,7 +274,7 @@ def test_an_operator_changes_backends_and_that_is_recorded(bench, audit):
 
 
 def test_an_operator_changes_a_weight_and_that_is_recorded(bench, audit):
-    view = basic_result_of(bench.operator.set_weight("web", "pool0", "a", 7))
+    view = answer_of(bench.operator.set_weight("web", "pool0", "a", 7))
     assert view == {"frontend": "web", "pool": "pool0", "backend": "a", "from": 100, "to": 7}
     assert bench.lb.weights()["tcp://192.0.2.1:80"]["10.0.0.1"] == 7
     assert (audit[0]["object"], audit[0]["from"], audit[0]["to"]) == ("web/pool0/a", 100, 7)
@@ -276,11 +282,11 @@ def test_an_operator_changes_a_weight_and_that_is_recorded(bench, audit):
 
 def test_what_is_refused_is_recorded_and_changes_nothing(bench, audit):
     with pytest.raises(RefusedError, match="can't be resumed"):
-        basic_result_of(bench.operator.resume_backend("a"))
+        answer_of(bench.operator.resume_backend("a"))
     with pytest.raises(NotFoundError, match="no pool"):
-        basic_result_of(bench.operator.set_weight("web", "nope", "a", 7))
+        answer_of(bench.operator.set_weight("web", "nope", "a", 7))
     with pytest.raises(NotFoundError, match="no frontend"):
-        basic_result_of(bench.operator.sync_vpp("nope"))
+        answer_of(bench.operator.sync_vpp("nope"))
     assert [line["refused"] for line in audit] == [
         "backend a can't be resumed: it is up",
         "frontend web has no pool 'nope'",
@@ -302,10 +308,10 @@ CHANGES = {
 @pytest.mark.parametrize("verb", CHANGES)
 def test_a_viewer_is_refused_every_change_and_that_is_recorded(bench, audit, verb):
     bench.lb.writes.clear()
-    before = basic_result_of(bench.viewer.frontend("web")), bench.board.generation
+    before = answer_of(bench.viewer.frontend("web")), bench.board.generation
     with pytest.raises(ForbiddenError, match="a viewer may not do that"):
-        basic_result_of(getattr(bench.viewer, verb)(*CHANGES[verb]))
-    assert (basic_result_of(bench.viewer.frontend("web")), bench.board.generation) == before
+        answer_of(getattr(bench.viewer, verb)(*CHANGES[verb]))
+    assert (answer_of(bench.viewer.frontend("web")), bench.board.generation) == before
     assert (audit[0]["who"], audit[0]["refused"]) == ("bob", "forbidden")
     assert bench.lb.writes == []
 
@@ -316,28 +322,29 @@ def test_every_verb_is_either_for_reading_or_refused_to_viewers():
         "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
         "vpp_backend_counters", "sessions", "watch",
     }  # fmt: skip
-    assert {name for name in IControl if name != "caller"} == reading | set(CHANGES)
+    assert VERBS.keys() == reading | set(CHANGES)
+    assert {name for name, verb in VERBS.items() if hasattr(verb, "changes")} == set(CHANGES)
 
 
 def test_checking_the_file(bench):
     problem = {"kind": "warning", "path": "maglev", "text": "hm", "line": 1, "column": 2}
-    assert basic_result_of(bench.viewer.check_config()) == {"ok": True, "problems": [problem]}
+    assert answer_of(bench.viewer.check_config()) == {"ok": True, "problems": [problem]}
     bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
     problem = {"kind": "parse", "path": "", "text": "bad", "line": 3, "column": 4}
-    assert basic_result_of(bench.viewer.check_config()) == {"ok": False, "problems": [problem]}
+    assert answer_of(bench.viewer.check_config()) == {"ok": False, "problems": [problem]}
 
 
 def test_reloading_the_file(bench, audit):
-    assert basic_result_of(bench.operator.reload_config())["ok"] is True
+    assert answer_of(bench.operator.reload_config())["ok"] is True
     assert (audit[0]["from"], audit[0]["to"]) == (1, 2)
     bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
-    assert basic_result_of(bench.operator.reload_config())["ok"] is False
+    assert answer_of(bench.operator.reload_config())["ok"] is False
     assert audit[1]["refused"] == "1 problems"
 
 
 def test_vpp_info(bench):
     bench.clock.advance(5)
-    assert basic_result_of(bench.viewer.vpp_info()) == {
+    assert answer_of(bench.viewer.vpp_info()) == {
         "version": "26.10",
         "build_date": "2026-11-01",
         "build_directory": "/build",
@@ -352,7 +359,7 @@ def test_the_state_of_the_lb_plugin_is_read_once_for_all_pages():
     frontends = [make_frontend(f"f{index}", f"192.0.2.{index + 1}", pools=(("a",),)) for index in range(3)]
     bench = Bench(make_config(frontends=frontends))
     reads = bench.lb.reads
-    first = basic_result_of(bench.viewer.vpp_lb_state(limit=2))
+    first = answer_of(bench.viewer.vpp_lb_state(limit=2))
     assert first["conf"] == {
         "ipv4_src_address": CONF.ipv4_src_address,
         "ipv6_src_address": CONF.ipv6_src_address,
@@ -369,7 +376,7 @@ def test_the_state_of_the_lb_plugin_is_read_once_for_all_pages():
         "new_flows_table_length": 1024,
         "application_servers": [{"address": "10.0.0.1", "weight": 100, "buckets": 0}],
     }
-    second = basic_result_of(bench.viewer.vpp_lb_state(after=first["next"], limit=2))
+    second = answer_of(bench.viewer.vpp_lb_state(after=first["next"], limit=2))
     assert [row["prefix"] for row in second["rows"]] == ["192.0.2.3/32"]
     assert bench.lb.reads == reads + 1
     bench.stop()
@@ -379,20 +386,20 @@ def test_a_sync_says_what_it_wrote(bench, audit):
     key = next(iter(bench.lb.vips))
     bench.lb.vips[key].servers["10.0.0.1"] = ApplicationServer("10.0.0.1", 3)
     writes = ["set weight of 10.0.0.1 in tcp://192.0.2.1:80 from 3 to 100"]
-    assert basic_result_of(bench.operator.sync_vpp("web")) == {"writes": writes}
-    assert basic_result_of(bench.operator.sync_vpp()) == {"writes": []}
+    assert answer_of(bench.operator.sync_vpp("web")) == {"writes": writes}
+    assert answer_of(bench.operator.sync_vpp()) == {"writes": []}
     assert [line["writes"] for line in audit] == [1, 0]
 
 
 def test_a_vip_that_is_of_no_frontend_is_shown_as_foreign(bench):
     key = VipKey("192.0.2.99", 32, 47, 1)
     bench.lb.vips[key] = Vip(key, Encap.GRE4, None, 0, {})
-    rows = basic_result_of(bench.viewer.vpp_lb_state())["rows"]
+    rows = answer_of(bench.viewer.vpp_lb_state())["rows"]
     assert [(row["frontend"], row["protocol"]) for row in rows] == [("web", "tcp"), (None, "47")]
 
 
 def test_the_plan_of_a_vpp_that_is_as_it_should_be_is_empty(bench):
-    assert basic_result_of(bench.viewer.vpp_lb_plan()) == {"conf": None, "waiting": 0, "rows": [], "next": None}
+    assert answer_of(bench.viewer.vpp_lb_plan()) == {"conf": None, "waiting": 0, "rows": [], "next": None}
 
 
 def test_the_plan_is_what_a_sync_then_does(bench):
@@ -403,8 +410,8 @@ def test_the_plan_is_what_a_sync_then_does(bench):
     bench.lb.conf = attrs.evolve(CONF, flow_timeout=9)
     bench.lb.writes.clear()
     reads = bench.lb.reads
-    first = basic_result_of(bench.viewer.vpp_lb_plan(limit=1))
-    second = basic_result_of(bench.viewer.vpp_lb_plan(after=first["next"]))
+    first = answer_of(bench.viewer.vpp_lb_plan(limit=1))
+    second = answer_of(bench.viewer.vpp_lb_plan(after=first["next"]))
     assert bench.lb.reads == reads + 1
     assert bench.lb.writes == []
     assert first["conf"]["flow_timeout"] == 40
@@ -433,13 +440,13 @@ def test_the_plan_is_what_a_sync_then_does(bench):
         "operations": ["delete VIP tcp://192.0.2.99:80"],
     }
     planned = [text for page in (first, second) for row in page["rows"] for text in row["operations"]]
-    assert basic_result_of(bench.operator.sync_vpp()) == {"writes": planned}
+    assert answer_of(bench.operator.sync_vpp()) == {"writes": planned}
 
 
 def test_of_many_operations_on_one_vip_only_the_first_are_written_out():
     bench = Bench(make_config(frontends=[make_frontend(pools=([f"b{index}" for index in range(60)],))]))
     bench.lb.vips.clear()
-    (row,) = basic_result_of(bench.viewer.vpp_lb_plan())["rows"]
+    (row,) = answer_of(bench.viewer.vpp_lb_plan())["rows"]
     assert (row["action"], row["operation_count"], len(row["operations"])) == ("add", 61, 50)
     bench.stop()
 
@@ -449,8 +456,8 @@ def test_what_a_reload_would_do(bench):
     config = make_config(frontends=frontends, checks=[make_check(rise=1, fall=1, timeout=0.5)])
     bench.reloader.outcome = Loaded(config, (Problem(ProblemKind.WARNING, "maglev", "hm", 1, 2),))
     bench.lb.writes.clear()
-    first = basic_result_of(bench.viewer.config_diff(limit=2))
-    second = basic_result_of(bench.viewer.config_diff(after=first["next"], limit=2))
+    first = answer_of(bench.viewer.config_diff(limit=2))
+    second = answer_of(bench.viewer.config_diff(after=first["next"], limit=2))
     assert (first["ok"], second["ok"], second["next"]) == (True, True, None)
     assert [problem["text"] for problem in second["problems"]] == ["hm"]
     check, web = first["rows"]
@@ -478,14 +485,14 @@ def test_what_a_reload_would_do(bench):
 
 def test_the_outlook_of_a_file_that_is_not_valid(bench):
     bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
-    view = basic_result_of(bench.viewer.config_diff())
+    view = answer_of(bench.viewer.config_diff())
     assert (view["ok"], len(view["problems"]), view["rows"], view["next"]) == (False, 1, [], None)
 
 
 def test_the_outlook_needs_no_vpp():
     bench = Bench(off=True)
     bench.reloader.outcome = Loaded(make_config(frontends=[], backends=[]), ())
-    kinds = [(row["kind"], row["name"], row["change"]) for row in basic_result_of(bench.viewer.config_diff())["rows"]]
+    kinds = [(row["kind"], row["name"], row["change"]) for row in answer_of(bench.viewer.config_diff())["rows"]]
     assert kinds[1:] == [("backend", name, "removed") for name in "abc"] + [("frontend", "web", "removed")]
     bench.stop()
 
@@ -495,7 +502,7 @@ def test_without_vpp_there_is_an_error_that_says_so(verb):
     for options, error in (({"vpp": False}, VppNotConnectedError), ({"off": True}, VppOffError)):
         bench = Bench(**options)
         with pytest.raises(error):
-            basic_result_of(getattr(bench.operator, verb)())
+            answer_of(getattr(bench.operator, verb)())
         bench.stop()
 
 
@@ -505,7 +512,7 @@ def test_sessions(bench):
     bench.clock.advance(3)
     second.touch()
     bench.clock.advance(2)
-    assert basic_result_of(bench.viewer.sessions()) == [
+    assert answer_of(bench.viewer.sessions()) == [
         {
             "name": "ann",
             "role": "operator",
@@ -525,12 +532,12 @@ def test_sessions(bench):
     ]
     first.remove()
     first.remove()
-    assert len(basic_result_of(bench.viewer.sessions())) == 1
+    assert len(answer_of(bench.viewer.sessions())) == 1
 
 
 def test_a_watch_of_a_level_that_does_not_exist_is_refused(bench):
     with pytest.raises(RefusedError, match="none of the levels"):
-        basic_result_of(bench.viewer.watch(log="loud"))
+        answer_of(bench.viewer.watch(log="loud"))
 
 
 def test_an_asker_reads_as_people_write_it():

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from zope.interface import implementer
 
-from maglev.interfaces import IControl, ISubscription
+from maglev.interfaces import ISubscription
 from maglev.ssh.service import SshService
 from tests.fakes.control import FakeControl, backend_view
 
@@ -51,7 +51,6 @@ class LiveWatch:
             waiting.callback(events)
 
 
-@implementer(IControl)
 class ConsoleControl(FakeControl):
     """A fake control bound to somebody, with events that tests make and a verb that takes as long as they want."""
 

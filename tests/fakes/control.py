@@ -6,7 +6,7 @@ import copy
 
 from zope.interface import implementer
 
-from maglev.interfaces import IControl, ISubscription
+from maglev.interfaces import ISubscription
 from maglev.model.caller import Caller, Role
 from maglev.model.errors import ForbiddenError, NotFoundError, RefusedError
 
@@ -281,7 +281,6 @@ CHECKER = {
 """How the checker does, as `maglev.control.checker_view` tells it."""
 
 
-@implementer(IControl)
 class FakeControl:
     """Verbs over fixed views. Everything that is asked of it is in `calls`; what is in `errors` is raised.
 

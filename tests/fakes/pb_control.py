@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from maglev.interfaces import IControl, ISubscription
+from maglev.interfaces import ISubscription
 from maglev.model.caller import Caller, Role
 
 
@@ -48,7 +48,6 @@ class FakeWatch:
         self._waiting = None
 
 
-@implementer(IControl)
 class FakeControl:
     """Every verb answers `answers[verb]`: a value, an exception to raise, or a Deferred; else what was asked."""
 

@@ -127,7 +127,7 @@ def test_a_watch_that_nobody_waited_for_is_ended_at_the_first_event(rig):
 
 
 def test_errors_of_a_newer_daemon_keep_their_text():
-    for name in ("maglev.rpc.wire.NewError", "builtins.ValueError", "maglev.rpc.wire.TOLD", "os.system", ""):
+    for name in ("maglev.NewError", "builtins.ValueError", "maglev.MaglevError", "maglev.StartError", "os.system", ""):
         error = from_wire(name, "the text", {"retval": 1})
         assert type(error) is DaemonError
         assert str(error) == "the text"
@@ -135,7 +135,7 @@ def test_errors_of_a_newer_daemon_keep_their_text():
 
 def test_an_error_without_its_facts_is_an_error_all_the_same(rig):
     client = rig.connect()
-    for name in (b"maglev.rpc.wire.VppRetvalError", b"maglev.rpc.wire.ConfigError"):
+    for name in (b"maglev.VppRetvalError", b"maglev.ConfigError"):
         rig.control.answers["frontend"] = Deferred()
         results = rig.pending(client.frontend("web"))
         [number] = client._broker.waitingForAnswers

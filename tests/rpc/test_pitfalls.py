@@ -31,8 +31,8 @@ from twisted.spread.pb import (
     setUnjellyableForClass,
 )
 
-from maglev.interfaces import IControl
 from maglev.model import errors
+from maglev.model.problem import Problem, ProblemKind
 from maglev.rpc import wire
 from maglev.rpc.broker import BasicTypes, failure_view
 from maglev.rpc.client.control import PING_INTERVAL, connect_by
@@ -40,6 +40,7 @@ from maglev.rpc.server.exported import Exported
 from maglev.rpc.server.peer import SILENCE
 from maglev.rpc.wire import DaemonError, LostError, NoAnswerError
 from tests.fakes.pb_rig import MemoryEndpoint, Rig
+from tests.fakes.views import VERBS
 
 API = Path(wire.__file__).parent
 MODULES = [*API.rglob("*.py")]
@@ -242,7 +243,7 @@ def test_p10_the_text_of_a_bug_stays_here(rig, logged_failures):
     with pytest.raises(RemoteError, match="the daemon made a mistake") as raised:
         rig.result(perspective.callRemote("frontend", "web"))
 
-    assert wire.type_name(raised.value.remoteType) == "maglev.rpc.wire.InternalError"
+    assert wire.type_name(raised.value.remoteType) == "maglev.InternalError"
     sent = b"".join(received)
     assert b"secret" not in sent
     assert b"ZeroDivision" not in sent
@@ -254,7 +255,7 @@ def test_p10_the_form_in_which_errors_travel_has_nothing_of_a_bug():
     # The second lock, should an error get past the first.
     view = failure_view(Failure(ZeroDivisionError("secret-of-the-house")))
 
-    assert view["type"] == "maglev.rpc.wire.InternalError"
+    assert view["type"] == "maglev.InternalError"
     assert "secret" not in str(view)
 
 
@@ -274,7 +275,7 @@ def test_p10_an_error_of_ours_is_no_bug_and_arrives_with_its_text(rig):
 
     with pytest.raises(RemoteError, match="there is no frontend 'web'") as raised:
         rig.result(perspective.callRemote("frontend", "web"))
-    assert wire.type_name(raised.value.remoteType) == "maglev.rpc.wire.NotFoundError"
+    assert wire.type_name(raised.value.remoteType) == "maglev.NotFoundError"
 
 
 def test_p11_a_connection_that_can_not_be_made_is_an_error_at_once():
@@ -337,11 +338,11 @@ def test_p12_there_is_no_login_with_a_password(rig):
 
 
 def test_p14_the_name_of_an_error_is_the_same_as_bytes_and_as_text():
-    for name in (b"maglev.rpc.wire.NotFoundError", "maglev.rpc.wire.NotFoundError", wire.NotFoundError):
-        assert wire.type_name(name) == "maglev.rpc.wire.NotFoundError"
+    for name in (b"maglev.NotFoundError", "maglev.NotFoundError"):
+        assert wire.type_name(name) == "maglev.NotFoundError"
         error = wire.from_wire(wire.type_name(name), "there is none", {})
         assert type(error) is errors.NotFoundError
-    assert type(wire.from_wire(b"maglev.rpc.wire.NotFoundError", "x", {})) is errors.NotFoundError
+    assert type(wire.from_wire(b"maglev.NotFoundError", "x", {})) is errors.NotFoundError
 
 
 def test_p15_a_client_that_is_not_heard_of_is_ended_and_one_that_pings_is_not(rig):
@@ -437,24 +438,75 @@ def test_importing_the_front_end_or_the_client_installs_no_reactor():
 
 
 def test_the_verbs_on_the_wire_are_those_of_the_interface_with_the_same_arguments():
-    declared = {name: method for name, method in IControl.namesAndDescriptions() if hasattr(method, "getSignatureInfo")}
-
-    assert {*wire.VERBS, "watch"} == set(declared)
-    for name, method in declared.items():
+    assert {*wire.VERBS, "watch"} == set(VERBS)
+    for name, verb in VERBS.items():
+        _, *declared = inspect.signature(verb).parameters.values()
         parameters = wire.METHODS[name].parameters
-        info = method.getSignatureInfo()
-        ours = {each.name: each.default for each in parameters if each.default is not wire.REQUIRED}
         if name == "watch":
             assert [each.name for each in parameters] == ["watcher", "log", "backend", "frontend"]
         else:
-            assert tuple(each.name for each in parameters) == info["positional"]
-            assert ours == info["optional"]
+            ours = [(each.name, each.default) for each in parameters]
+            assert ours == [
+                (each.name, wire.REQUIRED if each.default is each.empty else each.default) for each in declared
+            ]
+
+
+def test_what_the_wire_knows_of_a_verb_is_read_from_the_interface():
+    methods = {name: wire.METHODS[name] for name in VERBS}
+
+    assert {name for name, method in methods.items() if method.paged} == {
+        "frontends", "backends", "healthchecks", "config_diff", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
+        "vpp_backend_counters",
+    }  # fmt: skip
+    assert {name for name, method in methods.items() if method.changes} == {
+        "pause_backend", "resume_backend", "enable_backend", "disable_backend", "set_weight", "reload_config",
+        "sync_vpp",
+    }  # fmt: skip
+    assert {name for name, method in methods.items() if method.deadline == wire.LONG} == {
+        "check_config", "config_diff", "reload_config", "vpp_lb_state", "vpp_lb_plan", "sync_vpp",
+    }  # fmt: skip
+    assert {method.deadline for method in methods.values()} == {30.0, wire.LONG}
+    assert wire.METHODS["set_weight"].parameters[3].accept(100) == 100
+    with pytest.raises(wire.ArgumentError, match="from 0 to 100"):
+        wire.METHODS["set_weight"].parameters[3].accept(101)
+    with pytest.raises(wire.ArgumentError, match="from 1 to 10000"):
+        wire.METHODS["names"].parameters[3].accept(0)
 
 
 def test_every_error_of_the_daemon_has_a_name_on_the_wire_or_is_one_of_its_start():
     known = {name for name, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.MaglevError)}
 
-    assert known - wire.TOLD.keys() == {"MaglevError", "StartError"}
+    assert known - wire.SENT.keys() == {"MaglevError", "StartError"}
+
+
+@pytest.mark.parametrize("name", wire.SENT)
+def test_an_error_is_the_same_at_the_other_end(name):
+    kind = wire.SENT[name]
+    error = kind.__new__(kind)
+    Exception.__init__(error, "the text")
+    error.problems, error.message, error.retval = (Problem(ProblemKind.PARSE, "a", "b", 1, 2),), "lb_conf", -1
+    sent = failure_view(Failure(wire.to_wire(error)))
+    received = wire.from_wire(sent["type"], sent["value"], sent["fields"])
+
+    assert sent["type"] == f"maglev.{name}"
+    assert type(received) is kind
+    if kind is errors.ConfigError:
+        assert received.problems == error.problems
+    else:
+        assert str(received) == "the text"
+    if kind is errors.VppRetvalError:
+        assert (received.message, received.retval) == ("lb_conf", -1)
+
+
+def test_an_error_without_a_name_goes_by_that_of_its_parent():
+    class OddError(errors.VppError):
+        pass
+
+    class NotFoundError(errors.MaglevError):
+        """Not the one that clients know by this name."""
+
+    assert failure_view(Failure(wire.to_wire(OddError("odd"))))["type"] == "maglev.VppError"
+    assert failure_view(Failure(wire.to_wire(NotFoundError("odd"))))["type"] == "maglev.InternalError"
 
 
 def test_what_clients_can_call_has_one_door():

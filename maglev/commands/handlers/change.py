@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maglev.commands.environment import ExitStatus
 from maglev.commands.lines import Line, Style, cell, label, line
 from maglev.commands.render import change
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable
 
-    from maglev.commands.nodes import Invocation
+    from maglev.commands.nodes import Handler, Invocation
+    from maglev.interfaces import IControl
+    from maglev.model.views import BackendChangeView, WeightChangeView
 
-
-async def pause_backend(call: Invocation) -> ExitStatus:
-    """Stop the probes of a backend."""
-    return await _change_state(call, call.control.pause_backend(call.text("backend")))
-
-
-async def resume_backend(call: Invocation) -> ExitStatus:
-    """Probe a backend again."""
-    return await _change_state(call, call.control.resume_backend(call.text("backend")))
+    StateVerb = Callable[[str], Awaitable[BackendChangeView]]
 
 
-async def enable_backend(call: Invocation) -> ExitStatus:
-    """Put a backend into service."""
-    return await _change_state(call, call.control.enable_backend(call.text("backend")))
+def change_state(verb: Callable[[IControl], StateVerb]) -> Handler:
+    """Return the handler of a command that changes the state of a backend.
+
+    Args:
+        verb: Returns the verb of a control.
+    """
+
+    async def handler(call: Invocation) -> ExitStatus:
+        view = await verb(call.control)(call.text("backend"))
+        await call.output.view(view, [_state_line(view)])
+        return ExitStatus.OK
+
+    return handler
 
 
-async def disable_backend(call: Invocation) -> ExitStatus:
-    """Take a backend out of service."""
-    return await _change_state(call, call.control.disable_backend(call.text("backend")))
-
-
-async def _change_state(call: Invocation, verb: Awaitable[Mapping[str, Any]]) -> ExitStatus:
-    view = await verb
-    await call.output.view(view, [_state_line(view)])
-    return ExitStatus.OK
-
-
-def _state_line(view: Mapping[str, Any]) -> Line:
+def _state_line(view: BackendChangeView) -> Line:
     same = " (no change)" if view["from"] == view["to"] else ""
     return line(label("backend"), " ", cell(view["backend"], Style.HEADING), " ", *change(view), same)
 
@@ -53,7 +46,8 @@ async def set_weight(call: Invocation) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _weight_line(view: Mapping[str, Any]) -> Line:
-    names = [piece for key in ("frontend", "pool", "backend") for piece in (label(key), " ", cell(view[key]), " ")]
+def _weight_line(view: WeightChangeView) -> Line:
+    named = (("frontend", view["frontend"]), ("pool", view["pool"]), ("backend", view["backend"]))
+    names = [piece for word, name in named for piece in (label(word), " ", cell(name), " ")]
     same = " (no change)" if view["from"] == view["to"] else ""
     return line(*names, label("weight"), " ", cell(view["from"]), " -> ", cell(view["to"]), same)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from maglev.commands.environment import ExitStatus
 from maglev.commands.lines import Line, Style, cell, line
@@ -10,9 +10,10 @@ from maglev.commands.output import json_text
 from maglev.commands.render_vpp import difference_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from maglev.commands.nodes import Invocation
+    from maglev.model.views import ConfigCheckView, ConfigDiffView, ProblemView
 
 
 async def check_config(call: Invocation) -> ExitStatus:
@@ -22,21 +23,24 @@ async def check_config(call: Invocation) -> ExitStatus:
 
 async def diff_config(call: Invocation) -> ExitStatus:
     """Show what a reload of the file would do."""
-    pages: list[Mapping[str, Any]] = []
+    pages: list[ConfigDiffView] = []
 
-    async def fetch(after: str, limit: int) -> Mapping[str, Any]:
+    async def fetch(after: str, limit: int) -> ConfigDiffView:
         pages.append(await call.control.config_diff(after, limit))
         return pages[-1]
 
-    def opening(page: Mapping[str, Any]) -> str:
+    def opening(page: ConfigDiffView) -> str:
         return f'{{"ok": {json_text(page["ok"])}, "problems": {json_text(page["problems"])}, "rows": ['
 
-    def head(page: Mapping[str, Any]) -> Iterator[Line]:
+    def head(page: ConfigDiffView) -> Iterator[Line]:
         yield from _problem_lines(page["problems"])
         if page["ok"] and not page["rows"]:
             yield line("The file says what is in force: a reload would change nothing")
 
-    await call.output.pages(fetch, difference_lines, opening=opening, closing="]}", head=head)
+    def rows(page: ConfigDiffView) -> Iterator[Line]:
+        return difference_lines(page["rows"])
+
+    await call.output.pages(fetch, rows, opening=opening, closing="]}", head=head)
     return ExitStatus.OK if pages[0]["ok"] else _refuse(call, pages[0], "The file is not valid")
 
 
@@ -46,7 +50,7 @@ async def reload_config(call: Invocation) -> ExitStatus:
     return await _report(call, await call.control.reload_config(), "The file is in force", bad)
 
 
-async def _report(call: Invocation, view: Mapping[str, Any], good: str, bad: str) -> ExitStatus:
+async def _report(call: Invocation, view: ConfigCheckView, good: str, bad: str) -> ExitStatus:
     """Write what is wrong with the file as the output, and that it was refused as an error."""
     problems = view["problems"]
     verdict = [line(good)] if view["ok"] else []
@@ -54,12 +58,12 @@ async def _report(call: Invocation, view: Mapping[str, Any], good: str, bad: str
     return ExitStatus.OK if view["ok"] else _refuse(call, view, bad)
 
 
-def _refuse(call: Invocation, view: Mapping[str, Any], bad: str) -> ExitStatus:
+def _refuse(call: Invocation, view: ConfigCheckView, bad: str) -> ExitStatus:
     errors = sum(problem["kind"] != "warning" for problem in view["problems"])
     return call.refuse(f"{bad}: {errors} error{'s' if errors != 1 else ''}")
 
 
-def _problem_lines(problems: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+def _problem_lines(problems: Sequence[ProblemView]) -> Iterator[Line]:
     for problem in problems:
         style, kind = _KINDS.get(problem["kind"], (Style.DOWN, problem["kind"]))
         place = f"line {problem['line']}, column {problem['column']}: " if problem["line"] else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maglev.commands.environment import ExitStatus
 from maglev.commands.lines import cell, line
@@ -20,18 +20,20 @@ from maglev.commands.render import (
 )
 from maglev.commands.render_vpp import (
     change_lines,
-    conf_lines,
     plan_head,
     server_counter_table,
+    state_head,
     vip_counter_table,
     vip_lines,
     vpp_info_lines,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
+    from maglev.commands.lines import Line
     from maglev.commands.nodes import Invocation
+    from maglev.model.views import LbPlanView, LbStateView
 
 
 async def show_version(call: Invocation) -> ExitStatus:
@@ -43,7 +45,7 @@ async def show_version(call: Invocation) -> ExitStatus:
 
 async def show_frontends(call: Invocation) -> ExitStatus:
     """Show all frontends, one a row."""
-    await call.output.pages(call.control.frontends, frontend_table())
+    await call.output.pages(call.control.frontends, frontend_table().page)
     return ExitStatus.OK
 
 
@@ -56,7 +58,7 @@ async def show_frontend(call: Invocation) -> ExitStatus:
 
 async def show_backends(call: Invocation) -> ExitStatus:
     """Show all backends, one a row."""
-    await call.output.pages(call.control.backends, backend_table())
+    await call.output.pages(call.control.backends, backend_table().page)
     return ExitStatus.OK
 
 
@@ -69,7 +71,7 @@ async def show_backend(call: Invocation) -> ExitStatus:
 
 async def show_healthchecks(call: Invocation) -> ExitStatus:
     """Show all healthchecks, one a row."""
-    await call.output.pages(call.control.healthchecks, healthcheck_table())
+    await call.output.pages(call.control.healthchecks, healthcheck_table().page)
     return ExitStatus.OK
 
 
@@ -97,35 +99,38 @@ async def show_vpp_info(call: Invocation) -> ExitStatus:
 async def show_vpp_lb_state(call: Invocation) -> ExitStatus:
     """Show what VPP's load balancer holds."""
 
-    def opening(page: Mapping[str, Any]) -> str:
+    def opening(page: LbStateView) -> str:
         return f'{{"conf": {json_text(page["conf"])}, "vips": ['
 
-    def rows(vips: Any) -> Any:
-        return vip_lines(vips, aligned=call.output.aligned)
+    def rows(page: LbStateView) -> Iterator[Line]:
+        return vip_lines(page["rows"], aligned=call.output.aligned)
 
-    await call.output.pages(call.control.vpp_lb_state, rows, opening=opening, closing="]}", head=conf_lines)
+    await call.output.pages(call.control.vpp_lb_state, rows, opening=opening, closing="]}", head=state_head)
     return ExitStatus.OK
 
 
 async def show_vpp_lb_plan(call: Invocation) -> ExitStatus:
     """Show what a sync would do now."""
 
-    def opening(page: Mapping[str, Any]) -> str:
+    def opening(page: LbPlanView) -> str:
         return f'{{"conf": {json_text(page["conf"])}, "waiting": {page["waiting"]}, "vips": ['
 
-    await call.output.pages(call.control.vpp_lb_plan, change_lines, opening=opening, closing="]}", head=plan_head)
+    def rows(page: LbPlanView) -> Iterator[Line]:
+        return change_lines(page["rows"])
+
+    await call.output.pages(call.control.vpp_lb_plan, rows, opening=opening, closing="]}", head=plan_head)
     return ExitStatus.OK
 
 
 async def show_vpp_lb_counters(call: Invocation) -> ExitStatus:
     """Show what VPP has counted for each VIP, one a row."""
-    await call.output.pages(call.control.vpp_lb_counters, vip_counter_table())
+    await call.output.pages(call.control.vpp_lb_counters, vip_counter_table().page)
     return ExitStatus.OK
 
 
 async def show_vpp_lb_backends(call: Invocation) -> ExitStatus:
     """Show what VPP has sent to each backend, one a row."""
-    await call.output.pages(call.control.vpp_backend_counters, server_counter_table())
+    await call.output.pages(call.control.vpp_backend_counters, server_counter_table().page)
     return ExitStatus.OK
 
 

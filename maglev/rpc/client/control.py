@@ -18,6 +18,8 @@ Every call ends: with a result, with an error of `maglev.model.errors`, or with 
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.defer import Deferred
@@ -25,24 +27,22 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.protocol import Factory
 from twisted.spread.pb import DeadReferenceError, PBConnectionLost, RemoteReference
-from zope.interface import implementer
 
 from maglev.interfaces import IControl
 from maglev.model.caller import Caller, Role
 from maglev.rpc.client.broker import DaemonBroker
 from maglev.rpc.client.endpoint import endpoint_of, reason_of
 from maglev.rpc.client.subscription import RemoteSubscription
-from maglev.rpc.wire import METHODS, DaemonError, LostError, NoAnswerError
+from maglev.rpc.wire import METHODS, VERBS, DaemonError, LostError, NoAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
     from twisted.python.failure import Failure
 
     from maglev.rpc.tls import TlsFiles
 
-    View = dict[str, Any]
 
 DEFAULT_ADDRESS: Final = "unix:/run/vpp-maglev/pb.sock"
 
@@ -90,7 +90,8 @@ async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str
         raise LostError(message) from None
     try:
         perspective = await _login(broker, factory.ready).addTimeout(LOGIN_DEADLINE, reactor)
-        client = Client(reactor, broker, perspective, await _caller(reactor, perspective))
+        caller = await _caller(reactor, perspective)
+        client = Client(reactor, broker, perspective, caller)  # type: ignore[abstract]  # the verbs are added below
     except BaseException as error:
         broker.transport.abortConnection()  # type: ignore[union-attr]
         if isinstance(error, DeferredTimeout):
@@ -100,9 +101,10 @@ async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str
     return client
 
 
-@implementer(IControl)
-class Client:
+class Client(IControl):
     """The control interface over a connection; `maglev.interfaces.IControl` says what each verb does and returns.
+
+    The verbs are coroutines with the signatures and the types of that interface; below, the same call is made of each.
 
     Attributes:
         caller: Who we are to the daemon.
@@ -148,106 +150,6 @@ class Client:
             if last.active():
                 last.cancel()
 
-    # The verbs
-
-    async def version(self) -> View:
-        """Which build the daemon is."""
-        return await self._call("version")
-
-    async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> list[str]:
-        """Names for completion."""
-        names: list[str] = await self._ask("names", kind, prefix, within, limit)
-        return names
-
-    async def frontends(self, after: str = "", limit: int = 100) -> View:
-        """A page of frontends."""
-        return await self._call("frontends", after, limit)
-
-    async def frontend(self, name: str) -> View:
-        """One frontend."""
-        return await self._call("frontend", name)
-
-    async def backends(self, after: str = "", limit: int = 100) -> View:
-        """A page of backends."""
-        return await self._call("backends", after, limit)
-
-    async def backend(self, name: str) -> View:
-        """One backend."""
-        return await self._call("backend", name)
-
-    async def healthchecks(self, after: str = "", limit: int = 100) -> View:
-        """A page of healthchecks."""
-        return await self._call("healthchecks", after, limit)
-
-    async def healthcheck(self, name: str) -> View:
-        """One healthcheck."""
-        return await self._call("healthcheck", name)
-
-    async def pause_backend(self, name: str) -> View:
-        """Stop probing."""
-        return await self._call("pause_backend", name)
-
-    async def resume_backend(self, name: str) -> View:
-        """Probe again."""
-        return await self._call("resume_backend", name)
-
-    async def enable_backend(self, name: str) -> View:
-        """Put into service again."""
-        return await self._call("enable_backend", name)
-
-    async def disable_backend(self, name: str) -> View:
-        """Take out of service."""
-        return await self._call("disable_backend", name)
-
-    async def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> View:
-        """Set a weight until the next reload."""
-        return await self._call("set_weight", frontend, pool, backend, weight)
-
-    async def check_config(self) -> View:
-        """Check the file of the daemon."""
-        return await self._call("check_config")
-
-    async def reload_config(self) -> View:
-        """Put the file in force."""
-        return await self._call("reload_config")
-
-    async def config_diff(self, after: str = "", limit: int = 100) -> View:
-        """A page of what a reload of the file would do."""
-        return await self._call("config_diff", after, limit)
-
-    async def checker(self) -> View:
-        """How the checker does."""
-        return await self._call("checker")
-
-    async def vpp_info(self) -> View:
-        """What the connected VPP says of itself."""
-        return await self._call("vpp_info")
-
-    async def vpp_lb_state(self, after: str = "", limit: int = 100) -> View:
-        """A page of what VPP holds."""
-        return await self._call("vpp_lb_state", after, limit)
-
-    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> View:
-        """A page of what a sync would do now."""
-        return await self._call("vpp_lb_plan", after, limit)
-
-    async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> View:
-        """A page of what VPP has counted for each VIP."""
-        return await self._call("vpp_lb_counters", after, limit)
-
-    async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> View:
-        """A page of what VPP has sent to each application server."""
-        return await self._call("vpp_backend_counters", after, limit)
-
-    async def sync_vpp(self, frontend: str | None = None) -> View:
-        """Read VPP back and repair it."""
-        return await self._call("sync_vpp", frontend)
-
-    async def sessions(self) -> list[View]:
-        """Who is connected."""
-        sessions: list[View] = await self._ask("sessions")
-        return sessions
-
     async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> RemoteSubscription:
         """Watch events."""
         watch = RemoteSubscription(self._unwatch)
@@ -264,9 +166,6 @@ class Client:
 
     async def _ask(self, method: str, *arguments: object) -> Any:
         return await called(self._reactor, self._perspective, method, *arguments)
-
-    async def _call(self, method: str, *arguments: object) -> View:
-        return cast("View", await self._ask(method, *arguments))
 
     def _unwatch(self, watch: RemoteSubscription) -> None:
         self._broker.dontNotifyOnDisconnect(watch.connection_lost)
@@ -290,6 +189,23 @@ class Client:
         waiting, self._lost = self._lost, []
         for each in waiting:
             each.callback(None)
+
+
+def _remote(declared: Callable[..., object]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return a verb of the interface as a method of the client."""
+    name, signature = declared.__name__, inspect.signature(declared)
+
+    @functools.wraps(declared)
+    def verb(self: Client, *args: object, **kwargs: object) -> Coroutine[Any, Any, Any]:
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        return called(self._reactor, self._perspective, name, *given.args[1:])  # it is a method
+
+    return verb
+
+
+for _name in VERBS:
+    setattr(Client, _name, _remote(getattr(IControl, _name)))
 
 
 async def called(reactor: Any, target: RemoteReference, method: str, *arguments: object) -> Any:

@@ -17,9 +17,10 @@ from maglev.rpc.wire import ENDED, EVENTS, LostError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from maglev.model.event_views import EventView
     from maglev.rpc.client.broker import DaemonBroker
 
-    Batch = list[dict[str, Any]]
+    Batch = list[EventView]
 
 
 @implementer(ISubscription)

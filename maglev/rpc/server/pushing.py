@@ -6,7 +6,7 @@ the one place that knows what to do about it: the watch, which drops events and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twisted.spread.pb import RemoteReference
 
     from maglev.interfaces import ISubscription
+    from maglev.model.event_views import EventView
     from maglev.rpc.server.turnstile import Turnstile
 
 WINDOW: Final = 2
@@ -46,9 +47,9 @@ class EventBytes:
     """Encodes events once for all watchers: they get the same dictionaries, which nobody changes."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[dict[str, Any], bytes]] = {}
+        self._known: dict[int, tuple[EventView, bytes]] = {}
 
-    def encode(self, event: dict[str, Any]) -> bytes:
+    def encode(self, event: EventView) -> bytes:
         """Return an event as bytes."""
         known = self._known.get(id(event))
         if known is not None:
@@ -128,7 +129,7 @@ class Push:
             self._room = Deferred()
             await self._room
 
-    def _batches(self, events: Sequence[dict[str, Any]]) -> Iterator[Encoded]:
+    def _batches(self, events: Sequence[EventView]) -> Iterator[Encoded]:
         batch: list[bytes] = []
         size = 0
         for event in events:

@@ -1,0 +1,382 @@
+"""Views: the shapes of what the control interface returns, as ``| json`` shows it and Perspective Broker sends it.
+
+A view is a dictionary of basic values. Durations are float seconds, times are ISO 8601 text in UTC, and addresses have
+no mask. Each key is annotated with its meaning; the tables in ``docs/json.rst`` are made of that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Generic, TypedDict, TypeVar
+
+if TYPE_CHECKING:
+    from maglev.model.problem import Problem
+
+Row = TypeVar("Row")
+
+
+class PageView(TypedDict, Generic[Row]):
+    """One page of a list."""
+
+    rows: Annotated[list[Row], "The rows of this page."]
+    next: Annotated[str | None, "Where the next page begins, to be passed as ``after``; None on the last page."]
+
+
+# "from" is a keyword of Python, which the body of a class can't have as a key.
+ChangeView = TypedDict("ChangeView", {"from": Annotated[str, "State before."], "to": Annotated[str, "State after."]})
+_WeightChange = TypedDict(
+    "_WeightChange", {"from": Annotated[int, "Weight before, 0..100."], "to": Annotated[int, "Weight after, 0..100."]}
+)
+
+
+class VersionView(TypedDict):
+    """The build that runs."""
+
+    version: Annotated[str, "The version of the program."]
+    commit: Annotated[str, "The commit that it was built from, abbreviated."]
+    build_date: Annotated[str, "The day of the build."]
+
+
+# Frontends and backends
+
+
+class MemberView(TypedDict):
+    """A backend in a pool."""
+
+    name: Annotated[str, "Name of the backend."]
+    address: Annotated[str, "Address of the backend."]
+    state: Annotated[str, "State of the backend."]
+    enabled: Annotated[bool, "False while the backend is disabled."]
+    weight: Annotated[int, "Weight as configured or set, 0..100."]
+    effective_weight: Annotated[int, "Weight that VPP should have now, 0..100."]
+
+
+class PoolView(TypedDict):
+    """A pool of a frontend."""
+
+    name: Annotated[str, "Name of the pool."]
+    active: Annotated[bool, "Whether this is the active pool: the first one with a backend that is up."]
+    backends: Annotated[list[MemberView], "The members, in the order of the configuration."]
+
+
+class FrontendView(TypedDict):
+    """A frontend."""
+
+    name: Annotated[str, "Name of the frontend."]
+    address: Annotated[str, "Address of the VIP."]
+    protocol: Annotated[str, "``tcp``, ``udp``, or ``any`` together with port 0."]
+    port: Annotated[int, "Port of the VIP."]
+    description: Annotated[str, "Text from the configuration; may be empty."]
+    state: Annotated[str, "``unknown``, ``up`` or ``down``."]
+    src_ip_sticky: Annotated[bool, "Whether VPP keeps all flows of a source address on one backend."]
+    flush_on_down: Annotated[bool, "Whether flows to a backend are forgotten when it goes down."]
+    pools: Annotated[list[PoolView], "The pools, by priority."]
+
+
+class HealthView(TypedDict):
+    """The health counter of a backend, which is up while ``value`` is at least ``rise``."""
+
+    value: Annotated[int, "The counter, 0 to ``rise + fall - 1``."]
+    rise: Annotated[int, "Successes that bring the backend from the bottom to up."]
+    fall: Annotated[int, "Failures that bring the backend from the top to down."]
+
+
+class ResultView(TypedDict):
+    """The outcome of a probe."""
+
+    ok: Annotated[bool, "Whether the probe succeeded."]
+    layer: Annotated[str, "The layer that decided: ``L3``, ``L4``, ``L6`` or ``L7``."]
+    code: Annotated[str, "Code of the outcome, such as ``L7OK`` or ``L4CON``."]
+    detail: Annotated[str, "What happened, for a person; may be empty."]
+    duration: Annotated[float, "Seconds that the probe took."]
+
+
+class TransitionView(ChangeView):
+    """A change of a backend's state."""
+
+    at: Annotated[str, "When it happened."]
+    code: Annotated[
+        str,
+        "Code of the probe, or another cause: ``start``, ``paused``, ``resumed``, ``disabled``, ``enabled``, "
+        "``changed`` or ``removed``.",
+    ]
+    detail: Annotated[str, "What happened, for a person; may be empty."]
+
+
+class BackendView(TypedDict):
+    """A backend."""
+
+    name: Annotated[str, "Name of the backend."]
+    address: Annotated[str, "Address of the backend."]
+    state: Annotated[str, "``unknown``, ``up``, ``down``, ``paused`` or ``disabled``."]
+    enabled: Annotated[bool, "False while the backend is disabled."]
+    healthcheck: Annotated[str | None, "Name of its healthcheck; None for a static backend."]
+    health: Annotated[HealthView, "The health counter."]
+    last_result: Annotated[ResultView | None, "Outcome of the last probe; None before the first."]
+    transitions: Annotated[list[TransitionView], "Changes of its state, newest first."]
+    frontends: Annotated[list[str], "Names of the frontends that use it."]
+
+
+class CheckParamsView(TypedDict, total=False):
+    """The parameters of a healthcheck; which of them are there depends on its type."""
+
+    path: Annotated[str, "Path of the request (``http``, ``https``)."]
+    host: Annotated[str | None, "The Host header; None for the address (``http``, ``https``)."]
+    response_code: Annotated[
+        list[str],
+        "Accepted status codes and ranges of them, such as ``200-299`` (``http``, ``https``).",
+    ]
+    response_regexp: Annotated[
+        str | None,
+        "Expression that the body must match; None if any body will do (``http``, ``https``).",
+    ]
+    server_name: Annotated[str | None, "Server name for SNI and for the certificate (``https``, ``tcp`` with ``ssl``)."]
+    insecure_skip_verify: Annotated[bool, "Whether any certificate is accepted (``https``, ``tcp`` with ``ssl``)."]
+    tls_resumption: Annotated[bool, "Whether TLS sessions are resumed (``https``, ``tcp`` with ``ssl``)."]
+    ssl: Annotated[bool, "Whether the probe does a TLS handshake (``tcp``)."]
+
+
+class HealthcheckView(TypedDict):
+    """A healthcheck."""
+
+    name: Annotated[str, "Name of the healthcheck."]
+    type: Annotated[str, "Type of its probes, such as ``http``."]
+    port: Annotated[int | None, "Port that is probed; None for ``icmp``."]
+    interval: Annotated[float, "Seconds between two probes of a backend that is up."]
+    fast_interval: Annotated[float, "Seconds between two probes of a backend whose state is about to change."]
+    down_interval: Annotated[float, "Seconds between two probes of a backend that is down."]
+    timeout: Annotated[float, "Seconds after which a probe has failed."]
+    rise: Annotated[int, "Successes that bring a backend from the bottom to up."]
+    fall: Annotated[int, "Failures that bring a backend from the top to down."]
+    probe_ipv4_src: Annotated[str | None, "Source address of IPv4 probes; None if the system chooses."]
+    probe_ipv6_src: Annotated[str | None, "Source address of IPv6 probes; None if the system chooses."]
+    params: Annotated[CheckParamsView, "The parameters of the type."]
+    backends: Annotated[int, "Number of backends that use it."]
+
+
+# The checker
+
+
+class LagView(TypedDict):
+    """How late the checker's event loop runs."""
+
+    worst: Annotated[float, "The longest delay of the last minute, in seconds."]
+    p50: Annotated[
+        float | None,
+        "Upper bound of the median since the start, in seconds; None if it is above all buckets.",
+    ]
+    p99: Annotated[
+        float | None,
+        "Upper bound of the 99th percentile since the start, in seconds; None if it is above all buckets.",
+    ]
+
+
+class WorkerView(TypedDict):
+    """A worker process."""
+
+    worker: Annotated[int, "Its number, counted from 0."]
+    state: Annotated[str, "``up``, ``down`` or ``leaving``."]
+    pid: Annotated[int | None, "Its process; None while there is none."]
+    in_flight: Annotated[int, "Probes that it works on."]
+    queued: Annotated[int, "Probes that it was asked for and could not begin yet."]
+    restarts: Annotated[int, "Number of times that it was started again."]
+
+
+class CheckerView(TypedDict):
+    """The checker itself."""
+
+    backends: Annotated[int, "Number of backends that are probed."]
+    probes: Annotated[int, "Results so far."]
+    discarded: Annotated[dict[str, int], "Number of results that were no evidence, by the reason."]
+    overdue: Annotated[float, "Seconds that the most overdue probe has been waiting."]
+    lag: Annotated[LagView, "How late the event loop runs."]
+    waiting: Annotated[int, "Probes for which there is no worker."]
+    workers: Annotated[list[WorkerView], "The worker processes."]
+
+
+# VPP
+
+
+class VppInfoView(TypedDict):
+    """The connected VPP."""
+
+    version: Annotated[str, "Its version."]
+    build_date: Annotated[str, "When it was built."]
+    build_directory: Annotated[str, "Where it was built."]
+    pid: Annotated[int, "Its process."]
+    boot_time: Annotated[str | None, "When it started; None if it does not tell."]
+    connected_since: Annotated[str, "Since when there is a connection."]
+    weights: Annotated[bool, "Whether it has messages for weights (26.10 and later)."]
+
+
+class ConfView(TypedDict):
+    """The global settings of VPP's load balancer."""
+
+    ipv4_src_address: Annotated[str, "Source address of GRE4 encapsulation."]
+    ipv6_src_address: Annotated[str, "Source address of GRE6 encapsulation."]
+    sticky_buckets_per_core: Annotated[int, "Buckets of the flow table of each core."]
+    flow_timeout: Annotated[int, "Seconds after which an idle flow is forgotten."]
+
+
+class VipKeyView(TypedDict):
+    """What identifies a VIP."""
+
+    prefix: Annotated[str, "Address with the length of the prefix."]
+    protocol: Annotated[str, "``tcp``, ``udp``, ``any`` together with port 0, or a number."]
+    port: Annotated[int, "Port of the VIP."]
+
+
+class ServerView(TypedDict):
+    """An application server of a VIP."""
+
+    address: Annotated[str, "Address of the server."]
+    weight: Annotated[int, "Its weight."]
+    buckets: Annotated[int, "Buckets of the new-flows table that point to it."]
+
+
+class VipView(VipKeyView):
+    """A VIP as VPP holds it."""
+
+    frontend: Annotated[str | None, "Name of the frontend; None for a foreign VIP, which somebody else has made."]
+    encap: Annotated[str, "Encapsulation, such as ``gre4``."]
+    src_ip_sticky: Annotated[
+        bool | None,
+        "Whether flows of a source address stay on one server; None where VPP does not tell.",
+    ]
+    new_flows_table_length: Annotated[int, "Buckets of the new-flows table; 0 where VPP does not tell."]
+    application_servers: Annotated[list[ServerView], "Its servers."]
+
+
+class LbStateView(PageView[VipView]):
+    """What the load balancer holds: a page of VIPs, with the settings."""
+
+    conf: Annotated[ConfView, "The global settings."]
+
+
+class VipChangeView(VipKeyView):
+    """What a sync does to a VIP."""
+
+    frontend: Annotated[str | None, "Name of the frontend; None for a foreign VIP."]
+    action: Annotated[str, "``add``, ``recreate``, ``change``, ``remove`` or ``wait``."]
+    reasons: Annotated[list[str], "Why it must be recreated, or why it waits."]
+    moved: Annotated[
+        float | None,
+        "Share of its new flows that go to another server than before, 0..1, computed with the table that VPP "
+        "builds; None for a new VIP, and for a VPP without weights.",
+    ]
+    operation_count: Annotated[int, "Number of operations."]
+    operations: Annotated[list[str], "The first 50 of them, in words that may change."]
+
+
+class LbPlanView(PageView[VipChangeView]):
+    """What a sync would do now: a page of VIPs in the order of doing, with the settings."""
+
+    conf: Annotated[ConfView | None, "The settings that would be written; None if they stay."]
+    waiting: Annotated[int, "Number of frontends that the warm-up does not let it touch yet."]
+
+
+class VipCountersView(VipKeyView):
+    """What VPP has counted for a VIP, as of a few seconds ago."""
+
+    frontend: Annotated[str | None, "Name of the frontend; None for a foreign VIP."]
+    first: Annotated[int, "First packets of flows."]
+    next: Annotated[int, "Further packets of flows."]
+    untracked: Annotated[int, "Packets that found no room in the flow table."]
+    no_server: Annotated[
+        int, "Packets for which there was no server; only the first few, which VPP then counts as untracked."
+    ]
+    fib_packets: Annotated[int | None, "Packets to its address, whatever port; None when VPP does not tell."]
+    fib_bytes: Annotated[int | None, "Bytes to its address, whatever port; None when VPP does not tell."]
+
+
+class ServerCountersView(TypedDict):
+    """What VPP has sent to an application server, for all VIPs together."""
+
+    backend: Annotated[
+        str | None,
+        "Name of the backend; None for a server that is not ours. Backends of one address have the same numbers.",
+    ]
+    address: Annotated[str, "Address of the server."]
+    fib_packets: Annotated[int, "Packets that were sent to it."]
+    fib_bytes: Annotated[int, "Bytes that were sent to it, with the encapsulation."]
+
+
+class SyncView(TypedDict):
+    """What a sync wrote."""
+
+    writes: Annotated[list[str], "The operations, in words that may change."]
+
+
+# Changes, and the configuration
+
+
+class BackendChangeView(ChangeView):
+    """A change of a backend's state by a command."""
+
+    backend: Annotated[str, "Name of the backend."]
+
+
+class WeightChangeView(_WeightChange):
+    """A change of a weight."""
+
+    frontend: Annotated[str, "Name of the frontend."]
+    pool: Annotated[str, "Name of the pool."]
+    backend: Annotated[str, "Name of the backend."]
+
+
+class ProblemView(TypedDict):
+    """Something that is wrong with the configuration file."""
+
+    kind: Annotated[str, "``parse``, ``semantic`` or ``warning``."]
+    path: Annotated[str, "The key, such as ``maglev.frontends.web``; empty for the file as a whole."]
+    text: Annotated[str, "What is wrong, for a person."]
+    line: Annotated[int, "Line in the file, counted from 1; 0 where there is no place."]
+    column: Annotated[int, "Column in the line, counted from 1; 0 where there is no place."]
+
+
+class ConfigCheckView(TypedDict):
+    """What is wrong with the configuration file."""
+
+    ok: Annotated[bool, "Whether the file is valid; warnings do not count."]
+    problems: Annotated[list[ProblemView], "Errors and warnings, in the order of the file."]
+
+
+class DifferenceView(TypedDict):
+    """Something that a reload would change."""
+
+    kind: Annotated[str, "``setting``, ``healthcheck``, ``backend`` or ``frontend``."]
+    name: Annotated[str, "Name of the object or of the setting."]
+    change: Annotated[
+        str,
+        "``added``, ``removed``, ``changed``, or ``affected`` for a frontend of which only the VIP changes.",
+    ]
+    details: Annotated[list[str], "What is different, in words that may change."]
+    vips: Annotated[
+        list[VipChangeView],
+        "What would happen to VIPs; backends that are new or must prove themselves again are taken to be up.",
+    ]
+
+
+class ConfigDiffView(ConfigCheckView, PageView[DifferenceView]):
+    """What a reload would change: a page of objects, with what is wrong with the file."""
+
+
+class SessionView(TypedDict):
+    """A session."""
+
+    name: Annotated[str, "Name of the user."]
+    role: Annotated[str, "``viewer`` or ``operator``."]
+    origin: Annotated[str, "Where the session comes from."]
+    front_end: Annotated[str, "``ssh`` or ``pb``."]
+    since: Annotated[str, "When it began."]
+    idle: Annotated[float, "Seconds since the last command."]
+
+
+def problem_view(problem: Problem) -> ProblemView:
+    """Return something that is wrong with the configuration file."""
+    return {
+        "kind": str(problem.kind),
+        "path": problem.path,
+        "text": problem.text,
+        "line": problem.line,
+        "column": problem.column,
+    }
