@@ -10,9 +10,7 @@ from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar
 from zope.interface import Attribute, Interface
 
 from maglev.model.caller import Caller
-from maglev.model.config import Config
 from maglev.model.event_views import EventView
-from maglev.model.events import BackendEvent, FrontendEvent
 from maglev.model.result import Outcome
 from maglev.model.views import (
     BackendChangeView,
@@ -55,22 +53,6 @@ class IProber(Interface):
 
     def cancel() -> None:
         """Abort the probe under way, if any: its descriptor is closed and ``finished`` is not called."""
-
-
-class IBoardObserver(Interface):
-    """Hears of changes of the board, after they are in place. What it raises is logged and harms no other observer."""
-
-    def backend_changed(event: BackendEvent) -> None:
-        """A backend went from one state to another."""
-
-    def frontend_changed(event: FrontendEvent) -> None:
-        """A frontend went from one state to another."""
-
-    def weights_changed(frontends: frozenset[str]) -> None:
-        """What VPP should hold for these frontends may differ from before."""
-
-    def config_changed(old: Config, new: Config) -> None:
-        """Another configuration is in force; old and new states of all objects are already on the board."""
 
 
 class ISubscription(Interface):

@@ -11,7 +11,7 @@ from twisted.logger import ILogObserver, LogLevel
 from zope.interface import implementer
 
 from maglev.control.views import event_view, moment
-from maglev.interfaces import IBoardObserver, ISubscription
+from maglev.interfaces import ISubscription
 from maglev.runtime.logs.render import fields_of, name_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from twisted.logger import LogEvent, LogPublisher
 
-    from maglev.model.config import Config
     from maglev.model.event_views import EventView, LogEventView, SnapshotView
     from maglev.model.events import BackendEvent, FrontendEvent
     from maglev.state.board import Board
@@ -107,12 +106,12 @@ class Subscription:
         self._waiting = None
 
 
-@implementer(IBoardObserver, ILogObserver)
+@implementer(ILogObserver)
 class EventHub:
     """Feeds every watcher from the board and the log."""
 
     def __init__(self, board: Board, publisher: LogPublisher) -> None:
-        """Begin to observe the board; the log is observed only while somebody watches it.
+        """Subscribe to the board; the log is observed only while somebody watches it.
 
         Args:
             board: Whose events are watched.
@@ -122,7 +121,7 @@ class EventHub:
         self._publisher = publisher
         self._watches: set[Subscription] = set()
         self._observing = False
-        board.observe(self)
+        board.subscribe(backend_changed=self._backend_changed, frontend_changed=self._frontend_changed)
 
     def __len__(self) -> int:
         """Return how many watch."""
@@ -148,27 +147,19 @@ class EventHub:
 
     # What is observed
 
-    def backend_changed(self, event: BackendEvent) -> None:
-        """Tell those who watch backends."""
+    def _backend_changed(self, event: BackendEvent) -> None:
         if self._watches:
             view = event_view(event)
             for watch in tuple(self._watches):
                 if watch.backend:
                     watch.offer(view)
 
-    def frontend_changed(self, event: FrontendEvent) -> None:
-        """Tell those who watch frontends."""
+    def _frontend_changed(self, event: FrontendEvent) -> None:
         if self._watches:
             view = event_view(event)
             for watch in tuple(self._watches):
                 if watch.frontend:
                     watch.offer(view)
-
-    def weights_changed(self, frontends: frozenset[str]) -> None:
-        """No event: what is written to VPP is in the log."""
-
-    def config_changed(self, old: Config, new: Config) -> None:
-        """No event: what a reload changed is told object by object, and in the log."""
 
     def __call__(self, event: LogEvent) -> None:
         """Tell those who watch the log, each from its level on."""

@@ -1,14 +1,12 @@
-"""Tells the log of every transition on the board."""
+"""Logs every transition on the board, and each reload."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from twisted.logger import LogLevel
-from zope.interface import implementer
 
 from maglev.config.diff import removed, touched
-from maglev.interfaces import IBoardObserver
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
@@ -16,16 +14,22 @@ if TYPE_CHECKING:
 
     from maglev.model.config import Config
     from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.state.board import Board
 
 
-@implementer(IBoardObserver)
 class TransitionLog:
     """Logs transitions at info; the start of a backend, which changes nothing, at debug."""
 
     _log = EventLogger()
 
-    def backend_changed(self, event: BackendEvent) -> None:
-        """Log a backend's transition."""
+    def __init__(self, board: Board) -> None:
+        board.subscribe(
+            backend_changed=self._backend_changed,
+            frontend_changed=self._frontend_changed,
+            config_changed=self._config_changed,
+        )
+
+    def _backend_changed(self, event: BackendEvent) -> None:
         move = event.transition
         self._log.emit(
             LogLevel.debug if move.old is move.new else LogLevel.info,
@@ -38,16 +42,11 @@ class TransitionLog:
             seq=event.seq,
         )
 
-    def frontend_changed(self, event: FrontendEvent) -> None:
-        """Log a frontend's transition."""
+    def _frontend_changed(self, event: FrontendEvent) -> None:
         states = {"from": str(event.old), "to": str(event.new)}
         self._log.info("frontend-transition", frontend=event.frontend, **states, seq=event.seq)
 
-    def weights_changed(self, frontends: frozenset[str]) -> None:
-        """Writes to VPP are logged by the one who makes them."""
-
-    def config_changed(self, old: Config, new: Config) -> None:
-        """Log how much a reload changed."""
+    def _config_changed(self, old: Config, new: Config) -> None:
         self._log.info(
             "config-applied",
             frontends=len(new.frontends),

@@ -34,7 +34,7 @@ from maglev.healthcheck.probers.netns import check_netns
 from maglev.healthcheck.probers.sources import ProberSources
 from maglev.healthcheck.service import CheckerService
 from maglev.healthcheck.workers.pool import WorkerPool
-from maglev.healthcheck.workers.source import ProbePlaces
+from maglev.healthcheck.workers.source import PooledProbers
 from maglev.healthcheck.workers.spawn import Spawner
 from maglev.metrics.collectors import BoardCollector, CheckerCollector, ReloadCollector, VppCollector
 from maglev.metrics.exposition import ProcessFigures
@@ -96,15 +96,13 @@ class Daemon(MultiService):
         self._trace = options["log-level"] == "debug"
         self.board = Board(time.time, config)
         self.reloader = Reloader(reactor, options["config"], self.board, verify)
-        moves = TransitionCounter()
-        self.board.observe(TransitionLog())
-        self.board.observe(moves)
+        TransitionLog(self.board)
+        transitions = TransitionCounter(self.board)
         lag = LagMonitor(reactor)
         self._probers = ProberSources(reactor, lag)
         self.pool = WorkerPool(reactor, Spawner(reactor))
-        places = ProbePlaces(self._probers, self.pool, config)
-        self.board.observe(places)  # before the checker
-        self.checker = CheckerService(reactor, self.board, places, lag, jitter, log_probes=self._trace)
+        probers = PooledProbers(self._probers, self.pool)
+        self.checker = CheckerService(reactor, self.board, probers, lag, jitter, log_probes=self._trace)
         messages = MessageCounter()
         self.vpp = VppService(reactor, self.board, self._connector(options, messages), jitter)
         self.pool.setServiceParent(self)
@@ -121,7 +119,7 @@ class Daemon(MultiService):
         manager = notify_socket(os.environ)
         self._notifier = None if manager is None else Notifier(reactor, manager, self.board, self.checker, self.vpp)
         self._collectors: list[ICollector] = [
-            BoardCollector(self.board, moves.counts),
+            BoardCollector(self.board, transitions.counts),
             CheckerCollector(self.checker, lag),
             WorkerCollector(self.pool),
             ReloadCollector(self.reloader),

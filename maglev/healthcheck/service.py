@@ -20,11 +20,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 from twisted.application.service import Service
-from zope.interface import implementer
 
 from maglev.healthcheck.counters import ProbeCounters, kind_of
 from maglev.healthcheck.schedule import Schedule, ScheduleEntry
-from maglev.interfaces import IBoardObserver
 from maglev.model.health import PROBED, Lifecycle, State
 from maglev.model.result import TIMEOUTS, Code, LocalFault, Result
 from maglev.runtime.logs.logger import EventLogger
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from maglev.healthcheck.lag import LagMonitor
     from maglev.interfaces import IProber
     from maglev.model.config import Backend, Config, Healthcheck
-    from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.model.events import BackendEvent
     from maglev.model.result import Outcome
     from maglev.state.board import Board
     from maglev.state.status import BackendStatus
@@ -76,8 +74,18 @@ ERROR_PAUSE: Final = 1.0
 class IProberSource(Protocol):
     """Makes the prober of a backend."""
 
+    def use_workers(self, count: int) -> bool:
+        """Have the probers that it makes from now on probe in so many worker processes, 0 for in this one.
+
+        Returns:
+            Whether that is another place than before; then each prober should be replaced before its next probe.
+        """
+
     def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
-        """Return a prober that will probe this backend, over and over, in a network namespace."""
+        """Return a prober that will probe this backend in a network namespace, in place of the one it had."""
+
+    def forget(self, backend: str) -> None:
+        """Release the prober of a backend that is not to be used again."""
 
     def busy(self) -> bool:
         """Return whether answers to probes under way wait to be read: more probes would make them wait longer."""
@@ -86,7 +94,7 @@ class IProberSource(Protocol):
 class _Turn(ScheduleEntry):
     """One backend in turn: its next probe, or the one under way."""
 
-    __slots__ = ("excused", "healthcheck", "prober", "probing", "started", "status", "tally")
+    __slots__ = ("excused", "healthcheck", "misplaced", "prober", "probing", "started", "status", "tally")
 
     def __init__(
         self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, tally: ProbeCounters
@@ -97,6 +105,7 @@ class _Turn(ScheduleEntry):
         self.prober = prober
         self.tally = tally
         self.excused = 0
+        self.misplaced = False  # another prober has to make the next probe
         self.probing = False
         self.started = 0.0
 
@@ -107,7 +116,6 @@ def _time_of(turn: _Turn) -> float:
     return turn.healthcheck.timeout
 
 
-@implementer(IBoardObserver)
 class CheckerService(Service):
     """Schedules the probes of every backend on the board.
 
@@ -133,7 +141,7 @@ class CheckerService(Service):
 
         Args:
             clock: A monotonic clock.
-            board: Where states are kept; the checker begins to observe it.
+            board: Where states are kept; the checker subscribes to its changes.
             probers: Makes probers.
             lag: Tells how late the reactor ran.
             jitter: Returns a factor for each interval, around 1.
@@ -151,7 +159,8 @@ class CheckerService(Service):
         self.counters: dict[str, ProbeCounters] = {}
         self.probes = 0
         self.discarded: Counter[str] = Counter(dict.fromkeys(DISCARD_REASONS, 0))
-        board.observe(self)
+        probers.use_workers(board.config.checker.probe_workers)
+        board.subscribe(backend_changed=self._backend_changed, config_changed=self._config_changed)
 
     def startService(self) -> None:
         """Begin to probe, with the first probes spread evenly over one interval of each backend."""
@@ -196,7 +205,7 @@ class CheckerService(Service):
 
     # What the board tells
 
-    def backend_changed(self, event: BackendEvent) -> None:
+    def _backend_changed(self, event: BackendEvent) -> None:
         """Stop or start probing when something other than a probe result changed a backend."""
         name = event.backend
         if not self.running or event.transition.layer or event.transition.code == Code.STATIC:
@@ -210,15 +219,16 @@ class CheckerService(Service):
             self._halt(self._turns[name])
             self._resume(self._turns[name])
 
-    def frontend_changed(self, event: FrontendEvent) -> None:
-        """Frontends have no probes of their own."""
+    def _config_changed(self, old: Config, new: Config) -> None:
+        """Follow the settings of the checker; each backend that a reload touches has a notification of its own.
 
-    def weights_changed(self, frontends: frozenset[str]) -> None:
-        """Weights are VPP's business."""
-
-    def config_changed(self, old: Config, new: Config) -> None:
-        """Begin anew in another network namespace; every backend that a reload touches is announced by itself."""
-        if self.running and old.checker.netns != new.checker.netns:
+        In another network namespace every backend is probed afresh. A change of workers interrupts no probe.
+        """
+        before, after = old.checker, new.checker
+        if before.probe_workers != after.probe_workers and self._probers.use_workers(after.probe_workers):
+            for turn in self._turns.values():
+                turn.misplaced = True
+        if self.running and before.netns != after.netns:
             for name in [name for name in self._turns if name in self._board.backends]:
                 self._drop_turn(name)
                 self._resume(self._add_turn(name))
@@ -240,6 +250,7 @@ class CheckerService(Service):
         turn = self._turns.pop(name, None)
         if turn is not None:
             self._halt(turn)
+            self._probers.forget(name)
         if name not in self._board.backends:
             self.counters.pop(name, None)
 
@@ -263,6 +274,8 @@ class CheckerService(Service):
         turn.started = self._clock.seconds()
         turn.probing = True
         try:
+            if turn.misplaced:
+                self._replace_prober(turn)
             turn.prober.start(lambda outcome: self._finished(turn, outcome))
         except Exception:  # noqa: BLE001  # the next probe must come, whatever happened to this one
             self._log.failure("probe-start-failed", backend=turn.status.name)
@@ -334,7 +347,14 @@ class CheckerService(Service):
             time = min(2 * time, max(configured.timeout, MOST_TIME))
         if time != _time_of(turn):
             turn.healthcheck = attrs.evolve(configured, timeout=time)
-            turn.prober = self._probers.prober_for(backend, turn.healthcheck, config.checker.netns)
+            self._replace_prober(turn)
+
+    def _replace_prober(self, turn: _Turn) -> None:
+        config = self._board.config
+        assert turn.healthcheck is not None  # noqa: S101  # a static backend has no prober
+        backend = config.backends[turn.status.name]
+        turn.prober = self._probers.prober_for(backend, turn.healthcheck, config.checker.netns)
+        turn.misplaced = False
 
     def _discard(self, name: str, reason: str, detail: str) -> None:
         self.discarded[reason] += 1

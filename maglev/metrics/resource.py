@@ -14,7 +14,6 @@ from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
 from maglev.config.diff import removed
-from maglev.interfaces import IBoardObserver
 from maglev.metrics.exposition import CONTENT_TYPE
 from maglev.model.health import State
 
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 
     from maglev.metrics.exposition import ICollector
     from maglev.model.config import Config
-    from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.model.events import BackendEvent
+    from maglev.state.board import Board
 
 IDLE_TIMEOUT: Final = 60
 """Seconds until a scraper that says nothing is cut off; Prometheus asks every 15 to 60 s."""
@@ -44,7 +44,6 @@ TIME_LIMIT: Final = 120.0
 _FRONT_PAGE: Final = b'<!doctype html><title>maglevd</title><p>maglevd: <a href="/metrics">metrics</a></p>\n'
 
 
-@implementer(IBoardObserver)
 class TransitionCounter:
     """Counts the transitions of backends.
 
@@ -52,24 +51,17 @@ class TransitionCounter:
         counts: Transitions by backend, old state and new state; those of removed backends are forgotten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, board: Board) -> None:
         self.counts: Counter[tuple[str, str, str]] = Counter()
+        board.subscribe(backend_changed=self._backend_changed, config_changed=self._config_changed)
 
-    def backend_changed(self, event: BackendEvent) -> None:
-        """Count a transition that changes the state."""
+    def _backend_changed(self, event: BackendEvent) -> None:
         move = event.transition
         # The end of a removed backend is told after its counters were forgotten.
         if move.old is not move.new and move.new is not State.REMOVED:
             self.counts[event.backend, str(move.old), str(move.new)] += 1
 
-    def frontend_changed(self, event: FrontendEvent) -> None:
-        """Frontends have a gauge only."""
-
-    def weights_changed(self, frontends: frozenset[str]) -> None:
-        """Weights are read from the board."""
-
-    def config_changed(self, old: Config, new: Config) -> None:
-        """Forget backends that a reload has removed."""
+    def _config_changed(self, old: Config, new: Config) -> None:
         gone = set(removed(old.backends, new.backends))
         for key in [key for key in self.counts if key[0] in gone] if gone else ():
             del self.counts[key]

@@ -1,14 +1,13 @@
-"""The board: the one mutable truth about every backend and frontend, with an event log and observers.
+"""The board: the one mutable truth about every backend and frontend, with an event log and subscribers.
 
-The way of one fact: someone calls `Board.record`, `Board.happen`, `Board.set_weight` or `Board.apply`; the board
-changes itself completely; then, and only then, its observers hear of it. An observer that calls back into the board
-while it is being told is fine: what that causes is told after the present round. An observer that raises is logged,
-and the others still hear.
+`Board.record`, `Board.happen`, `Board.set_weight` and `Board.apply` first change the board completely and then notify
+its subscribers, of one change after the other. A subscriber may change the board again: what that causes is notified
+after everything that came before it. Subscribers must not rely on being called before or after one another.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from maglev.interfaces import IBoardObserver
     from maglev.model.config import Backend, Config, Frontend
     from maglev.model.result import Result
 
@@ -52,7 +50,7 @@ class Board:
             config: A valid configuration.
         """
         self._wall = wall
-        self._observers: list[IBoardObserver] = []
+        self._subscribers: defaultdict[str, list[Callable[..., object]]] = defaultdict(list)
         self._news: deque[tuple[str, tuple[object, ...]]] = deque()
         self._telling = False
         self._frontends_of: dict[str, list[FrontendStatus]] = {}
@@ -102,9 +100,33 @@ class Board:
         """Return whether every backend of a frontend has a known state."""
         return self.frontends[frontend].knows_all
 
-    def observe(self, observer: IBoardObserver) -> None:
-        """Tell this observer of every change from now on, after those that came earlier."""
-        self._observers.append(observer)
+    def subscribe(
+        self,
+        *,
+        backend_changed: Callable[[BackendEvent], object] | None = None,
+        frontend_changed: Callable[[FrontendEvent], object] | None = None,
+        weights_changed: Callable[[frozenset[str]], object] | None = None,
+        config_changed: Callable[[Config, Config], object] | None = None,
+    ) -> None:
+        """Call these from now on, each after a change of its kind is in place.
+
+        An exception of one is logged and keeps nothing from the others.
+
+        Args:
+            backend_changed: A backend went from one state to another.
+            frontend_changed: A frontend went from one state to another.
+            weights_changed: What VPP should hold for the frontends of these names may differ from before.
+            config_changed: Another configuration is in force, the second; the states of all objects, old and new, are
+                on the board already, and their changes are notified next.
+        """
+        for topic, callback in (
+            ("backend_changed", backend_changed),
+            ("frontend_changed", frontend_changed),
+            ("weights_changed", weights_changed),
+            ("config_changed", config_changed),
+        ):
+            if callback is not None:
+                self._subscribers[topic].append(callback)
 
     # Changing
 
@@ -268,7 +290,7 @@ class Board:
             frontend.flushes.discard(name)
 
     def _weigh_all(self, anew: AbstractSet[str] = frozenset()) -> None:
-        """Weigh every frontend that something happened to, once, and let the observers know which they were.
+        """Weigh every frontend that something happened to, once, and notify of their names.
 
         Args:
             anew: Names of those that are new, gone, or not as they were. Of the others, only what happened is weighed.
@@ -292,8 +314,8 @@ class Board:
             self.events.append(event)
             self._later("frontend_changed", event)
 
-    def _later(self, method: str, *args: object) -> None:
-        self._news.append((method, args))
+    def _later(self, topic: str, *args: object) -> None:
+        self._news.append((topic, args))
 
     def _tell(self) -> None:
         if self._telling:
@@ -301,17 +323,18 @@ class Board:
         self._telling = True
         try:
             while self._news:
-                method, args = self._news.popleft()
-                for observer in tuple(self._observers):
-                    self._tell_one(observer, method, args)
+                topic, args = self._news.popleft()
+                for callback in tuple(self._subscribers[topic]):
+                    self._call(callback, topic, args)
         finally:
             self._telling = False
 
-    def _tell_one(self, observer: IBoardObserver, method: str, args: tuple[object, ...]) -> None:
+    def _call(self, callback: Callable[..., object], topic: str, args: tuple[object, ...]) -> None:
         try:
-            getattr(observer, method)(*args)
-        except Exception:  # noqa: BLE001  # one failing observer must not stop the others
-            self._log.failure("board-observer-failed", observer=type(observer).__name__, method=method)
+            callback(*args)
+        except Exception:  # noqa: BLE001  # one failing subscriber must not stop the others
+            name = getattr(callback, "__qualname__", type(callback).__name__)
+            self._log.failure("board-observer-failed", observer=name, topic=topic)
 
 
 def _concerned(old: Config, new: Config) -> Iterable[Backend]:

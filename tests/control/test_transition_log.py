@@ -14,7 +14,8 @@ from tests.fakes.configs import make_config, make_frontend
 
 
 class RecordedLog(TransitionLog):
-    def __init__(self):
+    def __init__(self, board):
+        super().__init__(board)
         self.seen = []
         self._log = EventLogger(observer=self.seen.append)
 
@@ -23,15 +24,13 @@ class RecordedLog(TransitionLog):
 
 
 @pytest.fixture
-def log():
-    return RecordedLog()
+def board():
+    return Board(lambda: 0.0, make_config([make_frontend(pools=(("a",),))]))
 
 
 @pytest.fixture
-def board(log):
-    board = Board(lambda: 0.0, make_config([make_frontend(pools=(("a",),))]))
-    board.observe(log)
-    return board
+def log(board):
+    return RecordedLog(board)
 
 
 def test_a_transition_of_a_backend_tells_everything_about_it(board, log):

@@ -56,8 +56,7 @@ class ScrapedWorld:
     def __init__(self, config):
         self.clock = Clock()
         self.board = Board(lambda: WALL, config)
-        self.moves = TransitionCounter()
-        self.board.observe(self.moves)
+        self.moves = TransitionCounter(self.board)
         self.probers = FakeProbers()
         self.lag = LagMonitor(self.clock)
         self.lag.attend(self, really=True)

@@ -1,18 +1,19 @@
-"""Recorders that stand in for an observer of the board."""
+"""A recorder of what the board notifies of."""
 
 from __future__ import annotations
 
-from zope.interface import implementer
 
-from maglev.interfaces import IBoardObserver
-
-
-@implementer(IBoardObserver)
 class RecordingObserver:
-    """Keeps everything it hears, in one list of (what, argument)."""
+    """Subscribes to every topic of a board, and keeps what it is called with in one list of (topic, argument)."""
 
-    def __init__(self):
+    def __init__(self, board):
         self.heard = []
+        board.subscribe(
+            backend_changed=self.backend_changed,
+            frontend_changed=self.frontend_changed,
+            weights_changed=self.weights_changed,
+            config_changed=self.config_changed,
+        )
 
     def backend_changed(self, event):
         self.heard.append(("backend", event))

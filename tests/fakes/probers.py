@@ -47,7 +47,16 @@ class FakeProbers:
     def __init__(self):
         self.made = {}
         self.netns = []
+        self.forgotten = []
+        self.workers = 0
         self.is_busy = False
+
+    def use_workers(self, count):
+        before, self.workers = self.workers, count
+        return bool(before) != bool(count)
+
+    def forget(self, backend):
+        self.forgotten.append(backend)
 
     def busy(self):
         return self.is_busy

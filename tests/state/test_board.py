@@ -2,9 +2,7 @@
 
 import attrs
 import pytest
-from zope.interface.verify import verifyObject
 
-from maglev.interfaces import IBoardObserver
 from maglev.model.config import Backend
 from maglev.model.errors import NotFoundError, RefusedError
 from maglev.model.health import Lifecycle, State
@@ -19,10 +17,7 @@ FAIL = Result(Code.L4CON, "refused")
 
 def make_board(config=None):
     board = Board(lambda: 1000.0, config or make_config())
-    observer = RecordingObserver()
-    verifyObject(IBoardObserver, observer)
-    board.observe(observer)
-    return board, observer
+    return board, RecordingObserver(board)
 
 
 def all_up(board):
@@ -323,7 +318,7 @@ def test_all_known_means_every_backend_of_the_frontend():
     assert list(board.frontends_of("nope")) == []
 
 
-# Observers
+# Subscribers
 
 
 class FailingObserver(RecordingObserver):
@@ -333,9 +328,8 @@ class FailingObserver(RecordingObserver):
 
 def test_a_failing_observer_harms_no_other(logged_failures):
     board = Board(lambda: 0.0, make_config())
-    board.observe(FailingObserver())
-    other = RecordingObserver()
-    board.observe(other)
+    FailingObserver(board)
+    other = RecordingObserver(board)
     board.record("a", PASS)
     assert [what for what, _ in other.heard] == ["backend", "frontend", "weights"]
     assert len(logged_failures.flush(ValueError)) == 1
@@ -345,7 +339,7 @@ class MeddlingObserver(RecordingObserver):
     """Disables what goes down, from within the news of it."""
 
     def __init__(self, board):
-        super().__init__()
+        super().__init__(board)
         self.board = board
 
     def backend_changed(self, event):
@@ -356,8 +350,19 @@ class MeddlingObserver(RecordingObserver):
 
 def test_what_an_observer_causes_is_told_after_the_present_round():
     board = Board(lambda: 0.0, make_config())
-    board.observe(MeddlingObserver(board))
-    second = RecordingObserver()
-    board.observe(second)
+    MeddlingObserver(board)
+    second = RecordingObserver(board)
     board.record("a", FAIL)
     assert second.moves() == ["a unknown>down L4CON", "web unknown>down", "a down>disabled disabled"]
+
+
+def test_a_subscriber_is_called_for_its_topics_only():
+    board = Board(lambda: 0.0, make_config())
+    applied, weighed = [], []
+    board.subscribe(config_changed=lambda old, new: applied.append((old, new)))
+    board.subscribe(weights_changed=weighed.append)
+    before, after = board.config, make_config(history=7)
+    board.record("a", PASS)
+    board.apply(after)
+    assert applied == [(before, after)]
+    assert weighed[0] == {"web"}

@@ -54,9 +54,7 @@ def facts(board):
 @given(configs(), histories)
 def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
     board, scratch = Board(lambda: 0.0, config), ScratchBoard(lambda: 0.0, config)
-    heard, heard_there = RecordingObserver(), RecordingObserver()
-    board.observe(heard)
-    scratch.observe(heard_there)
+    heard, heard_there = RecordingObserver(board), RecordingObserver(scratch)
     for step in some_steps:
         act(board, *step)
         act(scratch, *step)

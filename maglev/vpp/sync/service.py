@@ -12,10 +12,8 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
-from zope.interface import implementer
 
 from maglev.config.diff import touched
-from maglev.interfaces import IBoardObserver
 from maglev.model.errors import StatsError, VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from maglev.model.config import Config
-    from maglev.model.events import BackendEvent, FrontendEvent
     from maglev.state.board import Board
     from maglev.vpp.lb.calls import Features
     from maglev.vpp.lb.state import Operation, VipKey
@@ -113,7 +110,6 @@ class IConnector(Protocol):
         """Return something that changes whenever VPP has made its sockets anew."""
 
 
-@implementer(IBoardObserver)
 class VppService(Service):
     """Keeps one VPP programmed with what the board says.
 
@@ -135,7 +131,7 @@ class VppService(Service):
 
         Args:
             clock: A monotonic clock.
-            board: What is wanted; the service begins to observe it.
+            board: What is wanted; the service subscribes to its changes.
             connector: The way to VPP; None when VPP is switched off.
             jitter: Returns a factor for each back-off, around 1.
         """
@@ -157,7 +153,7 @@ class VppService(Service):
         self.sync: LbSync | None = None
         self.counters: Counters | None = None
         self.warm_up = WarmUp(clock, board, self._released)
-        board.observe(self)
+        board.subscribe(weights_changed=self._weights_changed, config_changed=self._config_changed)
 
     @property
     def off(self) -> bool:
@@ -237,13 +233,7 @@ class VppService(Service):
 
     # What the board tells
 
-    def backend_changed(self, event: BackendEvent) -> None:
-        """What it means for VPP comes as a change of weights."""
-
-    def frontend_changed(self, event: FrontendEvent) -> None:
-        """What it means for VPP comes as a change of weights."""
-
-    def weights_changed(self, frontends: frozenset[str]) -> None:
+    def _weights_changed(self, frontends: frozenset[str]) -> None:
         """Write what changed, for these frontends only."""
         self.warm_up.consider(frontends)
         if self.sync is not None:
@@ -251,7 +241,7 @@ class VppService(Service):
                 if self.warm_up.is_free(name):
                     self._tasks.start(self.sync.touched(name))
 
-    def config_changed(self, old: Config, new: Config) -> None:
+    def _config_changed(self, old: Config, new: Config) -> None:
         """Write what a reload changed, and delete what it took out."""
         leaving = {key_of(old.frontends[name]) for name in touched(new.frontends, old.frontends)}
         self._left_configuration |= leaving and leaving - {key_of(frontend) for frontend in new.frontends.values()}

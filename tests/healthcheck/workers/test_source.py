@@ -5,8 +5,10 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyObject
 
+from maglev.healthcheck.lag import LagMonitor
+from maglev.healthcheck.service import CheckerService
 from maglev.healthcheck.workers.process import WorkerProcess
-from maglev.healthcheck.workers.source import ProbePlaces
+from maglev.healthcheck.workers.source import PooledProbers
 from maglev.healthcheck.workers.spawn import Spawner
 from maglev.interfaces import IProber
 from maglev.model.config import Backend
@@ -26,19 +28,19 @@ def config(workers, **values):
 
 
 class Rig(WorkerPoolRig):
-    """A board, and where the probes of its backends are made; the test is the checker."""
+    """Where the probes of a board's backends are made; the test is the checker."""
 
     def __init__(self, workers):
         super().__init__(0)
         self.local = FakeProbers()
-        self.board = Board(lambda: 0.0, config(workers))
-        self.places = ProbePlaces(self.local, self.pool, self.board.config)
-        self.board.observe(self.places)
+        self.config = make_config()
+        self.source = PooledProbers(self.local, self.pool)
+        self.source.use_workers(workers)
         self.outcomes = []
 
     def prober(self, name):
-        backend = self.board.config.backends[name]
-        return self.places.prober_for(backend, self.board.config.healthcheck_of(backend), None)
+        backend = self.config.backends[name]
+        return self.source.prober_for(backend, self.config.healthcheck_of(backend), None)
 
     def remote(self):
         """Return the probers in living workers, by the address of their backend."""
@@ -50,12 +52,27 @@ class Rig(WorkerPoolRig):
         }
 
 
+class CheckedRig(Rig):
+    """The same with the checker itself, whose clock is that of the pool."""
+
+    def __init__(self, workers):
+        super().__init__(workers)
+        self.board = Board(lambda: 0.0, config(workers))
+        lag = LagMonitor(self.clock)
+        self.checker = CheckerService(self.clock, self.board, self.source, lag, lambda: 1.0)
+
+    def start(self):
+        super().start()
+        self.checker.startService()
+        self.advance(3 * STEP)
+
+
 @pytest.fixture
 def rigs():
     made = []
 
-    def make(workers):
-        rig = Rig(workers)
+    def make(workers, kind=Rig):
+        rig = kind(workers)
         made.append(rig)
         rig.start()
         return rig
@@ -85,9 +102,9 @@ def test_without_workers_the_daemon_probes_itself(rigs):
 
 def test_it_is_busy_when_this_process_is(rigs):
     rig = rigs(0)
-    assert not rig.places.busy()
+    assert not rig.source.busy()
     rig.local.is_busy = True
-    assert rig.places.busy()
+    assert rig.source.busy()
 
 
 def test_with_workers_it_does_not(rigs):
@@ -102,39 +119,73 @@ def test_with_workers_it_does_not(rigs):
     assert rig.local.made == {}
 
 
-def test_a_reload_moves_probes_into_workers_and_back_without_losing_one(rigs):
+def test_a_change_of_workers_is_another_place_only_from_none_or_to_none(rigs):
     rig = rigs(0)
-    prober = rig.prober("a")
-    prober.start(rig.outcomes.append)
-    rig.board.apply(config(1))
+    assert [rig.source.use_workers(count) for count in (0, 1, 2, 2, 0, 3)] == [False, True, False, False, True, True]
+
+
+def test_a_change_of_workers_moves_probes_into_them_and_back_without_losing_one(rigs):
+    rig = rigs(0)
+    rig.prober("a").start(rig.outcomes.append)
+    rig.source.use_workers(1)
     rig.advance(2 * STEP)
     rig.local.made["a"].finish(PASS)
-    prober.start(rig.outcomes.append)
+    rig.prober("a").start(rig.outcomes.append)
     rig.advance(2 * STEP)
     remote = rig.remote()["10.0.0.1"]
-    rig.board.apply(config(0))
+    rig.source.use_workers(0)
     rig.advance(2 * STEP)
     remote.finish(PASS)
     rig.advance(1)
     assert rig.outcomes == [PASS] * 2
     assert rig.live() == []
-    prober.start(rig.outcomes.append)
+    rig.prober("a").start(rig.outcomes.append)
     rig.local.made["a"].finish(PASS)
     assert rig.outcomes == [PASS] * 3
     assert rig.pool.slots == {}
 
 
-def test_workers_forget_what_a_reload_removes_and_what_is_not_probed_any_more(rigs):
-    rig = rigs(1)
-    for name in "abc":
-        rig.prober(name).start(rig.outcomes.append)
+def test_a_reload_moves_the_probes_of_the_checker_without_interrupting_one(rigs):
+    rig = rigs(0, CheckedRig)
+    first = rig.local.made["a"]
+    rig.board.apply(config(1))
     rig.advance(2 * STEP)
+    assert (first.starts, first.cancels) == (1, 0)
+    first.finish(PASS)
+    assert rig.checker.probes == 1
+    rig.advance(1)
+    remote = rig.remote()["10.0.0.1"]
+    rig.board.apply(config(0))
+    rig.advance(2 * STEP)
+    for prober in rig.remote().values():
+        if prober.finished is not None:
+            prober.finish(PASS)
+    rig.advance(2)
+    assert (remote.starts, remote.cancels) == (1, 0)
+    assert rig.checker.probes >= 2
+    assert rig.local.made["a"] is not first
+    assert rig.local.made["a"].starts == 1
+    assert rig.live() == []
+
+
+def test_workers_forget_what_a_reload_removes_and_what_is_not_probed_any_more(rigs):
+    rig = rigs(1, CheckedRig)
+    rig.advance(3)
     assert len(rig.remote()) == 3
     backends = [Backend("b", "10.0.0.2"), Backend("c", "10.0.0.3", "tcp")]
     rig.board.apply(config(1, frontends=[], backends=backends))
     rig.advance(2 * STEP)
     assert set(rig.remote()) == {"10.0.0.3"}
-    assert len(rig.places._probers) == 1
+    assert len(rig.source._probers) == 1
+
+
+def test_workers_follow_a_reload_that_also_changes_the_namespace(rigs):
+    rig = rigs(0, CheckedRig)
+    rig.board.apply(config(1, netns="blue"))
+    rig.advance(1)
+    (process,) = rig.live()
+    assert process.probers.netns == ["blue"] * 3
+    assert rig.local.netns == [None] * 3
 
 
 def test_a_backend_that_is_checked_in_another_way_has_its_old_prober_forgotten(rigs):
@@ -142,7 +193,7 @@ def test_a_backend_that_is_checked_in_another_way_has_its_old_prober_forgotten(r
     old = rig.prober("a")
     old.start(rig.outcomes.append)
     rig.advance(2 * STEP)
-    rig.board.apply(config(1, checks=[make_check(l4_port=81)]))
+    rig.config = make_config(checks=[make_check(l4_port=81)])
     rig.prober("a").start(rig.outcomes.append)
     old.cancel()
     rig.advance(2 * STEP)
@@ -152,7 +203,7 @@ def test_a_backend_that_is_checked_in_another_way_has_its_old_prober_forgotten(r
 
 
 def test_a_reload_that_leaves_the_workers_alone_changes_nothing_for_them(rigs):
-    rig = rigs(2)
+    rig = rigs(2, CheckedRig)
     rig.board.apply(config(2, history=7))
     rig.advance(STEP)
     assert len(rig.processes) == 2

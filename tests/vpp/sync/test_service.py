@@ -2,9 +2,7 @@
 
 import attrs
 import pytest
-from zope.interface.verify import verifyObject
 
-from maglev.interfaces import IBoardObserver
 from maglev.model.config import Backend, ForeignVips
 from maglev.model.errors import NotFoundError, VppNotConnectedError, VppOffError, VppTimeoutError
 from maglev.model.health import Lifecycle
@@ -32,10 +30,6 @@ def bench():
     made = Bench()
     yield made
     made.stop()
-
-
-def test_it_observes_the_board(bench):
-    verifyObject(IBoardObserver, bench.service)
 
 
 def test_connecting_writes_the_settings_and_everything_wanted(bench):
