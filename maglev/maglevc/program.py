@@ -14,11 +14,19 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from maglev.maglevc.options import MaglevcOptions
+    from maglev.maglevc.stdio import StandardStream
+    from maglev.rpc.client.control import Client
+    from maglev.terminal.session import SessionContext
+    from maglev.terminal.stream import Opening
 
 EXIT_FAILED: Final = 1
 
 EXIT_SIGNAL: Final = 128
 """What shells add to the number of a signal that ended a program: 130 after ^C, 141 when nobody reads the output."""
+
+
+ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""What ends the program in order: a terminal in raw mode gets its modes back."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,34 +38,50 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from maglev.maglevc.options import parse
 
     options = parse(sys.argv[1:] if arguments is None else arguments, os.environ)
-    interactive = not options.command and sys.stdin.isatty() and sys.stdout.isatty()
-    if interactive:
-        from twisted.internet import asyncioreactor
-
-        asyncioreactor.install()
     from twisted.internet import reactor
 
-    sys.exit(Run(reactor).until_done(_run(reactor, options, interactive=interactive)))
+    sys.exit(Run(reactor).until_done(_run(reactor, options)))
 
 
-async def _run(reactor: Any, options: MaglevcOptions, *, interactive: bool) -> int:
-    from maglev.maglevc.batch import BatchEnvironment, run_command, run_script
+async def _run(reactor: Any, options: MaglevcOptions) -> int:
+    from maglev.maglevc.stdio import StandardStream
+    from maglev.maglevc.tty import window_of
     from maglev.rpc.client.control import connect
+    from maglev.ssh.turns import Turns
+    from maglev.terminal.session import SessionContext
+    from maglev.terminal.stream import Opening
 
     client = await connect(reactor, options.server, options.tls)
     try:
-        if interactive:
-            from maglev.maglevc.shell import Shell
+        source, target = sys.stdin.fileno(), sys.stdout.fileno()
+        context = SessionContext(reactor, Turns(reactor), client)
+        stream = StandardStream(reactor, context.turns, source, target)
+        opening = Opening(
+            client.caller,
+            options.command.encode("utf-8", "surrogateescape") or None,
+            window_of(target) if sys.stdout.isatty() else None,
+            os.environb.get(b"TERM", b""),
+            options.colour,
+        )
+        if opening.command is None and opening.window is not None and sys.stdin.isatty():
+            return await _serve_person(reactor, client, context, stream, opening)
+        from maglev.terminal.batch import BatchRunner
 
-            return await Shell(reactor, client, colour=options.colour).run()
-        environment = BatchEnvironment(reactor, colour=options.colour)
-        if options.command:
-            return await run_command(client, environment, options.command)
-        from maglev.maglevc.streams import Script
-
-        return await run_script(client, environment, Script(reactor, sys.stdin.fileno()))
+        return await stream.run(BatchRunner(context, stream, opening), reads=opening.command is None)
     finally:
         await client.close()
+
+
+async def _serve_person(
+    reactor: Any, client: Client, context: SessionContext, stream: StandardStream, opening: Opening
+) -> int:
+    from maglev.maglevc.tty import LocalTty
+    from maglev.terminal.shell import Shell
+
+    shell = Shell(context, stream, opening)
+    client.when_lost().addCallback(lambda _: shell.dismiss("% the connection to maglevd is lost"))
+    with LocalTty(reactor, sys.stdin.fileno(), sys.stdout.fileno(), shell, dumb=opening.dumb):
+        return await stream.run(shell, reads=True)
 
 
 class Run:
@@ -71,8 +95,9 @@ class Run:
 
     def until_done(self, work: Coroutine[Deferred[Any], Any, int]) -> int:
         """Run until the work is done, or a signal ends it; return the exit status."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
+        for number in ENDING_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
+                signal.signal(number, self._on_signal)
         self._reactor.callWhenRunning(self._start, work)
         self._reactor.run(installSignalHandlers=False)
         return EXIT_SIGNAL + self._signal if self._signal else self._status
@@ -91,14 +116,14 @@ class Run:
     def _failed(self, failure: Failure) -> None:
         from twisted.internet.defer import CancelledError
 
-        from maglev.maglevc.batch import complain
-        from maglev.maglevc.streams import ReaderGoneError
+        from maglev.maglevc.stdio import ReaderGoneError, complain
         from maglev.model.errors import MaglevError
 
         if failure.check(ReaderGoneError):
             self._signal = signal.SIGPIPE
         elif failure.check(MaglevError):
-            complain("".join(f"% {line}\n" for line in failure.getErrorMessage().splitlines()))
+            text = "".join(f"% {line}\n" for line in failure.getErrorMessage().splitlines())
+            complain(text.encode("utf-8", "backslashreplace"))
         elif not (failure.check(CancelledError) and self._signal):
             failure.raiseException()
 

@@ -4,106 +4,40 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.conch.ssh.channel import SSHChannel
 from twisted.conch.ssh.connection import EXTENDED_DATA_STDERR
 
 from maglev.ssh.outlet import Outlet
+from maglev.terminal.stream import IRunner, Opening, Window
 
 if TYPE_CHECKING:
-    from maglev.model.caller import Caller
-    from maglev.ssh.connection import ConsoleConnection
+    from twisted.internet.defer import Deferred
+
     from maglev.ssh.packets import PacketReader
-
-MAX_SIDE: Final = 1000
-"""Columns and rows that we believe in: a wall of screens. What comes is any 32-bit number, also 0."""
-
-DEFAULT_COLUMNS: Final = 80
-DEFAULT_ROWS: Final = 24
-
-
-@attrs.frozen
-class Window:
-    """The size of a terminal, guarded: both sides are at least 1.
-
-    Attributes:
-        columns: Its width.
-        rows: Its height.
-    """
-
-    columns: int = DEFAULT_COLUMNS
-    rows: int = DEFAULT_ROWS
-
-    @classmethod
-    def guarded(cls, columns: int, rows: int) -> Window:
-        """Return a size of which everything is possible; 0 means that the client does not know."""
-        return cls(min(columns, MAX_SIDE) or DEFAULT_COLUMNS, min(rows, MAX_SIDE) or DEFAULT_ROWS)
-
-
-@attrs.frozen
-class Opening:
-    """What a client asked for.
-
-    Attributes:
-        caller: Who it is.
-        command: What to run; None for a shell.
-        window: The terminal; None without one.
-        term: Type of the terminal, such as ``xterm-256color``; not to be trusted.
-    """
-
-    caller: Caller
-    command: bytes | None = None
-    window: Window | None = None
-    term: bytes = b""
-
-
-class IRunner(Protocol):
-    """What runs in a channel."""
-
-    def start(self) -> None:
-        """Begin; called once, before anything else."""
-
-    def data_received(self, data: bytes) -> None:
-        """Take what was typed or piped in."""
-
-    def eof_received(self) -> None:
-        """Take note that no more data comes."""
-
-    def resized(self, window: Window) -> None:
-        """Take note that the terminal has another size."""
-
-    def interrupt(self) -> None:
-        """End what is being done, as ^C does."""
-
-    def dismiss(self, words: str) -> None:
-        """End, and say why."""
-
-    def closed(self) -> None:
-        """Let go of everything: the channel is gone. Called once, also after the runner has ended it itself."""
-
 
 Opener = Callable[["SessionChannel", Opening], IRunner]
 
 
 class SessionChannel(SSHChannel):
-    """A channel of the type ``session`` (RFC 4254, 6)."""
+    """A channel of the type ``session`` (RFC 4254, 6), as `maglev.terminal.stream.IStream` of what runs in it."""
 
     name = b"session"
     id: Any  # Conch declares that it is None
 
-    def __init__(self, connection: ConsoleConnection, opener: Opener, window: int, packet_size: int) -> None:
+    def __init__(self, connection: Any, opener: Opener, window: int, packet_size: int) -> None:
         """Open the channel.
 
         Args:
-            connection: What it belongs to.
+            connection: The `maglev.ssh.connection.ConsoleConnection` that it belongs to.
             opener: Makes what runs in it.
             window: Bytes that the client takes at first.
             packet_size: Bytes that the client takes at a time.
         """
         SSHChannel.__init__(self, remoteWindow=window, remoteMaxPacket=packet_size, conn=connection)
-        self._connection: Any = connection
+        self._connection = connection
         self._opener = opener
         self._opening = Opening(connection.caller)
         self._runner: IRunner | None = None
@@ -129,6 +63,17 @@ class SessionChannel(SSHChannel):
         }
 
     # For what runs here
+
+    def write(self, data: bytes, *, error: bool = False) -> None:
+        r"""Send output; on a terminal, lines end with ``\r\n``, and errors go where everything goes."""
+        if self._opening.window is None:
+            self.outlet.write(data, error=error)
+        else:
+            self.outlet.write(data.replace(b"\n", b"\r\n"))
+
+    def drain(self) -> Deferred[None]:
+        """Wait for the client to read."""
+        return self.outlet.drain()
 
     def finish(self, status: int) -> None:
         """End the channel with an exit status, once everything written has been sent."""

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from maglev.model.caller import Caller
     from maglev.ssh.channel import Opener
+    from maglev.ssh.limits import Limits
     from maglev.ssh.turns import Turns
-    from maglev.terminal.limits import Limits
 
 MIN_PACKET: Final = 1024
 """The smallest "maximum packet size" that a client may ask for; with 1 each character would be a packet of its own

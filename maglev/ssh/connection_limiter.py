@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from maglev.model.caller import Caller
-    from maglev.terminal.limits import Limits
+    from maglev.ssh.limits import Limits
 
 
 class IPendingConnection(Protocol):

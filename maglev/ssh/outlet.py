@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
-from maglev.terminal.limits import BACKLOG, SLICE
+from maglev.ssh.limits import BACKLOG, SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

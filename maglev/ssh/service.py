@@ -17,10 +17,10 @@ from maglev.ssh.console import Console
 from maglev.ssh.hostkey import host_key
 from maglev.ssh.keyfile import fingerprint
 from maglev.ssh.keyring import KeyRing
+from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.transport import ConsoleTransport
 from maglev.ssh.turns import Turns
-from maglev.terminal.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from maglev.interfaces import IControl
     from maglev.model.caller import Caller
-    from maglev.ssh.channel import IRunner, Opening, SessionChannel
+    from maglev.ssh.channel import SessionChannel
     from maglev.ssh.console import ISessionRegister
+    from maglev.terminal.stream import IRunner, Opening
 
 
 FAREWELL: Final = 1.0

@@ -22,8 +22,8 @@ from maglev.runtime.logs.logger import EventLogger
 from maglev.ssh.algorithms import CIPHERS, COMPRESSIONS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURE_NAMES
 from maglev.ssh.authentication import KeyAuthentication
 from maglev.ssh.connection import ConsoleConnection
+from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER
 from maglev.ssh.packets import PacketError, PacketReader
-from maglev.terminal.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER
 
 if TYPE_CHECKING:
     from twisted.conch.ssh.keys import Key
@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from maglev.model.caller import Caller
-    from maglev.ssh.channel import IRunner, Opening, SessionChannel
+    from maglev.ssh.channel import SessionChannel
     from maglev.ssh.connection_limiter import ConnectionLimiter
     from maglev.ssh.keyring import KeyRing
+    from maglev.ssh.limits import Limits
     from maglev.ssh.logins import Logins
     from maglev.ssh.turns import Turns
-    from maglev.terminal.limits import Limits
+    from maglev.terminal.stream import IRunner, Opening
 
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 """A peer that has vanished is noticed within two minutes, also while only we would have something to say."""

@@ -1,8 +1,15 @@
-"""What a person types at, on any stream: keys, the line editor, history, the pager, the width of text.
+"""The terminal that people type at: keys, line editor, history, pager, prompt, shell, and the runner of scripts.
 
-Rules:
+`maglevc` and the SSH console share all of it. It was written for SSH, where there is no tty: bytes come in and go out.
+maglevc puts its own tty into raw mode and is served the same way. The other way round, prompt_toolkit for both, would
+need a pty for each session and an event loop of asyncio in the daemon, and none of its buffers is bounded.
 
-* Knows nothing of SSH, sockets or the control interface: keys and text in, text and decisions out.
-* Every buffer is bounded, and the bound and its reason are in `maglev.terminal.limits`.
-* Text that came from elsewhere is escaped before it gets here (`maglev.model.text`).
+* `shell` is a person (with `prompt`, `pages` and `monitor`), `batch` a command or a script; `session` is what both run
+  commands with. `stream` is the seam below them: a stream carries bytes, and tells of their end and the window's size.
+* `keys`, `line_buffer`, `history`, `line_view`, `editor`, `pager` and `width` turn keys and text into text and
+  decisions, without any I/O.
+* Nothing here knows of SSH, sockets, descriptors or the process's terminal.
+* Every buffer is bounded, and the bound and its reason are in `limits`.
+* Text that came from elsewhere is escaped before it gets here (`maglev.model.text`); `screen` escapes it again.
+* A dumb terminal gets no escape sequences, only printable text, CR, LF and BEL.
 """

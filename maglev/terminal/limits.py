@@ -1,46 +1,8 @@
-"""The bounds of the SSH console, with the reason of each number."""
+"""The bounds of a session at a terminal, with the reason of each number."""
 
 from __future__ import annotations
 
 from typing import Final
-
-import attrs
-
-
-@attrs.frozen
-class Limits:
-    """What the operator may choose; the values are for the whole console unless said otherwise.
-
-    Attributes:
-        login_timeout: Seconds from the connection to the end of the login. A person with a hardware key needs ten;
-            OpenSSH gives 120.
-        attempts: Keys that may be offered on one connection; OpenSSH's MaxAuthTries.
-        idle_timeout: Seconds without a key pressed while nothing runs; 0 turns it off.
-        stalled_timeout: Seconds that a client may leave output unread before it is dropped.
-        startups: Connections that are not logged in yet; one more cuts off another. OpenSSH's MaxStartups.
-        logins: Connections that are logged in.
-        logins_per_asker: The same for one person, so that a script gone wild leaves room for the others.
-        channels: Sessions on one connection; OpenSSH's MaxSessions.
-    """
-
-    login_timeout: float = 30.0
-    attempts: int = 6
-    idle_timeout: float = 900.0
-    stalled_timeout: float = 60.0
-    startups: int = 100
-    logins: int = 128
-    logins_per_asker: int = 64
-    channels: int = 10
-
-
-GRACE: Final = 5.0
-"""Seconds for a client to take our last words before the connection is aborted."""
-
-UNKNOWN_PEER_BUFFER: Final = 64 * 1024
-"""Bytes kept from somebody who is not logged in: a key exchange and a 16384-bit RSA signature are below 8 KiB."""
-
-KEXINIT_LIMIT: Final = 16 * 1024
-"""Bytes of a client's lists of algorithms: ten times OpenSSH's. Choosing among many takes time."""
 
 TYPED_AHEAD: Final = 64 * 1024
 """Bytes kept of what is typed or pasted while a command runs; the rest is dropped, with a bell, as terminals do."""
@@ -50,12 +12,6 @@ LINE_LENGTH: Final = 4096
 
 HISTORY: Final = 500
 """Lines remembered in a session."""
-
-SLICE: Final = 16 * 1024
-"""Bytes of output handed to a connection at a time, so that what it buffers stays small."""
-
-BACKLOG: Final = 64 * 1024
-"""Bytes of output that may wait in a session before a command has to wait too."""
 
 INPUT_SLICE: Final = 1024
 """Bytes of what is typed or pasted that are obeyed in one turn of the reactor: some 3 ms."""

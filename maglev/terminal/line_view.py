@@ -27,8 +27,16 @@ class LineView:
         columns: Of the terminal. The last one stays empty: a character there may wrap.
     """
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, *, dumb: bool = False) -> None:
+        """Begin with nothing drawn.
+
+        Args:
+            columns: Of the terminal, at least 1.
+            dumb: Whether it knows no escape sequences: then blanks erase, and drawing again moves the cursor.
+        """
         self.columns = max(columns, MIN_COLUMNS)
+        self._dumb = dumb
+        self._drawn = 0
         self._start = 0
         self._column = 0
 
@@ -42,12 +50,16 @@ class LineView:
         A terminal that has become narrower has wrapped the row, and the cursor is in one of the rows that it is now.
         """
         self.columns = max(columns, MIN_COLUMNS)
+        if self._dumb:
+            self._drawn = 0
+            return "\n"
         above = self._column // self.columns
         return (f"\x1b[{above}A" if above else "") + "\r\x1b[J"
 
     def reset(self) -> None:
         """Forget how far the line was scrolled: another one begins."""
         self._start = 0
+        self._drawn = 0
 
     def draw(self, prompt: str, text: str, cursor: int) -> str:
         """Return what shows the line, wherever the cursor is in its row."""
@@ -56,12 +68,28 @@ class LineView:
         self._scroll(text, cursor, room)
         piece, before = self._piece(text, cursor, room)
         column = self._column = text_width(shown) + before
+        if self._dumb:
+            return self._draw_dumb(shown + piece, column)
         back = f"\r\x1b[{column}C" if column else "\r"
         return f"\r{shown}{piece}{CLEAR_TO_END}{back}"
 
     def erase(self) -> str:
         """Return what removes the row of the line."""
+        if self._dumb:
+            blanks, self._drawn = " " * self._drawn, 0
+            return f"\r{blanks}\r"
         return f"\r{CLEAR_TO_END}"
+
+    def _draw_dumb(self, row: str, column: int) -> str:
+        """Return what shows a row with the cursor in a column, without escape sequences."""
+        blanks = " " * (self._drawn - text_width(row))
+        self._drawn = text_width(row)
+        if not blanks and column == self._drawn:
+            return f"\r{row}"
+        left = 0
+        while left < len(row) and text_width(row[:left]) < column:
+            left += 1
+        return f"\r{row}{blanks}\r{row[:left]}"
 
     def _prompt(self, prompt: str) -> str:
         room = self.columns - 1 - MIN_TEXT

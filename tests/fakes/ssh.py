@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 from maglev.model.caller import Caller, Role
 from maglev.ssh.connection import ConsoleConnection
 from maglev.ssh.console import Console
+from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.turns import Turns
-from maglev.terminal.limits import Limits
 from tests.fakes.console import Register, World
 from tests.fakes.screen import ScreenDouble
 

@@ -17,10 +17,10 @@ from maglev.model.caller import Role
 from maglev.ssh.console import Console
 from maglev.ssh.hostkey import host_key
 from maglev.ssh.keyring import KeyRing
+from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.service import SshFactory
 from maglev.ssh.turns import Turns
-from maglev.terminal.limits import Limits
 from tests.fakes.console import Register, World
 
 

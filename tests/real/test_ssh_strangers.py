@@ -10,7 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.protocol import ClientFactory, Protocol
 
-from maglev.terminal.limits import Limits
+from maglev.ssh.limits import Limits
 from tests.fakes.console import ConsoleFolder
 
 pytestmark = pytest.mark.real

@@ -427,7 +427,7 @@ def test_p16_nothing_of_ours_registers_a_class():
 def test_importing_the_front_end_or_the_client_installs_no_reactor():
     program = (
         "import sys, maglev.rpc.client.control, maglev.rpc.server.service, maglev.rpc.server.listening\n"
-        "import maglev.maglevc.batch\n"
+        "import maglev.maglevc.stdio, maglev.maglevc.tty, maglev.maglevc.program\n"
         "print('twisted.internet.reactor' in sys.modules)\n"
     )
     done = subprocess.run(

@@ -8,9 +8,9 @@ import struct
 import pytest
 from twisted.conch.ssh.common import NS
 
-from maglev.ssh.channel import MAX_SIDE, Window
+from maglev.ssh.limits import Limits
 from maglev.ssh.packets import PacketError
-from maglev.terminal.limits import Limits
+from maglev.terminal.stream import MAX_SIDE, Window
 from tests.fakes.ssh import ADJUST, CLOSE, DATA, EOF, EXTENDED, FAILURE, REQUEST, SUCCESS, Peer
 
 

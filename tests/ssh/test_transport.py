@@ -13,7 +13,7 @@ from twisted.conch.ssh.common import NS, getNS
 from twisted.conch.ssh.keys import Key
 
 from maglev.model.caller import Role
-from maglev.terminal.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER, Limits
+from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER, Limits
 from tests.fakes.logs import recorded_events
 from tests.fakes.ssh_client import Lobbyist, key_line, pump
 

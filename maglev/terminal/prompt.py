@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.ssh.screen import CLEAR_SCREEN, word_columns
 from maglev.terminal.editor import LineEditor, Outcome
 from maglev.terminal.history import History
 from maglev.terminal.line_view import LineView
+from maglev.terminal.screen import CLEAR_SCREEN, word_columns
 
 if TYPE_CHECKING:
     from maglev.commands.choices import Completion
-    from maglev.ssh.screen import Screen
     from maglev.terminal.keys import Key
+    from maglev.terminal.screen import Screen
 
 
 class Prompt:
@@ -23,20 +23,22 @@ class Prompt:
         drawn: Whether the line is on the screen, in its last row.
     """
 
-    def __init__(self, screen: Screen, text: str, columns: int) -> None:
+    def __init__(self, screen: Screen, text: str, columns: int, *, dumb: bool = False) -> None:
         """Begin with an empty line, which is not drawn yet.
 
         Args:
             screen: Where it is seen.
             text: What stands before the line.
             columns: Of the terminal, at least 1.
+            dumb: Whether the terminal knows no escape sequences.
         """
         self.history = History()
         self.drawn = False
         self._screen = screen
         self._text = text
         self._editor = LineEditor(self.history)
-        self._view = LineView(columns)
+        self._view = LineView(columns, dumb=dumb)
+        self._dumb = dumb
         self._changed = False
 
     @property
@@ -61,7 +63,7 @@ class Prompt:
         if outcome is Outcome.BELL:
             self._screen.ring()
         elif outcome is Outcome.CLEAR:
-            self._screen.put(CLEAR_SCREEN)
+            self._screen.put("\n" if self._dumb else CLEAR_SCREEN)
         return outcome
 
     def draw(self) -> None:

@@ -1,6 +1,6 @@
 """The interactive shell: keys to lines, lines to commands, output to the screen.
 
-Theory of operation. A terminal is in one of three modes:
+Theory of operation. A shell is in one of three modes:
 
 * ``TYPING``: the line being typed is in the last row; keys edit it.
 * ``ASKING``: the same, while an answer to TAB or ``?`` is awaited. Keys are kept for later.
@@ -25,13 +25,15 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from maglev.model.caller import Role
 from maglev.runtime.logs.logger import EventLogger
-from maglev.ssh.monitor import Monitor
-from maglev.ssh.pages import Pages
-from maglev.ssh.prompt import Prompt
-from maglev.ssh.screen import PASTE_OFF, PASTE_ON, Screen
 from maglev.terminal.editor import Outcome
 from maglev.terminal.keys import Key, KeyDecoder
 from maglev.terminal.limits import INPUT_SLICE, TYPED_AHEAD
+from maglev.terminal.monitor import Monitor
+from maglev.terminal.pages import Pages
+from maglev.terminal.prompt import Prompt
+from maglev.terminal.screen import PASTE_OFF, PASTE_ON, Screen
+from maglev.terminal.session import Session
+from maglev.terminal.stream import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -40,12 +42,11 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
-    from maglev.ssh.channel import Opening, SessionChannel, Window
-    from maglev.ssh.console import Console
+    from maglev.terminal.session import SessionContext
+    from maglev.terminal.stream import IStream, Opening
 
 PROMPTS: Final = {Role.OPERATOR: "maglev# ", Role.VIEWER: "maglev> "}
 
-_DUMB: Final = frozenset({b"", b"dumb", b"unknown"})
 _INTERRUPT: Final = Key("ctrl-c")
 _EOF: Final = Key("eof")
 
@@ -59,29 +60,27 @@ class Mode(enum.Enum):
     OVER = enum.auto()
 
 
-class Terminal:
-    """A person at a prompt, as `maglev.ssh.channel.IRunner`; and the `Environment` of their commands."""
+class Shell:
+    """A person at a prompt, as `maglev.terminal.stream.IRunner`; and the `Environment` of their commands."""
 
     _log = EventLogger()
 
-    def __init__(self, console: Console, channel: SessionChannel, opening: Opening, window: Window) -> None:
+    def __init__(self, context: SessionContext, stream: IStream, opening: Opening) -> None:
         """Prepare to talk.
 
         Args:
-            console: What sessions share.
-            channel: Where the bytes go.
+            context: What the session works with.
+            stream: Where the bytes go.
             opening: What was asked for.
-            window: The size of the terminal.
         """
-        self._console = console
-        self._channel = channel
-        self._caller = opening.caller
-        self._plain = opening.term in _DUMB
-        self._window = window
-        self._screen = Screen(channel.outlet)
-        self._prompt = Prompt(self._screen, PROMPTS[opening.caller.role], window.columns)
+        self._context = context
+        self._stream = stream
+        self._opening = opening
+        self._window = window = opening.window or Window()
+        self._screen = Screen(stream)
+        self._prompt = Prompt(self._screen, PROMPTS[opening.caller.role], window.columns, dumb=opening.dumb)
         self._decoder = KeyDecoder()
-        self._pages = Pages(self._screen, window, plain=self._plain)
+        self._pages = Pages(self._screen, window, dumb=opening.dumb, colour=opening.colour)
         self._mode = Mode.TYPING
         self._ahead: deque[Key] = deque()
         self._ending = False
@@ -92,23 +91,20 @@ class Terminal:
         self._eof = False
         self._drinking = False
         self._idle: IDelayedCall | None = None
-        self._sitting = console.begin(opening.caller, self)
-        self._monitor = Monitor(self._sitting, self.drain, self._announce)
+        self._session = Session(context, self)
+        self._monitor = Monitor(self._session, self.drain, self._announce)
 
-    # What the channel tells
+    # What the stream calls
 
     def start(self) -> None:
         """Greet, and show the prompt."""
-        who = f"You are {self._caller.name} ({self._caller.role})."
-        self._screen.show([self._console.greeting, f"{who} Type ? for help."])
-        if not self._plain:
-            self._screen.put(PASTE_ON)
+        self._screen.show(self._context.greeting)
         self._rest()
-        self._update()
+        self.resumed(self._window)
 
     def data_received(self, data: bytes) -> None:
         """Obey what is typed; a long paste in several turns, between which others have theirs."""
-        self._sitting.touch()
+        self._session.touch()
         self._input += data
         if not self._drinking:
             self._obey_input()
@@ -126,6 +122,12 @@ class Terminal:
         self._prompt.resize(window.columns)
         self._update()
 
+    def resumed(self, window: Window) -> None:
+        """Go on after another program had the terminal."""
+        if not self._opening.dumb:
+            self._screen.put(PASTE_ON)
+        self.resized(window)
+
     def interrupt(self) -> None:
         """Obey ^C."""
         self._take(_INTERRUPT)
@@ -141,7 +143,7 @@ class Terminal:
         self._let_go()
         if self._task is not None:
             self._task.cancel()
-        self._sitting.end()
+        self._session.end()
 
     # Keys
 
@@ -151,12 +153,12 @@ class Terminal:
             return
         self._rest()
         piece, self._input = self._input[:INPUT_SLICE], self._input[INPUT_SLICE:]
-        self._channel.consumed(len(self._input))
+        self._stream.consumed(len(self._input))
         for key in self._decoder.feed(piece):
             self._take(key)
         if self._input:
             self._drinking = True
-            self._console.turns.soon(self._obey_input)
+            self._context.turns.soon(self._obey_input)
         elif self._eof:
             self._take(_EOF)
         self._update()
@@ -198,7 +200,7 @@ class Terminal:
         self._prompt.leave()
         self._end()
 
-    _outcomes: Final[dict[Outcome, Callable[[Terminal], None]]] = {
+    _outcomes: Final[dict[Outcome, Callable[[Shell], None]]] = {
         Outcome.LINE: _line,
         Outcome.INTERRUPT: lambda self: self._prompt.give_up(),
         Outcome.LOGOUT: _logout,
@@ -222,7 +224,7 @@ class Terminal:
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
-            self._log.failure("ssh-terminal-failed", failure=failure, caller=str(self._caller))
+            self._log.failure("terminal-failed", failure=failure, caller=str(self._opening.caller))
 
     def _done(self, _: None) -> None:
         self._task = None
@@ -246,7 +248,7 @@ class Terminal:
                 self._press(self._ahead.popleft())
         self._catching_up = False
         if self._ahead and self._mode is Mode.TYPING:
-            self._console.turns.soon(self._catch_up)
+            self._context.turns.soon(self._catch_up)
         self._update()
 
     def _cancel(self, mark: str = "") -> None:
@@ -263,18 +265,18 @@ class Terminal:
             self._task.cancel()
 
     async def _run(self, line: str) -> None:
-        await self._sitting.run(line)
+        await self._session.run(line)
         # Also what is done at once leaves everybody else a turn: a paste may have thousands of lines.
         await self.drain()
 
     async def _answer_tab(self) -> None:
-        completion = await self._sitting.commands.complete(self._prompt.line, self._prompt.cursor)
-        await self._channel.outlet.drain()
+        completion = await self._session.commands.complete(self._prompt.line, self._prompt.cursor)
+        await self._stream.drain()
         self._prompt.complete(completion)
 
     async def _answer_help(self) -> None:
-        text = await self._sitting.commands.help(self._prompt.line, self._prompt.cursor)
-        await self._channel.outlet.drain()
+        text = await self._session.commands.help(self._prompt.line, self._prompt.cursor)
+        await self._stream.drain()
         self._prompt.help(text)
 
     # The screen
@@ -302,10 +304,10 @@ class Terminal:
         self._mode = Mode.OVER
         self._let_go()
         self._screen.put(words)
-        if not self._plain:
+        if not self._opening.dumb:
             self._screen.put(PASTE_OFF)
         self._screen.flush()
-        self._channel.finish(status)
+        self._stream.finish(status)
 
     def _let_go(self) -> None:
         """Forget all that may still want to happen by itself."""
@@ -317,11 +319,11 @@ class Terminal:
 
     def _rest(self) -> None:
         """Begin to wait for the next key."""
-        timeout = self._console.idle_timeout
+        timeout = self._context.idle_timeout
         if self._idle is not None and self._idle.active():
             self._idle.reset(timeout)
         elif timeout and self._mode is not Mode.OVER:
-            self._idle = self._console.clock.callLater(timeout, self._too_idle)
+            self._idle = self._context.clock.callLater(timeout, self._too_idle)
 
     def _too_idle(self) -> None:
         # A command that runs is what somebody waits for; --More-- is what waits for somebody.
@@ -347,8 +349,8 @@ class Terminal:
 
     @property
     def colour(self) -> bool:
-        """Whether the terminal has colours."""
-        return not self._plain
+        """Whether output may contain colours."""
+        return self._opening.colour
 
     @property
     def width(self) -> int:
@@ -367,15 +369,15 @@ class Terminal:
         self.write(text)
 
     async def drain(self) -> None:
-        """Wait for the client, and for the person in front of ``--More--``."""
-        await self._channel.outlet.drain()
+        """Wait for the stream, and for the person in front of ``--More--``."""
+        await self._stream.drain()
         await self._pages.turned()
 
     def set_stop_on_key(self, on: bool) -> None:  # noqa: FBT001
         """From now on any key ends the command; so does that there will be no more."""
         self._stop_on_key = on
         if on and _EOF in self._ahead:
-            self._console.turns.soon(self._stop_at_eof)
+            self._context.turns.soon(self._stop_at_eof)
 
     def _stop_at_eof(self) -> None:
         if self._stop_on_key:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from maglev.ssh.outlet import Outlet
+    from maglev.terminal.stream import IStream
 
 _UNSAFE: Final = re.compile(r"\x1b(?!\[[0-9;]{0,32}m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 """Control characters other than TAB and newline, and any escape sequence that is no colour."""
@@ -30,8 +30,8 @@ def safe(text: str) -> str:
 class Screen:
     """Collects what is to be shown, and sends it at once: one packet for a key, not ten."""
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self, stream: IStream) -> None:
+        self._stream = stream
         self._parts: list[str] = []
         self._bell = False
 
@@ -54,7 +54,7 @@ class Screen:
             self._bell = False
         if self._parts:
             text, self._parts = "".join(self._parts), []
-            self._outlet.write(text.replace("\n", "\r\n").encode("utf-8", "replace"))
+            self._stream.write(text.encode("utf-8", "replace"))
 
 
 def word_columns(words: list[str], columns: int) -> list[str]:

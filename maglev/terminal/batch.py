@@ -1,4 +1,4 @@
-"""Commands without a person at a prompt: ``ssh host show frontends``, and ``ssh host < script``.
+"""Commands without a person at a prompt: ``ssh host show frontends``, ``maglevc < script``.
 
 There is no prompt and no echo, output ends its lines with a plain newline and errors go to stderr. A script goes on
 after an error; its status is that of the last command that failed, or 0.
@@ -13,24 +13,23 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from maglev.commands.environment import ExitStatus
 from maglev.runtime.tasks import Tasks
-from maglev.ssh.screen import safe
 from maglev.terminal.keys import KeyDecoder
 from maglev.terminal.limits import LINE_LENGTH
+from maglev.terminal.screen import safe
+from maglev.terminal.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
-    from maglev.ssh.channel import Opening, SessionChannel, Window
-    from maglev.ssh.console import Console
+    from maglev.terminal.session import SessionContext
+    from maglev.terminal.stream import IStream, Opening, Window
 
 COMMENTS: Final = ("!", "#")
 """What a line of a script begins with that is for the reader only; routers write ``!``, people ``#``."""
 
-_DUMB: Final = frozenset({b"", b"dumb", b"unknown"})
-
 
 class ScriptLines:
-    """Cuts what is piped in into lines. What it keeps is bounded by the channel's window, and one line more."""
+    """Cuts what is piped in into lines. The stream bounds what it keeps, but for one line more."""
 
     def __init__(self) -> None:
         self._ready: deque[bytes] = deque()
@@ -60,7 +59,7 @@ class ScriptLines:
             self._skipping = True
 
     def end(self) -> None:
-        """Take note that no more comes; the last line needs no newline."""
+        """Finish the last line, which needs no newline."""
         self._ended = True
         if self._partial:
             self._add(self._partial)
@@ -83,18 +82,17 @@ class ScriptLines:
 
 
 class BatchRunner:
-    """Runs commands one after the other, as `maglev.ssh.channel.IRunner`, and is their `Environment`."""
+    """Runs commands one after the other, as `maglev.terminal.stream.IRunner`, and is their `Environment`."""
 
-    def __init__(self, console: Console, channel: SessionChannel, opening: Opening) -> None:
+    def __init__(self, context: SessionContext, stream: IStream, opening: Opening) -> None:
         """Prepare to run.
 
         Args:
-            console: What sessions share.
-            channel: Where the bytes go.
-            opening: The command; without one, a script is read from the client.
+            context: What the session works with.
+            stream: Where the bytes go.
+            opening: The command; without one, a script is read from the stream.
         """
-        self._console = console
-        self._channel = channel
+        self._stream = stream
         self._opening = opening
         self._window = opening.window
         self._decoder = KeyDecoder()
@@ -106,9 +104,9 @@ class BatchRunner:
         self._stopped = ExitStatus.OK
         self._stop_on_key = False
         self._over = False
-        self._sitting = console.begin(opening.caller, self)
+        self._session = Session(context, self)
 
-    # What the channel tells
+    # What the stream calls
 
     def start(self) -> None:
         """Begin to run commands."""
@@ -119,12 +117,12 @@ class BatchRunner:
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of the script, or a key that ends a command on a terminal; a command has no input."""
-        self._sitting.touch()
+        self._session.touch()
         if self._opening.command is None:
             self._lines.feed(data)
             self._wake()
             return
-        self._channel.consumed()
+        self._stream.consumed()
         if self._window is not None:
             for key in self._decoder.feed(data):
                 if self._stop_on_key or key.name == "ctrl-c":
@@ -137,7 +135,7 @@ class BatchRunner:
             self._wake()
 
     def resized(self, window: Window) -> None:
-        """Take note of the new width."""
+        """Use the new width."""
         self._window = window
 
     def interrupt(self) -> None:
@@ -147,20 +145,20 @@ class BatchRunner:
     def dismiss(self, words: str) -> None:
         """End, and say why."""
         self.write_error(f"% {words}\n")
-        self._channel.finish(ExitStatus.FAILED)
+        self._stream.finish(ExitStatus.FAILED)
 
     def closed(self) -> None:
         """Let go of everything."""
         self._over = True
         self._tasks.cancel()
-        self._sitting.end()
+        self._session.end()
 
     # What runs
 
     async def _work(self) -> None:
         while not self._over:
             line = self._lines.next()
-            self._channel.consumed(len(self._lines))
+            self._stream.consumed(len(self._lines))
             if line is None:
                 if self._lines.finished:
                     break
@@ -169,11 +167,11 @@ class BatchRunner:
                 status = await self._run(line)
                 self._status = status or self._status
                 # Commands may be done at once; a script of thousands still leaves everybody a turn.
-                await self._channel.outlet.drain()
-        self._channel.finish(self._status)
+                await self._stream.drain()
+        self._stream.finish(self._status)
 
     async def _run(self, line: str) -> ExitStatus:
-        self._task = Deferred.fromCoroutine(self._sitting.run(line))
+        self._task = Deferred.fromCoroutine(self._session.run(line))
         try:
             return await self._task
         except CancelledError:
@@ -207,13 +205,13 @@ class BatchRunner:
 
     @property
     def terminal(self) -> bool:
-        """Whether the client asked for a terminal (``ssh -t``)."""
+        """Whether output goes to a terminal (``ssh -t``)."""
         return self._window is not None
 
     @property
     def colour(self) -> bool:
-        """Colours are for terminals."""
-        return self._window is not None and self._opening.term not in _DUMB
+        """Colours are for terminals, unless somebody wants them elsewhere."""
+        return self._opening.colour
 
     @property
     def width(self) -> int:
@@ -222,15 +220,15 @@ class BatchRunner:
 
     def write(self, text: str) -> None:
         """Write to stdout."""
-        self._channel.outlet.write(self._encoded(text))
+        self._stream.write(_encoded(text))
 
     def write_error(self, text: str) -> None:
-        """Write to stderr; a terminal has only one stream."""
-        self._channel.outlet.write(self._encoded(text), error=self._window is None)
+        """Write to stderr."""
+        self._stream.write(_encoded(text), error=True)
 
-    def drain(self) -> Deferred[None]:
-        """Wait for the client to read."""
-        return self._channel.outlet.drain()
+    def drain(self) -> Awaitable[None]:
+        """Wait for the other end to read."""
+        return self._stream.drain()
 
     def set_stop_on_key(self, on: bool) -> None:  # noqa: FBT001
         """From now on any key ends the command, on a terminal."""
@@ -250,6 +248,6 @@ class BatchRunner:
         """End after this command."""
         self._over = True
 
-    def _encoded(self, text: str) -> bytes:
-        shown = safe(text)
-        return (shown if self._window is None else shown.replace("\n", "\r\n")).encode("utf-8", "replace")
+
+def _encoded(text: str) -> bytes:
+    return safe(text).encode("utf-8", "replace")

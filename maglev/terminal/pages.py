@@ -1,4 +1,4 @@
-"""Output on the screen, a page at a time: the pager, its prompt, and whoever waits in front of it."""
+"""Output on the screen, a page at a time: the pager, its prompt, and the person in front of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from maglev.terminal.pager import Pager
 
 if TYPE_CHECKING:
-    from maglev.ssh.channel import Window
-    from maglev.ssh.screen import Screen
     from maglev.terminal.keys import Key
+    from maglev.terminal.screen import Screen
+    from maglev.terminal.stream import Window
 
 _WIPE: Final = "\r\x1b[K"
 
@@ -19,17 +19,20 @@ _WIPE: Final = "\r\x1b[K"
 class Pages:
     """Shows the output of one command after the other."""
 
-    def __init__(self, screen: Screen, window: Window, *, plain: bool) -> None:
+    def __init__(self, screen: Screen, window: Window, *, dumb: bool, colour: bool) -> None:
         """Begin with pages of the height of the window.
 
         Args:
             screen: Where they are seen.
             window: The size of the terminal.
-            plain: Whether the terminal knows no colours.
+            dumb: Whether the terminal knows no escape sequences.
+            colour: Whether the prompt may be shown inverse.
         """
         self._screen = screen
         self._window = window
-        self._plain = plain
+        self._dumb = dumb
+        self._colour = colour
+        self._prompt_width = 0
         self._length: int | None = None
         self._pager = Pager()
         self._readers: list[Deferred[None]] = []
@@ -67,7 +70,7 @@ class Pages:
 
     def press(self, key: Key) -> bool:
         """Obey a key; return whether the reader has seen enough."""
-        self._screen.put(_WIPE)
+        self._wipe_prompt()
         self._pager.press(key)
         if not self._pager.quit:
             self._show()
@@ -98,7 +101,13 @@ class Pages:
 
     def _show_prompt(self) -> None:
         prompt = self._pager.prompt[: max(self._window.columns - 1, 1)]
-        self._screen.put(f"{_WIPE}{prompt}" if self._plain else f"{_WIPE}\x1b[7m{prompt}\x1b[0m")
+        self._wipe_prompt()
+        self._screen.put(f"\x1b[7m{prompt}\x1b[0m" if self._colour and not self._dumb else prompt)
+        self._prompt_width = len(prompt)
+
+    def _wipe_prompt(self) -> None:
+        self._screen.put(f"\r{' ' * self._prompt_width}\r" if self._dumb else _WIPE)
+        self._prompt_width = 0
 
     def _release(self) -> None:
         readers, self._readers = self._readers, []

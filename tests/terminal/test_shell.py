@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from maglev.model.errors import VppNotConnectedError
-from maglev.terminal.limits import HISTORY, INPUT_SLICE, LINE_LENGTH, TYPED_AHEAD, Limits
+from maglev.ssh.limits import Limits
+from maglev.terminal.limits import HISTORY, INPUT_SLICE, LINE_LENGTH, TYPED_AHEAD
 from tests.fakes.ssh import ADA, VERA, Peer
 
 UP, LEFT = "\x1b[A", "\x1b[D"

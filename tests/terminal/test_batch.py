@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maglev.ssh.batch import ScriptLines
+from maglev.terminal.batch import ScriptLines
 from maglev.terminal.limits import LINE_LENGTH
 from tests.fakes.ssh import VERA, Peer
 

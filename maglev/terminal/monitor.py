@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
-    from maglev.ssh.console import Session
+    from maglev.terminal.session import Session
 
 LEVEL: Final = "warn"
 """Of what is shown of the log, beside the transitions, which are there anyway."""
@@ -25,15 +25,15 @@ class Monitor:
 
     _log = EventLogger()
 
-    def __init__(self, sitting: Session, ready: Callable[[], Awaitable[None]], show: Callable[[str], None]) -> None:
+    def __init__(self, session: Session, ready: Callable[[], Awaitable[None]], show: Callable[[str], None]) -> None:
         """Begin switched off.
 
         Args:
-            sitting: Whose events.
+            session: Whose events.
             ready: Waits until events can be shown.
             show: Shows whole lines.
         """
-        self._sitting = sitting
+        self._session = session
         self._ready = ready
         self._show = show
         self._task: Deferred[None] | None = None
@@ -47,12 +47,12 @@ class Monitor:
             self._task.cancel()
 
     async def _watch(self) -> None:
-        watch = await self._sitting.control.watch(log=LEVEL, backend=True, frontend=True)
+        watch = await self._session.control.watch(log=LEVEL, backend=True, frontend=True)
         try:
             while events := await watch.next():
                 await self._ready()
                 shown = (event for event in events if event["type"] != "snapshot")
-                self._show("".join(map(self._sitting.commands.event_text, shown)))
+                self._show("".join(map(self._session.commands.event_text, shown)))
         finally:
             watch.close()
 
@@ -61,4 +61,4 @@ class Monitor:
         if failure.check(MaglevError) is not None:
             self._show(f"% No more events: {failure.getErrorMessage()}\n")
         elif failure.check(CancelledError) is None:
-            self._log.failure("ssh-monitor-failed", failure=failure, caller=str(self._sitting.control.caller))
+            self._log.failure("terminal-monitor-failed", failure=failure, caller=str(self._session.control.caller))

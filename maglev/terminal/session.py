@@ -1,0 +1,103 @@
+"""One session with the command tree, wherever its bytes come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+from twisted.internet.defer import CancelledError
+
+from maglev.commands.environment import ExitStatus
+from maglev.commands.session import CommandSession
+from maglev.runtime.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IReactorTime
+
+    from maglev.commands.environment import Environment
+    from maglev.interfaces import IControl
+
+
+class ITurns(Protocol):
+    """Shares the turns of the reactor among sessions."""
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Make a call in one of the next turns, never in this one. It must not raise."""
+
+
+class ISessionEntry(Protocol):
+    """A session in the register of sessions."""
+
+    def touch(self) -> None:
+        """Record that the session did something."""
+
+    def remove(self) -> None:
+        """Take it out of the register; harmless if it is out already."""
+
+
+@attrs.frozen
+class SessionContext:
+    """What a session works with.
+
+    Attributes:
+        clock: A monotonic clock.
+        turns: Gives the session its turns.
+        control: The verbs.
+        entry: The session in the register; None where there is no register.
+        idle_timeout: Seconds without a key pressed while nothing runs; 0 is for ever.
+        greeting: Lines to show to a person before the first prompt.
+    """
+
+    clock: IReactorTime
+    turns: ITurns
+    control: IControl
+    entry: ISessionEntry | None = None
+    idle_timeout: float = 0.0
+    greeting: tuple[str, ...] = ()
+
+
+class Session:
+    """One session: its verbs, its commands, its place in the register.
+
+    Attributes:
+        control: The verbs.
+        commands: The command tree.
+    """
+
+    _log = EventLogger()
+
+    def __init__(self, context: SessionContext, environment: Environment) -> None:
+        self.control = context.control
+        self.commands = CommandSession(context.control, environment)
+        self._environment = environment
+        self._entry = context.entry
+        self._over = False
+
+    def touch(self) -> None:
+        """Record that somebody is there."""
+        if self._entry is not None:
+            self._entry.touch()
+
+    async def run(self, line: str) -> ExitStatus:
+        """Run a line; an exception is a bug, and harms only this command.
+
+        Raises:
+            CancelledError: Somebody did not want to wait for its end.
+        """
+        try:
+            return await self.commands.run(line)
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001  # whatever it is: logged, and told
+            self._log.failure("terminal-command-failed", caller=str(self.control.caller), line=line)
+            self._environment.write_error("% Internal error; the log has more about it\n")
+            return ExitStatus.FAILED
+
+    def end(self) -> None:
+        """End the session; harmless if it has ended."""
+        if not self._over:
+            self._over = True
+            if self._entry is not None:
+                self._entry.remove()
