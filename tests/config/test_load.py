@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -18,6 +17,7 @@ from maglev.config.findings import Findings
 from maglev.config.load import load_file, load_text
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
+from tests.fakes.descriptors import leaked_since, open_descriptors
 
 GOOD = "maglev:\n  vpp: {lb: {ipv4-src-address: 192.0.2.1, ipv6-src-address: 2001:db8::1}}\n"
 UNUSED = GOOD + "  backends: {a: {address: 10.0.0.1}}\n"
@@ -73,12 +73,12 @@ def test_a_device():
 
 
 def test_what_is_refused_leaves_no_descriptor_open(tmp_path):
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
 
     for path in (tmp_path, "/dev/null"):
         file_problem(path)
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert leaked_since(before) == set()
 
 
 def test_a_path_with_nul():

@@ -12,7 +12,7 @@ from tests.fakes.screen import ScreenDouble
 PICTURES = {"", "text", "http", "ini"}
 """Languages of what is shown and not run."""
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds until a command that only looks must show what the page shows: states take a moment to change."""
 
 TABS = {"show backends www"}

@@ -10,6 +10,7 @@ import pytest
 from tests.docs.blocks import blocks_of
 from tests.docs.reader import PICTURES, follow
 from tests.fakes.lab import why_no_lab
+from tests.fakes.shell import search_path
 
 PAGE = "tutorial.rst"
 
@@ -57,7 +58,7 @@ def test_the_second_part_is_all_there():
 @pytest.mark.real
 def test_the_second_part_does_what_it_says(machine):
     for program in ("vpp", "vppctl", "ethtool", "sysctl"):
-        if shutil.which(program) is None:
+        if shutil.which(program, path=search_path()) is None:
             pytest.skip(f"{program} is not installed")
     if reason := why_no_lab():
         pytest.skip(reason)

@@ -64,7 +64,7 @@ class MaglevDaemon:
         """Return everything it wrote."""
         return self._log.read_text()
 
-    def wait_for_event(self, name, seconds=10.0, after=0, **fields):
+    def wait_for_event(self, name, seconds=60.0, after=0, **fields):
         """Wait for an event with these fields; return it."""
         deadline = time.monotonic() + seconds
         while True:

@@ -60,7 +60,7 @@ class PapiReader:
         row = self._client.api.lb_conf_get()
         return (str(row.ip4_src_address), str(row.ip6_src_address), row.sticky_buckets_per_core, row.flow_timeout)
 
-    def wait_for(self, expected, seconds=5.0):
+    def wait_for(self, expected, seconds=60.0):
         """Wait until the weights are as expected; return how long that took."""
         start = time.monotonic()
         while (weights := self.weights()) != expected:

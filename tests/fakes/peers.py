@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import shutil
 import socket
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 RESET = struct.pack("ii", 1, 0)
-
-
-def open_descriptors() -> int:
-    """Return how many descriptors this process has, without those that earlier tests left to the garbage collector."""
-    gc.collect()
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 class Peer:

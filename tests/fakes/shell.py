@@ -19,11 +19,21 @@ from pathlib import Path
 
 from tests.fakes.program import BIN
 from tests.fakes.program import quiet_environment as _environment
+from tests.fakes.vpp_instance import find_vpp
 
 MARK = "--- the command has ended with"
 BASH = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "bash", "--norc", "--noprofile")
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+USUAL = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 OVERLAID = ("/etc", "/run", "/tmp", "/var/lib")
+
+
+def search_path() -> str:
+    """Return the PATH of the shell: our programs, the VPP under test wherever it is, the usual places, and the PATH."""
+    vpp = find_vpp()
+    folders = [str(BIN), *([str(Path(vpp).absolute().parent)] if vpp else []), *USUAL]
+    folders += [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
+    return os.pathsep.join(dict.fromkeys(folders))
+
 
 PREPARE = """\
 set -e
@@ -48,7 +58,7 @@ def why_no_shell():
         if shutil.which(program) is None:
             return f"{program} is not installed"
     with tempfile.TemporaryDirectory() as hidden:
-        variables = {"PATH": PATH, "HIDDEN": hidden, "OVERLAID": "/etc"}
+        variables = {"PATH": search_path(), "HIDDEN": hidden, "OVERLAID": "/etc"}
         done = subprocess.run([*BASH, "-c", PREPARE], check=False, capture_output=True, text=True, env=variables)
     return f"no namespaces: {done.stderr.strip()}" if done.returncode else ""
 
@@ -65,7 +75,7 @@ class Shell:
         """
         home = pwd.getpwuid(os.getuid()).pw_dir
         self._variables = {
-            "PATH": f"{BIN}:{PATH}",
+            "PATH": search_path(),
             "HOME": home,
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
@@ -94,7 +104,7 @@ class Shell:
         self._process.kill()
         self._process.communicate(timeout=10)
 
-    def run(self, command, seconds=60.0):
+    def run(self, command, seconds=120.0):
         """Run a command, and return its output, errors among it, and its exit status, which ``$?`` has afterwards."""
         self._write(f"{{ {command}\n}} </dev/null\nstatus=$?; printf '\\n{MARK} %d\\n' $status; (exit $status)\n")
         found = ""
@@ -104,7 +114,7 @@ class Shell:
         output, _, status = found.rpartition(f"\n{MARK}")
         return output, int(status)
 
-    def leave_running(self, command, until, seconds=40.0):
+    def leave_running(self, command, until, seconds=90.0):
         """Run a command that does not end, as in a terminal of its own, until it has written some text or made a file.
 
         Args:

@@ -137,17 +137,14 @@ def test_vpp_holds_what_the_specification_says_through_failures_and_reloads(vpp,
         assert reader.weights() == {SITE_KEY: moved, ("192.0.2.51/32", 17, 53): {D: 100}}
 
 
-def test_a_vpp_that_is_killed_twenty_times_has_everything_again_within_two_seconds(vpp, fleet, daemon):
+def test_a_vpp_that_is_killed_twenty_times_has_everything_again_at_the_first_connection(vpp, fleet, daemon):
     expected = {SITE_KEY: site(100, 100, 0), ("192.0.2.50/32", 17, 53): {A: 100}}
     with PapiReader(vpp.api_socket) as reader:
         reader.wait_for(expected)
-    times = []
     for life in range(20):
         vpp.restart()
-        start = time.monotonic()
         with PapiReader(vpp.api_socket) as reader:
-            reader.wait_for(expected, 2.0)
-        times.append(time.monotonic() - start)
+            reader.wait_for(expected)
         if life == 4:
             early = daemon.descriptors(), daemon.memory()
     late = daemon.descriptors(), daemon.memory()
@@ -156,7 +153,7 @@ def test_a_vpp_that_is_killed_twenty_times_has_everything_again_within_two_secon
     samples = daemon.metrics()
     assert samples["maglev_vpp_connected"] == 1
     assert not [event for event in daemon.events("backend-transition") if event["to"] == "down"]
-    print(f"back after {sorted(times)[10]:.2f} s (median), {max(times):.2f} s at most")
+    assert len(daemon.events("vpp-connect")) == 21
 
 
 def test_probes_go_on_without_vpp(vpp, fleet, daemon):
@@ -194,13 +191,11 @@ def test_a_restart_of_maglevd_while_all_is_healthy_writes_nothing(tmp_path, flee
             assert set(writes.values()) == {0}
 
 
-def test_it_stops_within_two_seconds_and_leaves_vpp_as_it_is(vpp, fleet, daemon):
+def test_it_stops_and_leaves_vpp_as_it_is(vpp, fleet, daemon):
     expected = {SITE_KEY: site(100, 100, 0), ("192.0.2.50/32", 17, 53): {A: 100}}
     with PapiReader(vpp.api_socket) as reader:
         reader.wait_for(expected)
-        start = time.monotonic()
         assert daemon.kill(signal.SIGINT) == 0
-        assert time.monotonic() - start < 2
         time.sleep(0.2)
         assert reader.weights() == expected
 

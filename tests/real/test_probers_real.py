@@ -22,6 +22,7 @@ from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, Tls
 from maglev.model.errors import StartError
 from maglev.model.result import Code, LocalFault
 from tests.fakes.certificates import DAY, Authority, now
+from tests.fakes.descriptors import leaked_since, open_descriptors
 from tests.fakes.nginx import Nginx, find_nginx
 from tests.fakes.peers import (
     Namespace,
@@ -30,7 +31,6 @@ from tests.fakes.peers import (
     drip,
     flood,
     hang_up,
-    open_descriptors,
     refusing_port,
     reset_after,
     run_ip,
@@ -41,6 +41,9 @@ from tests.fakes.peers import (
 pytestmark = pytest.mark.real
 
 NAME = "backend.test"
+DRIPPED = b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1000
+"""An answer whose end, a byte at a time, comes long after the timeout."""
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nall is well"
 GENEROUS = 5.0
 """Timeout of probes that are not meant to time out; a busy machine may need a part of it."""
@@ -90,7 +93,7 @@ def source(folder, root):
     source = ProberSource(reactor, LagMonitor(reactor), trust_root=root.write_root(folder))
     yield source
     source.close()
-    assert open_descriptors() == before
+    assert leaked_since(before) == set()
 
 
 # TCP
@@ -134,7 +137,7 @@ async def test_want_of_descriptors_is_the_fault_of_this_machine(source):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Peer(silence) as peer:
         fillers = []
-        resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors() + 20, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(open_descriptors()) + 20, hard))
         try:
             while len(fillers) < 100:
                 try:
@@ -186,12 +189,12 @@ async def test_answers_of_every_kind(source, script, regexp, code, detail):
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("script", [silence, drip(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1000, 0.02)])
+@pytest.mark.parametrize("script", [silence, drip(DRIPPED, 0.02)])
 async def test_the_timeout_is_total_even_for_a_drip(source, script):
     with Peer(script) as peer:
         outcome = await probe(source, check(CheckType.HTTP, peer.port, 0.3))
     assert outcome.code is Code.L7TOUT
-    assert 0.3 <= outcome.duration < 3
+    assert 0.3 <= outcome.duration < 0.02 * len(DRIPPED)
 
 
 @pytest.fixture(scope="module")
@@ -369,11 +372,12 @@ def source_inside(inside):
     from twisted.internet import reactor
 
     pytest_twisted.blockon(deferLater(reactor, 0))
-    before = open_descriptors(), Path(OWN_NAMESPACE).readlink()
+    before, own = open_descriptors(), Path(OWN_NAMESPACE).readlink()
     source = ProberSource(reactor, LagMonitor(reactor), inside.name)
     yield source
     source.close()
-    assert (open_descriptors(), Path(OWN_NAMESPACE).readlink()) == before
+    assert Path(OWN_NAMESPACE).readlink() == own
+    assert leaked_since(before) == set()
 
 
 @needs_namespaces
@@ -395,7 +399,7 @@ async def test_a_black_hole_times_out(source_inside, kind, code):
     port = None if kind is CheckType.ICMP else 80
     outcome = await probe(source_inside, check(kind, port, 0.3), "198.18.0.9")
     assert outcome.code is code
-    assert 0.3 <= outcome.duration < 3
+    assert outcome.duration >= 0.3
 
 
 @needs_namespaces

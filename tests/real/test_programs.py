@@ -159,9 +159,7 @@ def test_it_logs_json_lines_reloads_on_sighup_and_stops_on_sigterm(tmp_path, con
         config.write_text("nonsense")
         program.send(signal.SIGHUP)
         program.wait_for('"event": "config-kept"')
-        status, seconds = program.end()
-        assert status == 0
-        assert seconds < 2
+        assert program.end() == 0
         events = [json.loads(line) for line in program.stdout.splitlines()]
         assert program.stderr == ""
     assert [event["event"] for event in events if event["event"] in {"start", "stop"}] == ["start", "stop"]
@@ -172,9 +170,7 @@ def test_it_logs_json_lines_reloads_on_sighup_and_stops_on_sigterm(tmp_path, con
 def test_it_stops_on_sigint(tmp_path, config):
     with Program(tmp_path, *MAGLEVD, "--config", config, cwd=ROOT) as program:
         program.wait_for('"event": "start"')
-        status, seconds = program.end(signal.SIGINT)
-        assert status == 0
-        assert seconds < 2
+        assert program.end(signal.SIGINT) == 0
 
 
 def test_messages_of_twisted_are_in_the_log_at_debug(tmp_path, config):
@@ -182,7 +178,7 @@ def test_messages_of_twisted_are_in_the_log_at_debug(tmp_path, config):
     arguments = ("--config", config, "--log-level=debug", f"--metrics-addr=unix:{socket_path}")
     with Program(tmp_path, *MAGLEVD, *arguments, cwd=ROOT) as program:
         program.wait_for('"event": "backend-transition"')
-        assert program.end()[0] == 0
+        assert program.end() == 0
         events = [json.loads(line) for line in program.stdout.splitlines()]
     assert "message" in {event["event"] for event in events}
     assert not socket_path.exists()
@@ -215,8 +211,7 @@ def test_twisted_s_runners_find_it_run_it_reload_it_and_stop_it(tmp_path, config
         program.send(signal.SIGHUP)
         program.wait_for("config-applied frontends=1 backends=2 ")
         assert program.wait_for("config-applied").count(f"start version={VERSION} frontends=1 backends=1") == 1
-        status, seconds = program.end()
-        assert seconds < 2
+        status = program.end()
         # twist ends itself by the signal that it got; twistd returns.
         assert status in {0, -signal.SIGTERM}
         assert "Traceback" not in program.stdout + program.stderr
@@ -280,12 +275,11 @@ def weights():
     return {int(end): int(weight) for end, weight in re.findall(r"127\.0\.0\.(\d+) weight (\d+)", switchboard())}
 
 
-def wait_for_weights(expected, seconds):
+def wait_for_weights(expected, seconds=60.0):
     start = time.monotonic()
     while weights() != expected:
         assert time.monotonic() - start < seconds, f"{weights()} after {seconds} s"
         time.sleep(0.02)
-    return time.monotonic() - start
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -297,27 +291,25 @@ def test_the_demonstration_shows_what_it_promises(demo, folders):
     def shell(command):
         return subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True).stdout
 
-    wait_for_weights({11: 100, 12: 50, 13: 0}, 10)
+    wait_for_weights({11: 100, 12: 50, 13: 0})
     shell(stop_1)
-    wait_for_weights({11: 0, 12: 50, 13: 0}, 1.0)
+    wait_for_weights({11: 0, 12: 50, 13: 0})
     shell(stop_2)
-    wait_for_weights({11: 0, 12: 0, 13: 100}, 1.0)
+    wait_for_weights({11: 0, 12: 0, 13: 100})
     assert 'state="down"} 1' in shell(scrapes[0])
-    deadline = time.monotonic() + 15  # VPP's counters are read every five seconds
+    deadline = time.monotonic() + 60  # VPP's counters are read every five seconds
     while not all(map(shell, scrapes)):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     shell(start_1)
-    wait_for_weights({11: 100, 12: 0, 13: 0}, 3.0)
+    wait_for_weights({11: 100, 12: 0, 13: 0})
     assert "127.0.0.11 weight 100" in shell(show)
     assert "backend-transition backend=www1 " in demo.stdout
     assert 'detail="connection refused"' in demo.stdout
 
     (folder,) = folders.iterdir()
     assert (folder / "maglev.yaml").exists()
-    status, seconds = demo.end(signal.SIGINT)
-    assert status == 0
-    assert seconds < 2
+    assert demo.end(signal.SIGINT) == 0
     assert list(folders.iterdir()) == []
     assert demo.stderr == ""
 
@@ -325,7 +317,7 @@ def test_the_demonstration_shows_what_it_promises(demo, folders):
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is missing")
 def test_prometheus_takes_the_metrics_of_the_demonstration(demo):
     address = re.search(r"curl -s (http://[0-9.:]+/metrics)", demo.stdout)[1]
-    deadline = time.monotonic() + 15  # VPP's counters are read every five seconds
+    deadline = time.monotonic() + 60  # VPP's counters are read every five seconds
     text = b""
     while b"maglev_vpp_vip_packets_total{" not in text:
         assert time.monotonic() < deadline
@@ -339,12 +331,12 @@ def test_prometheus_takes_the_metrics_of_the_demonstration(demo):
 
 
 def test_the_demonstration_s_configuration_can_be_changed(demo, folders):
-    wait_for_weights({11: 100, 12: 50, 13: 0}, 10)
+    wait_for_weights({11: 100, 12: 50, 13: 0})
     (path,) = folders.glob("*/maglev.yaml")
     assert f"edit {path} and: kill -HUP " in demo.stdout
     path.write_text(path.read_text().replace("weight: 50", "weight: 7"))
     demo.send(signal.SIGHUP)
-    wait_for_weights({11: 100, 12: 7, 13: 0}, 2)
+    wait_for_weights({11: 100, 12: 7, 13: 0})
 
 
 def test_the_demonstration_s_switchboard_refuses_what_it_does_not_know(demo):

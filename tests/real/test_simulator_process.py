@@ -68,20 +68,16 @@ def test_many_readers_may_come(simulated):
             assert stats["/sys/heartbeat"] >= 1
 
 
-def test_a_thousand_vips_with_ten_servers_are_loaded_and_read_in_seconds(simulated):
-    started = time.monotonic()
-    with papi_client(simulated.api_socket, read_timeout=30) as client:
+def test_a_thousand_vips_with_ten_servers_are_loaded_and_read(simulated):
+    with papi_client(simulated.api_socket, read_timeout=60) as client:
         for number in range(1000):
             prefix = f"198.18.{number >> 8}.{number & 255}/32"
             servers = " ".join(f"10.0.{number % 7}.{server}" for server in range(1, 11))
             assert client.retval("lb_add_del_vip_v2", pfx=prefix) == 0
             assert client.cli(f"lb as {prefix} {servers} weight 100")[0] == 0
-        added = time.monotonic()
         rows = client.dump("lb_as_v2_dump")
         assert len(rows) == 10_000
         assert sum(row.num_buckets for row in rows) == 1000 * 1024
-    # Half a minute is ten times what it takes here: a machine may be slow, but not that slow.
-    assert added - started < 30, (added - started, time.monotonic() - added)
 
 
 # Faults from the command line.
@@ -147,10 +143,10 @@ def ping_for_ever(client):
 def test_a_client_can_freeze_and_restart_it(simulated):
     with papi_client(simulated.api_socket) as client:
         pid = client.api.control_ping().vpe_pid
-        assert client.cli("sim freeze 0.2") == (0, "")
         started = time.monotonic()
+        assert client.cli("sim freeze 0.2") == (0, "")
         assert client.api.control_ping().retval == 0
-        assert time.monotonic() - started >= 0.1
+        assert time.monotonic() - started >= 0.2
         assert client.cli("sim restart") == (0, "")
         with pytest.raises((VPPIOError, OSError)):
             ping_for_ever(client)

@@ -36,6 +36,7 @@ from maglev.vpp.lb.state import (
 )
 from maglev.vpp.stats.segment import BOOT_TIME, HEARTBEAT
 from maglev.vpp.stats.segment_socket import open_stats, socket_identity
+from tests.fakes.descriptors import leaked_since, open_descriptors
 from tests.fakes.fake_vpp import Tally
 from tests.fakes.vpp_instance import private_vpp
 
@@ -73,10 +74,6 @@ async def connected_to(path, layouts=None, tally=None):
         count=Tally() if tally is None else tally,
         deadline=30.0,
     )
-
-
-def descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def gone(protocol):
@@ -246,7 +243,7 @@ async def test_failed_attempts_leak_nothing(tmp_path):
     with pytest.raises(VppNotConnectedError):
         await connected(Nobody)
     silent = await open_silent_socket(reactor, tmp_path / "silent.sock")
-    before = descriptors()
+    before = open_descriptors()
     for _ in range(5):
         with pytest.raises(VppTimeoutError):
             await connect(reactor, str(tmp_path / "silent.sock"), layouts=Layouts(), count=Tally(), deadline=0.02)
@@ -255,7 +252,7 @@ async def test_failed_attempts_leak_nothing(tmp_path):
         with pytest.raises(StatsError):
             await open_stats(reactor, str(tmp_path / "nobody.sock"))
     await turns(reactor)
-    assert descriptors() == before
+    assert leaked_since(before) == set()
     await silent.stopListening()
 
 
@@ -286,7 +283,7 @@ async def test_an_attempt_can_be_given_up(tmp_path):
     from twisted.internet import reactor
 
     silent = await open_silent_socket(reactor, tmp_path / "silent.sock")
-    before = descriptors()
+    before = open_descriptors()
     for turns_before in (0, 3):
         attempt = Deferred.fromCoroutine(connected_to(silent.getHost().name))
         for _ in range(turns_before):
@@ -296,7 +293,7 @@ async def test_an_attempt_can_be_given_up(tmp_path):
             await attempt
         for _ in range(5):
             await deferLater(reactor, 0)
-        assert descriptors() == before
+        assert leaked_since(before) == set()
     await silent.stopListening()
 
 

@@ -11,7 +11,7 @@ import pytest
 from maglev.healthcheck.probers import netns
 from maglev.healthcheck.probers.netns import NetnsError, NetworkNamespace, check_netns
 from maglev.model.errors import StartError
-from tests.fakes.peers import open_descriptors
+from tests.fakes.descriptors import leaked_since, open_descriptors
 
 
 class Died(BaseException):
@@ -86,7 +86,7 @@ def test_no_descriptor_is_left_behind(enter):
     namespace.call(int)
     with pytest.raises(NetnsError):
         namespace.call(int)
-    assert open_descriptors() == before
+    assert leaked_since(before) == set()
 
 
 def test_a_namespace_of_which_the_way_back_is_lost_ends_the_process(enter):

@@ -13,7 +13,7 @@ from maglev.healthcheck.probers.netns import NetnsError
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
 from maglev.model.config import Backend, CheckType, Healthcheck
 from maglev.model.result import Code
-from tests.fakes.peers import open_descriptors
+from tests.fakes.descriptors import leaked_since, open_descriptors
 
 
 def healthcheck(**changes):
@@ -90,4 +90,4 @@ def test_an_unusable_source_address_is_told_and_leaves_no_socket():
     with pytest.raises(ProbeError) as caught:
         SocketOpener().open_stream(Destination(socket.AF_INET, ("127.0.0.1", 1), ("192.0.2.77", 0)))
     assert caught.value.outcome.code is Code.L4CON
-    assert open_descriptors() == before
+    assert leaked_since(before) == set()

@@ -14,7 +14,8 @@ from maglev.healthcheck.probers.source import ProberSource
 from maglev.healthcheck.probers.stream import StreamProber, TlsProber
 from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.model.result import Code, LocalFault
-from tests.fakes.peers import open_descriptors, refusing_port
+from tests.fakes.descriptors import leaked_since, open_descriptors
+from tests.fakes.peers import refusing_port
 
 
 @implementer(IReactorFDSet)
@@ -40,7 +41,7 @@ def source():
     yield source
     source.close()
     assert clock.readers == []
-    assert open_descriptors() == before
+    assert leaked_since(before) == set()
 
 
 def check(kind, port=80, **params):

@@ -7,7 +7,6 @@ import contextlib
 import os
 import socket
 import struct
-from pathlib import Path
 
 import pytest
 import pytest_twisted
@@ -18,6 +17,7 @@ from twisted.python.failure import Failure
 
 from maglev.model.errors import StatsError
 from maglev.vpp.stats.segment_socket import MAX_SEGMENT, open_stats, socket_identity
+from tests.fakes.descriptors import leaked_since, open_descriptors
 
 pytestmark = pytest.mark.real
 
@@ -63,10 +63,6 @@ def memory(content=HEADER, size=4096):
         os.close(descriptor)
 
 
-def descriptors():
-    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
-
-
 @pytest.fixture
 def reactor():
     from twisted.internet import reactor
@@ -76,7 +72,7 @@ def reactor():
 
 @pytest_twisted.ensureDeferred
 async def test_the_segment_is_passed_and_mapped(reactor, listener):
-    before = descriptors()
+    before = open_descriptors()
     deferred = open_stats(reactor, listener.path)
     with memory() as descriptor:
         listener.pass_on(descriptor)
@@ -84,12 +80,12 @@ async def test_the_segment_is_passed_and_mapped(reactor, listener):
 
     assert not segment.closed
     segment.close()
-    assert descriptors() == before
+    assert leaked_since(before) == set()
 
 
 @pytest_twisted.ensureDeferred
 async def test_anything_else_is_refused_and_leaks_nothing(reactor, listener):
-    before = descriptors()
+    before = open_descriptors()
     with memory(b"") as empty, memory(size=0, content=b"") as nothing, memory() as one, memory() as two:
         for passed, reason in (
             ((), "0 descriptors"),
@@ -102,7 +98,7 @@ async def test_anything_else_is_refused_and_leaks_nothing(reactor, listener):
             listener.pass_on(*passed, data=b"x" * 100)
             with pytest.raises(StatsError, match=reason):
                 await deferred
-    assert descriptors() == before
+    assert leaked_since(before) == set()
 
 
 @pytest_twisted.ensureDeferred
@@ -142,23 +138,23 @@ async def test_nobody_there_is_told_at_once(reactor, listener, tmp_path):
 
 @pytest_twisted.ensureDeferred
 async def test_silence_has_an_end_and_a_full_queue_is_not_waited_for(reactor, listener):
-    before = descriptors()
+    before = open_descriptors()
     for _ in range(4):
         with pytest.raises(StatsError):
             await open_stats(reactor, listener.path, deadline=0.01)
     with pytest.raises(StatsError, match="temporarily unavailable"):
         await open_stats(reactor, listener.path)
-    assert descriptors() == before
+    assert leaked_since(before) == set()
 
 
 @pytest_twisted.ensureDeferred
 async def test_giving_up_closes_the_socket(reactor, listener):
-    before = descriptors()
+    before = open_descriptors()
     deferred = open_stats(reactor, listener.path)
     deferred.cancel()
     with pytest.raises(CancelledError):
         await deferred
-    assert descriptors() == before
+    assert leaked_since(before) == set()
     await deferLater(reactor, 0)
 
 
