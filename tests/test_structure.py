@@ -309,3 +309,10 @@ def test_the_layers_name_every_folder_and_nothing_that_is_gone():
     loose = {path.name for path in (ROOT / "maglev").glob("*.py")}
     assert loose == {"__init__.py", "__main__.py", "interfaces.py"}
     assert module_name(MODULES["vpp.sync.plan"]) == "vpp.sync.plan"
+
+
+def test_the_map_of_the_fakes_names_each_of_them():
+    folder = ROOT / "tests" / "fakes"
+    columns = [line[:20] for line in ast.get_docstring(ast.parse((folder / "__init__.py").read_text())).splitlines()]
+    named = {name for column in columns for name in re.findall(r"\b[a-z][a-z_]*\b", column)}
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} - named == set(), "see tests/fakes/__init__.py"

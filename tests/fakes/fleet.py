@@ -48,7 +48,7 @@ class Fleet:
         path.write_text(_CONFIGURATION.format(folder=folder, address=address, port=self.port))
         command = [find_nginx(), "-p", str(folder), "-c", str(path), "-e", str(folder / "error.log")]
         self._processes[address] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 return socket.create_connection((address, self.port), 1).close()

@@ -36,7 +36,8 @@ http {{
 
 def find_nginx() -> str | None:
     """Return the path of the program, if it is installed."""
-    return shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    usual = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
+    return shutil.which("nginx") or shutil.which("nginx", path=usual)
 
 
 class Nginx:
@@ -91,7 +92,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

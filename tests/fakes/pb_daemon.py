@@ -68,7 +68,7 @@ class PbDaemon:
         """
         self.process.send_signal(signal.SIGUSR1)
         wanted = Path(f"{self.path}.lag")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not wanted.exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -147,7 +147,7 @@ def test_a_daemon_that_does_not_answer_is_an_error_and_no_traceback(tmp_path):
             text=True,
         )
         deaf.accept()[0].close()
-        errors = process.communicate(timeout=20)[1]
+        errors = process.communicate(timeout=60)[1]
 
     assert process.returncode == 1
     assert "maglevd hung up" in errors
@@ -200,7 +200,7 @@ def test_lines_of_a_script_run_as_they_come(daemon):
     process.stdin.write(b"show frontends | count\n")
     process.stdin.close()
     assert process.stdout.read() == b"1\n"
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
 
 
@@ -233,7 +233,7 @@ def test_events_arrive_one_by_one_through_a_pipe(daemon):
         run(daemon, "set", "backend", "b1", "enable")
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         process.stdout.close()
 
 
@@ -255,7 +255,7 @@ def test_a_pipe_that_nobody_reads_any_more_ends_it_quietly(busy):
     errors = process.stderr.read()
     process.stderr.close()
 
-    assert process.wait(10) == 128 + signal.SIGPIPE
+    assert process.wait(60) == 128 + signal.SIGPIPE
     assert errors == b""
 
 
@@ -265,7 +265,7 @@ def test_a_pipe_that_is_not_read_for_a_while_loses_events_only_with_a_gap(tmp_pa
         process.stdout.readline()
         time.sleep(3)
         seq, missed, counted = None, 0, 0
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while missed == 0 or counted < 500:
             assert time.monotonic() < deadline
             event = json.loads(process.stdout.readline())
@@ -277,7 +277,7 @@ def test_a_pipe_that_is_not_read_for_a_while_loses_events_only_with_a_gap(tmp_pa
                 assert seq is None or event["seq"] == seq + 1
                 seq = event["seq"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         process.stdout.close()
 
 
@@ -443,7 +443,7 @@ class Terminal:
     def expect(self, text, times=1):
         self.wait(lambda shown: shown.count(text) >= times, f"{text!r} {times} times")
 
-    def wait(self, seen, what="it", seconds=20):
+    def wait(self, seen, what="it", seconds=60):
         deadline = time.monotonic() + seconds
         while not seen(self.shown()):
             assert time.monotonic() < deadline, f"no {what} in:\n{self.shown()}"

@@ -42,7 +42,7 @@ def test_junk_of_a_thousand_connections_leaves_nothing_behind(tmp_path):
         deaf = [DeafClient(daemon.path) for _ in range(20)]
         for each in deaf:
             each.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while daemon.descriptors() > before:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -60,7 +60,7 @@ def test_clients_that_vanish_in_the_middle_of_calls_leave_nothing_behind(tmp_pat
             client.call(3, b"backends")
             client.call(4, b"vpp_lb_state")
             client.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while daemon.descriptors() > before:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -237,8 +237,10 @@ def test_a_socket_that_cannot_be_made_is_reported():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(simulated, number):
     process = simulated._process
+    with papi_client(simulated.api_socket) as client:  # once it answers, its reactor has its handlers in place
+        assert client.api.control_ping().retval == 0
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert not Path(simulated.stats_socket).exists()
     assert Path(simulated.api_socket).exists()
     assert simulated.output == ""

@@ -1,0 +1,63 @@
+"""Test doubles, test data and the tools that several tests share. This page is their map.
+
+A fake here never decides what is right: the last column names the test that holds it against the real thing, or the
+real thing that it is made of. Fixtures that one folder shares are in that folder's ``conftest.py``.
+
+==================  ===================================================  ==============================================
+module              stands for (interface)                               held against the real thing by
+==================  ===================================================  ==============================================
+**Health checks**
+probers             a prober, its source (`IProber`)                     healthcheck/test_service (verifyObject)
+probe_io            sockets, opener, poller and connection of a prober   real/test_probers_real does the same for real
+checker             (a real checker over ``probers``)                    real parts but for ``probers`` and the clock
+workers             worker processes: channel, life and death            real/test_workers_real
+icmp                packets as ICMP sockets deliver them                 real/test_probers_real
+tls_bench           a TLS backend: OpenSSL's server side, in memory      real parts; real/test_probers_real
+peers               backends that misbehave, on real sockets             (real) network namespaces, too
+nginx, fleet        backends: one nginx, or one for each address         (real)
+certificates        a certificate authority                              (real) X.509 from ``cryptography``
+**VPP**
+fake_vpp            VPP's end of the API, scripted (`ITCPTransport`)     real/test_vpp_api; ``vpp_papi`` encodes
+lb                  the load balancer: VIPs, servers, every write        real/test_reconcile_real
+stats               a stats segment with given numbers                   real/test_counters_real
+memory_link         the connection to a simulator (`ITCPTransport`)      real/test_reconcile_real
+memory_client       a client of a simulator (`ITCPTransport`)            real/test_simulator_process
+vpp_instance        a private VPP: simulated here, in a process, real    real/test_contract_vpp runs against each
+papi, papi_client   VPP's own Python client, to look past our code       (real)
+weight_watch        an observer of VPP's weights                         (real)
+vpp_bench           (the real VPP service over ``lb``)                   real parts but for ``lb`` and the clock
+traffic             (the real service over a simulator that counts)      real/test_counters_real
+plans               plans as flat lists of operations                    (a view)
+lab, lab_vpp,       a real VPP with clients and backends in              (real) real/test_packets
+lab_backend,        network namespaces, and records of each connection
+lab_traffic,
+lab_records
+**Control and front ends**
+control             the control interface, for consoles (`IControl`)     commands/test_session (verifyObject)
+pb_control          the control interface, for PB (`IControl`)           rpc/test_perspective (verifyObject)
+environment         what surrounds a command session                     ssh/test_batch, maglevc/test_streams
+console             an SSH console over ``control``; also a program      real/test_ssh
+ssh                 an SSH client without ciphers                        ssh/test_transport, real/test_ssh
+ssh_client          Conch's client, joined in memory                     (real) Conch
+screen              a terminal                                           real/test_ssh, real/test_maglevc with tmux
+pb_rig              PB service and clients without sockets               real/test_maglevc, rpc/test_listening
+pb_daemon           PB over the real verbs, as a process                 (real) VPP is switched off
+metrics             what a scrape says, read by Prometheus's library     real/test_programs with promtool
+observers           an observer of the board (`IBoardObserver`)          state/test_board (verifyObject)
+**Processes and the reactor**
+reactor, clocks     the reactor: time, threads, a stall                  Twisted's MemoryReactorClock and Clock
+daemon_parts        maglevd's options and start, inside the test         real/test_programs
+daemon, program     maglevd, or any program of ours, as a process        (real)
+shell               a machine of its own, with a shell                   (real) network, mount and process namespaces
+**Data and looks**
+configs, files,     configurations: in code, as text, large, random
+large,
+random_boards,
+random_sites
+json_schema,        what editors and other YAML parsers see
+yaml_views
+logs                the log events of a test
+outcomes            results of Deferreds, coroutines, work in steps
+descriptors         descriptors that a test leaves open
+==================  ===================================================  ==============================================
+"""
