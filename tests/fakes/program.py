@@ -57,7 +57,7 @@ class Program:
         deadline = time.monotonic() + seconds
         while self.stdout.count(text) < count:
             assert time.monotonic() < deadline, f"no {text!r} in {seconds} s:\n{self.stdout}{self.stderr}"
-            assert self._process.poll() is None, f"it ended:\n{self.stdout}{self.stderr}"
+            assert self._process.poll() is None, f"it ended ({self._process.poll()}):\n{self.stdout}{self.stderr}"
             time.sleep(0.02)
         return self.stdout
 
