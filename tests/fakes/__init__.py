@@ -54,6 +54,7 @@ configs, files,     configurations: in code, as text, large, random
 large,
 random_boards,
 random_sites
+views,              views as the control interface gives them; and
 json_schema,        what editors and other YAML parsers see
 yaml_views
 logs                the log events of a test
