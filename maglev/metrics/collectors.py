@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from maglev.vpp.sync.service import VppService
 
 BACKEND_STATES: Final = tuple(state for state in State if state is not State.REMOVED)
-"""A removed backend has no metrics any more."""
+"""A removed backend has no metrics."""
 
 RESULTS: Final = {code: "pass" if code in PASSES else "fail" for code in Code}
 

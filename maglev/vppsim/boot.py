@@ -1,4 +1,4 @@
-"""One life of a simulated VPP: everything that a restart makes anew."""
+"""One life of a simulated VPP: everything that a restart replaces."""
 
 from __future__ import annotations
 

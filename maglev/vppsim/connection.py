@@ -32,7 +32,7 @@ LARGEST_FRAME: Final = 16 << 20
 """Bytes; VPP's own limit is the memory of its API segment, 16 MB. Who sends more is hung up on."""
 
 OVERFLOW: Final = 0xFFFFFFF0
-"""A frame of this length and its header are no 32-bit number any more: VPP aborts."""
+"""The length of such a frame with its header exceeds 32 bits: VPP aborts."""
 
 SOCKET_CLIENT: Final = 0x80000000
 """The bit that tells clients of the socket from those of shared memory in a client index."""
@@ -268,7 +268,7 @@ class ApiFactory(Factory):
                 deferred.callback(None)
 
     def when_empty(self) -> Deferred[None]:
-        """Return a Deferred that fires when no client is connected any more."""
+        """Return a Deferred that fires when the last client has disconnected."""
         deferred: Deferred[None] = Deferred()
         if self._clients:
             self._waiting.append(deferred)

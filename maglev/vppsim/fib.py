@@ -98,7 +98,7 @@ class Fib:
         return route
 
     def release(self, route: Route, path: PathType) -> None:
-        """Let go of a route; when nobody holds it any more it is gone, and its index is free."""
+        """Release a route; after the last release it is deleted, and its index is free."""
         route.holders[path] -= 1
         if not route.holders.total():
             del self._routes[route.key]

@@ -78,7 +78,7 @@ class UnixListener:
         return "vppsim"
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
-        """Close: the reactor says that the descriptor is no good any more."""
+        """Close: the reactor says that the descriptor has failed."""
         self.close(remove=False)
 
     def close(self, *, remove: bool) -> None:

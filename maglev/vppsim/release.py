@@ -46,7 +46,7 @@ class Release(enum.Enum):
 
     @property
     def version(self) -> str:
-        """The version that such a VPP tells of itself; no version string of a real one looks like this."""
+        """The version that such a VPP reports; it differs from every real version string."""
         number = Release.WEIGHTED.value if self is Release.BARE else self.value
         return f"{number}-sim"
 

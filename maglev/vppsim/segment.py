@@ -66,7 +66,7 @@ class DirectoryEntry:
     """A directory entry, as the writer knows it.
 
     Attributes:
-        width: Words of one column: 1 packets, 2 packets and octets; 0 for entries that are no counters.
+        width: Words of one column: 1 packets, 2 packets and octets; 0 for entries other than counters.
         columns: Columns that readers see.
         capacity: Columns that there is room for before the vectors must move.
         vectors: Offset of the vector of each thread.

@@ -78,7 +78,7 @@ class WriteLog:
             self._weights -= len(self._writes.popleft().weights)
 
     def clear(self) -> None:
-        """Forget all writes, and start to count anew."""
+        """Forget all writes, and restart the count."""
         self._writes.clear()
         self.total = self._weights = 0
 

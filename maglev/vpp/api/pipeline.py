@@ -74,7 +74,7 @@ class Pipeline:
         Args:
             clock: Tells the time and calls the sweep.
             write: Sends requests, in this order.
-            expired: Called for each request that is given up; it is no longer under way then.
+            expired: Called for each request that is given up; it is no longer pending then.
             deadline: Seconds of silence after which a request is given up.
             window: Requests under way at once.
         """

@@ -141,7 +141,7 @@ class LbPlugin(VppApi):
         """Do several writes in one message, between two moments of VPP's workers; see `maglev.vpp.lb.script`.
 
         It fails with `VppRetvalError` as soon as VPP refuses one of them; what came before it is done, the rest is not.
-        Deleting one thing that is not there is no failure.
+        Deleting one thing that does not exist succeeds.
         """
         try:
             for operation in operations:

@@ -117,7 +117,7 @@ class Ledger:
         """Take note of where VPP counts what goes to a VIP, as it said since; the rest is left as it is.
 
         Args:
-            vip: The VIP as it was here when VPP was asked; if it has been made anew since, nothing is learnt.
+            vip: The VIP as it was here when VPP was asked; if it has been recreated since, nothing is learnt.
             pool_index: As in `Vip`.
             dpos: As in `ApplicationServer`, by address; unknown for those that are not here.
         """

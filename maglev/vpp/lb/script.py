@@ -5,7 +5,7 @@ of it (``vlibmemory/memory_api.c``, ``msg_handler_internal``: the message is not
 line can name many application servers, for which VPP rebuilds the table of new flows once instead of once for each.
 Both together make two things possible that single messages can't do:
 
-* A VIP is deleted and made anew without a moment in which it is missing.
+* A VIP is deleted and recreated without a moment in which it is missing.
 * The weights of many application servers change in two or three rebuilds. ``lb as`` of servers that are in use would
   set one weight after the other; so they are deleted and added again, by two lines of one script. Deleting without
   flush leaves the flows where they are, and adding takes the same slot again (``lb_vip_add_ass``).

@@ -7,7 +7,7 @@ what was read for a VIP that has changed meanwhile is thrown away. Changes made 
 a number that falls, because VPP clears a column for its next owner, shows them sooner. Such a number is left out until
 it is known again whose it is.
 
-The numbers are VPP's own, so they say the same as its command line. They start again at 0 when VPP makes a VIP anew,
+The numbers are VPP's own, so they say the same as its command line. They start again at 0 when VPP recreates a VIP,
 which those who evaluate counters expect.
 """
 
@@ -51,7 +51,7 @@ MAX_AGE: Final = 20.0
 """Seconds for which a reading is of use: the stats segment may be out of reach for a few readings in a row."""
 
 HEART_PATIENCE: Final = 25.0
-"""Seconds without a heartbeat in the stats segment that are no cause for worry, at first: VPP beats every 10 s unless
+"""Seconds without a heartbeat in the stats segment that are tolerated at first: VPP beats every 10 s unless
 configured otherwise."""
 
 MAX_PATIENCE: Final = 3600.0

@@ -60,7 +60,7 @@ class StatsSegment:
         """Take over a mapping of the segment.
 
         Raises:
-            StatsError: It is no stats segment of a version that we know; the mapping is closed.
+            StatsError: It is not a stats segment of a known version; the mapping is closed.
         """
         self._memory = memory
         self._view = memoryview(memory)
@@ -105,7 +105,7 @@ class StatsSegment:
     def simple_at(self, name: str, columns: Collection[int]) -> dict[int, int]:
         """Return some columns of a counter, summed over the threads; those that it does not have are left out.
 
-        A router with the routes of the whole Internet has columns by the million: that is no list to read for a few.
+        A router with the routes of the whole Internet has millions of columns: too many to read for a few of them.
         """
         picked, sums = self._consistently(lambda: self._pick(name, _SIMPLE, 1, columns))
         return dict(zip(picked, sums, strict=True))
@@ -120,7 +120,7 @@ class StatsSegment:
 
         Args:
             now: Monotonic time, seconds.
-            patience: Seconds without a heartbeat that are no cause for worry; VPP beats every 10 s by default.
+            patience: Seconds without a heartbeat that are tolerated; VPP beats every 10 s by default.
         """
         beat = self.scalar(HEARTBEAT)
         if self._beat is None or self._beat[0] != beat:

@@ -161,7 +161,7 @@ def _map(descriptors: list[int]) -> StatsSegment:
 
 
 def socket_identity(path: str) -> Hashable:
-    """Return what changes when VPP makes the socket anew; None while there is none."""
+    """Return a value that changes when VPP recreates the socket; None while there is none."""
     try:
         status = Path(path).stat()
     except OSError:

@@ -34,7 +34,7 @@ FLUSHED_AT_ONCE: Final = 32
 that are the default."""
 
 MAX_SCRIPT: Final = 5000
-"""Operations of a script that can't be cut, because it makes VIPs anew: 75 ms of VPP's time."""
+"""Operations of a script that can't be cut, because it recreates VIPs: 75 ms of VPP's time."""
 
 # What VPP takes, in microseconds, measured on 26.10.
 _MESSAGE: Final = 20.0

@@ -35,7 +35,7 @@ class VipForecast:
     Attributes:
         frontend: Name of the frontend that it is made from; None if there is none.
         action: ``add``, ``recreate``, ``change``, ``remove`` or ``wait``.
-        reasons: Why it is made anew, or what it waits for.
+        reasons: Why it is recreated, or what it waits for.
         operations: What is written, in order.
         moved: Share of new flows that go elsewhere than before, 0..1; None when there were none before, or when nobody
             knows, because this VPP builds its tables in another way.
@@ -74,7 +74,7 @@ def forecast_steps(
 
 
 def recreation_steps(old: Config, new: Config) -> Generator[None, None, dict[str, tuple[str, ...]]]:
-    """Return which frontends of a new configuration have a VIP now that must be made anew, and why; yield often."""
+    """Return which frontends of a new configuration have a VIP now that must be recreated, and why; yield often."""
     before = {key_of(frontend): frontend for frontend in old.frontends.values()}
     found = {}
     for name, frontend in new.frontends.items():

@@ -4,7 +4,7 @@ A VIP is level at the moment at which it is compared as a whole, if everything t
 acknowledged. From then on only two things can set it apart from what is wanted: changes on the board, which each
 frontend remembers for a while (`maglev.state.status.FrontendStatus.changed_since`), and changes of VPP by others, which
 a read reveals. Whatever is not plainly one of the first kind ends it: a reload, which may change addresses; another
-object for the VIP in the ledger, as a read with a difference and a VIP made anew leave it there; a write that failed.
+object for the VIP in the ledger, as a read with a difference and a recreated VIP leave it there; a write that failed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class InSyncVips:
     def changed(self, key: VipKey, status: FrontendStatus) -> AbstractSet[str] | None:
         """Return the backends for which a VIP may not be as wanted; None if all of it has to be compared.
 
-        The VIP is not level any more then, until `reached` says so again.
+        The VIP is then out of sync until `reached` says otherwise.
         """
         level = self._levels.pop(key, None)
         if level is None or level.vip is not self._ledger.vips.get(key) or level.generation != self._board.generation:

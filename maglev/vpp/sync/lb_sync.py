@@ -160,7 +160,7 @@ class LbSync:
 
     async def touched(self, name: str) -> None:
         """Bring one frontend up to what the board says now."""
-        # Whoever waits already will see the newest state of the board when it is his turn.
+        # A sync that is waiting already will see the newest state of the board when its turn comes.
         if self._known and name not in self._queued and name in self._board.frontends:
             self._queued.add(name)
             await self._settle(name, "vip")

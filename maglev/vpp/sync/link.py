@@ -55,7 +55,7 @@ class Link:
         self.stats = stats
         self.info = info
         self._protocol = protocol
-        # The memory of a dead VPP stays readable, and frozen: nobody may look at it any more.
+        # The memory of a dead VPP stays readable, and frozen: nothing may read it from here on.
         self.when_lost().addCallback(lambda _: stats.close())
 
     def ping(self) -> Deferred[Any]:
@@ -100,7 +100,7 @@ class VppConnector:
         return Deferred.fromCoroutine(self._connect())
 
     def fingerprint(self) -> Hashable:
-        """Return what changes whenever VPP makes its sockets anew."""
+        """Return a value that changes whenever VPP recreates its sockets."""
         return socket_identity(self._api_path), socket_identity(self._stats_path)
 
     async def _connect(self) -> ILink:

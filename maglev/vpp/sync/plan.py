@@ -7,7 +7,7 @@ weights are 0. `raises` tells the two halves of a plan apart.
 Three things cannot change on a live VIP: stickiness, encapsulation and table length. It is deleted and added again
 (`AddressPlan.recreated`). And VPP refuses some neighbours on one prefix (``lb_vip_add``): VIPs of different
 encapsulations, and an all-port VIP beside one with a port. So the VIPs of one prefix are planned together. What stands
-in the way of a wanted VIP is deleted first, if it may be: because nobody wants it, or because it is made anew as well.
+in the way of a wanted VIP is deleted first, if it may be: because it is not wanted, or because it is recreated as well.
 If it has to stay for now, the wanted VIP is postponed.
 """
 
@@ -79,11 +79,11 @@ class AddressPlan:
     """What has to be done for the VIPs of one prefix, in order.
 
     Attributes:
-        clearing: VIPs to delete first: those that are made anew, and what stands in the way of something wanted.
+        clearing: VIPs to delete first: those that are recreated, and what stands in the way of something wanted.
         vips: The operations of each wanted VIP that needs any.
-        removing: VIPs that nobody wants any more, to delete last.
+        removing: VIPs that are no longer wanted, to delete last.
         recreated: The VIPs that are deleted and added again, and what can't be changed about each.
-        postponed: The VIPs that can't be made or made anew yet, and which one stands in the way of each.
+        postponed: The VIPs that can't be created or recreated yet, and which one stands in the way of each.
     """
 
     clearing: tuple[VipKey, ...] = ()
@@ -171,7 +171,7 @@ def fitted(wanted: WantedVip, *, weights: bool, src_ip_sticky: bool) -> WantedVi
 
 
 def differs(wanted: LbConf, held: LbConf | None) -> bool:
-    """Return whether global settings have to be written. What VPP did not tell, which reads as 0, is no difference."""
+    """Return whether global settings have to be written. What VPP did not report reads as 0 and does not count."""
     if held is None:
         return True
     known = attrs.evolve(
@@ -196,7 +196,7 @@ def raises(operation: Operation) -> bool:
 
 
 def why_recreate(wanted: WantedVip, held: Vip) -> tuple[str, ...]:
-    """Return in what a live VIP differs that can't be changed. What VPP did not tell is no difference."""
+    """Return the differences of a live VIP that can't be changed. What VPP did not report does not count."""
     reasons = []
     if held.encap != wanted.encap:
         reasons.append(f"encapsulation {held.encap.name.lower()} -> {wanted.encap.name.lower()}")

@@ -107,7 +107,7 @@ class IConnector(Protocol):
         """Connect and read what VPP is; fails with `VppError`."""
 
     def fingerprint(self) -> Hashable:
-        """Return something that changes whenever VPP has made its sockets anew."""
+        """Return a value that changes whenever VPP recreates its sockets."""
 
 
 class VppService(Service):
@@ -267,7 +267,7 @@ class VppService(Service):
                 backoff = min(2 * backoff, MAX_BACKOFF)
 
     async def _wait(self, connector: IConnector, seen: Hashable, delay: float) -> bool:
-        """Wait; return True at once when VPP has made its sockets anew."""
+        """Wait; return True at once when VPP recreates its sockets."""
         until = self.clock.seconds() + delay
         while (rest := until - self.clock.seconds()) > 0:
             await _sleep(self.clock, min(rest, WATCH_PERIOD))

@@ -52,7 +52,7 @@ class WarmUp:
         self._calls.append(self._clock.callLater(vpp.startup_max_delay, self._finish))
 
     def stop(self) -> None:
-        """Release nothing any more."""
+        """Stop releasing frontends."""
         self._cancel()
 
     def is_free(self, frontend: str) -> bool:
