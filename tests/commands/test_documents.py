@@ -15,8 +15,11 @@ from maglev.commands.reference import page
 from maglev.commands.session import CommandSession
 from maglev.commands.summaries import summaries
 from maglev.commands.tree import ROOT
+from maglev.model.event_views import EventView
+from maglev.model.views import ConfigCheckView
 from tests.fakes.control import FakeControl, finish
 from tests.fakes.environment import FakeEnvironment
+from tests.fakes.views import misfits
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = re.compile(r"\n   maglev> (.*)\n((?:   .*\n)+)")
@@ -73,6 +76,13 @@ def test_each_example_is_json(line):
     output = run(line)
 
     assert json.loads(output) if not line.startswith("watch") else [json.loads(each) for each in output.splitlines()]
+
+
+def test_what_the_examples_show_has_the_declared_shapes():
+    events = [event for batch in world().events for event in batch]
+
+    assert [each for event in events for each in misfits(event, EventView)] == []
+    assert misfits(world().checked, ConfigCheckView) == []
 
 
 def test_every_command_with_something_to_say_is_in_the_page_about_json():

@@ -70,7 +70,7 @@ def fields(view):
     """Return the types of a view's keys, as annotated."""
     hints = get_type_hints(get_origin(view) or view, include_extras=True)
     rows = row_type(view)
-    return {**hints, "rows": list[rows]} if rows is not None else hints
+    return hints if rows is None else {**hints, "rows": Annotated[list[rows], get_args(hints["rows"])[1]]}
 
 
 def row_type(view):
