@@ -53,7 +53,7 @@ class LiveName:
     def parse(self, word: str) -> Value:
         """Return the name; whether there is such an object is known to control only."""
         if NAME.fullmatch(word) is None:
-            raise ValueError("A name consists of letters, digits, '.', '_' and '-', 63 at most")
+            raise ValueError("Invalid name: expected 1 to 63 letters, digits, '.', '_' or '-'")
         return word
 
     async def complete(self, prefix: str, arguments: Mapping[str, Value], control: IControl, limit: int) -> list[str]:
@@ -96,7 +96,7 @@ class Number(_Typed):
             value = int(word)
             if self.low <= value <= self.high:
                 return value
-        raise ValueError(f"A whole number from {self.low} to {self.high} is wanted")
+        raise ValueError(f"Expected a whole number from {self.low} to {self.high}")
 
 
 @attrs.frozen

@@ -44,7 +44,7 @@ class _Test:
 
 @attrs.frozen
 class Filters:
-    """What happens to the output of one command.
+    """Filters of the output of one command.
 
     Attributes:
         json: Whether it is written as JSON.
@@ -94,4 +94,4 @@ def _pattern(text: str, column: int) -> re2._Regexp:
         return re2.compile(text.encode("utf-8", "surrogatepass"), options)
     except re2.error as error:
         reason = error.args[0] if error.args else b""
-        raise BadArgumentError(column, f"Not a valid expression: {printable(reason)}") from None
+        raise BadArgumentError(column, f"Invalid expression: {printable(reason)}") from None

@@ -115,7 +115,7 @@ def _bound(node: Node, token: Token) -> Mapping[str, Value]:
     if isinstance(node, Keyword):
         return {} if node.binds is None else dict([node.binds])
     if not token.closed:
-        raise BadArgumentError(token.start, "This quote is never closed")
+        raise BadArgumentError(token.start, "Unclosed quote")
     try:
         return {node.name: node.type.parse(token.text)}
     except ValueError as error:
@@ -184,7 +184,7 @@ def filters_of(segments: Sequence[PipeSegment]) -> Filters:
         UsageError: One of them means nothing, or not there.
     """
     if len(segments) > FILTER_LIMIT:
-        raise UsageError(segments[FILTER_LIMIT].start, f"At most {FILTER_LIMIT} filters may follow a command")
+        raise UsageError(segments[FILTER_LIMIT].start, f"Too many filters: at most {FILTER_LIMIT}")
     filters = Filters()
     for segment in segments:
         filters = _with_filter(filters, folded(segment))
@@ -197,5 +197,5 @@ def _with_filter(filters: Filters, segment: PipeSegment) -> Filters:
         position = whole(root, segment)
     except UnknownWordError:
         whole(FILTERS, segment)  # is it known elsewhere?
-        raise UsageError(segment.words[0].start, "json can only come first") from None
+        raise UsageError(segment.words[0].start, "json must be the first filter") from None
     return filters.with_filter(position.arguments, segment.words[-1].start)

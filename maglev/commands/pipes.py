@@ -25,21 +25,21 @@ _LINE_FILTERS: Final = (
         "include",
         help="Show only lines that match",
         binds=("filter", "include"),
-        children=_expression("What lines must contain (RE2)"),
+        children=_expression("Pattern that lines must match (RE2)"),
     ),
     Keyword(
         "exclude",
         help="Hide lines that match",
         binds=("filter", "exclude"),
-        children=_expression("What lines must not contain (RE2)"),
+        children=_expression("Pattern that lines must not match (RE2)"),
     ),
-    Keyword("count", help="Show the number of lines only", binds=("filter", "count"), ends=True),
+    Keyword("count", help="Show only the number of lines", binds=("filter", "count"), ends=True),
 )
 
-FILTERS: Final = TreePosition(help="What happens to the output", children=(_JSON, *_LINE_FILTERS))
+FILTERS: Final = TreePosition(help="Filters of the output", children=(_JSON, *_LINE_FILTERS))
 """What may come after the first ``|``."""
 
-_FURTHER: Final = TreePosition(help="What happens to the output", children=_LINE_FILTERS)
+_FURTHER: Final = TreePosition(help="Filters of the output", children=_LINE_FILTERS)
 
 
 def filter_root(before: Filters, column: int) -> TreePosition:
@@ -49,5 +49,5 @@ def filter_root(before: Filters, column: int) -> TreePosition:
         UsageError: Nothing may.
     """
     if before.count:
-        raise UsageError(column - 1, "Nothing can come after count")
+        raise UsageError(column - 1, "count must be the last filter")
     return _FURTHER if before.any else FILTERS

@@ -32,19 +32,19 @@ def _state(word: str, help: str, summary: str, verb: Callable[[IControl], StateV
 
 _COUNTERS: Final = Keyword(
     "counters",
-    help="What VPP has counted, VIP by VIP",
+    help="Packet and byte counters of VPP, by VIP",
     command=Command(
         show.show_vpp_lb_counters,
         notes="Read from VPP every five seconds. ``first`` and ``next`` are packets of sessions; ``no-server`` "
         "are the first of those that there was no server for, ``untracked`` the rest of them, and those that found no "
         "room in the flow table. ``fib-packets`` and ``fib-bytes`` count everything to the address, whatever the port. "
-        "VPP counts from 0 again when it makes a VIP anew.",
+        "VPP counts from 0 again when it re-creates a VIP.",
     ),
 )
 
 _SHOW: Final = Keyword(
     "show",
-    help="Show what is configured, known, or programmed",
+    help="Show configuration and state",
     children=(
         Keyword("version", help="Version, commit and build date", command=Command(show.show_version)),
         Keyword(
@@ -100,20 +100,20 @@ _SHOW: Final = Keyword(
         ),
         Keyword(
             "checker",
-            help="How the checker itself does: lateness, workers",
+            help="The health checker: delays and workers",
             command=Command(
                 show.show_checker,
-                notes="``overdue`` is for how long the most overdue probe has been waiting, and ``lag`` how late the "
+                notes="``overdue`` is how long the most overdue probe has been waiting, and ``lag`` how late the "
                 "reactor ran; under overload both grow, and intervals stretch.",
             ),
         ),
         Keyword(
             "vpp",
-            help="VPP, and what it holds",
+            help="VPP and its load balancer",
             children=(
                 Keyword(
                     "info",
-                    help="Version, process and connection of VPP",
+                    help="VPP version, process and connection",
                     command=Command(show.show_vpp_info),
                 ),
                 Keyword(
@@ -122,7 +122,7 @@ _SHOW: Final = Keyword(
                     children=(
                         Keyword(
                             "state",
-                            help="What VPP holds: settings, VIPs, their servers",
+                            help="State in VPP: settings, VIPs, application servers",
                             command=Command(
                                 show.show_vpp_lb_state,
                                 notes="Read from VPP at this moment, not remembered.",
@@ -130,7 +130,7 @@ _SHOW: Final = Keyword(
                         ),
                         Keyword(
                             "plan",
-                            help="What a sync would do now, operation by operation",
+                            help="Operations that a sync would make now",
                             command=Command(
                                 show.show_vpp_lb_plan,
                                 notes="VPP is read, and nothing is written. ``moved`` is the share of a VIP's new "
@@ -140,7 +140,7 @@ _SHOW: Final = Keyword(
                         _COUNTERS,
                         Keyword(
                             "backends",
-                            help="What VPP has sent, backend by backend",
+                            help="Packets and bytes that VPP has sent, by backend",
                             command=Command(
                                 show.show_vpp_lb_backends,
                                 notes="Read from VPP every five seconds. For all VIPs together, bytes with the "
@@ -151,19 +151,19 @@ _SHOW: Final = Keyword(
                 ),
             ),
         ),
-        Keyword("sessions", help="Who is connected", command=Command(show.show_sessions)),
-        Keyword("history", help="Lines that were typed in this session", command=Command(show.show_history)),
+        Keyword("sessions", help="Connected users", command=Command(show.show_sessions)),
+        Keyword("history", help="Command history of this session", command=Command(show.show_history)),
     ),
 )
 
 _WEIGHT: Final = Keyword(
     "weight",
-    help="Its share of new flows",
+    help="Set its share of new flows",
     children=(
         Argument(
             "weight",
             type=Number(0, 100),
-            help="The weight; 0 is none",
+            help="Weight; 0 for no new flows",
             command=_operator(
                 change.set_weight, "Set the share of new flows of a backend", notes="It holds until the next reload."
             ),
@@ -173,21 +173,21 @@ _WEIGHT: Final = Keyword(
 
 _POOL: Final = Keyword(
     "pool",
-    help="One of its pools",
+    help="Pool of the frontend",
     children=(
         Argument(
             "pool",
             type=LiveName("pool", within=("frontend",), label="pool"),
-            help="Which pool",
+            help="Name of the pool",
             children=(
                 Keyword(
                     "backend",
-                    help="One of the backends of the pool",
+                    help="Backend of the pool",
                     children=(
                         Argument(
                             "backend",
                             type=LiveName("member", within=("frontend", "pool")),
-                            help="Which backend",
+                            help="Name of the backend",
                             children=(_WEIGHT,),
                         ),
                     ),
@@ -200,50 +200,50 @@ _POOL: Final = Keyword(
 _STATES: Final = (
     _state(
         "pause",
-        "Stop its probes; it gets no new flows",
+        "Stop its probes; no new flows",
         "Stop the probes of a backend; no new flows",
         lambda control: control.pause_backend,
     ),
     _state(
         "resume",
-        "Probe it again after a pause",
-        "Probe a backend again after a pause",
+        "Resume its probes",
+        "Resume the probes of a paused backend",
         lambda control: control.resume_backend,
     ),
     _state(
         "enable",
-        "Put it into service again",
-        "Put a backend into service again",
+        "Put it back into service",
+        "Put a backend back into service",
         lambda control: control.enable_backend,
     ),
     _state(
         "disable",
-        "Take it out of service, and forget its flows",
-        "Take a backend out of service, and forget its flows",
+        "Take it out of service, and drop its flows",
+        "Take a backend out of service, and drop its flows",
         lambda control: control.disable_backend,
     ),
 )
 
 _SET: Final = Keyword(
     "set",
-    help="Change a backend or a weight, at run time",
+    help="Change a backend or a weight at run time",
     children=(
         Keyword(
             "backend",
-            help="The probes and the service of a backend",
-            children=(Argument("backend", type=LiveName("backend"), help="Which backend", children=_STATES),),
+            help="Put a backend in or out of service",
+            children=(Argument("backend", type=LiveName("backend"), help="Name of the backend", children=_STATES),),
         ),
         Keyword(
             "frontend",
             help="The weights in a frontend",
-            children=(Argument("frontend", type=LiveName("frontend"), help="Which frontend", children=(_POOL,)),),
+            children=(Argument("frontend", type=LiveName("frontend"), help="Name of the frontend", children=(_POOL,)),),
         ),
     ),
 )
 
 _REPAIR: Final = Keyword(
     "state",
-    help="Read VPP back, and write what differs",
+    help="Read VPP back and repair every difference",
     command=_operator(
         sync.sync_vpp_lb_state,
         notes="VIPs that are not in the configuration are removed, unless ``vpp.lb.foreign-vips`` says ``keep``.",
@@ -255,7 +255,7 @@ _REPAIR: Final = Keyword(
             help="Only this frontend",
             command=_operator(
                 sync.sync_vpp_lb_state,
-                "Read back one frontend, and write what differs",
+                "Read back one frontend and repair every difference",
                 notes="No VIP is ever removed.",
             ),
         ),
@@ -264,7 +264,7 @@ _REPAIR: Final = Keyword(
 
 _SYNC: Final = Keyword(
     "sync",
-    help="Repair what VPP holds",
+    help="Repair the state in VPP",
     children=(
         Keyword(
             "vpp",
@@ -280,40 +280,40 @@ _CONFIG: Final = Keyword(
     children=(
         Keyword(
             "check",
-            help="Say all that is wrong with the file, if anything",
+            help="Check the file and list all its errors",
             command=Command(config.check_config),
         ),
         Keyword(
             "diff",
-            help="What a reload of the file would do",
+            help="Show what a reload would change",
             command=Command(
                 config.diff_config,
-                notes="Objects that are not the same, VIPs with all operations, and the share of new flows that would "
-                "move. Backends that are new, or have something to prove again, are taken to be up.",
+                notes="Objects that differ, VIPs with all operations, and the share of new flows that would "
+                "move. Backends that are new, or have to prove themselves again, are assumed to be up.",
             ),
         ),
         Keyword(
             "reload",
-            help="Put the file in force if it is valid",
-            command=_operator(config.reload_config, notes="Any error refuses the whole file."),
+            help="Apply the file if it is valid",
+            command=_operator(config.reload_config, notes="If there is any error, nothing is applied."),
         ),
     ),
 )
 
 _LEVELS: Final = (
-    ("debug", "Everything, each probe and each message to VPP too"),
-    ("info", "What changed"),
-    ("warn", "What is doubtful"),
-    ("error", "What somebody has to do something about"),
+    ("debug", "Everything, including probes and VPP messages"),
+    ("info", "Changes and more important"),
+    ("warn", "Warnings and errors"),
+    ("error", "Errors, which need action"),
 )
 
 _WATCH: Final = Keyword(
     "watch",
-    help="See events as they happen",
+    help="Watch events as they happen",
     children=(
         Keyword(
             "events",
-            help="Every state now, then each change, until a key",
+            help="All states, then each change, until a key",
             command=Command(
                 watch.watch_events,
                 notes="Without ``log``, ``backend`` and ``frontend``, the states of backends and frontends are shown; "
@@ -323,18 +323,18 @@ _WATCH: Final = Keyword(
             options=(
                 Keyword(
                     "num",
-                    help="Stop after so many",
-                    children=(Argument("num", type=Number(1, 1_000_000), help="How many lines", ends=True),),
+                    help="Stop after a number of lines",
+                    children=(Argument("num", type=Number(1, 1_000_000), help="Number of lines", ends=True),),
                 ),
                 Keyword(
                     "log",
-                    help="Show what is logged",
+                    help="Show log messages",
                     binds=("log", "info"),
                     ends=True,
                     children=(
                         Keyword(
                             "level",
-                            help="How important it must be",
+                            help="Lowest level to show",
                             children=tuple(
                                 Keyword(level, help=text, binds=("log", level), ends=True) for level, text in _LEVELS
                             ),
@@ -359,7 +359,7 @@ _TERMINAL: Final = Keyword(
         ),
         Keyword(
             "no",
-            help="Undo a setting",
+            help="Turn a setting off",
             children=(
                 Keyword(
                     "monitor",
@@ -375,8 +375,8 @@ _TERMINAL: Final = Keyword(
                 Argument(
                     "rows",
                     type=Number(0, 512),
-                    help="After so many lines; 0 is never",
-                    command=Command(session.set_length, "Stop long output with --More-- after so many lines"),
+                    help="Lines per page; 0 for no paging",
+                    command=Command(session.set_length, "Stop long output with --More-- after num lines"),
                 ),
             ),
         ),

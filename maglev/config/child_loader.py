@@ -90,12 +90,12 @@ def _received(path: str) -> Sequence[bytes]:
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIME_LIMIT, env=environment, check=False
         )
     except subprocess.TimeoutExpired:
-        raise _failed(f"it took longer than {TIME_LIMIT:.0f} s") from None
+        raise _failed(f"timed out after {TIME_LIMIT:.0f} s") from None
     if child.returncode == REFUSED:
         raise ConfigError(pickle.loads(next(_split(child.stdout))))  # noqa: S301  # of our own child
     if child.returncode:
         words = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise _failed(f"the process that reads it ended with status {child.returncode}: {printable(words)}")
+        raise _failed(f"the loader process ended with status {child.returncode}: {printable(words)}")
     return tuple(_split(child.stdout))
 
 

@@ -194,7 +194,8 @@ class _Composer:
         if node is None:
             inside = any(frame.anchor == event.anchor for frame in self._stack)
             name = printable(event.anchor)
-            problem = f"*{name} is inside of &{name}" if inside else f"there is no anchor &{name} before this"
+            unknown = f"unknown anchor &{name} (an anchor must precede its aliases)"
+            problem = f"alias *{name} is used inside its own anchor" if inside else unknown
             self._findings.parse(self._path(), problem + self._findings.hint(name, self._anchors), place)
             node = BrokenNode(place.line, place.column)
         self._add(node, size, None)
@@ -233,7 +234,7 @@ class _Composer:
         frame.children.append(node)
         frame.size += size
         if frame.size > NODE_LIMIT:
-            raise _FatalError(f"more than {NODE_LIMIT} values, repetitions by aliases counted", node)
+            raise _FatalError(f"more than {NODE_LIMIT} values, counting repetitions by aliases", node)
 
     def _map(self, frame: _Frame) -> MapNode:
         entries: dict[str, tuple[ScalarNode, Node]] = {}
@@ -277,7 +278,7 @@ class _Composer:
     def _refuse_tag(self, event: Any) -> BrokenNode:
         place = _place(event)
         tag = printable(event.tag.replace(_CORE, "!!"))
-        self._findings.parse(self._path(), f"the tag {tag} is not supported here", place)
+        self._findings.parse(self._path(), f"tag {tag} is not supported here", place)
         return BrokenNode(place.line, place.column)
 
     def _path(self) -> str:

@@ -53,7 +53,8 @@ def _nanoseconds(whole: str, fraction: str, unit: str) -> int:
 def _zero(text: str) -> float:
     """Return 0.0 if a text that is no duration is a plain zero; else say what is wrong with it."""
     if len(text) > TEXT_LIMIT or not _NUMBER.fullmatch(text):
-        message = f"{printable(text)} is no duration such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
+        expected = "expected a number with a unit, such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
+        message = f'invalid duration "{printable(text)}": {expected}'
         raise ValueError(message)
     if float(text) != 0.0:
         message = f"{text} has no unit: write {text}s or {text}ms"

@@ -35,7 +35,7 @@ _HEALTHCHECKER: Final = ConfigSection(
             "transition-history",
             # A transition takes some 200 bytes: at the limit, 20,000 backends that flap all day would take 4 GB.
             Integer(1, 1000),
-            "How many transitions are kept of each backend.",
+            "Number of transitions kept for each backend.",
             default=5,
             unit="transitions",
         ),
@@ -47,7 +47,7 @@ _HEALTHCHECKER: Final = ConfigSection(
                 (
                     TextRule(
                         re.compile(r"(?!\.{1,2}$)[!-.0-~]+"),
-                        "a namespace has a name as in ip-netns(8), without blanks and '/'",
+                        "expected the name of a network namespace, without spaces or '/'",
                     ),
                 ),
             ),
@@ -59,8 +59,8 @@ _HEALTHCHECKER: Final = ConfigSection(
             "probe-workers",
             # One can probe some ten thousand backends a second: 64 would keep any daemon that decides more than busy.
             Integer(0, 64),
-            "How many processes probe; with 0, maglevd does it itself.",
-            notes="More than the host has cores to spare are of no use, see :doc:`probes`.",
+            "Number of probe processes; with 0, maglevd probes by itself.",
+            notes="There is no gain from more of them than spare CPU cores, see :doc:`probes`.",
             default=0,
             unit="processes",
         ),
@@ -75,14 +75,14 @@ _LB: Final = ConfigSection(
         ConfigKey(
             "sync-interval",
             Duration(0.0, DAY, above_zero=True),
-            "Period in which VPP is read back and every difference repaired.",
+            "Period of full syncs: VPP is read back, and every difference is repaired.",
             default=30.0,
         ),
         ConfigKey(
             "sticky-buckets-per-core",
             # A bucket is a cache line of 64 bytes (lbhash.h): at the limit, 1 GiB for each worker of VPP.
             Integer(1, 1 << 24, power_of_two=True),
-            "Size of the table of established flows, for each worker of VPP.",
+            "Size of the table of established flows, per VPP worker.",
             notes="A bucket takes 64 bytes.",
             default=65536,
             unit="buckets",
@@ -96,22 +96,22 @@ _LB: Final = ConfigSection(
         ConfigKey(
             "startup-min-delay",
             Duration(0.0, DAY),
-            "How long after its start maglevd writes nothing to VPP.",
+            "Time after its start in which maglevd writes nothing to VPP.",
             notes="Not longer than ``startup-max-delay``; 0s for both turns the warm-up off.",
             default=5.0,
         ),
         ConfigKey(
             "startup-max-delay",
             Duration(0.0, DAY),
-            "How long after its start maglevd waits for backends whose state is not known.",
-            notes="A frontend whose backends are all known does not wait for it.",
+            "Longest time after its start that maglevd waits for backends in state unknown.",
+            notes="A frontend does not wait once the state of all its backends is known.",
             default=30.0,
         ),
         ConfigKey(
             "foreign-vips",
             OneOf(ForeignVips),
             "What a full sync does with VIPs that are not in the file.",
-            notes="``keep`` is for a VPP that somebody else programs too.",
+            notes="Use ``keep`` if something else programs this VPP, too.",
             default=ForeignVips.REMOVE,
         ),
         ConfigKey(
@@ -136,15 +136,15 @@ PARAMS: Final = ConfigSection(
             TextKind(
                 2048,  # far beyond any health page; the request goes out in one packet or two
                 (
-                    TextRule(re.compile(r"/.*", re.DOTALL), "a path starts with '/'"),
+                    TextRule(re.compile(r"/.*", re.DOTALL), "a path must start with '/'"),
                     TextRule(
                         re.compile(r"[!-~]*"),
                         "spaces, control and non-ASCII characters are not allowed in a path: write them as %XX",
                     ),
-                    TextRule(re.compile(r"[^#]*"), "a '#' is never sent: write it as %23"),
+                    TextRule(re.compile(r"[^#]*"), "'#' is not allowed in a path: write it as %23"),
                 ),
             ),
-            "What is requested: path and query.",
+            "Path and query of the request.",
             default="/",
             types=_WEB,
         ),
@@ -159,7 +159,7 @@ PARAMS: Final = ConfigSection(
         ConfigKey(
             "response-code",
             StatusCodes(100),
-            "Status codes that pass: one, a range, or a list of those.",
+            "Status codes that pass: a code, a range, or a list of both.",
             notes="``200``, ``200-299``, or ``[200, 301-302]``.",
             default=((200, 200),),
             types=_WEB,
@@ -167,8 +167,8 @@ PARAMS: Final = ConfigSection(
         ConfigKey(
             "response-regexp",
             Regexp(1024),
-            "What must be found in the body (the first 64 KiB of it).",
-            notes="Not anchored; the syntax is that of RE2, which Go has too. Patterns that compile to more than 8000 "
+            "Pattern that must match in the first 64 KiB of the body.",
+            notes="Not anchored; RE2 syntax, as in Go. Patterns that compile to more than 8000 "
             "instructions are refused: searching would hold up other probes.",
             default_text="any body passes",
             types=_WEB,
@@ -176,14 +176,14 @@ PARAMS: Final = ConfigSection(
         ConfigKey(
             "ssl",
             Boolean(),
-            "Whether to do a TLS handshake once connected.",
+            "Whether to do a TLS handshake after connecting.",
             default=False,
             types=(CheckType.TCP,),
         ),
         ConfigKey(
             "server-name",
             Host(),
-            "The name to ask for (SNI) and to verify.",
+            "Server name to send (SNI) and to verify.",
             notes="It has an effect for ``https``, and for ``tcp`` with ``ssl``.",
             default_text="host without its port, else the address of the backend is verified",
             types=_TCP_NEEDING,
@@ -238,12 +238,12 @@ HEALTHCHECK: Final = ConfigSection(
         ConfigKey(
             "timeout",
             Duration(0.0, DAY, above_zero=True),
-            "How long one probe may take, from its start to the last byte.",
+            "Time limit of a probe, from its start to the last byte.",
             notes="It may be longer than ``interval``: the next probe then starts when this one has ended.",
             required=True,
         ),
-        ConfigKey("rise", Integer(1, 1000), "How many passes bring it up.", default=2, unit="probes"),
-        ConfigKey("fall", Integer(1, 1000), "How many failures bring it down.", default=3, unit="probes"),
+        ConfigKey("rise", Integer(1, 1000), "Number of passes that bring it up.", default=2, unit="probes"),
+        ConfigKey("fall", Integer(1, 1000), "Number of failures that bring it down.", default=3, unit="probes"),
         ConfigKey(
             "probe-ipv4-src",
             Address(4),
@@ -256,7 +256,7 @@ HEALTHCHECK: Final = ConfigSection(
             "Source address of the probes to IPv6 backends.",
             default_text="chosen by the kernel",
         ),
-        Part("params", PARAMS, "What depends on the type."),
+        Part("params", PARAMS, "Parameters that depend on the type."),
     ),
     notes="A healthcheck that no backend uses is worth a warning.",
 )
@@ -264,12 +264,12 @@ HEALTHCHECK: Final = ConfigSection(
 _BACKEND: Final = ConfigSection(
     "backend",
     (
-        ConfigKey("address", Address(), "Where it is.", required=True),
+        ConfigKey("address", Address(), "Its IP address.", required=True),
         ConfigKey(
             "healthcheck",
             Reference("healthchecks", "healthcheck"),
-            "How it is probed.",
-            notes="The name of a healthcheck that exists.",
+            "The healthcheck that probes it.",
+            notes="Must be defined under ``maglev.healthchecks``.",
             default_text="a static backend: not probed, always up",
         ),
         ConfigKey(
@@ -318,38 +318,38 @@ _FRONTEND: Final = ConfigSection(
         ConfigKey(
             "description",
             TextKind(1024, (_NO_CONTROL,), prose=True),
-            "For people.",
+            "Free text, shown to operators.",
             notes="Line breaks and runs of spaces become single spaces.",
             default="",
             default_text="none",
         ),
-        ConfigKey("address", Address(), "The address that clients connect to.", required=True),
+        ConfigKey("address", Address(), "Address that clients connect to.", required=True),
         ConfigKey(
             "protocol",
             OneOf(Transport),
             "Its protocol.",
-            notes="With a protocol there must be a port.",
+            notes="A protocol needs a port.",
             default_text="all, together with port",
         ),
         ConfigKey(
             "port",
             Integer(0, 65535),
             "Its port.",
-            notes="With a port there must be a protocol.",
+            notes="A port needs a protocol.",
             default=0,
             default_text="all (0), together with protocol",
         ),
-        Listing("pools", _POOL, "The pools, the preferred one first; at least one."),
+        Listing("pools", _POOL, "The pools in order of preference; at least one."),
         ConfigKey(
             "src-ip-sticky",
             Boolean(),
-            "Whether all flows of one client go to one backend. Changing it re-creates the VIP.",
+            "Whether all flows of a client go to the same backend. Changing it re-creates the VIP.",
             default=False,
         ),
         ConfigKey(
             "flush-on-down",
             Boolean(),
-            "Whether the established flows of a backend that goes down are moved at once.",
+            "Whether established flows move at once when their backend goes down.",
             default=True,
         ),
         ConfigKey(
@@ -361,8 +361,8 @@ _FRONTEND: Final = ConfigSection(
         ),
     ),
     notes=(
-        "A change of ``src-ip-sticky`` or of the table's length can't be made to a VIP that VPP has: it is "
-        "removed and added again, and its flows are spread anew."
+        "A change of ``src-ip-sticky`` or of the table's length cannot be made to a VIP that VPP has: it is "
+        "removed and added again, and its flows are redistributed."
     ),
 )
 

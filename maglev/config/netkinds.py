@@ -50,10 +50,10 @@ class Address:
         return value
 
     def _no_address(self, text: str) -> str:
-        reason = "names are not looked up"
-        for mark, words in (("/", "write it without a prefix length"), ("%", "zones are not supported")):
-            reason = words if mark in text else reason
-        return f"{printable(text)} is not an {self.noun} ({reason})"
+        expected = "expected a literal address, names are not resolved"
+        for mark, excess in (("/", "prefix length"), ("%", "zone")):
+            expected = f"expected an address without a {excess}" if mark in text else expected
+        return f'invalid {self.noun} "{printable(text)}": {expected}'
 
 
 def _not_unicast(packed: bytes) -> str:
@@ -87,7 +87,7 @@ class Host:
     @property
     def limits(self) -> str:
         """The form."""
-        return "a name or IP address" + (", with or without :port" if self.header else "")
+        return "a name or IP address" + (", optionally with :port" if self.header else "")
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -100,8 +100,8 @@ class Host:
         if not text:
             return None
         if not _is_host(self.pattern.fullmatch(text)):
-            hint = " (an IPv6 address is written in brackets)" if self.header and text.count(":") > 1 else ""
-            raise forbidden(node, f"{printable(text)} is not {self.limits}{hint}")
+            hint = " (IPv6 addresses need brackets)" if self.header and text.count(":") > 1 else ""
+            raise forbidden(node, f'invalid {self.noun} "{printable(text)}": expected {self.limits}{hint}')
         return text
 
     def spell(self, value: str) -> str:
@@ -171,9 +171,9 @@ class Regexp:
         except (re2.error, UnicodeEncodeError) as error:
             reason = error.args[0]
             shown = printable(reason) if isinstance(reason, bytes) else "not valid Unicode"
-            raise forbidden(node, f"not a valid regular expression: {shown}") from None
+            raise forbidden(node, f"invalid regular expression: {shown}") from None
         if size > MAX_PROGRAM:
-            raise forbidden(node, f"too complex: {size} instructions compiled, at most {MAX_PROGRAM} are allowed")
+            raise forbidden(node, f"too complex: compiles to {size} instructions, at most {MAX_PROGRAM} are allowed")
         return text or None
 
     def spell(self, value: str) -> str:
@@ -225,9 +225,8 @@ class StatusCodes:
         match = _CODES.fullmatch(text)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 100 <= low <= high <= 599:
-            raise forbidden(
-                node, f"{printable(text)} is not a status code (200) or range (200-299) within {self.limits}"
-            )
+            expected = f"expected a code (200) or range (200-299) within {self.limits}"
+            raise forbidden(node, f'invalid status code "{printable(text)}": {expected}')
         return low, high
 
 

@@ -57,12 +57,12 @@ def _warn_of_idle_tls(params: Record, kind: CheckType, findings: Findings) -> No
     if kind is CheckType.HTTP:
         reason = "type http uses no TLS"
     elif kind is CheckType.TCP and params["ssl"] is False:
-        reason = "there is no TLS without ssl: true"
+        reason = "TLS needs ssl: true"
     else:
         return
     for name in _TLS_KEYS:
         if name in params.entries:
-            findings.warning(f"{params.path}.{name}", f"has no effect, {reason}", params.entries[name][0])
+            findings.warning(f"{params.path}.{name}", f"has no effect: {reason}", params.entries[name][0])
 
 
 def check_delays(lb: Record, findings: Findings) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAME: Final = TextRule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
-    "a name has 1 to 63 letters, digits, '.', '_' and '-', and starts with a letter or digit",
+    "invalid name: expected 1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit",
 )
 """The names of all objects: words that need no quotes in YAML, in a shell, in a metric's label or in our own shell."""
 

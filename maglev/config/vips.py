@@ -133,7 +133,7 @@ class FrontendRules:
             text = f"port {port} needs a protocol (tcp or udp)"
             self._findings.semantic(f"{record.path}.protocol", text, record.place_of("port"))
         elif protocol is not None and not port:
-            text = f"protocol {protocol} needs a port (all ports are served only without both)"
+            text = f"protocol {protocol} needs a port (omit both to serve all ports)"
             self._findings.semantic(f"{record.path}.port", text, record.place_of("protocol"))
 
     def _check_pools(self, pools: Iterable[_Pool]) -> None:
@@ -141,10 +141,10 @@ class FrontendRules:
         first: dict[str, Record] = {}
         for record, _ in pools:
             if record.sound("name") and first.setdefault(record["name"], record) is not record:
-                text = f"{first[record['name']].path} has the name {record['name']} already"
+                text = f"duplicate name {record['name']}, already used by {first[record['name']].path}"
                 self._findings.semantic(f"{record.path}.name", text, record.place_of("name"))
             if not record.table("backends") and record.sound("backends"):
-                self._findings.warning(f"{record.path}.backends", "this pool has no backends", record.place)
+                self._findings.warning(f"{record.path}.backends", "pool has no backends", record.place)
 
     def _check_family(self, members: Iterable[_Member]) -> _Member | None:
         """Check that all backends are of one family; return the first whose family is known."""
@@ -154,7 +154,7 @@ class FrontendRules:
                 witness = member
             elif member.address and witness and _family(member) != _family(witness):
                 text = f"is IPv{_family(member)}, but {witness.name} is IPv{_family(witness)}"
-                text += ": the backends of a frontend must be of one family"
+                text += ": all backends of a frontend must have the same family"
                 self._findings.semantic(member.path, text, member.place)
                 break
         return witness
@@ -165,7 +165,7 @@ class FrontendRules:
         for member in members:
             twin = first.setdefault(member.server, member)
             if twin.name != member.name:
-                text = f"has the address of {twin.name}: in VPP they are one server, with the higher weight"
+                text = f"has the same address as {twin.name}: VPP treats both as one server, with the higher weight"
                 self._findings.warning(member.path, text, member.place)
 
     def _check_table_length(self, record: Record, pools: tuple[_Pool, ...]) -> None:
@@ -219,7 +219,7 @@ class FrontendRules:
             first = first or (record, witness)
             if _family(witness) != _family(first[1]):
                 text = f"its backends are IPv{_family(witness)}, those of {first[0].path} on the same address are "
-                text += f"IPv{_family(first[1])}: VPP has one encapsulation for an address"
+                text += f"IPv{_family(first[1])}: VPP supports only one encapsulation per address"
                 self._findings.semantic(record.path, text, record.place)
 
 

@@ -60,7 +60,7 @@ class Subscription:
             RuntimeError: Somebody waits already.
         """
         if self._waiting is not None:
-            message = "somebody waits for the next events already"
+            message = "another call is already waiting for the next events"
             raise RuntimeError(message)
         batch = self._take()
         if batch or self._closed:

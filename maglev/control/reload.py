@@ -113,5 +113,5 @@ class Reloader:
 
 def _announcement(frontend: Frontend, reasons: Iterable[str]) -> Problem:
     """Return what a reload would do that an operator should know beforehand."""
-    text = f"a reload deletes VIP {key_of(frontend)} and makes it anew, and so forgets its flows: {', '.join(reasons)}"
+    text = f"a reload re-creates VIP {key_of(frontend)}, which drops its flows: {', '.join(reasons)}"
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{frontend.name}", text)

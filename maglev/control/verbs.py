@@ -177,7 +177,7 @@ class CallerControl(IControl):
         """One healthcheck."""
         check = self._board.config.healthchecks.get(name)
         if check is None:
-            message = f"there is no healthcheck {name!r}"
+            message = f"unknown healthcheck {name!r}"
             raise NotFoundError(message)
         return healthcheck_view(check, self._users()[name])
 
@@ -264,7 +264,7 @@ class CallerControl(IControl):
         return check_view(loaded.warnings, ok=True)
 
     async def vpp_info(self) -> VppInfoView:
-        """What the connected VPP says of itself."""
+        """Version and process of the connected VPP."""
         info = self._control.vpp.require_link().info
         return {
             "version": info.version,
@@ -315,7 +315,7 @@ class CallerControl(IControl):
     async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> Subscription:
         """Watch events."""
         if log is not None and log not in LEVELS:
-            message = f"{log!r} is none of the levels {', '.join(LEVELS)}"
+            message = f"invalid log level {log!r}: expected one of {', '.join(LEVELS)}"
             raise RefusedError(message)
         return self._control.event_hub.watch(log=log, backend=backend, frontend=frontend)
 
@@ -353,7 +353,7 @@ class CallerControl(IControl):
             "member": lambda: [member.backend for each in pools if each.name == pool for member in each.members],
         }
         if kind not in kinds:
-            message = f"{kind!r} is none of {', '.join(kinds)}"
+            message = f"invalid kind {kind!r}: expected one of {', '.join(kinds)}"
             raise RefusedError(message)
         return kinds[kind]()
 
@@ -389,7 +389,8 @@ class CallerControl(IControl):
     def _check_role(self, what: Mapping[str, str]) -> None:
         if self.caller.role is not Role.OPERATOR:
             self._record(what, refused="forbidden")
-            message = f"a {self.caller.role} may not do that: {what['action']} needs the role {Role.OPERATOR}"
+            needed = f"{what['action']} needs the role {Role.OPERATOR}"
+            message = f"permission denied: {needed}, your role is {self.caller.role}"
             raise ForbiddenError(message)
 
     def _record(self, what: Mapping[str, str], **outcome: Any) -> None:

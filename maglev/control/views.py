@@ -295,7 +295,7 @@ def page_view(rows: Collection[Value], after: str, limit: int, view: Callable[[V
         RefusedError: ``after`` is nothing that a page gave.
     """
     if after and not after.isdecimal():
-        message = f"{after!r} is not where a page ended"
+        message = f"invalid page token {after!r}"
         raise RefusedError(message)
     start = int(after[:9]) if after else 0
     end = start + min(max(limit, 1), MAX_PAGE)

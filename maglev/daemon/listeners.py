@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maglev.model.errors import StartError
 from maglev.model.listen_address import strport, tcp_address
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +88,7 @@ def _unix_socket(reactor: Any, address: str) -> PbListener:
 
     path = address.removeprefix("unix:")
     if not path or path == address:
-        raise StartError(f"--pb-addr: {address!r} is no unix:PATH")
+        raise StartError(f'--pb-addr: invalid address "{printable(address)}": expected unix:PATH')
     return UnixSocket(reactor, path)
 
 

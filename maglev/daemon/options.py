@@ -9,6 +9,7 @@ from twisted.logger import LogLevel
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
+from maglev.model.result import printable
 from maglev.model.version import VERSION
 
 LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}
@@ -16,7 +17,7 @@ LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}
 IMPORTED: Final = ("haproxy", "keepalived")
 """Programs whose configuration can be imported."""
 
-_ADDRESS: Final = "HOST:PORT, [IPv6]:PORT, unix:PATH, or empty for nowhere"
+_ADDRESS: Final = "HOST:PORT, [v6]:PORT or unix:PATH; empty for off"
 
 
 class Setting(NamedTuple):
@@ -36,18 +37,18 @@ SETTINGS: Final = (
     Setting("config", "/etc/vpp-maglev/maglev.yaml", "the configuration file"),
     Setting("vpp-api-addr", "/run/vpp/api.sock", "VPP's API socket; empty switches VPP off"),
     Setting("vpp-stats-addr", "/run/vpp/stats.sock", "VPP's stats socket"),
-    Setting("metrics-addr", "127.0.0.1:9091", f"where metrics are served: {_ADDRESS}"),
-    Setting("ssh-addr", "127.0.0.1:2222", f"where the SSH console listens: {_ADDRESS}"),
-    Setting("ssh-operator-keys", "/etc/vpp-maglev/operator_keys", "the SSH keys of those who may do everything"),
-    Setting("ssh-viewer-keys", "/etc/vpp-maglev/viewer_keys", "the SSH keys of those who may only look"),
-    Setting("pb-addr", "unix:/run/vpp-maglev/pb.sock", "where maglevc connects to: unix:PATH, or empty for nowhere"),
-    Setting("pb-operator-group", "maglevd", "the group whose members may do everything over --pb-addr, beside root"),
-    Setting("pb-tls-addr", "", "where maglevc connects to with TLS: HOST:PORT, [IPv6]:PORT, or empty for nowhere"),
-    Setting("pb-tls-cert", "", "our certificate, and its chain, for --pb-tls-addr (PEM)"),
-    Setting("pb-tls-key", "", "its private key (PEM)"),
-    Setting("pb-tls-ca", "", "the authorities that issue client certificates (PEM)"),
-    Setting("state-dir", "/var/lib/vpp-maglev", "where the SSH host key is kept"),
-    Setting("log-level", "info", "the lowest level that is logged: debug, info, warn, error or critical"),
+    Setting("metrics-addr", "127.0.0.1:9091", f"address of the metrics listener: {_ADDRESS}"),
+    Setting("ssh-addr", "127.0.0.1:2222", f"address of the SSH console: {_ADDRESS}"),
+    Setting("ssh-operator-keys", "/etc/vpp-maglev/operator_keys", "file with the SSH keys of operators (full access)"),
+    Setting("ssh-viewer-keys", "/etc/vpp-maglev/viewer_keys", "file with the SSH keys of viewers (read-only access)"),
+    Setting("pb-addr", "unix:/run/vpp-maglev/pb.sock", "socket for maglevc: unix:PATH; empty for off"),
+    Setting("pb-operator-group", "maglevd", "group whose members are operators on --pb-addr, besides root"),
+    Setting("pb-tls-addr", "", "TLS address for maglevc: HOST:PORT or [v6]:PORT; empty for off"),
+    Setting("pb-tls-cert", "", "certificate of maglevd for --pb-tls-addr, with its chain (PEM)"),
+    Setting("pb-tls-key", "", "private key of that certificate (PEM)"),
+    Setting("pb-tls-ca", "", "CA certificates to verify client certificates with (PEM)"),
+    Setting("state-dir", "/var/lib/vpp-maglev", "directory of the SSH host key"),
+    Setting("log-level", "info", "lowest level to log: debug, info, warn, error or critical"),
 )
 
 
@@ -59,16 +60,14 @@ class Options(BaseOptions):
     """
 
     synopsis = "[options]"
-    longdesc = (
-        "An option with a value can also be given by the environment: --log-level by MAGLEV_LOG_LEVEL, and so on."
-    )
+    longdesc = "Options with a value can also be set in the environment: --log-level by MAGLEV_LOG_LEVEL, and so on."
     optFlags: ClassVar = [
         ["check", None, "check the configuration file and exit: 0 valid, 1 parse error, 2 semantic error"],
-        ["demo", None, "run on a built-in simulator of VPP and three backends of its own"],
+        ["demo", None, "run a demonstration on a built-in VPP simulator and three web servers"],
     ]
     optParameters: ClassVar = [
         *([each.name, None, None, each.help] for each in SETTINGS),
-        *([f"import-{name}", None, None, f"write a configuration made of this one of {name}"] for name in IMPORTED),
+        *([f"import-{name}", None, None, f"convert this {name} configuration and print it"] for name in IMPORTED),
     ]
 
     def __init__(self) -> None:
@@ -98,6 +97,7 @@ class Options(BaseOptions):
             else:
                 self.given.add(each.name)
         if len(self.imports()) > 1:
-            raise UsageError("--import-haproxy and --import-keepalived don't go together")
+            raise UsageError("--import-haproxy and --import-keepalived are mutually exclusive")
         if self["log-level"] not in LEVELS:
-            raise UsageError(f"--log-level: {self['log-level']!r} is none of {', '.join(LEVELS)}")
+            level, levels = printable(self["log-level"]), ", ".join(LEVELS)
+            raise UsageError(f'--log-level: invalid level "{level}": expected one of {levels}')

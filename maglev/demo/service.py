@@ -166,7 +166,7 @@ class Demo(MultiService):
             site = QuietSite(Switchboard(self._servers, self._simulator))
             self._switch = self._reactor.listenTCP(SWITCH_PORT, site, interface="127.0.0.1")
         except (CannotListenError, OSError) as error:
-            raise StartError(f"the demonstration can't listen: {error}") from error
+            raise StartError(f"the demonstration can't listen on its address: {error}") from error
         self._visitors.start()
         print(self._welcome(), flush=True)  # noqa: T201
         MultiService.startService(self)

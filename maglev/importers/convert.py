@@ -78,8 +78,8 @@ def _judged(text: str, fitted: Fitted, name: str) -> tuple[tuple[str, ...], int]
         _count(len(fitted.backends), "backend"),
         _count(len(fitted.healthchecks), "healthcheck"),
     )
-    left = f"{_count(len(fitted.leftovers), 'line')} without an equivalent named at the end"
-    verdict = f"not valid before {_count(errors, 'value')} filled in" if errors else "valid; replace VPP's addresses"
+    left = f"{_count(len(fitted.leftovers), 'line')} without an equivalent listed at the end"
+    verdict = f"{_count(errors, 'value')} to fill in before it is valid" if errors else "valid; replace VPP's addresses"
     return (*remarks, f"{name}: imported: {', '.join(counts)}; {left}; {verdict}"), 2 if errors else 0
 
 

@@ -138,7 +138,7 @@ class Draft:
     def _grow(self, count: int) -> None:
         self._size += count
         if self._size > SIZE_LIMIT:
-            raise refusal(f"becomes too large: more than {SIZE_LIMIT} servers, frontends and places of servers in them")
+            raise refusal(f"too large: more than {SIZE_LIMIT} servers, frontends and pool members")
 
 
 def scaled(weight: int, most: int) -> int:

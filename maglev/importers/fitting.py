@@ -100,7 +100,7 @@ def _fit_servers(draft: Draft, fitted: Fitted) -> None:
         else:
             fitted.names[server] = fitted.names[first]
             first.notes += server.notes
-            first.notes.append(Note(server.origin.place, f"is the same: {server.origin.text}"))
+            first.notes.append(Note(server.origin.place, f"same as: {server.origin.text}"))
 
 
 def _fit_vips(draft: Draft, fitted: Fitted) -> None:
@@ -110,7 +110,7 @@ def _fit_vips(draft: Draft, fitted: Fitted) -> None:
     for vip in draft.vips:
         objection = _objection(vip, keys, families)
         if objection:
-            fitted.leftovers.append(Note(vip.origin.place, f"{vip.origin.text} is left out: {objection}"))
+            fitted.leftovers.append(Note(vip.origin.place, f"{vip.origin.text} left out: {objection}"))
             fitted.leftovers += vip.notes
             continue
         name = names.give(vip.name, f"{vip.name}-{vip.l4_port or 'all'}")
@@ -130,13 +130,13 @@ def _objection(vip: DraftVip, keys: dict[Hashable, str], families: dict[str, int
         return ""
     other = keys.get((vip.address, vip.transport, vip.l4_port))
     if other is not None:
-        return f"frontend {other} has this address and port already"
+        return f"frontend {other} already has this address and port"
     whole = keys.get((vip.address, None, 0)) or (keys.get(vip.address) if vip.l4_port == 0 else None)
     if whole is not None:
-        return f"frontend {whole} is on this address, and one of them is for all ports"
+        return f"frontend {whole} has the same address, and one of the two serves all ports"
     before, now = families.get(vip.address, 0), _family(vip)
     if before and now and before != now:
-        return "another frontend on this address has servers of the other family, and VPP has one tunnel for both"
+        return "a frontend on this address has servers of the other family: VPP supports one encapsulation per address"
     return ""
 
 
@@ -159,7 +159,8 @@ def _keep_one_family(vip: DraftVip) -> None:
             if address is None or family(address) == wanted:
                 kept.append(member)
                 continue
-            text = f"{member.server.name} ({address}) is left out: VPP takes one family, and the first is IPv{wanted}"
+            expected = f"all backends of a frontend must have the same family, here IPv{wanted}"
+            text = f"{member.server.name} ({address}) left out: {expected}"
             vip.notes.append(Note(member.server.origin.place, text))
         tier.members = kept
 
@@ -171,7 +172,7 @@ def _keep_each_once(tier: Tier, fitted: Fitted) -> None:
         first = seen.setdefault(fitted.names[member.server], member)
         if first is not member:
             first.weight = max(first.weight, member.weight)
-            first.notes.append(Note(member.server.origin.place, f"{member.server.name} is the same backend"))
+            first.notes.append(Note(member.server.origin.place, f"{member.server.name} has become the same backend"))
     tier.members = list(seen.values())
 
 

@@ -54,7 +54,7 @@ def lines_of(content: bytes) -> list[str]:
     lines = []
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if b"\0" in line:
-            raise refusal("is no text: there is a NUL", number)
+            raise refusal("not a text file: it contains a NUL", number)
         if len(line) > LINE_LIMIT:
             raise refusal(f"is longer than {LINE_LIMIT} characters", number)
         try:

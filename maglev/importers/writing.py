@@ -24,8 +24,8 @@ WIDTH: Final = 110
 """Characters of a line of comment, without what it is indented by."""
 
 _ADDRESSES: Final = """\
-VPP sends packets to the backends in a GRE tunnel, from these addresses of its own. {program} has no such thing: these
-are PLACEHOLDERS, of the ranges for documentation. Replace both."""
+VPP sends packets to the backends in a GRE tunnel, from these addresses of its own. {program} has no equivalent:
+these are PLACEHOLDERS from the documentation ranges. Replace both."""
 
 _HEAD: Final = """\
 Written by maglevd from the configuration of {program} in {name}.

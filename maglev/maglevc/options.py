@@ -58,7 +58,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="maglevc",
         usage="maglevc [options] [command]",
-        description="Look at a maglevd, and control it.",
+        description="Show and control the state of maglevd.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -68,11 +68,11 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "--server",
         default=server,
         metavar="ADDRESS",
-        help="unix:PATH or tls:HOST:PORT (MAGLEV_SERVER; now %(default)s)",
+        help="unix:PATH or tls:HOST:PORT (MAGLEV_SERVER; default: %(default)s)",
     )
     for name, what in (
-        ("ca", "authority of the daemon's certificate"),
-        ("cert", "our certificate"),
+        ("ca", "CA of the daemon's certificate"),
+        ("cert", "client certificate"),
         ("key", "its private key"),
     ):
         variable = f"MAGLEV_TLS_{name.upper()}"

@@ -40,7 +40,7 @@ class Family:
 _VIP: Final = ("prefix", "protocol", "port")
 _MEMBER: Final = ("frontend", "pool", "backend")
 _WORKER: Final = ("worker",)
-_NO_WORKER: Final = "there are no workers, or the process has yet to be started"
+_NO_WORKER: Final = "there are no workers, or the worker has not started yet"
 _NO_VPP: Final = "VPP is not connected"
 _NO_COUNTERS: Final = "VPP is not connected, or its counters are not known"
 
@@ -96,11 +96,11 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family(
             "maglev_probe_discarded_total",
             "counter",
-            "Probes that were no evidence, for a reason of this machine",
+            "Probes discarded as inconclusive, for a reason on this machine",
             ("reason",),
             "The reasons are those of :doc:`probes`.",
         ),
-        Family("maglev_probe_overdue_seconds", "gauge", "How late the most overdue probe is"),
+        Family("maglev_probe_overdue_seconds", "gauge", "Delay of the most overdue probe"),
         Family(
             "maglev_certificate_expiry_timestamp_seconds",
             "gauge",
@@ -117,21 +117,21 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family(
             "maglev_probe_worker_restarts_total",
             "counter",
-            "How often a worker was started again",
+            "Restarts of a worker",
             _WORKER,
             absent="there are no workers",
         ),
         Family(
             "maglev_probe_worker_in_flight",
             "gauge",
-            "Probes that a worker was asked for and has not ended",
+            "Probes in flight in a worker",
             _WORKER,
             absent=_NO_WORKER,
         ),
         Family(
             "maglev_probe_worker_queued",
             "gauge",
-            "Those of them that the worker has not begun yet",
+            "Probes in flight that the worker has not begun",
             _WORKER,
             "As of a quarter of a second ago. Many all the time: the workers have more to do than they can.",
             _NO_WORKER,
@@ -146,19 +146,19 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family(
             "maglev_probe_worker_lag_seconds",
             "histogram",
-            "How late a worker did what was due",
+            "Delay of scheduled work in a worker",
             _WORKER,
             absent=_NO_WORKER,
         ),
         Family(
             "maglev_probe_worker_delay_seconds",
             "histogram",
-            "By how much longer a probe took than it took in its worker",
+            "Time that a probe spent between maglevd and its worker",
             notes="The way to the worker and back, with all queues.",
         ),
-        Family("maglev_probe_worker_waiting", "gauge", "Probes that wait because no worker can probe"),
-        Family("maglev_probe_worker_wait_seconds", "gauge", "How long one of them has been waiting"),
-        Family("maglev_probe_worker_ignored_total", "counter", "Results that nobody waited for any more"),
+        Family("maglev_probe_worker_waiting", "gauge", "Probes that wait for a worker"),
+        Family("maglev_probe_worker_wait_seconds", "gauge", "Longest wait of a probe for a worker"),
+        Family("maglev_probe_worker_ignored_total", "counter", "Results that came too late and were ignored"),
     ),
     "maglevd itself": (
         Family(
@@ -174,20 +174,23 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "1 if the last reload was refused",
             notes="The file is then not what is in force.",
         ),
-        Family("maglev_reactor_lag_seconds", "histogram", "How late the reactor ran what was due"),
+        Family("maglev_reactor_lag_seconds", "histogram", "Delay of scheduled work in the reactor"),
     ),
     "VPP": (
         Family("maglev_vpp_connected", "gauge", "1 while connected to VPP"),
         Family(
             "maglev_vpp_info",
             "gauge",
-            "What the connected VPP says of itself",
+            "Version and process of the connected VPP",
             ("version", "build_date", "pid"),
             "Always 1.",
             _NO_VPP,
         ),
         Family(
-            "maglev_vpp_uptime_seconds", "gauge", "Time since VPP was started", absent=f"{_NO_VPP}, or does not tell it"
+            "maglev_vpp_uptime_seconds",
+            "gauge",
+            "Time since VPP was started",
+            absent=f"{_NO_VPP}, or does not export it",
         ),
         Family("maglev_vpp_connected_seconds", "gauge", "Time since we connected to VPP", absent=_NO_VPP),
         Family(
@@ -208,7 +211,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family(
             "maglev_vpp_lbsync_drift_total",
             "counter",
-            "VIPs that others have changed, repaired",
+            "VIPs repaired after a change by others",
             notes="The settings count as one VIP.",
         ),
         Family(
@@ -246,7 +249,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "counter",
             "Packets sent to a backend, by all VIPs together",
             ("backend", "address"),
-            "``backend`` is empty for an application server that is none of ours.",
+            "``backend`` is empty for an application server that is not in the configuration.",
             _NO_COUNTERS,
         ),
         Family(
@@ -265,7 +268,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "Calls over Perspective Broker",
             ("method", "result"),
             "``ok``, ``refused`` (a mistake of the caller), ``failed`` (VPP did), ``error`` (a bug) or ``lost`` "
-            "(nobody waited any more).",
+            "(the caller was gone).",
         ),
         Family(
             "maglev_pb_call_duration_seconds",

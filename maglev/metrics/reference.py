@@ -28,7 +28,7 @@ Metrics
 Behind each name are its type and its labels.
 
 Counters count from the start of ``maglevd``, and those whose labels are known are there from then on, with 0. A backend
-or frontend that a reload removes is not told of any more. What is missing under some condition says so as *absent*.
+or frontend that a reload removes is no longer exported. What is missing under some condition is marked *absent*.
 
 Beside these there are ``process_cpu_seconds_total``, ``process_resident_memory_bytes``, ``process_open_fds`` and others
 about the process itself. :doc:`monitoring` tells what is worth an alarm.

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from maglev.model.errors import StartError
+from maglev.model.result import printable
 
 _TCP: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/\s]*)):(?P<port>[0-9]{1,5})")
 
@@ -30,7 +31,7 @@ def strport(option: str, text: str) -> str | None:
             return f"unix:{_quote(path)}:mode=660"
     match = _TCP.fullmatch(text)
     if match is None or int(match["port"]) > MAX_PORT:
-        message = f"{option}: {text!r} is no HOST:PORT, [IPv6]:PORT or unix:PATH"
+        message = f'{option}: invalid address "{printable(text)}": expected HOST:PORT, [v6]:PORT or unix:PATH'
         raise StartError(message)
     if match["v6"]:
         return f"tcp6:{match['port']}:interface={_quote(match['v6'])}"
@@ -45,7 +46,7 @@ def tcp_address(option: str, text: str) -> tuple[str, int]:
     """
     match = _TCP.fullmatch(text)
     if match is None or int(match["port"]) > MAX_PORT:
-        message = f"{option}: {text!r} is no HOST:PORT or [IPv6]:PORT"
+        message = f'{option}: invalid address "{printable(text)}": expected HOST:PORT or [v6]:PORT'
         raise StartError(message)
     return match["v6"] or match["host"] or "", int(match["port"])
 

@@ -143,7 +143,7 @@ def _encode(value: object, write: Callable[[bytes], None], texts: dict[str, byte
         for each in value:
             _encode(each, write, texts, depth - 1)
     else:
-        message = f"{type(value).__qualname__} is no basic type"
+        message = f"{type(value).__qualname__} is not a basic type"
         raise BasicError(message)
 
 
@@ -211,4 +211,4 @@ def _decode_tagged(kind: object, expression: list[Any], remote: Callable[[Any], 
         return _CONSTANTS[kind][expression[-1]]
     if kind == b"remote" and remote is not None:
         return remote(expression[1])
-    raise BasicError("something that is no basic value was received")
+    raise BasicError("received something other than a basic value")

@@ -129,7 +129,7 @@ class BasicBroker(Broker):
             TokenError: It has something else where numbers and names belong; Twisted would log a traceback.
         """
         if not (isinstance(requestID, int) and isinstance(objectID, int | bytes) and isinstance(message, bytes)):
-            raise TokenError("a call has no number, object and name")
+            raise TokenError("a call needs a number, an object and a name")
         self.answer_wanted = bool(answerRequired)
         Broker.proto_message(self, requestID, objectID, message, answerRequired, *arguments)
 

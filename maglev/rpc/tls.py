@@ -73,7 +73,7 @@ def _load(path: str, use: Callable[[str], object]) -> None:
     try:
         use(path)
     except SSL.Error:
-        message = f"{path} is not what it should be, in PEM"
+        message = f"{path}: expected a certificate or key in PEM format"
         raise ValueError(message) from None
 
 

@@ -63,7 +63,7 @@ class InternalError(WireError):
     """The daemon made a mistake."""
 
     def __init__(self) -> None:
-        super().__init__("the daemon made a mistake; its log tells more")
+        super().__init__("internal error of maglevd; see its log")
 
 
 def to_wire(error: errors.MaglevError) -> WireError:
@@ -128,7 +128,7 @@ def type_name(remote_type: bytes | str) -> str:
 def text(value: object) -> str:
     """Accept a text of bounded length."""
     if not isinstance(value, str):
-        raise ArgumentError("must be a text")
+        raise ArgumentError("must be a string")
     if len(value) > MAX_NAME:
         message = f"must have at most {MAX_NAME} characters"
         raise ArgumentError(message)

@@ -54,7 +54,7 @@ class KeyAuthentication(SSHService):
     def packetReceived(self, messageNum: int, packet: bytes) -> None:
         """Answer a request."""
         if messageNum != MSG_USERAUTH_REQUEST:
-            raise PacketError("no request to log in")
+            raise PacketError("expected a login request")
         reader = PacketReader(packet)
         user, service, method = reader.string(), reader.string(), reader.string()
         if service != b"ssh-connection":
@@ -134,5 +134,5 @@ def _verify(key: AuthorizedKey, signature: bytes, message: bytes) -> bool:
     try:
         valid: bool = key.key.verify(signature, message)
     except (ValueError, TypeError, LookupError, OverflowError, struct.error) as error:
-        raise PacketError("a signature that is none") from error
+        raise PacketError("invalid signature") from error
     return valid

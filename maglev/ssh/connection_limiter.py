@@ -72,9 +72,9 @@ class ConnectionLimiter:
         """Give somebody a place; return why there is none, or an empty text."""
         person = _person(caller)
         if self._logins[person] >= self._limits.logins_per_asker:
-            return f"{caller.name} is logged in {self._limits.logins_per_asker} times already"
+            return f"too many sessions of {caller.name}: at most {self._limits.logins_per_asker}"
         if self.logins >= self._limits.logins:
-            return f"{self._limits.logins} people are logged in already"
+            return f"too many sessions: at most {self._limits.logins}"
         self._logins[person] += 1
         return ""
 

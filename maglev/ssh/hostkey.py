@@ -49,15 +49,15 @@ def _read(path: Path) -> Key:
         mode = os.fstat(file.fileno()).st_mode
         content = file.read(_SIZE_LIMIT)
     if not stat.S_ISREG(mode) or mode & 0o077:
-        message = f"the SSH host key {path} may be read by others (mode {stat.S_IMODE(mode):04o}): set 0600"
+        message = f"the SSH host key {path} is readable by others (mode {stat.S_IMODE(mode):04o}): set 0600"
         raise StartError(message)
     try:
         private = serialization.load_ssh_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        message = f"the SSH host key {path} is no key without a passphrase: {printable(str(error))}"
+        message = f"the SSH host key {path} is not a private key without a passphrase: {printable(str(error))}"
         raise StartError(message) from error
     if not isinstance(private, Ed25519PrivateKey):
-        message = f"the SSH host key {path} is no ed25519 key"
+        message = f"the SSH host key {path} is not an ed25519 key"
         raise StartError(message)
     return Key(private)
 

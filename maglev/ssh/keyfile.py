@@ -104,12 +104,12 @@ def _why_no_type(word: bytes) -> str:
         return f"keys of type {printable(word)} are not accepted"
     # An option that we do not know how to honour would be a promise broken: the whole line is refused.
     shown = printable(word)
-    return f"it begins with {shown!r}, which is no type of key; options (from=, restrict ...) are not supported"
+    return f"expected a key type, not {shown!r}; options (from=, restrict ...) are not supported"
 
 
 def _decode(encoded: bytes) -> bytes:
     if not encoded:
-        raise KeyLineError("the key is missing after its type")
+        raise KeyLineError("expected a key after its type")
     try:
         return base64.b64decode(encoded, validate=True)
     except binascii.Error as error:
@@ -134,14 +134,14 @@ def _load(kind: bytes, blob: bytes) -> tuple[Key, bytes]:
     try:
         reader = PacketReader(blob)
         if reader.string() != kind:
-            raise KeyLineError("the key is of another type than the line says")
+            raise KeyLineError("the key does not match its type")
         key = Key.fromString(blob, type="BLOB")
         whole = key.public().blob() == blob
         application = _application(reader, kind)
     except _NO_KEY as error:
         raise KeyLineError("the key is damaged or truncated") from error
     if not whole:
-        raise KeyLineError("the key has bytes that do not belong to it")
+        raise KeyLineError("unexpected bytes after the key")
     if key.type() == "RSA" and key.size() < MIN_RSA_BITS:
         message = f"an RSA key of {key.size()} bits is too short (at least {MIN_RSA_BITS})"
         raise KeyLineError(message)

@@ -70,9 +70,9 @@ class KeyFile:
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise OSError(0, "is no regular file")
+                raise OSError(0, "is not a regular file")
             if status.st_mode & 0o022:
-                raise OSError(0, f"may be written by others (mode {stat.S_IMODE(status.st_mode):04o})")
+                raise OSError(0, f"is writable by others (mode {stat.S_IMODE(status.st_mode):04o})")
             content = file.read(SIZE_LIMIT + 1)
         if len(content) > SIZE_LIMIT:
             raise OSError(0, f"is larger than {SIZE_LIMIT} bytes")

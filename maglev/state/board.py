@@ -77,7 +77,7 @@ class Board:
         try:
             return self.backends[name]
         except KeyError:
-            message = f"there is no backend {name!r}"
+            message = f"unknown backend {name!r}"
             raise NotFoundError(message) from None
 
     def frontend(self, name: str) -> FrontendStatus:
@@ -89,7 +89,7 @@ class Board:
         try:
             return self.frontends[name]
         except KeyError:
-            message = f"there is no frontend {name!r}"
+            message = f"unknown frontend {name!r}"
             raise NotFoundError(message) from None
 
     def frontends_of(self, backend: str) -> Iterable[str]:

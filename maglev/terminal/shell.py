@@ -331,7 +331,7 @@ class Shell:
             self._rest()
             return
         task = self._task
-        self._end("\nLogged out: nothing was typed for too long.\n", 1)
+        self._end("\nLogged out: idle for too long.\n", 1)
         if task is not None:
             task.cancel()
 

@@ -40,17 +40,17 @@ class SimulatorOptions(usage.Options):
     optParameters = [  # noqa: RUF012
         ["api-socket", None, None, "Path of the API socket (required)."],
         ["stats-socket", None, None, "Path of the stats socket (required)."],
-        ["release", None, Release.WEIGHTED.value, f"The VPP to play: one of {_RELEASES}."],
+        ["release", None, Release.WEIGHTED.value, f"VPP release to simulate: one of {_RELEASES}."],
         ["workers", None, 0, "Worker threads, 0 to 64.", int],
         ["seed", None, None, "Make the message numbers repeatable.", int],
-        ["split", None, 0, "Send in pieces of so many bytes.", int],
-        ["hang-up-after", None, None, "Close the connection after so many details messages, once.", int],
-        ["epoch-churn", None, 0.0, "Change the epoch of the stats segment every so many seconds.", float],
+        ["split", None, 0, "Send in pieces of this many bytes.", int],
+        ["hang-up-after", None, None, "Close the connection once, after this many details messages.", int],
+        ["epoch-churn", None, 0.0, "Seconds between changes of the epoch of the stats segment.", float],
         ["log-level", None, "info", "One of debug, info, warn, error."],
     ]
     optFlags = [  # noqa: RUF012
         ["stats-stuck", None, "Never finish a change of the stats segment (in_progress stays 1)."],
-        ["frozen", None, "Accept connections, and answer nothing."],
+        ["frozen", None, "Accept connections, but never answer."],
     ]
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ def _churn(simulator: Simulator) -> None:
 
 
 def _churn_failed(failure: Failure) -> None:
-    Logger().failure("the stats segment can't churn", failure)
+    Logger().failure("can't change the epoch of the stats segment", failure)
 
 
 def _line(event: LogEvent) -> str:

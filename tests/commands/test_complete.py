@@ -167,7 +167,7 @@ def test_help_at_the_beginning_lists_every_command():
     lines = question("").splitlines()
 
     assert [line.split()[0] for line in lines] == [node.word for node in ROOT.children]
-    assert lines[0] == "  show      Show what is configured, known, or programmed"
+    assert lines[0] == "  show      Show configuration and state"
     assert len({line.index(node.help) for line, node in zip(lines, ROOT.children, strict=True)}) == 1
 
 
@@ -182,15 +182,15 @@ def test_help_for_an_argument_has_its_help_and_the_live_names():
         "  <cr>    Run the command",
         "  web         everything",
     ]
-    assert question("set backend ww").splitlines() == ["  <name>  Which backend", "  www1  www2"]
-    assert question("set backend ").splitlines()[0] == "  <name>  Which backend"
+    assert question("set backend ww").splitlines() == ["  <name>  Name of the backend", "  www1  www2"]
+    assert question("set backend ").splitlines()[0] == "  <name>  Name of the backend"
     assert "<cr>" not in question("set backend ")
 
 
 def test_help_in_a_word_lists_what_it_may_become():
     assert [line.split()[0] for line in question("s").splitlines()] == ["show", "set", "sync"]
-    assert question("show") == "  show  Show what is configured, known, or programmed\n"
-    assert question("set fr web pool primary backend www1 weight 1") == "  <0-100>  The weight; 0 is none\n"
+    assert question("show") == "  show  Show configuration and state\n"
+    assert question("set fr web pool primary backend www1 weight 1") == "  <0-100>  Weight; 0 for no new flows\n"
 
 
 def test_help_between_filters():
@@ -200,11 +200,11 @@ def test_help_between_filters():
         "exclude",
         "count",
     ]
-    assert question("show version | include ") == "  <regex>  What lines must contain (RE2)\n"
-    assert question("show version | include x") == "  <regex>  What lines must contain (RE2)\n"
+    assert question("show version | include ") == "  <regex>  Pattern that lines must match (RE2)\n"
+    assert question("show version | include x") == "  <regex>  Pattern that lines must match (RE2)\n"
     assert question("show version | include x ") == question("show version ")
     assert question("show version | count ") == "  <cr>  Run the command\n"
-    assert question("show version | count | ") == " " * 29 + "^\n% Nothing can come after count\n"
+    assert question("show version | count | ") == " " * 29 + "^\n% count must be the last filter\n"
 
 
 def test_help_looks_at_what_is_before_the_cursor_only():
@@ -229,9 +229,9 @@ def test_a_viewer_sees_what_only_operators_may_do():
     control = FakeControl(Role.VIEWER)
 
     assert question("config ", control=control).splitlines() == [
-        "  check   Say all that is wrong with the file, if anything",
-        "  diff    What a reload of the file would do",
-        "  reload  Put the file in force if it is valid (operators only)",
+        "  check   Check the file and list all its errors",
+        "  diff    Show what a reload would change",
+        "  reload  Apply the file if it is valid (operators only)",
     ]
     assert "operators" not in question("config ")
 

@@ -118,7 +118,7 @@ def test_the_roles_of_the_tree_are_those_of_control(world, summary):
 
     if summary.command.role is Role.OPERATOR:
         assert (status, output) == (ExitStatus.FAILED, "")
-        assert re.fullmatch(r"% a viewer may not do that: .*\n", errors)
+        assert re.fullmatch(r"% permission denied: .* needs the role operator, your role is viewer\n", errors)
     else:
         assert (status, errors) == (ExitStatus.OK, "")
 

@@ -279,7 +279,10 @@ def test_a_plan_without_operations_says_so():
 
 
 def test_a_file_that_would_change_nothing_says_so():
-    assert shown("config diff", empty_control()) == "The file says what is in force: a reload would change nothing\n"
+    assert (
+        shown("config diff", empty_control())
+        == "The file matches the running configuration: a reload would change nothing\n"
+    )
 
 
 def test_a_load_balancer_without_vips_has_its_settings():

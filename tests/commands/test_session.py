@@ -194,11 +194,11 @@ def test_warnings_do_not_make_a_file_invalid_and_one_error_is_one_error():
 @pytest.mark.parametrize(
     ("line", "errors"),
     [
-        ("set backend nope pause", "% there is no backend 'nope'\n"),
+        ("set backend nope pause", "% unknown backend 'nope'\n"),
         ("set backend www2 pause", "% backend www2: it is disabled\n"),
-        ("show frontends nope", "% there is no frontend 'nope'\n"),
-        ("show frontends nope | json", "% there is no frontend 'nope'\n"),
-        ("show frontends nope | count", "% there is no frontend 'nope'\n"),
+        ("show frontends nope", "% unknown frontend 'nope'\n"),
+        ("show frontends nope | json", "% unknown frontend 'nope'\n"),
+        ("show frontends nope | count", "% unknown frontend 'nope'\n"),
     ],
 )
 def test_what_control_refuses_is_an_error_without_output(line, errors):
@@ -213,7 +213,7 @@ def test_a_viewer_is_refused_by_control_with_a_clear_message(line):
     typed = Typed(line, control)
 
     assert typed.status == ExitStatus.FAILED
-    assert typed.errors == "% a viewer may not do that\n"
+    assert typed.errors == "% permission denied: your role is viewer\n"
     # Control was asked: an attempt belongs in the audit log.
     assert control.calls
 
@@ -288,8 +288,8 @@ def test_a_caret_is_below_the_word_in_question(line, environment, errors):
             "% Incomplete line; next: version, frontends, backends, healthchecks, checker, vpp, sessions, history\n",
         ),
         ("s", " " * 8 + '^\n% Ambiguous word "s": show, set, sync\n'),
-        ("terminal length x", " " * 24 + "^\n% A whole number from 0 to 512 is wanted\n"),
-        ("show version | include [", " " * 31 + "^\n% Not a valid expression: missing ]: [\n"),
+        ("terminal length x", " " * 24 + "^\n% Expected a whole number from 0 to 512\n"),
+        ("show version | include [", " " * 31 + "^\n% Invalid expression: missing ]: [\n"),
     ],
 )
 def test_each_kind_of_mistake_is_said_in_its_own_way(line, errors):
@@ -314,7 +314,7 @@ def test_a_monitor_needs_a_prompt():
     typed = Typed("terminal monitor", prompt_width=None)
 
     assert typed.status == ExitStatus.FAILED
-    assert typed.errors == "% There is no prompt here for events to appear above; use watch events\n"
+    assert typed.errors == "% This session has no prompt to show events above; use watch events\n"
     assert typed.environment.switches == []
 
 
@@ -466,7 +466,7 @@ def test_watch_shows_events_until_the_stream_ends():
         "snapshot frontend web up",
         "2026-10-12T08:00:01.250Z backend www1 198.51.100.11 up -> down L4CON connection refused",
     ]
-    assert (typed.status, typed.errors) == (ExitStatus.FAILED, "% The stream of events has ended\n")
+    assert (typed.status, typed.errors) == (ExitStatus.FAILED, "% The event stream has ended\n")
 
 
 @pytest.mark.parametrize("num", [1, 2, 3])

@@ -70,8 +70,9 @@ def vip(name: str, text: str, backends: str = "a: ", mark: str = "") -> str:
 
 ADDRESS = "address: 192.0.2.80"
 HTTP = "protocol: tcp, port: 80"
-NAME_RULE = "a name has 1 to 63 letters, digits, '.', '_' and '-', and starts with a letter or digit"
-DURATION = "is no duration such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
+NAME_RULE = "invalid name: expected 1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit"
+HOST_HEADER = "expected a name or IP address, optionally with :port"
+DURATION = "expected a number with a unit, such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
 
 CASES = {
     # YAML
@@ -103,38 +104,43 @@ CASES = {
     "yaml-custom-tag": (
         PARSE,
         "maglev.vpp.lb.sync-interval",
-        "the tag !python/name:os.system is not supported here",
+        "tag !python/name:os.system is not supported here",
         lb_key("sync-interval: §!python/name:os.system x"),
     ),
     "yaml-tag-on-map": (
         PARSE,
         "maglev.backends",
-        "the tag !!set is not supported here",
+        "tag !!set is not supported here",
         f"{LB}  backends: §!!set {{a}}",
     ),
     "yaml-tag-on-list": (
         PARSE,
         "maglev.backends",
-        "the tag !!omap is not supported here",
+        "tag !!omap is not supported here",
         f"{LB}  backends: §!!omap []",
     ),
     "yaml-no-anchor": (
         PARSE,
         "maglev.vpp.lb.sync-interval",
-        "there is no anchor &base before this",
+        "unknown anchor &base (an anchor must precede its aliases)",
         lb_key("sync-interval: §*base"),
     ),
     "yaml-anchor-near-miss": (
         PARSE,
         "maglev.vpp.lb.sync-interval",
-        "there is no anchor &perod before this; did you mean 'period'?",
+        "unknown anchor &perod (an anchor must precede its aliases); did you mean 'period'?",
         lb("      flow-timeout: &period 40s\n      sync-interval: §*perod\n"),
     ),
-    "yaml-anchor-in-itself": (PARSE, "maglev.backends.a", "*x is inside of &x", f"{LB}  backends: &x {{a: §*x}}"),
+    "yaml-anchor-in-itself": (
+        PARSE,
+        "maglev.backends.a",
+        "alias *x is used inside its own anchor",
+        f"{LB}  backends: &x {{a: §*x}}",
+    ),
     "yaml-anchor-in-list-of-codes": (
         PARSE,
         "maglev.healthchecks.web.params.response-code[1]",
-        "there is no anchor &c before this",
+        "unknown anchor &c (an anchor must precede its aliases)",
         params("response-code: [200, §*c]"),
     ),
     "yaml-duplicate-key": (
@@ -272,7 +278,7 @@ CASES = {
     "duration-word": (
         PARSE,
         "maglev.healthchecks.web.interval",
-        f"soon {DURATION}",
+        f'invalid duration "soon": {DURATION}',
         check("interval: §soon, timeout: 1s"),
     ),
     "duration-map": (
@@ -333,13 +339,13 @@ CASES = {
     "netns-path": (
         SEMANTIC,
         "maglev.healthchecker.netns",
-        "/run/netns/x: a namespace has a name as in ip-netns(8), without blanks and '/'",
+        "/run/netns/x: expected the name of a network namespace, without spaces or '/'",
         f"{LB}  healthchecker: {{netns: §/run/netns/x}}\n",
     ),
     "netns-dots": (
         SEMANTIC,
         "maglev.healthchecker.netns",
-        "..: a namespace has a name as in ip-netns(8), without blanks and '/'",
+        "..: expected the name of a network namespace, without spaces or '/'",
         f"{LB}  healthchecker: {{netns: §..}}\n",
     ),
     "netns-length": (
@@ -515,7 +521,7 @@ CASES = {
     "path-relative": (
         SEMANTIC,
         "maglev.healthchecks.web.params.path",
-        "health: a path starts with '/'",
+        "health: a path must start with '/'",
         params("path: §health"),
     ),
     "path-with-space": (
@@ -533,73 +539,73 @@ CASES = {
     "path-with-fragment": (
         SEMANTIC,
         "maglev.healthchecks.web.params.path",
-        "/#top: a '#' is never sent: write it as %23",
+        "/#top: '#' is not allowed in a path: write it as %23",
         params('path: §"/#top"'),
     ),
     "host-with-line-break": (
         SEMANTIC,
         "maglev.healthchecks.web.params.host",
-        "a\\x0d\\x0aX: y is not a name or IP address, with or without :port",
+        'invalid host "a\\x0d\\x0aX: y": expected a name or IP address, optionally with :port',
         params('host: §"a\\r\\nX: y"'),
     ),
     "host-with-final-line-break": (
         SEMANTIC,
         "maglev.healthchecks.web.params.host",
-        "a\\x0a is not a name or IP address, with or without :port",
+        'invalid host "a\\x0a": expected a name or IP address, optionally with :port',
         params('host: §"a\\n"'),
     ),
     "host-long": (
         SEMANTIC,
         "maglev.healthchecks.web.params.host",
-        f"{'h' * 197}... is not a name or IP address, with or without :port",
+        f'invalid host "{"h" * 197}...": expected a name or IP address, optionally with :port',
         params(f"host: §{'h' * 254}"),
     ),
     "host-bare-ipv6": (
         SEMANTIC,
         "maglev.healthchecks.web.params.host",
-        "2001:db8::1 is not a name or IP address, with or without :port (an IPv6 address is written in brackets)",
+        f'invalid host "2001:db8::1": {HOST_HEADER} (IPv6 addresses need brackets)',
         params('host: §"2001:db8::1"'),
     ),
     "host-not-ipv6": (
         SEMANTIC,
         "maglev.healthchecks.web.params.host",
-        "[192.0.2.1] is not a name or IP address, with or without :port",
+        'invalid host "[192.0.2.1]": expected a name or IP address, optionally with :port',
         params('host: §"[192.0.2.1]"'),
     ),
     "host-port": (
         SEMANTIC,
         "maglev.healthchecks.web.params.host",
-        "a:65536 is not a name or IP address, with or without :port",
+        'invalid host "a:65536": expected a name or IP address, optionally with :port',
         params('host: §"a:65536"'),
     ),
     "server-name-with-port": (
         SEMANTIC,
         "maglev.healthchecks.web.params.server-name",
-        "a:443 is not a name or IP address",
+        'invalid host "a:443": expected a name or IP address',
         params("server-name: §a:443", "https, port: 443"),
     ),
     "server-name-non-ascii": (
         SEMANTIC,
         "maglev.healthchecks.web.params.server-name",
-        "b\\xfccher.example is not a name or IP address",
+        'invalid host "b\\xfccher.example": expected a name or IP address',
         params("server-name: §bücher.example", "https, port: 443"),
     ),
     "code-word": (
         SEMANTIC,
         "maglev.healthchecks.web.params.response-code",
-        "ok is not a status code (200) or range (200-299) within 100..599",
+        'invalid status code "ok": expected a code (200) or range (200-299) within 100..599',
         params("response-code: §ok"),
     ),
     "code-600": (
         SEMANTIC,
         "maglev.healthchecks.web.params.response-code",
-        "600 is not a status code (200) or range (200-299) within 100..599",
+        'invalid status code "600": expected a code (200) or range (200-299) within 100..599',
         params("response-code: §600"),
     ),
     "code-backwards": (
         SEMANTIC,
         "maglev.healthchecks.web.params.response-code[1]",
-        "299-200 is not a status code (200) or range (200-299) within 100..599",
+        'invalid status code "299-200": expected a code (200) or range (200-299) within 100..599',
         params("response-code: [404, §299-200]"),
     ),
     "codes-none": (
@@ -611,19 +617,19 @@ CASES = {
     "regexp-invalid": (
         SEMANTIC,
         "maglev.healthchecks.web.params.response-regexp",
-        "not a valid regular expression: missing ): (ok",
+        "invalid regular expression: missing ): (ok",
         params('response-regexp: §"(ok"'),
     ),
     "regexp-too-complex": (
         SEMANTIC,
         "maglev.healthchecks.web.params.response-regexp",
-        "too complex: 26005 instructions compiled, at most 8000 are allowed",
+        "too complex: compiles to 26005 instructions, at most 8000 are allowed",
         params('response-regexp: §"(.|a|b|..){1000}z"'),
     ),
     "regexp-look-ahead": (
         SEMANTIC,
         "maglev.healthchecks.web.params.response-regexp",
-        "not a valid regular expression: invalid perl operator: (?=",
+        "invalid regular expression: invalid perl operator: (?=",
         params('response-regexp: §"(?=ok)"'),
     ),
     "regexp-long": (
@@ -649,25 +655,25 @@ CASES = {
     "backend-name": (
         SEMANTIC,
         "maglev.backends.a.address",
-        "www.example.com is not an IP address (names are not looked up)",
+        'invalid IP address "www.example.com": expected a literal address, names are not resolved',
         backend("{address: §www.example.com}"),
     ),
     "backend-prefix": (
         SEMANTIC,
         "maglev.backends.a.address",
-        "192.0.2.0/24 is not an IP address (write it without a prefix length)",
+        'invalid IP address "192.0.2.0/24": expected an address without a prefix length',
         backend("{address: §192.0.2.0/24}"),
     ),
     "backend-zone": (
         SEMANTIC,
         "maglev.backends.a.address",
-        "fe80::1%eth0 is not an IP address (zones are not supported)",
+        'invalid IP address "fe80::1%eth0": expected an address without a zone',
         backend('{address: §"fe80::1%eth0"}'),
     ),
     "backend-nul": (
         SEMANTIC,
         "maglev.backends.a.address",
-        "10.0.0.1\\x00 is not an IP address (names are not looked up)",
+        'invalid IP address "10.0.0.1\\x00": expected a literal address, names are not resolved',
         backend('{address: §"10.0.0.1\\0"}'),
     ),
     "backend-unspecified": (
@@ -734,7 +740,7 @@ CASES = {
     "protocol-without-port": (
         SEMANTIC,
         "maglev.frontends.www.port",
-        "protocol udp needs a port (all ports are served only without both)",
+        "protocol udp needs a port (omit both to serve all ports)",
         frontend(f"{ADDRESS}, protocol: §udp, port: 0"),
     ),
     "port-high": (
@@ -783,7 +789,7 @@ CASES = {
     "pools-broken": (
         PARSE,
         "maglev.frontends.www.pools",
-        "there is no anchor &p before this",
+        "unknown anchor &p (an anchor must precede its aliases)",
         frontend(ADDRESS, "§*p"),
     ),
     "pool-word": (
@@ -813,7 +819,7 @@ CASES = {
     "pool-name-twice": (
         SEMANTIC,
         "maglev.frontends.www.pools[1].name",
-        "maglev.frontends.www.pools[0] has the name p already",
+        "duplicate name p, already used by maglev.frontends.www.pools[0]",
         frontend(ADDRESS, "[{name: p, backends: {a: }}, {name: §p, backends: {b: }}]"),
     ),
     "pool-backends-list": (
@@ -849,7 +855,7 @@ CASES = {
     "two-families": (
         SEMANTIC,
         "maglev.frontends.www.pools[1].backends.six",
-        "is IPv6, but a is IPv4: the backends of a frontend must be of one family",
+        "is IPv6, but a is IPv4: all backends of a frontend must have the same family",
         frontend(ADDRESS, "[{name: p, backends: {a: }}, {name: q, backends: {§six: }}]"),
     ),
     "same-vip": (
@@ -875,7 +881,7 @@ CASES = {
         "maglev.frontends.y",
         (
             "its backends are IPv6, those of maglev.frontends.x on the same address are IPv4: "
-            "VPP has one encapsulation for an address"
+            "VPP supports only one encapsulation per address"
         ),
         frontends(vip("x", f", {HTTP}"), vip("y", ", protocol: tcp, port: 443", "six: ", mark="§")),
     ),

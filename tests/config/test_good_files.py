@@ -309,7 +309,7 @@ def test_an_empty_pool_is_a_warning_and_says_nothing_about_families():
     x: {{address: 192.0.2.80, protocol: tcp, port: 80, pools: [{{name: p}}]}}
     y: {{address: 192.0.2.80, protocol: udp, port: 80, pools: [{{name: p, backends: {{a: }}}}]}}
 """
-    ) == [("maglev.frontends.x.pools[0].backends", "this pool has no backends", 5)]
+    ) == [("maglev.frontends.x.pools[0].backends", "pool has no backends", 5)]
 
 
 def test_unused_backends_and_healthchecks_are_warnings():
@@ -333,8 +333,8 @@ def test_idle_tls_parameters_are_warnings():
         return [warning[:2] for warning in warnings if "params" in warning[0]]
 
     path = "maglev.healthchecks.web.params.server-name"
-    assert check("http") == [(path, "has no effect, type http uses no TLS")]
-    assert check("tcp") == [(path, "has no effect, there is no TLS without ssl: true")]
+    assert check("http") == [(path, "has no effect: type http uses no TLS")]
+    assert check("tcp") == [(path, "has no effect: TLS needs ssl: true")]
     assert check("https") == []
 
 
@@ -347,7 +347,7 @@ def test_two_backends_of_one_address_in_a_frontend_are_a_warning():
     ) == [
         (
             "maglev.frontends.x.pools[1].backends.b",
-            "has the address of a: in VPP they are one server, with the higher weight",
+            "has the same address as a: VPP treats both as one server, with the higher weight",
             5,
         )
     ]

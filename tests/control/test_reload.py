@@ -100,8 +100,8 @@ def test_a_file_that_is_gone_is_an_error_of_the_file(made):
 
 
 def test_what_the_file_alone_does_not_tell_is_a_semantic_error(made):
-    made.verify.error = StartError("there is no network namespace 'blue'")
-    with pytest.raises(ConfigError, match="there is no network namespace 'blue'") as caught:
+    made.verify.error = StartError("no such network namespace: 'blue'")
+    with pytest.raises(ConfigError, match="no such network namespace: 'blue'") as caught:
         made.run(made.reloader.reload())
     assert [problem.kind for problem in caught.value.problems] == [ProblemKind.SEMANTIC]
     assert made.board.generation == 1
@@ -180,8 +180,8 @@ def test_a_vip_that_a_reload_would_make_anew_is_announced(made):
     (warning,) = made.run(made.reloader.check()).warnings
     (name,) = made.board.frontends
     assert (warning.kind, warning.path) == (ProblemKind.WARNING, f"maglev.frontends.{name}")
-    assert warning.text.startswith("a reload deletes VIP ")
-    assert warning.text.endswith(" and makes it anew, and so forgets its flows: src-ip-sticky false -> true")
+    assert warning.text.startswith("a reload re-creates VIP ")
+    assert warning.text.endswith(", which drops its flows: src-ip-sticky false -> true")
     with recorded_events() as events:
         made.run(made.reloader.reload())
     assert [fields["problem"] for name, fields in events if name == "config-warning"] == [str(warning)]

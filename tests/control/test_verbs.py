@@ -233,7 +233,7 @@ def test_lists_come_in_pages(bench):
     assert ([row["name"] for row in second["rows"]], second["next"]) == (["c"], None)
     assert answer_of(bench.viewer.backends(after="99"))["rows"] == []
     assert answer_of(bench.viewer.frontends(limit=-5))["rows"][0]["name"] == "web"
-    with pytest.raises(RefusedError, match="not where a page ended"):
+    with pytest.raises(RefusedError, match="invalid page token"):
         answer_of(bench.viewer.backends(after="nonsense"))
 
 
@@ -249,13 +249,13 @@ def test_names_for_completion(bench):
     assert names("pool", within="web") == ["pool0", "pool1"]
     assert names("member", within="web/pool1") == ["c"]
     assert names("pool", within="nope") == []
-    with pytest.raises(RefusedError, match="none of"):
+    with pytest.raises(RefusedError, match=r"invalid kind .*: expected one of"):
         names("nonsense")
 
 
 @pytest.mark.parametrize("verb", ["frontend", "backend", "healthcheck"])
 def test_names_that_do_not_exist_are_an_error_of_their_own(bench, verb):
-    with pytest.raises(NotFoundError, match=f"no {verb} 'nope'"):
+    with pytest.raises(NotFoundError, match=f"unknown {verb} 'nope'"):
         answer_of(getattr(bench.viewer, verb)("nope"))
 
 
@@ -285,12 +285,12 @@ def test_what_is_refused_is_recorded_and_changes_nothing(bench, audit):
         answer_of(bench.operator.resume_backend("a"))
     with pytest.raises(NotFoundError, match="no pool"):
         answer_of(bench.operator.set_weight("web", "nope", "a", 7))
-    with pytest.raises(NotFoundError, match="no frontend"):
+    with pytest.raises(NotFoundError, match="unknown frontend"):
         answer_of(bench.operator.sync_vpp("nope"))
     assert [line["refused"] for line in audit] == [
         "backend a can't be resumed: it is up",
         "frontend web has no pool 'nope'",
-        "there is no frontend 'nope'",
+        "unknown frontend 'nope'",
     ]
 
 
@@ -309,7 +309,7 @@ CHANGES = {
 def test_a_viewer_is_refused_every_change_and_that_is_recorded(bench, audit, verb):
     bench.lb.writes.clear()
     before = answer_of(bench.viewer.frontend("web")), bench.board.generation
-    with pytest.raises(ForbiddenError, match="a viewer may not do that"):
+    with pytest.raises(ForbiddenError, match="needs the role operator, your role is viewer"):
         answer_of(getattr(bench.viewer, verb)(*CHANGES[verb]))
     assert (answer_of(bench.viewer.frontend("web")), bench.board.generation) == before
     assert (audit[0]["who"], audit[0]["refused"]) == ("bob", "forbidden")
@@ -536,7 +536,7 @@ def test_sessions(bench):
 
 
 def test_a_watch_of_a_level_that_does_not_exist_is_refused(bench):
-    with pytest.raises(RefusedError, match="none of the levels"):
+    with pytest.raises(RefusedError, match=r"invalid log level .*: expected one of"):
         answer_of(bench.viewer.watch(log="loud"))
 
 

@@ -46,8 +46,8 @@ def test_perspective_broker_over_tls_needs_three_files(path, tmp_path):
 @pytest.mark.parametrize(
     ("option", "text"),
     [
-        ("--ssh-addr=here", "--ssh-addr: 'here'"),
-        ("--pb-addr=here", "is no unix:PATH"),
+        ("--ssh-addr=here", '--ssh-addr: invalid address "here": expected HOST:PORT'),
+        ("--pb-addr=here", '--pb-addr: invalid address "here": expected unix:PATH'),
         ("--pb-addr=unix:", "unix:PATH"),
     ],
 )

@@ -320,7 +320,7 @@ class FakeControl:
     async def _change(self, verb, *arguments):
         await self._call(verb, *arguments)
         if self.caller.role is not Role.OPERATOR:
-            raise ForbiddenError(f"a {self.caller.role} may not do that")
+            raise ForbiddenError(f"permission denied: your role is {self.caller.role}")
 
     async def _page(self, verb, kind, after, limit):
         await self._call(verb, after, limit)
@@ -334,7 +334,7 @@ class FakeControl:
         for row in self.rows[kind]:
             if row["name"] == name:
                 return copy.deepcopy(row)
-        raise NotFoundError(f"there is no {kind} {name!r}")
+        raise NotFoundError(f"unknown {kind} {name!r}")
 
     async def version(self):
         await self._call("version")

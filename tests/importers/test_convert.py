@@ -17,7 +17,7 @@ SITE = "listen site\n bind 192.0.2.1:80\n server s 10.0.0.1:80\n"
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"global\n\0\n", "line 2, column 1: parse error: is no text: there is a NUL"),
+        (b"global\n\0\n", "line 2, column 1: parse error: not a text file: it contains a NUL"),
         (b"global\n# \xff\n", "line 2, column 1: parse error: is not UTF-8"),
         (b"global\n" + b"#" * (LINE_LIMIT + 1), f"is longer than {LINE_LIMIT} characters"),
         (b"#\n" * (SIZE_LIMIT // 2 + 1), "is larger than 4 MiB"),
@@ -76,7 +76,7 @@ def test_the_program_writes_the_file_and_tells_the_rest(tmp_path, capsys):
     assert run(["--import-haproxy", str(path)]) == 0
     output, errors = capsys.readouterr()
     assert output == convert("haproxy", str(path)).text
-    said = "1 frontend, 1 backend, 0 healthchecks; 0 lines without an equivalent named at the end"
+    said = "1 frontend, 1 backend, 0 healthchecks; 0 lines without an equivalent listed at the end"
     assert errors == f"{path}: imported: {said}; valid; replace VPP's addresses\n"
 
 
@@ -86,4 +86,4 @@ def test_the_program_ends_as_the_check_does(tmp_path, capsys):
     assert run([f"--import-haproxy={path}"]) == 2
     assert run([f"--import-keepalived={path}"]) == 1
     assert run(["--import-haproxy", str(path), "--import-keepalived", str(path)]) == 64
-    assert "don't go together" in capsys.readouterr().err
+    assert "are mutually exclusive" in capsys.readouterr().err

@@ -81,8 +81,8 @@ virtual_server 192.0.2.1 80 {
     assert (second.fast_interval, second.fall) == (1.5, 5)
     assert "line 6: lb_algo wrr" in made.comments
     assert "line 8: weight" not in made.comments
-    assert "line 7: weight 3, and 3 at most in this pool" in made.comments
-    assert "line 19: is not probed, and so always up" in made.comments
+    assert "line 7: weight scaled from 3 (the largest in this pool is 3)" in made.comments
+    assert "line 19: not probed and therefore always up" in made.comments
 
 
 def test_everything_else_is_named_with_its_line(run):
@@ -115,7 +115,7 @@ virtual_server_group unused {
         (10, "quorum 2"),
         (12, 'notify_up "/bin/x y"'),
         (13, "weight many"),
-        (11, "is not probed, and so always up"),
+        (11, "not probed and therefore always up"),
         (16, "virtual_server_group unused {"),
         (17, "192.0.2.7 80"),
         (20, "192.0.2.8 80"),
@@ -144,8 +144,8 @@ $WHOLE=$NET.2
 virtual_server $WHOLE 80 { }
 """)
     assert {each.address for each in made.config.frontends.values()} == {"192.0.2.1", "192.0.2.2"}
-    assert "line 6: is imported whatever the condition: @main virtual_server" in made.comments
-    assert "line 7: is imported whatever the condition: @alone" in made.comments
+    assert "line 6: imported regardless of the condition: @main virtual_server" in made.comments
+    assert "line 7: imported regardless of the condition: @alone" in made.comments
     assert made.check.http.path == '/a"b'
 
 
@@ -166,7 +166,7 @@ virtual_server 192.0.2.1 $PORT {{
         ("192.0.2.2", 80),
     }
     assert "b.conf, line 2: quorum 1" in made.comments
-    assert "line 2: is not there: include none.conf" in made.comments
+    assert "line 2: file not found: include none.conf" in made.comments
     assert "line 3: include" in made.comments
 
 
@@ -175,8 +175,8 @@ def test_a_mistake_in_an_included_file_is_told_with_its_place(run, tmp_path):
     (tmp_path / "latin.conf").write_bytes(b"\n\n\xff")
     (tmp_path / "bad.conf").write_text("include worse.conf\n")
     for name, said in (
-        ("worse.conf", "worse.conf, line 2: a quote is opened and not closed"),
-        ("bad.conf", "worse.conf, line 2: a quote is opened and not closed"),
+        ("worse.conf", "worse.conf, line 2: unclosed quote"),
+        ("bad.conf", "worse.conf, line 2: unclosed quote"),
         ("latin.conf", "latin.conf: is not UTF-8, line 3"),
     ):
         made = run(f"global_defs\ninclude {name}\n")
@@ -187,7 +187,7 @@ def test_a_mistake_in_an_included_file_is_told_with_its_place(run, tmp_path):
 def test_a_loop_of_includes_is_an_error(run):
     made = run("include keepalived.conf\n")
     assert made.status == 1
-    assert "line 1, column 1: parse error: keepalived.conf, line 1: too many files are included" in made.remarks[0]
+    assert "line 1, column 1: parse error: keepalived.conf, line 1: too many include files" in made.remarks[0]
 
 
 def test_too_many_lines_are_an_error(run):
@@ -197,29 +197,29 @@ def test_too_many_lines_are_an_error(run):
 def test_too_many_included_files_are_an_error(run, tmp_path):
     for number in range(FILE_LIMIT):
         (tmp_path / f"{number}.inc").write_text("")
-    assert "nothing in it" in run("include *.inc\n").remarks[0]
-    assert "line 2, column 1: parse error: too many files" in run("include *.inc\ninclude 1.inc\n").remarks[0]
+    assert "it has no known keyword" in run("include *.inc\n").remarks[0]
+    assert "line 2, column 1: parse error: too many include files" in run("include *.inc\ninclude 1.inc\n").remarks[0]
 
 
 def test_variables_that_double_each_other_are_an_error(run):
     doubling = "".join(f"$A{number}=$A{number - 1}$A{number - 1}\n" for number in range(1, 40))
     made = run(f"$A0=xxxxxxxx\n{doubling}")
     assert made.status == 1
-    assert "is too long when its variables are put in" in made.remarks[0]
+    assert "too long after variables are expanded" in made.remarks[0]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("virtual_server 192.0.2.1 80 {\n", "line 1, column 1: parse error: a block begins here and does not end"),
-        ("global_defs { }\n}\n", "line 2, column 1: parse error: a block ends that did not begin"),
-        ("{\n}\n", "a block begins without a name"),
-        ("global_defs { } { }\n", "a block begins without a name"),
-        ("a { " * (DEPTH_LIMIT + 1), "blocks are nested more than 32 deep"),
-        ('global_defs "x\n', "a quote is opened and not closed"),
-        ("", "nothing in it that it would know"),
-        ("hello world\n", "nothing in it that it would know"),
-        ("# virtual_server\n", "nothing in it that it would know"),
+        ("virtual_server 192.0.2.1 80 {\n", "line 1, column 1: parse error: unclosed block"),
+        ("global_defs { }\n}\n", "line 2, column 1: parse error: unexpected end of a block"),
+        ("{\n}\n", "block without a name"),
+        ("global_defs { } { }\n", "block without a name"),
+        ("a { " * (DEPTH_LIMIT + 1), "blocks are nested deeper than 32 levels"),
+        ('global_defs "x\n', "unclosed quote"),
+        ("", "it has no known keyword"),
+        ("hello world\n", "it has no known keyword"),
+        ("# virtual_server\n", "it has no known keyword"),
     ],
 )
 def test_what_is_no_configuration_is_refused(run, text, said):
@@ -257,18 +257,21 @@ virtual_server_group web {
         ("2001:db8::b", 80),
         ("FILL-IN", "FILL-IN"),
     }
-    assert "line 5: there is no such group: virtual_server group none { }" in made.comments
-    assert "line 6: there is no such group: virtual_server group" in made.comments
-    assert "line 12: is more than 256 addresses: 192.0.2.0-999" in made.comments
-    assert "line 11: a mark of the firewall is no address: fwmark 7" in made.comments
-    assert "the port of rs-10.0.0.1-80 is 80; here it stays 81" in made.comments
+    assert "line 5: unknown group: virtual_server group none { }" in made.comments
+    assert "line 6: unknown group: virtual_server group" in made.comments
+    assert "line 12: more than 256 addresses: 192.0.2.0-999" in made.comments
+    assert "line 11: expected an address, not a firewall mark: fwmark 7" in made.comments
+    assert "the port of rs-10.0.0.1-80 is 80; VPP does not change port 81" in made.comments
 
 
 def test_a_mark_of_the_firewall_is_to_be_filled_in(run):
     made = run(virtual(at="fwmark 1"))
     assert made.status == 2
-    assert any("vs-fwmark-1.address: fill in (line 1: a mark" in remark for remark in made.remarks)
-    assert "the port must be told" in made.comments
+    assert any(
+        "vs-fwmark-1.address: fill in (line 1: expected an address, not a firewall mark" in remark
+        for remark in made.remarks
+    )
+    assert "port missing: set the one that clients connect to" in made.comments
 
 
 def test_an_address_that_is_none_is_to_be_filled_in(run):
@@ -288,7 +291,7 @@ def test_all_ports_leave_room_for_nothing_else_on_an_address(run):
     for first, second in (("192.0.2.1", "192.0.2.1 80"), ("192.0.2.1 80", "192.0.2.1")):
         made = run(virtual(at=first) + virtual(at=second))
         assert len(made.config.frontends) == 1
-        assert "one of them is for all ports" in made.comments
+        assert "one of the two serves all ports" in made.comments
 
 
 @pytest.mark.parametrize(("name", "transport"), [("UDP", "udp"), ("tcp", "tcp")])
@@ -299,7 +302,7 @@ def test_the_protocol_is_kept(run, name, transport):
 def test_sctp_is_left_out_and_named(run):
     made = run(virtual("protocol SCTP", "quorum 1"))
     assert made.config.frontends == {}
-    assert "VPP balances TCP and UDP only: virtual_server 192.0.2.1 80 {" in made.comments
+    assert "only TCP and UDP are supported: virtual_server 192.0.2.1 80 {" in made.comments
     assert "quorum 1" in made.comments
 
 
@@ -410,7 +413,7 @@ def test_ping_is_icmp(run):
 def test_smtp_is_a_connection(run):
     made = run(virtual(check="SMTP_CHECK {\nhelo_name x\n}"))
     assert (made.check.type, made.check.l4_port) == ("tcp", 25)
-    assert "SMTP_CHECK: is only connected to" in made.comments
+    assert "SMTP_CHECK: only the TCP connection is checked" in made.comments
     assert "helo_name x" in made.comments
 
 
@@ -419,20 +422,20 @@ def test_other_checkers_are_none_and_told(run, name):
     made = run(virtual(check=f"{name} {{\n}}"))
     assert next(iter(made.config.backends.values())).healthcheck is None
     assert f"no equivalent for {name}" in made.comments
-    assert "is not probed, and so always up" in made.comments
+    assert "not probed and therefore always up" in made.comments
 
 
 def test_of_several_checkers_the_first_that_can_be_is_kept(run):
     made = run(virtual(check="MISC_CHECK {\nmisc_path x\n}\nTCP_CHECK {\n}\nPING_CHECK {\n}"))
     assert made.check.type == "tcp"
     assert "misc_path x" in made.comments
-    assert "there is one check already, so not: PING_CHECK" in made.comments
+    assert "only one healthcheck per server, ignored: PING_CHECK" in made.comments
 
 
 def test_without_a_port_there_is_nothing_to_check(run):
     made = run(virtual(at="192.0.2.1", real="10.0.0.1", check="TCP_CHECK {\nwarmup 1\n}"))
     assert made.config.backends["rs-10.0.0.1"].healthcheck is None
-    assert "there is no port for TCP_CHECK" in made.comments
+    assert "no port for TCP_CHECK" in made.comments
     assert "warmup 1" in made.comments
 
 

@@ -8,6 +8,7 @@ from twisted.web.server import Site
 
 from maglev.model.errors import StartError
 from maglev.model.listen_address import strport, tcp_address
+from maglev.model.result import printable
 
 GOOD = {
     "127.0.0.1:9091": "tcp:9091:interface=127.0.0.1",
@@ -37,7 +38,7 @@ NO_HOST = ["::1:9091", "[x]:1", "[]:1", "a b:1", "h/x:1", "http://127.0.0.1:9091
 def test_anything_else_is_refused_by_the_name_of_the_option(text):
     with pytest.raises(StartError, match=r"^--metrics-addr: ") as caught:
         strport("--metrics-addr", text)
-    assert repr(text) in str(caught.value)
+    assert f'invalid address "{printable(text)}": expected HOST:PORT, [v6]:PORT or unix:PATH' in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -70,5 +71,5 @@ def test_an_address_that_can_only_be_tcp_is_a_host_and_a_port(text, address):
 
 @pytest.mark.parametrize("text", ["", "unix:/x", *NO_PORT, *NO_HOST])
 def test_what_is_no_host_and_port_is_refused_by_the_name_of_the_option(text):
-    with pytest.raises(StartError, match=r"^--pb-tls-addr: .* is no HOST:PORT or \[IPv6\]:PORT$"):
+    with pytest.raises(StartError, match=r'^--pb-tls-addr: invalid address ".*": expected HOST:PORT or \[v6\]:PORT$'):
         tcp_address("--pb-tls-addr", text)

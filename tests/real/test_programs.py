@@ -137,14 +137,16 @@ def test_an_address_that_is_taken_is_told(config):
 def test_an_address_that_is_none_is_told(config):
     done = maglevd("--config", config, "--metrics-addr", "here")
     assert (done.returncode, done.stdout) == (69, "")
-    assert done.stderr == "maglevd: --metrics-addr: 'here' is no HOST:PORT, [IPv6]:PORT or unix:PATH\n"
+    assert (
+        done.stderr == 'maglevd: --metrics-addr: invalid address "here": expected HOST:PORT, [v6]:PORT or unix:PATH\n'
+    )
 
 
 def test_a_network_namespace_that_is_not_there_is_told(config):
     config.write_text(config_text(extra="  healthchecker: {netns: no-such-namespace}"))
     done = maglevd("--config", config)
     assert (done.returncode, done.stdout) == (69, "")
-    assert done.stderr.startswith("maglevd: there is no network namespace 'no-such-namespace' (looked in ")
+    assert done.stderr.startswith("maglevd: no such network namespace: 'no-such-namespace' (looked in ")
 
 
 # Runs
@@ -362,4 +364,4 @@ def test_a_demonstration_in_a_folder_whose_name_is_too_long_says_so(tmp_path):
     folder.mkdir()
     done = maglevd("--demo", "--metrics-addr", "", TMPDIR=str(folder))
     assert (done.returncode, list(folder.iterdir())) == (69, [])
-    assert done.stderr == "maglevd: the demonstration can't listen: AF_UNIX path too long\n"
+    assert done.stderr == "maglevd: the demonstration can't listen on its address: AF_UNIX path too long\n"

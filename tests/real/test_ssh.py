@@ -134,7 +134,7 @@ def test_a_script_is_piped_in(daemon):
 
     assert done.returncode == 1
     assert done.stdout.count(b"\n") == 4
-    assert done.stderr == b"% there is no backend 'nope'\n"
+    assert done.stderr == b"% unknown backend 'nope'\n"
 
 
 def test_an_empty_script_ends_at_once(daemon):
@@ -155,7 +155,10 @@ def test_a_terminal_without_a_size_works(daemon):
 def test_a_viewer_is_refused_every_change(daemon):
     done = daemon.ssh("set backend www1 pause", key="vera")
 
-    assert (done.returncode, done.stderr) == (1, b"% a viewer may not do that\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"% permission denied: pause-backend needs the role operator, your role is viewer\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,9 @@ def test_an_empty_list_is_an_empty_page(rig):
 
 
 ERRORS = [
-    errors.NotFoundError("there is no frontend 'x'"),
+    errors.NotFoundError("unknown frontend 'x'"),
     errors.RefusedError("backend www1 can't be pause: it is disabled"),
-    errors.ForbiddenError("a viewer may not do that"),
+    errors.ForbiddenError("permission denied: your role is viewer"),
     errors.VppOffError("VPP is switched off"),
     errors.VppNotConnectedError("no connection"),
     errors.VppLostError("lost"),
@@ -188,9 +188,9 @@ BAD = [
     ("frontend", ("a", "b"), {}, "takes the arguments name"),
     ("frontend", ("a",), {"name": "b"}, "takes the arguments name"),
     ("frontend", ("a",), {"other": "b"}, "takes the arguments name"),
-    ("frontend", (5,), {}, "must be a text"),
-    ("frontend", (None,), {}, "must be a text"),
-    ("frontend", (["web"],), {}, "must be a text"),
+    ("frontend", (5,), {}, "must be a string"),
+    ("frontend", (None,), {}, "must be a string"),
+    ("frontend", (["web"],), {}, "must be a string"),
     ("version", ("x",), {}, "takes the arguments none"),
     ("frontends", ("", 0), {}, "whole number from 1"),
     ("frontends", ("", True), {}, "whole number from 1"),
@@ -199,12 +199,12 @@ BAD = [
     ("set_weight", ("web", "p", "b", 101), {}, "whole number from 0 to 100"),
     ("set_weight", ("web", "p", "b", -1), {}, "whole number from 0 to 100"),
     ("watch", (5,), {}, "referenceable object"),
-    ("names", ("frontend",), {"prefix": 1}, "must be a text"),
-    ("nonsense", (), {}, "no such method"),
-    ("__class__", (), {}, "no such method"),
-    ("_page", ("frontends", "", 1), {}, "no such method"),
-    ("close", (), {}, "no such method"),
-    ("receive", (), {}, "no such method"),
+    ("names", ("frontend",), {"prefix": 1}, "must be a string"),
+    ("nonsense", (), {}, "unknown method"),
+    ("__class__", (), {}, "unknown method"),
+    ("_page", ("frontends", "", 1), {}, "unknown method"),
+    ("close", (), {}, "unknown method"),
+    ("receive", (), {}, "unknown method"),
 ]
 
 
@@ -256,7 +256,7 @@ def test_a_viewer_is_refused_every_change_and_nothing_changes(rig):
     ]
     before = board.seq
     for change in changes:
-        with pytest.raises(errors.ForbiddenError, match="a viewer may not do that"):
+        with pytest.raises(errors.ForbiddenError, match="needs the role operator, your role is viewer"):
             rig.result(change)
     assert board.seq == before
     assert rig.result(viewer.frontend("web"))["name"] == "web"

@@ -72,13 +72,13 @@ def str_only(value):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"ssh-ed25519", "the key is missing"),
+        (b"ssh-ed25519", "expected a key after its type"),
         (b"ssh-ed25519 !!!! ada", "base64"),
         (b"ssh-ed25519 " + ENCODED[:-3], "base64"),
         (b"ssh-ed25519 " + b64(BLOB[:-4]), "damaged"),
         (b"ssh-ed25519 " + b64(BLOB[:3]), "damaged"),
-        (b"ssh-ed25519 " + b64(BLOB + b"x"), "do not belong"),
-        (b"ssh-rsa " + ENCODED, "another type"),
+        (b"ssh-ed25519 " + b64(BLOB + b"x"), "unexpected bytes after the key"),
+        (b"ssh-rsa " + ENCODED, "the key does not match its type"),
         (b"ssh-rsa " + b64(NS(b"ssh-rsa")), "damaged"),
         (b"ssh-rsa " + b64(NS(b"ssh-rsa") + NS(b"\3") + NS(b"")), "damaged"),
         (
@@ -238,7 +238,7 @@ def test_a_host_key_that_others_may_read_is_refused(tmp_path, mode):
     host_key(str(tmp_path))
     (tmp_path / FILE_NAME).chmod(mode)
 
-    with pytest.raises(StartError, match="may be read by others"):
+    with pytest.raises(StartError, match="is readable by others"):
         host_key(str(tmp_path))
 
 
@@ -250,11 +250,11 @@ def private(key, password=None):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "no key"),
-        (b"rubbish\n", "no key"),
-        (private(Ed25519PrivateKey.generate())[:100], "no key"),
+        (b"", "is not a private key"),
+        (b"rubbish\n", "is not a private key"),
+        (private(Ed25519PrivateKey.generate())[:100], "is not a private key"),
         (private(Ed25519PrivateKey.generate(), b"secret"), "passphrase"),
-        (private(ec.generate_private_key(ec.SECP256R1())), "no ed25519"),
+        (private(ec.generate_private_key(ec.SECP256R1())), "is not an ed25519 key"),
     ],
     ids=str_only,
 )

@@ -408,7 +408,7 @@ def test_logins_are_counted_in_total_and_by_person(tmp_path):
     limiter = Lobbyist(tmp_path, limits, operators=[key_line(ED)], viewers=[key_line(EC, b"vera")])
     mine = [limiter.login(ED) for _ in range(3)]
     assert [service.connected.started for _, _, service in mine] == [True, True, False]
-    assert mine[2][0].refusals == [(12, b"ada is logged in 2 times already")]
+    assert mine[2][0].refusals == [(12, b"too many sessions of ada: at most 2")]
     assert limiter.login(EC)[2].connected.started
     assert not limiter.login(EC)[2].connected.started
 

@@ -90,9 +90,9 @@ def test_events_that_make_no_sense_are_refused_with_a_text_for_a_person():
     observer.heard.clear()
     with pytest.raises(RefusedError, match="backend a can't be paused: it is disabled"):
         board.happen("a", Lifecycle.PAUSE)
-    with pytest.raises(NotFoundError, match="no backend 'nope'"):
+    with pytest.raises(NotFoundError, match="unknown backend 'nope'"):
         board.happen("nope", Lifecycle.PAUSE)
-    with pytest.raises(NotFoundError, match="no frontend 'nope'"):
+    with pytest.raises(NotFoundError, match="unknown frontend 'nope'"):
         board.frontend("nope")
     assert observer.heard == []
 

@@ -35,7 +35,7 @@ async def diff_config(call: Invocation) -> ExitStatus:
     def head(page: ConfigDiffView) -> Iterator[Line]:
         yield from _problem_lines(page["problems"])
         if page["ok"] and not page["rows"]:
-            yield line("The file says what is in force: a reload would change nothing")
+            yield line("The file matches the running configuration: a reload would change nothing")
 
     def rows(page: ConfigDiffView) -> Iterator[Line]:
         return difference_lines(page["rows"])

@@ -54,7 +54,7 @@ async def no_monitor(call: Invocation) -> ExitStatus:
 
 def _set_monitor(call: Invocation, *, on: bool) -> ExitStatus:
     if call.environment.prompt_width is None:
-        return call.refuse("There is no prompt here for events to appear above; use watch events")
+        return call.refuse("This session has no prompt to show events above; use watch events")
     call.environment.set_monitor(on)
     return ExitStatus.OK
 

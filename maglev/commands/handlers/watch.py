@@ -39,7 +39,7 @@ async def _show(call: Invocation, watch: ISubscription, num: Value | None) -> Ex
     while left is None or left > 0:
         events = (await watch.next())[:left]
         if not events:
-            return call.refuse("The stream of events has ended")
+            return call.refuse("The event stream has ended")
         if as_json:
             await call.output.json_rows(events)
         else:

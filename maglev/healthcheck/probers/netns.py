@@ -169,9 +169,9 @@ def check_netns(name: str) -> None:
 def _explain(name: str, error: OSError) -> str:
     """Say for a person why a namespace can't be entered."""
     if error.errno == errno.ENOENT:
-        return f"there is no network namespace {name!r} (looked in {' and '.join(NETNS_DIRECTORIES)})"
+        return f"no such network namespace: {name!r} (looked in {' and '.join(NETNS_DIRECTORIES)})"
     if error.errno in {errno.EPERM, errno.EACCES}:
-        return f"the network namespace {name!r} may not be entered: the capability CAP_SYS_ADMIN is missing"
+        return f"the network namespace {name!r} can't be entered: CAP_SYS_ADMIN is missing"
     if error.errno == errno.EINVAL:
         return f"{find_netns(name)} is not a network namespace"
     return f"the network namespace {name!r} can't be entered: {os.strerror(error.errno or 0)}"

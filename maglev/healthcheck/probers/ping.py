@@ -67,7 +67,7 @@ PAYLOADS: Final = 256
 NOT_PERMITTED: Final = LocalFault(
     "permission", "icmp needs CAP_NET_RAW, or one of the daemon's groups in net.ipv4.ping_group_range"
 )
-NO_SEQUENCE: Final = LocalFault("ports", "as many echo requests are under way as there are sequence numbers")
+NO_SEQUENCE: Final = LocalFault("ports", "too many pending echo requests: no free sequence number")
 
 Ancillary = list[tuple[int, int, bytes]]
 

@@ -38,7 +38,7 @@ _ERRORS: Final[Mapping[int, str]] = {
     20: "issuer unknown",
     21: "issuer unknown",
     23: "certificate revoked",
-    24: "issuer is no certificate authority",
+    24: "issuer is not a certificate authority",
     26: "certificate not made for servers",
     66: "key too weak",
     67: "key of the issuer too weak",

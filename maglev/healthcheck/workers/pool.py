@@ -310,7 +310,7 @@ class WorkerPool(Service):
 
     def _kill_all(self) -> None:
         for worker in list(self._workers()):
-            worker.kill("did not end by itself")
+            worker.kill("did not stop in time")
 
     def _settle_stop(self) -> None:
         if not any(self._workers()):

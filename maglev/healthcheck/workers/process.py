@@ -131,7 +131,7 @@ class WorkerProcess(ProcessProtocol):
 
     def close(self) -> None:
         """Let it end, which it does at the end of its input."""
-        self._why = self._why or "told to end"
+        self._why = self._why or "stopped by maglevd"
         if self.transport is not None:
             self.transport.closeStdin()
 
@@ -158,7 +158,7 @@ class WorkerProcess(ProcessProtocol):
                 self._take(kind, payload)
         except codec.CodecError as error:
             self._log.error("probe-worker-malformed", worker=self.index, pid=self.pid, problem=printable(str(error)))
-            self.kill("sent what makes no sense")
+            self.kill("sent an invalid message")
 
     def errReceived(self, data: bytes) -> None:
         """Log what it says on its standard error, by lines."""

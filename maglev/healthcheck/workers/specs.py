@@ -38,7 +38,7 @@ def read_description(described: bytes) -> Spec:
         fields, netns = json.loads(described)
         return Spec(_healthcheck(fields), netns)
     except (ValueError, TypeError, KeyError) as error:
-        message = f"no spec: {error!r}"
+        message = f"invalid probe specification: {error!r}"
         raise CodecError(message) from error
 
 

@@ -86,7 +86,7 @@ class CheckRules:
                 self._take_host(next(waiting, ""), place)
             elif word != "ver":
                 more = f" {next(waiting, '')}" if word == "hdr" else ""
-                self.notes.append(Note(place, f"is not sent: {word} {value}{more}"))
+                self.notes.append(Note(place, f"not sent by the healthcheck: {word} {value}{more}"))
 
     def connect(self, words: Sequence[str], place: str) -> None:
         """Take what follows ``http-check connect`` or ``tcp-check connect``."""
@@ -99,14 +99,14 @@ class CheckRules:
             elif word == "sni":
                 self.sni = next(waiting, "")
             elif word != "default":
-                self.notes.append(Note(place, f"has no equivalent in a check: {word}"))
+                self.notes.append(Note(place, f"no equivalent in a healthcheck: {word}"))
 
     def expect(self, words: Sequence[str], place: str) -> None:
         """Take what follows ``http-check expect``; only one rule can be kept."""
         kind, negated, pattern = _expectation(words)
         codes, regexp = _wanted(kind, pattern, negated=negated)
         if self.expected or (codes is None and regexp is None):
-            self.notes.append(Note(place, f"can't be expected here: {' '.join(words)}"))
+            self.notes.append(Note(place, f"no equivalent for this expectation: {' '.join(words)}"))
             return
         self.expected = True
         self.codes = codes or ALL_CODES
@@ -116,13 +116,13 @@ class CheckRules:
         if is_known(path) and _FORMAT not in path and fits("path", path):
             self.path = path
         else:
-            self.notes.append(Note(place, f"can't be requested here, / is: {path}"))
+            self.notes.append(Note(place, f"path not supported, / is requested instead: {path}"))
 
     def _take_host(self, host: str, place: str) -> None:
         if is_known(host) and _FORMAT not in host and fits("host", host):
             self.host = host
         else:
-            self.notes.append(Note(place, f"can't be a Host header here: {host}"))
+            self.notes.append(Note(place, f"Host header not supported: {host}"))
 
 
 def _expectation(words: Sequence[str]) -> tuple[str, bool, str]:
@@ -200,11 +200,11 @@ def healthcheck_of(
         return None, []
     port = rules.port or options.port or (place.ports[0] if place.ports is not None else None)
     if port is None:
-        return None, ["is not probed, and so always up: there is no port to check"]
+        return None, ["not probed and therefore always up: no port to check"]
     is_http = rules.option == "httpchk"
     tls, texts = _tls(rules, options, verify=verify)
     if is_http and rules.method.upper() != "GET":
-        texts.append(f"is requested with GET, and not with {rules.method}")
+        texts.append(f"requested with GET instead of {rules.method}")
     period = interval(options.inter)
     http = HttpParams(rules.path, rules.host, rules.codes, rules.regexp) if is_http else None
     check = Healthcheck(
@@ -240,11 +240,11 @@ def _tls(rules: CheckRules, options: ServerOptions, *, verify: bool) -> tuple[Tl
     name = options.check_sni or rules.sni or options.verifyhost
     texts = []
     if name is not None and not fits("server-name", name):
-        texts.append(f"is no name to ask for: {name}")
+        texts.append(f"invalid server name: {name}")
         name = None
     verify = verify if options.verify is None else options.verify
     if verify and options.verifyhost is None:
-        texts.append("the name in its certificate is verified too, not only who issued it (insecure-skip-verify)")
+        texts.append("the name in the certificate is verified, too, not only its issuer (see insecure-skip-verify)")
     return TlsParams(name, verify=verify), texts
 
 
@@ -255,6 +255,6 @@ def _sources(source: str | None, variables: Mapping[str, str]) -> dict[str, str]
 
 def _lost(options: ServerOptions, variables: Mapping[str, str], place: BindAddress) -> Iterator[str]:
     if options.addr is not None and place_of(options.addr, variables).address != place.address:
-        yield f"is probed itself, and not {options.addr}"
+        yield f"the server itself is probed instead of {options.addr}"
     if options.source is not None and not _sources(options.source, variables):
-        yield f"can't be probed from {options.source}"
+        yield f"source address not supported: {options.source}"

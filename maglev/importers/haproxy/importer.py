@@ -87,7 +87,7 @@ class _HaproxyImporter:
             self._add_vips(proxy)
         for name, target in self._targets.items():
             if target.entries and not target.used:
-                self._leave_note(target.proxy.section.head, f"no frontend here leads to the servers of {name}")
+                self._leave_note(target.proxy.section.head, f"no frontend uses the servers of {name}")
         told = {note for notes in self._draft.check_notes.values() for note in notes}
         untold = (note for proxy in self._proxies.values() for note in proxy.rules.notes if note not in told)
         self._draft.leftovers += dict.fromkeys(untold)
@@ -120,16 +120,16 @@ class _HaproxyImporter:
                 entries.append(entry)
         name = proxy.section.name
         if proxy.is_disabled:
-            self._leave_note(proxy.section.head, f"{name} is disabled, and nothing leads to it")
+            self._leave_note(proxy.section.head, f"{name} is disabled and not used")
         elif name in self._targets:
-            self._leave_note(proxy.section.head, f"there is a section {name} already, and nothing leads to this one")
+            self._leave_note(proxy.section.head, f"duplicate section {name}: only the first one is used")
         else:
             self._targets[name] = ServerSection(proxy, entries)
 
     def _entries(self, proxy: Proxy, line: ConfigLine) -> Iterator[BackendServer]:
         first = 3 if line.words[0] == "server-template" else 2
         if len(line.words) <= first:
-            self._leave_note(line, f"is not complete: {line.text.strip()}")
+            self._leave_note(line, f"incomplete line: {line.text.strip()}")
             return
         options = ServerOptions()
         options.take(proxy.defaults)
@@ -137,7 +137,7 @@ class _HaproxyImporter:
         options.take(line.words[first + 1 :])
         place = place_of(line.words[first], self._file.variables)
         if place.local:
-            self._leave_note(line, f"is no IP address: {line.text.strip()}")
+            self._leave_note(line, f"not an IP address: {line.text.strip()}")
             return
         for name in self._names(line) if first == 3 else (line.words[1],):
             yield self._entry(proxy, line, name, place, options)
@@ -147,7 +147,7 @@ class _HaproxyImporter:
         first, last = (0, -1) if match is None else (int(match[1]), int(match[2] or match[1]))
         numbers = range(first if match and match[2] else 1, last + 1)
         if not 0 < len(numbers) <= MOST_TEMPLATES:
-            self._leave_note(line, f"is no number of servers up to {MOST_TEMPLATES}: {line.text.strip()}")
+            self._leave_note(line, f"expected a number or range of 1 to {MOST_TEMPLATES} servers: {line.text.strip()}")
             return
         for number in numbers:
             yield f"{line.words[1]}{number}"
@@ -165,7 +165,7 @@ class _HaproxyImporter:
             name, proxy.section.name, place.address, _origin(line, name), check, not options.disabled, notes
         )
         if place.address is None:
-            notes.append(Note(line.place, "the address must be a literal one; names are never looked up"))
+            notes.append(Note(line.place, "expected a literal address, names are not resolved"))
         return BackendServer(server, options, place.ports[0] if place.ports is not None else None)
 
     # Frontends
@@ -182,7 +182,7 @@ class _HaproxyImporter:
         target.used = True
         for line in binds:
             if len(line.words) < 2:
-                self._leave_note(line, f"is not complete: {line.text.strip()}")
+                self._leave_note(line, f"incomplete line: {line.text.strip()}")
                 continue
             for text in line.words[1].split(","):
                 for vip in self._vips(proxy, target, line, text):
@@ -190,13 +190,13 @@ class _HaproxyImporter:
 
     def _leave_out(self, proxy: Proxy, binds: Sequence[ConfigLine]) -> None:
         """Tell that there is no frontend, and why."""
-        reason = "leads to no servers" if binds else "is bound to no address"
+        reason = "has no servers" if binds else "has no bind address"
         if proxy.is_disabled:
             reason = "is disabled"
-        self._leave_note(proxy.section.head, f"{proxy.section.name} {reason}, and is left out")
+        self._leave_note(proxy.section.head, f"{proxy.section.name} {reason} and is left out")
         self._draft.leftovers += [line.note for line in proxy.binds]
         if proxy.target is not None:
-            self._leave_note(proxy.section.head, f"it leads to {proxy.target}")
+            self._leave_note(proxy.section.head, f"its servers would be those of {proxy.target}")
 
     def _target(self, proxy: Proxy) -> ServerSection | None:
         """Return the servers that a frontend leads to: its own, the default, or the first that it chooses."""
@@ -209,17 +209,17 @@ class _HaproxyImporter:
     def _tell_choices(self, proxy: Proxy, target: ServerSection | None) -> None:
         for line in proxy.choices:
             is_it = target is not None and line.words[1:2] == (target.proxy.section.name,)
-            text = "holds for everything here" if is_it else "can't be chosen here"
+            text = "condition ignored, applies to all traffic" if is_it else "selection of servers not supported"
             self._leave_note(line, f"{text}: {line.text.strip()}")
 
     def _vips(self, proxy: Proxy, target: ServerSection, line: ConfigLine, text: str) -> Iterator[DraftVip]:
         place = place_of(text, self._file.variables)
         if place.local:
-            self._leave_note(line, f"is no IP address: {text}")
+            self._leave_note(line, f"not an IP address: {text}")
             return
         ports: Sequence[int | None] = [None] if place.ports is None else place.ports
         if len(ports) > MOST_PORTS:
-            self._leave_note(line, f"is more than {MOST_PORTS} ports: {line.text.strip()}")
+            self._leave_note(line, f"more than {MOST_PORTS} ports: {line.text.strip()}")
             return
         for port in ports:
             yield self._vip(proxy, target, line, place, port)
@@ -230,11 +230,11 @@ class _HaproxyImporter:
         notes = list(_bind_notes(line, place, port))
         other = next((each for each in target.entries if each.port not in {None, port}), None)
         if other is not None and port is not None:
-            text = f"HAProxy sends to port {other.port} of {other.server.name}; here it stays port {port}"
+            text = f"HAProxy sends to port {other.port} of {other.server.name}; VPP does not change port {port}"
             notes.append(Note(other.server.origin.place, text))
         is_sticky = proxy.is_sticky or target.proxy.is_sticky
         if is_sticky:
-            notes.append(Note(line.place, "sessions of one source address go to one backend (src-ip-sticky)"))
+            notes.append(Note(line.place, "all flows of a source address go to the same backend (src-ip-sticky)"))
         name = proxy.section.name or f"line-{line.number}"
         return DraftVip(
             name,
@@ -263,11 +263,11 @@ def _binds_of_head(section: HaproxySection) -> Iterator[ConfigLine]:
 
 def _bind_notes(line: ConfigLine, place: BindAddress, port: int | None) -> Iterator[Note]:
     if place.address is None:
-        yield Note(line.place, "the address must be told: the one that clients connect to")
+        yield Note(line.place, "address missing: set the one that clients connect to")
     if port is None:
-        yield Note(line.place, "the port must be told")
+        yield Note(line.place, "port missing: set the one that clients connect to")
     if "ssl" in line.words[2:]:
-        yield Note(line.place, "TLS ends at the backends here, which need the certificate")
+        yield Note(line.place, "TLS ends at the backends: they need the certificate")
 
 
 def _tiers(target: ServerSection) -> Iterator[Tier]:
@@ -288,7 +288,7 @@ def _members(entries: Sequence[BackendServer]) -> list[Member]:
     for entry in entries:
         member = Member(entry.server, scaled(entry.options.weight, most))
         if entry.options.weighed:
-            text = f"weight {entry.options.weight}, and {most} at most in this pool"
+            text = f"weight scaled from {entry.options.weight} (the largest in this pool is {most})"
             member.notes.append(Note(entry.server.origin.place, text))
         members.append(member)
     return members

@@ -87,7 +87,7 @@ def _take_option(proxy: Proxy, line: ConfigLine) -> bool:
         proxy.rules.option = option
     elif option in _OTHER_CHECKS:
         proxy.rules.option = ""
-        proxy.rules.notes.append(Note(line.place, f"is only connected to: {line.text.strip()}"))
+        proxy.rules.notes.append(Note(line.place, f"only the TCP connection is checked: {line.text.strip()}"))
     elif option == "allbackups":
         proxy.uses_all_backups = True
     else:
@@ -116,7 +116,7 @@ def _take_check_rule(proxy: Proxy, line: ConfigLine) -> bool:
     elif kind == "expect" and line.words[0] == "http-check":
         proxy.rules.expect(words, line.place)
     else:
-        proxy.rules.notes.append(Note(line.place, f"is not part of the check: {line.text.strip()}"))
+        proxy.rules.notes.append(Note(line.place, f"not part of the healthcheck: {line.text.strip()}"))
     return True
 
 

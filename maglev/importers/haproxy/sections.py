@@ -96,12 +96,12 @@ def parse(texts: Sequence[str]) -> File:
         elif line.words[0] in SECTIONS:
             file.sections.append(HaproxySection(line, _defaults_of(line, file.sections)))
         elif not file.sections:
-            raise refusal("is no configuration of HAProxy: it begins with no section such as global", line.number)
+            raise refusal("not an HAProxy configuration: expected a section such as global first", line.number)
         else:
             file.sections[-1].lines.append(line)
             _learn(file, line)
     if not file.sections:
-        raise refusal("is no configuration of HAProxy: it has no section")
+        raise refusal("not an HAProxy configuration: it has no section")
     return file
 
 

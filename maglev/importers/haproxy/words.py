@@ -81,7 +81,7 @@ class _Splitter:
         """Take what is between two quotes as it is."""
         end = self._line.find(quote, self._at + 1)
         if end < 0:
-            raise QuoteError("a quote is opened and not closed")
+            raise QuoteError("unclosed quote")
         inside, self._at = self._line[self._at + 1 : end], end + 1
         return inside
 
@@ -101,7 +101,7 @@ class _Splitter:
         self._at += 1
         while (char := self._line[self._at : self._at + 1]) != '"':
             if not char:
-                raise QuoteError("a quote is opened and not closed")
+                raise QuoteError("unclosed quote")
             if char == "\\":
                 made.append(self._escape())
             elif char == "$" and (match := _VARIABLE.match(self._line, self._at)) is not None:

@@ -150,7 +150,7 @@ class _Parser:
             ConfigError: One has not.
         """
         if len(self._open) > 1:
-            raise refusal("a block begins here and does not end", self._open[-1][0])
+            raise refusal("unclosed block", self._open[-1][0])
 
     def _refusal(self, text: str) -> ConfigError:
         """Return the error of the present line; of a file that is included, with the line that includes it."""
@@ -161,7 +161,7 @@ class _Parser:
     def _expanded(self, text: str) -> str:
         made = _VARIABLE.sub(lambda match: self._variables.get(match[1] or match[2], match[0]), text)
         if len(made) > LENGTH_LIMIT:
-            raise self._refusal("is too long when its variables are put in")
+            raise self._refusal("too long after variables are expanded")
         return made
 
     def _take(self, text: str, place: str, path: Path) -> None:
@@ -184,7 +184,7 @@ class _Parser:
             if match[3]:
                 return
             if match[2]:
-                raise self._refusal("a quote is opened and not closed")
+                raise self._refusal("unclosed quote")
             if match[4]:
                 yield match[4], True
             elif match[1] is not None:
@@ -204,7 +204,7 @@ class _Parser:
         if not words:
             return
         if words[0].startswith("@"):
-            self.tree.notes.append(Note(place, f"is imported whatever the condition: {text}"))
+            self.tree.notes.append(Note(place, f"imported regardless of the condition: {text}"))
             del words[0]
         if not words:
             return
@@ -217,10 +217,10 @@ class _Parser:
         folder = Path("/") if pattern.startswith("/") else path.parent
         found = sorted(each for each in folder.glob(pattern.lstrip("/")) if each.is_file())
         if not found:
-            self.tree.notes.append(Note(note.place, f"is not there: {note.text}"))
+            self.tree.notes.append(Note(note.place, f"file not found: {note.text}"))
         self._files += len(found)
         if self._files > FILE_LIMIT or len(self._outer) == INCLUDE_LIMIT:
-            raise self._refusal(f"too many files are included (more than {FILE_LIMIT}, or {INCLUDE_LIMIT} deep)")
+            raise self._refusal(f"too many include files (limits: {FILE_LIMIT} files, {INCLUDE_LIMIT} levels)")
         name, line = self._name, self._line
         self._outer.append(line)
         for each in found:
@@ -231,13 +231,13 @@ class _Parser:
     def _begin(self, text: str) -> None:
         siblings = self._open[-1][1]
         if not siblings or siblings[-1].block is not None:
-            raise self._refusal(f"a block begins without a name: {printable(text)}")
+            raise self._refusal(f"block without a name: {printable(text)}")
         if len(self._open) > DEPTH_LIMIT:
-            raise self._refusal(f"blocks are nested more than {DEPTH_LIMIT} deep")
+            raise self._refusal(f"blocks are nested deeper than {DEPTH_LIMIT} levels")
         siblings[-1].block = []
         self._open.append((self._line, siblings[-1].block))
 
     def _finish(self) -> None:
         if len(self._open) == 1:
-            raise self._refusal("a block ends that did not begin")
+            raise self._refusal("unexpected end of a block")
         self._open.pop()

@@ -179,9 +179,9 @@ def healthcheck_of(
     if kind is CheckType.ICMP:
         said.port = None
     elif said.port is None:
-        return None, [*said.notes, Note(checker.place, f"there is no port for {checker.keyword}")]
+        return None, [*said.notes, Note(checker.place, f"no port for {checker.keyword}")]
     if checker.keyword == "SMTP_CHECK":
-        said.notes.append(Note(checker.place, "SMTP_CHECK: is only connected to"))
+        said.notes.append(Note(checker.place, "SMTP_CHECK: only the TCP connection is checked"))
     return _made(checker.keyword, kind, said), said.notes
 
 

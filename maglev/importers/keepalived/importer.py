@@ -54,7 +54,7 @@ def import_keepalived(path: Path) -> Draft:
     """
     tree = parse(path)
     if not any(_KNOWN.fullmatch(each.keyword) for each in tree.statements):
-        raise refusal("is no configuration of keepalived: nothing in it that it would know")
+        raise refusal("not a keepalived configuration: it has no known keyword")
     return _KeepalivedImporter(tree.statements, tree.notes).draft()
 
 
@@ -117,7 +117,7 @@ class _KeepalivedImporter:
         for each in real:
             self._add_real(each, virtual)
         if virtual.transport is None:
-            self._draft.leftovers.append(Note(statement.place, f"VPP balances TCP and UDP only: {statement.text}"))
+            self._draft.leftovers.append(Note(statement.place, f"only TCP and UDP are supported: {statement.text}"))
             self._draft.leftovers += virtual.notes
             return
         for key in keys:
@@ -131,7 +131,7 @@ class _KeepalivedImporter:
             yield from self._keys_of_group(statement)
         elif kind == "fwmark":
             yield VirtualServerKey(
-                None, None, Note(statement.place, f"a mark of the firewall is no address: {statement.text}")
+                None, None, Note(statement.place, f"expected an address, not a firewall mark: {statement.text}")
             )
         else:
             yield from self._keys_of(statement, kind, statement.words[2:3])
@@ -140,13 +140,13 @@ class _KeepalivedImporter:
         name = statement.words[2] if len(statement.words) > 2 else ""
         group = self._groups.get(name)
         if group is None:
-            self._draft.leftovers.append(Note(statement.place, f"there is no such group: {statement.text}"))
+            self._draft.leftovers.append(Note(statement.place, f"unknown group: {statement.text}"))
             return
         self._used.add(name)
         for each in group.inside:
             if each.keyword == "fwmark":
                 yield VirtualServerKey(
-                    None, None, Note(each.place, f"a mark of the firewall is no address: {each.text}")
+                    None, None, Note(each.place, f"expected an address, not a firewall mark: {each.text}")
                 )
             else:
                 yield from self._keys_of(each, each.keyword, each.words[1:2])
@@ -160,7 +160,7 @@ class _KeepalivedImporter:
             port = None
         addresses = list(_addresses(address))
         if not addresses:
-            self._draft.leftovers.append(Note(statement.place, f"is more than {MOST_ADDRESSES} addresses: {address}"))
+            self._draft.leftovers.append(Note(statement.place, f"more than {MOST_ADDRESSES} addresses: {address}"))
         for each in addresses:
             yield VirtualServerKey(address_of(each), port, note)
 
@@ -168,7 +168,7 @@ class _KeepalivedImporter:
 
     def _sorry(self, statement: KeepalivedStatement, virtual: _Virtual) -> DraftServer:
         note = Note(statement.place, statement.text)
-        notes = [Note(statement.place, "is not probed, and so always up")]
+        notes = [Note(statement.place, "not probed and therefore always up")]
         server = DraftServer("sorry", virtual.section, address_of(statement.value), note, notes=notes)
         self._draft.add_server(server)
         return server
@@ -203,7 +203,7 @@ class _KeepalivedImporter:
         chosen = None
         for each in found:
             if chosen is not None:
-                server.notes.append(Note(each.place, f"there is one check already, so not: {each.keyword}"))
+                server.notes.append(Note(each.place, f"only one healthcheck per server, ignored: {each.keyword}"))
                 server.notes += each.notes()
                 continue
             chosen, notes = healthcheck_of(each, timing, host, port or None)
@@ -212,7 +212,7 @@ class _KeepalivedImporter:
             else:
                 self._draft.check_notes.setdefault(chosen, {}).update(dict.fromkeys(notes))
         if chosen is None:
-            server.notes.append(Note(server.origin.place, "is not probed, and so always up"))
+            server.notes.append(Note(server.origin.place, "not probed and therefore always up"))
         return chosen
 
     # The frontend
@@ -221,15 +221,15 @@ class _KeepalivedImporter:
         is_whole = key.port == 0 and key.address is not None
         notes = list(virtual.notes)
         if key.address is None:
-            notes.append(Note(key.origin.place, "the address must be told: the one that clients connect to"))
+            notes.append(Note(key.origin.place, "address missing: set the one that clients connect to"))
         if key.port is None:
-            notes.append(Note(key.origin.place, "the port must be told"))
+            notes.append(Note(key.origin.place, "port missing: set the one that clients connect to"))
         other = next((each for each in virtual.servers if each[2] and each[2] != key.port), None)
         if other is not None and key.port:
-            text = f"the port of {other[0].name} is {other[2]}; here it stays {key.port}"
+            text = f"the port of {other[0].name} is {other[2]}; VPP does not change port {key.port}"
             notes.append(Note(other[0].origin.place, text))
         if virtual.is_sticky:
-            notes.append(Note(key.origin.place, "sessions of one source address go to one backend (src-ip-sticky)"))
+            notes.append(Note(key.origin.place, "all flows of a source address go to the same backend (src-ip-sticky)"))
         return DraftVip(
             virtual.section,
             key.address,
@@ -281,7 +281,11 @@ def _tiers(virtual: _Virtual) -> Iterator[Tier]:
     most = max((weight for _, weight, _ in virtual.servers), default=0)
     members = []
     for server, weight, _ in virtual.servers:
-        notes = [] if most <= 1 else [Note(server.origin.place, f"weight {weight}, and {most} at most in this pool")]
+        notes = (
+            []
+            if most <= 1
+            else [Note(server.origin.place, f"weight scaled from {weight} (the largest in this pool is {most})")]
+        )
         members.append(Member(server, scaled(weight, most), notes))
     yield Tier("primary", members)
     if virtual.sorry is not None:

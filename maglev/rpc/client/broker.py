@@ -60,7 +60,7 @@ class DaemonBroker(BasicBroker):
         try:
             answer = self.unserialize(netResult)
         except BasicError as error:
-            waiting.errback(DaemonError(f"maglevd answered what is no basic value: {error}"))
+            waiting.errback(DaemonError(f"maglevd sent an invalid answer: {error}"))
         else:
             waiting.callback(answer)
 
@@ -71,5 +71,5 @@ class DaemonBroker(BasicBroker):
             view = decode(fail[1])
             error = from_wire(view["type"], view["value"], view.get("fields", {}))
         except (BasicError, LookupError, TypeError, ValueError, AttributeError):
-            error = DaemonError("maglevd answered with an error that can't be read")
+            error = DaemonError("maglevd sent an unreadable error")
         waiting.errback(error)

@@ -86,7 +86,7 @@ async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str
         # Through an endpoint, a factory is not told of a failed connection: what asked it would wait for ever.
         broker = cast("DaemonBroker", await endpoint.connect(factory))
     except (ConnectError, DNSLookupError, OSError) as error:
-        message = f"no connection to maglevd at {address}: {reason_of(error)}"
+        message = f"can't connect to maglevd at {address}: {reason_of(error)}"
         raise LostError(message) from None
     try:
         perspective = await _login(broker, factory.ready).addTimeout(LOGIN_DEADLINE, reactor)
@@ -219,7 +219,7 @@ async def called(reactor: Any, target: RemoteReference, method: str, *arguments:
         # Raises at once, not through the Deferred, when the connection is gone.
         return await target.callRemote(method, *arguments).addTimeout(deadline, reactor)
     except (DeadReferenceError, PBConnectionLost):
-        raise LostError("the connection to maglevd is lost") from None
+        raise LostError("lost the connection to maglevd") from None
     except DeferredTimeout:
         message = f"maglevd did not answer within {deadline:g} seconds"
         raise NoAnswerError(message) from None
@@ -238,7 +238,7 @@ async def _log_in(broker: DaemonBroker, ready: Awaitable[None]) -> RemoteReferen
         message = f"maglevd hung up: {reason_of(broker.lost_because)}"
         raise LostError(message) from None
     if not isinstance(perspective, RemoteReference):
-        raise DaemonError("the login gave something that can't be called")
+        raise DaemonError("the login did not return a callable object")
     return perspective
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 
 from maglev.model.errors import RefusedError
+from maglev.model.result import printable
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IStreamClientEndpoint
@@ -32,7 +33,7 @@ def endpoint_of(reactor: Any, address: str, tls: TlsFiles | None) -> IStreamClie
         return UNIXClientEndpoint(reactor, path, CONNECT_DEADLINE)
     match = _TLS.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 65536:
-        message = f"{address!r} is no unix:PATH or tls:HOST:PORT"
+        message = f'invalid address "{printable(address)}": expected unix:PATH or tls:HOST:PORT'
         raise RefusedError(message)
     if tls is None:
         message = f"{address} needs three files: a certificate, its key, and the authority of the daemon's certificate"

@@ -54,11 +54,11 @@ class RemoteSubscription(Referenceable):
             LostError: (through the Deferred) The connection was lost.
         """
         if self._waiting is not None:
-            raise RuntimeError("somebody waits for the next events already")
+            raise RuntimeError("another call is already waiting for the next events")
         if self._batches:
             return succeed(self._take())
         if self._lost:
-            return fail(LostError("the connection to maglevd is lost"))
+            return fail(LostError("lost the connection to maglevd"))
         if self._ended:
             return succeed([])
         self._waiting = Deferred(self._cancelled)
@@ -88,7 +88,7 @@ class RemoteSubscription(Referenceable):
             return _TAKEN
         if message != EVENTS or self._ended:
             # This ends the watch at the other end, too, should it not have heard that nobody is interested any more.
-            raise PbError("nobody watches")
+            raise PbError("this subscription has ended")
         [batch] = broker.unserialize(args)
         taken: Deferred[Encoded] = Deferred()
         self._batches.append((batch, taken))
@@ -100,7 +100,7 @@ class RemoteSubscription(Referenceable):
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             if self._lost:
-                waiting.errback(LostError("the connection to maglevd is lost"))
+                waiting.errback(LostError("lost the connection to maglevd"))
             else:
                 waiting.callback([])
 

@@ -58,7 +58,7 @@ class Exported(Referenceable):
         except BasicError as error:
             raise ArgumentError(str(error)) from None
         if not isinstance(given, list) or not isinstance(named, dict):
-            raise ArgumentError("a call has a list of arguments, and a dictionary of those with names")
+            raise ArgumentError("expected a list of arguments and a dictionary of named ones")
         return broker.serialize(await self.receive(message, given, named))
 
     def _tell(self, failure: Failure) -> Failure:

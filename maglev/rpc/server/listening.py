@@ -83,7 +83,7 @@ def _remove_socket(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise FileExistsError(f"{path} is there and is no socket")
+        raise FileExistsError(f"{path} exists and is not a socket")
     path.unlink()
 
 

@@ -45,13 +45,13 @@ class Login(Exported):
     async def receive(self, message: str, args: list[Any], kwargs: dict[Any, Any]) -> Perspective:  # noqa: ARG002
         """Log the client in; the only method there is, under the name that Twisted's clients call it by."""
         if message != "loginAnonymous":
-            raise ArgumentError("there is only the anonymous login: who you are is known from your connection")
+            raise ArgumentError("only the anonymous login is supported: your connection identifies you")
         if self._asked:
-            raise LimitError("a connection can log in once")
+            raise LimitError("this connection is already logged in")
         self._asked = True
         caller = await self._identities.identify(self._broker.transport)
         if caller is None:
-            raise ForbiddenError("your certificate does not tell a name")
+            raise ForbiddenError("your certificate has no usable name")
         if self._broker.disconnected:
             raise LimitError("the connection is gone")
         self._log.info("pb-login", who=caller.name, role=str(caller.role), origin=caller.origin)

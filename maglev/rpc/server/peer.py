@@ -203,11 +203,11 @@ class ClientBroker(BasicBroker):
 
     def proto_cachemessage(self, *_: Any) -> None:
         """Refuse calls to cached objects: there are none."""
-        raise TokenError("there are no cached objects")
+        raise TokenError("cached objects are not supported")
 
     def proto_didNotUnderstand(self, *_: Any) -> None:
         """Hang up on a client that does not speak the protocol; Twisted would log its words as they are."""
-        raise TokenError("the client did not understand")
+        raise TokenError("the client rejected a message")
 
     # Writing: what the transport calls when the client does not keep up
 

@@ -98,7 +98,7 @@ class Perspective(Exported):
 
     async def _call(self, message: str, method: Method | None, args: list[Any], kwargs: dict[Any, Any]) -> Any:
         if method is None:
-            raise ArgumentError("there is no such method")
+            raise ArgumentError("unknown method")
         arguments = method.bind(args, kwargs)
         if message != "ping":
             self._entry.touch()
@@ -145,7 +145,7 @@ class Perspective(Exported):
 
     async def _watch(self, watcher: RemoteReference, **filters: Any) -> int:
         if len(self._watches) + self._beginning >= MAX_WATCHES:
-            message = f"a connection can have {MAX_WATCHES} watches"
+            message = f"too many subscriptions: at most {MAX_WATCHES} per connection"
             raise LimitError(message)
         self._beginning += 1
         try:

@@ -84,7 +84,7 @@ async def connect(
     """
 
     def late(_: object, seconds: float) -> None:
-        raise VppTimeoutError(f"VPP at {path} did not get ready in {seconds:g} s")
+        raise VppTimeoutError(f"VPP at {path} was not ready within {seconds:g} s")
 
     if len(os.fsencode(path)) > MAX_PATH:
         # Twisted would log a traceback and never say that it can't connect.
@@ -95,13 +95,13 @@ async def connect(
         await opening.addTimeout(deadline, reactor, onTimeoutCancel=late)
     except ConnectError as error:
         # Without a number it was EAGAIN: too many connections wait for VPP already.
-        reason = os.strerror(error.osError) if error.osError else "VPP takes no connections now"
+        reason = os.strerror(error.osError) if error.osError else "VPP is not accepting connections"
         raise VppNotConnectedError(f"no connection to VPP at {path}: {reason}") from error
     except ConnectingCancelledError as error:
         raise CancelledError from error
     except BaseException:
         # Whatever it was, cancellation included: a connection that nobody uses must not stay open.
-        protocol.abort("it did not get ready")
+        protocol.abort("VPP was not ready in time")
         raise
     return protocol
 

@@ -86,8 +86,8 @@ RETVAL_TEXTS: Final[Mapping[int, str]] = {
     -6: "no such entry",
     -7: "invalid value",
     -70: "length is not a power of two",
-    -73: "another kind of VIP has this prefix",
-    -81: "it exists already",
+    -73: "prefix is used by another type of VIP",
+    -81: "already exists",
     -97: "wrong address family",
 }
 """What the codes of ``vnet/error.h`` mean in the calls that we make."""

@@ -217,7 +217,7 @@ class VppProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End everything that waits for this connection."""
         text = self._flaw or printable(str(reason.value)) or "closed"
-        self._lost = VppLostError(f"the connection to VPP is lost: {text}")
+        self._lost = VppLostError(f"lost the connection to VPP: {text}")
         greeting, self._greeting = self._greeting, None
         if greeting is not None:
             greeting.errback(self._lost)
@@ -238,7 +238,7 @@ class VppProtocol(Protocol):
     def _submit(self, name: str, values: tuple[Any, ...], *, is_dump: bool) -> Deferred[Any]:
         call = self._calls.get(name)
         if call is None:
-            return fail(VppMissingError(f"this VPP has no {name}, or not with the fields that we know"))
+            return fail(VppMissingError(f"this VPP has no message {name} with the expected fields"))
         if self._lost is not None:
             return fail(VppLostError(str(self._lost)))
         request = self._pipeline.begin(call)

@@ -37,12 +37,12 @@ def lb_for(protocol: VppProtocol) -> LbApi | LbCli:
         VppMissingError: Its lb plugin is not loaded, or nothing that we know leads to it.
     """
     if not protocol.lists(*LB_PLUGIN_SIGNS):
-        raise VppMissingError("this VPP has no lb plugin")
+        raise VppMissingError("VPP has no lb plugin loaded")
     if protocol.has(*LB_REQUESTS):
         return LbApi(protocol)
     if protocol.has("cli_inband"):
         return LbCli(protocol)
-    raise VppMissingError("this VPP has an lb plugin, but no API of it that we know")
+    raise VppMissingError("VPP's lb plugin has no API that maglevd supports")
 
 
 class LbCli(LbPlugin):
@@ -89,7 +89,7 @@ class LbCli(LbPlugin):
     def apply_at_once(self, operations: Sequence[Operation]) -> Deferred[None]:
         """Do several writes in one message."""
         if not self.features.src_ip_sticky and any(isinstance(e, AddVip) and e.src_ip_sticky for e in operations):
-            return fail(VppMissingError("this VPP can't make a VIP stick to source addresses"))
+            return fail(VppMissingError("this VPP does not support src-ip-sticky"))
         return super().apply_at_once(operations)
 
     # Reading

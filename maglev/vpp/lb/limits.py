@@ -116,5 +116,5 @@ def _is_power_of_two(number: int, least: int, most: int) -> bool:
 
 
 def _refuse(what: str) -> NoReturn:
-    message = f"never sent to VPP: {what}"
+    message = f"invalid value for VPP: {what}"
     raise ValueError(message)

@@ -43,7 +43,7 @@ def vip_name(key: VipKey) -> str:
     if not key.port:
         return f"{key.address}/{key.length}"
     if key.protocol not in PROTOCOLS:
-        message = f"VPP's command line has no word for IP protocol {key.protocol}"
+        message = f"VPP's command line does not support IP protocol {key.protocol}"
         raise ValueError(message)
     return f"{key.address}/{key.length} protocol {PROTOCOLS[key.protocol]} port {key.port}"
 
@@ -93,7 +93,7 @@ def _changes(key: VipKey, operations: Sequence[Operation], *, weights: bool) -> 
             yield f"{begin} {' '.join(gone)} del{' flush' if flush else ''}"
     changed = [each.address for each in operations if isinstance(each, SetWeight)]
     if changed and not weights:
-        message = "this VPP has no weights that could be set"
+        message = "this VPP does not support weights"
         raise ValueError(message)
     if changed:
         yield f"{begin} {' '.join(changed)} del"

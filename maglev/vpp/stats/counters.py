@@ -94,7 +94,7 @@ class Heartbeat:
         patience = self.patience
         if stats.stale(now, patience):
             self.patience = min(2 * patience, MAX_PATIENCE)
-            raise VppTimeoutError(f"nobody has kept VPP's counters for {patience:g} s")
+            raise VppTimeoutError(f"VPP's counters have not been updated for {patience:g} s")
 
 
 class Counters:

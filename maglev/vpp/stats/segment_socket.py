@@ -106,7 +106,7 @@ class _Receipt:
 
     def connectionLost(self, reason: Failure) -> None:
         """Give up: the reactor found the descriptor unusable, or stops."""
-        self._finish(StatsError(f"the connection to VPP's stats is lost: {printable(str(reason.value))}"))
+        self._finish(StatsError(f"lost the connection to VPP's stats: {printable(str(reason.value))}"))
 
     def _finish(self, outcome: StatsSegment | StatsError) -> None:
         if not self._close():

@@ -116,7 +116,7 @@ class VppConnector:
                 stats.close()
                 raise
         except BaseException:
-            protocol.abort("it is of no use")
+            protocol.abort("VPP can not be used")
             raise
         return Link(protocol, lb, stats, info)
 

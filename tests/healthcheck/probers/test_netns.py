@@ -101,7 +101,7 @@ def test_a_namespace_that_is_gone_or_forbidden_is_not_entered(enter, directory):
         namespace.call(pytest.fail)
     (directory / "blue").unlink()
     assert namespace.identity() is None
-    with pytest.raises(NetnsError, match="there is no network namespace 'blue'"):
+    with pytest.raises(NetnsError, match="no such network namespace: 'blue'"):
         namespace.call(pytest.fail)
     assert moves.to == []
 
@@ -135,7 +135,7 @@ def test_a_name_that_is_none_is_refused_at_the_start(name):
 
 
 def test_a_missing_namespace_is_refused_at_the_start(directory):
-    with pytest.raises(StartError, match="there is no network namespace 'red'"):
+    with pytest.raises(StartError, match="no such network namespace: 'red'"):
         check_netns("red")
 
 

@@ -50,5 +50,5 @@ GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))
     ],
 )
 def test_what_is_no_spec_is_refused(described):
-    with pytest.raises(CodecError, match="no spec"):
+    with pytest.raises(CodecError, match="invalid probe specification"):
         read_description(described)

@@ -89,7 +89,7 @@ def test_servers_are_there_or_not(shell):
 
 
 def test_weights_cannot_be_set(shell):
-    with pytest.raises(ValueError, match="no weights"):
+    with pytest.raises(ValueError, match="does not support weights"):
         shell.apply(SetWeight(WEB, ONE, 0, previous=1))
     assert shell.vpp.heard == []
 
@@ -125,7 +125,7 @@ def test_what_must_never_be_sent_is_not(shell):
         shell.lb.apply(DeleteVip(VipKey("192.0.2.1", 32, 47, 1))),
         shell.lb.write_conf(LbConf("192.0.2.254", "2001:db8::fe", 0, 40)),
     ):
-        with pytest.raises(ValueError, match=r"never|address|no word"):
+        with pytest.raises(ValueError, match=r"^invalid value for VPP|address|does not support IP protocol"):
             result_of(deferred)
     assert shell.vpp.heard == []
 

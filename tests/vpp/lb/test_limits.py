@@ -21,7 +21,7 @@ def test_table_lengths_are_powers_of_two(length):
 
 @pytest.mark.parametrize("length", [0, -1, -1024, 3, 1000, 1 << 21, 1 << 32])
 def test_lengths_that_abort_vpp_are_never_sent(length):
-    with pytest.raises(ValueError, match="never sent to VPP: table length"):
+    with pytest.raises(ValueError, match="invalid value for VPP: table length"):
         check(attrs.evolve(GOOD, table_length=length))
 
 
@@ -49,7 +49,7 @@ def test_other_encapsulations_are_never_sent(encap):
 )
 def test_keys_that_vpp_would_take_for_others_are_never_sent(key):
     for operation in (attrs.evolve(GOOD, key=key), DeleteVip(key), DeleteServer(key, "10.0.0.1")):
-        with pytest.raises(ValueError, match="never sent"):
+        with pytest.raises(ValueError, match=r"^invalid value for VPP: "):
             check(operation)
 
 
@@ -101,5 +101,5 @@ def test_good_settings_pass():
     ],
 )
 def test_settings_that_harm_vpp_are_never_sent(change):
-    with pytest.raises(ValueError, match=r"never sent|not an IP"):
+    with pytest.raises(ValueError, match=r"^invalid value for VPP: |not an IP"):
         check_conf(attrs.evolve(CONF, **change))

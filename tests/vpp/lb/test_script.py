@@ -20,7 +20,7 @@ def test_how_the_command_line_names_a_vip():
 
 def test_what_it_has_no_word_for_cannot_be_named():
     assert [has_name(key) for key in (WEB, DNS, ALL, OTHER)] == [True, True, True, False]
-    with pytest.raises(ValueError, match="no word for IP protocol 47"):
+    with pytest.raises(ValueError, match="does not support IP protocol 47"):
         vip_name(OTHER)
 
 
@@ -77,7 +77,7 @@ def test_weights_of_servers_in_use_are_set_by_deleting_and_adding_them():
 
 
 def test_weights_cannot_be_set_where_there_are_none():
-    with pytest.raises(ValueError, match="no weights"):
+    with pytest.raises(ValueError, match="does not support weights"):
         script([SetWeight(WEB, "10.0.0.1", 0, 100)], weights=False)
 
 

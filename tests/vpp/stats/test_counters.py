@@ -434,7 +434,7 @@ def test_patience_has_an_end():
 
     heart = Heartbeat()
     for _ in range(20):
-        with pytest.raises(Exception, match="nobody has kept"):
+        with pytest.raises(Exception, match="have not been updated for"):
             heart.check(Dead(), 0.0)
     assert heart.patience == MAX_PATIENCE
 

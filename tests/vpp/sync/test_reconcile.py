@@ -354,7 +354,7 @@ def test_a_vpp_without_the_plugin_is_told_once_and_asked_again():
     bench = bench_of(release=Release.BARE)
     bench.wait(60)
     (event,) = bench.to_wire("vpp-connect-failed")
-    assert event["error"] == "this VPP has no lb plugin"
+    assert event["error"] == "VPP has no lb plugin loaded"
     assert bench.service.info is None
     bench.simulator._release = Release.WEIGHTED
     bench.simulator.restart()
