@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_SERVER: Final = "unix:/run/vpp-maglev/pb.sock"
 
 _EPILOG: Final = """\
-Without a command, maglevc is interactive; or runs the lines of its standard input, if that is no terminal.
+Without a command, maglevc is interactive on a terminal, and runs the lines of its standard input otherwise.
 Exit status: 0 ok, 1 refused or failed, 2 usage."""
 
 
@@ -77,7 +77,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     ):
         variable = f"MAGLEV_TLS_{name.upper()}"
         parser.add_argument(
-            f"--tls-{name}", default=environ.get(variable), metavar="FILE", help=f"PEM file with {what} ({variable})"
+            f"--tls-{name}", default=environ.get(variable), metavar="FILE", help=f"PEM file: {what} ({variable})"
         )
     parser.add_argument("--color", choices=("true", "false"), help="whether to use colours (on a terminal)")
     parser.add_argument("--version", action="version", version=f"maglevc {VERSION}")

@@ -36,6 +36,7 @@ class SimulatorOptions(usage.Options):
     """The command line."""
 
     synopsis = "Usage: maglev-vppsim --api-socket PATH --stats-socket PATH [options]"
+    longdesc = "Answers on the API and stats sockets as a VPP with the lb plugin would, for tests and demonstrations."
 
     optParameters = [  # noqa: RUF012
         ["api-socket", None, None, "Path of the API socket (required)."],

@@ -10,6 +10,7 @@ from maglev.commands.summaries import summaries
 from maglev.commands.tree import ROOT as TREE
 from tests.docs.blocks import PAGES
 from tests.docs.programs import HELP
+from tests.tools.phrases import AREAS, PHRASES, count
 
 LITERAL = re.compile(r"``([^`]+)``")
 
@@ -66,3 +67,47 @@ def test_a_wrong_command_would_be_noticed():
     assert is_command("show vpp lb")
     assert not is_command("show frontedns")
     assert not is_command("sync vpp lb counters")
+
+
+CEILINGS = {
+    "code prose": {
+        "is no": 35,
+        "anew": 22,
+        "whoever": 32,
+        "take note": 33,
+        "not any more": 1,
+        "the way of": 5,
+        "told of": 3,
+    }
+}
+"""How often a phrase may still occur in an area, where it may at all: lower a figure whenever some are gone."""
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_phrases_to_avoid_do_not_come_back(area):
+    found = count(AREAS[area]())
+    allowed = CEILINGS.get(area, {})
+
+    assert {name: number for name, number in found.items() if number > allowed.get(name, 0)} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("'x' is no HOST:PORT", "is no"),
+        ("It is made\nanew.", "anew"),
+        ("Whoever calls this", "whoever"),
+        ("Take note of it", "take note"),
+        ("It is not any more.", "not any more"),
+        ("It will be heard of later", "be heard of"),
+        ("What it is, is plain", "is, is"),
+        ("the way of a fact", "the way of"),
+        ("is told of it", "told of"),
+    ],
+)
+def test_each_phrase_is_found(text, name):
+    assert count([text]) == {**dict.fromkeys(PHRASES, 0), name: 1}
+
+
+def test_plain_english_is_no_phrase_to_avoid():
+    assert not any(count(["There is no backend, and it is no longer probed."]).values())

@@ -1,0 +1,83 @@
+"""Where habits of phrasing occur that the texts of this project avoid: in messages, in the prose of code, in pages."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+PHRASES = {
+    "is no": re.compile(r"(?<!there )\bis no (?!longer\b|more\b)[a-z]"),
+    "anew": re.compile(r"\banew\b"),
+    "whoever": re.compile(r"\bwhoever\b"),
+    "take note": re.compile(r"\btakes? note\b"),
+    "not any more": re.compile(r"\bnot any more\b"),
+    "be heard of": re.compile(r"\bbe heard of\b"),
+    "is, is": re.compile(r"[a-z] is, is\b"),
+    "the way of": re.compile(r"\bthe way of\b"),
+    "told of": re.compile(r"\btold of\b"),
+}
+"""Each phrase and its pattern. "There is no X" and "is no longer" are plain English."""
+
+
+def messages() -> list[str]:
+    """Return the string literals of the program that are not docstrings."""
+    return [text for path in _sources() for text in _literals(path)[0]]
+
+
+def code_prose() -> list[str]:
+    """Return the docstrings and comments of the program."""
+    return [text for path in _sources() for text in [*_literals(path)[1], *_comments(path)]]
+
+
+def pages() -> list[str]:
+    """Return the README, the documentation and the man pages."""
+    paths = [ROOT / "README.rst", *(ROOT / "docs").glob("*.rst"), *(ROOT / "man").iterdir()]
+    return [path.read_text(encoding="utf-8") for path in sorted(paths)]
+
+
+AREAS = {"messages": messages, "code prose": code_prose, "pages": pages}
+
+
+def count(texts: list[str]) -> Counter[str]:
+    """Return how often each phrase occurs, in either case and across line breaks."""
+    plain = [" ".join(text.lower().split()) for text in texts]
+    return Counter({name: sum(len(regex.findall(text)) for text in plain) for name, regex in PHRASES.items()})
+
+
+def _sources() -> list[Path]:
+    return sorted((ROOT / "maglev").rglob("*.py"))
+
+
+def _literals(path: Path) -> tuple[list[str], list[str]]:
+    """Return the string literals of a module, and its docstrings; the parts of an f-string are one text."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    docstrings = [node for node in statements if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    formatted = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    skipped = {id(node) for node in docstrings} | {id(part) for node in formatted for part in node.values}
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts = [node.value for node in constants if id(node) not in skipped]
+    texts += ["".join(part.value if isinstance(part, ast.Constant) else "{}" for part in f.values) for f in formatted]
+    return texts, [node.value for node in docstrings]
+
+
+def _comments(path: Path) -> list[str]:
+    """Return the comments of a module, those on lines after one another as one text."""
+    blocks: list[tuple[int, list[str]]] = []
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+        if token.type == tokenize.COMMENT:
+            if not blocks or token.start[0] != blocks[-1][0] + 1:
+                blocks.append((0, []))
+            blocks[-1] = token.start[0], [*blocks[-1][1], token.string.lstrip("# ")]
+    return [" ".join(lines) for _, lines in blocks]
+
+
+if __name__ == "__main__":
+    for area, texts in AREAS.items():
+        print(f"{area}: {dict(count(texts()))}")
