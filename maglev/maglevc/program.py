@@ -79,7 +79,7 @@ async def _serve_person(
     from maglev.terminal.shell import Shell
 
     shell = Shell(context, stream, opening)
-    client.when_lost().addCallback(lambda _: shell.dismiss("% the connection to maglevd is lost"))
+    client.when_lost().addCallback(lambda _: shell.dismiss("% lost the connection to maglevd"))
     with LocalTty(reactor, sys.stdin.fileno(), sys.stdout.fileno(), shell, dumb=opening.dumb):
         return await stream.run(shell, reads=True)
 

@@ -92,7 +92,7 @@ class Session:
             raise
         except Exception:  # noqa: BLE001  # whatever it is: logged, and told
             self._log.failure("terminal-command-failed", caller=str(self.control.caller), line=line)
-            self._environment.write_error("% Internal error; the log has more about it\n")
+            self._environment.write_error("% Internal error; see the log\n")
             return ExitStatus.FAILED
 
     def end(self) -> None:
