@@ -166,6 +166,36 @@ def test_nothing_that_twisted_calls_is_a_coroutine():
     assert not [(module, name) for module, name in coroutines if CALLED_BY_TWISTED.fullmatch(name)]
 
 
+PEOPLE = ("commands", "terminal", "maglevc", "maglevt")
+"""Loops in these end with the session, line or page of a person."""
+
+ENDING_LOOPS = {
+    ("rpc.server.perspective", "_page"): "a page has an end",
+    ("rpc.server.pushing", "_run"): "ends with its subscription, and the client learns of it",
+    ("rpc.server.pushing", "_wait_for_room"): "ends with its subscription",
+    ("runtime.tasks", "_repeat"): "the one that catches everything",
+    ("runtime.turns", "in_turns"): "a piece of work has an end",
+    ("vpp.lb.calls", "_put_together"): "a piece of work has an end",
+    ("vpp.sync.service", "_wait"): "ends in time; in a step of a loop that goes through Tasks.repeat",
+}
+"""All loops that wait, with the reason why an exception may end them. One that supervises something for as long as the
+daemon runs does not belong here: it goes through `Tasks.repeat`."""
+
+
+def test_loops_that_supervise_something_outlive_any_exception():
+    found = {
+        (module, function.name)
+        for module in DAEMON
+        if not in_folder(module, *PEOPLE)
+        for function in walk(tree_of(module))
+        if isinstance(function, ast.AsyncFunctionDef)
+        for loop in walk(function)
+        if isinstance(loop, ast.While | ast.AsyncFor) and any(isinstance(each, ast.Await) for each in walk(loop))
+    }
+    assert found == ENDING_LOOPS.keys()
+    assert not [module for module in DAEMON if "LoopingCall" in MODULES[module].read_text()]
+
+
 def test_a_module_has_at_most_400_lines():
     lengths = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
     assert not {module: length for module, length in lengths.items() if length > 400}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, FirstError
+from twisted.internet.task import deferLater
 
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
+    from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
+
+MIN_PAUSE: Final = 0.25
+MAX_PAUSE: Final = 30.0
+"""Seconds that a loop waits after a step that raised, doubling from the one to the other while it goes on."""
 
 
 class Tasks:
@@ -21,6 +27,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._running: set[Deferred[Any]] = set()
+        self._cancelled = False
 
     def start(self, coroutine: Coroutine[Deferred[Any], Any, Any]) -> None:
         """Run a coroutine; what it raises is a bug, and is logged as one."""
@@ -29,8 +36,54 @@ class Tasks:
         task.addErrback(self._failed)
         task.addBoth(self._ended, task)
 
+    def repeat(
+        self,
+        clock: IReactorTime,
+        name: str,
+        step: Callable[[], Awaitable[float | None]],
+        failed: Callable[[], None],
+        delay: float = 0.0,
+    ) -> None:
+        """Take a step again and again, whatever it raises: one that fails is logged as a bug, and tried again later.
+
+        Every loop that supervises something for as long as the daemon runs goes through here.
+
+        Args:
+            clock: Measures the pauses.
+            name: What the log calls the loop.
+            step: Returns for how many seconds to wait before the next one, or None to end the loop.
+            failed: Called after a step that raised: counts it.
+            delay: Seconds before the first step.
+        """
+        self.start(self._repeat(clock, name, step, failed, delay))
+
+    async def _repeat(
+        self,
+        clock: IReactorTime,
+        name: str,
+        step: Callable[[], Awaitable[float | None]],
+        failed: Callable[[], None],
+        delay: float,
+    ) -> None:
+        pause = MIN_PAUSE
+        following: float | None = delay
+        while following is not None and not self._cancelled:
+            if following:
+                await deferLater(clock, following)
+            try:
+                following = await step()
+                pause = MIN_PAUSE
+            except Exception:
+                # A cancellation that is not ours is a failure like others: of something that the step waited for.
+                if self._cancelled:
+                    raise
+                self._log.failure("task-failed", task=name, retry_after=pause)
+                failed()
+                following, pause = pause, min(2 * pause, MAX_PAUSE)
+
     def cancel(self) -> None:
-        """Cancel all that are under way."""
+        """Cancel all that are under way; their loops end, too."""
+        self._cancelled = True
         for task in tuple(self._running):
             task.cancel()
 

@@ -189,7 +189,8 @@ class LbApi(LbPlugin):
         return Deferred.fromCoroutine(self._put_together(gatherResults(parts, consumeErrors=True).addErrback(cause)))
 
     async def _put_together(self, parts: Deferred[list[Any]]) -> LbState:
-        steps = unpack_state(*await parts)
+        conf, vips, servers, text = await parts
+        steps = unpack_state(conf, vips, servers, text, self._unusable)
         while True:
             try:
                 next(steps)
@@ -224,6 +225,9 @@ class LbApi(LbPlugin):
 
     def _do(self, name: str, *values: Any) -> Deferred[None]:
         return self.protocol.request(name, *values).addCallback(lambda _: None)
+
+    def _unusable(self, error: str) -> None:
+        self._log.warn("vpp-lb-row-unusable", error=error)
 
     def _unshown(self, failure: Failure) -> str:
         failure.trap(VppRetvalError)

@@ -14,7 +14,8 @@ VPP prints more about a VIP than its API tells. A VIP looks like this, the serve
 
 VIPs and servers that are deleted but not yet collected are marked ``removed``; a key may so appear twice. The protocol
 line is missing for all ports. A NAT VIP has a line more, in which the port is wrong. Lines that fit nothing here are
-passed over: a text is for people, and may change.
+passed over: a text is for people, and may change. So are numbers longer than VPP's own (32 bits) and servers that are
+not an address: nothing in a text may fail the reading of the rest.
 
 Source: ``format_lb_vip_detailed`` and ``format_lb_main`` in ``src/plugins/lb/lb.c``.
 """
@@ -24,22 +25,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from maglev.model.addresses import canonical
+from maglev.model.addresses import canonical, is_address
 from maglev.vpp.lb.state import ANY_PROTOCOL, Encap, VipKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_VIP: Final = re.compile(r"^ *ip[46]-(\w+) \[(\d+)\] (\S+)/(\d+)(.*)$", re.MULTILINE)
-_LENGTH: Final = re.compile(r"^ *new_size:(\d+)", re.MULTILINE)
-_PORT: Final = re.compile(r"^ *protocol:(\d+) port:(\d+)", re.MULTILINE)
-_SERVER: Final = re.compile(
-    r"^ +([0-9a-f.:]+) (?:weight:(\d+) buckets:(\d+) flows:(\d+)|(\d+) buckets +(\d+) flows) +dpo:(\d+) +used",
-    re.MULTILINE,
+_NUMBER: Final = r"\d{1,10}"
+_ADDRESS: Final = r"[0-9a-f.:]{2,45}"
+_VIP: Final = re.compile(
+    rf"^ *ip[46]-(\w{{1,16}}) \[({_NUMBER})\] ({_ADDRESS})/(\d{{1,3}})(?!\d)(.*)$", re.MULTILINE | re.ASCII
 )
-_SOURCE: Final = re.compile(r"ip([46])-src-address: (\S+)")
-_TIMEOUT: Final = re.compile(r"^ *timeout: (\d+)s", re.MULTILINE)
-_USAGE: Final = re.compile(r"^ *usage: \d+ / (\d+)", re.MULTILINE)
+_LENGTH: Final = re.compile(rf"^ *new_size:({_NUMBER})(?!\d)", re.MULTILINE | re.ASCII)
+_PORT: Final = re.compile(r"^ *protocol:(\d{1,3}) port:(\d{1,5})(?!\d)", re.MULTILINE | re.ASCII)
+_SERVER: Final = re.compile(
+    rf"^ +({_ADDRESS}) (?:weight:(\d{{1,3}}) buckets:({_NUMBER}) flows:({_NUMBER})"
+    rf"|({_NUMBER}) buckets +({_NUMBER}) flows) +dpo:({_NUMBER}) +used",
+    re.MULTILINE | re.ASCII,
+)
+_SOURCE: Final = re.compile(rf"ip([46])-src-address: ({_ADDRESS})(?!\S)")
+_TIMEOUT: Final = re.compile(rf"^ *timeout: ({_NUMBER})s", re.MULTILINE | re.ASCII)
+_USAGE: Final = re.compile(rf"^ *usage: \d{{1,20}} / ({_NUMBER})(?!\d)", re.MULTILINE | re.ASCII)
 
 SIZE_EXCESS: Final = 3
 """What VPP shows as the size of a flow table is its buckets and 3 (``lb_hash_size`` in ``lbhash.h`` adds the 4 entries
@@ -82,6 +88,8 @@ class ShownVip(NamedTuple):
     def servers(self) -> Iterator[ShownServer]:
         """Yield its application servers in use."""
         for address, weight, buckets, flows, old_buckets, old_flows, dpo in _SERVER.findall(self.text):
+            if not is_address(address):
+                continue
             yield ShownServer(
                 canonical(address),
                 int(weight) if weight else None,

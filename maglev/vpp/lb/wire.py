@@ -16,7 +16,7 @@ from maglev.vpp.lb.cli_text import parse_vips
 from maglev.vpp.lb.state import ApplicationServer, Encap, LbState, Vip, VipKey
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from maglev.vpp.lb.cli_text import ShownServer, ShownVip
 
@@ -86,7 +86,7 @@ def unpack_text(raw: bytes) -> str:
 
 
 def unpack_state(
-    conf: LbConf, vips: Iterable[Values], servers: Iterable[Values], text: str
+    conf: LbConf, vips: Iterable[Values], servers: Iterable[Values], text: str, unusable: Callable[[str], None]
 ) -> Generator[None, None, LbState]:
     """Put together what the plugin holds; yield after each few milliseconds of work, so that others can have a turn.
 
@@ -95,9 +95,8 @@ def unpack_state(
         vips: Rows of ``lb_vip_details``.
         servers: Rows of ``lb_as_v2_details``.
         text: Output of ``show lb vips verbose``, or nothing.
-
-    Raises:
-        VppProtocolError: A row makes no sense.
+        unusable: Called with the reason for each row that makes no sense. It is left out, so that it concerns its own
+            VIP and no other.
     """
     shown: dict[VipKey, ShownVip] = {}
     details: dict[tuple[VipKey, str], ShownServer] = {}
@@ -108,12 +107,19 @@ def unpack_state(
             yield
     held: dict[VipKey, dict[str, ApplicationServer]] = {}
     for done, row in enumerate(servers, 1):
-        _hold(row, details, held)
+        try:
+            _hold(row, details, held)
+        except VppProtocolError as error:
+            unusable(str(error))
         if done % SERVERS_AT_ONCE == 0:
             yield
     found: dict[VipKey, Vip] = {}
-    for done, (key, *rest) in enumerate(map(_keyed, vips), 1):
-        found[key] = _vip(key, rest, held.get(key, {}), shown.get(key))
+    for done, row in enumerate(vips, 1):
+        try:
+            key, *rest = _keyed(row)
+            found[key] = _vip(key, rest, held.get(key, {}), shown.get(key))
+        except VppProtocolError as error:
+            unusable(str(error))
         if done % VIPS_AT_ONCE == 0:
             yield
     return LbState(conf, found)

@@ -256,7 +256,8 @@ class LbSync:
         running: list[Deferred[Sequence[Operation]]] = []
         for coroutine in coroutines:
             await slots.acquire()
-            running.append(Deferred.fromCoroutine(coroutine).addBoth(_releasing, slots))
+            task = Deferred.fromCoroutine(coroutine).addErrback(self._writer.log_bug)
+            running.append(task.addBoth(_releasing, slots))
             if len(running) % BEGUN_AT_ONCE == 0:
                 await deferLater(self._clock, 0)
         results = await DeferredList(running, fireOnOneErrback=True, consumeErrors=True)

@@ -26,7 +26,7 @@ from maglev.vpp.sync.warmup import WarmUp
 from maglev.vpp.sync.writer import ILb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -145,6 +145,7 @@ class VppService(Service):
         self._left_configuration: set[VipKey] = set()
         self._retry: IDelayedCall | None = None
         self._retry_delay = MIN_RETRY
+        self._backoff = MIN_BACKOFF
         self._last_error = ""
         self._heart = Heartbeat()
         self.tally = SyncCounters()
@@ -169,8 +170,8 @@ class VppService(Service):
         """Begin the warm-up and the attempts to connect."""
         Service.startService(self)
         self.warm_up.start()
-        if self._connector is not None:
-            self._tasks.start(self._run(self._connector))
+        if (connector := self._connector) is not None:
+            self._repeat(self._tasks, "vpp-connection", lambda: self._attempt(connector))
 
     def stopService(self) -> Deferred[None]:
         """Let go of VPP, which keeps forwarding as it is."""
@@ -250,21 +251,21 @@ class VppService(Service):
 
     # Connection
 
-    async def _run(self, connector: IConnector) -> None:
-        backoff = MIN_BACKOFF
-        while True:
-            seen = connector.fingerprint()
-            try:
-                link = await connector.connect()
-            except VppError as error:
-                self._not_connected(str(error))
-            else:
-                if await self._serve(link):
-                    backoff = MIN_BACKOFF
-            if await self._wait(connector, seen, backoff * self._jitter()):
-                backoff = MIN_BACKOFF
-            else:
-                backoff = min(2 * backoff, MAX_BACKOFF)
+    async def _attempt(self, connector: IConnector) -> float:
+        """Connect, use the connection for as long as it lasts, and wait until it is time for the next one."""
+        seen = connector.fingerprint()
+        try:
+            link = await connector.connect()
+        except VppError as error:
+            self._not_connected(str(error))
+        else:
+            if await self._serve(link):
+                self._backoff = MIN_BACKOFF
+        if await self._wait(connector, seen, self._backoff * self._jitter()):
+            self._backoff = MIN_BACKOFF
+        else:
+            self._backoff = min(2 * self._backoff, MAX_BACKOFF)
+        return 0.0
 
     async def _wait(self, connector: IConnector, seen: Hashable, delay: float) -> bool:
         """Wait; return True at once when VPP recreates its sockets."""
@@ -289,14 +290,17 @@ class VppService(Service):
         timers = Tasks()
         try:
             await sync.full()
-            timers.start(self._ping_forever(link))
-            timers.start(self._sync_forever(sync))
             counters = self.counters = Counters(self.clock, link.lb, link.stats, sync.ledger, self._heart)
-            timers.start(self._count_forever(counters))
+            self._repeat(timers, "vpp-ping", lambda: self._ping(link), PING_PERIOD)
+            self._repeat(timers, "vpp-sync", lambda: self._sync_in_time(sync), self._board.config.vpp.sync_interval)
+            self._repeat(timers, "vpp-counters", lambda: self._count(counters))
             await lost
         except VppError as error:
             self._log.warn("vpp-disconnect", reason=str(error))
             return False
+        except Exception as error:
+            self._log.warn("vpp-disconnect", reason=f"unexpected {type(error).__name__}")
+            raise
         else:
             self._log.warn("vpp-disconnect", reason="VPP closed the connection")
             return True
@@ -323,31 +327,36 @@ class VppService(Service):
             self._last_error = error
             self._log.warn("vpp-connect-failed", error=error)
 
-    # The loops below may themselves be what ends the connection, and with it their task; so they look each time.
+    # The steps of the loops may themselves end the connection, and with it their loop; so they look each time.
 
-    async def _ping_forever(self, link: ILink) -> None:
-        while self._link is link:
-            await _sleep(self.clock, PING_PERIOD)
-            try:
-                await link.ping()
-            except VppError as error:
-                self._hung(error)
+    def _repeat(
+        self, timers: Tasks, name: str, step: Callable[[], Awaitable[float | None]], delay: float = 0.0
+    ) -> None:
+        timers.repeat(self.clock, name, step, self._step_failed, delay)
 
-    async def _sync_forever(self, sync: LbSync) -> None:
-        while self.sync is sync:
-            await _sleep(self.clock, self._board.config.vpp.sync_interval)
-            await self._full(sync)
+    def _step_failed(self) -> None:
+        self.tally.failures += 1
 
-    async def _count_forever(self, counters: Counters) -> None:
-        while self.counters is counters:
-            try:
-                await counters.read()
-            except VppTimeoutError as error:
-                self._hung(error)
-                return
-            except VppLostError:
-                return
-            await _sleep(self.clock, COUNT_PERIOD)
+    async def _ping(self, link: ILink) -> float | None:
+        try:
+            await link.ping()
+        except VppError as error:
+            self._hung(error)
+        return PING_PERIOD if self._link is link else None
+
+    async def _sync_in_time(self, sync: LbSync) -> float | None:
+        await self._full(sync)
+        return self._board.config.vpp.sync_interval if self.sync is sync else None
+
+    async def _count(self, counters: Counters) -> float | None:
+        try:
+            await counters.read()
+        except VppTimeoutError as error:
+            self._hung(error)
+            return None
+        except VppLostError:
+            return None
+        return COUNT_PERIOD if self.counters is counters else None
 
     async def _full(self, sync: LbSync) -> None:
         try:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from maglev.model.errors import VppError, VppLostError, VppTimeoutError
 from maglev.runtime.logs.logger import EventLogger
@@ -174,6 +174,14 @@ class Writer:
         else:
             self._ledger.conf = conf
 
+    def log_bug(self, failure: Failure, operation: str = "") -> Sequence[Operation]:
+        """Let what nobody expected fail one VIP and not the others, and be tried again soon: an errback."""
+        if failure.check(CancelledError) is not None:
+            failure.raiseException()
+        self._log.failure("vpp-lbsync-failed", failure=failure, operation=operation)
+        self._failed(VppError(f"unexpected {failure.type.__name__ if failure.type else 'failure'}"))
+        return ()
+
     async def _write_half(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
         if not operations:
             return ()
@@ -208,7 +216,7 @@ class Writer:
         if isinstance(failure.value, VppError):
             self._refused(batch, failure.value)
         else:
-            self._log.failure("vpp-lbsync-failed", failure=failure, operation=str(batch))
+            self.log_bug(failure, str(batch))
         self._ended(delivery, index, scope, ok=False)
 
     def _ended(self, delivery: Delivery, index: int, scope: str, *, ok: bool) -> None:

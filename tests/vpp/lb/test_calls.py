@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from maglev.model.config import LbConf
-from maglev.model.errors import VppLostError, VppMissingError, VppProtocolError, VppRetvalError
+from maglev.model.errors import VppLostError, VppMissingError, VppRetvalError
 from maglev.vpp.lb.calls import NO_SUCH_ENTRY, VALUE_EXIST, LbApi
 from maglev.vpp.lb.cli import LbCli, lb_for
 from maglev.vpp.lb.state import (
@@ -22,6 +22,7 @@ from maglev.vpp.lb.state import (
     VipKey,
 )
 from tests.fakes.fake_vpp import connected, has_fired, papi_messages
+from tests.fakes.logs import recorded_events
 from tests.fakes.outcomes import result_of
 
 WEB = VipKey("192.0.2.1", 32, 6, 443)
@@ -339,16 +340,21 @@ def test_odd_but_legal_data_is_read(ends):
     assert state.vips[odd].servers["10.0.0.1"].weight == 255
 
 
-def test_data_that_makes_no_sense_is_a_protocol_error(ends):
+def test_a_row_that_makes_no_sense_is_left_out_alone(ends):
     vpp, lb = ends
-    answer_reads(vpp, vips=[vip_row(WEB, encap=9)])
-    with pytest.raises(VppProtocolError, match="encapsulation 9"):
-        read(vpp, lb)
-    row = vip_row(WEB)
-    row[1]["vip"]["pfx"]["address"]["af"] = 2
-    answer_reads(vpp, vips=[row])
-    with pytest.raises(VppProtocolError, match="family 2"):
-        read(vpp, lb)
+    foreign = vip_row(DNS)
+    foreign[1]["vip"]["pfx"]["address"]["af"] = 2
+    server = server_row(WEB, bytes([10, 0, 0, 2]))
+    server[1]["app_srv"]["af"] = 7
+    with recorded_events() as events:
+        answer_reads(vpp, vips=[vip_row(WEB), foreign], servers=[server, server_row(WEB)])
+        state = read(vpp, lb)
+        assert list(state.vips) == [WEB]
+        assert list(state.vips[WEB].servers) == ["10.0.0.1"]
+        answer_reads(vpp, vips=[vip_row(WEB, encap=9), vip_row(ALL)])
+        assert list(read(vpp, lb).vips) == [ALL._replace(address="192.0.2.1")]
+    errors = [fields["error"] for name, fields in events if name == "vpp-lb-row-unusable"]
+    assert errors == ["address of family 7", "address of family 2", f"{WEB} has encapsulation 9"]
 
 
 def test_a_refused_read_is_that_refusal(ends):

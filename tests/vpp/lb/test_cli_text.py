@@ -74,7 +74,26 @@ def test_what_is_not_understood_is_left_out():
     assert (vip.table_length, list(vip.servers())) == (0, [])
 
 
-@given(cut=st.integers(0, len(TEXT)), end=st.integers(0, len(TEXT)), junk=st.text(max_size=20))
+def test_a_bad_row_concerns_itself_alone():
+    long = "7" * 5000
+    server = "    10.0.0.1 weight:50 buckets:200 flows:12 dpo:14 used\n"
+    for bad in ("1:2:3", "1.2.3", "::1::", "..", "1" * 40):
+        (vip,) = parse_vips(WEB.replace(server, server.replace("10.0.0.1", bad) + server))
+        assert [each.address for each in vip.servers()] == ["10.0.0.1", "2001:db8::1:0:0:1"]
+    for field in ("weight:50", "buckets:200", "flows:12", "dpo:14"):
+        (vip,) = parse_vips(WEB.replace(field, field.partition(":")[0] + ":" + long))
+        assert [each.address for each in vip.servers()] == ["2001:db8::1:0:0:1"]
+    (vip,) = parse_vips(WEB.replace("new_size:65536", "new_size:" + long))
+    assert vip.table_length == 0
+    for head in ("[1]", "/32"):
+        bad = WEB.replace(head, head.replace(head.strip("[]/"), long))
+        assert [vip.pool_index for vip in parse_vips(bad + ALL)] == [3]
+    conf = "lb_main ip4-src-address: 192.0.2.254 \n ip6-src-address: 2001:db8::fe \n"
+    for core in (f"  timeout: {long}s\n", f"  usage: 0 / {long}\n", f"  usage: {long} / 1027\n"):
+        assert parse_conf(conf + core) == ShownConf("192.0.2.254", "2001:db8::fe", None, None)
+
+
+@given(cut=st.integers(0, len(TEXT)), end=st.integers(0, len(TEXT)), junk=st.text(max_size=20) | st.just("9" * 5000))
 def test_any_text_can_be_read(cut, end, junk):
     for vip in parse_vips(TEXT[:cut] + junk + TEXT[end:]):
         list(vip.servers())

@@ -471,3 +471,68 @@ def test_a_sync_on_demand_needs_vpp_and_a_frontend_that_exists(bench):
     assert failure.check(VppOffError)
     off.startService()
     off.stopService()
+
+
+# Whatever is raised, the service goes on
+
+
+class Odd:
+    """Raises an exception that nobody expects, once, where a method of something is called."""
+
+    def __init__(self, monkeypatch, owner, name):
+        self.calls = 0
+        original = getattr(owner, name)
+
+        def call(*arguments):
+            self.calls += 1
+            if self.calls == 1:
+                raise RuntimeError("odd")
+            return original(*arguments)
+
+        monkeypatch.setattr(owner, name, call)
+
+
+def test_no_exception_of_an_attempt_to_connect_is_the_last_attempt(bench, monkeypatch, logged_failures):
+    for name in ("connect", "fingerprint"):
+        bench.connector.kill_vpp()
+        bench.wait(1)
+        bench.connector.start_vpp()
+        odd = Odd(monkeypatch, bench.connector, name)
+        bench.wait(12)
+        assert odd.calls > 1
+        assert bench.service.info is not None
+        assert len(logged_failures.flush(RuntimeError)) == 1
+
+
+@pytest.mark.parametrize("name", ["read_state", "apply", "write_conf"])
+def test_no_exception_of_the_first_sync_is_the_last_connection(name, monkeypatch, logged_failures):
+    bench = Bench(vpp=False)
+    bench.connector.start_vpp()
+    odd = Odd(monkeypatch, bench.connector.lb, name)
+    bench.wait(12)
+    assert odd.calls > 1
+    assert bench.service.info is not None
+    assert len(logged_failures.flush(RuntimeError)) == 1
+    assert bench.service.tally.failures == 1
+    assert bench.connector.lb.weights() == {WEB: {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.3": 0}}
+    bench.stop()
+
+
+def test_no_exception_of_the_periodic_sync_is_the_last_sync(bench, monkeypatch, logged_failures):
+    odd = Odd(monkeypatch, bench.lb, "read_state")
+    bench.lb.vips.clear()
+    bench.wait(35)
+    assert odd.calls > 1
+    assert bench.lb.vips
+    assert len(logged_failures.flush(RuntimeError)) == 1
+
+
+def test_no_exception_of_a_ping_or_of_the_counters_is_the_last_one(bench, monkeypatch, logged_failures):
+    ping = Odd(monkeypatch, bench.connector.links[-1], "ping")
+    count = Odd(monkeypatch, bench.service.counters, "read")
+    bench.wait(25)
+    assert ping.calls > 1
+    assert count.calls > 2
+    assert len(logged_failures.flush(RuntimeError)) == 2
+    assert bench.service.tally.failures == 2
+    assert len(bench.connector.links) == 1
