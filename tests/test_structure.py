@@ -174,8 +174,6 @@ ENDING_LOOPS = {
     ("rpc.server.pushing", "_run"): "ends with its subscription, and the client learns of it",
     ("rpc.server.pushing", "_wait_for_room"): "ends with its subscription",
     ("runtime.tasks", "_repeat"): "the one that catches everything",
-    ("runtime.turns", "in_turns"): "a piece of work has an end",
-    ("vpp.lb.calls", "_put_together"): "a piece of work has an end",
     ("vpp.sync.service", "_wait"): "ends in time; in a step of a loop that goes through Tasks.repeat",
 }
 """All loops that wait, with the reason why an exception may end them. One that supervises something for as long as the

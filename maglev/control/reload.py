@@ -14,7 +14,6 @@ from maglev.config.packing import unpack_steps
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.problem import Problem, ProblemKind
 from maglev.runtime.logs.logger import EventLogger
-from maglev.runtime.turns import in_turns
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import recreation_steps
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from maglev.config.load import Loaded
     from maglev.model.config import Config, Frontend
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
 
 
@@ -36,17 +36,21 @@ class Reloader:
 
     _log = EventLogger()
 
-    def __init__(self, reactor: Any, path: str, board: Board, verify: Callable[[Config], None]) -> None:
+    def __init__(
+        self, reactor: Any, work: WorkQueue, path: str, board: Board, verify: Callable[[Config], None]
+    ) -> None:
         """Prepare to reload.
 
         Args:
-            reactor: Lends a thread in which to wait for what reads the file, and turns in which to take it over.
+            reactor: Lends a thread in which to wait for what reads the file.
+            work: Where the new configuration is taken over.
             path: The configuration file.
             board: Where a new configuration is applied.
             verify: Checks what the file alone does not tell, such as whether the network namespace is there; raises
                 `StartError`.
         """
         self._reactor = reactor
+        self._work = work
         self._path = path
         self._board = board
         self._verify = verify
@@ -64,13 +68,13 @@ class Reloader:
         """
         async with self._reading:
             pieces = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read, self._path)
-        loaded = await in_turns(self._reactor, unpack_steps(pieces, self._board.config))
+        loaded = await self._work.run(unpack_steps(pieces, self._board.config))
         try:
             self._verify(loaded.config)
         except StartError as error:
             problem = Problem(ProblemKind.SEMANTIC, "", str(error))
             raise ConfigError((problem, *loaded.warnings)) from error
-        found = await in_turns(self._reactor, recreation_steps(self._board.config, loaded.config))
+        found = await self._work.run(recreation_steps(self._board.config, loaded.config))
         announcements = tuple(_announcement(loaded.config.frontends[name], why) for name, why in found.items())
         return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements))
 
@@ -89,7 +93,7 @@ class Reloader:
                 for problem in error.problems:
                     self._log.error("config-refused", path=self._path, problem=str(problem))
                 raise
-            await in_turns(self._reactor, self._warn_steps(loaded.warnings))
+            await self._work.run(self._warn_steps(loaded.warnings))
             self._board.apply(loaded.config)
             self._count("applied")
             return loaded

@@ -27,7 +27,6 @@ from maglev.model.caller import Role
 from maglev.model.errors import ConfigError, ForbiddenError, MaglevError, NotFoundError, RefusedError
 from maglev.model.health import Lifecycle
 from maglev.runtime.logs.logger import EventLogger
-from maglev.runtime.turns import in_turns
 from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import forecast_steps
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
         VppInfoView,
         WeightChangeView,
     )
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.vpp.lb.state import LbState, Vip
     from maglev.vpp.stats.counters import Counters
@@ -83,6 +83,7 @@ class Control:
 
     def __init__(
         self,
+        work: WorkQueue,
         board: Board,
         vpp: VppService,
         reloader: Reloader,
@@ -92,6 +93,7 @@ class Control:
         wall: Callable[[], float],
         checker_view: Callable[[], CheckerView],
     ) -> None:
+        self.work = work
         self.board = board
         self.vpp = vpp
         self.reloader = reloader
@@ -104,12 +106,12 @@ class Control:
     def forecast(self, preview: Preview) -> Awaitable[Sequence[VipForecast]]:
         """Work out what a plan does to each VIP."""
         steps = forecast_steps(preview.plan, preview.wanted, preview.state.vips, weights=preview.weights)
-        return in_turns(self.vpp.clock, steps)
+        return self.work.run(steps)
 
     def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
         """Work out what putting a configuration in force would do; without VPP, to one that can do everything."""
         features = self.vpp.features or Features(weights=True, src_ip_sticky=True)
-        return in_turns(self.vpp.clock, dry_run_steps(self.board, config, **features._asdict()))
+        return self.work.run(dry_run_steps(self.board, config, **features._asdict()))
 
     def for_caller(self, caller: Caller) -> CallerControl:
         """Return the verbs, bound to one caller; for as long as their session lasts."""
@@ -334,7 +336,7 @@ class CallerControl(IControl):
         reader, rows = self._traffic.pop(traffic, (None, ()))
         if not after or reader is not vpp.counters:
             reader = vpp.counters
-            rows = await in_turns(vpp.clock, traffic(self._board, counts))
+            rows = await self._control.work.run(traffic(self._board, counts))
             vpp.require_link()
         page = page_view(rows, after, limit, view)
         if page["next"] is not None:

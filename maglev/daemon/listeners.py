@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from maglev.daemon.options import Options
     from maglev.metrics.exposition import ICollector
     from maglev.rpc.server.service import PbListener
+    from maglev.runtime.cooperator import Cooperator, WorkQueue
 
 
 class FrontEnd(NamedTuple):
@@ -36,7 +37,7 @@ class FrontEnd(NamedTuple):
     collector: ICollector
 
 
-def listeners(reactor: Any, options: Options, control: Control) -> Iterator[FrontEnd]:
+def listeners(reactor: Any, cooperator: Cooperator, options: Options, control: Control) -> Iterator[FrontEnd]:
     """Yield the front ends that the options ask for.
 
     Raises:
@@ -45,22 +46,23 @@ def listeners(reactor: Any, options: Options, control: Control) -> Iterator[Fron
     # Some of these modules install the global reactor when they are imported, so not before it was chosen.
     ssh = strport("--ssh-addr", options["ssh-addr"])
     if ssh is not None:
-        yield _ssh(reactor, options, control, ssh)
+        yield _ssh(reactor, cooperator.queue("ssh"), options, control, ssh)
     listeners = []
     if options["pb-addr"]:
         listeners.append(_unix_socket(reactor, options["pb-addr"]))
     if options["pb-tls-addr"]:
         listeners.append(_tls_port(reactor, options))
     if listeners:
-        yield _pb(reactor, options, control, listeners)
+        yield _pb(reactor, cooperator.queue("pb"), options, control, listeners)
 
 
-def _ssh(reactor: Any, options: Options, control: Control, description: str) -> FrontEnd:
+def _ssh(reactor: Any, work: WorkQueue, options: Options, control: Control, description: str) -> FrontEnd:
     from maglev.metrics.ssh import SshCollector
     from maglev.ssh.service import SshService
 
     service = SshService(
         reactor,
+        work,
         description,
         options["state-dir"],
         options["ssh-operator-keys"],
@@ -72,14 +74,14 @@ def _ssh(reactor: Any, options: Options, control: Control, description: str) -> 
     return FrontEnd("ssh-addr", service, SshCollector(service.logins))
 
 
-def _pb(reactor: Any, options: Options, control: Control, listeners: list[PbListener]) -> FrontEnd:
+def _pb(reactor: Any, work: WorkQueue, options: Options, control: Control, listeners: list[PbListener]) -> FrontEnd:
     from maglev.metrics.rpc import PbCollector
     from maglev.rpc.server.identity import Identities, Operators, UserNames
     from maglev.rpc.server.service import PbService
 
     operators = Operators(frozenset({0, os.geteuid()}), _group(options["pb-operator-group"]))
     identities = Identities(operators, UserNames(reactor))
-    service = PbService(reactor, control.for_caller, control.register, identities, listeners)
+    service = PbService(reactor, work, control.for_caller, control.register, identities, listeners)
     return FrontEnd("pb-addr", service, PbCollector(service.tally, service.clients.total, service.drops.counts))
 
 

@@ -36,7 +36,13 @@ from maglev.healthcheck.service import CheckerService
 from maglev.healthcheck.workers.pool import WorkerPool
 from maglev.healthcheck.workers.source import PooledProbers
 from maglev.healthcheck.workers.spawn import Spawner
-from maglev.metrics.collectors import BoardCollector, CheckerCollector, ReloadCollector, VppCollector
+from maglev.metrics.collectors import (
+    BoardCollector,
+    CheckerCollector,
+    CooperatorCollector,
+    ReloadCollector,
+    VppCollector,
+)
 from maglev.metrics.exposition import ProcessFigures
 from maglev.metrics.resource import TransitionCounter, site_of
 from maglev.metrics.traffic import TrafficCollector
@@ -46,6 +52,7 @@ from maglev.model.errors import ConfigError, StartError
 from maglev.model.listen_address import strport
 from maglev.model.version import VERSION
 from maglev.runtime import clock
+from maglev.runtime.cooperator import Cooperator
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
 from maglev.state.board import Board
@@ -57,6 +64,7 @@ if TYPE_CHECKING:
 
     from maglev.metrics.exposition import ICollector
     from maglev.model.config import Config
+    from maglev.runtime.cooperator import WorkQueue
 
 JITTER: Final = 0.1
 """Share by which intervals and back-offs vary either way, so that many checkers and backends do not fall in step."""
@@ -95,7 +103,8 @@ class Daemon(MultiService):
         self._tasks = Tasks()
         self._trace = options["log-level"] == "debug"
         self.board = Board(time.time, config)
-        self.reloader = Reloader(reactor, options["config"], self.board, verify)
+        self._cooperator = Cooperator(reactor)
+        self.reloader = Reloader(reactor, self._cooperator.queue("reload"), options["config"], self.board, verify)
         TransitionLog(self.board)
         transitions = TransitionCounter(self.board)
         lag = LagMonitor(reactor)
@@ -104,7 +113,8 @@ class Daemon(MultiService):
         probers = PooledProbers(self._probers, self.pool)
         self.checker = CheckerService(reactor, self.board, probers, lag, jitter, log_probes=self._trace)
         messages = MessageCounter()
-        self.vpp = VppService(reactor, self.board, self._connector(options, messages), jitter)
+        work = self._cooperator.queue("vpp")
+        self.vpp = VppService(work, self.board, self._connector(work, options, messages), jitter)
         self.pool.setServiceParent(self)
         self.checker.setServiceParent(self)
         self.vpp.setServiceParent(self)
@@ -112,9 +122,17 @@ class Daemon(MultiService):
         sessions = Sessions(reactor, time.time)
         how = checker_view(reactor.seconds, self.checker, lag, self.pool)
         self.control = Control(
-            self.board, self.vpp, self.reloader, self._event_hub, sessions, read_build(), time.time, how
+            self._cooperator.queue("control"),
+            self.board,
+            self.vpp,
+            self.reloader,
+            self._event_hub,
+            sessions,
+            read_build(),
+            time.time,
+            how,
         )
-        self._front_ends = tuple(listeners(reactor, options, self.control))
+        self._front_ends = tuple(listeners(reactor, self._cooperator, options, self.control))
         self._given = options.given
         manager = notify_socket(os.environ)
         self._notifier = None if manager is None else Notifier(reactor, manager, self.board, self.checker, self.vpp)
@@ -123,13 +141,15 @@ class Daemon(MultiService):
             CheckerCollector(self.checker, lag),
             WorkerCollector(self.pool),
             ReloadCollector(self.reloader),
+            CooperatorCollector(self._cooperator),
             VppCollector(reactor, time.time, self.vpp, messages.counts),
             TrafficCollector(self.board, self.vpp),
             ProcessFigures(),
         ]
         where = strport("--metrics-addr", options["metrics-addr"])
         if where is not None:
-            cast("IService", listening(where, site_of(reactor, self._collectors), reactor)).setServiceParent(self)
+            site = site_of(reactor, self._cooperator.queue("metrics"), self._collectors)
+            cast("IService", listening(where, site, reactor)).setServiceParent(self)
 
     def startService(self) -> None:
         """Start everything, and listen to SIGHUP.
@@ -184,11 +204,11 @@ class Daemon(MultiService):
         if self._notifier is not None:
             self._notifier.reloaded()
 
-    def _connector(self, options: Options, messages: MessageCounter) -> VppConnector | None:
+    def _connector(self, work: WorkQueue, options: Options, messages: MessageCounter) -> VppConnector | None:
         if not options["vpp-api-addr"]:
             return None
         return VppConnector(
-            self._reactor, options["vpp-api-addr"], options["vpp-stats-addr"], messages, trace=self._trace
+            self._reactor, work, options["vpp-api-addr"], options["vpp-stats-addr"], messages, trace=self._trace
         )
 
 

@@ -16,6 +16,8 @@ import heapq
 from collections import deque
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from maglev.runtime.budget import STARTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,10 +28,6 @@ SLOT: Final = 0.02
 
 SLOTTED: Final = 10 * SLOT
 """Seconds from which on a delay is rounded to a slot; a shorter one is kept to exactly."""
-
-BUDGET: Final = 0.001
-"""Seconds of starting before answers are read again: a probe must not seem to take longer than it did."""
-
 
 RETRY: Final = 0.001
 """Seconds until it is asked again whether answers wait."""
@@ -122,7 +120,7 @@ class Schedule(Generic[E]):
             self._due.append((time, self._slots.pop(time)))
         pause = AFTER_BUG
         try:
-            pause = self._start_due(now + BUDGET)
+            pause = self._start_due(now + STARTS)
         finally:
             if self._due:
                 self._call = self._clock.callLater(pause, self._run)

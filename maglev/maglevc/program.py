@@ -47,15 +47,15 @@ async def _run(reactor: Any, options: MaglevcOptions) -> int:
     from maglev.maglevc.stdio import StandardStream
     from maglev.maglevc.tty import window_of
     from maglev.rpc.client.control import connect
-    from maglev.ssh.turns import Turns
+    from maglev.runtime.cooperator import Cooperator
     from maglev.terminal.session import SessionContext
     from maglev.terminal.stream import Opening
 
     client = await connect(reactor, options.server, options.tls)
     try:
         source, target = sys.stdin.fileno(), sys.stdout.fileno()
-        context = SessionContext(reactor, Turns(reactor), client)
-        stream = StandardStream(reactor, context.turns, source, target)
+        context = SessionContext(reactor, Cooperator(reactor).queue("terminal"), client)
+        stream = StandardStream(reactor, context.work, source, target)
         opening = Opening(
             client.caller,
             options.command.encode("utf-8", "surrogateescape") or None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
-    from maglev.terminal.session import ITurns
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.terminal.stream import IRunner
 
 PIECE: Final = select.PIPE_BUF
@@ -99,16 +99,16 @@ class StreamReadiness:
 class StandardStream:
     """The standard streams as `maglev.terminal.stream.IStream`, at the pace of whoever reads them."""
 
-    def __init__(self, reactor: Any, turns: ITurns, source: int, target: int) -> None:
+    def __init__(self, reactor: Any, work: WorkQueue, source: int, target: int) -> None:
         """Use two descriptors, and standard error.
 
         Args:
             reactor: The reactor.
-            turns: Gives commands their turns.
+            work: Gives commands their turns.
             source: The descriptor of the input.
             target: That of the output.
         """
-        self._turns = turns
+        self._work = work
         self._source = source
         self._target = target
         self._readable = StreamReadiness(reactor, source, to_read=True)
@@ -161,7 +161,7 @@ class StandardStream:
         """Wait until everything is sent, and for a turn."""
         waiting: Deferred[None] = Deferred(self._forget)
         self._waiting.append(waiting)
-        self._turns.soon(self._wake)
+        self._work.soon(self._wake)
         return waiting
 
     def consumed(self, kept: int = 0) -> None:
@@ -186,7 +186,7 @@ class StandardStream:
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
-            self._turns.soon(lambda: self._end(failure))
+            self._work.soon(lambda: self._end(failure))
 
     async def _send(self) -> None:
         while self._unsent:
@@ -200,7 +200,7 @@ class StandardStream:
                 raise
             del self._unsent[:sent]
         self._sending = False
-        self._turns.soon(self._wake)
+        self._work.soon(self._wake)
         self._end_if_sent()
 
     async def _read(self, runner: IRunner) -> None:
@@ -233,7 +233,7 @@ class StandardStream:
         if self._status is not None and not self._unsent:
             status = self._status
             # Not at once: what runs is still in the middle of something.
-            self._turns.soon(lambda: self._end(status))
+            self._work.soon(lambda: self._end(status))
 
     def _end(self, result: int | Failure) -> None:
         if not self._done.called:

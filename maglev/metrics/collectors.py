@@ -14,6 +14,7 @@ from maglev.metrics.families import header
 from maglev.model.events import FrontendState
 from maglev.model.health import State
 from maglev.model.result import PASSES, Code
+from maglev.runtime.cooperator import BUCKETS as TURN_BUCKETS
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from maglev.control.reload import Reloader
     from maglev.healthcheck.lag import LagMonitor
     from maglev.healthcheck.service import CheckerService
+    from maglev.runtime.cooperator import Cooperator
     from maglev.state.board import Board
     from maglev.vpp.sync.service import VppService
 
@@ -177,6 +179,23 @@ class ReloadCollector:
             text += f'maglev_config_reloads_total{{result="{result}"}} {count}\n'
         text += header("maglev_config_reload_refused")
         yield text + f"maglev_config_reload_refused {int(self._reloader.refused)}\n"
+
+
+class CooperatorCollector:
+    """How long sliced work took in the turns of the reactor, and what of it waits."""
+
+    def __init__(self, cooperator: Cooperator) -> None:
+        self._cooperator = cooperator
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families, in one piece."""
+        text = header("maglev_cooperator_waiting")
+        for kind, count in self._cooperator.waiting().items():
+            text += f'maglev_cooperator_waiting{{kind="{kind}"}} {count}\n'
+        family = "maglev_cooperator_turn_seconds"
+        yield (
+            text + header(family) + histogram(family, "", TURN_BUCKETS, self._cooperator.counts, self._cooperator.total)
+        )
 
 
 class VppCollector:

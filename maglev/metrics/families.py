@@ -175,6 +175,20 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             notes="The file is then not what is in force.",
         ),
         Family("maglev_reactor_lag_seconds", "histogram", "Delay of scheduled work in the reactor"),
+        Family(
+            "maglev_cooperator_turn_seconds",
+            "histogram",
+            "Duration of sliced work in one reactor turn, all kinds together",
+            notes="At most 5 ms, plus one step of up to 2 ms.",
+        ),
+        Family(
+            "maglev_cooperator_waiting",
+            "gauge",
+            "Pieces of sliced work that wait for their turn",
+            ("kind",),
+            "``control`` (commands that compare everything), ``metrics`` (scrapes), ``pb``, ``reload``, ``ssh`` or "
+            "``vpp``. A number that stays high means overload.",
+        ),
     ),
     "VPP": (
         Family("maglev_vpp_connected", "gauge", "1 while connected to VPP"),

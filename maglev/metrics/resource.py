@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter, deque
+from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Final, cast
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IPushProducer
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
@@ -16,24 +16,29 @@ from zope.interface import implementer
 from maglev.config.diff import removed
 from maglev.metrics.exposition import CONTENT_TYPE
 from maglev.model.health import State
+from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
+    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+    from twisted.python.failure import Failure
     from twisted.web.http import Request as HttpRequest
     from twisted.web.server import Request
 
     from maglev.metrics.exposition import ICollector
     from maglev.model.config import Config
     from maglev.model.events import BackendEvent
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
 
 IDLE_TIMEOUT: Final = 60
 """Seconds until a scraper that says nothing is cut off; Prometheus asks every 15 to 60 s."""
 
-SLICE: Final = 0.005
-"""Seconds of rendering at a stretch: less than anybody who waits for a probe would notice."""
+CHUNK: Final = 256 * 1024
+"""Characters written at once: four times what the transport holds before it asks for a pause, so that the rest is
+rendered while the scraper reads."""
 
 MAX_SCRAPES: Final = 16
 """Scrapes at once: what two Prometheus, and people with curl, never reach."""
@@ -67,80 +72,60 @@ class TransitionCounter:
             del self.counts[key]
 
 
-class Rotation:
-    """Lets one scrape in each turn of the reactor write a slice, so that many stop it for no longer than one does."""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._waiting: deque[Scrape] = deque()
-        self._call: IDelayedCall | None = None
-
-    def join(self, scrape: Scrape) -> None:
-        """Have it write one slice, in a later turn of the reactor."""
-        self._waiting.append(scrape)
-        self._schedule()
-
-    def leave(self, scrape: Scrape) -> None:
-        """Forget one that has joined, if it has not had its turn yet."""
-        with contextlib.suppress(ValueError):
-            self._waiting.remove(scrape)
-
-    def _schedule(self) -> None:
-        if self._waiting and self._call is None:
-            self._call = self._clock.callLater(0, self._turn)
-
-    def _turn(self) -> None:
-        self._call = None
-        if self._waiting:
-            scrape = self._waiting.popleft()
-            self._schedule()
-            scrape.write_slice()
-
-
 @implementer(IPushProducer)
 class Scrape:
-    """One scrape under way: writes slice after slice while the scraper keeps up.
+    """One scrape under way: renders and writes while the scraper keeps up.
 
-    A pull producer would be shorter, but Twisted drives those with its own cooperator: by the global reactor, and with
-    as many slices in one turn as fit in 10 ms.
+    A pull producer would be shorter, but Twisted drives those with its own cooperator: by the global reactor, and
+    beside ours.
     """
 
-    def __init__(self, clock: IReactorTime, rotation: Rotation, pieces: Iterator[str], request: Request) -> None:
-        self._clock = clock
-        self._rotation = rotation
+    _log = EventLogger()
+
+    def __init__(self, work: WorkQueue, pieces: Iterator[str], request: Request) -> None:
+        self._work = work
         self._pieces = pieces
         self._request = request
-        self._joined = False
+        self._text: list[str] = []
+        self._run: Deferred[None] | None = None
 
     def resumeProducing(self) -> None:
-        """Write the next slice when it is our turn."""
-        if not self._joined:
-            self._joined = True
-            self._rotation.join(self)
+        """Go on when it is our turn."""
+        if self._run is None:
+            self._run = self._work.run(self._write_steps(), later=True)
+            self._run.addErrback(self._failed)
 
     def pauseProducing(self) -> None:
         """Wait: the scraper has not yet read what it was sent."""
-        self._joined = False
-        self._rotation.leave(self)
+        if self._run is not None:
+            run, self._run = self._run, None
+            run.cancel()
 
     def stopProducing(self) -> None:
         """Give up: the scraper went away."""
         self.pauseProducing()
 
-    def write_slice(self) -> None:
-        """Write the next slice."""
-        self._joined = False
-        until = self._clock.seconds() + SLICE
-        text = []
+    def _write_steps(self) -> Generator[None, None, None]:
+        size = sum(map(len, self._text))
         for piece in self._pieces:
-            text.append(piece)
-            if self._clock.seconds() >= until:
-                self.resumeProducing()  # before the write, which may call for a pause
-                self._request.write("".join(text).encode())
-                return
-        self._request.write("".join(text).encode())
+            self._text.append(piece)
+            size += len(piece)
+            if size >= CHUNK:
+                self._write()  # which may call for a pause
+                size = 0
+            yield
+        self._write()
         self._request.unregisterProducer()
         self._request.finish()
+
+    def _write(self) -> None:
+        text, self._text = "".join(self._text), []
+        self._request.write(text.encode())
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self._log.failure("scrape-failed", failure=failure)
+            _cut_off(self._request)
 
 
 class MetricsResource(Resource):
@@ -152,11 +137,11 @@ class MetricsResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, clock: IReactorTime, collectors: Sequence[ICollector]) -> None:
+    def __init__(self, clock: IReactorTime, work: WorkQueue, collectors: Sequence[ICollector]) -> None:
         Resource.__init__(self)
         self._clock = clock
         self._collectors = collectors
-        self._rotation = Rotation(clock)
+        self._work = work
         self._under_way = 0
 
     def render_GET(self, request: Request) -> bytes | int:
@@ -167,7 +152,7 @@ class MetricsResource(Resource):
         request.setHeader(b"content-type", CONTENT_TYPE)
         self._under_way += 1
         pieces = chain.from_iterable(collector.scrape() for collector in self._collectors)
-        scrape = Scrape(self._clock, self._rotation, pieces, request)
+        scrape = Scrape(self._work, pieces, request)
         limit = self._clock.callLater(TIME_LIMIT, _cut_off, request)
         request.notifyFinish().addBoth(self._ended, scrape, limit)
         request.registerProducer(scrape, True)
@@ -203,9 +188,9 @@ class QuietSite(Site):
         """Say nothing."""
 
 
-def site_of(clock: IReactorTime, collectors: Sequence[ICollector]) -> Site:
+def site_of(clock: IReactorTime, work: WorkQueue, collectors: Sequence[ICollector]) -> Site:
     """Return the site that serves the metrics of these collectors."""
     root = Resource()
     root.putChild(b"", _FrontPage())
-    root.putChild(b"metrics", MetricsResource(clock, collectors))
+    root.putChild(b"metrics", MetricsResource(clock, work, collectors))
     return QuietSite(root, timeout=IDLE_TIMEOUT, reactor=clock)

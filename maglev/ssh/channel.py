@@ -47,7 +47,7 @@ class SessionChannel(SSHChannel):
         self._ended = False
         self.outlet = Outlet(
             connection.clock,
-            connection.turns,
+            connection.work,
             window,
             self._send,
             lambda: bool(connection.transport.can_write),

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from maglev.model.caller import Caller
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.ssh.channel import Opener
     from maglev.ssh.limits import Limits
-    from maglev.ssh.turns import Turns
 
 MIN_PACKET: Final = 1024
 """The smallest "maximum packet size" that a client may ask for; with 1 each character would be a packet of its own
@@ -49,12 +49,12 @@ class ConsoleConnection(SSHConnection):
     packet is looked at here first. What remains of Conch's class is the sending and the closing.
     """
 
-    def __init__(self, clock: IReactorTime, turns: Turns, limits: Limits, caller: Caller, opener: Opener) -> None:
+    def __init__(self, clock: IReactorTime, work: WorkQueue, limits: Limits, caller: Caller, opener: Opener) -> None:
         """Prepare to carry sessions.
 
         Args:
             clock: A monotonic clock.
-            turns: Shared by all sessions of the console.
+            work: Shared by all sessions of the console.
             limits: How many channels there may be, and how long there may be none.
             caller: Who logged in.
             opener: Makes what runs in a channel.
@@ -62,7 +62,7 @@ class ConsoleConnection(SSHConnection):
         SSHConnection.__init__(self)
         self.transport: Any = None
         self.clock = clock
-        self.turns = turns
+        self.work = work
         self.limits = limits
         self.caller = caller
         self._opener = opener

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from maglev.interfaces import IControl
     from maglev.model.caller import Caller
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.ssh.logins import Logins
-    from maglev.ssh.turns import Turns
     from maglev.terminal.session import ISessionEntry
     from maglev.terminal.stream import IRunner, IStream, Opening
 
@@ -36,7 +36,7 @@ class Console:
 
     Attributes:
         clock: A monotonic clock.
-        turns: Gives each session its turn.
+        work: Gives each session its turn.
         idle_timeout: Seconds without a key pressed while nothing runs; 0 is for ever.
         control_for: Returns the verbs for somebody.
         register: Where sessions are entered.
@@ -45,7 +45,7 @@ class Console:
     """
 
     clock: IReactorTime
-    turns: Turns
+    work: WorkQueue
     idle_timeout: float
     control_for: Callable[[Caller], IControl]
     register: ISessionRegister
@@ -57,7 +57,7 @@ class Console:
         caller = opening.caller
         context = SessionContext(
             self.clock,
-            self.turns,
+            self.work,
             self.control_for(caller),
             CountedEntry(self.register.add(caller, "ssh"), self.logins),
             self.idle_timeout,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from maglev.ssh.turns import Turns
+    from maglev.runtime.cooperator import WorkQueue
 
 _WINDOW_LIMIT: Final = 2**32 - 1
 """RFC 4254, 5.2."""
@@ -31,7 +31,7 @@ class Outlet:
     def __init__(
         self,
         clock: IReactorTime,
-        turns: Turns,
+        work: WorkQueue,
         window: int,
         send: Callable[[bytes, bool], None],
         can_send: Callable[[], bool],
@@ -42,7 +42,7 @@ class Outlet:
 
         Args:
             clock: A monotonic clock.
-            turns: Gives whoever waits a turn to go on.
+            work: Gives whoever waits a turn to go on.
             window: Bytes that the client takes at first.
             send: Sends bytes, to the client's stderr if the second argument is true.
             can_send: Tells whether the connection takes bytes now.
@@ -50,7 +50,7 @@ class Outlet:
             patience: Seconds until then.
         """
         self._clock = clock
-        self._turns = turns
+        self._work = work
         self._window = window
         self._send = send
         self._can_send = can_send
@@ -86,7 +86,7 @@ class Outlet:
             sent = True
         self._watch(progress=sent)
         if self._waiting:
-            self._turns.soon(self._wake)
+            self._work.soon(self._wake)
         self._finish()
 
     def drain(self) -> Deferred[None]:
@@ -94,7 +94,7 @@ class Outlet:
         waiting: Deferred[None] = Deferred(self._forget)
         self._waiting.append(waiting)
         # Also when there is room: whoever waits gives everybody else a turn.
-        self._turns.soon(self._wake)
+        self._work.soon(self._wake)
         return waiting
 
     def finish(self, finished: Callable[[], None]) -> None:

@@ -20,7 +20,6 @@ from maglev.ssh.keyring import KeyRing
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.transport import ConsoleTransport
-from maglev.ssh.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from maglev.interfaces import IControl
     from maglev.model.caller import Caller
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.ssh.channel import SessionChannel
     from maglev.ssh.console import ISessionRegister
     from maglev.terminal.stream import IRunner, Opening
@@ -56,7 +56,7 @@ class SshFactory(Factory[Any]):
             console: What sessions share.
         """
         self.clock = clock
-        self.turns = console.turns
+        self.work = console.work
         self.limits = limits
         self.keyring = keyring
         self.logins = console.logins
@@ -112,6 +112,7 @@ class SshService(Service):
     def __init__(
         self,
         reactor: Any,
+        work: WorkQueue,
         description: str,
         state_dir: str,
         operator_keys: str,
@@ -126,6 +127,7 @@ class SshService(Service):
 
         Args:
             reactor: The reactor, whose clock must be monotonic.
+            work: Where what sessions do is done in turns.
             description: Where to listen, as an endpoint description of Twisted.
             state_dir: Where the host key is kept; made if it is not there.
             operator_keys: Path of the file with the keys of those who may do everything.
@@ -143,7 +145,7 @@ class SshService(Service):
         self._keyring = KeyRing({Role.OPERATOR: operator_keys, Role.VIEWER: viewer_keys})
         greeting = f"maglevd {VERSION}" + (f" on {host_name}" if host_name else "")
         idle = self._limits.idle_timeout
-        self._console = Console(reactor, Turns(reactor), idle, control_for, register, self.logins, greeting)
+        self._console = Console(reactor, work, idle, control_for, register, self.logins, greeting)
         self._house: SshFactory | None = None
         self._listener: IService | None = None
 

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from maglev.model.caller import Caller
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.ssh.channel import SessionChannel
     from maglev.ssh.connection_limiter import ConnectionLimiter
     from maglev.ssh.keyring import KeyRing
     from maglev.ssh.limits import Limits
     from maglev.ssh.logins import Logins
-    from maglev.ssh.turns import Turns
     from maglev.terminal.stream import IRunner, Opening
 
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
@@ -47,7 +47,7 @@ class ISshFactory(Protocol):
     """What the connections of one console share."""
 
     clock: IReactorTime
-    turns: Turns
+    work: WorkQueue
     limits: Limits
     limiter: ConnectionLimiter
     logins: Logins
@@ -281,7 +281,7 @@ class ConsoleTransport(SSHServerTransport):
         """Begin to carry sessions, for the one who logged in."""
         assert self.caller is not None  # noqa: S101  # by the order of the calls
         house = self._house
-        self.setService(ConsoleConnection(house.clock, house.turns, house.limits, self.caller, house.open_channel))
+        self.setService(ConsoleConnection(house.clock, house.work, house.limits, self.caller, house.open_channel))
 
     def give_up_on_reader(self) -> None:
         """Abort the connection: the peer does not read, so it would not read our last words either."""

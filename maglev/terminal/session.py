@@ -12,19 +12,11 @@ from maglev.commands.session import CommandSession
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from twisted.internet.interfaces import IReactorTime
 
     from maglev.commands.environment import Environment
     from maglev.interfaces import IControl
-
-
-class ITurns(Protocol):
-    """Shares the turns of the reactor among sessions."""
-
-    def soon(self, call: Callable[[], None]) -> None:
-        """Make a call in one of the next turns, never in this one. It must not raise."""
+    from maglev.runtime.cooperator import WorkQueue
 
 
 class ISessionEntry(Protocol):
@@ -43,7 +35,7 @@ class SessionContext:
 
     Attributes:
         clock: A monotonic clock.
-        turns: Gives the session its turns.
+        work: Gives the session its turns.
         control: The verbs.
         entry: The session in the register; None where there is no register.
         idle_timeout: Seconds without a key pressed while nothing runs; 0 is for ever.
@@ -51,7 +43,7 @@ class SessionContext:
     """
 
     clock: IReactorTime
-    turns: ITurns
+    work: WorkQueue
     control: IControl
     entry: ISessionEntry | None = None
     idle_timeout: float = 0.0

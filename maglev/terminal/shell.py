@@ -158,7 +158,7 @@ class Shell:
             self._take(key)
         if self._input:
             self._drinking = True
-            self._context.turns.soon(self._obey_input)
+            self._context.work.soon(self._obey_input)
         elif self._eof:
             self._take(_EOF)
         self._update()
@@ -248,7 +248,7 @@ class Shell:
                 self._press(self._ahead.popleft())
         self._catching_up = False
         if self._ahead and self._mode is Mode.TYPING:
-            self._context.turns.soon(self._catch_up)
+            self._context.work.soon(self._catch_up)
         self._update()
 
     def _cancel(self, mark: str = "") -> None:
@@ -377,7 +377,7 @@ class Shell:
         """From now on any key ends the command; so does that there will be no more."""
         self._stop_on_key = on
         if on and _EOF in self._ahead:
-            self._context.turns.soon(self._stop_at_eof)
+            self._context.work.soon(self._stop_at_eof)
 
     def _stop_at_eof(self) -> None:
         if self._stop_on_key:

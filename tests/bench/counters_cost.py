@@ -21,6 +21,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
+from maglev.runtime.cooperator import Cooperator
 from maglev.vpp.lb.ledger import Ledger
 from maglev.vpp.lb.state import AddServer, AddVip, Encap, VipKey
 from maglev.vpp.stats.counters import Counters, Heartbeat
@@ -62,14 +63,15 @@ async def timed(what: str, counters: Counters) -> None:
 async def against(kind: str) -> None:
     print(f"\n{kind}")
     with private_vpp(kind) as vpp:
-        link = await VppConnector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter()).connect()
+        work = Cooperator(reactor).queue("vpp")
+        link = await VppConnector(reactor, work, vpp.api_socket, vpp.stats_socket, MessageCounter()).connect()
         servers = [AddServer(KEYS[number // SERVERS], address, 1) for number, address in enumerate(ADDRESSES)]
         vips = [AddVip(key, Encap.GRE4, src_ip_sticky=False, table_length=64) for key in KEYS]
         await gatherResults([link.lb.apply(each) for each in [*vips, *servers]])
         ledger = Ledger()
         ledger.begin_read()
         ledger.end_read(await link.lb.read_state())
-        counters = Counters(reactor, link.lb, link.stats, ledger, Heartbeat())
+        counters = Counters(work, link.lb, link.stats, ledger, Heartbeat())
         await timed("first reading: all routes are looked up", counters)
         for _ in range(3):
             await timed("a reading", counters)

@@ -21,6 +21,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater, react
 
+from maglev.runtime.cooperator import Cooperator
 from maglev.vpp.api.connection import connect
 from maglev.vpp.api.definitions import Layouts, compile_module
 from maglev.vpp.lb.calls import LbApi
@@ -93,7 +94,9 @@ async def against(kind: str) -> None:
     with private_vpp(kind) as vpp:
         layouts = Layouts()
         for what in ("connect, new definitions", "connect again"):
-            coming = connect(reactor, vpp.api_socket, layouts=layouts, count=lambda *_: None)
+            coming = connect(
+                reactor, Cooperator(reactor).queue("vpp"), vpp.api_socket, layouts=layouts, count=lambda *_: None
+            )
             protocol = await timed(what, 1, Deferred.fromCoroutine(coming))
         lb = lb_for(protocol)
         assert isinstance(lb, LbApi)

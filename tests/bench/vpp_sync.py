@@ -31,6 +31,7 @@ from twisted.logger import LogLevel, globalLogBeginner
 from maglev.control.verbs import Control
 from maglev.model.config import Backend
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.runtime.garbage import settle
 from maglev.runtime.logs.observer import LineObserver
 from maglev.runtime.logs.render import render_json
@@ -109,8 +110,9 @@ class Rig:
         self.board = Board(time.time, config)
         for name in self.board.backends:
             self.board.record(name, PASS)
-        connector = VppConnector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter())
-        self.service = VppService(reactor, self.board, connector, lambda: 1.0)
+        work = Cooperator(reactor).queue("vpp")
+        connector = VppConnector(reactor, work, vpp.api_socket, vpp.stats_socket, MessageCounter())
+        self.service = VppService(work, self.board, connector, lambda: 1.0)
         self.writes = 0
 
     async def until(self, condition, seconds=30.0):
@@ -232,7 +234,9 @@ async def full_read(rig) -> None:
     say("full read and comparison", f"{took * 1000:.0f} ms", f"pause {pauses.stop():.1f} ms")
     pauses = Pauses()
     await deferLater(reactor, 0.1)
-    control = Control(rig.board, rig.service, None, None, None, None, time.time, dict)
+    control = Control(
+        Cooperator(reactor).queue("control"), rig.board, rig.service, None, None, None, None, time.time, dict
+    )
     preview = await rig.service.require_sync().preview()
     assert preview.plan == {}
     config = attrs.evolve(

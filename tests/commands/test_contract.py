@@ -23,6 +23,7 @@ from maglev.model.caller import Caller, Role
 from maglev.model.config import CheckType, HttpParams
 from maglev.model.problem import Problem, ProblemKind
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.stats.counters import ROUTES_TO, ROUTES_VIA, VIP_COUNTERS
 from maglev.vpp.sync.service import COUNT_PERIOD, VppService
@@ -63,13 +64,14 @@ class World:
         clock = Clock()
         self.board = Board(lambda: 1000.0, make_config(checks=CHECKS))
         self.lb = FakeLb()
-        self.vpp = VppService(clock, self.board, FakeConnector(self.lb), lambda: 1.0)
+        self.vpp = VppService(Cooperator(clock).queue("vpp"), self.board, FakeConnector(self.lb), lambda: 1.0)
         self.sessions = Sessions(clock, lambda: 1000.0)
         feed = EventHub(self.board, LogPublisher())
         build = Build("1.2.3", "0123abc", "2026-10-01")
         reloader = FixedReloader(self.board)
+        work = Cooperator(clock).queue("control")
         self.control = Control(
-            self.board, self.vpp, reloader, feed, self.sessions, build, lambda: 1000.0, lambda: CHECKER
+            work, self.board, self.vpp, reloader, feed, self.sessions, build, lambda: 1000.0, lambda: CHECKER
         )
         for name in self.board.backends:
             self.board.record(name, Result(Code.L7OK, "HTTP 200", 0.00125))

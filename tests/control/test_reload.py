@@ -7,6 +7,7 @@ from maglev.config.load import load_file
 from maglev.control.reload import Reloader
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.problem import ProblemKind
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from tests.fakes.files import config_text
 from tests.fakes.logs import recorded_events
@@ -36,7 +37,9 @@ class Made:
         self.reactor = FakeReactor()
         self.board = Board(lambda: 0.0, load_file(path).config)
         self.verify = Verifier()
-        self.reloader = Reloader(self.reactor, str(path), self.board, self.verify)
+        self.reloader = Reloader(
+            self.reactor, Cooperator(self.reactor).queue("reload"), str(path), self.board, self.verify
+        )
 
     def write(self, text):
         self.path.write_text(text)

@@ -7,6 +7,7 @@ from maglev.demo.fixtures import VISIT_PERIOD, VISITS, TrafficGenerator
 from maglev.metrics.traffic import ROUTES_AT_ONCE, TrafficCollector
 from maglev.model.config import Backend
 from maglev.model.errors import StatsError, VppNotConnectedError, VppOffError
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.stats.counts import Counts, RouteCounts
 from maglev.vpp.sync.service import VppService
@@ -113,7 +114,11 @@ def test_pages_do_not_follow_a_vpp_that_is_gone(bench):
 
 def test_without_vpp_there_is_an_error_of_its_own(bench):
     for name in ("vpp_lb_counters", "vpp_backend_counters"):
-        off = control_of(bench.clock, bench.board, VppService(bench.clock, bench.board, None, lambda: 1.0))
+        off = control_of(
+            bench.clock,
+            bench.board,
+            VppService(Cooperator(bench.clock).queue("vpp"), bench.board, None, lambda: 1.0),
+        )
         with pytest.raises(VppOffError):
             result_of(getattr(off, name)())
     bench.simulator.boot.segment.stuck = True

@@ -22,6 +22,7 @@ from maglev.model.errors import (
 )
 from maglev.model.problem import Problem, ProblemKind
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.lb.state import ApplicationServer, Encap, Vip, VipKey
 from maglev.vpp.lb.table import flow_table
@@ -60,13 +61,14 @@ class Bench:
         self.board = Board(lambda: 1000.0, config or make_config(checks=[make_check(rise=1, fall=1)]))
         self.lb = FakeLb()
         connector = None if off else FakeConnector(self.lb if vpp else None)
-        self.vpp = VppService(self.clock, self.board, connector, lambda: 1.0)
+        self.vpp = VppService(Cooperator(self.clock).queue("vpp"), self.board, connector, lambda: 1.0)
         self.reloader = FakeReloader(self.board)
         self.sessions = Sessions(self.clock, lambda: 1000.0)
         event_hub = EventHub(self.board, LogPublisher())
         build = Build("1.2", "abc", "today")
+        work = Cooperator(self.clock).queue("control")
         self.control = Control(
-            self.board, self.vpp, self.reloader, event_hub, self.sessions, build, lambda: 1000.0, dict
+            work, self.board, self.vpp, self.reloader, event_hub, self.sessions, build, lambda: 1000.0, dict
         )
         self.operator = self.control.for_caller(OPERATOR)
         self.viewer = self.control.for_caller(VIEWER)

@@ -13,6 +13,7 @@ from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.service import CheckerService
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
 from tests.fakes.clocks import LateClock
@@ -55,7 +56,7 @@ class Bench:
         self.board = Board(lambda: 0.0, config or make_config(checks=[make_check(rise=1, fall=1)], **DELAYS))
         self.probers = FakeProbers()
         self.checker = CheckerService(self.clock, self.board, self.probers, LagMonitor(self.clock), lambda: 1.0)
-        self.vpp = VppService(self.clock, self.board, None, lambda: 1.0)
+        self.vpp = VppService(Cooperator(self.clock).queue("vpp"), self.board, None, lambda: 1.0)
         self.notifier = Notifier(self.clock, self.manager, self.board, self.checker, self.vpp)
         for service in (self.checker, self.vpp, self.notifier):
             service.startService()

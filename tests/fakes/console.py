@@ -16,6 +16,7 @@ from twisted.internet.error import CannotListenError
 from zope.interface import implementer
 
 from maglev.interfaces import ISubscription
+from maglev.runtime.cooperator import Cooperator
 from maglev.ssh.service import SshService
 from tests.fakes.control import FakeControl, backend_view
 
@@ -173,6 +174,7 @@ class ConsoleFolder:
     def service(self, reactor, description="tcp:0:interface=127.0.0.1", limits=None, host_name="lb1"):
         return SshService(
             reactor,
+            Cooperator(reactor).queue("ssh"),
             description,
             str(self.path / "state"),
             str(self.operators),

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from vpp_papi.vpp_papi import VPPApiJSONFiles
 from zope.interface import implementer
 
+from maglev.runtime.cooperator import Cooperator
 from maglev.vpp.api.codec import FrameReader, frame
 from maglev.vpp.api.connection import prepare
 from maglev.vpp.api.definitions import Layouts
@@ -195,12 +196,10 @@ def connected(
 ) -> tuple[FakeVpp, VppProtocol, Tally]:
     """Return both ends of a connection that is ready for use, and the tally of our messages."""
     tally = Tally()
-    protocol = VppProtocol(clock, tally, **options)
+    protocol = VppProtocol(clock, Cooperator(clock).queue("vpp"), tally, **options)
     vpp = FakeVpp(protocol, without=without)
     vpp.connect()
-    ready = Deferred.fromCoroutine(
-        prepare(clock, protocol, "maglevd", Layouts() if layouts is None else layouts, no_files)
-    )
+    ready = Deferred.fromCoroutine(prepare(protocol, "maglevd", Layouts() if layouts is None else layouts, no_files))
     settle(vpp, clock, ready)
     assert result_of(ready) is None
     vpp.heard.clear()

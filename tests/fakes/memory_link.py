@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from maglev.model.errors import VppNotConnectedError
+from maglev.runtime.cooperator import Cooperator
 from maglev.vpp.api.connection import prepare
 from maglev.vpp.api.definitions import Layouts
 from maglev.vpp.api.protocol import VppProtocol
@@ -80,13 +81,13 @@ class MemoryConnector:
     async def _connect(self) -> Link:
         if not self._simulator.running:
             raise VppNotConnectedError("nobody there")
-        protocol = VppProtocol(self._clock, self.tally)
+        protocol = VppProtocol(self._clock, Cooperator(self._clock).queue("vpp"), self.tally)
         theirs = self._simulator.factory.buildProtocol(None)
         ends = MemoryPipe(self._clock, protocol), MemoryPipe(self._clock, theirs)
         ends[0].peer, ends[1].peer = ends[1], ends[0]
         theirs.makeConnection(ends[1])
         protocol.makeConnection(ends[0])
-        await prepare(self._clock, protocol, "maglevd", self._layouts, _no_files)
+        await prepare(protocol, "maglevd", self._layouts, _no_files)
         lb = lb_for(protocol)
         segment = self._simulator.boot.segment
         stats = StatsSegment(mmap.mmap(segment.fd, 32 << 20, mmap.MAP_SHARED, mmap.PROT_READ))

@@ -8,8 +8,15 @@ from twisted.internet.task import Clock
 from maglev.control.reload import Reloader
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.service import CheckerService
-from maglev.metrics.collectors import BoardCollector, CheckerCollector, ReloadCollector, VppCollector
+from maglev.metrics.collectors import (
+    BoardCollector,
+    CheckerCollector,
+    CooperatorCollector,
+    ReloadCollector,
+    VppCollector,
+)
 from maglev.metrics.resource import TransitionCounter
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.link import MessageCounter
 from maglev.vpp.sync.service import VppService
@@ -63,12 +70,16 @@ class ScrapedWorld:
         self.checker = CheckerService(self.clock, self.board, self.probers, self.lag, lambda: 1.0)
         self.connector = FakeConnector()
         self.messages = MessageCounter()
-        self.vpp = VppService(self.clock, self.board, self.connector, lambda: 1.0)
-        self.reloader = Reloader(FakeReactor(), "none.yaml", self.board, lambda config: None)
+        self.cooperator = Cooperator(self.clock)
+        self.vpp = VppService(self.cooperator.queue("vpp"), self.board, self.connector, lambda: 1.0)
+        self.reloader = Reloader(
+            FakeReactor(), self.cooperator.queue("reload"), "none.yaml", self.board, lambda config: None
+        )
         self.collectors = (
             BoardCollector(self.board, self.moves.counts),
             CheckerCollector(self.checker, self.lag),
             ReloadCollector(self.reloader),
+            CooperatorCollector(self.cooperator),
             VppCollector(self.clock, lambda: WALL, self.vpp, self.messages.counts),
         )
 

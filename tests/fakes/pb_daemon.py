@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from maglev.runtime.cooperator import Cooperator
+
 GROUP = 20
 """Backends of one frontend."""
 
@@ -111,9 +113,12 @@ def serve(path, backends, rate, uids):
     board = Board(time.time, make_config(frontends))
     sessions = Sessions(reactor, time.time)
     feed = EventHub(board, globalLogPublisher)
-    control = Control(board, _Off(), None, feed, sessions, read_build(), time.time, dict)
+    cooperator = Cooperator(reactor)
+    control = Control(cooperator.queue("control"), board, _Off(), None, feed, sessions, read_build(), time.time, dict)
     identities = Identities(Operators(frozenset(uids)), UserNames(reactor))
-    service = PbService(reactor, control.for_caller, sessions, identities, [UnixSocket(reactor, path)])
+    service = PbService(
+        reactor, cooperator.queue("pb"), control.for_caller, sessions, identities, [UnixSocket(reactor, path)]
+    )
     turn = itertools.cycle(names)
     per_call = max(1, round(rate / 100))
 

@@ -17,6 +17,7 @@ from maglev.control.sessions import Sessions
 from maglev.rpc.client.control import connect_by
 from maglev.rpc.server.identity import Identities, Operators
 from maglev.rpc.server.service import PbService
+from maglev.runtime.cooperator import Cooperator
 from tests.fakes.pb_control import FakeControl
 
 BUFFER = 64 * 1024
@@ -184,7 +185,9 @@ class Rig:
         self.links = []
         self.sessions = Sessions(self.clock, lambda: 1.7e9)
         identities = Identities(Operators(frozenset(operators), frozenset(gids)), lambda uid: succeed(f"user{uid}"))
-        self.service = PbService(self.clock, self._control_for, self.sessions, identities, [])
+        self.service = PbService(
+            self.clock, Cooperator(self.clock).queue("pb"), self._control_for, self.sessions, identities, []
+        )
         self.service.startService()
 
     def _control_for(self, caller):

@@ -8,11 +8,11 @@ from twisted.conch.ssh.common import NS, getNS
 from twisted.internet.task import Clock
 
 from maglev.model.caller import Caller, Role
+from maglev.runtime.cooperator import Cooperator
 from maglev.ssh.connection import ConsoleConnection
 from maglev.ssh.console import Console
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
-from maglev.ssh.turns import Turns
 from tests.fakes.console import Register, World
 from tests.fakes.screen import ScreenDouble
 
@@ -134,7 +134,7 @@ class Peer:
         self.limits = limits or Limits()
         self.console = Console(
             self.clock,
-            Turns(self.clock),
+            Cooperator(self.clock).queue("ssh"),
             self.limits.idle_timeout,
             self.world.control_for,
             self.register,
@@ -144,7 +144,7 @@ class Peer:
         self.transport = PacketTransport()
         self.transport.listener = self._hear
         self.connection = ConsoleConnection(
-            self.clock, self.console.turns, self.limits, caller, opener or self.console.open
+            self.clock, self.console.work, self.limits, caller, opener or self.console.open
         )
         self.connection.transport = self.transport
         self.connection.serviceStarted()

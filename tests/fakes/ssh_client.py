@@ -14,13 +14,13 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from maglev.model.caller import Role
+from maglev.runtime.cooperator import Cooperator
 from maglev.ssh.console import Console
 from maglev.ssh.hostkey import host_key
 from maglev.ssh.keyring import KeyRing
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.service import SshFactory
-from maglev.ssh.turns import Turns
 from tests.fakes.console import Register, World
 
 
@@ -115,7 +115,7 @@ class Lobbyist:
         (path / "viewers").write_bytes(b"".join(viewers))
         console = Console(
             self.clock,
-            Turns(self.clock),
+            Cooperator(self.clock).queue("ssh"),
             self.limits.idle_timeout,
             self.world.control_for,
             Register(),

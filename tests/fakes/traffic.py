@@ -14,6 +14,7 @@ from maglev.model.build import Build
 from maglev.model.caller import Caller, Role
 from maglev.model.config import Backend, ForeignVips
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.service import COUNT_PERIOD, VppService
 from maglev.vppsim.simulator import Simulator
@@ -45,7 +46,12 @@ class TrafficBench:
         self.simulator.start()
         config = make_config(frontends, backends, [make_check(rise=1, fall=1)], foreign_vips=ForeignVips.KEEP)
         self.board = Board(lambda: 0.0, config)
-        self.vpp = VppService(self.clock, self.board, MemoryConnector(self.clock, self.simulator), lambda: 1.0)
+        self.vpp = VppService(
+            Cooperator(self.clock).queue("vpp"),
+            self.board,
+            MemoryConnector(self.clock, self.simulator),
+            lambda: 1.0,
+        )
         self.control = control_of(self.clock, self.board, self.vpp)
         for name in self.board.backends:
             self.board.record(name, Result(Code.L4OK))
@@ -83,4 +89,7 @@ class TrafficBench:
 def control_of(clock, board, vpp):
     """Return the verbs for a viewer."""
     sessions, event_hub = Sessions(clock, lambda: 0.0), EventHub(board, LogPublisher())
-    return Control(board, vpp, None, event_hub, sessions, Build("1", "c", "d"), lambda: 0.0, dict).for_caller(VIEWER)
+    work = Cooperator(clock).queue("control")
+    return Control(work, board, vpp, None, event_hub, sessions, Build("1", "c", "d"), lambda: 0.0, dict).for_caller(
+        VIEWER
+    )

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
 from tests.fakes.configs import make_check, make_config
@@ -24,7 +25,7 @@ class Bench:
         self.board = Board(lambda: 0.0, config or make_config(checks=QUICK, **settings))
         self.lb = FakeLb()
         self.connector = FakeConnector(self.lb if vpp else None)
-        self.service = VppService(self.clock, self.board, self.connector, lambda: 1.0)
+        self.service = VppService(Cooperator(self.clock).queue("vpp"), self.board, self.connector, lambda: 1.0)
         if known:
             self.record(**dict.fromkeys(self.board.backends, PASS))
         self.service.startService()

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from maglev.healthcheck.schedule import BUDGET, SLOT, SLOTTED, Schedule, ScheduleEntry
+from maglev.healthcheck.schedule import SLOT, SLOTTED, Schedule, ScheduleEntry
+from maglev.runtime.budget import STARTS
 
 
 class Named(ScheduleEntry):
@@ -119,12 +120,12 @@ def test_an_entry_may_come_back_from_within_its_start():
 
 
 def test_the_reactor_has_its_turn_when_starting_takes_long():
-    rig = Rig(cost=BUDGET / 4)
+    rig = Rig(cost=STARTS / 4)
     for name in range(10):
         rig.add(name, 0.0)
     begun = []
     rig.clock.callLater(0, lambda: begun.append(len(rig.began)))
-    rig.clock.callLater(BUDGET, lambda: begun.append(len(rig.began)))
+    rig.clock.callLater(STARTS, lambda: begun.append(len(rig.began)))
     rig.clock.advance(0)
     assert begun == [4, 4], "both were due when the first four had been started"
     assert len(rig.began) == 10
@@ -214,7 +215,7 @@ class Model:
         elif reaction == "remove":
             self.remove(neighbour, 0)
         elif reaction == "take long":
-            self.clock.rightNow += 2 * BUDGET
+            self.clock.rightNow += 2 * STARTS
 
     def add(self, number, delay):
         if number not in self.due:

@@ -11,13 +11,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from maglev.maglevc.stdio import INPUT_LIMIT, ReaderGoneError, StandardStream
+from maglev.runtime.cooperator import Cooperator
 
 pytestmark = pytest.mark.real
-
-
-class Turns:
-    def soon(self, call):
-        reactor.callLater(0, call)
 
 
 class Recorder:
@@ -62,7 +58,12 @@ def close(pipe, end):
 def stream_of(pipe, source=None, target=None):
     unused = os.open(os.devnull, os.O_RDWR)
     pipe[f"unused{unused}"] = unused
-    return StandardStream(reactor, Turns(), unused if source is None else source, unused if target is None else target)
+    return StandardStream(
+        reactor,
+        Cooperator(reactor).queue("terminal"),
+        unused if source is None else source,
+        unused if target is None else target,
+    )
 
 
 def running(stream, text=b"", *, reads=False):

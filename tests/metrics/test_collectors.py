@@ -68,6 +68,8 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_certificate_expiry_timestamp_seconds": ("gauge", "backend"),
         "maglev_config_reloads_total": ("counter", "result"),
         "maglev_config_reload_refused": ("gauge", ""),
+        "maglev_cooperator_turn_seconds": ("histogram", ""),
+        "maglev_cooperator_waiting": ("gauge", "kind"),
         "maglev_backend_transitions_total": ("counter", "backend from to"),
         "maglev_vpp_connected": ("gauge", ""),
         "maglev_vpp_uptime_seconds": ("gauge", ""),

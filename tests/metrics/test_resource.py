@@ -8,7 +8,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from maglev.metrics.resource import IDLE_TIMEOUT, MAX_SCRAPES, SLICE, TIME_LIMIT, site_of
+from maglev.metrics.resource import IDLE_TIMEOUT, MAX_SCRAPES, TIME_LIMIT, site_of
+from maglev.runtime.budget import SLICED_WORK
+from maglev.runtime.cooperator import Cooperator
 
 TEXT = [f"a {number}\n" for number in range(40)]
 
@@ -91,7 +93,7 @@ def clock():
 @pytest.mark.parametrize("accept", ACCEPTS)
 def test_a_scrape_gets_everything_as_text_whatever_it_would_like_better(clock, accept):
     first, second = Pieces(clock, ["# a\n", "a 1\n"]), Pieces(clock, ["b 2\n"])
-    connection = Connection(site_of(clock, [first, second]))
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), [first, second]))
     connection.ask(accept=accept)
     clock.turn()
 
@@ -101,8 +103,8 @@ def test_a_scrape_gets_everything_as_text_whatever_it_would_like_better(clock, a
 
 
 def test_a_long_scrape_is_made_in_slices_one_in_each_turn_of_the_reactor(clock):
-    pieces = Pieces(clock, TEXT, cost=SLICE / 4)
-    connection = Connection(site_of(clock, [pieces]))
+    pieces = Pieces(clock, TEXT, cost=SLICED_WORK / 4)
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), [pieces]))
     connection.ask()
     made = [pieces.taken]
     while connection.body() is None:
@@ -116,8 +118,8 @@ def test_a_long_scrape_is_made_in_slices_one_in_each_turn_of_the_reactor(clock):
 
 
 def test_scrapes_at_once_take_turns_and_no_more_time_of_a_turn_than_one(clock):
-    pieces = Pieces(clock, TEXT, cost=SLICE)
-    site = site_of(clock, [pieces])
+    pieces = Pieces(clock, TEXT, cost=SLICED_WORK)
+    site = site_of(clock, Cooperator(clock).queue("metrics"), [pieces])
     connections = [Connection(site) for _ in range(3)]
     for connection in connections:
         connection.ask()
@@ -133,7 +135,7 @@ def test_scrapes_at_once_take_turns_and_no_more_time_of_a_turn_than_one(clock):
 
 
 def test_too_many_scrapes_at_once_are_refused_until_one_of_them_ends(clock):
-    site = site_of(clock, [Pieces(clock, TEXT, cost=2 * SLICE)])
+    site = site_of(clock, Cooperator(clock).queue("metrics"), [Pieces(clock, TEXT, cost=2 * SLICED_WORK)])
     many = [Connection(site) for _ in range(MAX_SCRAPES + 1)]
     for connection in many:
         connection.ask()
@@ -146,7 +148,9 @@ def test_too_many_scrapes_at_once_are_refused_until_one_of_them_ends(clock):
 
 
 def test_a_scraper_that_stops_reading_is_cut_off_in_the_end(clock):
-    connection = Connection(site_of(clock, [Pieces(clock, TEXT, cost=2 * SLICE)]))
+    connection = Connection(
+        site_of(clock, Cooperator(clock).queue("metrics"), [Pieces(clock, TEXT, cost=2 * SLICED_WORK)])
+    )
     connection.ask()
     clock.turn(3)
     connection.transport.producer.pauseProducing()
@@ -159,8 +163,8 @@ def test_a_scraper_that_stops_reading_is_cut_off_in_the_end(clock):
 
 
 def test_a_scraper_that_reads_slowly_is_waited_for(clock):
-    pieces = Pieces(clock, TEXT, cost=2 * SLICE)
-    connection = Connection(site_of(clock, [pieces]))
+    pieces = Pieces(clock, TEXT, cost=2 * SLICED_WORK)
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), [pieces]))
     connection.ask()
     clock.turn(3)
     connection.transport.producer.pauseProducing()
@@ -172,8 +176,8 @@ def test_a_scraper_that_reads_slowly_is_waited_for(clock):
 
 
 def test_a_scraper_that_goes_away_is_forgotten(clock):
-    pieces = Pieces(clock, TEXT, cost=2 * SLICE)
-    connection = Connection(site_of(clock, [pieces]))
+    pieces = Pieces(clock, TEXT, cost=2 * SLICED_WORK)
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), [pieces]))
     connection.ask()
     clock.turn(3)
     connection.transport.producer.stopProducing()
@@ -184,8 +188,8 @@ def test_a_scraper_that_goes_away_is_forgotten(clock):
 
 
 def test_one_that_goes_away_while_it_is_waited_for_is_forgotten(clock):
-    pieces = Pieces(clock, TEXT, cost=2 * SLICE)
-    connection = Connection(site_of(clock, [pieces]))
+    pieces = Pieces(clock, TEXT, cost=2 * SLICED_WORK)
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), [pieces]))
     connection.ask()
     clock.turn(3)
     connection.transport.producer.pauseProducing()
@@ -196,7 +200,7 @@ def test_one_that_goes_away_while_it_is_waited_for_is_forgotten(clock):
 
 
 def test_one_connection_serves_scrape_after_scrape(clock):
-    connection = Connection(site_of(clock, [Pieces(clock, ["a 1\n"])]))
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), [Pieces(clock, ["a 1\n"])]))
     for _ in range(3):
         connection.ask()
         clock.turn()
@@ -205,7 +209,7 @@ def test_one_connection_serves_scrape_after_scrape(clock):
 
 
 def test_a_client_that_says_nothing_is_cut_off(clock):
-    connection = Connection(site_of(clock, []))
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), []))
     clock.advance(IDLE_TIMEOUT - 1)
     assert not connection.transport.disconnecting
     clock.advance(2)
@@ -213,7 +217,7 @@ def test_a_client_that_says_nothing_is_cut_off(clock):
 
 
 def test_asking_for_the_head_gets_no_body(clock):
-    connection = Connection(site_of(clock, [Pieces(clock, ["a 1\n"])]))
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), [Pieces(clock, ["a 1\n"])]))
     connection.ask(method=b"HEAD")
     clock.turn()
 
@@ -224,7 +228,7 @@ def test_asking_for_the_head_gets_no_body(clock):
 @UNSAFE
 @pytest.mark.parametrize("path", [b"/metric", b"/metrics2", b"/a/metrics", b"/%2e%2e/metrics"])
 def test_an_unknown_path_is_not_found(clock, path):
-    connection = Connection(site_of(clock, []))
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), []))
     connection.ask(path)
 
     assert connection.head().startswith(b"HTTP/1.1 404 Not Found\r\n")
@@ -232,14 +236,14 @@ def test_an_unknown_path_is_not_found(clock, path):
 
 @UNSAFE
 def test_nothing_can_be_posted(clock):
-    connection = Connection(site_of(clock, []))
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), []))
     connection.ask(method=b"POST", content_length=b"0")
 
     assert connection.head().startswith(b"HTTP/1.1 405 ")
 
 
 def test_the_front_page_leads_to_the_metrics(clock):
-    connection = Connection(site_of(clock, []))
+    connection = Connection(site_of(clock, Cooperator(clock).queue("metrics"), []))
     connection.ask(b"/")
 
     assert connection.head().startswith(b"HTTP/1.1 200 OK\r\n")

@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 
 from maglev.model.errors import VppNotConnectedError
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.lb.state import ANY_PROTOCOL, VipKey
 from maglev.vpp.stats.counts import RouteCounts
@@ -120,8 +121,10 @@ def service(world):
     from twisted.internet import reactor
 
     board = Board(lambda: 0.0, make_config(FRONTENDS, checks=[make_check(rise=1, fall=1)]))
-    connector = VppConnector(reactor, world.vpp.api_socket, world.vpp.stats_socket, MessageCounter())
-    made = VppService(reactor, board, connector, lambda: 1.0)
+    connector = VppConnector(
+        reactor, Cooperator(reactor).queue("vpp"), world.vpp.api_socket, world.vpp.stats_socket, MessageCounter()
+    )
+    made = VppService(Cooperator(reactor).queue("vpp"), board, connector, lambda: 1.0)
     for name in board.backends:
         board.record(name, Result(Code.L4OK))
     made.startService()

@@ -15,6 +15,7 @@ from twisted.logger import globalLogPublisher
 
 from maglev.model.config import Backend, ForeignVips
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.lb.script import vip_name
 from maglev.vpp.lb.state import key_of
@@ -45,8 +46,10 @@ class Rig:
     def __init__(self, vpp, config):
         self.board = Board(time.time, config)
         self.prove()
-        connector = VppConnector(reactor, vpp.api_socket, vpp.stats_socket, MessageCounter())
-        self.service = VppService(reactor, self.board, connector, lambda: 1.0)
+        connector = VppConnector(
+            reactor, Cooperator(reactor).queue("vpp"), vpp.api_socket, vpp.stats_socket, MessageCounter()
+        )
+        self.service = VppService(Cooperator(reactor).queue("vpp"), self.board, connector, lambda: 1.0)
         self.reader = PapiReader(vpp.api_socket)
         self.events = []
 

@@ -20,6 +20,7 @@ from maglev.model.errors import (
     VppRetvalError,
     VppTimeoutError,
 )
+from maglev.runtime.cooperator import Cooperator
 from maglev.vpp.api.connection import connect
 from maglev.vpp.api.definitions import Layouts
 from maglev.vpp.lb.calls import NO_SUCH_ENTRY, VALUE_EXIST, LbApi
@@ -69,6 +70,7 @@ async def connected_to(path, layouts=None, tally=None):
 
     return await connect(
         reactor,
+        Cooperator(reactor).queue("vpp"),
         path,
         layouts=Layouts() if layouts is None else layouts,
         count=Tally() if tally is None else tally,
@@ -246,7 +248,14 @@ async def test_failed_attempts_leak_nothing(tmp_path):
     before = open_descriptors()
     for _ in range(5):
         with pytest.raises(VppTimeoutError):
-            await connect(reactor, str(tmp_path / "silent.sock"), layouts=Layouts(), count=Tally(), deadline=0.02)
+            await connect(
+                reactor,
+                Cooperator(reactor).queue("vpp"),
+                str(tmp_path / "silent.sock"),
+                layouts=Layouts(),
+                count=Tally(),
+                deadline=0.02,
+            )
         with pytest.raises(VppNotConnectedError):
             await connected(Nobody)
         with pytest.raises(StatsError):

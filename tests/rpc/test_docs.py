@@ -28,6 +28,7 @@ from maglev.rpc.server.identity import Identities, Operators, UserNames
 from maglev.rpc.server.listening import UnixSocket
 from maglev.rpc.server.service import PbService
 from maglev.rpc.wire import METHODS, SENT, WireError
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
 
@@ -59,12 +60,18 @@ def address(tmp_path):
     board = Board(time.time, load_file(str(path)).config)
     sessions = Sessions(reactor, time.time)
     feed = EventHub(board, globalLogPublisher)
-    reloader = Reloader(reactor, str(path), board, lambda _: None)
-    vpp = VppService(reactor, board, None, lambda: 1.0)
-    control = Control(board, vpp, reloader, feed, sessions, read_build(), time.time, lambda: {"overdue": 0.0})
+    reloader = Reloader(reactor, Cooperator(reactor).queue("reload"), str(path), board, lambda _: None)
+    vpp = VppService(Cooperator(reactor).queue("vpp"), board, None, lambda: 1.0)
+    work = Cooperator(reactor).queue("control")
+    control = Control(work, board, vpp, reloader, feed, sessions, read_build(), time.time, lambda: {"overdue": 0.0})
     identities = Identities(Operators(frozenset({os.geteuid()})), UserNames(reactor))
     service = PbService(
-        reactor, control.for_caller, sessions, identities, [UnixSocket(reactor, f"{tmp_path}/run/pb.sock")]
+        reactor,
+        Cooperator(reactor).queue("pb"),
+        control.for_caller,
+        sessions,
+        identities,
+        [UnixSocket(reactor, f"{tmp_path}/run/pb.sock")],
     )
     service.startService()
     yield f"unix:{tmp_path}/run/pb.sock"

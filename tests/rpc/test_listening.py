@@ -25,6 +25,7 @@ from maglev.rpc.server.listening import TlsPort, UnixSocket
 from maglev.rpc.server.service import PbService
 from maglev.rpc.tls import TlsFiles
 from maglev.rpc.wire import LostError
+from maglev.runtime.cooperator import Cooperator
 from tests.fakes.certificates import Authority
 from tests.fakes.pb_control import FakeControl
 
@@ -38,7 +39,9 @@ class Served:
         self.controls = []
         operators = Operators(frozenset({os.geteuid()} if uids is None else uids))
         identities = Identities(operators, UserNames(reactor))
-        self.service = PbService(reactor, self._control, Sessions(reactor, time.time), identities, listeners)
+        self.service = PbService(
+            reactor, Cooperator(reactor).queue("pb"), self._control, Sessions(reactor, time.time), identities, listeners
+        )
 
     def _control(self, caller):
         self.controls.append(FakeControl(caller))

@@ -18,6 +18,7 @@ from maglev.model.problem import Problem, ProblemKind
 from maglev.rpc.server.counters import BUCKETS, UNKNOWN, CallCounters
 from maglev.rpc.server.perspective import MAX_STEP, PAGE_VALUES
 from maglev.rpc.wire import METHODS, VERBS, type_name
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from tests.fakes.configs import make_config
 from tests.fakes.pb_rig import Rig
@@ -39,8 +40,9 @@ def real_control(rig):
             raise errors.VppOffError("VPP is switched off")
 
     board = Board(time.time, make_config())
+    work = Cooperator(rig.clock).queue("control")
     control = Control(
-        board, Off(), None, EventHub(board, globalLogPublisher), rig.sessions, read_build(), time.time, dict
+        work, board, Off(), None, EventHub(board, globalLogPublisher), rig.sessions, read_build(), time.time, dict
     )
     rig.service._control_for = control.for_caller
     return board

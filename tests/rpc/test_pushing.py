@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.task import Clock
 from twisted.spread.pb import Referenceable, RemoteError
 
 from maglev.model.errors import RefusedError
 from maglev.model.errors import RemoteError as OurRemoteError
 from maglev.rpc.server.perspective import MAX_WATCHES
 from maglev.rpc.server.pushing import FEW, MAX_BATCH, MAX_REMEMBERED, PAUSE, WINDOW, EventBytes
-from maglev.rpc.server.turnstile import SLICE, Turnstile
 from maglev.rpc.wire import LostError
 from tests.fakes.pb_rig import Rig
 
@@ -264,45 +262,6 @@ def test_a_new_event_at_the_place_of_a_forgotten_one_is_not_mistaken_for_it():
         seen.add(encoder.encode({"type": "backend", "seq": seq}))
 
     assert len(seen) == 5 * MAX_REMEMBERED
-
-
-class SlowClock(Clock):
-    """A clock on which each look takes a millisecond."""
-
-    def seconds(self):
-        self.rightNow += 0.001
-        return self.rightNow
-
-
-def test_the_turnstile_lets_through_for_a_slice_and_then_lets_others_go_first():
-    clock = SlowClock()
-    turnstile = Turnstile(clock)
-    through = []
-    for number in range(10):
-        turnstile.turn().addCallback(lambda _, number=number: through.append(number))
-    assert through == []
-    [call] = clock.calls
-    clock.calls.clear()
-    call.func()
-
-    assert 0 < len(through) <= SLICE / 0.001 + 1
-    assert len(clock.calls) == 1
-    while clock.calls:
-        clock.calls.pop().func()
-    assert through == list(range(10))
-
-
-def test_one_that_gave_up_at_the_turnstile_does_not_hold_up_the_others():
-    clock = Clock()
-    turnstile = Turnstile(clock)
-    through = []
-    first = turnstile.turn()
-    first.addErrback(lambda _: None)
-    turnstile.turn().addCallback(through.append)
-    first.cancel()
-    clock.advance(0)
-
-    assert through == [None]
 
 
 def test_an_unknown_watch_can_be_ended_any_number_of_times(rig):

@@ -7,11 +7,11 @@ from twisted.internet.task import Clock
 
 from maglev.metrics.ssh import SshCollector
 from maglev.model.caller import Caller, Role
+from maglev.runtime.cooperator import Cooperator
 from maglev.ssh.connection_limiter import ConnectionLimiter
 from maglev.ssh.limits import BACKLOG, Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.outlet import Outlet
-from maglev.ssh.turns import BUDGET, Turns
 
 # Bounds
 
@@ -24,7 +24,9 @@ class Sink:
         self.sent = []
         self.open = True
         self.stalled = 0
-        self.outlet = Outlet(self.clock, Turns(self.clock), window, self._send, lambda: self.open, self._stalled, 60)
+        self.outlet = Outlet(
+            self.clock, Cooperator(self.clock).queue("ssh"), window, self._send, lambda: self.open, self._stalled, 60
+        )
 
     def _send(self, data, error):
         self.sent.append((data, error))
@@ -126,56 +128,6 @@ def test_a_window_never_overflows():
     sink.outlet.write(b"x" * 50000)
 
     assert sum(len(data) for data, _ in sink.sent) == 50000
-
-
-# Turns
-
-
-class TurnClock(Clock):
-    """A clock that makes the calls of one turn only: what they schedule has to wait."""
-
-    def turn(self):
-        due, self.calls = self.calls, []
-        for call in due:
-            call.func(*call.args)
-
-
-def test_a_turn_has_a_budget_and_what_does_not_fit_has_the_next():
-    clock = TurnClock()
-    turns = Turns(clock)
-    done = []
-
-    def work(number):
-        done.append(number)
-        clock.rightNow += BUDGET / 2
-
-    for number in range(5):
-        turns.soon(lambda number=number: work(number))
-    assert done == []
-    seen = []
-    while clock.getDelayedCalls():
-        clock.turn()
-        seen.append(len(done))
-
-    assert seen == [2, 4, 5]
-
-
-def test_what_asks_for_another_turn_does_not_get_this_one():
-    clock = TurnClock()
-    turns = Turns(clock)
-    done = []
-
-    def again(name):
-        done.append(name)
-        turns.soon(lambda: again(name))
-
-    again("a")
-    again("b")
-    assert done == ["a", "b"]
-    clock.turn()
-    assert done == ["a", "b"] * 2
-    clock.turn()
-    assert done == ["a", "b"] * 3
 
 
 # Counting

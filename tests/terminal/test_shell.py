@@ -400,7 +400,7 @@ def test_much_that_is_typed_ahead_is_obeyed_in_turns_and_in_order(peer):
     channel.type("sync vpp lb state\r")
     channel.type("x\x7f" * INPUT_SLICE + "show ver")
     scheduled = []
-    peer.console.turns.soon = scheduled.append
+    peer.console.work.soon = scheduled.append
     peer.world.slow.callback(None)
     while last_line(channel) != "maglev#":
         scheduled.pop(0)()

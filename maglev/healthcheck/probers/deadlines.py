@@ -8,15 +8,14 @@ the call, when it comes, finds another head whose time is not up.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from maglev.runtime.budget import EXPIRY
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from maglev.healthcheck.lag import LagMonitor
-
-BUDGET: Final = 0.005
-"""Seconds of expiring before the reactor has its turn again: a rack that is gone must not hold up everybody else."""
 
 
 class HasDeadline(Protocol):
@@ -77,7 +76,7 @@ class Deadlines:
 
     def _expire_due(self, now: float) -> float:
         """Let expire what is due; return the seconds to pause before the rest."""
-        until = now + BUDGET
+        until = now + EXPIRY
         while self._waiting:
             expiring, deadline = next(iter(self._waiting.items()))
             if deadline > now:

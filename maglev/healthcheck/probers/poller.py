@@ -19,6 +19,8 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from maglev.runtime.budget import ANSWERS
+
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorFDSet, IReactorTime
     from twisted.python.failure import Failure
@@ -27,10 +29,6 @@ if TYPE_CHECKING:
 
 BATCH: Final = 8
 """Events asked for at a time, and all handled: asking costs a fiftieth of handling them."""
-
-BUDGET: Final = 0.005
-"""Seconds of work before the reactor has its turn again. An answer takes 50 us to read; but one that takes a backend
-down is written to VPP and told to every watcher, and a TLS handshake takes half a millisecond."""
 
 
 class PolledSocket(Protocol):
@@ -91,7 +89,7 @@ class Poller:
 
         That is how the kernel does it in level-triggered mode: what it has told goes to the end of its list.
         """
-        until = self._clock.seconds() + BUDGET
+        until = self._clock.seconds() + ANSWERS
         while True:
             events = self._epoll.poll(0, BATCH)
             self._tell(events)

@@ -8,8 +8,8 @@ A client is ended when it
 * sends what is no message, or one longer than `MAX_MESSAGE`.
 
 Reading stops while as many calls are under way as a client may have, and while it does not take its answers; so what
-one client can make the daemon hold is bounded by these numbers. What has been read is worked off in portions, one a
-turn of the reactor.
+one client can make the daemon hold is bounded by these numbers. What has been read is worked off in portions, in turns
+with the other clients (`maglev.runtime.cooperator`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from maglev.rpc.server.disconnects import Disconnects
+    from maglev.runtime.cooperator import WorkQueue
 
 LOGIN_DEADLINE: Final = 10.0
 """Seconds from the connection to the login: a TLS handshake over a bad line, and no more."""
@@ -52,7 +53,7 @@ MAX_CALLS: Final = 8
 """Calls of one client under way; the next ones wait unread."""
 
 PORTION: Final = 4096
-"""Bytes worked off in one turn: fifty calls of the usual size, a millisecond or two of work."""
+"""Bytes worked off before others have their turn: fifty calls of the usual size, a millisecond or two of work."""
 
 
 @implementer(IPushProducer)
@@ -69,23 +70,27 @@ class ClientBroker(BasicBroker):
     limit = MAX_MESSAGE
     taking = True
 
-    def __init__(self, clock: IReactorTime, admit: Callable[[ClientBroker], bool], drops: Disconnects) -> None:
+    def __init__(
+        self, clock: IReactorTime, work: WorkQueue, admit: Callable[[ClientBroker], bool], drops: Disconnects
+    ) -> None:
         """Wait for the connection.
 
         Args:
             clock: Measures the deadlines.
+            work: Where what was read is worked off.
             admit: Called when the connection is there; False hangs up.
             drops: Takes note of connections that are ended.
         """
         BasicBroker.__init__(self, isClient=False, security=BasicTypes())
         self._clock = clock
+        self._queue = work
         self._admit = admit
         self._drops = drops
         self._input = b""
         self._messages: Iterator[Any] = iter(())
         self._waiting: deque[Any] = deque()
         self._calls = 0
-        self._working: IDelayedCall | None = None
+        self._working = False
         self._deadline: IDelayedCall | None = None
         self._silence = LOGIN_DEADLINE
         self._heard = 0.0
@@ -108,7 +113,7 @@ class ClientBroker(BasicBroker):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Forget what was read and is not done."""
-        for call in (self._working, self._deadline, self._stuck):
+        for call in (self._deadline, self._stuck):
             if call is not None and call.active():
                 call.cancel()
         self._input = b""
@@ -142,12 +147,13 @@ class ClientBroker(BasicBroker):
     # Reading
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes in, to be worked off in this turn and the next ones."""
+        """Take bytes in, to be worked off in the next turns."""
         if self._silence == SILENCE:
             self._heard = self._clock.seconds()
         self._input += data
-        if self._working is None:
-            self._work()
+        self._work_later()
+        if len(self._input) > PORTION:
+            self.transport.pauseProducing()  # type: ignore[union-attr]
 
     def call_begins(self) -> None:
         """Take note of a call under way."""
@@ -159,12 +165,13 @@ class ClientBroker(BasicBroker):
         self._work_later()
 
     def _work_later(self) -> None:
-        if self._working is None and not self.disconnected and (self._input or self._waiting):
-            self._working = self._clock.callLater(0, self._work)
+        if not self._working and not self.disconnected and (self._input or self._waiting):
+            self._working = True
+            self._queue.soon(self._work)
 
     def _work(self) -> None:
         """Work off a portion; go on in the next turn if there is more, and read on if there is not."""
-        self._working = None
+        self._working = False
         try:
             self._work_off()
         except (TokenError, BasicError) as error:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from maglev.interfaces import IControl, ISubscription
     from maglev.rpc.server.counters import CallCounters
     from maglev.rpc.server.pushing import EventBytes
-    from maglev.rpc.server.turnstile import Turnstile
     from maglev.rpc.wire import Method
+    from maglev.runtime.cooperator import WorkQueue
 
 MAX_WATCHES: Final = 4
 """Watches of one connection: a program that shows events, another filter, and some in between."""
@@ -48,7 +48,7 @@ class Perspective(Exported):
         entry: SessionEntry,
         *,
         tally: CallCounters,
-        turnstile: Turnstile,
+        work: WorkQueue,
         encoder: EventBytes,
     ) -> None:
         """Serve a client.
@@ -58,13 +58,13 @@ class Perspective(Exported):
             control: The verbs, bound to the client.
             entry: The client's entry in the register of sessions.
             tally: Where calls are counted.
-            turnstile: Where watches wait for their turns.
+            work: Where watches wait for their turns.
             encoder: Makes bytes of events, for all clients.
         """
         self._clock = clock
         self._control = control
         self._tally = tally
-        self._turnstile = turnstile
+        self._work = work
         self._encoder = encoder
         self._entry = entry
         self._reading: set[Deferred[Any]] = set()
@@ -157,7 +157,7 @@ class Perspective(Exported):
             raise LimitError("the connection is gone")
         self._watch_number += 1
         number = self._watch_number
-        push = Push(self._clock, self._turnstile, self._encoder, watch, watcher)
+        push = Push(self._clock, self._work, self._encoder, watch, watcher)
         self._watches[number] = push
         push.start(lambda: self._watches.pop(number, None))
         return number

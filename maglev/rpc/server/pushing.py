@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from maglev.interfaces import ISubscription
     from maglev.model.event_views import EventView
-    from maglev.rpc.server.turnstile import Turnstile
+    from maglev.runtime.cooperator import WorkQueue
 
 WINDOW: Final = 2
 """Batches on their way at a time: one that the client works on, and one that it has when it is done."""
@@ -71,7 +71,7 @@ class Push:
     def __init__(
         self,
         clock: IReactorTime,
-        turnstile: Turnstile,
+        work: WorkQueue,
         encoder: EventBytes,
         watch: ISubscription,
         watcher: RemoteReference,
@@ -80,13 +80,13 @@ class Push:
 
         Args:
             clock: Measures pauses.
-            turnstile: Where to wait for one's turn.
+            work: Where to wait for one's turn.
             encoder: Makes bytes of events.
             watch: Where the events come from.
             watcher: Where they go.
         """
         self._clock = clock
-        self._turnstile = turnstile
+        self._work = work
         self._encoder = encoder
         self._watch = watch
         self._watcher = watcher
@@ -108,14 +108,14 @@ class Push:
 
     async def _run(self) -> None:
         # The answer to the call that made the watch goes first.
-        await self._turnstile.turn()
+        await self._work.turn()
         try:
             while True:
                 await self._wait_for_room()
                 events = await self._watch.next()
                 if not events:
                     break
-                await self._turnstile.turn()
+                await self._work.turn()
                 for batch in self._batches(events):
                     self._send(EVENTS, batch)
                 if len(events) < FEW:

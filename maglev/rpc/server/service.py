@@ -16,7 +16,6 @@ from maglev.rpc.server.login import Login
 from maglev.rpc.server.peer import ClientBroker
 from maglev.rpc.server.perspective import Perspective
 from maglev.rpc.server.pushing import EventBytes
-from maglev.rpc.server.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from maglev.interfaces import IControl
     from maglev.model.caller import Caller
     from maglev.rpc.server.identity import Identities
+    from maglev.runtime.cooperator import WorkQueue
 
 FRONT_END: Final = "pb"
 
@@ -60,6 +60,7 @@ class PbService(Service):
     def __init__(
         self,
         clock: IReactorTime,
+        work: WorkQueue,
         control_for: Callable[[Caller], IControl],
         sessions: Sessions,
         identities: Identities,
@@ -69,6 +70,7 @@ class PbService(Service):
 
         Args:
             clock: Measures deadlines and durations.
+            work: Where clients' calls are read, and events pushed, in turns.
             control_for: Gives the verbs, bound to an caller.
             sessions: The register of sessions.
             identities: Finds out who a client is.
@@ -83,7 +85,7 @@ class PbService(Service):
         self._sessions = sessions
         self._identities = identities
         self._listeners = listeners
-        self._turnstile = Turnstile(clock)
+        self._work = work
         self._encoder = EventBytes()
         self._ports: list[tuple[PbListener, IListeningPort]] = []
         self._brokers: set[ClientBroker] = set()
@@ -120,7 +122,7 @@ class PbService(Service):
 
     def build(self) -> ClientBroker:
         """Return the broker of a client that is connecting."""
-        broker = ClientBroker(self._clock, self._admit, self.drops)
+        broker = ClientBroker(self._clock, self._work, self._admit, self.drops)
         broker.setNameForLocal("root", Login(broker, self._identities, self._perspective_for))
         return broker
 
@@ -146,7 +148,7 @@ class PbService(Service):
             self._control_for(caller),
             entry,
             tally=self.tally,
-            turnstile=self._turnstile,
+            work=self._work,
             encoder=self._encoder,
         )
 

@@ -17,7 +17,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.protocol import Factory
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 
 from maglev.model.errors import VppNotConnectedError, VppProtocolError, VppTimeoutError
@@ -28,10 +27,9 @@ from maglev.vpp.api.pipeline import DEADLINE, WINDOW
 from maglev.vpp.api.protocol import VppProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
 
-    from twisted.internet.interfaces import IReactorTime
-
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.vpp.api.call import Table
     from maglev.vpp.api.definitions import Layouts
     from maglev.vpp.api.protocol import Count
@@ -54,6 +52,7 @@ _CRC_LENGTH: Final = 8
 
 async def connect(
     reactor: Any,
+    work: WorkQueue,
     path: str,
     *,
     layouts: Layouts,
@@ -68,6 +67,7 @@ async def connect(
 
     Args:
         reactor: Connects, measures the deadlines, and has threads.
+        work: Where VPP's definitions are learned, and large answers are put together later on.
         path: Of the API socket.
         layouts: The definitions known so far; new ones are added. Give the same to each connection.
         count: Counts every message.
@@ -89,7 +89,7 @@ async def connect(
     if len(os.fsencode(path)) > MAX_PATH:
         # Twisted would log a traceback and never say that it can't connect.
         raise VppNotConnectedError(f"no connection to VPP: the path {path} is too long for a socket")
-    protocol = VppProtocol(reactor, count, deadline=request_deadline, window=window, trace=trace)
+    protocol = VppProtocol(reactor, work, count, deadline=request_deadline, window=window, trace=trace)
     opening = Deferred.fromCoroutine(_open(reactor, path, protocol, client_name, layouts))
     try:
         await opening.addTimeout(deadline, reactor, onTimeoutCancel=late)
@@ -112,11 +112,10 @@ async def _open(reactor: Any, path: str, protocol: VppProtocol, client_name: str
     def in_thread() -> Deferred[Sequence[str]]:
         return deferToThreadPool(reactor, reactor.getThreadPool(), read_api_files)
 
-    await prepare(reactor, protocol, client_name, layouts, in_thread)
+    await prepare(protocol, client_name, layouts, in_thread)
 
 
 async def prepare(
-    clock: IReactorTime,
     protocol: VppProtocol,
     client_name: str,
     layouts: Layouts,
@@ -133,29 +132,28 @@ async def prepare(
     if all(layouts.is_settled(name, crc) for name, crc in wanted):
         return
     if protocol.has("get_api_json"):
-        await _ask(clock, protocol, layouts)
+        (text,) = await protocol.request("get_api_json")
+        await protocol.work.run(_learn_modules(text, layouts))
         for name, crc in wanted:
             layouts.settle(name, crc)
     else:
-        await _look_up(clock, await api_files(), layouts)
+        await protocol.work.run(_learn_files(await api_files(), layouts))
     protocol.understand(client_index, table, layouts)
 
 
-async def _ask(clock: IReactorTime, protocol: VppProtocol, layouts: Layouts) -> None:
-    (text,) = await protocol.request("get_api_json")
+def _learn_modules(text: bytes, layouts: Layouts) -> Generator[None, None, None]:
     for module in elements(text.decode("utf-8", "replace")):
         layouts.learn(module)
-        # One module takes up to a few milliseconds; all of them at once would hold up the probes.
-        await deferLater(clock, 0)
+        yield  # one module takes up to a few milliseconds
 
 
-async def _look_up(clock: IReactorTime, texts: Sequence[str], layouts: Layouts) -> None:
+def _learn_files(texts: Sequence[str], layouts: Layouts) -> Generator[None, None, None]:
     for text in texts:
         try:
             layouts.learn(json.loads(text))
         except (ValueError, RecursionError):
             _log.warn("vpp-api-file-invalid", size=len(text))
-        await deferLater(clock, 0)
+        yield
 
 
 def read_welcome(message: bytes) -> tuple[int, Table]:

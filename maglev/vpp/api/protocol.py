@@ -2,7 +2,7 @@
 
 In short, with `maglev.vpp.api.connection.connect` for the first line::
 
-    protocol = await connect(reactor, "/run/vpp/api.sock", layouts=layouts, count=count)
+    protocol = await connect(reactor, work, "/run/vpp/api.sock", layouts=layouts, count=count)
     client_index, pid = await protocol.request("control_ping")
     rows = await protocol.dump("lb_as_v2_dump", 0, bytes(16), 0, 0, 0)
     with protocol.together():               # one write, so adjacent in VPP's queue
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.vpp.api.call import Call, Table
     from maglev.vpp.api.definitions import Layouts
     from maglev.vpp.api.pipeline import Request
@@ -80,7 +81,7 @@ class VppProtocol(Protocol):
     """One connection to VPP's binary API.
 
     Attributes:
-        clock: What it measures time with.
+        work: Where large answers are put together.
         trace: Whether each message is logged at debug. Off, that costs the test of a flag.
         client_index: What VPP calls this connection.
     """
@@ -90,6 +91,7 @@ class VppProtocol(Protocol):
     def __init__(
         self,
         clock: IReactorTime,
+        work: WorkQueue,
         count: Count,
         *,
         deadline: float = DEADLINE,
@@ -100,12 +102,13 @@ class VppProtocol(Protocol):
 
         Args:
             clock: For the deadlines.
+            work: Where large answers are put together.
             count: Counts every message.
             deadline: Seconds of silence after which a request is given up.
             window: Requests under way at once.
             trace: Whether each message is logged at debug.
         """
-        self.clock = clock
+        self.work = work
         self.trace = trace
         self.client_index = 0
         self._count = count

@@ -31,7 +31,6 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, FirstError, fail, gatherResults
-from twisted.internet.task import deferLater
 
 from maglev.model.errors import VppRetvalError
 from maglev.runtime.logs.logger import EventLogger
@@ -190,14 +189,7 @@ class LbApi(LbPlugin):
 
     async def _put_together(self, parts: Deferred[list[Any]]) -> LbState:
         conf, vips, servers, text = await parts
-        steps = unpack_state(conf, vips, servers, text, self._unusable)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                state: LbState = end.value
-                return state
-            await deferLater(self.protocol.clock, 0)
+        return await self.protocol.work.run(unpack_state(conf, vips, servers, text, self._unusable))
 
     def apply(self, operation: Operation) -> Deferred[None]:
         """Do one write."""

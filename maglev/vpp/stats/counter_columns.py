@@ -11,26 +11,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
 
 from maglev.model.errors import VppMissingError, VppRetvalError
 from maglev.vpp.lb.calls import cause
 from maglev.vpp.lb.cli_text import parse_vips
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
-    from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.vpp.lb.ledger import Ledger
     from maglev.vpp.lb.state import Prefix, Vip, VipKey
 
 LOOKUPS_AT_ONCE: Final = 32
 """Routes asked for at once: a millisecond of VPP's time at most, in which a change of weight has to wait."""
-
-SHOWN_AT_ONCE: Final = 250
-"""VIPs and servers of a text read in one turn of the reactor: two or three milliseconds."""
 
 MIN_WAIT: Final = 10.0
 MAX_WAIT: Final = 60.0
@@ -51,15 +47,16 @@ class ILookups(Protocol):
 class CounterColumns:
     """The columns of one VPP."""
 
-    def __init__(self, clock: IReactorTime, lb: ILookups, ledger: Ledger) -> None:
+    def __init__(self, work: WorkQueue, lb: ILookups, ledger: Ledger) -> None:
         """Start with what the ledger knows.
 
         Args:
-            clock: Gives others their turn, and measures time.
+            work: Where long texts are read; has a monotonic clock.
             lb: The calls to VPP.
             ledger: What VPP is known to hold; learns what is found here.
         """
-        self._clock = clock
+        self._clock = work.clock
+        self._work = work
         self._lb = lb
         self._ledger = ledger
         self._routes: dict[Prefix, int | None] = {}
@@ -125,24 +122,20 @@ class CounterColumns:
         except VppRetvalError:
             text = ""
         if text:
-            await self._learn(text, asked)
+            await self._work.run(self._learn_steps(text, asked))
         if self._is_missing():
             self._not_before = self._clock.seconds() + self._wait
             self._wait = min(2 * self._wait, MAX_WAIT)
         else:
             self._wait = MIN_WAIT
 
-    async def _learn(self, text: str, asked: dict[VipKey, Vip]) -> None:
-        size = 0
+    def _learn_steps(self, text: str, asked: dict[VipKey, Vip]) -> Generator[None, None, None]:
         for shown in parse_vips(text):
             dpos = {each.address: each.dpo for each in shown.servers()}
             held = asked.pop(shown.key, None)
             if held is not None:
                 self._ledger.learn(held, shown.pool_index, dpos)
-            size += 1 + len(dpos)
-            if size >= SHOWN_AT_ONCE:
-                size = 0
-                await deferLater(self._clock, 0)
+            yield
         for held in asked.values():
             self._ledger.learn(held, None, {})
 

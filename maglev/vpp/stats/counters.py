@@ -1,7 +1,7 @@
 """The counters of one connected VPP, read from its stats segment again and again.
 
 Theory of operation. A reading finds out which columns belong to what (`places`), reads those columns and no others, a
-slice in each turn of the reactor, and asks VPP one more question at the end. VPP answers in order, while its memory
+slice in each step of a computation, and asks VPP one more question at the end. VPP answers in order, while its memory
 changes at once: when that answer is here, every change of ours that VPP had made before we looked is known here, and
 what was read for a VIP that has changed meanwhile is thrown away. Changes made by others show in the next full read;
 a number that falls, because VPP clears a column for its next owner, shows them sooner. Such a number is left out until
@@ -15,18 +15,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from twisted.internet.task import deferLater
-
 from maglev.model.errors import StatsError, VppError, VppLostError, VppTimeoutError
 from maglev.runtime.logs.logger import EventLogger
 from maglev.vpp.stats.counter_columns import CounterColumns
 from maglev.vpp.stats.counts import Counts, Marks, RouteCounts, VipCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterator, Sequence
 
-    from twisted.internet.interfaces import IReactorTime
-
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.vpp.lb.ledger import Ledger
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.stats.counter_columns import ILookups
@@ -45,7 +42,7 @@ ROUTES_VIA: Final = "/net/route/via"
 """Packets that took a route without a lookup of their own: those that the lb plugin sends to application servers."""
 
 AT_ONCE: Final = 1000
-"""VIPs and application servers read in one turn of the reactor: one or two milliseconds."""
+"""VIPs and application servers read in one step: one or two milliseconds."""
 
 MAX_AGE: Final = 20.0
 """Seconds for which a reading is of use: the stats segment may be out of reach for a few readings in a row."""
@@ -102,21 +99,22 @@ class Counters:
 
     _log = EventLogger()
 
-    def __init__(self, clock: IReactorTime, lb: ILookups, stats: IStats, ledger: Ledger, heart: Heartbeat) -> None:
+    def __init__(self, work: WorkQueue, lb: ILookups, stats: IStats, ledger: Ledger, heart: Heartbeat) -> None:
         """Prepare; nothing is read before `read`.
 
         Args:
-            clock: Gives others their turn, and measures time.
+            work: Where counters are read, a slice in each step; has a monotonic clock.
             lb: The calls to VPP.
             stats: Its stats segment.
             ledger: What it is known to hold, by a full read at least.
             heart: Watches the heartbeat; outlives this object.
         """
-        self._clock = clock
+        self._clock = work.clock
+        self._work = work
         self._stats = stats
         self._ledger = ledger
         self._heart = heart
-        self._places = CounterColumns(clock, lb, ledger)
+        self._places = CounterColumns(work, lb, ledger)
         self._vip_marks, self._to_marks, self._via_marks = Marks(), Marks(), Marks()
         self._counts: Counts | None = None
         self._read_at = 0.0
@@ -143,7 +141,7 @@ class Counters:
             self._heart.check(self._stats, self._clock.seconds())
             if await self._places.complete():
                 self._to_marks.forget()
-            counts = await self._confirmed(*await self._read())
+            counts = await self._confirmed(*await self._work.run(self._read_steps()))
         except (VppTimeoutError, VppLostError):
             raise
         except VppError as error:
@@ -160,19 +158,18 @@ class Counters:
 
     # Reading
 
-    async def _read(self) -> tuple[dict[VipKey, VipCounts], dict[str, RouteCounts]]:
+    def _read_steps(self) -> Generator[None, None, tuple[dict[VipKey, VipCounts], dict[str, RouteCounts]]]:
         vips: dict[VipKey, VipCounts] = {}
         servers: dict[str, RouteCounts] = {}
-        for done, keys in enumerate(self._slices()):
-            if done:
-                await deferLater(self._clock, 0)
+        for keys in self._slices():
             held = [self._ledger.vips[key] for key in keys if key in self._ledger.vips]
             vips.update(self._read_vips(held))
             servers.update(self._read_servers(held, servers))
+            yield
         return vips, servers
 
     def _slices(self) -> Iterator[Sequence[VipKey]]:
-        """Yield the VIPs, as many at once as are read in one turn."""
+        """Yield the VIPs, as many at once as are read in one step."""
         keys: list[VipKey] = []
         size = 0
         for key, vip in tuple(self._ledger.vips.items()):

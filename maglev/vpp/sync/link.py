@@ -19,6 +19,7 @@ from maglev.vpp.sync.service import VppInfo
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.vpp.api.protocol import VppProtocol
     from maglev.vpp.lb.calls import LbApi
     from maglev.vpp.lb.cli import LbCli
@@ -77,18 +78,27 @@ class VppConnector:
     _log = EventLogger()
 
     def __init__(
-        self, reactor: Any, api_path: str, stats_path: str, counter: MessageCounter, *, trace: bool = False
+        self,
+        reactor: Any,
+        work: WorkQueue,
+        api_path: str,
+        stats_path: str,
+        counter: MessageCounter,
+        *,
+        trace: bool = False,
     ) -> None:
         """Prepare to connect.
 
         Args:
             reactor: Connects, and measures the deadlines.
+            work: Where what takes long is done.
             api_path: Of the API socket.
             stats_path: Of the stats socket.
             counter: Counts every API message.
             trace: Whether each message is logged at debug.
         """
         self._reactor = reactor
+        self._work = work
         self._api_path = api_path
         self._stats_path = stats_path
         self._counter = counter
@@ -105,7 +115,12 @@ class VppConnector:
 
     async def _connect(self) -> ILink:
         protocol = await connect(
-            self._reactor, self._api_path, layouts=self._layouts, count=self._counter.count, trace=self._trace
+            self._reactor,
+            self._work,
+            self._api_path,
+            layouts=self._layouts,
+            count=self._counter.count,
+            trace=self._trace,
         )
         try:
             lb = lb_for(protocol)

@@ -28,9 +28,10 @@ from maglev.vpp.sync.writer import ILb
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
 
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.internet.interfaces import IDelayedCall
 
     from maglev.model.config import Config
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.vpp.lb.calls import Features
     from maglev.vpp.lb.state import Operation, VipKey
@@ -125,17 +126,18 @@ class VppService(Service):
     _log = EventLogger()
 
     def __init__(
-        self, clock: IReactorTime, board: Board, connector: IConnector | None, jitter: Callable[[], float]
+        self, work: WorkQueue, board: Board, connector: IConnector | None, jitter: Callable[[], float]
     ) -> None:
         """Prepare; nothing happens before the service starts.
 
         Args:
-            clock: A monotonic clock.
+            work: Where long work is done; has a monotonic clock.
             board: What is wanted; the service subscribes to its changes.
             connector: The way to VPP; None when VPP is switched off.
             jitter: Returns a factor for each back-off, around 1.
         """
-        self.clock = clock
+        self.clock = work.clock
+        self._work = work
         self._board = board
         self._connector = connector
         self._jitter = jitter
@@ -153,7 +155,7 @@ class VppService(Service):
         self.connected_since = 0.0
         self.sync: LbSync | None = None
         self.counters: Counters | None = None
-        self.warm_up = WarmUp(clock, board, self._released)
+        self.warm_up = WarmUp(work.clock, board, self._released)
         board.subscribe(weights_changed=self._weights_changed, config_changed=self._config_changed)
 
     @property
@@ -271,7 +273,7 @@ class VppService(Service):
         """Wait; return True at once when VPP recreates its sockets."""
         until = self.clock.seconds() + delay
         while (rest := until - self.clock.seconds()) > 0:
-            await _sleep(self.clock, min(rest, WATCH_PERIOD))
+            await deferLater(self.clock, min(rest, WATCH_PERIOD))
             if connector.fingerprint() != seen:
                 return True
         return False
@@ -285,12 +287,12 @@ class VppService(Service):
         self._last_error = ""
         self._log.info("vpp-connect", **attrs.asdict(link.info))
         sync = self.sync = LbSync(
-            self.clock, self._board, link.lb, self.warm_up, self.tally, self._left_configuration, self._write_failed
+            self._work, self._board, link.lb, self.warm_up, self.tally, self._left_configuration, self._write_failed
         )
         timers = Tasks()
         try:
             await sync.full()
-            counters = self.counters = Counters(self.clock, link.lb, link.stats, sync.ledger, self._heart)
+            counters = self.counters = Counters(self._work, link.lb, link.stats, sync.ledger, self._heart)
             self._repeat(timers, "vpp-ping", lambda: self._ping(link), PING_PERIOD)
             self._repeat(timers, "vpp-sync", lambda: self._sync_in_time(sync), self._board.config.vpp.sync_interval)
             self._repeat(timers, "vpp-counters", lambda: self._count(counters))
@@ -393,7 +395,3 @@ class VppService(Service):
         self._log.info("warm-up-released", frontends=len(frontends), over=self.warm_up.over)
         if self.sync is not None:
             self._tasks.start(self._full(self.sync) if self.warm_up.over else self.sync.replan())
-
-
-def _sleep(clock: IReactorTime, delay: float) -> Deferred[None]:
-    return deferLater(clock, delay)

@@ -4,7 +4,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from maglev.healthcheck.lag import LagMonitor
-from maglev.healthcheck.probers.deadlines import BUDGET, Deadlines
+from maglev.healthcheck.probers.deadlines import Deadlines
+from maglev.runtime.budget import EXPIRY
 
 
 class Probe:
@@ -93,12 +94,12 @@ def test_one_that_expires_may_end_another(rig):
 
 def test_the_reactor_has_its_turn_when_many_expire_at_once(rig):
     def slow(_):
-        rig.clock.rightNow += BUDGET / 2
+        rig.clock.rightNow += EXPIRY / 2
 
     for name in range(6):
         rig.begin(name, slow)
     seen = []
-    rig.clock.callLater(1.0 + BUDGET, lambda: seen.append(len(rig.expired)))
+    rig.clock.callLater(1.0 + EXPIRY, lambda: seen.append(len(rig.expired)))
     rig.clock.advance(1.0)
     assert seen == [2]
     assert [name for name, _ in rig.expired] == list(range(6))

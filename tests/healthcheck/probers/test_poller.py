@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from maglev.healthcheck.lag import LagMonitor
-from maglev.healthcheck.probers.poller import BATCH, BUDGET, Poller
+from maglev.healthcheck.probers.poller import BATCH, Poller
+from maglev.runtime.budget import ANSWERS
 
 
 class FakeReactor:
@@ -151,7 +152,7 @@ def test_everybody_has_a_turn_in_one_turn_of_the_reactor_if_it_does_not_take_lon
 
 def test_the_reactor_has_its_turn_when_the_events_took_long(poller, pairs):
     descriptors = [one.fileno() for _ in range(BATCH) for one in pairs()]
-    listeners = [Listener(lambda: poller._clock.advance(BUDGET / BATCH)) for _ in descriptors]
+    listeners = [Listener(lambda: poller._clock.advance(ANSWERS / BATCH)) for _ in descriptors]
     for descriptor, listener in zip(descriptors, listeners, strict=True):
         poller.watch(descriptor, EPOLLOUT, listener)
     poller.doRead()
@@ -167,7 +168,7 @@ def test_it_is_busy_no_more_when_nothing_is_left(poller, pairs):
     # Exactly as many as there were: what is asked for next time would never come.
     descriptors = [one for _ in range(BATCH // 2) for one in pairs()]
     for one in descriptors:
-        listener = Listener(lambda: poller._clock.advance(BUDGET))
+        listener = Listener(lambda: poller._clock.advance(ANSWERS))
         poller.watch(one.fileno(), EPOLLOUT, listener)
     poller.doRead()
     for one in descriptors:

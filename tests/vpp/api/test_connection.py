@@ -10,6 +10,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from maglev.model.errors import VppLostError, VppProtocolError, VppRetvalError
+from maglev.runtime.budget import SLICED_WORK
+from maglev.runtime.cooperator import Cooperator
 from maglev.vpp.api.connection import prepare, read_api_files, read_welcome
 from maglev.vpp.api.definitions import Layouts
 from maglev.vpp.api.messages import LB_REQUESTS
@@ -28,14 +30,14 @@ class Attempt:
 
     def __init__(self, clock, *, layouts=None, without=(), api_files=no_files):
         self.clock = clock
-        self.protocol = VppProtocol(clock, Tally())
+        self.protocol = VppProtocol(clock, Cooperator(clock).queue("vpp"), Tally())
         self.vpp = FakeVpp(self.protocol, without=without)
         self.layouts = Layouts() if layouts is None else layouts
         self._api_files = api_files
 
     def run(self):
         self.vpp.connect()
-        ready = Deferred.fromCoroutine(prepare(self.clock, self.protocol, "maglevd", self.layouts, self._api_files))
+        ready = Deferred.fromCoroutine(prepare(self.protocol, "maglevd", self.layouts, self._api_files))
         settle(self.vpp, self.clock, ready)
         return result_of(ready)
 
@@ -76,6 +78,8 @@ def test_a_new_checksum_is_asked_for_and_unusable_if_vpp_does_not_define_it(cloc
 
 def test_others_run_between_two_modules(clock):
     attempt = Attempt(clock)
+    learn = attempt.layouts.learn
+    attempt.layouts.learn = lambda module: (learn(module), clock.advance(SLICED_WORK))
     ticks = []
     clock.callLater(0, lambda: ticks.append(attempt.protocol.has("lb_conf")))
     attempt.run()

@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 
 from maglev.model.config import LbConf
 from maglev.model.errors import VppLostError, VppMissingError, VppRetvalError
+from maglev.runtime.cooperator import Cooperator
 from maglev.vpp.lb.calls import NO_SUCH_ENTRY, VALUE_EXIST, LbApi
 from maglev.vpp.lb.cli import LbCli, lb_for
 from maglev.vpp.lb.state import (
@@ -305,10 +306,12 @@ def test_a_large_state_is_put_together_in_turns(ends, monkeypatch):
     monkeypatch.setattr("maglev.vpp.lb.wire.SERVERS_AT_ONCE", 2)
     servers = [server_row(WEB, bytes([10, 0, 0, number])) for number in range(5)]
     answer_reads(vpp, vips=[vip_row(WEB)], servers=servers, text=TEXT)
+    clock = Clock()
+    lb.protocol.work = Cooperator(clock, budget=0.0).queue("vpp")
     deferred = lb.read_state()
     vpp.flush()
     assert not has_fired(deferred)
-    lb.protocol.clock.advance(0)
+    clock.advance(0)
 
     assert len(result_of(deferred).vips[WEB].servers) == 5
 

@@ -12,6 +12,7 @@ from twisted.logger import globalLogPublisher
 from maglev.model.config import ForeignVips
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
+from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.lb.script import vip_name
 from maglev.vpp.lb.state import Encap, key_of
@@ -48,7 +49,12 @@ class Bench:
         if known:
             for name in self.board.backends:
                 self.board.record(name, PASS)
-        self.service = VppService(self.clock, self.board, MemoryConnector(self.clock, self.simulator), lambda: 1.0)
+        self.service = VppService(
+            Cooperator(self.clock).queue("vpp"),
+            self.board,
+            MemoryConnector(self.clock, self.simulator),
+            lambda: 1.0,
+        )
         self.service.startService()
         self.events = []
         globalLogPublisher.addObserver(self.events.append)

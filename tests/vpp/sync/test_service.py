@@ -6,6 +6,7 @@ import pytest
 from maglev.model.config import Backend, ForeignVips
 from maglev.model.errors import NotFoundError, VppNotConnectedError, VppOffError, VppTimeoutError
 from maglev.model.health import Lifecycle
+from maglev.runtime.cooperator import Cooperator
 from maglev.vpp.lb.state import (
     AddServer,
     AddVip,
@@ -465,7 +466,7 @@ def test_a_sync_on_demand_needs_vpp_and_a_frontend_that_exists(bench):
     bench.connector.kill_vpp()
     (failure,) = results_of(bench.service.sync_now())
     assert failure.check(VppNotConnectedError)
-    off = VppService(bench.clock, bench.board, None, lambda: 1.0)
+    off = VppService(Cooperator(bench.clock).queue("vpp"), bench.board, None, lambda: 1.0)
     assert off.off
     (failure,) = results_of(off.sync_now())
     assert failure.check(VppOffError)
