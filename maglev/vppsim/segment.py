@@ -12,6 +12,7 @@ Source: VPP ``vlib/stats/shared.h``, ``stats.c``, ``init.c`` (version 2 of the l
 from __future__ import annotations
 
 import enum
+import fcntl
 import mmap
 import os
 import struct
@@ -96,8 +97,9 @@ class Segment:
     def __init__(self, threads: int = 1, size: int = SIZE) -> None:
         self._threads = threads
         self._size = size
-        self.fd: int | None = os.memfd_create("stat segment", os.MFD_CLOEXEC)
+        self.fd: int | None = os.memfd_create("stat segment", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, size)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # as VPP does
         self._memory = mmap.mmap(self.fd, size)
         self._top = mmap.PAGESIZE
         self._entries: dict[str, DirectoryEntry] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -90,7 +90,7 @@ class MemoryConnector:
         await prepare(protocol, "maglevd", self._layouts, _no_files)
         lb = lb_for(protocol)
         segment = self._simulator.boot.segment
-        stats = StatsSegment(mmap.mmap(segment.fd, 32 << 20, mmap.MAP_SHARED, mmap.PROT_READ))
+        stats = StatsSegment(os.dup(segment.fd))
         info = VppInfo("26.10", "", "", self._simulator.boot.pid, 0.0, weights=lb.features.weights)
         return Link(protocol, lb, stats, info)
 

@@ -56,8 +56,9 @@ if TYPE_CHECKING:
     from maglev.vpp.api.definitions import Layouts
     from maglev.vpp.api.pipeline import Request
 
-MAX_ROWS: Final = 1 << 20
-"""Rows of one dump; VPP's own limits come at a tenth of that."""
+MAX_ROWS: Final = 1 << 18
+"""Rows of one dump: 150 MiB here until they are put together. VPP's own text of as many application servers would not
+fit its API segment (16 MiB by default), of which it dies."""
 
 _GREETING, _WELCOME = 15, 16
 """Ids of ``sockclnt_create`` and its reply: the only ones that no table tells (``memclnt.api``: the order there)."""

@@ -1,5 +1,9 @@
 """Reads VPP's stats segment: shared memory that VPP writes while we look at it.
 
+It is somebody else's memory, so it is read like a file and never mapped: a mapping of memory that its owner truncates
+kills the reader (SIGBUS), and one of memory full of holes fills them, where a read costs what it reads. VPP seals its
+memory against shrinking; others need not. A read takes a microsecond, and a reading of a thousand columns a few dozen.
+
 Theory of operation. The segment begins with a header; the header points to a directory, a vector of entries of 144
 bytes (kind, value or pointer, name); a counter's entry points to a vector with a pointer for each thread, and each of
 these to a vector of numbers. Pointers are addresses in VPP; subtracting ``base`` makes them offsets. A vector has its
@@ -8,22 +12,22 @@ length in the eight bytes before its first element (``vlib/stats/shared.h``, ``v
 VPP moves and grows all of this as it likes. It sets ``in_progress`` meanwhile and increments ``epoch`` after, so we
 read between two looks at these, and again if they changed; a few times only, since a VPP that died in the middle
 leaves ``in_progress`` set for ever. Nothing that is read is trusted before it has been checked against the size of the
-segment.
+segment, and no search and no row is longer than the bounds below.
 
 A name is looked up once: its place in the directory is remembered, and the name found there compared at each reading.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from operator import add
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from maglev.model.errors import StatsError
 
 if TYPE_CHECKING:
-    import mmap
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
 VERSION: Final = 2
 """Of the layout (``STAT_SEGMENT_VERSION``); since VPP 21.01."""
@@ -33,6 +37,21 @@ MAX_TRIES: Final = 20
 
 MAX_THREADS: Final = 1024
 """Rows of a counter: one for each thread of VPP, of which it has 256 at most."""
+
+MAX_ENTRIES: Final = 1 << 18
+"""Entries of the directory: 38 MB. A VPP without interfaces has 3,100; each interface adds some 20."""
+
+MAX_COLUMNS: Final = 1 << 20
+"""Columns of a whole row; of longer ones, single columns can be read."""
+
+MAX_STRAYS: Final = 1000
+"""Places in a directory where a name is found without being one: the end of a longer name."""
+
+ENTRIES_AT_ONCE: Final = 4096
+"""Entries read in one go while a name is searched: 590 kB."""
+
+GAP: Final = 4096
+"""Numbers between two columns over which a read goes on; with a larger gap, they are read on their own."""
 
 BOOT_TIME: Final = "/sys/boottime"
 HEARTBEAT: Final = "/sys/heartbeat"
@@ -53,37 +72,66 @@ _COMBINED: Final = frozenset({3})
 _Read = TypeVar("_Read")
 
 
+class _Picked(NamedTuple):
+    """Which numbers of a row are wanted, and how they are read.
+
+    Attributes:
+        runs: First number and length of each piece that is read.
+        indexes: For each number that is wanted, its place in all pieces together.
+    """
+
+    runs: Sequence[tuple[int, int]]
+    indexes: Sequence[int]
+
+
+def _pick(places: Collection[int]) -> _Picked:
+    """Join what is near to each other."""
+    runs: list[tuple[int, int]] = []
+    found: dict[int, int] = {}
+    read = 0
+    for place in sorted(set(places)):
+        start, count = runs[-1] if runs else (0, 0)
+        if count and place - (start + count) < GAP:
+            read += place + 1 - (start + count)
+            runs[-1] = (start, place + 1 - start)
+        else:
+            read += 1
+            runs.append((place, 1))
+        found[place] = read - 1
+    return _Picked(runs, [found[place] for place in places])
+
+
 class StatsSegment:
     """The counters of one running VPP. All reading raises `StatsError` if it can't be done now."""
 
-    def __init__(self, memory: mmap.mmap) -> None:
-        """Take over a mapping of the segment.
+    def __init__(self, descriptor: int) -> None:
+        """Take over a descriptor of the segment.
 
         Raises:
-            StatsError: It is not a stats segment of a known version; the mapping is closed.
+            StatsError: It is not a stats segment of a known version; the descriptor is closed.
         """
-        self._memory = memory
-        self._view = memoryview(memory)
-        self._words = self._view[: len(memory) // _WORD * _WORD].cast("Q")
+        self._descriptor = descriptor
+        self._base = self._directory_pointer = 0
         self._indexes: dict[str, int] = {}
         self._absent: dict[str, int] = {}
         self._beat: tuple[int, float] | None = None
         try:
+            self._size = os.fstat(descriptor).st_size
             self._check_version()
-        except StatsError:
+        except (OSError, StatsError) as error:
             self.close()
-            raise
+            raise StatsError(str(error)) from error
 
     def close(self) -> None:
         """Let go of the memory; harmless if that was done before."""
-        self._words.release()
-        self._view.release()
-        self._memory.close()
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     @property
     def closed(self) -> bool:
         """Whether the memory was let go of."""
-        return self._memory.closed
+        return self._descriptor < 0
 
     def has(self, name: str) -> bool:
         """Return whether there is a counter of this name now."""
@@ -107,12 +155,12 @@ class StatsSegment:
 
         A router with the routes of the whole Internet has millions of columns: too many to read for a few of them.
         """
-        picked, sums = self._consistently(lambda: self._pick(name, _SIMPLE, 1, columns))
+        picked, sums = self._consistently(lambda: self._columns(name, _SIMPLE, 1, columns))
         return dict(zip(picked, sums, strict=True))
 
     def combined_at(self, name: str, columns: Collection[int]) -> dict[int, tuple[int, int]]:
         """Return packets and bytes of some columns, as `simple_at` does."""
-        picked, flat = self._consistently(lambda: self._pick(name, _COMBINED, 2, columns))
+        picked, flat = self._consistently(lambda: self._columns(name, _COMBINED, 2, columns))
         return dict(zip(picked, zip(flat[::2], flat[1::2], strict=True), strict=True))
 
     def stale(self, now: float, patience: float) -> bool:
@@ -137,6 +185,7 @@ class StatsSegment:
             if before[1]:
                 continue
             try:
+                self._learn_places()
                 outcome = read()
             except StatsError:
                 if self._epoch() == before:
@@ -147,30 +196,56 @@ class StatsSegment:
         raise StatsError("the stats segment is being changed")
 
     def _epoch(self) -> tuple[int, int]:
-        epoch, in_progress = _EPOCH.unpack_from(self._view, _EPOCH_OFFSET)
+        """Return the epoch, and whether a change is in progress."""
+        epoch, in_progress = _EPOCH.unpack(self._read(_EPOCH_OFFSET, _EPOCH.size))
         return epoch, in_progress
 
+    def _learn_places(self) -> None:
+        _, self._base, _, _, self._directory_pointer = _HEADER.unpack(self._read(0, _HEADER.size))
+
     def _check_version(self) -> None:
-        if len(self._view) < _HEADER.size:
-            raise StatsError(f"a stats segment of {len(self._view)} bytes")
-        version = _HEADER.unpack_from(self._view)[0]
+        if self._size < _HEADER.size:
+            raise StatsError(f"a stats segment of {self._size} bytes")
+        version = _HEADER.unpack(self._read(0, _HEADER.size))[0]
         if version != VERSION:
             raise StatsError(f"the stats segment has version {version} instead of {VERSION}")
 
     # Reading, at a moment that need not be a good one
 
+    def _read(self, offset: int, size: int) -> bytes:
+        try:
+            data = os.pread(self._descriptor, size, offset)
+        except OSError as error:
+            raise StatsError(f"can't read the stats segment: {error.strerror}") from error
+        if len(data) != size:
+            raise StatsError(f"the stats segment has been truncated: {len(data)} of {size} bytes at {offset:#x}")
+        return data
+
+    def _numbers(self, first: int, count: int) -> memoryview:
+        """Return so many numbers from this place on, counted in numbers."""
+        return memoryview(self._read(first * _WORD, count * _WORD)).cast("Q")
+
+    def _gather(self, first: int, picked: _Picked) -> list[int]:
+        """Return the picked numbers of a row."""
+        pieces = [self._read((first + start) * _WORD, count * _WORD) for start, count in picked.runs]
+        numbers = memoryview(b"".join(pieces)).cast("Q")
+        return [numbers[index] for index in picked.indexes]
+
     def _vector(self, pointer: int, size: int) -> tuple[int, int]:
         """Return offset and length of a vector of elements of this size."""
-        offset = pointer - _HEADER.unpack_from(self._view)[1]
-        if not _HEADER.size + _VECTOR_HEADER <= offset <= len(self._view) or offset % _WORD:
+        offset = pointer - self._base
+        if not _HEADER.size + _VECTOR_HEADER <= offset <= self._size or offset % _WORD:
             raise StatsError(f"a pointer of the stats segment points to {offset:#x}")
-        length = _LENGTH.unpack_from(self._view, offset - _VECTOR_HEADER)[0]
-        if length * size > len(self._view) - offset:
+        length = _LENGTH.unpack(self._read(offset - _VECTOR_HEADER, _LENGTH.size))[0]
+        if length * size > self._size - offset:
             raise StatsError(f"a vector of the stats segment has {length} elements")
         return offset, length
 
     def _directory(self) -> tuple[int, int]:
-        return self._vector(_HEADER.unpack_from(self._view)[4], _ENTRY.size)
+        offset, length = self._vector(self._directory_pointer, _ENTRY.size)
+        if length > MAX_ENTRIES:
+            raise StatsError(f"the directory of the stats segment has {length} entries")
+        return offset, length
 
     def _find(self, name: str) -> tuple[int, int] | None:
         """Return kind and value of the entry of this name."""
@@ -178,7 +253,7 @@ class StatsSegment:
         key = name.encode("ascii") + b"\0"
         index = self._indexes.get(name, length)
         if index < length:
-            kind, value, found = _ENTRY.unpack_from(self._view, offset + index * _ENTRY.size)
+            kind, value, found = _ENTRY.unpack(self._read(offset + index * _ENTRY.size, _ENTRY.size))
             if found.startswith(key):
                 return kind, value
         return self._search(name, key, offset, length)
@@ -187,15 +262,22 @@ class StatsSegment:
         epoch = self._epoch()[0]
         if self._absent.get(name) == epoch:
             return None
-        start, end = offset + _NAME_OFFSET, offset + length * _ENTRY.size
-        # A search in C over some hundred kilobytes: a tenth of a millisecond, where taking names apart takes six.
-        while (place := self._memory.find(key, start, end)) >= 0:
-            index, rest = divmod(place - offset - _NAME_OFFSET, _ENTRY.size)
-            if not rest:
-                self._indexes[name] = index
-                kind, value, _ = _ENTRY.unpack_from(self._view, offset + index * _ENTRY.size)
-                return kind, value
-            start = place + 1
+        strays = 0
+        for first in range(0, length, ENTRIES_AT_ONCE):
+            count = min(ENTRIES_AT_ONCE, length - first)
+            entries = self._read(offset + first * _ENTRY.size, count * _ENTRY.size)
+            start = _NAME_OFFSET
+            # A search in C over some hundred kilobytes: a tenth of a millisecond, where taking names apart takes six.
+            while (place := entries.find(key, start)) >= 0:
+                index, rest = divmod(place - _NAME_OFFSET, _ENTRY.size)
+                if not rest:
+                    self._indexes[name] = first + index
+                    kind, value, _ = _ENTRY.unpack_from(entries, index * _ENTRY.size)
+                    return kind, value
+                start = (index + 1) * _ENTRY.size + _NAME_OFFSET
+                strays += 1
+                if strays > MAX_STRAYS:
+                    raise StatsError(f"the directory of the stats segment is full of {name!r}")
         self._absent[name] = epoch
         return None
 
@@ -213,7 +295,7 @@ class StatsSegment:
         offset, threads = self._vector(self._value(name, kinds), _WORD)
         if threads > MAX_THREADS:
             raise StatsError(f"the counter {name!r} has {threads} threads")
-        pointers = self._words[offset // _WORD : offset // _WORD + threads].tolist()
+        pointers = self._numbers(offset // _WORD, threads)
         rows = (self._vector(pointer, width * _WORD) for pointer in pointers)
         return [(offset // _WORD, length) for offset, length in rows]
 
@@ -221,14 +303,16 @@ class StatsSegment:
         """Return the sums over all threads, as a flat list with so many numbers for each index."""
         sums: list[int] = []
         for first, length in self._rows(name, kinds, width):
-            row = self._words[first : first + length * width].tolist()
+            if length > MAX_COLUMNS:
+                raise StatsError(f"the counter {name!r} has {length} columns")
+            row = self._numbers(first, length * width).tolist()
             # Threads grow their rows at different times.
             if len(row) < len(sums):
                 row, sums = sums, row
             sums = [one + other for one, other in zip(row, sums, strict=False)] + row[len(sums) :]
         return sums
 
-    def _pick(
+    def _columns(
         self, name: str, kinds: frozenset[int], width: int, columns: Collection[int]
     ) -> tuple[list[int], list[int]]:
         """Return which of these columns there are, and their sums over all threads as a flat list."""
@@ -236,13 +320,14 @@ class StatsSegment:
         longest = max((length for _, length in rows), default=0)
         picked = [column for column in columns if 0 <= column < longest]
         places = [column * width + number for column in picked for number in range(width)]
+        whole = _pick(places)
         sums = [0] * len(places)
-        words = self._words
         for first, length in rows:
-            end = length * width
             if length == longest:
-                row = [words[first + place] for place in places]
+                row = self._gather(first, whole)
             else:
-                row = [words[first + place] if place < end else 0 for place in places]
+                there = [place for place in places if place < length * width]
+                held = dict(zip(there, self._gather(first, _pick(there)), strict=True))
+                row = [held.get(place, 0) for place in places]
             sums = list(map(add, sums, row))
         return picked, sums

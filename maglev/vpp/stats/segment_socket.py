@@ -7,9 +7,9 @@ socket is of type SEQPACKET, for which Twisted has no transport, so this is a sm
 from __future__ import annotations
 
 import array
-import mmap
 import os
 import socket
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +30,7 @@ DEADLINE: Final = 5.0
 """Seconds. VPP answers within one turn of its main loop, which a long command may hold up."""
 
 MAX_SEGMENT: Final = 1 << 36
-"""Bytes; 32 MiB by default, some GiB on the largest machines. Mapping takes address space only."""
+"""Bytes; 32 MiB by default, some GiB on the largest machines."""
 
 _MAX_DESCRIPTORS: Final = 4
 """One is due. What does not fit here is closed by the kernel."""
@@ -42,7 +42,7 @@ _INT: Final = array.array("i").itemsize
 
 
 def open_stats(reactor: Any, path: str, deadline: float = DEADLINE) -> Deferred[StatsSegment]:
-    """Get and map the stats segment; the Deferred fails with `StatsError`. Cancelling it closes the socket.
+    """Get the stats segment; the Deferred fails with `StatsError`. Cancelling it closes the socket.
 
     Args:
         reactor: Watches the socket, and measures the deadline.
@@ -137,27 +137,28 @@ def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
 
 
 def _segment(descriptors: list[int]) -> StatsSegment | StatsError:
-    """Map what was passed, and close it: the mapping lives on without."""
+    """Take over what was passed, if it is one descriptor of a segment; close what is not."""
     try:
-        return _map(descriptors)
+        _check(descriptors)
     except StatsError as error:
-        return error
-    finally:
         for descriptor in descriptors:
             os.close(descriptor)
+        return error
+    try:
+        return StatsSegment(descriptors[0])
+    except StatsError as error:
+        return error
 
 
-def _map(descriptors: list[int]) -> StatsSegment:
+def _check(descriptors: list[int]) -> None:
     if len(descriptors) != 1:
         raise StatsError(f"VPP passed {len(descriptors)} descriptors instead of its stats segment")
-    size = os.fstat(descriptors[0]).st_size
-    if not 0 < size <= MAX_SEGMENT:
-        raise StatsError(f"a stats segment of {size} bytes")
-    try:
-        memory = mmap.mmap(descriptors[0], size, mmap.MAP_SHARED, mmap.PROT_READ)
-    except (OSError, ValueError) as error:
-        raise StatsError(f"can't map the stats segment: {printable(str(error))}") from error
-    return StatsSegment(memory)
+    status = os.fstat(descriptors[0])
+    # Reading anything else might wait.
+    if not stat.S_ISREG(status.st_mode):
+        raise StatsError("what VPP passed is not a stats segment: expected a file in memory")
+    if not 0 < status.st_size <= MAX_SEGMENT:
+        raise StatsError(f"a stats segment of {status.st_size} bytes")
 
 
 def socket_identity(path: str) -> Hashable:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maglev.model.errors import StatsError
-from maglev.vpp.stats.segment import BOOT_TIME, HEARTBEAT, MAX_TRIES, StatsSegment
+from maglev.vpp.stats.segment import BOOT_TIME, HEARTBEAT, MAX_ENTRIES, MAX_TRIES, StatsSegment
 
 BASE = 0x130000000
 SIZE = 1 << 16
@@ -22,7 +25,9 @@ class Memory:
     """A stats segment in the making, by the layout of VPP's shared.h."""
 
     def __init__(self):
-        self.map = mmap.mmap(-1, SIZE)
+        self.fd = os.memfd_create("stats")
+        os.ftruncate(self.fd, SIZE)
+        self.map = mmap.mmap(self.fd, SIZE)
         self.next = 64
         self.put(0, 2, BASE, 5, 0, 0)
         self.entries = []
@@ -56,10 +61,16 @@ class Memory:
         vectors = [self.raw_vector(len(row) // width, struct.pack(f"<{len(row)}Q", *row)) for row in rows]
         return kind, self.vector(*vectors), name
 
+    def close(self):
+        self.map.close()
+        os.close(self.fd)
+
 
 @pytest.fixture
 def memory():
-    return Memory()
+    memory = Memory()
+    yield memory
+    memory.close()
 
 
 @pytest.fixture
@@ -75,7 +86,7 @@ def segment(memory):
         memory.counter(SIMPLE, "nothing"),
         (GAUGE, 9, "/gauge"),
     )
-    segment = StatsSegment(memory.map)
+    segment = StatsSegment(os.dup(memory.fd))
     yield segment
     segment.close()
 
@@ -212,7 +223,7 @@ def test_a_heart_that_stops_is_noticed(segment, memory):
 
 
 def test_a_closed_segment_says_so(memory):
-    segment = StatsSegment(memory.map)
+    segment = StatsSegment(os.dup(memory.fd))
     segment.close()
     segment.close()
     assert segment.closed
@@ -223,14 +234,18 @@ def test_a_closed_segment_says_so(memory):
 @pytest.mark.parametrize("version", [0, 1, 3, 2**64 - 1])
 def test_another_version_is_refused(memory, version):
     memory.put(0, version)
+    descriptor = os.dup(memory.fd)
     with pytest.raises(StatsError, match="version"):
-        StatsSegment(memory.map)
-    assert memory.map.closed
+        StatsSegment(descriptor)
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(descriptor)
 
 
 def test_memory_that_is_too_small_is_refused():
+    descriptor = os.memfd_create("small")
+    os.ftruncate(descriptor, 39)
     with pytest.raises(StatsError, match="39 bytes"):
-        StatsSegment(mmap.mmap(-1, 39))
+        StatsSegment(descriptor)
 
 
 POINTERS = [0, 1, BASE - 1, BASE, BASE + 40, BASE + 47, BASE + 129, BASE + SIZE + 8, 2**64 - 1, 2**64 - 8]
@@ -241,22 +256,22 @@ def test_pointers_that_lead_outside_are_refused(memory, pointer):
     good = memory.vector(memory.vector(1))
     for kind, value in ((SIMPLE, pointer), (SIMPLE, memory.vector(pointer)), (COMBINED, memory.vector(pointer))):
         memory.publish((kind, value, "x"), (SIMPLE, good, "y"))
-        segment = StatsSegment(mmap_copy(memory))
+        segment = StatsSegment(copy_of(memory))
         read = segment.simple if kind == SIMPLE else segment.combined
         with pytest.raises(StatsError, match="points to"):
             read("x")
         assert segment.simple("y") == [1]
         segment.close()
     memory.put(DIRECTORY, pointer)
-    segment = StatsSegment(memory.map)
+    segment = StatsSegment(os.dup(memory.fd))
     with pytest.raises(StatsError, match="points to"):
         segment.has("x")
     segment.close()
 
 
-def mmap_copy(memory):
-    copy = mmap.mmap(-1, SIZE)
-    copy[:] = memory.map[:]
+def copy_of(memory):
+    copy = os.memfd_create("copy")
+    os.pwrite(copy, memory.map[:], 0)
     return copy
 
 
@@ -267,7 +282,7 @@ def test_vectors_that_lead_outside_are_refused(memory, length):
         (SIMPLE, memory.vector(memory.raw_vector(length, b""))),
     ):
         memory.publish((kind, value, "x"))
-        segment = StatsSegment(mmap_copy(memory))
+        segment = StatsSegment(copy_of(memory))
         with pytest.raises(StatsError, match="elements"):
             segment.simple("x")
         segment.close()
@@ -276,7 +291,7 @@ def test_vectors_that_lead_outside_are_refused(memory, length):
 def test_a_vpp_of_very_many_threads_is_refused(memory):
     row = memory.vector(1)
     memory.publish((SIMPLE, memory.vector(*[row] * 1025), "x"))
-    segment = StatsSegment(memory.map)
+    segment = StatsSegment(os.dup(memory.fd))
     with pytest.raises(StatsError, match="1025 threads"):
         segment.simple("x")
     segment.close()
@@ -294,11 +309,101 @@ def test_any_damage_is_an_error_or_numbers(data):
     for _ in range(data.draw(st.integers(1, 6))):
         place = data.draw(st.integers(1, memory.next // 8)) * 8
         memory.put(place, data.draw(st.sampled_from([0, 1, 2, 3, BASE, BASE + 64, BASE + 128, 2**32 - 1, 2**64 - 1])))
-    segment = StatsSegment(memory.map)
+    segment = StatsSegment(os.dup(memory.fd))
     for read in (segment.scalar, segment.simple, segment.combined):
         for name in (HEARTBEAT, "simple", "combined"):
             try:
                 read(name)
             except StatsError:
                 continue
+    segment.close()
+    memory.close()
+
+
+# Somebody else's memory
+
+
+def resident():
+    """Return the bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+def test_memory_that_is_truncated_under_us_is_an_error(memory, segment):
+    assert segment.scalar(HEARTBEAT) == 1
+    for size in (128, 41, 40, 39, 0):
+        os.ftruncate(memory.fd, size)
+        for read in (segment.scalar, segment.has, segment.combined, lambda name: segment.simple_at(name, [1])):
+            with pytest.raises(StatsError):
+                read("/net/route/to")
+    os.ftruncate(memory.fd, SIZE)
+
+
+def huge(entries, length):
+    """Return a descriptor of 1 GiB of holes, with a directory of so many entries that begins with these."""
+    descriptor = os.memfd_create("huge")
+    os.ftruncate(descriptor, 1 << 30)
+    os.pwrite(descriptor, struct.pack("<QQQQQ", 2, BASE, 5, 0, BASE + 4096), 0)
+    os.pwrite(descriptor, struct.pack("<I", length), 4096 - 8)
+    os.pwrite(descriptor, entries, 4096)
+    return descriptor
+
+
+@pytest.mark.parametrize("length", [MAX_ENTRIES, MAX_ENTRIES + 1, (1 << 30) // 144 - 100])
+def test_a_directory_full_of_holes_costs_neither_memory_nor_time(length):
+    descriptor = huge(b"", length)
+    segment = StatsSegment(descriptor)
+    memory, blocks, started = resident(), os.fstat(descriptor).st_blocks, time.monotonic()
+    if length > MAX_ENTRIES:
+        with pytest.raises(StatsError, match=f"{length} entries"):
+            segment.has("x")
+    else:
+        assert not segment.has("x")
+    assert time.monotonic() - started < 2
+    assert resident() - memory < 20 << 20
+    assert os.fstat(descriptor).st_blocks == blocks
+    segment.close()
+
+
+def test_a_row_full_of_holes_costs_no_memory():
+    length = (1 << 26) - 1
+    entry = struct.pack("<I4xQ128s", SIMPLE, BASE + 8192, b"x")
+    descriptor = huge(entry, 1)
+    os.pwrite(descriptor, struct.pack("<I4xQ", 1, BASE + 16384), 8192 - 8)
+    os.pwrite(descriptor, struct.pack("<I4xQ", length, 7), 16384 - 8)
+    segment = StatsSegment(descriptor)
+    memory = resident()
+    assert segment.simple_at("x", [0, length - 1, 5, 1 << 20]) == {0: 7, length - 1: 0, 5: 0, 1 << 20: 0}
+    with pytest.raises(StatsError, match=f"{length} columns"):
+        segment.simple("x")
+    assert resident() - memory < 20 << 20
+    segment.close()
+
+
+def test_a_name_in_the_wrong_places_ends_the_search():
+    stray = struct.pack("<I4xQ128s", SIMPLE, 0, b"a/" + b"first session packet\0" * 6)
+    # A few are the ends of longer names, and harmless.
+    last = struct.pack("<I4xQ128s", GAUGE, 9, b"first session packet")
+    segment = StatsSegment(huge(stray * 900 + last, 901))
+    assert segment.scalar("first session packet") == 9
+    segment.close()
+    segment = StatsSegment(huge(stray * 200_000, 200_000))
+    started = time.monotonic()
+    with pytest.raises(StatsError, match="full of"):
+        segment.scalar("first session packet")
+    assert time.monotonic() - started < 1
+    segment.close()
+
+
+@given(
+    places=st.lists(st.integers(0, 20_000), max_size=30),
+    row=st.integers(1, 20_001),
+)
+@settings(max_examples=100, deadline=None)
+def test_columns_are_the_same_whether_they_are_read_together_or_on_their_own(places, row):
+    entry = struct.pack("<I4xQ128s", SIMPLE, BASE + 8192, b"x")
+    descriptor = huge(entry, 1)
+    os.pwrite(descriptor, struct.pack("<I4xQ", 1, BASE + 16384), 8192 - 8)
+    os.pwrite(descriptor, struct.pack("<I4x", row) + struct.pack(f"<{row}Q", *range(row)), 16384 - 8)
+    segment = StatsSegment(descriptor)
+    assert segment.simple_at("x", places) == {place: place for place in places if place < row}
     segment.close()

@@ -166,7 +166,7 @@ async def test_a_connection_that_the_reactor_drops_is_told(reactor, listener):
     assert reader.logPrefix() == "stats"
     for _ in range(2):
         reader.connectionLost(Failure(ConnectionDone()))
-    with pytest.raises(StatsError, match="is lost"):
+    with pytest.raises(StatsError, match="lost the connection"):
         await deferred
 
 
