@@ -57,6 +57,7 @@ def _vpp(lb: Record) -> VppConfig:
         sync_interval=lb["sync-interval"],
         startup_min_delay=lb["startup-min-delay"],
         startup_max_delay=lb["startup-max-delay"],
+        removal_max_delay=lb["removal-max-delay"],
         foreign_vips=lb["foreign-vips"],
     )
 

@@ -108,6 +108,13 @@ _LB: Final = ConfigSection(
             default=30.0,
         ),
         ConfigKey(
+            "removal-max-delay",
+            Duration(0.0, DAY),
+            "How long a server that left the file may go on serving a VIP that has no other server in service.",
+            notes="It leaves as soon as a successor serves; ``0s`` removes it at once.",
+            default=60.0,
+        ),
+        ConfigKey(
             "foreign-vips",
             OneOf(ForeignVips),
             "What a full sync does with VIPs that are not in the file.",

@@ -1,8 +1,9 @@
-"""The change: what putting another configuration in force would do, to its objects and to VPP's VIPs.
+"""The dry run: what putting another configuration in force would do to its objects and to VPP's VIPs.
 
 It starts from what VPP should hold now, not from what it does hold: drift is the business of `IControl.vpp_lb_plan`.
-And it ends where a reload ends when all goes well: each backend that is new, or that has something to prove again, is
-taken to be up; each other one is taken as it is.
+It ends where a reload ends when all goes well: each backend that is new, or that has something to prove again, is taken
+to be up; each other one is taken as it is. What happens in between, while that is not known yet, is told in words
+(`interim_steps`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from maglev.vpp.sync.plan import fitted, plan_steps, want
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from maglev.model.config import Backend, Config
+    from maglev.model.config import Backend, Config, Frontend
     from maglev.state.board import Board
+    from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import VipKey
     from maglev.vpp.sync.plan import WantedVip
 
@@ -63,7 +65,8 @@ def dry_run_steps(
         yield
     plan = yield from plan_steps(after, before, before.keys() - after.keys())
     changes = yield from forecast_steps(plan, after, before, weights=weights)
-    return tuple(_matched(board.config, differences(board.config, config), changes))
+    interim = yield from interim_steps(board, config)
+    return tuple(_matched(board.config, differences(board.config, config), changes, interim))
 
 
 def states_after_steps(board: Board, config: Config) -> Generator[None, None, dict[str, State]]:
@@ -86,8 +89,60 @@ def _state_after(board: Board, config: Config, backend: Backend) -> State:
         return State.UP if backend.enabled and not before.enabled else State.DISABLED
     if state is State.PAUSED:
         return State.PAUSED
-    proven = (before.address, board.config.healthcheck_of(before)) == (backend.address, config.healthcheck_of(backend))
-    return state if proven and state is not State.UNKNOWN else State.UP
+    return state if _is_proven(board, config, backend) else State.UP
+
+
+def interim_steps(board: Board, config: Config) -> Generator[None, None, dict[str, tuple[str, ...]]]:
+    """Return what serves right after a reload of this configuration until results are known; yield often.
+
+    Returns:
+        Texts for people, by name of frontend, for those of which there is something to say.
+    """
+    now = {status.frontend.identity: status for status in board.frontends.values()}
+    found = {}
+    for name, frontend in config.frontends.items():
+        status = now.get(frontend.identity)
+        texts = () if status is None else tuple(_interim(board, config, frontend, status))
+        if texts:
+            found[name] = texts
+        yield
+    return found
+
+
+def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendStatus) -> Iterator[str]:
+    before = board.holds.weights_by_address(status)
+    weighted = {member.backend for pool in frontend.pools for member in pool.members if member.weight}
+    listed, in_service = set(), False
+    for name in frontend.backends:
+        backend = config.backends[name]
+        old = board.backends.get(name)
+        listed.add(backend.address)
+        if name not in weighted or not backend.enabled:
+            continue
+        if old is not None and _is_proven(board, config, backend):
+            in_service |= old.state is State.UP
+            continue
+        known_here = old is not None and name in status.desired
+        weight = status.desired[name].weight if known_here else before.get(backend.address, 0)
+        if not weight:
+            continue
+        in_service = True
+        if old is not None and known_here and old.serving_address != backend.address:
+            listed.add(old.serving_address)
+            yield f"until its first result, {name} serves at {old.serving_address} with weight {weight}"
+        else:
+            yield f"until its first result, {name} keeps weight {weight} of {backend.address}"
+    for address, weight in before.items():
+        if weight and address not in listed and not in_service:
+            limit = config.vpp.removal_max_delay
+            yield f"until a new backend is up, {address} keeps weight {weight}, for {limit:g} s at most"
+
+
+def _is_proven(board: Board, config: Config, backend: Backend) -> bool:
+    """Return whether what is known of a backend stays true under another configuration."""
+    before = board.config.backends[backend.name]
+    same = (before.address, board.config.healthcheck_of(before)) == (backend.address, config.healthcheck_of(backend))
+    return same and board.backends[backend.name].state is not State.UNKNOWN
 
 
 def _wanted_now(board: Board) -> Iterator[WantedVip]:
@@ -105,7 +160,10 @@ def _wanted_after(config: Config, states: Mapping[str, State]) -> Iterator[Wante
 
 
 def _matched(
-    old: Config, different: tuple[Difference, ...], changes: tuple[VipForecast, ...]
+    old: Config,
+    different: tuple[Difference, ...],
+    changes: tuple[VipForecast, ...],
+    interim: Mapping[str, tuple[str, ...]],
 ) -> Iterator[DryRunChange]:
     """Put together what is about one frontend."""
     names: dict[VipKey, str] = {key_of(frontend): frontend.name for frontend in old.frontends.values()}
@@ -113,7 +171,15 @@ def _matched(
     for change in changes:
         name = change.frontend or names[change.key]
         of_frontend[name] = (*of_frontend.get(name, ()), change)
+    told = set()
     for each in different:
-        yield DryRunChange(each, of_frontend.pop(each.name, ()) if each.kind == "frontend" else ())
-    for name, rest in of_frontend.items():
-        yield DryRunChange(Difference("frontend", name, "affected"), rest)
+        if each.kind != "frontend":
+            yield DryRunChange(each)
+            continue
+        told.add(each.name)
+        texts = () if each.change == "removed" else interim.get(each.name, ())
+        yield DryRunChange(attrs.evolve(each, details=(*each.details, *texts)), of_frontend.pop(each.name, ()))
+    for name in dict.fromkeys((*of_frontend, *interim)):
+        if name not in told:
+            affected = Difference("frontend", name, "affected", interim.get(name, ()))
+            yield DryRunChange(affected, of_frontend.get(name, ()))

@@ -143,6 +143,10 @@ class Pool:
     members: tuple[PoolMember, ...]
 
 
+VipIdentity = tuple[str, "Transport | None", int]
+"""Address, transport and port of a VIP: what VPP knows it by."""
+
+
 @attrs.frozen
 class Frontend:
     """One VIP.
@@ -162,6 +166,11 @@ class Frontend:
     src_ip_sticky: bool = False
     flush_on_down: bool = True
     table_length: int = DEFAULT_TABLE_LENGTH
+
+    @property
+    def identity(self) -> VipIdentity:
+        """What VPP knows the VIP by. The name of the frontend is ours, and may change without a change for VPP."""
+        return self.address, self.transport, self.l4_port
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -194,12 +203,14 @@ class VppConfig:
         sync_interval: Seconds between two drift repairs.
         startup_min_delay: Seconds after start in which nothing is written.
         startup_max_delay: Seconds after start at which everything is synced.
+        removal_max_delay: Seconds that a server which left the file may go on serving a VIP with no other in service.
     """
 
     conf: LbConf
     sync_interval: float = 30.0
     startup_min_delay: float = 5.0
     startup_max_delay: float = 30.0
+    removal_max_delay: float = 60.0
     foreign_vips: ForeignVips = ForeignVips.REMOVE
 
 

@@ -17,6 +17,7 @@ from maglev.model.errors import NotFoundError, RefusedError
 from maglev.model.events import BackendEvent, Event, FrontendEvent
 from maglev.model.health import Lifecycle, State, Transition
 from maglev.runtime.logs.logger import EventLogger
+from maglev.state.holds import Holds
 from maglev.state.status import BackendStatus, FrontendStatus, thresholds
 from maglev.state.weights import flushes, reweighted
 
@@ -38,6 +39,7 @@ class Board:
         config: The configuration in force, with weights set at run time.
         generation: Grows by one with each configuration applied.
         events: The latest events, oldest first.
+        holds: Says what unknown backends keep.
     """
 
     _log = EventLogger()
@@ -60,6 +62,7 @@ class Board:
         self.generation = 1
         self.config = config
         self.backends: dict[str, BackendStatus] = {}
+        self.holds = Holds(self.backends)
         self.frontends: dict[str, FrontendStatus] = {}
         for backend in config.backends.values():
             self._add_backend(backend)
@@ -176,6 +179,7 @@ class Board:
         if changed == status.frontend:
             return
         status.frontend = changed
+        status.drop_excluded()
         self.config = attrs.evolve(self.config, frontends={**self.config.frontends, frontend: changed})
         self._weigh_all({frontend})
         self._tell()
@@ -186,9 +190,25 @@ class Board:
         if status is not None:
             status.flushes.difference_update(backends)
 
+    def hold_programmed(self, frontends: Iterable[str]) -> None:
+        """Let backends that were never proved keep what VPP has just been found to hold for them.
+
+        Args:
+            frontends: Names of frontends.
+        """
+        changed = set()
+        for name in frontends:
+            status = self.frontends.get(name)
+            if status is not None and not status.knows_all and self.holds.hold(status, self.holds.unproved(status)):
+                changed.add(name)
+        if changed:
+            self._weigh_all(changed)
+            self._tell()
+
     def apply(self, config: Config) -> None:
         """Put another configuration in force: what is unchanged is not touched."""
         old = self.config
+        self.holds.begin_reload(self._concerned_frontends(old, config))
         self.config = config
         self.generation += 1
         self._later("config_changed", old, config)
@@ -200,6 +220,7 @@ class Board:
         for backend in _concerned(old, config):
             self._update_backend(old, backend)
         self._place_frontends(old.frontends)
+        self.holds.end_reload()
         self._tell()
 
     # How it is done
@@ -224,7 +245,7 @@ class Board:
         check = self.config.healthcheck_of(backend)
         status = self.backends[backend.name]
         if before.address != backend.address or old.healthcheck_of(before) != check:
-            status.address = backend.address
+            status.move(backend.address)
             status.health.retune(*thresholds(check))
             self._happen(status, Lifecycle.CHANGE)
         if before.enabled and not backend.enabled:
@@ -240,7 +261,11 @@ class Board:
             status = self.frontends.get(name) or FrontendStatus(frontend)
             frontends[name] = status
             if old.get(name) is not frontend and old.get(name) != frontend:
+                if status.frontend.identity != frontend.identity:
+                    status.leave_vip()
                 status.frontend = frontend
+                status.drop_excluded()
+                self.holds.hold(status, self.holds.unproved(status))
                 changed.add(name)
         self.frontends = frontends
         if changed:
@@ -267,6 +292,7 @@ class Board:
             self._unweighed.setdefault(frontend.frontend.name, set()).add(status.name)
         if transition.new is not State.UNKNOWN:
             status.fresh = False
+            status.proved_address = None
         self.seq += 1
         event = BackendEvent(self.seq, status.name, status.address, transition)
         self.events.append(event)
@@ -276,11 +302,11 @@ class Board:
         """Work out what a transition means for the weight to hold and the flows to forget."""
         name = status.name
         if transition.new is State.UNKNOWN:
-            before = frontend.desired.get(name)
-            if before is not None and before.weight:
-                frontend.held[name] = before.weight
+            self.holds.hold(frontend, [name])
         else:
-            frontend.held.pop(name, None)
+            frontend.release(name)
+        if transition.new is transition.old:
+            return
         # A backend that is down from its first probe on has no flows that we gave it: after a restart of ours,
         # lowering the weight that VPP still has forgets them, and a weight that is 0 already stays untouched.
         first_down = status.fresh and transition.new is State.DOWN
@@ -288,6 +314,12 @@ class Board:
             frontend.flushes.add(name)
         else:
             frontend.flushes.discard(name)
+
+    def _concerned_frontends(self, old: Config, new: Config) -> Iterable[FrontendStatus]:
+        """Return the frontends that another configuration may change, or whose backends it may change."""
+        names = {*touched(new.frontends, old.frontends), *touched(old.frontends, new.frontends)}
+        names |= {name for backend in _concerned(old, new) for name in self.frontends_of(backend.name)}
+        return [self.frontends[name] for name in names if name in self.frontends]
 
     def _weigh_all(self, anew: AbstractSet[str] = frozenset()) -> None:
         """Weigh every frontend that something happened to, once, and notify of their names.

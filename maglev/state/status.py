@@ -36,10 +36,12 @@ class BackendStatus:
         health: Counter and state.
         last_result: Result of its last probe, None before the first.
         transitions: The latest changes, newest first.
+        proved_address: The address that it was proved at, while another one is yet to be proved; None otherwise. What
+            it serves, it serves there until the first result.
         fresh: Whether it has never left the state in which it was first configured.
     """
 
-    __slots__ = ("address", "fresh", "health", "last_result", "name", "transitions")
+    __slots__ = ("address", "fresh", "health", "last_result", "name", "proved_address", "transitions")
 
     def __init__(self, backend: Backend, healthcheck: Healthcheck | None) -> None:
         self.name = backend.name
@@ -48,12 +50,24 @@ class BackendStatus:
         self.last_result: Result | None = None
         # A tuple: for the few that there are a deque would take eight times the memory.
         self.transitions: tuple[Transition, ...] = ()
+        self.proved_address: str | None = None
         self.fresh = True
 
     @property
     def state(self) -> State:
         """The state of its health."""
         return self.health.state
+
+    @property
+    def serving_address(self) -> str:
+        """The address at which it serves in VPP."""
+        return self.proved_address or self.address
+
+    def move(self, address: str) -> None:
+        """Take another address, which is yet to be proved."""
+        proved = self.serving_address
+        self.address = address
+        self.proved_address = None if proved == address else proved
 
 
 class FrontendStatus:
@@ -65,7 +79,9 @@ class FrontendStatus:
         active: Index of the active pool.
         pools: Effective weights, one mapping per pool, by name of backend.
         desired: What each backend should have in VPP, by name.
-        held: Weights kept while a changed backend proves itself again, by name.
+        held: Weights that unknown backends keep until their first result, by name.
+        carried: Weights that the new addresses of backends that have moved had in this VIP before, by name.
+        excluded: Backends that the file gives no weight: they hold none either.
         flushes: Backends whose flows should be forgotten and are not yet.
         changes: Grows with each change of weights: a mark for `changed_since`.
     """
@@ -74,8 +90,10 @@ class FrontendStatus:
         "_latest",
         "_weighed",
         "active",
+        "carried",
         "changes",
         "desired",
+        "excluded",
         "flushes",
         "frontend",
         "held",
@@ -90,15 +108,35 @@ class FrontendStatus:
         self.pools: tuple[Mapping[str, int], ...] = ()
         self.desired: Mapping[str, DesiredWeight] = {}
         self.held: dict[str, int] = {}
+        self.carried: dict[str, int] = {}
         self.flushes: set[str] = set()
         self.changes = 0
         self._latest: list[str] = []
         self._weighed: FrontendWeights | None = None
+        self.drop_excluded()
 
     @property
     def knows_all(self) -> bool:
         """Whether every backend had a known state when it was weighed last."""
         return self._weighed is not None and self._weighed.known == len(self.desired)
+
+    def release(self, name: str) -> None:
+        """Hold nothing for a backend any longer."""
+        self.held.pop(name, None)
+        self.carried.pop(name, None)
+
+    def drop_excluded(self) -> None:
+        """Recompute `excluded` from the configuration; what these backends held is dropped."""
+        weighted = {member.backend for pool in self.frontend.pools for member in pool.members if member.weight}
+        self.excluded = frozenset(self.frontend.backends) - weighted
+        for name in self.excluded:
+            self.release(name)
+
+    def leave_vip(self) -> None:
+        """Forget what was held and wanted in a VIP that is no longer that of this frontend."""
+        self.held.clear()
+        self.carried.clear()
+        self.desired = {}
 
     def weigh(self, states: Mapping[str, State]) -> FrontendState:
         """Work out everything anew from the states of all backends; return the state that follows, not yet in force."""

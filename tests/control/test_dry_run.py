@@ -3,7 +3,7 @@
 import pytest
 
 from maglev.config.diff import Difference
-from maglev.control.dry_run import dry_run_steps, states_after_steps
+from maglev.control.dry_run import dry_run_steps, interim_steps, states_after_steps
 from maglev.model.config import Backend
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result
@@ -75,7 +75,7 @@ def test_an_address_that_changes_affects_the_frontends_that_use_it():
     changes = look(board_of(), make_config(checks=QUICK, backends=backends(a=Backend("a", "10.0.0.9", "tcp"))))
     assert [each.difference for each in changes] == [
         Difference("backend", "a", "changed", ("address: 10.0.0.1 -> 10.0.0.9",)),
-        Difference("frontend", "web", "affected"),
+        Difference("frontend", "web", "affected", ("until its first result, a serves at 10.0.0.1 with weight 100",)),
     ]
     assert texts(changes)["web"] == [
         "add 10.0.0.9 to tcp://192.0.2.1:80 with weight 100",
@@ -101,3 +101,44 @@ def test_a_vpp_without_weights_is_told_apart():
     config = make_config(checks=QUICK, frontends=[make_frontend(pools=((("a", 50), "b"), ("c",)), src_ip_sticky=True)])
     (change,) = look(board_of(), config, weights=False, src_ip_sticky=False)
     assert change.changes == ()
+
+
+# On the way
+
+
+def interim(board, **changed):
+    """Return what is said of each frontend about the time until results are known."""
+    return run_steps(interim_steps(board, make_config(checks=QUICK, **changed)))
+
+
+def test_a_rename_says_what_keeps_serving():
+    made = [Backend("x", "10.0.0.1", "tcp"), Backend("b", "10.0.0.2", "tcp"), Backend("c", "10.0.0.3", "tcp")]
+    told = interim(board_of(), frontends=[make_frontend("www", pools=(("x", "b"), ("c",)))], backends=made)
+    assert told == {"www": ("until its first result, x keeps weight 100 of 10.0.0.1",)}
+
+
+def test_servers_that_are_all_replaced_stay_for_now():
+    made = [Backend("x", "10.0.0.8", "tcp")]
+    told = interim(board_of(), frontends=[make_frontend(pools=(("x",),))], backends=made, removal_max_delay=7.0)
+    assert told == {
+        "web": (
+            "until a new backend is up, 10.0.0.1 keeps weight 100, for 7 s at most",
+            "until a new backend is up, 10.0.0.2 keeps weight 100, for 7 s at most",
+        )
+    }
+
+
+def test_a_server_that_leaves_others_in_service_is_not_worth_a_word():
+    made = [Backend("b", "10.0.0.2", "tcp"), Backend("x", "10.0.0.8", "tcp", enabled=False)]
+    pools = ((("b", 50), ("x", 10)),)
+    assert interim(board_of(), frontends=[make_frontend(pools=pools)], backends=made) == {}
+
+
+def test_what_served_nothing_keeps_nothing():
+    made = [Backend("x", "10.0.0.1", "tcp"), Backend("b", "10.0.0.2", "tcp"), Backend("z", "10.0.0.3", "tcp")]
+    pools = (("x", ("b", 0)), ("z",))
+    assert interim(board_of(a=FAIL), frontends=[make_frontend(pools=pools)], backends=made) == {}
+
+
+def test_a_new_vip_has_nothing_to_keep():
+    assert interim(board_of(), frontends=[make_frontend(), make_frontend("new", "192.0.2.9")]) == {}

@@ -471,7 +471,12 @@ def test_what_a_reload_would_do(bench):
         "details": ["timeout: 1.0 -> 0.5"],
         "vips": [],
     }
-    assert web["details"] == ["pool pool0: weight of backend b: 100 -> 50", "src-ip-sticky: false -> true"]
+    assert web["details"] == [
+        "pool pool0: weight of backend b: 100 -> 50",
+        "src-ip-sticky: false -> true",
+        "until its first result, a keeps weight 100 of 10.0.0.1",
+        "until its first result, b keeps weight 100 of 10.0.0.2",
+    ]
     (vip,) = web["vips"]
     assert (vip["action"], vip["reasons"]) == ("recreate", ["src-ip-sticky false -> true"])
     assert vip["operations"] == [

@@ -18,7 +18,7 @@ from maglev.vpp.lb.state import (
     SetWeight,
     Vip,
 )
-from maglev.vpp.sync.service import VppInfo
+from maglev.vpp.sync.interfaces import VppInfo
 from tests.fakes.stats import FakeStats
 
 UNSET = LbConf("255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1024, 40)

@@ -18,8 +18,8 @@ from maglev.vpp.api.definitions import Layouts
 from maglev.vpp.api.protocol import VppProtocol
 from maglev.vpp.lb.cli import lb_for
 from maglev.vpp.stats.segment import StatsSegment
+from maglev.vpp.sync.interfaces import VppInfo
 from maglev.vpp.sync.link import Link
-from maglev.vpp.sync.service import VppInfo
 from tests.fakes.fake_vpp import Tally
 
 if TYPE_CHECKING:

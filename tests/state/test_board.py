@@ -238,7 +238,8 @@ def test_removed_and_new_backends_are_told():
     board, observer = make_board()
     all_up(board)
     observer.heard.clear()
-    board.apply(make_config(frontends=[make_frontend(pools=(("a", "x"), ("c",)))]))
+    backends = [Backend("a", "10.0.0.1", "tcp"), Backend("x", "10.0.0.9", "tcp"), Backend("c", "10.0.0.3", "tcp")]
+    board.apply(make_config(frontends=[make_frontend(pools=(("a", "x"), ("c",)))], backends=backends))
     assert observer.moves() == ["b up>removed removed", "x unknown>unknown start"]
     assert set(board.backends) == {"a", "c", "x"}
     assert weights(board) == {"a": 100, "x": 0, "c": 0}

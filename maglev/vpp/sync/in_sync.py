@@ -51,8 +51,9 @@ class InSyncVips:
     def now(self, key: VipKey, status: FrontendStatus, *, was_level: bool) -> SyncPoint | None:
         """Return the present moment, for `reached`; None if the VIP can't be level.
 
-        That is so if it is yet to be made, and if backends of the frontend share an address: what the application
-        server there should have is then not a matter of the backend that changed alone.
+        That is so if it is yet to be made, if backends of the frontend share an address, and if one has moved and
+        serves where it was: what an application server should have is then not a matter of the backend that changed
+        alone.
 
         Args:
             key: The VIP.
@@ -84,4 +85,6 @@ class InSyncVips:
         self._levels = {key: level for key, level in self._levels.items() if key in self._ledger.vips}
 
     def _has_own_addresses(self, status: FrontendStatus) -> bool:
-        return len({self._board.backends[name].address for name in status.desired}) == len(status.desired)
+        backends = [self._board.backends[name] for name in status.desired]
+        own = len({backend.address for backend in backends}) == len(backends)
+        return own and all(backend.proved_address is None for backend in backends)

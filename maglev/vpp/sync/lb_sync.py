@@ -1,17 +1,19 @@
 """The sync of one connection to VPP: makes VPP hold what the board says, and nothing else.
 
-Three ways lead to a write, and all end in `LbSync._settle` or `LbSync._remake`, which compare what is wanted *now* with
-what VPP is known to hold and send the difference:
+Three ways lead to a write, and all end in `LbSync._settle`, `LbSync._restructure` or `LbSync._remove`, which compare
+what is wanted *now* with what VPP is known to hold and send the difference:
 
 * a change on the board: the frontends concerned, at once, without asking VPP anything;
 * a reload: all frontends, and the VIPs that are no longer configured, again without a read;
 * a full sync (after connecting, periodically, on demand): everything is read back first, so whatever others did to
   VPP is repaired.
 
-`_settle` is about one VIP, and leaves it alone if something must be deleted first. Of a VIP that was as it should be a
-moment ago it looks only at what has changed on the board since (see `level`). That is a matter of all VIPs on the
-address, and `_remake` does it in one go. One VIP is worked on by one of these at a time; different VIPs, and a read, go
-on side by side (see `ledger`).
+Identity is VPP's: a VIP is its key, a server its address. The name of a frontend is looked up when it is needed, since
+a reload may have changed it meanwhile. Nothing is decided while a write about it is under way: `_settle` works on one
+VIP under the lock of that VIP, which is held until VPP has answered. Only the other two add and delete VIPs, under the
+lock of the prefix as well, because VPP refuses some neighbours there. After waiting for a lock, each decides by the
+board and the ledger as they are then. Different VIPs, and a read, go on side by side (see `ledger`). Of a VIP that was
+in sync a moment ago, `_settle` compares only what has changed on the board since (see `in_sync`).
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock, Deferre
 from twisted.internet.task import deferLater
 
 from maglev.model.config import ForeignVips
-from maglev.runtime.logs.logger import EventLogger
 from maglev.vpp.lb.ledger import Ledger
 from maglev.vpp.lb.state import key_of, prefix_of
-from maglev.vpp.sync.drift import drifts
 from maglev.vpp.sync.in_sync import InSyncVips
-from maglev.vpp.sync.plan import differs, fitted, plan_address, plan_servers, plan_steps, want
+from maglev.vpp.sync.plan import differs, plan_address, plan_servers, plan_steps
+from maglev.vpp.sync.reports import SyncReports
+from maglev.vpp.sync.wanted import WantedVips
 from maglev.vpp.sync.writer import Writer
 
 if TYPE_CHECKING:
@@ -40,10 +42,9 @@ if TYPE_CHECKING:
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
-    from maglev.state.weights import DesiredWeight
     from maglev.vpp.lb.state import LbState, Operation, Prefix, Vip, VipKey
-    from maglev.vpp.sync.counters import SyncCounters
-    from maglev.vpp.sync.plan import AddressPlan, Plan, WantedVip
+    from maglev.vpp.sync.memory import SyncMemory
+    from maglev.vpp.sync.plan import Plan, WantedVip
     from maglev.vpp.sync.warmup import WarmUp
     from maglev.vpp.sync.writer import ILb
 
@@ -83,16 +84,13 @@ class LbSync:
         ledger: What VPP is known to hold.
     """
 
-    _log = EventLogger()
-
     def __init__(
         self,
         work: WorkQueue,
         board: Board,
         lb: ILb,
         warm_up: WarmUp,
-        tally: SyncCounters,
-        left_configuration: set[VipKey],
+        memory: SyncMemory,
         failed: Callable[[VppError], None],
     ) -> None:
         """Prepare; nothing is sent before `full`.
@@ -102,9 +100,7 @@ class LbSync:
             board: Says what is wanted.
             lb: The calls to VPP.
             warm_up: Says which frontends may be written.
-            tally: Counts what is done; outlives this object.
-            left_configuration: VIPs that a reload took out of the configuration and that VPP may still hold; outlives
-                this object, which takes out what it has deleted.
+            memory: What outlives this object.
             failed: Called with the error when VPP refused a write or did not answer: time to read everything again.
         """
         self.ledger = Ledger()
@@ -113,20 +109,27 @@ class LbSync:
         self._board = board
         self._lb = lb
         self._warm_up = warm_up
-        self._left_configuration = left_configuration
-        self._tally = tally
-        self._writer = Writer(work.clock, lb, self.ledger, tally.writes, failed)
+        self._left_configuration = memory.left_configuration
+        self._departures = memory.departures
+        self._contest = memory.contest
+        self._reports = SyncReports(memory.tally)
+        self._writer = Writer(work.clock, lb, self.ledger, memory.tally.writes, failed)
         self._locks: dict[VipKey, DeferredLock] = {}
         self._levels = InSyncVips(board, self.ledger)
-        self._queued: set[str] = set()
+        self._prefix_locks: dict[Prefix, DeferredLock] = {}
+        self._queued: set[VipKey] = set()
+        self._wanted = WantedVips(board, lb.features, warm_up, memory.departures)
         self._whole = DeferredLock()
-        self._blocked: dict[VipKey, VipKey] = {}
         self._known = False
 
     @property
     def busy(self) -> bool:
         """Whether a sync of everything, or of one frontend, is under way."""
         return self._whole.locked
+
+    def when_written(self) -> Deferred[None]:
+        """Return a fresh Deferred that fires when no write is under way."""
+        return self._writer.when_idle()
 
     async def full(self) -> Sequence[Operation]:
         """Read everything back and repair every difference; return what was written.
@@ -153,16 +156,23 @@ class LbSync:
             await self._read()
             if name not in self._board.frontends or not self._warm_up.is_free(name):
                 return ()
-            prefix = prefix_of(key_of(self._board.frontends[name].frontend))
-            plan = plan_address(self._want_on([name], prefix), self.ledger.on(prefix), frozenset())
-            return await (self._remake(prefix, [name], frozenset()) if plan.clearing else self._settle(name, "all"))
+            key = key_of(self._board.frontends[name].frontend)
+            done = await self._restructure(prefix_of(key), frozenset())
+            return [*done, *await self._settle(key, "all")]
 
     async def touched(self, name: str) -> None:
         """Bring one frontend up to what the board says now."""
-        # A sync that is waiting already will see the newest state of the board when its turn comes.
-        if self._known and name not in self._queued and name in self._board.frontends:
-            self._queued.add(name)
-            await self._settle(name, "vip")
+        if self._known and name in self._board.frontends:
+            key = key_of(self._board.frontends[name].frontend)
+            # What waits already will see the newest state of the board when its turn comes.
+            if key not in self._queued:
+                self._queued.add(key)
+                await self._settle(key, "vip")
+
+    async def compare(self, key: VipKey) -> None:
+        """Bring one VIP up to what the board says now, whatever is known of it."""
+        if self._known:
+            await self._settle(key, "vip")
 
     async def preview(self) -> Preview:
         """Read VPP, and return what a full sync would do now.
@@ -171,7 +181,7 @@ class LbSync:
             VppError: VPP could not be read.
         """
         state = await self._lb.read_state()
-        wanted = await self._work.run(self._want_steps())
+        wanted = await self._work.run(self._wanted.steps(state.vips, self._departures.would_keep))
         plan = await self._work.run(plan_steps(wanted, state.vips, self._to_delete(state.vips)))
         conf = self._board.config.vpp.conf
         is_written = self._warm_up.open and differs(conf, state.conf)
@@ -191,27 +201,21 @@ class LbSync:
         finally:
             self.ledger.end_read(state)
         if self._known:
-            await self._work.run(self._report_drift(conf, known))
+            found, ours = self.ledger.vips, self._wanted.names()
+            self._reports.settings(self.ledger.conf, conf)
+            missing = [key for key in ours if key in known and key not in found]
+            self._contest.look(missing, found.keys() - ours.keys())
+            leaving = self._to_delete(found) | self._to_delete(known)
+            await self._work.run(self._reports.drift_steps(known, found, ours, leaving))
+        # Before anything is written: what was never proved keeps what was just found.
+        await self._work.run(self._hold_steps())
         self._known = True
 
-    def _report_drift(self, conf: LbConf | None, known: Mapping[VipKey, Vip]) -> Generator[None, None, None]:
-        """Tell what others have changed about what is ours: it is about to be repaired."""
-        found = self.ledger.vips
-        if self.ledger.conf is not None and conf is not None and differs(conf, self.ledger.conf):
-            self._tally.drifts += 1
-            self._log.warn("vpp-lbsync-drift", what="settings", found=_text(self.ledger.conf), wanted=_text(conf))
-        ours = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
-        for each in drifts(known, found, ours.keys() | self._to_delete(found) | self._to_delete(known)):
-            if each is not None:
-                self._tally.drifts += 1
-                self._log.warn(
-                    "vpp-lbsync-drift",
-                    what=str(each.key),
-                    frontend=ours.get(each.key, ""),
-                    differences=each.differences,
-                    found=each.found,
-                    wanted=each.known,
-                )
+    def _hold_steps(self) -> Generator[None, None, None]:
+        for key, name in tuple(self._wanted.names().items()):
+            self._board.hold_programmed([name])
+            if not self._known and key in self.ledger.vips:
+                self._departures.expect(key, self.ledger.vips[key].servers)
             yield
 
     # Writing
@@ -221,31 +225,33 @@ class LbSync:
             return ()
         if differs(self._board.config.vpp.conf, self.ledger.conf):
             await self._writer.write_conf(self._board.config.vpp.conf)
-        wanted = await self._work.run(self._want_steps())
-        to_delete = self._to_delete(self.ledger.vips)
-        plan = await self._work.run(plan_steps(wanted, self.ledger.vips, to_delete))
-        self._tell_postponed(plan)
+        wanted = await self._work.run(self._wanted.steps(self.ledger.vips, self._departures.keep))
+        plan = await self._work.run(plan_steps(wanted, self.ledger.vips, self._to_delete(self.ledger.vips)))
+        self._reports.postponed(plan)
         done = await self._side_by_side(self._making(plan, wanted))
-        leaving = [key for address in plan.values() for key in address.removing]
-        done += await self._side_by_side(self._remove(key) for key in leaving)
-        self._left_configuration.intersection_update(self.ledger.vips)
+        done += await self._side_by_side(self._remove(prefix) for prefix in self._prefixes_to_clear())
         self._locks = {key: lock for key, lock in self._locks.items() if lock.locked}
+        self._prefix_locks = {prefix: lock for prefix, lock in self._prefix_locks.items() if lock.locked}
         self._levels.trim()
+        self._departures.trim(self._wanted.names().keys())
         return done
 
     def _making(
         self, plan: Plan, wanted: Mapping[VipKey, WantedVip]
     ) -> Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]:
-        names: dict[Prefix, list[str]] = {}
-        for key, vip in wanted.items():
-            names.setdefault(prefix_of(key), []).append(vip.frontend)
+        """Yield the work on each VIP that is not as wanted, or that is being written: its plan may be outdated."""
         for prefix, address in plan.items():
-            if address.clearing:
-                yield self._remake(prefix, names[prefix], None)
-            remade = set(address.added) if address.clearing else ()
-            for key in address.vips:
-                if key not in remade:
-                    yield self._settle(wanted[key].frontend, "all")
+            if address.clearing or any(address.added):
+                yield self._restructure(prefix, None)
+        changed = {key for address in plan.values() for key in address.vips.keys() - set(address.added)}
+        for key in wanted:
+            if key in changed or self._is_locked(key):
+                yield self._settle(key, "all")
+
+    def _prefixes_to_clear(self) -> list[Prefix]:
+        """Return the prefixes on which a VIP is to be deleted, those on which it is still being made included."""
+        leaving = self._to_delete(self.ledger.vips) | self._left_configuration
+        return list(dict.fromkeys(prefix_of(key) for key in leaving))
 
     async def _side_by_side(
         self, coroutines: Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]
@@ -262,134 +268,127 @@ class LbSync:
         results = await DeferredList(running, fireOnOneErrback=True, consumeErrors=True)
         return [operation for _, operations in results for operation in operations]
 
-    async def _settle(self, name: str, scope: str) -> Sequence[Operation]:
-        """Write the difference between one frontend as it should be now and as VPP is known to have it."""
-        if name not in self._board.frontends:
-            return ()
-        key = key_of(self._board.frontends[name].frontend)
+    async def _settle(self, key: VipKey, scope: str) -> Sequence[Operation]:
+        """Write the difference between one VIP as it should be now and as VPP is known to have it.
+
+        A VIP that has to be made, or made again, is a matter of its whole prefix.
+        """
         async with self._lock(key):
             if rest := self._writer.rest(key):
                 await deferLater(self._clock, rest)
-            self._queued.discard(name)
-            if name not in self._board.frontends or not self._warm_up.is_free(name):
+            self._queued.discard(key)
+            status = self._wanted.status_at(key)
+            if status is None:
                 return ()
-            status = self._board.frontends[name]
-            changed = self._levels.changed(key, status)
-            operations = self._plan(name, key) if changed is None else self._plan_some(status, key, changed)
-            if operations is None:
-                return ()
-            level = self._levels.now(key, status, was_level=changed is not None)
-            flushes = frozenset(status.flushes)
-            done = await self._writer.write_vip(operations, scope)
-            if len(done) == len(operations):
-                self._board.flushed(name, flushes)
-                self._levels.reached(key, level)
-            return done
+            changed = None if key in self._departures else self._levels.changed(key, status)
+            operations = self._plan(status, key) if changed is None else self._plan_some(status, key, changed)
+            if operations is not None:
+                return await self._write_vip(key, status, operations, scope, was_level=changed is not None)
+        return await self._restructure(prefix_of(key), frozenset(), scope)
 
-    def _plan(self, name: str, key: VipKey) -> Sequence[Operation] | None:
-        """Return what one VIP lacks; None if the whole address is concerned: the sync after the reload does that."""
-        wanted = self._want(name)
-        plan = plan_address({wanted.key: wanted}, self.ledger.on(prefix_of(key)), frozenset())
-        return None if wanted.key != key or plan.clearing or plan.postponed else plan.vips.get(key, ())
+    async def _write_vip(
+        self, key: VipKey, status: FrontendStatus, operations: Sequence[Operation], scope: str, *, was_level: bool
+    ) -> Sequence[Operation]:
+        """Write what one VIP lacks; its lock is held."""
+        level = None if key in self._departures else self._levels.now(key, status, was_level=was_level)
+        flushes = frozenset(status.flushes)
+        done = await self._writer.write_vip(operations, scope)
+        if len(done) == len(operations):
+            self._board.flushed(status.frontend.name, flushes)
+            self._levels.reached(key, level)
+        return done
+
+    def _plan(self, status: FrontendStatus, key: VipKey) -> Sequence[Operation] | None:
+        """Return what one VIP lacks; None if the whole prefix is concerned."""
+        wanted = self._wanted.whole(status, self.ledger.vips.get(key))
+        plan = plan_address({key: wanted}, self.ledger.on(prefix_of(key)), frozenset())
+        return None if plan.clearing or plan.postponed or any(plan.added) else plan.vips.get(key, ())
 
     def _plan_some(self, status: FrontendStatus, key: VipKey, changed: AbstractSet[str]) -> Sequence[Operation]:
         """Return what `_plan` would, if a VIP lacked nothing before some backends changed: at the cost of those."""
         # Mostly it is one; of several, the order is that of the frontend.
         names = changed if len(changed) < 2 else [name for name in status.desired if name in changed]
         some = {name: status.desired[name] for name in names}
-        return plan_servers(self._want_of(status, some), self.ledger.vips[key])
+        return plan_servers(self._wanted.some(status, some), self.ledger.vips[key])
 
-    async def _remake(
-        self, prefix: Prefix, names: Sequence[str], to_delete: AbstractSet[VipKey] | None
+    async def _restructure(
+        self, prefix: Prefix, to_delete: AbstractSet[VipKey] | None, scope: str = "all"
     ) -> Sequence[Operation]:
-        """Delete what has to go first on an address, and make what is wanted there, in one go.
+        """Make VIPs on a prefix, or make them again, while nobody else works on any VIP there.
+
+        VIPs are only added and deleted under the lock of their prefix, so which there are is known under it.
 
         Args:
-            prefix: The address.
-            names: The frontends on it that may be written.
-            to_delete: VIPs to delete; None for all those that a full sync deletes.
+            prefix: The prefix. What should be on it is decided when all locks are held.
+            to_delete: VIPs to delete if they stand in the way; None for all those that a full sync deletes.
+            scope: One of `maglev.vpp.sync.writer.SCOPES`.
         """
-        wanted = self._want_on(names, prefix)
-        locks = [self._lock(key) for key in sorted({*wanted, *self.ledger.on(prefix)})]
-        for lock in locks:
-            await lock.acquire()
-        try:
-            wanted = self._want_on(names, prefix)
-            held = self.ledger.on(prefix)
-            plan = plan_address(wanted, held, self._to_delete(held) if to_delete is None else to_delete)
-            self._tell_recreated(plan, wanted)
-            added = [wanted[key].frontend for key in plan.added]
-            flushes = {name: frozenset(self._board.frontends[name].flushes) for name in added}
-            operations = tuple(plan.remaking)
-            done = await self._writer.write_at_once(operations, "all") if operations else ()
-            if len(done) == len(operations):
-                for name, flushed in flushes.items():
-                    self._board.flushed(name, flushed)
-            return done
-        finally:
+        async with self._prefix_lock(prefix):
+            locks = [self._lock(key) for key in sorted({*self._wanted.keys_on(prefix), *self.ledger.on(prefix)})]
             for lock in locks:
-                lock.release()
+                await lock.acquire()
+            try:
+                return await self._restructure_locked(prefix, to_delete, scope)
+            finally:
+                for lock in locks:
+                    lock.release()
 
-    async def _remove(self, key: VipKey) -> Sequence[Operation]:
-        """Delete a VIP while nobody else works on it."""
-        async with self._lock(key):
-            return await self._writer.delete_vip(key, "all")
+    async def _restructure_locked(
+        self, prefix: Prefix, to_delete: AbstractSet[VipKey] | None, scope: str
+    ) -> Sequence[Operation]:
+        held = self.ledger.on(prefix)
+        statuses = {
+            key: status for key in self._wanted.keys_on(prefix) if (status := self._wanted.status_at(key)) is not None
+        }
+        wanted = {key: self._wanted.whole(status, held.get(key)) for key, status in statuses.items()}
+        plan = plan_address(wanted, held, self._to_delete(held) if to_delete is None else to_delete)
+        self._reports.recreated(plan, wanted)
+        added = list(plan.added)
+        flushes = {key: frozenset(statuses[key].flushes) for key in added}
+        if plan.clearing:
+            operations = tuple(plan.remaking)
+            done = await self._writer.write_at_once(operations, scope)
+            if len(done) == len(operations):
+                for key in added:
+                    self._board.flushed(wanted[key].frontend, flushes[key])
+            return done
+        making = [self._write_vip(key, statuses[key], plan.vips[key], scope, was_level=False) for key in added]
+        return await self._side_by_side(making)
 
-    # What is wanted
+    async def _remove(self, prefix: Prefix) -> Sequence[Operation]:
+        """Delete the VIPs on a prefix that are not wanted at this moment, while nobody else works on them."""
+        done: list[Operation] = []
+        async with self._prefix_lock(prefix):
+            for key in tuple(self.ledger.on(prefix)):
+                async with self._lock(key):
+                    if key in self._to_delete(self.ledger.on(prefix)):
+                        if key not in self._left_configuration:
+                            self._contest.removed(key)
+                        done += await self._writer.delete_vip(key, "all")
+            # What is gone, or was never made, has left for good.
+            gone = [key for key in self._left_configuration if prefix_of(key) == prefix and key not in self.ledger.vips]
+            self._left_configuration.difference_update(gone)
+        return done
 
-    def _want_steps(self) -> Generator[None, None, dict[VipKey, WantedVip]]:
-        wanted = {}
-        for name in tuple(self._board.frontends):
-            if name in self._board.frontends and self._warm_up.is_free(name):
-                vip = self._want(name)
-                wanted[vip.key] = vip
-            yield
-        return wanted
-
-    def _want_on(self, names: Iterable[str], prefix: Prefix) -> dict[VipKey, WantedVip]:
-        """Return what is wanted now of these frontends, as far as they are on this prefix."""
-        vips = (self._want(name) for name in names if name in self._board.frontends)
-        return {vip.key: vip for vip in vips if prefix_of(vip.key) == prefix}
-
-    def _want(self, name: str) -> WantedVip:
-        status = self._board.frontends[name]
-        return self._want_of(status, status.desired)
-
-    def _want_of(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
-        addresses = {backend: self._board.backends[backend].address for backend in desired}
-        wanted = want(status.frontend, addresses, desired, status.flushes)
-        return fitted(wanted, **self._lb.features._asdict())
+    # What is to be deleted
 
     def _to_delete(self, held: Mapping[VipKey, Vip]) -> AbstractSet[VipKey]:
         """Return the VIPs to delete: those that were ours, and foreign ones if so configured and when it is time."""
-        ours = {key_of(status.frontend) for status in self._board.frontends.values()}
-        self._left_configuration -= ours
-        if self._warm_up.over and self._board.config.vpp.foreign_vips is ForeignVips.REMOVE:
+        ours = self._wanted.names().keys()
+        self._left_configuration.difference_update(ours)
+        remove = self._board.config.vpp.foreign_vips is ForeignVips.REMOVE and not self._contest.contested
+        if self._warm_up.over and remove:
             return held.keys() - ours
         return self._left_configuration & held.keys()
+
+    def _is_locked(self, key: VipKey) -> bool:
+        return key in self._locks and self._locks[key].locked
 
     def _lock(self, key: VipKey) -> DeferredLock:
         return self._locks.setdefault(key, DeferredLock())
 
-    # What the log is told
-
-    def _tell_recreated(self, plan: AddressPlan, wanted: Mapping[VipKey, WantedVip]) -> None:
-        for key, reasons in plan.recreated.items():
-            self._log.warn(
-                "vpp-lbsync-vip-recreate", vip=str(key), frontend=wanted[key].frontend, reason=", ".join(reasons)
-            )
-
-    def _tell_postponed(self, plan: Plan) -> None:
-        """Tell which VIPs wait for another one to go: once for each."""
-        blocked = {key: other for address in plan.values() for key, other in address.postponed.items()}
-        for key, other in blocked.items():
-            if self._blocked.get(key) != other:
-                self._log.warn("vpp-lbsync-vip-postponed", vip=str(key), because_of=str(other))
-        self._blocked = blocked
-
-
-def _text(conf: LbConf) -> str:
-    return ", ".join(f"{name} {value}" for name, value in attrs.asdict(conf).items())
+    def _prefix_lock(self, prefix: Prefix) -> DeferredLock:
+        return self._prefix_locks.setdefault(prefix, DeferredLock())
 
 
 def _releasing(result: Any, slots: DeferredSemaphore) -> Any:

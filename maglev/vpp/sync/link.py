@@ -14,7 +14,7 @@ from maglev.vpp.api.connection import connect
 from maglev.vpp.api.definitions import Layouts
 from maglev.vpp.lb.cli import lb_for
 from maglev.vpp.stats.segment_socket import open_stats, socket_identity
-from maglev.vpp.sync.service import VppInfo
+from maglev.vpp.sync.interfaces import VppInfo
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from maglev.vpp.lb.calls import LbApi
     from maglev.vpp.lb.cli import LbCli
     from maglev.vpp.stats.segment import StatsSegment
-    from maglev.vpp.sync.service import ILink
+    from maglev.vpp.sync.interfaces import ILink
 
 
 class MessageCounter:

@@ -124,32 +124,66 @@ def want(
     addresses: Mapping[str, str],
     desired: Mapping[str, DesiredWeight],
     flushes: AbstractSet[str],
+    moved: Mapping[str, tuple[str, int]] | None = None,
 ) -> WantedVip:
     """Return the VIP that a frontend should have.
 
-    Two backends of one address are one application server for VPP: it gets the higher weight.
+    Two backends of one address are one application server for VPP: it gets the higher weight. One that has moved to an
+    address where it was not proved yet keeps its weight at the address where it was.
 
     Args:
         frontend: The frontend.
         addresses: Address of each of its backends, by name.
         desired: What each backend of the frontend deserves, by name.
         flushes: Names of the backends whose flows are to be forgotten now.
+        moved: Of each backend that has moved and is yet to be proved there, by name: the address where it serves until
+            then, and the weight that its new address has already.
     """
     servers: dict[str, WantedServer] = {}
     for name, each in desired.items():
         address = addresses[name]
-        other = servers.get(address)
-        if other is None or each.weight > other.weight:
-            servers[address] = WantedServer(each.weight, each.flush, each.weight == 0 and name in flushes)
-    six = any(family(address) == 6 for address in servers)
+        if moved and name in moved and each.weight:
+            serving, carried = moved[name]
+            _merge(servers, address, WantedServer(carried))
+            address = serving
+        _merge(servers, address, WantedServer(each.weight, each.flush, each.weight == 0 and name in flushes))
+    if moved:
+        servers = _of_one_family(servers, set(addresses.values()))
     return WantedVip(
         frontend=frontend.name,
         key=key_of(frontend),
-        encap=Encap.GRE6 if six else Encap.GRE4,
+        encap=encap_of(servers),
         src_ip_sticky=frontend.src_ip_sticky,
         table_length=frontend.table_length,
         servers=servers,
     )
+
+
+def encap_of(servers: Iterable[str]) -> Encap:
+    """Return the encapsulation of a VIP with servers of these addresses, which are of one family."""
+    return Encap.GRE6 if any(family(address) == 6 for address in servers) else Encap.GRE4
+
+
+def _of_one_family(servers: Mapping[str, WantedServer], configured: AbstractSet[str]) -> dict[str, WantedServer]:
+    """Return the servers that a VIP can have together, where some have moved to the other family.
+
+    A VIP is made again for the other family as soon as a server there is in service; until then, it stays as it is.
+    """
+    encap = encap_of(configured)
+    new = {address: server for address, server in servers.items() if encap_of([address]) is encap}
+    if len(new) == len(servers) or any(server.weight for server in new.values()):
+        return new
+    return {address: server for address, server in servers.items() if address not in new}
+
+
+def _merge(servers: dict[str, WantedServer], address: str, server: WantedServer) -> None:
+    """Add what one backend wants at an address to what others want there."""
+    other = servers.get(address)
+    if other is None or server.weight > other.weight:
+        servers[address] = server
+    elif server.weight == other.weight == 0:
+        # None of them serves: what calls for a flush for one of them is done, whatever the others are.
+        servers[address] = WantedServer(0, other.flush or server.flush, other.flush_now or server.flush_now)
 
 
 def fitted(wanted: WantedVip, *, weights: bool, src_ip_sticky: bool) -> WantedVip:

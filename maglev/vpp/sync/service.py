@@ -6,7 +6,7 @@ once when the socket files change, because a VPP that has just started must not 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import attrs
 from twisted.application.service import Service
@@ -18,25 +18,25 @@ from maglev.model.errors import StatsError, VppError, VppLostError, VppNotConnec
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
 from maglev.vpp.lb.state import key_of
-from maglev.vpp.stats.counter_columns import ILookups
 from maglev.vpp.stats.counters import Counters, Heartbeat
 from maglev.vpp.sync.counters import SyncCounters
+from maglev.vpp.sync.departures import Departures
 from maglev.vpp.sync.lb_sync import LbSync
+from maglev.vpp.sync.memory import SyncMemory
 from maglev.vpp.sync.warmup import WarmUp
-from maglev.vpp.sync.writer import ILb
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from twisted.internet.interfaces import IDelayedCall
 
-    from maglev.model.config import Config
+    from maglev.model.config import Config, Frontend
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.vpp.lb.calls import Features
     from maglev.vpp.lb.state import Operation, VipKey
-    from maglev.vpp.stats.counters import IStats
     from maglev.vpp.stats.counts import Counts
+    from maglev.vpp.sync.interfaces import IConnector, ILink, VppInfo
 
 MIN_BACKOFF: Final = 0.25
 MAX_BACKOFF: Final = 5.0
@@ -51,64 +51,11 @@ PING_PERIOD: Final = 10.0
 COUNT_PERIOD: Final = 5.0
 """Seconds between readings of VPP's counters."""
 
+STOP_DEADLINE: Final = 1.0
+"""Seconds that writes under way may take when the daemon stops: it has two for everything."""
+
 MIN_RETRY: Final = 1.0
 """Seconds from a refused write to the full sync that looks why; doubles while it goes on, up to the sync interval."""
-
-
-@attrs.frozen
-class VppInfo:
-    """What a connected VPP says of itself.
-
-    Attributes:
-        boot_time: Wall-clock time of its start, seconds since the epoch; 0 when it did not say.
-        weights: Whether it can weigh application servers; an older one only has them or not.
-    """
-
-    version: str
-    build_date: str
-    build_directory: str
-    pid: int
-    boot_time: float
-    weights: bool
-
-
-class ILinkLb(ILb, ILookups, Protocol):
-    """The calls over one connection."""
-
-
-class ILink(Protocol):
-    """One connection to VPP: API and stats, which live and die together."""
-
-    @property
-    def lb(self) -> ILinkLb:
-        """The calls of the lb plugin."""
-
-    @property
-    def stats(self) -> IStats:
-        """The stats segment."""
-
-    @property
-    def info(self) -> VppInfo:
-        """What VPP said of itself."""
-
-    def ping(self) -> Deferred[object]:
-        """Ask for a sign of life."""
-
-    def when_lost(self) -> Deferred[object]:
-        """Return a fresh Deferred that fires, never with a failure, when the connection is gone."""
-
-    def close(self) -> None:
-        """Let go of everything, at once; harmless if it is gone already."""
-
-
-class IConnector(Protocol):
-    """Makes connections to one VPP."""
-
-    def connect(self) -> Deferred[ILink]:
-        """Connect and read what VPP is; fails with `VppError`."""
-
-    def fingerprint(self) -> Hashable:
-        """Return a value that changes whenever VPP recreates its sockets."""
 
 
 class VppService(Service):
@@ -144,7 +91,6 @@ class VppService(Service):
         self._tasks = Tasks()
         self._link: ILink | None = None
         self._given_up: ILink | None = None
-        self._left_configuration: set[VipKey] = set()
         self._retry: IDelayedCall | None = None
         self._retry_delay = MIN_RETRY
         self._backoff = MIN_BACKOFF
@@ -156,6 +102,9 @@ class VppService(Service):
         self.sync: LbSync | None = None
         self.counters: Counters | None = None
         self.warm_up = WarmUp(work.clock, board, self._released)
+        self.departures = Departures(work.clock, lambda: board.config.vpp.removal_max_delay, self._departure_over)
+        self.memory = SyncMemory(self.tally, self.departures)
+        board.holds.know_programmed(self._programmed)
         board.subscribe(weights_changed=self._weights_changed, config_changed=self._config_changed)
 
     @property
@@ -176,12 +125,20 @@ class VppService(Service):
             self._repeat(self._tasks, "vpp-connection", lambda: self._attempt(connector))
 
     def stopService(self) -> Deferred[None]:
-        """Let go of VPP, which keeps forwarding as it is."""
+        """Let go of VPP, which keeps forwarding as it is, as soon as writes under way are done."""
         Service.stopService(self)
         self.warm_up.stop()
+        self.departures.trim(())
+        if self.sync is None:
+            self._end()
+            return succeed(None)
+        # A VIP that is being made again must not stay half made.
+        return self.sync.when_written().addTimeout(STOP_DEADLINE, self.clock).addBoth(self._end)
+
+    def _end(self, _: object = None) -> None:
+        """Let go of VPP."""
         self._tasks.cancel()
         self._drop()
-        return succeed(None)
 
     async def sync_now(self, frontend: str | None = None) -> Sequence[Operation]:
         """Read VPP back and repair what differs, in everything or in one frontend; return what was written.
@@ -195,6 +152,7 @@ class VppService(Service):
         if frontend is not None:
             self._board.frontend(frontend)
         sync = self.require_sync()
+        self.memory.contest.reset()
         return await (sync.full() if frontend is None else sync.frontend(frontend))
 
     def connected_for(self) -> float:
@@ -246,10 +204,36 @@ class VppService(Service):
 
     def _config_changed(self, old: Config, new: Config) -> None:
         """Write what a reload changed, and delete what it took out."""
+        self._expect_departures(old, new)
         leaving = {key_of(old.frontends[name]) for name in touched(new.frontends, old.frontends)}
-        self._left_configuration |= leaving and leaving - {key_of(frontend) for frontend in new.frontends.values()}
+        self.memory.left_configuration |= leaving and leaving - {
+            key_of(frontend) for frontend in new.frontends.values()
+        }
         if self.sync is not None:
             self._tasks.start(self.sync.replan())
+
+    def _expect_departures(self, old: Config, new: Config) -> None:
+        """Note which servers a reload may take out of VIPs that stay."""
+        before = {key_of(frontend): frontend for frontend in old.frontends.values()}
+        moved = set(touched(new.backends, old.backends))
+        for frontend in new.frontends.values():
+            key = key_of(frontend)
+            was = before.get(key)
+            if was is not None and (was != frontend or not moved.isdisjoint(was.backends)):
+                self.departures.expect(key, {old.backends[name].address for name in was.backends})
+            elif was is None and self.sync is not None and key in self.sync.ledger.vips:
+                # It was somebody else's VIP until now.
+                self.departures.expect(key, self.sync.ledger.vips[key].servers)
+
+    def _departure_over(self, key: VipKey) -> None:
+        if self.sync is not None:
+            self._tasks.start(self.sync.compare(key))
+
+    def _programmed(self, frontend: Frontend) -> Mapping[str, int]:
+        """Return the weights above 0 that VPP is known to hold for a frontend's VIP, by address."""
+        vip = None if self.sync is None else self.sync.ledger.vips.get(key_of(frontend))
+        servers = {} if vip is None else vip.servers
+        return {address: server.weight for address, server in servers.items() if server.weight}
 
     # Connection
 
@@ -287,7 +271,12 @@ class VppService(Service):
         self._last_error = ""
         self._log.info("vpp-connect", **attrs.asdict(link.info))
         sync = self.sync = LbSync(
-            self._work, self._board, link.lb, self.warm_up, self.tally, self._left_configuration, self._write_failed
+            self._work,
+            self._board,
+            link.lb,
+            self.warm_up,
+            self.memory,
+            self._write_failed,
         )
         timers = Tasks()
         try:

@@ -122,6 +122,17 @@ class Writer:
         self._counts = counts
         self._failed = failed
         self._resting: dict[VipKey, float] = {}
+        self._under_way = 0
+        self._idle: list[Deferred[None]] = []
+
+    def when_idle(self) -> Deferred[None]:
+        """Return a fresh Deferred that fires when no write is under way."""
+        idle: Deferred[None] = Deferred()
+        if self._under_way:
+            self._idle.append(idle)
+        else:
+            idle.callback(None)
+        return idle
 
     def rest(self, key: VipKey) -> float:
         """Return for how many seconds VPP should not be troubled with changes of a VIP."""
@@ -194,11 +205,16 @@ class Writer:
     def _deliver(self, batches: Sequence[Batch], scope: str) -> Deferred[Sequence[Operation]]:
         """Send batches all at once, in order; the Deferred fires with the operations that are done."""
         delivery = Delivery(batches, self._ledger.stamp())
-        for index, batch in enumerate(batches):
-            answer = self._lb.apply_at_once(batch.sent) if batch.is_script else self._lb.apply(batch.sent[0])
-            answer.addCallbacks(
-                self._acknowledged, self._failure, (delivery, index, scope), {}, (delivery, index, scope)
-            )
+        self._under_way += 1
+        try:
+            for index, batch in enumerate(batches):
+                answer = self._lb.apply_at_once(batch.sent) if batch.is_script else self._lb.apply(batch.sent[0])
+                answer.addCallbacks(
+                    self._acknowledged, self._failure, (delivery, index, scope), {}, (delivery, index, scope)
+                )
+        except BaseException:
+            self._under_way -= 1
+            raise
         return delivery.over
 
     def _acknowledged(self, _: object, delivery: Delivery, index: int, scope: str) -> None:
@@ -224,8 +240,14 @@ class Writer:
         delivery.left -= 1
         if not delivery.left:
             done = delivery.done
+            self._under_way -= 1
             self._tell_all(done, scope)
             delivery.over.callback(done)
+            if not self._under_way:
+                waiting, self._idle = self._idle, []
+                for idle in waiting:
+                    if not idle.called:  # its deadline is over
+                        idle.callback(None)
 
     def _tell_all(self, operations: Sequence[Operation], scope: str) -> None:
         """Tell what was done: each operation if they are few, those that come with a new VIP, or are many, together."""

@@ -130,9 +130,9 @@ def bench_of(*frontends, release=Release.WEIGHTED, **settings):
 @pytest.mark.parametrize("release", DRIVEN)
 def test_random_configurations_in_a_row_end_each_in_the_desired_state(release):
     site = RandomSite(1)
-    bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE), release)
+    bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
     for turn in range(ROUNDS):
-        bench.board.apply(site.config(foreign_vips=ForeignVips.REMOVE))
+        bench.board.apply(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0))
         site.happen(bench.board)
         bench.wait(0.5)
         site.prove(bench.board)
@@ -147,11 +147,11 @@ def test_random_configurations_in_a_row_end_each_in_the_desired_state(release):
 @pytest.mark.parametrize("release", DRIVEN)
 def test_changes_by_hand_are_repaired_by_the_next_sync_once(release):
     site = RandomSite(2)
-    bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE), release)
+    bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
     done = 0
     for turn in range(ROUNDS):
         if turn % 5 == 0:
-            bench.board.apply(site.config(foreign_vips=ForeignVips.REMOVE))
+            bench.board.apply(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0))
             site.prove(bench.board)
             bench.wait(1)
         before = bench.held(), bench.simulator.boot.balancer.conf
@@ -174,11 +174,11 @@ def test_changes_by_hand_are_repaired_by_the_next_sync_once(release):
 
 def test_foreign_vips_that_are_kept_outlive_everything():
     site = RandomSite(3)
-    bench = Bench(site.config(foreign_vips=ForeignVips.KEEP))
+    bench = Bench(site.config(foreign_vips=ForeignVips.KEEP, removal_max_delay=0.0))
     assert bench.run(f"lb vip {FOREIGN}/32 protocol tcp port 80 encap gre4")
     assert bench.run(f"lb as {FOREIGN}/32 protocol tcp port 80 10.0.0.77 weight 7")
     for _ in range(ROUNDS // 2):
-        bench.board.apply(site.config(foreign_vips=ForeignVips.KEEP))
+        bench.board.apply(site.config(foreign_vips=ForeignVips.KEEP, removal_max_delay=0.0))
         site.prove(bench.board)
         bench.wait(11)
         assert bench.held() == {**bench.wanted(), VipName(f"{FOREIGN}/32", 6, 80): (0, False, 1024, {"10.0.0.77": 7})}
@@ -188,9 +188,9 @@ def test_foreign_vips_that_are_kept_outlive_everything():
 def test_a_restart_of_ours_in_any_state_writes_nothing():
     for release in DRIVEN:
         site = RandomSite(4)
-        bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE), release)
+        bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
         for _ in range(5):
-            bench.board.apply(site.config(foreign_vips=ForeignVips.REMOVE))
+            bench.board.apply(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0))
             site.prove(bench.board)
             bench.wait(1)
         bench.stop(leave_vpp=True)

@@ -1,0 +1,100 @@
+"""What VPP should hold now, by VIP: the board's weights as VIPs that this VPP can have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.vpp.lb.state import key_of, prefix_of
+from maglev.vpp.sync.plan import fitted, want
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from maglev.state.board import Board
+    from maglev.state.status import FrontendStatus
+    from maglev.state.weights import DesiredWeight
+    from maglev.vpp.lb.calls import Features
+    from maglev.vpp.lb.state import Prefix, Vip, VipKey
+    from maglev.vpp.sync.departures import Departures
+    from maglev.vpp.sync.plan import WantedVip
+    from maglev.vpp.sync.warmup import WarmUp
+
+
+class WantedVips:
+    """The VIPs that one connected VPP should hold.
+
+    A VIP is asked for by its key; the name of its frontend is looked up each time, since a reload may change it.
+    """
+
+    def __init__(self, board: Board, features: Features, warm_up: WarmUp, departures: Departures) -> None:
+        """Begin to look.
+
+        Args:
+            board: Says what each backend should have.
+            features: What the connected VPP can do.
+            warm_up: Says which frontends may be written.
+            departures: Says which servers have to stay for now.
+        """
+        self._board = board
+        self._features = features
+        self._warm_up = warm_up
+        self._departures = departures
+        self._generation = 0
+        self._names: Mapping[VipKey, str] = {}
+        self._keys: dict[Prefix, list[VipKey]] = {}
+
+    def names(self) -> Mapping[VipKey, str]:
+        """Return the names of the frontends in force, by their VIPs; made once for each configuration."""
+        if self._generation != self._board.generation:
+            self._generation = self._board.generation
+            self._names = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
+            self._keys = {}
+            for key in self._names:
+                self._keys.setdefault(prefix_of(key), []).append(key)
+        return self._names
+
+    def keys_on(self, prefix: Prefix) -> Sequence[VipKey]:
+        """Return the VIPs of the configuration in force on a prefix."""
+        self.names()
+        return self._keys.get(prefix, ())
+
+    def status_at(self, key: VipKey) -> FrontendStatus | None:
+        """Return the frontend that has a VIP now and may be written; None if there is none."""
+        name = self.names().get(key)
+        return self._board.frontends[name] if name is not None and self._warm_up.is_free(name) else None
+
+    def steps(
+        self, held: Mapping[VipKey, Vip], keep: Callable[..., WantedVip]
+    ) -> Generator[None, None, dict[VipKey, WantedVip]]:
+        """Return all VIPs that may be written; yield after each.
+
+        Args:
+            held: What VPP holds.
+            keep: `Departures.keep`, or `Departures.would_keep` to decide nothing.
+        """
+        wanted = {}
+        for name in tuple(self._board.frontends):
+            if name in self._board.frontends and self._warm_up.is_free(name):
+                status = self._board.frontends[name]
+                key = key_of(status.frontend)
+                some = self.some(status, status.desired)
+                wanted[key] = keep(some, held.get(key), newcomers_known=status.knows_all)
+            yield
+        return wanted
+
+    def whole(self, status: FrontendStatus, held: Vip | None) -> WantedVip:
+        """Return what the VIP of a frontend should be now, given what VPP holds of it."""
+        wanted = self.some(status, status.desired)
+        return self._departures.keep(wanted, held, newcomers_known=status.knows_all)
+
+    def some(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
+        """Return what the VIP of a frontend should be as far as these of its backends go."""
+        backends = {name: self._board.backends[name] for name in desired}
+        addresses = {name: backend.address for name, backend in backends.items()}
+        moved = {
+            name: (each.proved_address, status.carried.get(name, 0))
+            for name, each in backends.items()
+            if each.proved_address is not None
+        }
+        wanted = want(status.frontend, addresses, desired, status.flushes, moved)
+        return fitted(wanted, **self._features._asdict())

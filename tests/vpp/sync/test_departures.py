@@ -1,0 +1,245 @@
+"""What serves goes on until something is known: starts, renames, moves and replacements."""
+
+import attrs
+import pytest
+
+from maglev.model.config import Backend
+from maglev.model.health import Lifecycle
+from maglev.vpp.lb.state import ApplicationServer, Encap, SetWeight, Vip, VipKey
+from tests.fakes.configs import make_check, make_config, make_frontend
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench
+
+WEB = "tcp://192.0.2.1:80"
+KEY = VipKey("192.0.2.1", 32, 6, 80)
+
+
+def servers(bench):
+    return bench.weights()[WEB]
+
+
+def backends(**addresses):
+    return [Backend(name, address, "tcp") for name, address in addresses.items()]
+
+
+def web(*pools, name="web", **changes):
+    return make_frontend(name, pools=pools, **changes)
+
+
+@pytest.fixture
+def bench():
+    made = Bench(make_config(frontends=[web(("a", "b"))], checks=QUICK))
+    made.writes()
+    yield made
+    made.stop()
+
+
+def reload(bench, frontends, made, checks=QUICK, **settings):
+    bench.board.apply(make_config(frontends=frontends, backends=made, checks=checks, **settings))
+
+
+# A start
+
+
+def started(held, **settings):
+    """Return a daemon that has just started over a VPP that serves already, and knows nothing of its backends."""
+    bench = Bench(make_config(frontends=[web(("a", "b"), ("c",))], checks=QUICK, **settings), vpp=False, known=False)
+    bench.lb.vips[KEY] = Vip(KEY, Encap.GRE4, False, 1024, {a: ApplicationServer(a, w) for a, w in held.items()})
+    bench.lb.conf = bench.board.config.vpp.conf
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(0.5)
+    return bench
+
+
+HELD = {"10.0.0.1": 100, "10.0.0.2": 50, "10.0.0.3": 0}
+
+
+def test_a_checker_that_never_learns_anything_changes_nothing():
+    bench = started(HELD, startup_min_delay=5.0, startup_max_delay=30.0)
+    bench.wait(100)
+    assert bench.writes() == []
+    assert servers(bench) == HELD
+    assert bench.board.frontend("web").held == {"a": 100, "b": 50}
+    bench.stop()
+
+
+def test_what_is_known_is_written_and_the_rest_is_held():
+    bench = started(HELD, startup_max_delay=2.0)
+    bench.record(a=FAIL, c=PASS)
+    bench.wait(3)
+    assert bench.writes() == [SetWeight(KEY, "10.0.0.1", 0, 100, flush=True)]
+    bench.record(b=PASS)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 100, "10.0.0.3": 0}
+    bench.stop()
+
+
+def test_a_standby_pool_that_served_before_a_restart_goes_on_serving():
+    bench = started({"10.0.0.1": 0, "10.0.0.2": 0, "10.0.0.3": 100})
+    assert bench.board.frontend("web").active == 1
+    bench.record(c=PASS)
+    assert servers(bench)["10.0.0.3"] == 100
+    bench.record(a=PASS)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 0, "10.0.0.3": 0}
+    bench.stop()
+
+
+def test_the_explicit_weight_0_of_the_file_needs_no_evidence():
+    bench = Bench(
+        make_config(frontends=[web((("a", 0), "b"))], checks=QUICK, startup_max_delay=1.0), vpp=False, known=False
+    )
+    bench.lb.vips[KEY] = Vip(
+        KEY, Encap.GRE4, False, 1024, {a: ApplicationServer(a, 100) for a in ("10.0.0.1", "10.0.0.2")}
+    )
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(2)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 100}
+    bench.stop()
+
+
+def test_servers_that_were_replaced_while_we_were_away_serve_until_a_successor_does():
+    bench = started({"10.0.0.8": 100, "10.0.0.9": 100}, startup_max_delay=1.0)
+    bench.wait(3)
+    assert servers(bench) == {"10.0.0.8": 100, "10.0.0.9": 100, "10.0.0.1": 0, "10.0.0.2": 0, "10.0.0.3": 0}
+    bench.record(a=PASS)
+    assert servers(bench)["10.0.0.8"] == 100  # b and c may be about to serve as well
+    bench.record(b=PASS, c=PASS)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.3": 0}
+    bench.stop()
+
+
+# Renames and moves
+
+
+def test_renaming_every_backend_writes_nothing(bench):
+    reload(bench, [web(("x", "y"))], backends(x="10.0.0.1", y="10.0.0.2"))
+    bench.wait(70)
+    assert bench.writes() == []
+    bench.record(x=PASS, y=FAIL)
+    assert bench.writes() == [SetWeight(KEY, "10.0.0.2", 0, 100, flush=True)]
+
+
+def test_renaming_a_frontend_while_its_check_changes_writes_nothing(bench):
+    slower = [make_check(rise=1, fall=1, timeout=0.2)]
+    reload(bench, [web(("a", "b"), name="www")], backends(a="10.0.0.1", b="10.0.0.2"), slower)
+    bench.wait(70)
+    assert bench.writes() == []
+
+
+def test_renaming_and_moving_to_another_pool_keeps_what_serves(bench):
+    made = backends(new="10.0.0.7", x="10.0.0.1", y="10.0.0.2")
+    reload(bench, [web(("new",), ("x", "y"))], made)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.7": 0}
+    bench.record(x=PASS, y=PASS)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.7": 0}
+    bench.record(new=PASS)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 0, "10.0.0.7": 100}
+
+
+def test_a_server_that_was_down_is_not_held_up_by_a_new_name(bench):
+    bench.record(a=FAIL)
+    bench.writes()
+    reload(bench, [web(("x", "b"))], backends(x="10.0.0.1", b="10.0.0.2"))
+    assert (bench.writes(), servers(bench)["10.0.0.1"]) == ([], 0)
+
+
+def test_backends_that_swap_addresses_keep_both_in_service(bench):
+    reload(bench, [web(("a", "b"))], backends(a="10.0.0.2", b="10.0.0.1"))
+    assert bench.writes() == []
+    bench.record(a=PASS, b=PASS)
+    assert bench.writes() == []
+
+
+def test_a_move_that_fails_at_the_new_address_ends_at_the_old_one(bench):
+    reload(bench, [web(("a", "b"))], backends(a="10.0.0.7", b="10.0.0.2"))
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.7": 0}
+    bench.record(a=FAIL)
+    assert servers(bench) == {"10.0.0.2": 100, "10.0.0.7": 0}
+
+
+def test_moving_back_before_the_proof_is_as_if_nothing_had_happened(bench):
+    reload(bench, [web(("a", "b"))], backends(a="10.0.0.7", b="10.0.0.2"))
+    reload(bench, [web(("a", "b"))], backends(a="10.0.0.1", b="10.0.0.2"))
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100}
+
+
+# Replacements
+
+
+def test_servers_that_are_all_replaced_serve_until_all_successors_are_known(bench):
+    reload(bench, [web(("x", "y"))], backends(x="10.0.0.8", y="10.0.0.9"))
+    old = {"10.0.0.1": 100, "10.0.0.2": 100}
+    assert servers(bench) == {**old, "10.0.0.8": 0, "10.0.0.9": 0}
+    bench.record(x=PASS)
+    assert servers(bench) == {**old, "10.0.0.8": 100, "10.0.0.9": 0}
+    bench.record(y=FAIL)
+    assert servers(bench) == {"10.0.0.8": 100, "10.0.0.9": 0}
+
+
+def test_a_server_leaves_at_once_where_another_one_serves(bench):
+    reload(bench, [web(("x", "b"))], backends(x="10.0.0.8", b="10.0.0.2"))
+    assert servers(bench) == {"10.0.0.8": 0, "10.0.0.2": 100}
+
+
+def test_without_a_successor_it_is_over_after_the_configured_time(bench):
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"), removal_max_delay=20.0)
+    bench.record(x=FAIL)
+    bench.wait(19)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.8": 0}
+    assert list(bench.service.departures.staying) == [KEY]
+    bench.wait(2)
+    assert servers(bench) == {"10.0.0.8": 0}
+    assert not bench.service.departures.staying
+
+
+def test_an_operator_can_let_them_go_at_once(bench):
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"))
+    bench.service.departures.release()
+    assert servers(bench) == {"10.0.0.8": 0}
+
+
+def test_a_delay_of_0_removes_at_once(bench):
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"), removal_max_delay=0.0)
+    assert servers(bench) == {"10.0.0.8": 0}
+
+
+def test_a_server_that_comes_back_is_no_longer_leaving(bench):
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"))
+    reload(bench, [web(("z", "x"))], backends(z="10.0.0.1", x="10.0.0.8"))
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.8": 0}
+    bench.record(x=FAIL, z=PASS)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.8": 0}
+
+
+def test_servers_of_the_other_family_take_over_when_one_of_them_serves(bench):
+    reload(bench, [web(("x", "y"))], backends(x="2001:db8::8", y="2001:db8::9"))
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100}
+    bench.record(x=PASS)
+    assert servers(bench) == {"2001:db8::8": 100, "2001:db8::9": 0}
+    assert bench.lb.vips[KEY].encap is Encap.GRE6
+
+
+def test_a_server_added_by_hand_never_counts_as_one_that_leaves(bench):
+    bench.record(a=FAIL, b=FAIL)
+    bench.lb.vips[KEY].servers["10.0.0.66"] = ApplicationServer("10.0.0.66", 100)
+    bench.wait(31)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 0}
+
+
+# Small print
+
+
+def test_two_names_of_one_address_are_flushed_when_one_calls_for_it():
+    config = make_config(frontends=[web(("a", "b", "c"))], backends=backends(a="10.0.0.1", b="10.0.0.1", c="10.0.0.3"))
+    bench = Bench(attrs.evolve(config, healthchecks={"tcp": QUICK[0]}))
+    bench.board.happen("a", Lifecycle.PAUSE)
+    bench.writes()
+    bench.board.happen("b", Lifecycle.DISABLE)
+    assert bench.writes() == [SetWeight(KEY, "10.0.0.1", 0, 100, flush=True)]
+    bench.stop()
+
+
+def test_a_changed_check_writes_nothing_for_a_disabled_backend(bench):
+    bench.board.happen("a", Lifecycle.DISABLE)
+    bench.writes()
+    slower = [make_check(rise=1, fall=1, timeout=0.2)]
+    reload(bench, [web(("a", "b"))], backends(a="10.0.0.1", b="10.0.0.2"), slower)
+    assert bench.writes() == []
