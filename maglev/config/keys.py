@@ -20,6 +20,9 @@ DAY: Final = 86400.0
 MIN_INTERVAL: Final = 0.01
 """Shortest period of probes, in seconds: a hundred a second, more than a backend should bear from its checker."""
 
+MIN_TIMEOUT: Final = 0.001
+"""Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
+
 _NO_CONTROL: Final = TextRule(
     re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"), "control characters are not allowed"
 )
@@ -244,22 +247,22 @@ HEALTHCHECK: Final = ConfigSection(
         ConfigKey("down-interval", _PROBE_PERIOD, "Period while it is fully down.", default_text="interval"),
         ConfigKey(
             "timeout",
-            Duration(0.0, DAY, above_zero=True),
+            Duration(MIN_TIMEOUT, DAY),
             "Time limit of a probe, from its start to the last byte.",
-            notes="It may be longer than ``interval``: the next probe then starts when this one has ended.",
+            notes="One longer than ``interval`` is worth a warning: the next probe starts when this one has ended.",
             required=True,
         ),
         ConfigKey("rise", Integer(1, 1000), "Number of passes that bring it up.", default=2, unit="probes"),
         ConfigKey("fall", Integer(1, 1000), "Number of failures that bring it down.", default=3, unit="probes"),
         ConfigKey(
             "probe-ipv4-src",
-            Address(4),
+            Address(4, loopback=(4,)),
             "Source address of the probes to IPv4 backends.",
             default_text="chosen by the kernel",
         ),
         ConfigKey(
             "probe-ipv6-src",
-            Address(6),
+            Address(6, loopback=(6,)),
             "Source address of the probes to IPv6 backends.",
             default_text="chosen by the kernel",
         ),
@@ -271,7 +274,13 @@ HEALTHCHECK: Final = ConfigSection(
 _BACKEND: Final = ConfigSection(
     "backend",
     (
-        ConfigKey("address", Address(), "Its IP address.", required=True),
+        ConfigKey(
+            "address",
+            Address(loopback=(4,)),
+            "Its IP address.",
+            notes="No frontend, and neither source address of VPP, may have it.",
+            required=True,
+        ),
         ConfigKey(
             "healthcheck",
             Reference("healthchecks", "healthcheck"),
@@ -330,7 +339,13 @@ _FRONTEND: Final = ConfigSection(
             default="",
             default_text="none",
         ),
-        ConfigKey("address", Address(), "Address that clients connect to.", required=True),
+        ConfigKey(
+            "address",
+            Address(),
+            "Address that clients connect to.",
+            notes="No backend, and neither source address of VPP, may have it.",
+            required=True,
+        ),
         ConfigKey(
             "protocol",
             OneOf(Transport),

@@ -14,8 +14,9 @@ from maglev.config.build import build_config
 from maglev.config.compose import compose, place_of
 from maglev.config.findings import Findings
 from maglev.config.keys import ROOT
+from maglev.config.pairs import check_pairs
 from maglev.config.reader import BROKEN, Reader, Record
-from maglev.config.rules import check_delays, check_healthcheck, check_references, warn_of_unused
+from maglev.config.rules import check_delays, check_healthcheck, check_references, warn_of_times, warn_of_unused
 from maglev.config.vips import FrontendRules
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
@@ -106,7 +107,9 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
         check_delays(maglev["vpp"]["lb"], findings)
     for _, healthcheck in maglev.records("healthchecks"):
         check_healthcheck(healthcheck, findings)
+    warn_of_times(maglev, findings)
     check_references(maglev, findings)
+    check_pairs(maglev, findings)
     frontends = FrontendRules(maglev, findings)
     frontends.check()
     if findings.valid:

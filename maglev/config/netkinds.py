@@ -20,10 +20,12 @@ class Address:
 
     Attributes:
         family: 4 or 6 where only one will do.
+        loopback: The families of which a loopback address will do.
     """
 
     family: addresses.Family | None = None
-    limits = "literal, of one machine"
+    loopback: tuple[addresses.Family, ...] = ()
+    limits = "literal, of one machine on any link"
 
     @property
     def noun(self) -> str:
@@ -41,7 +43,8 @@ class Address:
             raise forbidden(node, self._no_address(text)) from None
         if self.family and addresses.family(address) != self.family:
             raise forbidden(node, f"must be an {self.noun}, not {address}")
-        if reason := _not_unicast(addresses.pack(address)):
+        reason = addresses.misfit(address)
+        if reason and (reason != addresses.LOOPBACK or addresses.family(address) not in self.loopback):
             raise forbidden(node, f"{address} is {reason}")
         return address
 
@@ -54,23 +57,6 @@ class Address:
         for mark, excess in (("/", "prefix length"), ("%", "zone")):
             expected = f"expected an address without a {excess}" if mark in text else expected
         return f'invalid {self.noun} "{printable(text)}": {expected}'
-
-
-def _not_unicast(packed: bytes) -> str:
-    """Return why an address can't stand for one machine, or nothing."""
-    if not any(packed):
-        return "the unspecified address"
-    if (len(packed) == 4 and packed[0] >> 4 == 0xE) or (len(packed) == 16 and packed[0] == 0xFF):
-        return "a multicast address"
-    if packed == b"\xff\xff\xff\xff":
-        return "the broadcast address"
-    if packed.startswith(_MAPPED):
-        return f"an IPv4 address in IPv6 form: write {addresses.unpack(packed[12:])}"
-    return ""
-
-
-_MAPPED: Final = bytes(10) + b"\xff\xff"
-"""RFC 4291, 2.5.5.2. The kernel turns such an address into IPv4, VPP does not."""
 
 
 @attrs.frozen

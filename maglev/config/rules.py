@@ -37,6 +37,27 @@ def check_healthcheck(record: Record, findings: Findings) -> None:
         _warn_of_idle_tls(params, kind, findings)
 
 
+def warn_of_times(maglev: Record, findings: Findings) -> None:
+    """Warn of probes that take longer than their period, and of periods that outlast the warm-up."""
+    vpp = maglev["vpp"]
+    lb = BROKEN if vpp is BROKEN else vpp["lb"]
+    most = 0.0 if lb is BROKEN or not lb.sound("startup-max-delay") else lb["startup-max-delay"]
+    for _, record in maglev.records("healthchecks"):
+        interval, timeout = record["interval"], record["timeout"]
+        if not isinstance(interval, float):
+            continue
+        if isinstance(timeout, float) and timeout > interval:
+            text = (
+                f"{durations.spell(timeout)} is longer than the interval ({durations.spell(interval)}): a backend that "
+            )
+            text += "does not answer is probed, and found to be down, that much later"
+            findings.warning(f"{record.path}.timeout", text, record.place_of("timeout"))
+        if 0.0 < most < interval:
+            text = f"{durations.spell(interval)} is longer than maglev.vpp.lb.startup-max-delay "
+            text += f"({durations.spell(most)}): the warm-up ends before every backend was probed as often as usual"
+            findings.warning(f"{record.path}.interval", text, record.place_of("interval"))
+
+
 def _check_keys(record: Record, section: ConfigSection, kind: CheckType, findings: Findings) -> None:
     for name, key in section.keys.items():
         if not isinstance(key, ConfigKey) or len(key.types) == len(CheckType):

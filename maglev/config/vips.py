@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from maglev.config.reader import BROKEN, Record
 from maglev.model import addresses
-from maglev.model.config import MAX_TABLE_LENGTH
+from maglev.model.config import DEFAULT_HEAP, MAX_TABLE_LENGTH, sticky_bytes, table_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,6 +74,7 @@ class FrontendRules:
         self._findings = findings
         self._maglev = maglev
         self._backends = maglev.table("backends")
+        self._lengths: list[int] = []
         self.used: set[str] = set()
         """The names of all backends that a frontend uses."""
 
@@ -84,6 +85,7 @@ class FrontendRules:
             vip = self._frontend(record)
             if record.sound("address"):
                 by_address.setdefault(record["address"], []).append(vip)
+        self._check_memory()
         for vips in by_address.values():
             if len(vips) > 1:
                 self._check_ports(vips)
@@ -174,6 +176,7 @@ class FrontendRules:
         Only the active pool has weights above 0, so the largest sum of one pool counts, not the sum of all pools.
         """
         length = self._length(record)
+        self._lengths.append(length or 0)
         heaviest = max(pools, key=lambda pool: pool.weight, default=None)
         if length is None or heaviest is None or heaviest.weight <= length:
             return
@@ -184,13 +187,30 @@ class FrontendRules:
         name = "new-flows-table-length"
         self._findings.warning(f"{record.path}.{name}", text, record.place_of(name))
 
-    def _length(self, record: Record) -> int | None:
-        """Return the table length of a frontend, if it is known."""
+    def _lb(self) -> Record | Broken:
         vpp = self._maglev["vpp"]
         lb: Record | Broken = BROKEN if vpp is BROKEN else vpp["lb"]
+        return lb
+
+    def _length(self, record: Record) -> int | None:
+        """Return the table length of a frontend, if it is known."""
+        lb = self._lb()
         own = record["new-flows-table-length"]
         length = own if own is not None or lb is BROKEN else lb["new-flows-table-length"]
         return length if isinstance(length, int) else None
+
+    def _check_memory(self) -> None:
+        """Warn of tables that may not fit VPP's memory: it aborts at the packet that needs them."""
+        lb = self._lb()
+        buckets = 0 if lb is BROKEN or not lb.sound("sticky-buckets-per-core") else lb["sticky-buckets-per-core"]
+        sticky, tables = sticky_bytes(buckets, 0), sum(map(table_bytes, self._lengths))
+        if lb is BROKEN or 2 * sticky + tables < DEFAULT_HEAP // 2:
+            return
+        name = "sticky-buckets-per-core" if 2 * sticky >= tables else "new-flows-table-length"
+        text = f"VPP would need {_mib(sticky)} for the flow table of each thread ({_mib(2 * sticky)} with one worker) "
+        text += f"and {_mib(tables)} for the new-flow tables of {len(self._lengths)} frontends: its default memory is "
+        text += f"{_mib(DEFAULT_HEAP)} (main-heap-size)"
+        self._findings.warning(f"{lb.path}.{name}", text, lb.place_of(name))
 
     def _check_ports(self, vips: Iterable[_Vip]) -> None:
         """Check that no two frontends of an address have the same protocol and port."""
@@ -221,6 +241,10 @@ class FrontendRules:
                 text = f"its backends are IPv{_family(witness)}, those of {first[0].path} on the same address are "
                 text += f"IPv{_family(first[1])}: VPP supports only one encapsulation per address"
                 self._findings.semantic(record.path, text, record.place)
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.4g} MiB"
 
 
 def _family(member: _Member) -> addresses.Family:

@@ -14,7 +14,7 @@ from maglev.config.schema import ConfigKey
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_ADDRESS: Final = Address()
+_ADDRESS: Final = Address(loopback=(4,))
 
 _CODES: Final = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
 

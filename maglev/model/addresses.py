@@ -8,9 +8,13 @@ for the addresses that VPP sends, so that both sides always agree on the spellin
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from typing import Final, Literal
 
 Family = Literal[4, 6]
+
+REMEMBERED: Final = 1 << 14
+"""Addresses whose examination is remembered."""
 
 _AF: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -59,3 +63,43 @@ def unpack(packed: bytes) -> str:
 def bits(address: str) -> int:
     """Return the prefix length that stands for this address alone: 32 or 128."""
     return 128 if ":" in address else 32
+
+
+LOOPBACK: Final = "a loopback address"
+"""What `misfit` says of those."""
+
+_NETWORKS: Final = {
+    32: (
+        (0, 32, "the unspecified address"),
+        (0, 8, "an address of no host (0.0.0.0/8)"),
+        (127 << 24, 8, LOOPBACK),
+        (0xA9FE0000, 16, "a link-local address (169.254.0.0/16)"),
+        (0xE0000000, 4, "a multicast address"),
+        (0xFFFFFFFF, 32, "the broadcast address"),
+        (0xF0000000, 4, "a reserved address (240.0.0.0/4)"),
+    ),
+    128: (
+        (0, 128, "the unspecified address"),
+        (1, 128, LOOPBACK),
+        (0, 96, "in ::/96, which VPP takes for IPv4"),
+        (0xFFFF << 32, 96, "an IPv4 address in IPv6 form"),
+        (0xFE80 << 112, 10, "a link-local address (fe80::/10)"),
+        (0xFF << 120, 8, "a multicast address"),
+    ),
+}
+
+
+@lru_cache(REMEMBERED)
+def misfit(address: str) -> str:
+    """Return why VPP's load balancer can't have a canonical address as VIP, server or source; empty if it can.
+
+    It has to stand for one machine on any link. Addresses of ``::/96`` are what VPP stores IPv4 as: a VIP there reads
+    back as an IPv4 one, and a server there is refused. Those of ``::ffff:0:0/96`` (RFC 4291, 2.5.5.2) the kernel turns
+    into IPv4, and VPP does not.
+    """
+    number, width = int.from_bytes(pack(address)), bits(address)
+    for network, length, name in _NETWORKS[width]:
+        if number >> width - length == network >> width - length:
+            mapped = network == 0xFFFF << 32
+            return f"{name}: write {unpack(pack(address)[12:])}" if mapped else name
+    return ""

@@ -40,7 +40,7 @@ maglev:
       type: tcp
       port: 993
       interval: 10ms
-      timeout: 100us
+      timeout: 1500us
       params: {ssl: yes, server-name: imap.example.com}
     ping: {type: icmp, interval: 24h, timeout: 24h}
   backends:

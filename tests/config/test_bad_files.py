@@ -74,6 +74,11 @@ NAME_RULE = "invalid name: expected 1 to 63 letters, digits, '.', '_' or '-', st
 HOST_HEADER = "expected a name or IP address, optionally with :port"
 DURATION = "expected a number with a unit, such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
 
+ITSELF = (
+    "is the address of maglev.frontends.www (line 9), so VPP would send the packets to itself: "
+    "expected the address of a server"
+)
+
 CASES = {
     # YAML
     "yaml-syntax": (
@@ -503,7 +508,7 @@ CASES = {
     "timeout-zero": (
         SEMANTIC,
         "maglev.healthchecks.web.timeout",
-        "must be more than 0s, at most 24h, not 0s",
+        "must be 1ms..24h, not 0s",
         check("interval: 2s, timeout: §0"),
     ),
     "fall-zero": (
@@ -711,6 +716,109 @@ CASES = {
         "maglev.backends.c.healthcheck",
         "no such healthcheck; did you mean 'web'?",
         f"{LB}{WEB}    c: {{address: 10.0.0.3, healthcheck: §wbe}}\n",
+    ),
+    "backend-loopback-ipv6": (
+        SEMANTIC,
+        "maglev.backends.a.address",
+        "::1 is a loopback address",
+        backend('{address: §"::1"}'),
+    ),
+    "backend-link-local": (
+        SEMANTIC,
+        "maglev.backends.a.address",
+        "169.254.7.1 is a link-local address (169.254.0.0/16)",
+        backend("{address: §169.254.7.1}"),
+    ),
+    "backend-link-local-ipv6": (
+        SEMANTIC,
+        "maglev.backends.a.address",
+        "febf::1 is a link-local address (fe80::/10)",
+        backend('{address: §"febf::1"}'),
+    ),
+    "backend-no-host": (
+        SEMANTIC,
+        "maglev.backends.a.address",
+        "0.0.0.1 is an address of no host (0.0.0.0/8)",
+        backend("{address: §0.0.0.1}"),
+    ),
+    "backend-reserved": (
+        SEMANTIC,
+        "maglev.backends.a.address",
+        "240.0.0.1 is a reserved address (240.0.0.0/4)",
+        backend("{address: §240.0.0.1}"),
+    ),
+    "backend-of-ipv4": (
+        SEMANTIC,
+        "maglev.backends.a.address",
+        "::192.0.2.9 is in ::/96, which VPP takes for IPv4",
+        backend('{address: §"::192.0.2.9"}'),
+    ),
+    "frontend-of-ipv4": (
+        SEMANTIC,
+        "maglev.frontends.www.address",
+        "::192.0.2.9 is in ::/96, which VPP takes for IPv4",
+        frontend('address: §"::192.0.2.9"'),
+    ),
+    "frontend-loopback": (
+        SEMANTIC,
+        "maglev.frontends.www.address",
+        "127.0.0.1 is a loopback address",
+        frontend("address: §127.0.0.1"),
+    ),
+    "frontend-link-local": (
+        SEMANTIC,
+        "maglev.frontends.www.address",
+        "fe80::1 is a link-local address (fe80::/10)",
+        frontend('address: §"fe80::1"'),
+    ),
+    "source-loopback": (
+        SEMANTIC,
+        "maglev.vpp.lb.ipv4-src-address",
+        "127.0.0.1 is a loopback address",
+        "maglev:\n  vpp: {lb: {ipv4-src-address: §127.0.0.1, ipv6-src-address: 2001:db8::1}}\n",
+    ),
+    "source-multicast": (
+        SEMANTIC,
+        "maglev.vpp.lb.ipv6-src-address",
+        "ff02::1 is a multicast address",
+        "maglev:\n  vpp: {lb: {ipv4-src-address: 192.0.2.1, ipv6-src-address: §ff02::1}}\n",
+    ),
+    "probe-source-link-local": (
+        SEMANTIC,
+        "maglev.healthchecks.web.probe-ipv6-src",
+        "fe80::1 is a link-local address (fe80::/10)",
+        check('interval: 2s, timeout: 1s, probe-ipv6-src: §"fe80::1"'),
+    ),
+    "timeout-of-a-nanosecond": (
+        SEMANTIC,
+        "maglev.healthchecks.web.timeout",
+        "must be 1ms..24h, not 1ns",
+        check("interval: 2s, timeout: §1ns"),
+    ),
+    # Pairs
+    "backend-is-its-frontend": (
+        SEMANTIC,
+        "maglev.backends.a.address",
+        f"10.0.0.1 {ITSELF}",
+        frontend("address: 10.0.0.1").replace("{address: 10.0.0.1, healthcheck", "{address: §10.0.0.1, healthcheck"),
+    ),
+    "backend-is-a-frontend-of-others": (
+        SEMANTIC,
+        "maglev.backends.six.address",
+        f"2001:db8::6 {ITSELF}",
+        frontend('address: "2001:DB8:0::6", protocol: tcp, port: 80').replace('six: {address: "', 'six: {address: §"'),
+    ),
+    "backend-is-a-source": (
+        SEMANTIC,
+        "maglev.backends.a.address",
+        "2001:db8::1 is maglev.vpp.lb.ipv6-src-address: expected the address of a server",
+        backend('{address: §"2001:db8:0::1"}'),
+    ),
+    "frontend-is-a-source": (
+        SEMANTIC,
+        "maglev.frontends.www.address",
+        "192.0.2.1 is maglev.vpp.lb.ipv4-src-address: expected an address for this frontend alone",
+        frontend("address: §192.0.2.1"),
     ),
     # Frontends
     "frontend-address-missing": (

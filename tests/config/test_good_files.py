@@ -32,7 +32,7 @@ from tests.config.every_key import EVERY_KEY
 
 LB = """\
 maglev:
-  vpp: {lb: {ipv4-src-address: 192.0.2.1, ipv6-src-address: 2001:db8::1}}
+  vpp: {lb: {ipv4-src-address: 192.0.2.254, ipv6-src-address: 2001:db8::1}}
 """
 
 
@@ -94,7 +94,7 @@ def test_every_key_arrives_in_the_model():
                 interval=0.01,
                 fast_interval=0.01,
                 down_interval=0.01,
-                timeout=0.0001,
+                timeout=0.0015,
                 tls=TlsParams(server_name="imap.example.com", verify=True),
             ),
             "ping": Healthcheck(
@@ -143,7 +143,7 @@ def test_every_key_arrives_in_the_model():
 def test_an_almost_empty_file_has_the_defaults_of_the_model():
     config = config_of(LB)
 
-    assert config == Config(CheckerConfig(), VppConfig(LbConf("192.0.2.1", "2001:db8::1")), {}, {}, {})
+    assert config == Config(CheckerConfig(), VppConfig(LbConf("192.0.2.254", "2001:db8::1")), {}, {}, {})
 
 
 def test_defaults_of_healthchecks_backends_and_frontends_are_those_of_the_model():

@@ -122,7 +122,7 @@ def test_a_good_file_cut_or_altered_anywhere(data):
 
 GOOD = """\
 maglev:
-  vpp: {lb: {ipv4-src-address: 192.0.2.1, ipv6-src-address: "2001:db8::1", flow-timeout: 40s}}
+  vpp: {lb: {ipv4-src-address: 192.0.2.254, ipv6-src-address: "2001:db8::1", startup-max-delay: 2m}}
   healthchecks:
     web: &web {type: https, port: 443, interval: 2s, timeout: 1s, params: {host: a.b, response-code: [200, 301-302]}}
     slow: {<<: *web, interval: 1m30s}
@@ -154,7 +154,7 @@ def test_every_name_that_the_rule_allows_arrives_as_it_is(some):
         name: {"address": f"192.0.2.{number}", "pools": [{"name": name, "backends": {name: None}}]}
         for number, name in enumerate(some, 1)
     }
-    lb = {"ipv4-src-address": "192.0.2.1", "ipv6-src-address": "2001:db8::1"}
+    lb = {"ipv4-src-address": "192.0.2.254", "ipv6-src-address": "2001:db8::1"}
     text = yaml.safe_dump({"maglev": {"vpp": {"lb": lb}, "backends": backends, "frontends": vips}}, sort_keys=False)
 
     loaded = load_text(text)

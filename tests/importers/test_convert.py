@@ -87,3 +87,11 @@ def test_the_program_ends_as_the_check_does(tmp_path, capsys):
     assert run([f"--import-keepalived={path}"]) == 1
     assert run(["--import-haproxy", str(path), "--import-keepalived", str(path)]) == 64
     assert "are mutually exclusive" in capsys.readouterr().err
+
+
+def test_a_server_with_the_address_of_a_vip_is_an_error_of_the_output(tmp_path):
+    path = tmp_path / "haproxy.cfg"
+    path.write_text("listen www\n    bind 192.0.2.1:80\n    mode tcp\n    server a 192.0.2.1:80 check\n")
+    made = convert("haproxy", str(path))
+    assert made.status == 2
+    assert "192.0.2.1 is the address of maglev.frontends.www" in made.remarks[0]

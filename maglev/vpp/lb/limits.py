@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from maglev.model.addresses import bits, canonical, family, pack, unpack
+from maglev.model.addresses import LOOPBACK, bits, canonical, family, misfit, pack, unpack
 from maglev.model.config import MAX_WEIGHT
 from maglev.vpp.lb.state import (
     ANY_PROTOCOL,
@@ -43,7 +43,7 @@ def check_conf(conf: LbConf) -> None:
         ValueError: It is such a setting.
     """
     for number, address in ((4, conf.ipv4_src_address), (6, conf.ipv6_src_address)):
-        if family(canonical(address)) != number:
+        if family(canonical(address)) != number or misfit(address):
             _refuse(f"{address} as IPv{number} source")
     # 0 passes VPP's own test, and then the first packet writes outside of the table.
     if not _is_power_of_two(conf.sticky_buckets_per_core, 1, MAX_BUCKETS):
@@ -65,6 +65,9 @@ def check(operation: Operation) -> None:
             _check_vip(operation)
         case AddServer(_, address, weight) | SetWeight(_, address, weight):
             _check_address(address)
+            if isinstance(operation, AddServer):
+                _check_server(address)
+                check_pair(operation.key, address)
             # VPP takes up to 255 over the API; its command line, and so its documentation, up to 100.
             if not 0 <= weight <= MAX_WEIGHT:
                 _refuse(f"weight {weight}")
@@ -72,7 +75,24 @@ def check(operation: Operation) -> None:
             _check_address(address)
 
 
+def check_pair(vip: VipKey, server: str) -> None:
+    """Refuse a server whose address is that of a VIP: VPP would send the packets to itself, until it dies of it.
+
+    Args:
+        vip: Any VIP that VPP has.
+        server: Address of a server, of this or of any other VIP.
+
+    Raises:
+        ValueError: It is such a server.
+    """
+    if family(vip.address) == family(server) and _masked(server, vip.length) == vip.address:
+        _refuse(f"{server} as application server, which is the address of the VIP {vip}")
+
+
 def _check_vip(vip: AddVip) -> None:
+    # A VIP of ::/96 reads back as an IPv4 one; others match no packet that ever comes.
+    if reason := misfit(vip.key.address):
+        _refuse(f"{vip.key}, which is {reason}")
     # L3DSR and NAT are never ours; VPP silently makes GRE6 of some of them.
     if vip.encap not in {Encap.GRE4, Encap.GRE6}:
         _refuse(f"encapsulation {vip.encap!r}")
@@ -103,6 +123,14 @@ def check_key(key: VipKey) -> None:
 def _check_address(address: str) -> None:
     if canonical(address) != address:
         _refuse(f"{address}, which has another spelling")
+
+
+@lru_cache(REMEMBERED)
+def _check_server(address: str) -> None:
+    # VPP refuses ::1, and sends to none of the others what a backend would get. It has no route to 127.0.0.0/8, which
+    # harms nobody, and is where the backends of a simulated VPP are.
+    if (reason := misfit(address)) and (reason != LOOPBACK or family(address) == 6):
+        _refuse(f"{address} as application server, which is {reason}")
 
 
 def _masked(address: str, length: int) -> str:

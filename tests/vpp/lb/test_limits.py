@@ -103,3 +103,42 @@ def test_good_settings_pass():
 def test_settings_that_harm_vpp_are_never_sent(change):
     with pytest.raises(ValueError, match=r"^invalid value for VPP: |not an IP"):
         check_conf(attrs.evolve(CONF, **change))
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        (WEB, "192.0.2.1"),
+        (VipKey("192.0.2.1", 32, 255, 0), "192.0.2.1"),
+        (VipKey("192.0.2.0", 24, 255, 0), "192.0.2.77"),
+        (VipKey("2001:db8::1", 128, 255, 0), "2001:db8::1"),
+    ],
+)
+def test_a_server_that_is_its_own_vip_is_never_sent(key, address):
+    with pytest.raises(ValueError, match="the address of the VIP"):
+        check(AddServer(key, address, 100))
+    check(AddServer(key, "10.0.0.1", 100))
+    check(DeleteServer(key, address))
+
+
+MISFITS = [
+    "0.0.0.0", "0.1.2.3", "169.254.1.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+    "::", "::1", "::192.0.2.1", "::ffff:192.0.2.1", "fe80::1", "febf::1", "ff02::1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", MISFITS)
+def test_addresses_that_no_machine_has_are_never_sent(address):
+    number = 6 if ":" in address else 4
+    with pytest.raises(ValueError, match="invalid value for VPP"):
+        check(AddServer(WEB, address, 100))
+    with pytest.raises(ValueError, match="invalid value for VPP"):
+        check(attrs.evolve(GOOD, key=VipKey(address, 32 if number == 4 else 128, 255, 0)))
+    with pytest.raises(ValueError, match="invalid value for VPP"):
+        check_conf(attrs.evolve(CONF, **{f"ipv{number}_src_address": address}))
+    check(DeleteVip(VipKey(address, 32 if number == 4 else 128, 255, 0)))
+
+
+@pytest.mark.parametrize("address", ["1.0.0.0", "169.253.1.1", "223.255.255.255", "::1:0:0:1", "fec0::1", "fe7f::1"])
+def test_their_neighbours_are_sent(address):
+    check(AddServer(WEB, address, 100))

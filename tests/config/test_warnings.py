@@ -1,0 +1,85 @@
+"""Warnings about pairs, numbers and times that a file may have, but hardly on purpose."""
+
+from __future__ import annotations
+
+import pytest
+
+from maglev.config.load import load_text
+
+FILE = """\
+maglev:
+  vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: 2001:db8::fe{lb}}}}}
+  healthchecks: {{web: {{type: http, port: 80, {times}}}}}
+  backends:
+    a: {{address: {a}, healthcheck: web}}
+    b: {{address: {b}, healthcheck: web}}
+  frontends:
+    www: {{address: 192.0.2.1, {vip}pools: [{{name: p, backends: {{a: , b: }}}}]}}
+"""
+
+
+def warnings_of(lb="", times="interval: 2s, timeout: 1s", a="10.0.0.1", b="10.0.0.2", vip=""):
+    lb = f", {lb}" if lb else ""
+    loaded = load_text(FILE.format(lb=lb, times=times, a=a, b=b, vip=vip))
+    return [(problem.path.removeprefix("maglev."), problem.text) for problem in loaded.warnings]
+
+
+def test_a_good_file_has_none():
+    assert warnings_of() == []
+    assert warnings_of(times="interval: 30s, timeout: 30s") == []
+
+
+def test_one_address_under_two_names():
+    ((path, text),) = warnings_of(b="10.0.0.1")
+    assert path == "frontends.www.pools[0].backends.b"
+    assert text.startswith("has the same address as a:")
+
+
+def test_a_timeout_longer_than_the_interval():
+    ((path, text),) = warnings_of(times="interval: 2s, timeout: 2001ms")
+    assert path == "healthchecks.web.timeout"
+    assert text.startswith("2s1ms is longer than the interval (2s)")
+
+
+def test_an_interval_longer_than_the_warm_up():
+    ((path, text),) = warnings_of(times="interval: 31s, timeout: 1s")
+    assert path == "healthchecks.web.interval"
+    assert text.startswith("31s is longer than maglev.vpp.lb.startup-max-delay (30s)")
+    assert warnings_of(times="interval: 31s, timeout: 1s", lb="startup-max-delay: 31s") == []
+    assert warnings_of(times="interval: 31s, timeout: 1s", lb="startup-min-delay: 0s, startup-max-delay: 0s") == []
+
+
+def test_loopback_backends_are_for_a_simulated_vpp():
+    ((path, text),) = warnings_of(a="127.0.0.1")
+    assert path == "backends.a.address"
+    assert text.endswith("can use it")
+    ((_, text),) = warnings_of(a="127.0.0.1", b="127.9.9.9")
+    assert text.endswith("(and those of 1 more backends)")
+
+
+@pytest.mark.parametrize(
+    ("lb", "vip", "path", "sums"),
+    [
+        ("sticky-buckets-per-core: 16777216", "", "sticky-buckets-per-core", ("1024 MiB", "2048 MiB")),
+        ("sticky-buckets-per-core: 4194304", "", "sticky-buckets-per-core", ("256 MiB", "512 MiB")),
+        ("sticky-buckets-per-core: 2097152", "", None, ()),
+    ],
+)
+def test_tables_that_may_not_fit_the_memory_of_vpp(lb, vip, path, sums):
+    found = warnings_of(lb=lb, vip=vip)
+    assert [where for where, _ in found] == ([f"vpp.lb.{path}"] if path else [])
+    for number in sums:
+        assert number in found[0][1]
+
+
+def test_many_long_tables_may_not_fit_the_memory_of_vpp():
+    frontends = "".join(
+        f"    f{n}: {{address: 192.0.{n >> 8}.{n & 255}, pools: [{{name: p, backends: {{a: , b: }}}}]}}\n"
+        for n in range(0x300, 0x300 + 1024)
+    )
+    text = FILE.format(
+        lb=", new-flows-table-length: 65536", times="interval: 2s, timeout: 1s", a="10.0.0.1", b="10.0.0.2", vip=""
+    )
+    (found,) = load_text(text + frontends).warnings
+    assert found.path == "maglev.vpp.lb.new-flows-table-length"
+    assert "512.5 MiB for the new-flow tables of 1025 frontends" in found.text
