@@ -274,13 +274,7 @@ HEALTHCHECK: Final = ConfigSection(
 _BACKEND: Final = ConfigSection(
     "backend",
     (
-        ConfigKey(
-            "address",
-            Address(loopback=(4,)),
-            "Its IP address.",
-            notes="No frontend, and neither source address of VPP, may have it.",
-            required=True,
-        ),
+        ConfigKey("address", Address(loopback=(4,)), "Its IP address; no frontend may have it.", required=True),
         ConfigKey(
             "healthcheck",
             Reference("healthchecks", "healthcheck"),
@@ -339,13 +333,7 @@ _FRONTEND: Final = ConfigSection(
             default="",
             default_text="none",
         ),
-        ConfigKey(
-            "address",
-            Address(),
-            "Address that clients connect to.",
-            notes="No backend, and neither source address of VPP, may have it.",
-            required=True,
-        ),
+        ConfigKey("address", Address(), "Address that clients connect to; no backend may have it.", required=True),
         ConfigKey(
             "protocol",
             OneOf(Transport),

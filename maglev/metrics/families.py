@@ -232,7 +232,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "maglev_vpp_lbsync_failures_total",
             "counter",
             "Reads and writes that VPP refused",
-            notes="Or did not answer.",
+            notes="Or did not answer; settings that do not fit VPP's memory; and failures that should not happen.",
         ),
     ),
     "Traffic": (

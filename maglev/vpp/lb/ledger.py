@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from maglev.model.addresses import bits
 from maglev.vpp.lb.state import AddServer, AddVip, ApplicationServer, DeleteVip, SetWeight, Vip, prefix_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Ledger:
         self._vips: dict[VipKey, Vip] = {}
         self._on: dict[Prefix, set[VipKey]] = {}
         self._sums: dict[VipKey, int] = {}
+        self.wide: list[VipKey] = []
         self._journal: list[Operation] = []
         self._reads = 0
         self._reading = False
@@ -94,6 +96,7 @@ class Ledger:
         self._vips = dict(state.vips)
         self._sums.clear()
         self._on = _by_prefix(self._vips)
+        self.wide = [key for key in self._vips if key.length != bits(key.address)]
         for operation in self._journal:
             self._do(operation)
         self._journal.clear()

@@ -27,6 +27,7 @@ from twisted.internet.task import deferLater
 from maglev.model.config import ForeignVips
 from maglev.vpp.lb.ledger import Ledger
 from maglev.vpp.lb.state import key_of, prefix_of
+from maglev.vpp.sync.heap import HeapGuard
 from maglev.vpp.sync.in_sync import InSyncVips
 from maglev.vpp.sync.plan import differs, plan_address, plan_servers, plan_steps
 from maglev.vpp.sync.reports import SyncReports
@@ -115,6 +116,7 @@ class LbSync:
         self._reports = SyncReports(memory.tally)
         self._writer = Writer(work.clock, lb, self.ledger, memory.tally.writes, failed)
         self._locks: dict[VipKey, DeferredLock] = {}
+        self._heap = HeapGuard(lb, memory.tally)
         self._levels = InSyncVips(board, self.ledger)
         self._prefix_locks: dict[Prefix, DeferredLock] = {}
         self._queued: set[VipKey] = set()
@@ -223,8 +225,8 @@ class LbSync:
     async def _write_all(self) -> Sequence[Operation]:
         if not self._warm_up.open:
             return ()
-        if differs(self._board.config.vpp.conf, self.ledger.conf):
-            await self._writer.write_conf(self._board.config.vpp.conf)
+        if differs(conf := await self._heap.fitting(self._board.config.vpp.conf, self.ledger.conf), self.ledger.conf):
+            await self._writer.write_conf(conf)
         wanted = await self._work.run(self._wanted.steps(self.ledger.vips, self._departures.keep))
         plan = await self._work.run(plan_steps(wanted, self.ledger.vips, self._to_delete(self.ledger.vips)))
         self._reports.postponed(plan)

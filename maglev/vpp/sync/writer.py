@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
 
+from maglev.model.addresses import bits
 from maglev.model.errors import VppError, VppLostError, VppTimeoutError
 from maglev.runtime.logs.logger import EventLogger
+from maglev.vpp.lb.limits import check_pair
 from maglev.vpp.lb.script import has_name
 from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
 from maglev.vpp.sync.batches import MAX_SCRIPT, Batch, batched
@@ -57,6 +59,9 @@ class ILb(Protocol):
 
     def read_state(self) -> Deferred[LbState]:
         """Read everything that the plugin holds."""
+
+    def cli(self, command: str) -> Deferred[str]:
+        """Run a command of VPP's command line."""
 
     def write_conf(self, conf: LbConf) -> Deferred[None]:
         """Write the global settings."""
@@ -208,6 +213,12 @@ class Writer:
         self._under_way += 1
         try:
             for index, batch in enumerate(batches):
+                try:
+                    self._check_pairs(batch.sent)
+                except ValueError as error:
+                    self._refused(batch, VppError(str(error)))
+                    self._ended(delivery, index, scope, ok=False)
+                    continue
                 answer = self._lb.apply_at_once(batch.sent) if batch.is_script else self._lb.apply(batch.sent[0])
                 answer.addCallbacks(
                     self._acknowledged, self._failure, (delivery, index, scope), {}, (delivery, index, scope)
@@ -216,6 +227,20 @@ class Writer:
             self._under_way -= 1
             raise
         return delivery.over
+
+    def _check_pairs(self, operations: Sequence[Operation]) -> None:
+        """Refuse a server that has the address of a VIP, be it somebody else's: VPP would send packets to itself.
+
+        The last server of a circle is always added when all its VIPs are there, so looking at servers is enough.
+
+        Raises:
+            ValueError: There is such a server.
+        """
+        for operation in operations:
+            if isinstance(operation, AddServer):
+                address = operation.address
+                for vip in (*self._ledger.on((address, bits(address))), *self._ledger.wide):
+                    check_pair(vip, address)
 
     def _acknowledged(self, _: object, delivery: Delivery, index: int, scope: str) -> None:
         batch = delivery.batches[index]
