@@ -1,4 +1,4 @@
-"""Counters that the checker keeps: plain integers on the hot path, turned into metrics only when someone looks."""
+"""The checker's counters: plain integers on the hot path, turned into metrics only when scraped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANSWER: Final = (Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L7STS)
 
 
 def kind_of(healthcheck: Healthcheck | None) -> str:
-    """Return what the probes are, for people and labels: a `CheckType`, or ``static``."""
+    """Return the kind of the probes, for people and labels: a `CheckType`, or ``static``."""
     return "static" if healthcheck is None else str(healthcheck.type)
 
 
@@ -41,7 +41,7 @@ def possible_codes(healthcheck: Healthcheck | None) -> tuple[Code, ...]:
 
 @functools.cache
 def _positions(codes: tuple[Code, ...]) -> Mapping[Code, int]:
-    """Return the place of each code, in one mapping for all backends that are probed alike."""
+    """Return the position of each code, in one mapping shared by all backends that are probed alike."""
     return {code: position for position, code in enumerate(codes)}
 
 
@@ -49,7 +49,7 @@ class ProbeCounters:
     """Counts the results of the probes of one backend.
 
     Attributes:
-        type: What the probes are, as `kind_of` says.
+        type: The kind of the probes, as returned by `kind_of`.
         counts: Results per bucket of `BUCKETS`, not cumulative, and one more for those above.
         total: Sum of all durations, seconds.
     """
@@ -75,5 +75,5 @@ class ProbeCounters:
         self.total += result.duration
 
     def codes(self) -> Iterator[tuple[Code, int]]:
-        """Yield each code, and how many results had it."""
+        """Yield each code with its number of results."""
         return zip(self._positions, self._results, strict=True)

@@ -1,12 +1,12 @@
-"""How late the reactor runs: the checker's knowledge of its own limits.
+"""Measures how late the reactor runs, so that the checker knows its own limits.
 
-While probes are under way a tick is due every `PERIOD`, or more often where timeouts are short. How late it comes is a
+While probes are under way a tick is due every `PERIOD`, or more often where timeouts are short. Its lateness is a
 sample of how long everything else had to wait. Samples above `NOISE` are remembered as stalls, so that `worst_since`
-can tell what a probe under way at the time may have suffered. The tick that is overdue right now counts too: after a
+can tell how much a probe under way at the time may have suffered. A tick that is overdue right now counts too: after a
 stall the reactor runs the deadline of a probe before it reads the answer that has been waiting in the socket all along.
 
-A reactor can be on time and still behind: when there is more work than fits into one of its turns, what is left waits
-for the next. Whoever leaves some says so (`LagMonitor.behind`), and the time until it is done counts as a stall.
+A reactor can be on time and still behind: work that does not fit into one turn waits for the next. Callers report such
+a backlog (`LagMonitor.behind`), and the time until it is cleared counts as a stall.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from maglev.model.result import Result
 
 PERIOD: Final = 0.1
-"""Seconds between ticks: short against any usual probe timeout, and next to nothing in CPU."""
+"""Seconds between ticks: short compared to any usual probe timeout, and next to nothing in CPU."""
 
 IDLE_PERIOD: Final = 0.5
-"""Seconds between ticks while no probe is under way: most of what a small installation does is to wake up for them."""
+"""Seconds between ticks while no probe is under way: ticks are most of the wake-ups of a small installation."""
 
 SHORTEST_PERIOD: Final = 0.01
-"""Seconds between ticks for the shortest timeouts, which costs a few tenths of a percent of a core."""
+"""Seconds between ticks for the shortest timeouts; costs a few tenths of a percent of a core."""
 
 SHARE: Final = 0.1
 """A timeout is evidence only if the reactor was never late by more than this share of it during the probe."""
 
 NOISE: Final = 0.005
-"""Seconds of lateness that are no stall: the kernel's timers and one busy turn of the reactor."""
+"""Seconds of lateness that do not count as a stall: the kernel's timers and one busy turn of the reactor."""
 
 STALLS: Final = 4096
-"""Stalls remembered; at one per tick this is seven minutes, longer than probes last. With the shortest period it is a
-minute at least."""
+"""Stalls remembered: at one per tick seven minutes, longer than probes last, and at least a minute with the shortest
+period."""
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the histogram, seconds; one more for everything above."""
@@ -68,7 +68,7 @@ class LagMonitor:
         self.total = 0.0
 
     def start(self) -> None:
-        """Begin to measure."""
+        """Start measuring."""
         self._schedule()
 
     def stop(self) -> None:
@@ -78,14 +78,14 @@ class LagMonitor:
             self._call = None
 
     def heed(self, timeout: float) -> None:
-        """Tick often enough, from now on, for probes that have so many seconds.
+        """Tick often enough, from now on, for probes with a timeout of so many seconds.
 
-        Of a stall that begins right after a tick, a whole period is not noticed.
+        A stall that begins right after a tick is underestimated by up to a whole period.
         """
         self._period = max(SHORTEST_PERIOD, min(self._period, SHARE * timeout))
 
     def attend(self, whom: object, *, really: bool) -> None:
-        """Take note of whether somebody has probes under way, who may ask for a stall however short."""
+        """Record whether a caller has probes under way; stalls are measured precisely only while one does."""
         if not really:
             self._attended.discard(whom)
             return
@@ -95,7 +95,7 @@ class LagMonitor:
             self._schedule()
 
     def worst_since(self, start: float) -> float:
-        """Return the longest time, in seconds, that the reactor was stalled from ``start`` (of the clock) to now."""
+        """Return the longest stall of the reactor, in seconds, from ``start`` (clock time) to now."""
         now = self._clock.seconds()
         worst = min(max(self._overdue(), *(now - since for since in self._behind.values()), 0.0), now - start)
         for ended, late in reversed(self._stalls):
@@ -105,23 +105,23 @@ class LagMonitor:
         return worst
 
     def excuses(self, result: Result, started: float, timeout: float) -> bool:
-        """Return whether the lateness of the reactor may be why a probe failed.
+        """Return whether the lateness of the reactor may explain why a probe failed.
 
-        So it may if time was up: what is read after that, such as the end of a connection that the backend grew tired
-        of, may be the fault of whoever was late as much as no answer at all. But no lateness makes a backend refuse a
+        It may if the timeout was over: a missing answer, and anything read after the timeout, such as a connection that
+        the backend closed out of impatience, may be our own fault. But lateness never makes a backend refuse a
         connection.
 
         Args:
-            result: What the probe found out.
-            started: When it began, by the clock.
-            timeout: Seconds that it had.
+            result: The result of the probe.
+            started: Clock time at which it began.
+            timeout: Its timeout in seconds.
         """
         if result.code not in TIMEOUTS and (result.code in _SURE or result.duration <= timeout):
             return False
         return self.worst_since(started) > SHARE * timeout
 
     def behind(self, who: object, *, really: bool) -> None:
-        """Take note of whether somebody has work left that should have been done by now."""
+        """Record whether a caller has work left that should have been done by now."""
         since = self._behind.get(who)
         if really and since is None:
             self._behind[who] = self._clock.seconds()

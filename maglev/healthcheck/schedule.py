@@ -1,13 +1,13 @@
-"""When each probe is due: a timer of its own for none of them.
+"""Schedules probes in shared time slots, without a timer for each.
 
-The reactor keeps delayed calls in a heap of Python objects, and wakes up for each. Probes come by the ten thousand and
-none has to begin at an exact moment: those of the same milliseconds share a *slot*, for which the reactor wakes up
-once. Ten probes that begin one after the other cost about half of ten that begin a millisecond apart, because what a
-probe needs is in the processor's caches after the first.
+The reactor keeps delayed calls in a heap of Python objects, and wakes up for each. Tens of thousands of probes may be
+scheduled, and none has to begin at an exact moment: those due within the same milliseconds share a *slot*, for which
+the reactor wakes up once. Ten probes that begin one after the other cost about half of ten that begin a millisecond
+apart, because the code and data of a probe are in the processor's caches after the first.
 
-Due probes wait for their turn in two cases: when the turn of the reactor has lasted long enough, and when answers to
-earlier probes wait to be read. The second is what keeps overload harmless. If probes were begun faster than their
-answers are read, answers would wait until their probes timed out; so the intervals stretch instead.
+Due probes are held back in two cases: when the turn of the reactor has lasted long enough, and when answers to earlier
+probes wait to be read. The second keeps overload harmless. If probes were started faster than their answers are read,
+answers would wait until their probes timed out; so the intervals stretch instead.
 """
 
 from __future__ import annotations
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 SLOT: Final = 0.02
-"""Seconds of a slot. Rounding to one moves a probe by half of that: half the jitter of the shortest delay rounded."""
+"""Length of a slot in seconds. Rounding moves a probe by at most half of it: half the jitter of the shortest delay that
+is rounded."""
 
 SLOTTED: Final = 10 * SLOT
-"""Seconds from which on a delay is rounded to a slot; a shorter one is kept to exactly."""
+"""Shortest delay, in seconds, that is rounded to a slot; shorter ones are kept exactly."""
 
 RETRY: Final = 0.001
-"""Seconds until it is asked again whether answers wait."""
+"""Seconds until the next check whether answers are waiting."""
 
 AFTER_BUG: Final = 0.1
-"""Seconds until the others are started after a start that raised: a bug may raise each time."""
+"""Seconds until the remaining entries are started after a start that raised: a bug may raise each time."""
 
 
 class ScheduleEntry:
-    """Something that is due at some time, or not at all."""
+    """An entry of a `Schedule`; due at some time, or not scheduled."""
 
     __slots__ = ("slot",)
 
     def __init__(self) -> None:
         self.slot: dict[ScheduleEntry, None] | None = None
-        """The entries that are due with it; kept by `Schedule`."""
+        """The entries of its slot; maintained by `Schedule`."""
 
 
 E = TypeVar("E", bound=ScheduleEntry)
@@ -53,13 +54,13 @@ class Schedule(Generic[E]):
     """Starts entries when they are due."""
 
     def __init__(self, clock: IReactorTime, start: Callable[[E], object], busy: Callable[[], bool]) -> None:
-        """Begin empty.
+        """Create an empty schedule.
 
         Args:
             clock: A monotonic clock.
-            start: Called with each entry that is due; it may add the entry again. If it raises, which it should not,
-                the entry is out, and the others are started a little later.
-            busy: Tells whether due entries have to wait.
+            start: Called with each due entry; may add the entry again. If it raises, which it should not, the entry
+                stays out, and the others are started a little later.
+            busy: Returns whether due entries have to wait.
         """
         self._clock = clock
         self._start = start
@@ -70,7 +71,7 @@ class Schedule(Generic[E]):
         self._call: IDelayedCall | None = None
 
     def add(self, entry: E, delay: float) -> None:
-        """Let an entry that is not in the schedule be due in ``delay`` seconds, give or take half a slot."""
+        """Schedule an entry that is not in the schedule for ``delay`` seconds from now, give or take half a slot."""
         time = self._clock.seconds() + delay
         if delay >= SLOTTED:
             time = round(time / SLOT) * SLOT
@@ -84,13 +85,13 @@ class Schedule(Generic[E]):
         entry.slot = slot
 
     def remove(self, entry: E) -> None:
-        """Take an entry out, if it is in."""
+        """Remove an entry, if it is scheduled."""
         slot, entry.slot = entry.slot, None
         if slot is not None:
             del slot[entry]
 
     def overdue(self) -> float:
-        """Return for how many seconds the entry that waits longest has been due; 0 when none is."""
+        """Return for how many seconds the most overdue entry has been due; 0 when none is."""
         for time, slot in self._due:
             if slot:
                 return self._clock.seconds() - time
@@ -99,7 +100,7 @@ class Schedule(Generic[E]):
         return max(0.0, self._clock.seconds() - self._times[0]) if self._times else 0.0
 
     def close(self) -> None:
-        """Start nothing any more."""
+        """Stop; nothing is started afterwards."""
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -128,7 +129,7 @@ class Schedule(Generic[E]):
                 self._wake_at(self._times[0])
 
     def _start_due(self, until: float) -> float:
-        """Start what is due; return the seconds to pause before the rest."""
+        """Start the due entries; return the seconds to pause before the rest."""
         if self._due and self._busy():
             return RETRY
         while self._due:

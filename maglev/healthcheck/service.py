@@ -1,16 +1,16 @@
-"""The checker: probes every backend at its pace, feeds the board, and knows its own limits.
+"""The checker: probes every backend at its own pace, reports to the board, and knows its own limits.
 
-It follows the board: what it probes is what the board says should be probed, and an operator's pause reaches it as a
-change of state like any other. Each backend has one `_Turn`, which is at any moment either waiting for its next probe
-or has one under way, never both and never two.
+It follows the board: it probes the backends that the board says should be probed, and an operator's pause arrives as a
+change of state like any other. Each backend has one `_Turn`, which at any moment either waits for its next probe or has
+one under way, never both and never two.
 
-Overload slows the checks down and never marks a healthy backend down. Two rules see to that: a *timeout* of a probe
-during which the reactor itself was late is no evidence, and neither is a probe that could not be made for want of
-descriptors, ports or memory. Both are counted and tried again.
+Overload slows the checks down but never marks a healthy backend down. Two rules ensure this: a *timeout* is not
+evidence if the reactor itself was late during the probe, and neither is a probe that failed locally for lack of
+descriptors, ports or memory. Both are counted and retried.
 
-A reactor may be late for as long as the machine is busy, and a backend that is dead must not stay up meanwhile. So a
-probe that is tried again for the third time gets twice the time, then four times, and so on, until the lateness is
-small beside it: then a timeout is evidence again. The first answer ends that.
+A reactor may be late for as long as the machine is busy, and a dead backend must not stay up meanwhile. So the third
+retry of a probe gets twice the time, the next four times, and so on, until the lateness is small in comparison: then a
+timeout is evidence again. The first answer restores the normal timeout.
 """
 
 from __future__ import annotations
@@ -41,18 +41,19 @@ if TYPE_CHECKING:
     from maglev.state.status import BackendStatus
 
 FORBEARANCE: Final = 2
-"""Timeouts in a row, while the reactor was late, after which the probes of a backend get more time: one long stall
-costs a probe its evidence, and perhaps the one after it."""
+"""Consecutive timeouts with a late reactor after which the probes of a backend get more time: one long stall
+invalidates a probe, and perhaps the one after it."""
 
 MOST_TIME: Final = 20.0
-"""Seconds that a probe may get then, unless its own timeout is longer: enough to be sure while the reactor is late by
-two seconds all the time, and less than the service manager waits for a sign of progress."""
+"""Longest extended timeout, in seconds, unless the configured one is longer: enough to be sure while the reactor is
+constantly two seconds late, and less than the service manager waits for a sign of progress."""
 
 FAULT_PAUSE: Final = 0.25
-"""Seconds until a probe that this machine could not make is tried again: soon, but no busy loop while it lasts."""
+"""Seconds until a probe that failed locally is retried: soon, but not in a busy loop."""
 
 PACE: Final = 0.0001
-"""Seconds between the starts of probes that a reload begins "at once": ten thousand changed backends take a second."""
+"""Seconds between the starts of probes after a reload, which are due immediately: ten thousand changed backends take a
+second."""
 
 DISCARD_REASONS: Final = (
     "lag",
@@ -65,34 +66,35 @@ DISCARD_REASONS: Final = (
     "unsupported",
     "worker",
 )
-"""Why a probe was no evidence: ``lag``, or the reason of a `LocalFault`."""
+"""Reasons for which a probe was discarded: ``lag``, or the reason of a `LocalFault`."""
 
 ERROR_PAUSE: Final = 1.0
-"""Seconds until the next probe after one that raised: a bug of ours must not become a busy loop."""
+"""Seconds until the next probe after one that raised: a bug must not become a busy loop."""
 
 
 class IProberSource(Protocol):
-    """Makes the prober of a backend."""
+    """Creates the probers of backends."""
 
     def use_workers(self, count: int) -> bool:
-        """Have the probers that it makes from now on probe in so many worker processes, 0 for in this one.
+        """Make future probers probe in so many worker processes; 0 means in this process.
 
         Returns:
-            Whether that is another place than before; then each prober should be replaced before its next probe.
+            Whether probes move between this process and workers; then each prober should be replaced before its next
+            probe.
         """
 
     def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
-        """Return a prober that will probe this backend in a network namespace, in place of the one it had."""
+        """Return a prober for this backend in a network namespace; it replaces the backend's previous prober."""
 
     def forget(self, backend: str) -> None:
-        """Release the prober of a backend that is not to be used again."""
+        """Release the prober of a backend; it must not be used again."""
 
     def busy(self) -> bool:
-        """Return whether answers to probes under way wait to be read: more probes would make them wait longer."""
+        """Return whether answers to probes are waiting to be read: more probes would make them wait longer."""
 
 
 class _Turn(ScheduleEntry):
-    """One backend in turn: its next probe, or the one under way."""
+    """The schedule entry of one backend: waits for its next probe, or has one under way."""
 
     __slots__ = ("excused", "healthcheck", "misplaced", "prober", "probing", "started", "status", "tally")
 
@@ -105,7 +107,7 @@ class _Turn(ScheduleEntry):
         self.prober = prober
         self.tally = tally
         self.excused = 0
-        self.misplaced = False  # another prober has to make the next probe
+        self.misplaced = False  # the prober has to be replaced before the next probe
         self.probing = False
         self.started = 0.0
 
@@ -121,8 +123,8 @@ class CheckerService(Service):
 
     Attributes:
         counters: Probe counters of each backend, by name.
-        discarded: Probes that were no evidence, by reason.
-        probes: Results so far; more than the counters have, which go with their backends.
+        discarded: Probes that were not evidence, by reason.
+        probes: Results so far; may exceed the sum of the counters, which are removed with their backends.
     """
 
     _log = EventLogger()
@@ -137,13 +139,13 @@ class CheckerService(Service):
         *,
         log_probes: bool = False,
     ) -> None:
-        """Prepare to check; nothing is probed before the service starts.
+        """Create the checker; nothing is probed before the service starts.
 
         Args:
             clock: A monotonic clock.
             board: Where states are kept; the checker subscribes to its changes.
-            probers: Makes probers.
-            lag: Tells how late the reactor ran.
+            probers: Creates probers.
+            lag: Measures how late the reactor runs.
             jitter: Returns a factor for each interval, around 1.
             log_probes: Whether each probe is logged, at debug.
         """
@@ -163,7 +165,7 @@ class CheckerService(Service):
         board.subscribe(backend_changed=self._backend_changed, config_changed=self._config_changed)
 
     def startService(self) -> None:
-        """Begin to probe, with the first probes spread evenly over one interval of each backend."""
+        """Start probing, with the first probes spread evenly over one interval of each backend."""
         Service.startService(self)
         self._lag.start()
         total = len(self._board.backends) or 1
@@ -184,29 +186,29 @@ class CheckerService(Service):
         self._schedule.close()
 
     def probed(self) -> int:
-        """Return how many backends are probed: those that wait for a probe, or have one under way."""
+        """Return the number of backends that wait for a probe or have one under way."""
         return sum(turn.probing or turn.slot is not None for turn in self._turns.values())
 
     def oldest_wait(self) -> float:
-        """Return for how many seconds the most overdue probe has been waiting for its start: 0 on time."""
+        """Return for how many seconds the most overdue probe has been waiting to start; 0 if none is overdue."""
         return self._schedule.overdue()
 
     def certificate_expiries(self) -> Iterator[tuple[str, float | None]]:
-        """Yield each backend, and when the certificate that it showed last expires, in seconds since the epoch."""
+        """Yield each backend and when the last certificate that it presented expires, in seconds since the epoch."""
         for name, turn in list(self._turns.items()):
             yield name, None if turn.prober is None else turn.prober.certificate_expiry
 
     def longest_overrun(self) -> float:
-        """Return for how many seconds a probe is under way beyond its timeout, at worst: 0 when none is."""
+        """Return by how many seconds the worst probe under way exceeds its timeout; 0 if none does."""
         now = self._clock.seconds()
         under_way = ((turn.started, turn.healthcheck) for turn in self._turns.values() if turn.probing)
         over = (now - started - healthcheck.timeout for started, healthcheck in under_way if healthcheck is not None)
         return max(0.0, max(over, default=0.0))
 
-    # What the board tells
+    # Notifications of the board
 
     def _backend_changed(self, event: BackendEvent) -> None:
-        """Stop or start probing when something other than a probe result changed a backend."""
+        """Stop or start probing when a backend changed for a reason other than a probe result."""
         name = event.backend
         if not self.running or event.transition.layer or event.transition.code == Code.STATIC:
             return
@@ -220,9 +222,9 @@ class CheckerService(Service):
             self._resume(self._turns[name])
 
     def _config_changed(self, old: Config, new: Config) -> None:
-        """Follow the settings of the checker; each backend that a reload touches has a notification of its own.
+        """Apply new settings of the checker; each backend that a reload touches is notified separately.
 
-        In another network namespace every backend is probed afresh. A change of workers interrupts no probe.
+        In another network namespace every backend is probed afresh. A change of workers does not interrupt probes.
         """
         before, after = old.checker, new.checker
         if before.probe_workers != after.probe_workers and self._probers.use_workers(after.probe_workers):
@@ -282,7 +284,7 @@ class CheckerService(Service):
             self._abandon(turn)
 
     def _abandon(self, turn: _Turn) -> None:
-        """Go on after a bug of ours: nothing is known about the backend, and the next probe comes."""
+        """Recover from a bug: discard the probe and schedule the next one."""
         try:
             self._halt(turn)
         finally:
@@ -304,12 +306,12 @@ class CheckerService(Service):
         except Exception:  # noqa: BLE001  # as in _begin
             self._log.failure("probe-result-failed", backend=turn.status.name)
             delay = ERROR_PAUSE
-        # Whoever heard of the result may have paused or removed the backend, or begun a new turn, in the meantime.
+        # A subscriber may have paused or removed the backend, or begun a new turn, in response to the result.
         if self._turns.get(turn.status.name) is turn and turn.slot is None and turn.status.state in PROBED:
             self._schedule.add(turn, delay)
 
     def _judge(self, turn: _Turn, outcome: Outcome) -> float:
-        """Take the outcome of a probe into account; return the seconds to wait for the next."""
+        """Process the outcome of a probe; return the seconds until the next."""
         name = turn.status.name
         if isinstance(outcome, LocalFault):
             self._discard(name, outcome.reason, outcome.detail)
@@ -322,7 +324,7 @@ class CheckerService(Service):
             self._adjust_time(turn, turn.excused + 1)
             return 0.0
         if turn.excused:
-            # Not all at once after a timeout that counts, because the reactor is probably as late as before.
+            # Reduce the time in steps after a timeout that counts: the reactor is probably as late as before.
             self._adjust_time(turn, turn.excused - 1 if outcome.code in TIMEOUTS else 0)
         self.probes += 1
         turn.tally.count(outcome)
@@ -335,7 +337,7 @@ class CheckerService(Service):
         return max(0.0, self._interval(turn) * self._jitter() - elapsed)
 
     def _adjust_time(self, turn: _Turn, excused: int) -> None:
-        """Give the next probe of a backend as much time as it should have after so many that were excused."""
+        """Set the timeout of a backend's next probe after a number of excused ones."""
         turn.excused = excused
         config = self._board.config
         backend = config.backends[turn.status.name]

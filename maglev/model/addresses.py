@@ -1,8 +1,8 @@
-"""IP addresses as text, in the one form that compares equal.
+"""IP addresses as canonical text.
 
 Inside the program an address is a `str`: it hashes and compares much faster than an `ipaddress` object, and it is what
-logs, metrics and consoles show. `canonical` is the only way in; it uses the system's own conversion, as `unpack` does
-for the addresses that VPP sends, so that both sides always agree on the spelling.
+logs, metrics and consoles show. All text from outside goes through `canonical`, which uses the system's own conversion,
+as `unpack` does for the addresses that VPP sends, so that both always agree on the spelling.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def canonical(text: str) -> str:
     """Return the canonical spelling of an address.
 
     Raises:
-        ValueError: The text is no IPv4 or IPv6 address (names, zones, prefix lengths and octal are not accepted).
+        ValueError: The text is not an IPv4 or IPv6 address (names, zones, prefix lengths and octal are not accepted).
     """
     try:
         return unpack(pack(text))
@@ -33,7 +33,7 @@ def canonical(text: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Return whether this is an IP address, in any spelling that `canonical` accepts, and no name."""
+    """Return whether this is an IP address, in any spelling that `canonical` accepts."""
     try:
         pack(text)
     except (OSError, ValueError):
@@ -50,7 +50,7 @@ def pack(address: str) -> bytes:
     """Return the 4 or 16 bytes of an address, in network order.
 
     Raises:
-        OSError: The text is no address.
+        OSError: The text is not an address.
     """
     return socket.inet_pton(_AF[family(address)], address)
 

@@ -1,4 +1,4 @@
-"""Which build this is: the commit and the date that the packaging recorded, or those of the checkout that runs."""
+"""Identifies the build: the commit and date that packaging recorded, or those of the running checkout."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ UNKNOWN = "unknown"
 
 
 class Build(NamedTuple):
-    """What ``show version`` tells.
+    """The build, as ``show version`` shows it.
 
     Attributes:
-        version: Of the release.
+        version: Version of the release.
         commit: Abbreviated hash of the commit, or ``unknown``.
         date: When it was built, ISO 8601, or ``unknown`` when it runs from a checkout.
     """
@@ -27,7 +27,7 @@ class Build(NamedTuple):
 
 
 def read_build() -> Build:
-    """Return which build this is; reads a file or two, once."""
+    """Return the running build; reads a file or two, once."""
     try:
         recorded = json.loads(files("maglev").joinpath("build.json").read_text())
         return Build(VERSION, str(recorded["commit"]), str(recorded["date"]))
@@ -36,7 +36,7 @@ def read_build() -> Build:
 
 
 def _commit_of(git: Path) -> str:
-    """Return the commit of a checkout, read as git keeps it."""
+    """Return the commit of a checkout, read from git's own files."""
     try:
         head = (git / "HEAD").read_text().strip()
         if head.startswith("ref: "):

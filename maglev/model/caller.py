@@ -1,4 +1,4 @@
-"""Who asks: the identity and the role that come with every call of a verb."""
+"""The caller: the identity and the role that accompany every call of a verb."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 
 class Role(enum.StrEnum):
-    """What somebody may do."""
+    """What a caller may do."""
 
     VIEWER = "viewer"
     """Read and watch."""
@@ -19,12 +19,12 @@ class Role(enum.StrEnum):
 
 @attrs.frozen
 class Caller:
-    """Who makes a call.
+    """The person or program that makes a call.
 
     Attributes:
-        name: Of the person or the program, such as the comment of an SSH key or a user name; printable.
-        role: What they may do.
-        origin: Where they come from, such as ``ssh 192.0.2.7:50222`` or ``unix uid 1000 pid 4711``; printable.
+        name: Name of the person or program, such as the comment of an SSH key or a user name; printable.
+        role: What the caller may do.
+        origin: Where the call comes from, such as ``ssh 192.0.2.7:50222`` or ``unix uid 1000 pid 4711``; printable.
     """
 
     name: str

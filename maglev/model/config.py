@@ -1,8 +1,8 @@
-"""The configuration as immutable values: what a valid file means, with every default filled in.
+"""The configuration as immutable values: the content of a valid file, with every default filled in.
 
 Durations are float seconds. Addresses are canonical text (`maglev.model.addresses`). Mappings keep the order of the
-file and are never changed after construction; equality of two values means that nothing has to be done to get from one
-to the other, which is what a reload relies on.
+file and are never changed after construction. Two equal values need no work to get from one to the other; a reload
+relies on that.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Transport(enum.StrEnum):
 
 
 class ForeignVips(enum.StrEnum):
-    """What a full sync does with VIPs that are not in the file."""
+    """How a full sync treats VIPs that are not in the file."""
 
     REMOVE = "remove"
     KEEP = "keep"
@@ -98,11 +98,11 @@ class Healthcheck:
     Attributes:
         l4_port: TCP port of the probe; None for icmp.
         interval: Seconds between the starts of two probes of a healthy backend.
-        fast_interval: The same while unknown or between the extremes.
+        fast_interval: The same while unknown or between fully up and fully down.
         down_interval: The same while fully down.
         timeout: Seconds for a whole probe.
-        rise: Passes in a row that bring a down backend up.
-        fall: Failures in a row that bring an up backend down.
+        rise: Consecutive passes that bring a down backend up.
+        fall: Consecutive failures that bring an up backend down.
         probe_ipv4_src: Source address of probes to IPv4 backends; None lets the kernel choose.
         probe_ipv6_src: The same for IPv6.
         http: Set for http and https.
@@ -160,7 +160,7 @@ class Pool:
 
 
 VipIdentity = tuple[str, "Transport | None", int]
-"""Address, transport and port of a VIP: what VPP knows it by."""
+"""Address, transport and port of a VIP, by which VPP identifies it."""
 
 
 @attrs.frozen
@@ -185,7 +185,7 @@ class Frontend:
 
     @property
     def identity(self) -> VipIdentity:
-        """What VPP knows the VIP by. The name of the frontend is ours, and may change without a change for VPP."""
+        """The identity of the VIP in VPP. The frontend's name is ours and may change without any effect on VPP."""
         return self.address, self.transport, self.l4_port
 
     @property
@@ -213,13 +213,14 @@ class LbConf:
 
 @attrs.frozen
 class VppConfig:
-    """How VPP is kept programmed.
+    """Settings for programming VPP.
 
     Attributes:
         sync_interval: Seconds between two drift repairs.
-        startup_min_delay: Seconds after start in which nothing is written.
+        startup_min_delay: Seconds after start during which nothing is written.
         startup_max_delay: Seconds after start at which everything is synced.
-        removal_max_delay: Seconds that a server which left the file may go on serving a VIP with no other in service.
+        removal_max_delay: Seconds for which a server removed from the file may go on serving a VIP that has no other
+            server in service.
     """
 
     conf: LbConf
@@ -237,7 +238,7 @@ class CheckerConfig:
     Attributes:
         transition_history: Transitions kept per backend.
         netns: Name of the network namespace that probes run in; None is the daemon's own.
-        probe_workers: How many processes probe; 0 probes in the daemon itself.
+        probe_workers: Number of processes that probe; 0 probes in the daemon itself.
     """
 
     transition_history: int = 5
@@ -247,7 +248,7 @@ class CheckerConfig:
 
 @attrs.frozen
 class Config:
-    """A whole valid file."""
+    """A complete valid configuration."""
 
     checker: CheckerConfig
     vpp: VppConfig

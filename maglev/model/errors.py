@@ -1,8 +1,8 @@
-"""The one exception tree.
+"""The exception tree.
 
-The text of each error is written for the person who asked: the front ends print it as it is. Machine-readable facts
-(`retval`, `code`) are attributes beside the text, never parsed out of it. Programming mistakes are not in this tree:
-they stay ordinary exceptions, and are logged with a traceback.
+The text of each error is written for the caller, and front ends print it unchanged. Machine-readable facts (`retval`,
+`code`) are attributes beside the text, never parsed out of it. Programming mistakes are not in this tree: they stay
+ordinary exceptions, and are logged with a traceback.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class MaglevError(Exception):
-    """What every error of this program is."""
+    """Base class for the errors of this program."""
 
 
 class LocalError(MaglevError):
-    """The one who asked made a mistake."""
+    """The caller made a mistake."""
 
 
 class RemoteError(MaglevError):
@@ -52,11 +52,11 @@ class RefusedError(LocalError):
 
 
 class ForbiddenError(LocalError):
-    """The role of the one who asked does not allow it."""
+    """The caller's role does not allow it."""
 
 
 class VppError(RemoteError):
-    """What every failure of VPP or of the way to it is."""
+    """Base class for failures of VPP or its connection."""
 
 
 class VppOffError(VppError):
@@ -68,7 +68,7 @@ class VppNotConnectedError(VppError):
 
 
 class VppLostError(VppNotConnectedError):
-    """The connection to VPP went away before the answer came."""
+    """The connection to VPP was lost before the answer came."""
 
 
 class VppTimeoutError(VppError):
@@ -80,7 +80,7 @@ class VppProtocolError(VppError):
 
 
 class VppMissingError(VppError):
-    """This VPP does not have a message, or not with the layout that we know."""
+    """This VPP lacks a message, or has it with an unknown layout."""
 
 
 class VppRetvalError(VppError):

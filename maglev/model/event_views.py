@@ -1,6 +1,6 @@
 """The shapes of events: what a subscription yields, ``watch events`` shows as JSON and Perspective Broker sends.
 
-Each has a ``type``. A reader must accept types that it does not know: a newer daemon may have more.
+Each has a ``type``. A reader must accept types that it does not know, because a newer daemon may have more.
 """
 
 from __future__ import annotations

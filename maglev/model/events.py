@@ -1,4 +1,4 @@
-"""What happened, in order: the entries of the board's event log."""
+"""The entries of the board's event log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class FrontendState(enum.StrEnum):
-    """A reduction of the states of its backends; a frontend has no counter of its own."""
+    """The state of a frontend: a reduction of its backends' states, without a counter of its own."""
 
     UNKNOWN = "unknown"
     UP = "up"
@@ -41,7 +41,7 @@ class FrontendEvent:
     """A frontend went from one state to another.
 
     Attributes:
-        seq: Position in the event log, one sequence for all kinds.
+        seq: Position in the event log, in one sequence for all kinds.
         at: Wall-clock time, seconds since the epoch: for display only.
     """
 

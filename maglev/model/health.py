@@ -1,14 +1,14 @@
 """The health of one backend: HAProxy's rise/fall counter and the states around it. No clock, no I/O.
 
-Theory of operation. One integer ``value`` in 0 .. rise+fall-1 says everything about the evidence: the backend is up
-when ``value >= rise``; a pass adds one, a failure takes one, both clamped. So a healthy backend needs ``fall`` failures
-*in a row of net effect* to go down, and single failures days apart never add up, because each pass between them undoes
-one. A backend about which nothing is known yet starts at ``rise - 1``: the first pass makes it up, and any failure
-while it is unknown makes it down.
+Theory of operation. One integer ``value`` in 0 .. rise+fall-1 sums up the evidence: the backend is up when
+``value >= rise``; a pass adds one and a failure subtracts one, both clamped. So a healthy backend goes down after
+``fall`` more failures than passes, and single failures days apart never add up, because each pass between them undoes
+one. A backend about which nothing is known yet starts at ``rise - 1``: the first pass brings it up, and any failure
+while it is unknown brings it down.
 
-Around the counter are the states. Probe results move a backend among `unknown`, `up` and `down`; everything else that
-can happen to it is a `Lifecycle` event, and what each event does in each state is in the table `TRANSITIONS`: a missing
-entry means that the event is refused there.
+The states surround the counter. Probe results move a backend among `unknown`, `up` and `down`; anything else that
+happens to it is a `Lifecycle` event. The table `TRANSITIONS` says what each event does in each state; events without an
+entry are refused.
 
 Source: HAProxy ``check.c`` (``set_server_check_status``, health in 0 .. rise+fall-1).
 """
@@ -38,7 +38,7 @@ class State(enum.StrEnum):
 
 
 class Lifecycle(enum.StrEnum):
-    """What happens to a backend other than a probe result. The value is the code in its transition."""
+    """Events of a backend other than probe results. The value is the code in the transition."""
 
     START = "start"
     PAUSE = "paused"
@@ -50,7 +50,7 @@ class Lifecycle(enum.StrEnum):
 
 
 PROBED: Final = frozenset({State.UNKNOWN, State.UP, State.DOWN})
-"""The states in which a backend is probed, and in which results count."""
+"""The states in which a backend is probed and its results count."""
 
 TRANSITIONS: Final[Mapping[Lifecycle, Mapping[State, State]]] = {
     Lifecycle.START: {State.UNKNOWN: State.UNKNOWN},
@@ -69,7 +69,7 @@ TRANSITIONS: Final[Mapping[Lifecycle, Mapping[State, State]]] = {
         State.DISABLED: State.DISABLED,
     },
     Lifecycle.ENABLE: {State.DISABLED: State.UNKNOWN},
-    # A changed healthcheck or address: what was known must be proved again, what was decided stays.
+    # A changed healthcheck or address: health must be proved again; operators' decisions stay.
     Lifecycle.CHANGE: {
         State.UNKNOWN: State.UNKNOWN,
         State.UP: State.UNKNOWN,
@@ -91,7 +91,7 @@ class Transition:
         at: Wall-clock time, seconds since the epoch: for display only.
         layer: Layer of the result that caused it; empty for a lifecycle event.
         code: Code of that result, or the `Lifecycle` value.
-        detail: More of it for a person.
+        detail: Details for a person.
     """
 
     old: State
@@ -122,7 +122,7 @@ class Health:
 
     @property
     def top(self) -> int:
-        """The counter of a backend that is as healthy as can be."""
+        """The highest value of the counter."""
         return self.rise + self.fall - 1
 
     def record(self, passed: bool) -> bool:  # noqa: FBT001  # the one argument of the hottest call
@@ -153,7 +153,7 @@ class Health:
         return new is not old
 
     def retune(self, rise: int, fall: int) -> None:
-        """Take over new thresholds, before a `Lifecycle.CHANGE`."""
+        """Set new thresholds, before a `Lifecycle.CHANGE`."""
         self.rise = rise
         self.fall = fall
         self.value = min(self.value, self.top)

@@ -21,7 +21,7 @@ def strport(option: str, text: str) -> str | None:
         text: Its value.
 
     Raises:
-        StartError: The text is no address.
+        StartError: The text is not an address.
     """
     if not text:
         return None
@@ -39,10 +39,10 @@ def strport(option: str, text: str) -> str | None:
 
 
 def tcp_address(option: str, text: str) -> tuple[str, int]:
-    """Return host and port of an address that can only be TCP; the host is empty for all of ours.
+    """Return host and port of a TCP address; an empty host stands for all of our addresses.
 
     Raises:
-        StartError: The text is no such address.
+        StartError: The text is not a TCP address.
     """
     match = _TCP.fullmatch(text)
     if match is None or int(match["port"]) > MAX_PORT:
@@ -52,5 +52,5 @@ def tcp_address(option: str, text: str) -> tuple[str, int]:
 
 
 def _quote(value: str) -> str:
-    """Escape what means something in an endpoint description (`twisted.internet.endpoints.quoteStringArgument`)."""
+    """Escape special characters of endpoint descriptions (`twisted.internet.endpoints.quoteStringArgument`)."""
     return value.replace("\\", "\\\\").replace(":", "\\:").replace("=", "\\=")

@@ -1,4 +1,4 @@
-"""One thing that is wrong with a configuration file, and where."""
+"""A problem in a configuration file, and its place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 
 class ProblemKind(enum.StrEnum):
-    """How bad a problem is, and of which class; `maglevd --check` exits with 1 on PARSE, 2 on SEMANTIC, 0 else."""
+    """The severity and class of a problem; `maglevd --check` exits with 1 on PARSE, 2 on SEMANTIC, else 0."""
 
     PARSE = "parse"
     SEMANTIC = "semantic"
@@ -17,7 +17,7 @@ class ProblemKind(enum.StrEnum):
 
 @attrs.frozen
 class Problem:
-    """An error or a warning about one place of the file.
+    """An error or a warning about one place in the file.
 
     Attributes:
         kind: Its class.

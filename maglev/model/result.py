@@ -1,4 +1,4 @@
-"""What one probe found out: the vocabulary of HAProxy's ``check_status``, and nothing about counters or time."""
+"""The outcome of one probe, in the vocabulary of HAProxy's ``check_status``; nothing about counters or time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Layer(enum.StrEnum):
-    """How far up the stack a probe came."""
+    """The layer that a probe reached."""
 
     L4 = "L4"
     L6 = "L6"
@@ -15,7 +15,7 @@ class Layer(enum.StrEnum):
 
 
 class Code(enum.StrEnum):
-    """The outcome of a probe, by the names that HAProxy's users know."""
+    """The outcome of a probe, under the names that HAProxy's users know."""
 
     L4OK = "L4OK"
     L4TOUT = "L4TOUT"
@@ -39,8 +39,8 @@ class Result(NamedTuple):
     """The outcome of one probe.
 
     Attributes:
-        code: What happened.
-        detail: More of it for a person: printable ASCII, at most 200 characters, safe for any log or terminal.
+        code: The kind of outcome.
+        detail: Details for a person: printable ASCII, at most 200 characters, safe for any log or terminal.
         duration: Seconds from the start of the probe to its outcome.
     """
 
@@ -64,7 +64,7 @@ DETAIL_LIMIT: Final = 200
 
 
 def printable(outside: bytes | str) -> str:
-    """Return text from outside as printable ASCII of bounded length: what a terminal or a log can take."""
+    """Return text from outside as printable ASCII of bounded length, safe for a terminal or a log."""
     if isinstance(outside, bytes):
         outside = outside[: 2 * DETAIL_LIMIT].decode("ascii", "backslashreplace")
     shown = outside[: 2 * DETAIL_LIMIT].encode("ascii", "backslashreplace").decode("ascii")
@@ -73,13 +73,13 @@ def printable(outside: bytes | str) -> str:
 
 
 class LocalFault(NamedTuple):
-    """A probe that could not be made for a reason of this machine: no evidence about the backend.
+    """A probe that failed for a local reason, which is not evidence about the backend.
 
     Attributes:
         reason: A short stable word for the metrics: ``descriptors``, ``ports``, ``memory``, ``permission``, ``netns``,
             ``unsupported`` (the kernel lacks it), ``worker`` (the process that made it has gone), ``internal`` (a bug
             of ours).
-        detail: More of it for a person; printable, bounded.
+        detail: Details for a person; printable, bounded.
     """
 
     reason: str

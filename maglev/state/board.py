@@ -1,8 +1,8 @@
-"""The board: the one mutable truth about every backend and frontend, with an event log and subscribers.
+"""The board: the single mutable record of every backend and frontend, with an event log and subscribers.
 
-`Board.record`, `Board.happen`, `Board.set_weight` and `Board.apply` first change the board completely and then notify
-its subscribers, of one change after the other. A subscriber may change the board again: what that causes is notified
-after everything that came before it. Subscribers must not rely on being called before or after one another.
+`Board.record`, `Board.happen`, `Board.set_weight` and `Board.apply` first complete their change and then notify the
+subscribers, one change at a time. A subscriber may change the board again; the resulting notifications are queued
+behind those already pending. Subscribers must not rely on the order in which they are called.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
     from maglev.model.result import Result
 
 EVENT_LOG_LENGTH: Final = 10_000
-"""Enough for a minute of a bad day; a reader that falls further behind is told that it missed something."""
+"""Events kept: enough for a minute of a bad day. A reader that falls further behind is sent a gap marker."""
 
 
 class Board:
-    """The states of everything configured.
+    """Holds the state of every configured backend and frontend.
 
     Attributes:
-        config: The configuration in force, with weights set at run time.
-        generation: Grows by one with each configuration applied.
+        config: The configuration in force, including weights set at run time.
+        generation: Incremented with each configuration applied.
         events: The latest events, oldest first.
-        holds: Says what unknown backends keep.
+        holds: Decides which weights unknown backends keep.
     """
 
     _log = EventLogger()
 
     def __init__(self, wall: Callable[[], float], config: Config) -> None:
-        """Put a first configuration on the board.
+        """Create a board with an initial configuration.
 
         Args:
-            wall: Tells the wall-clock time in seconds since the epoch, for display.
+            wall: Returns the wall-clock time in seconds since the epoch, for display.
             config: A valid configuration.
         """
         self._wall = wall
@@ -111,16 +111,16 @@ class Board:
         weights_changed: Callable[[frozenset[str]], object] | None = None,
         config_changed: Callable[[Config, Config], object] | None = None,
     ) -> None:
-        """Call these from now on, each after a change of its kind is in place.
+        """Register callbacks; each is called after a change of its kind is in place.
 
-        An exception of one is logged and keeps nothing from the others.
+        An exception raised by a callback is logged; the others are still called.
 
         Args:
-            backend_changed: A backend went from one state to another.
-            frontend_changed: A frontend went from one state to another.
-            weights_changed: What VPP should hold for the frontends of these names may differ from before.
-            config_changed: Another configuration is in force, the second; the states of all objects, old and new, are
-                on the board already, and their changes are notified next.
+            backend_changed: Called when a backend has changed state.
+            frontend_changed: Called when a frontend has changed state.
+            weights_changed: Called with the names of frontends whose desired weights in VPP may have changed.
+            config_changed: Called with the old and the new configuration. The states of all objects, old and new, are
+                on the board already; their changes are notified next.
         """
         for topic, callback in (
             ("backend_changed", backend_changed),
@@ -134,7 +134,7 @@ class Board:
     # Changing
 
     def record(self, name: str, result: Result) -> None:
-        """Count the result of a probe. One for a backend that is not there or not probed is ignored."""
+        """Count the result of a probe; ignored if the backend does not exist or is not probed."""
         status = self.backends.get(name)
         if status is None:
             return
@@ -146,7 +146,7 @@ class Board:
         status.last_result = result
 
     def happen(self, name: str, event: Lifecycle) -> None:
-        """Apply what an operator asked for: pause, resume, disable or enable.
+        """Apply an operator's command: pause, resume, disable or enable.
 
         Raises:
             NotFoundError: There is no such backend.
@@ -185,13 +185,13 @@ class Board:
         self._tell()
 
     def flushed(self, frontend: str, backends: Iterable[str]) -> None:
-        """Take note that the flows of these backends were forgotten, as was called for."""
+        """Record that the requested flushes of these backends' flows are done."""
         status = self.frontends.get(frontend)
         if status is not None:
             status.flushes.difference_update(backends)
 
     def hold_programmed(self, frontends: Iterable[str]) -> None:
-        """Let backends that were never proved keep what VPP has just been found to hold for them.
+        """Let backends that were never proved keep the weights that VPP has just been found to hold for them.
 
         Args:
             frontends: Names of frontends.
@@ -206,7 +206,7 @@ class Board:
             self._tell()
 
     def apply(self, config: Config) -> None:
-        """Put another configuration in force: what is unchanged is not touched."""
+        """Put another configuration in force, leaving unchanged objects untouched."""
         old = self.config
         self.holds.begin_reload(self._concerned_frontends(old, config))
         self.config = config
@@ -223,7 +223,7 @@ class Board:
         self.holds.end_reload()
         self._tell()
 
-    # How it is done
+    # Implementation
 
     def _add_backend(self, backend: Backend) -> None:
         status = BackendStatus(backend, self.config.healthcheck_of(backend))
@@ -254,7 +254,7 @@ class Board:
             self._happen(status, Lifecycle.ENABLE)
 
     def _place_frontends(self, old: Mapping[str, Frontend]) -> None:
-        """Make the frontends those of the configuration in force, and weigh what that changes."""
+        """Bring the frontends in line with the configuration in force, and reweigh those affected."""
         frontends = {}
         changed = set(removed(self.frontends, self.config.frontends))
         for name, frontend in self.config.frontends.items():
@@ -299,7 +299,7 @@ class Board:
         self._later("backend_changed", event)
 
     def _settle(self, frontend: FrontendStatus, status: BackendStatus, transition: Transition) -> None:
-        """Work out what a transition means for the weight to hold and the flows to forget."""
+        """Update held weights and pending flushes after a transition."""
         name = status.name
         if transition.new is State.UNKNOWN:
             self.holds.hold(frontend, [name])
@@ -307,8 +307,8 @@ class Board:
             frontend.release(name)
         if transition.new is transition.old:
             return
-        # A backend that is down from its first probe on has no flows that we gave it: after a restart of ours,
-        # lowering the weight that VPP still has forgets them, and a weight that is 0 already stays untouched.
+        # A backend that is down from its first probe on has no flows from us. After a restart, lowering the weight that
+        # VPP still holds flushes them; a weight that is already 0 is left alone.
         first_down = status.fresh and transition.new is State.DOWN
         if flushes(frontend.frontend, transition.new) and not first_down:
             frontend.flushes.add(name)
@@ -322,10 +322,11 @@ class Board:
         return [self.frontends[name] for name in names if name in self.frontends]
 
     def _weigh_all(self, anew: AbstractSet[str] = frozenset()) -> None:
-        """Weigh every frontend that something happened to, once, and notify of their names.
+        """Reweigh every frontend with pending changes, once, and notify subscribers of their names.
 
         Args:
-            anew: Names of those that are new, gone, or not as they were. Of the others, only what happened is weighed.
+            anew: Names of frontends that were added, removed or reconfigured, and are weighed in full. The others are
+                updated incrementally.
         """
         unweighed, self._unweighed = self._unweighed, {}
         names = dict.fromkeys((*unweighed, *anew))
@@ -370,7 +371,7 @@ class Board:
 
 
 def _concerned(old: Config, new: Config) -> Iterable[Backend]:
-    """Return the backends that another configuration may change: of thousands, mostly none."""
+    """Return the backends that another configuration may change; of thousands, mostly none."""
     if any(old.healthchecks.get(name) != check for name, check in new.healthchecks.items()):
         return new.backends.values()
     return [new.backends[name] for name in touched(old.backends, new.backends)]

@@ -1,7 +1,7 @@
-"""Held weights: what unknown backends keep, so that not knowing never lowers what VPP serves.
+"""Held weights: the weights that unknown backends keep, so that missing evidence never lowers what VPP serves.
 
-Identity is VPP's: a VIP by address, transport and port, a server by its address. Names of backends and frontends are
-ours, and a reload may change them without a change for VPP.
+VIPs are identified by address, transport and port, and servers by address, as VPP does. Names of backends and frontends
+are ours; a reload may change them without any effect on VPP.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 class Holds:
-    """Decides what unknown backends keep."""
+    """Decides which weights unknown backends keep."""
 
     def __init__(self, backends: Mapping[str, BackendStatus]) -> None:
-        """Begin without any knowledge of VPP.
+        """Create it without any knowledge of VPP.
 
         Args:
-            backends: All backends, by name; changes with the board.
+            backends: All backends, by name; the board's own mapping, which changes with it.
         """
         self._backends = backends
         self._before: Mapping[VipIdentity, Mapping[str, int]] = {}
         self._programmed: Callable[[Frontend], Mapping[str, int]] = _nothing
 
     def know_programmed(self, programmed: Callable[[Frontend], Mapping[str, int]]) -> None:
-        """Ask from now on what VPP is known to hold for a frontend.
+        """Set the source of what VPP is known to hold for a frontend.
 
         Args:
             programmed: Returns the weights above 0 that VPP holds for the VIP of a frontend, by address; empty when
@@ -41,7 +41,7 @@ class Holds:
         self._programmed = programmed
 
     def weights_by_address(self, status: FrontendStatus) -> Mapping[str, int]:
-        """Return what the VIP of a frontend should have, by the addresses at which its backends serve."""
+        """Return the desired weights in the VIP of a frontend, by the address at which each backend serves."""
         weights: dict[str, int] = {}
         for name, desired in status.desired.items():
             address = self._backends[name].serving_address
@@ -49,11 +49,11 @@ class Holds:
         return weights
 
     def begin_reload(self, statuses: Iterable[FrontendStatus]) -> None:
-        """Remember what the VIPs should have that a reload is about to change."""
+        """Remember the desired weights of the VIPs that a reload is about to change."""
         self._before = {status.frontend.identity: self.weights_by_address(status) for status in statuses}
 
     def end_reload(self) -> None:
-        """Forget it again."""
+        """Forget what `begin_reload` remembered."""
         self._before = {}
 
     def unproved(self, status: FrontendStatus) -> Collection[str]:
@@ -61,11 +61,11 @@ class Holds:
         return [name for name in status.frontend.backends if self._backends[name].state is State.UNKNOWN]
 
     def hold(self, frontend: FrontendStatus, names: Iterable[str]) -> bool:
-        """Let unknown backends keep what serves at their address in this VIP; return whether that is more than before.
+        """Let unknown backends keep the weight served at their address in this VIP; return whether any hold grew.
 
-        That is the weight that the board wanted last, for this backend or for another one of its address: VPP has it,
-        or is about to. Where the board never wanted any, what VPP is known to hold counts. A backend that has no weight
-        in the file holds none.
+        The held weight is the one that the board last wanted, for this backend or another one at the same address: VPP
+        holds it, or is about to. Where the board never wanted any, the weight that VPP is known to hold is used. A
+        backend without a weight in the file holds none.
         """
         before = self._before.get(frontend.frontend.identity, {})
         more = False
@@ -82,7 +82,7 @@ class Holds:
         return more
 
     def _carry(self, frontend: FrontendStatus, status: BackendStatus, before: Mapping[str, int]) -> None:
-        """Let the new address of a backend that has moved keep what it served already, as that of another one."""
+        """Let the new address of a backend that has moved keep the weight it already served for another backend."""
         frontend.carried.pop(status.name, None)
         if status.proved_address is not None and (weight := self._weight_at(frontend, status.address, before)):
             frontend.carried[status.name] = weight

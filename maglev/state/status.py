@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 LATEST: Final = 256
 """Changed backends that a frontend remembers: more than change between two writes to VPP, which come 0.1 s apart even
-when everything fails. Whoever asks later looks at all backends, once in so many changes."""
+when everything fails. A caller that asks later than that has to look at all backends."""
 
 
 def thresholds(healthcheck: Healthcheck | None) -> tuple[int, int]:
-    """Return rise and fall; a static backend needs one pass and gets one."""
+    """Return rise and fall; both are 1 for a static backend, which gets a single synthetic pass."""
     return (1, 1) if healthcheck is None else (healthcheck.rise, healthcheck.fall)
 
 
@@ -36,8 +36,8 @@ class BackendStatus:
         health: Counter and state.
         last_result: Result of its last probe, None before the first.
         transitions: The latest changes, newest first.
-        proved_address: The address that it was proved at, while another one is yet to be proved; None otherwise. What
-            it serves, it serves there until the first result.
+        proved_address: The address at which it was last proved, while its current one is still unproved; None
+            otherwise. It keeps serving there until the first result.
         fresh: Whether it has never left the state in which it was first configured.
     """
 
@@ -48,14 +48,14 @@ class BackendStatus:
         self.address = backend.address
         self.health = Health(*thresholds(healthcheck))
         self.last_result: Result | None = None
-        # A tuple: for the few that there are a deque would take eight times the memory.
+        # A tuple: for so few entries, a deque would take eight times the memory.
         self.transitions: tuple[Transition, ...] = ()
         self.proved_address: str | None = None
         self.fresh = True
 
     @property
     def state(self) -> State:
-        """The state of its health."""
+        """Its health state."""
         return self.health.state
 
     @property
@@ -64,7 +64,7 @@ class BackendStatus:
         return self.proved_address or self.address
 
     def move(self, address: str) -> None:
-        """Take another address, which is yet to be proved."""
+        """Take another address, which still has to be proved."""
         proved = self.serving_address
         self.address = address
         self.proved_address = None if proved == address else proved
@@ -78,12 +78,12 @@ class FrontendStatus:
         state: The reduction of its backends' states.
         active: Index of the active pool.
         pools: Effective weights, one mapping per pool, by name of backend.
-        desired: What each backend should have in VPP, by name.
+        desired: The desired weight of each backend in VPP, by name.
         held: Weights that unknown backends keep until their first result, by name.
-        carried: Weights that the new addresses of backends that have moved had in this VIP before, by name.
-        excluded: Backends that the file gives no weight: they hold none either.
-        flushes: Backends whose flows should be forgotten and are not yet.
-        changes: Grows with each change of weights: a mark for `changed_since`.
+        carried: Weights that the new addresses of moved backends had in this VIP before the move, by name.
+        excluded: Backends without a weight in the file: they hold none either.
+        flushes: Backends whose flows still have to be flushed.
+        changes: Incremented with each change of weights; a mark for `changed_since`.
     """
 
     __slots__ = (
@@ -117,29 +117,29 @@ class FrontendStatus:
 
     @property
     def knows_all(self) -> bool:
-        """Whether every backend had a known state when it was weighed last."""
+        """Whether every backend had a known state when the frontend was last weighed."""
         return self._weighed is not None and self._weighed.known == len(self.desired)
 
     def release(self, name: str) -> None:
-        """Hold nothing for a backend any longer."""
+        """Drop the weight held for a backend."""
         self.held.pop(name, None)
         self.carried.pop(name, None)
 
     def drop_excluded(self) -> None:
-        """Recompute `excluded` from the configuration; what these backends held is dropped."""
+        """Recompute `excluded` from the configuration, and drop the weights that these backends held."""
         weighted = {member.backend for pool in self.frontend.pools for member in pool.members if member.weight}
         self.excluded = frozenset(self.frontend.backends) - weighted
         for name in self.excluded:
             self.release(name)
 
     def leave_vip(self) -> None:
-        """Forget what was held and wanted in a VIP that is no longer that of this frontend."""
+        """Forget the held and desired weights of the frontend's former VIP."""
         self.held.clear()
         self.carried.clear()
         self.desired = {}
 
     def weigh(self, states: Mapping[str, State]) -> FrontendState:
-        """Work out everything anew from the states of all backends; return the state that follows, not yet in force."""
+        """Recompute all weights from the states of all backends; return the resulting state, which is not yet set."""
         self.held = {name: weight for name, weight in self.held.items() if states.get(name) is State.UNKNOWN}
         self.flushes &= states.keys()
         self._weighed = weighed = FrontendWeights(self.frontend, states, self.held)
@@ -149,10 +149,10 @@ class FrontendStatus:
         return weighed.state
 
     def shift(self, states: Mapping[str, State]) -> FrontendState:
-        """Work out what follows from a change of some states; return what `weigh` does.
+        """Update the weights incrementally after some backends changed state; return the same as `weigh`.
 
         Args:
-            states: The new states, by name. The former ones must have been weighed.
+            states: The new states, by name. The previous ones must have been weighed.
         """
         assert self._weighed is not None  # noqa: S101
         change = shift(self._weighed, states, self.held)
@@ -165,13 +165,13 @@ class FrontendStatus:
         return self._weighed.state
 
     def changed_since(self, changes: int) -> AbstractSet[str] | None:
-        """Return the backends to which anything happened, or that deserve another weight.
+        """Return the backends whose state or desired weight has changed since.
 
         Args:
-            changes: What `changes` was at the time in question.
+            changes: The value of `changes` at the time in question.
 
         Returns:
-            Their names; None when nobody knows any more, so that it may be all of them.
+            Their names; None when that is too long ago to know, so that all of them may have changed.
         """
         count = self.changes - changes
         return None if count > len(self._latest) else frozenset(self._latest[len(self._latest) - count :])

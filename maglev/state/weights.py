@@ -1,16 +1,16 @@
-"""Pools and backend states to effective weights: pure functions, the one place where failover is decided.
+"""Computes effective weights from pools and backend states; the only place where failover is decided.
 
-A frontend's *active pool* is the first one that has a backend in service. In the active pool an up backend gets its
-configured weight; everywhere else it gets 0 and waits. What every other state deserves is in the table `RULES`.
+A frontend's *active pool* is the first one that has a backend in service. An up backend in the active pool gets its
+configured weight; in any other pool it gets 0 and waits. The table `RULES` covers every other state.
 
 While a backend is `unknown` because its healthcheck or address changed, it *holds* the weight that it had, until the
 first result. A held weight above 0 counts as service for its pool: re-proving a healthy pool after a reload must not
 swing all traffic to the standby pool and back.
 
-Two ways lead to the same result. `FrontendWeights` works out a whole frontend: at the start, and after a reload.
-`shift` is for
-transitions: from the former result and the states that changed it says what is different now, at the cost of the
-change, however large the frontend is. What a single backend means for a pool is said once, by `serves` and `weight_of`.
+Weights are computed in two ways that must agree. `FrontendWeights` computes a whole frontend, at start and after a
+reload. `shift` handles transitions: it derives the differences from the previous weights and the changed states, at a
+cost that depends on the change and not on the size of the frontend. Both use `serves` and `weight_of` for a single
+backend.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Weighing(enum.Enum):
 
 
 class Flushing(enum.Enum):
-    """Whether the flows that stick to a backend are forgotten when it gets into a state."""
+    """Whether the flows of a backend are flushed when it enters a state."""
 
     NEVER = enum.auto()
     IF_CONFIGURED = enum.auto()
@@ -49,7 +49,7 @@ class Flushing(enum.Enum):
 
 @attrs.frozen
 class StateRule:
-    """What a state means for the weight in VPP."""
+    """How a state determines the weight in VPP."""
 
     weighing: Weighing
     flushing: Flushing
@@ -61,18 +61,18 @@ RULES: Final[Mapping[State, StateRule]] = {
     State.PAUSED: StateRule(Weighing.ZERO, Flushing.NEVER),
     State.DOWN: StateRule(Weighing.ZERO, Flushing.IF_CONFIGURED),
     State.DISABLED: StateRule(Weighing.ZERO, Flushing.ALWAYS),
-    # Its application server is deleted with flush; here only for the moment in between.
+    # Its application server is deleted with a flush; this applies only until then.
     State.REMOVED: StateRule(Weighing.ZERO, Flushing.ALWAYS),
 }
 
 
 @attrs.frozen
 class DesiredWeight:
-    """What one backend should have in one frontend.
+    """The desired weight of one backend in one frontend.
 
     Attributes:
         weight: Effective weight, 0..100.
-        flush: Whether lowering it to 0 forgets its flows.
+        flush: Whether lowering it to 0 flushes its flows.
     """
 
     weight: int
@@ -82,11 +82,11 @@ class DesiredWeight:
 _DESERVED: Final = tuple(
     tuple(DesiredWeight(weight, flush) for weight in range(MAX_WEIGHT + 1)) for flush in (False, True)
 )
-"""All there are, by ``flush`` and ``weight``: tens of thousands of backends share these few."""
+"""Every possible value, by ``flush`` and ``weight``: tens of thousands of backends share these few objects."""
 
 
 def flushes(frontend: Frontend, state: State) -> bool:
-    """Return whether getting into a state calls for a flush in this frontend."""
+    """Return whether entering a state requires a flush in this frontend."""
     flushing = RULES[state].flushing
     return flushing is Flushing.ALWAYS or (flushing is Flushing.IF_CONFIGURED and frontend.flush_on_down)
 
@@ -159,9 +159,9 @@ def _weights_of(
 def desired_weights(
     frontend: Frontend, states: Mapping[str, State], pools: Sequence[Mapping[str, int]]
 ) -> dict[str, DesiredWeight]:
-    """Return what each backend of a frontend should have in VPP, by name.
+    """Return the desired weight of each backend of a frontend in VPP, by name.
 
-    A backend in several pools counts in each; VPP sees the highest of its weights.
+    A backend in several pools gets the highest of its weights.
 
     Args:
         frontend: The frontend.
@@ -180,7 +180,7 @@ def frontend_state(states: Mapping[str, State], weights: Mapping[str, DesiredWei
 
     Args:
         states: State of each of its backends.
-        weights: The result of `deserved`.
+        weights: The result of `desired_weights`.
     """
     return _reduced(_known(states), _weighing(weights))
 
@@ -200,25 +200,25 @@ def _weighing(weights: Mapping[str, DesiredWeight]) -> int:
 
 
 class FrontendWeights:
-    """What the weights of one frontend are, and what `shift` has to know of how they came about.
+    """The weights of one frontend, with the intermediate results that `shift` builds on.
 
     Attributes:
         frontend: The frontend.
-        states: The states that all this follows from, by name of backend.
-        places: Where each backend is: index of the pool and configured weight there, by name.
+        states: The states that the weights were computed from, by name of backend.
+        places: The places of each backend, by name: index of the pool and configured weight there.
         active: Index of the active pool.
         pools: Effective weights, one mapping per pool, by name of backend.
-        desired: What each backend should have in VPP, by name.
-        serving: How many members of each pool are in service.
-        known: How many backends have a known state.
-        weighing: How many deserve a weight above 0.
+        desired: The desired weight of each backend in VPP, by name.
+        serving: Number of members of each pool that are in service.
+        known: Number of backends with a known state.
+        weighing: Number of backends with a desired weight above 0.
         state: The state of the frontend.
     """
 
     __slots__ = ("active", "desired", "frontend", "known", "places", "pools", "serving", "state", "states", "weighing")
 
     def __init__(self, frontend: Frontend, states: Mapping[str, State], held: Mapping[str, int]) -> None:
-        """Work out everything.
+        """Compute everything.
 
         Args:
             frontend: The frontend.
@@ -240,7 +240,7 @@ class FrontendWeights:
         self.state = frontend_state(states, self.desired)
 
     def take(self, change: IncrementalUpdate) -> None:
-        """Put in force what `shift` has found."""
+        """Apply the result of `shift`."""
         self.active, self.serving = change.active, change.serving
         self.known, self.weighing, self.state = change.known, change.weighing, change.state
         self.states.update(change.states)
@@ -255,20 +255,20 @@ def _places(frontend: Frontend) -> dict[str, tuple[tuple[int, int], ...]]:
     for index, pool in enumerate(frontend.pools):
         for member in pool.members:
             place = (*places.get(member.backend, ()), (index, member.weight))
-            # Most backends of a frontend are in the same place: they share one tuple.
+            # Most backends of a frontend have the same place, and share one tuple.
             places[member.backend] = alike.setdefault(place, place)
     return places
 
 
 @attrs.frozen
 class IncrementalUpdate:
-    """What the weights of a frontend are after some backends have changed their state.
+    """The changes to the weights of a frontend after some of its backends have changed state.
 
     Attributes:
         states: The new states, by name of backend.
         pools: Effective weights, one mapping per pool, by name of backend: of these backends, and of all others whose
-            weight is not as before.
-        desired: What the same backends deserve now.
+            weight has changed.
+        desired: The desired weights of the same backends.
         active, serving, known, weighing, state: As in `FrontendWeights`, for the whole frontend.
     """
 
@@ -283,12 +283,12 @@ class IncrementalUpdate:
 
 
 def shift(before: FrontendWeights, states: Mapping[str, State], held: Mapping[str, int]) -> IncrementalUpdate:
-    """Return what changes of state mean for a frontend; nothing is changed here.
+    """Return how changes of state affect the weights of a frontend, without applying them.
 
     Args:
-        before: The weights before.
-        states: The new state of each backend to which something happened, by name.
-        held: Weights kept from before, by name of backend, as they are now: other than before only for ``states``.
+        before: The weights before the change.
+        states: The new state of each affected backend, by name.
+        held: Current held weights, by name of backend; they may differ from before only for the backends in ``states``.
     """
     serving = _serving_after(before, states, held)
     active = next((index for index, count in enumerate(serving) if count), 0)
@@ -313,7 +313,7 @@ def shift(before: FrontendWeights, states: Mapping[str, State], held: Mapping[st
 def _serving_after(before: FrontendWeights, states: Mapping[str, State], held: Mapping[str, int]) -> tuple[int, ...]:
     serving = list(before.serving)
     for name, state in states.items():
-        # What an unknown backend deserved was the weight that it held.
+        # The desired weight of an unknown backend was the weight that it held.
         served = serves(before.states[name], before.desired[name].weight)
         gain = serves(state, held.get(name, 0)) - served
         for index, _ in before.places[name] if gain else ():
@@ -322,7 +322,7 @@ def _serving_after(before: FrontendWeights, states: Mapping[str, State], held: M
 
 
 def _switched(before: FrontendWeights, active: int) -> Iterator[str]:
-    """Yield the backends whose weight depends on which pool is the active one, of the two that are concerned."""
+    """Yield the backends of the old and the new active pool whose weight depends on which pool is active."""
     for index in (before.active, active):
         for member in before.frontend.pools[index].members:
             if RULES[before.states[member.backend]].weighing is Weighing.CONFIGURED:

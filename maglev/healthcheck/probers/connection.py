@@ -13,8 +13,8 @@ The first ``setsockopt`` (``TCP_QUICKACK`` 0) delays the acknowledgement that en
 its checks. It then travels with the request, or, when nothing is sent, the reset takes its place: one packet less, and
 an application that is only asked whether it listens is not bothered with a connection that is gone before it looks.
 
-It ends with a reset (``SO_LINGER`` 0): whoever closes first would otherwise keep the port in TIME_WAIT for a minute,
-and a checker that probes thousands of backends each second would run out of ports.
+It ends with a reset (``SO_LINGER`` 0): the side that closes first would otherwise keep the port in TIME_WAIT for a
+minute, and a checker that probes thousands of backends each second would run out of ports.
 
 The protocol above is called as Twisted promises: ``makeConnection`` once, then ``dataReceived`` any number of times,
 then ``connectionLost`` once; never from within a call of its own to the transport, except that `abortConnection` (and

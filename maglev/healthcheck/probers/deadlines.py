@@ -56,7 +56,7 @@ class Deadlines:
         return now
 
     def end(self, expiring: HasDeadline) -> None:
-        """Take note that something is over; harmless if it is already."""
+        """Remove something that has ended; harmless if it is not waiting."""
         self._waiting.pop(expiring, None)
         if not self._waiting and self._call is not None:
             self._call.cancel()
@@ -88,7 +88,7 @@ class Deadlines:
         return 0.0
 
     def _wait(self, pause: float) -> None:
-        # Whoever expired may have begun again, and so have made the call already: for a later deadline than the head's.
+        # What expired may have begun again and scheduled a call already, for a later deadline than the head's.
         if self._call is not None:
             self._call.cancel()
         self._call = self.clock.callLater(pause, self._expire)

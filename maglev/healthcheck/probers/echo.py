@@ -122,7 +122,7 @@ def read(family: int, message: bytes) -> Reply | Unreachable | None:
 
 
 def read_quoted(family: int, code: int, target: str, quoted: bytes) -> Unreachable | None:
-    """Return which echo request an error quotes; None if it is no echo request, or not enough of one."""
+    """Return which echo request an error quotes; None if it is not an echo request, or not enough of one."""
     if len(quoted) < _HEADER_LENGTH:
         return None
     kind, _code, _checksum, identifier, sequence = _HEADER.unpack_from(quoted)

@@ -107,7 +107,7 @@ class NetworkNamespace:
     def identity(self) -> tuple[int, int] | None:
         """Return what tells this namespace from one of the same name created later; None while there is none."""
         try:
-            status = os.stat(find_netns(self.name))  # noqa: PTH116  # on the way of a probe; a Path costs more
+            status = os.stat(find_netns(self.name))  # noqa: PTH116  # called for every probe; a Path costs more
         except OSError:
             return None
         return status.st_dev, status.st_ino
@@ -147,7 +147,7 @@ def check_netns(name: str) -> None:
     """Try the namespace out, before the daemon starts.
 
     Raises:
-        StartError: It does not exist, is no network namespace, or may not be entered; the text says which, and what
+        StartError: It does not exist, is not a network namespace, or may not be entered; the text says which, and what
             capability is missing where that is the cause.
     """
     if not name or "/" in name or name in {".", ".."}:

@@ -73,7 +73,7 @@ Ancillary = list[tuple[int, int, bytes]]
 
 
 class EchoWaiter(Protocol):
-    """Whoever waits for the reply to one echo request."""
+    """Waits for the reply to one echo request."""
 
     def replied(self) -> None:
         """The reply came."""
@@ -167,7 +167,7 @@ class PingSocket:
     def _usable_socket(self) -> socket.SocketType:
         namespace = self._opener.namespace_identity()
         if self._socket is not None and namespace != self._namespace:
-            self.close()  # a namespace of that name was created anew, and the socket is still in the old one
+            self.close()  # the namespace was recreated under its name, and the socket is still in the old one
         if self._socket is None:
             self._namespace = namespace
             self._socket = self._open()

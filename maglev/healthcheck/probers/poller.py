@@ -7,7 +7,7 @@ while anything in it is ready, so the reactor sees one descriptor, whatever reac
 
 Closing a socket takes it out of the set (epoll(7)), so a probe costs one registration, one change of it if it waits for
 an answer, and no removal. An event can be stale: a socket closed by an earlier event of the same batch may have left
-its number to a new one. Whoever is `ready` therefore asks the kernel again and takes "not yet" for an answer.
+its number to a new one. The owner of a `ready` socket therefore asks the kernel again and accepts "not yet".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BATCH: Final = 8
 
 
 class PolledSocket(Protocol):
-    """Whoever has a socket in the set."""
+    """The owner of a socket in the set."""
 
     def ready(self, events: int) -> object:
         """Something may have happened: ``EPOLLIN``, ``EPOLLOUT``, ``EPOLLERR``, ``EPOLLHUP``."""

@@ -119,7 +119,7 @@ class ProberSource:
         return self._poller.busy()
 
     def close(self) -> None:
-        """Close what the probers share; whoever started probes cancels them first."""
+        """Close the resources that the probers share; all probes must have been cancelled."""
         for ping in self._ping.values():
             ping.close()
         self._poller.close()

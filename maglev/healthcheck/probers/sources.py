@@ -32,7 +32,7 @@ class ProberSources:
         return any(source.busy() for source in self._sources.values())
 
     def close(self) -> None:
-        """Close what the probers share; whoever started probes cancels them first."""
+        """Close the resources that the probers share; all probes must have been cancelled."""
         for source in self._sources.values():
             source.close()
         self._sources.clear()

@@ -7,7 +7,7 @@ and a request over it, in memory, took 695 us of CPU with Twisted's and 660 with
 nearly all of it is OpenSSL's.
 
 Python's own ``ssl`` does not show the certificate that it refused, and its resumed handshakes cost more than twice as
-much with the same OpenSSL: it takes a session apart and builds it anew each time that it is used.
+much with the same OpenSSL: it takes a session apart and rebuilds it each time that it is used.
 
 What a handshake leaves to send goes out together with the first bytes of the probe above: one packet less, and one wake
 of the backend.

@@ -134,7 +134,7 @@ class Identity:
         self._mismatch: str | None = None
 
     def learn(self, leaf: X509) -> None:
-        """Take note of the certificate that the backend showed; it is taken apart only when it is another one."""
+        """Record the certificate that the backend presented; it is parsed only when it has changed."""
         shown = crypto.dump_certificate(crypto.FILETYPE_ASN1, leaf)
         if shown != self._shown:
             ends = leaf.get_notAfter()

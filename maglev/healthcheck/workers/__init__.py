@@ -1,12 +1,12 @@
-"""Probing in processes of their own, where one core is not enough.
+"""Probes in worker processes, for installations where one core is not enough.
 
-Theory of operation. The daemon decides and its workers only probe: the checker schedules, judges and counts as ever,
-but the probers that it gets (`remote`, handed out by `source`) send each probe to a process that runs the very same
-probers that the daemon would run itself. `pool` keeps the processes: it starts them, sends each backend to one of them
-(`rendezvous`), notices that one has died or hangs, and starts it again. `process` is one of them, as the daemon sees
-it; `worker` is one from the inside, and `program` its main function. What they say to each other goes through pipes, in
-the words of `codec` and `specs`.
+Theory of operation. The daemon decides and its workers only probe: the checker schedules, judges and counts as usual,
+but its probers (`RemoteProber` in `process`, handed out by `source`) send each probe to a process that runs the same
+probers that the daemon would run itself. `pool` manages the processes: it starts them, assigns each backend to one of
+them (`rendezvous`), notices when one dies or hangs, and restarts it. `process` is the daemon's side of one worker;
+`worker` is the worker's side, and `program` its main function. They talk through pipes, in the messages of `codec` and
+`specs`.
 
-What a worker does not tell is not known: a probe whose worker died is no evidence about its backend, and is made again
-by another one. While there is no worker, probes wait.
+A probe pending at a dead worker is inconclusive; the checker retries it at another one. While there are no workers,
+probes wait.
 """

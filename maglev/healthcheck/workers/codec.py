@@ -1,11 +1,11 @@
-"""What the daemon and its probe workers say to each other, as bytes. No I/O.
+"""Encodes and decodes the messages between the daemon and its probe workers. No I/O.
 
-Either side sends frames: a length, a kind, and so many bytes. All numbers are little-endian and of fixed size. What is
-sent for each probe is small (a request of 15 bytes; a result of 18, and its detail); what is sent once for many probes
-may be readable (`maglev.healthcheck.workers.specs`).
+Both sides send frames: a length, a kind, and a payload. All numbers are little-endian and of fixed size. Messages for
+single probes are small (a request of 15 bytes; a result of 18, and its detail); a message sent once for many probes may
+be readable (`maglev.healthcheck.workers.specs`).
 
-The daemon trusts a worker no further than it has to, because a worker reads what backends send: every length, number,
-code and character is checked, and the first that is wrong is a `CodecError`. A frame has 64 KiB at most by its layout.
+The daemon trusts a worker as little as possible, because a worker reads what backends send: every length, number, code
+and character is checked, and the first invalid one raises `CodecError`. The layout limits a frame to 64 KiB.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class MessageKind(enum.IntEnum):
-    """What a frame is."""
+    """The kind of a frame."""
 
     # To the daemon
     HELLO = 1
@@ -41,10 +41,10 @@ class MessageKind(enum.IntEnum):
 
 
 REASONS: Final = ("lag", "descriptors", "internal", "memory", "netns", "permission", "ports", "unsupported")
-"""The reasons of a `LocalFault` that a worker may give: those of `maglev.model.result.LocalFault`, and its own lag."""
+"""The reasons that a worker may report for a `LocalFault`: those listed there, and its own lag."""
 
 BATCH: Final = 256
-"""Results in one frame: with details of full length they take 55 KiB, and a frame has room for 64."""
+"""Maximum number of results in a frame: with details of full length they take 55 KiB, and a frame has room for 64."""
 
 PAYLOAD_LIMIT: Final = 0xFFFF
 
@@ -60,31 +60,31 @@ _STATUS: Final = struct.Struct("<IIdd")
 
 _CODES: Final = tuple(code for code in Code if code is not Code.STATIC)
 _FAULTS: Final = 128
-"""Codes from here on are reasons of faults."""
+"""The first code that stands for the reason of a fault."""
 
 _CODE_BYTES: Final[Mapping[Code, int]] = {code: index for index, code in enumerate(_CODES)}
 _FAULT_BYTES: Final = {reason: _FAULTS + index for index, reason in enumerate(REASONS)}
 
 LONGEST: Final = 1e6
-"""Seconds that a probe may be said to have taken; the longest timeout is a day."""
+"""Longest duration of a probe, in seconds, that is accepted; the longest timeout is a day."""
 
 COUNTS: Final = 64
-"""Counts in one status at most: several times the buckets of the histogram of lags."""
+"""Maximum number of counts in a status: several times the number of buckets of the lag histogram."""
 
 
 class CodecError(Exception):
-    """The other side sent what it must not send."""
+    """The other side sent an invalid message."""
 
 
 class WorkerStatus(NamedTuple):
-    """How a worker is.
+    """The load of a worker.
 
     Attributes:
-        queued: Probes that it was asked for and could not begin yet.
+        queued: Requested probes that it could not begin yet.
         open: Probes under way.
         cpu: Seconds of CPU that it has used.
         lag_total: Sum of all samples of its lag, seconds.
-        lag_counts: Samples per bucket, as `maglev.healthcheck.lag.LagMonitor` has them.
+        lag_counts: Samples per bucket, as in `maglev.healthcheck.lag.LagMonitor`.
     """
 
     queued: int
@@ -95,13 +95,13 @@ class WorkerStatus(NamedTuple):
 
 
 class FrameBuffer:
-    """Takes bytes as they come, and gives whole frames."""
+    """Reassembles frames from a stream of bytes."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Return the kind and the payload of each frame that is complete with these bytes."""
+        """Return the kind and payload of each frame that these bytes complete."""
         if self._rest:
             data = self._rest + data
         frames = []
@@ -138,7 +138,7 @@ def one_frame(kind: MessageKind, number: int) -> bytes:
 
 
 def read_one(payload: bytes) -> int:
-    """Return the number of such a frame."""
+    """Return the number in a frame made by `one_frame`."""
     number: int = _whole(_ONE, payload)[0]
     return number
 
@@ -154,21 +154,21 @@ def read_probe(payload: bytes) -> tuple[int, int]:
     return slot, probe
 
 
-# What is said once: SPEC (its number, then bytes), BACKEND (slot, spec, address), HELLO (the version)
+# Sent once: SPEC (its number, then bytes), BACKEND (slot, spec, address), HELLO (the version)
 
 
 def spec_frame(spec: int, described: bytes) -> bytes:
-    """Return what gives a number to a spec (`maglev.healthcheck.workers.specs`)."""
+    """Return a frame that assigns a number to a spec (`maglev.healthcheck.workers.specs`)."""
     return frame(MessageKind.SPEC, _ONE.pack(spec) + described)
 
 
 def read_spec(payload: bytes) -> tuple[int, bytes]:
-    """Return the number of a spec, and what it is."""
+    """Return the number of a spec and its description."""
     return read_one(payload[: _ONE.size]), payload[_ONE.size :]
 
 
 def backend_frame(slot: int, spec: int, address: str) -> bytes:
-    """Return what puts a backend into a slot."""
+    """Return a frame that assigns a backend to a slot."""
     return frame(MessageKind.BACKEND, _TWO.pack(slot, spec) + address.encode("ascii"))
 
 
@@ -179,7 +179,7 @@ def read_backend(payload: bytes) -> tuple[int, int, str]:
 
 
 def hello_frame(version: str) -> bytes:
-    """Return what a worker says first: the version of the program that it runs."""
+    """Return the first frame of a worker: the version of the program that it runs."""
     return frame(MessageKind.HELLO, version.encode("ascii"))
 
 
@@ -188,11 +188,11 @@ def read_hello(payload: bytes) -> str:
     return _text(payload)
 
 
-# What a worker has found out
+# Results of a worker
 
 
 def results_frame(results: Sequence[tuple[int, Outcome]]) -> bytes:
-    """Return the outcomes of some probes by their numbers, at most `BATCH`."""
+    """Return a frame with the outcomes of at most `BATCH` probes, by their numbers."""
     details = []
     parts = [_COUNT.pack(len(results))]
     for probe, outcome in results:
@@ -240,7 +240,7 @@ def _detail(payload: bytes, start: int, length: int) -> str:
 
 
 def expiry_frame(slot: int, expiry: float | None) -> bytes:
-    """Return when the certificate of the backend in a slot expires."""
+    """Return a frame that says when the certificate of the backend in a slot expires."""
     return frame(MessageKind.EXPIRY, _EXPIRY.pack(slot, math.nan if expiry is None else expiry))
 
 
@@ -251,13 +251,13 @@ def read_expiry(payload: bytes) -> tuple[int, float | None]:
 
 
 def status_frame(status: WorkerStatus) -> bytes:
-    """Return how the worker is."""
+    """Return a frame with the status of a worker."""
     counts = struct.pack(f"<{len(status.lag_counts)}Q", *status.lag_counts)
     return frame(MessageKind.STATUS, _STATUS.pack(*status[:4]) + counts)
 
 
 def read_status(payload: bytes) -> WorkerStatus:
-    """Return how the worker is."""
+    """Return the status."""
     queued, under_way, cpu, lag_total = _whole(_STATUS, payload[: _STATUS.size])
     count = (len(payload) - _STATUS.size) // 8
     if count > COUNTS or not (math.isfinite(cpu) and math.isfinite(lag_total)):
@@ -275,7 +275,7 @@ def _whole(layout: struct.Struct, payload: bytes) -> tuple[Any, ...]:
 
 
 def _text(data: bytes) -> str:
-    """Return printable ASCII: it may get into a log."""
+    """Return text that is checked to be printable ASCII, because it may get into a log."""
     text = data.decode("ascii", "replace")
     if not (text.isascii() and text.isprintable()):
         message = "text that is not printable ASCII"

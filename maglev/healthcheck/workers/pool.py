@@ -1,11 +1,12 @@
-"""The pool of probe workers: who probes which backend, and what happens when one dies.
+"""The pool of probe workers: assigns backends to workers, and replaces workers that die or hang.
 
-Every backend belongs to one worker, by its name (`maglev.healthcheck.workers.rendezvous`). Who that is may change
-whenever a worker comes or goes; it is worked out anew at the next probe of the backend, so that nothing has to be done
-for 20,000 of them at once.
+Every backend belongs to one worker, chosen by its name (`maglev.healthcheck.workers.rendezvous`). The choice may change
+whenever a worker comes or goes; it is recomputed at the next probe of the backend, so that nothing has to be done for
+20,000 of them at once.
 
-A worker that says nothing for a while hangs, and is killed. What a worker that ended was asked for is no evidence: the
-checker hears so, a few probes at a time, and tries again with another worker. While there is none, probes wait.
+A worker that is silent for too long is considered hung and killed. Probes pending at a dead worker are inconclusive:
+they are returned to the checker a few at a time, and it retries them at another worker. While there are no workers,
+probes wait.
 """
 
 from __future__ import annotations
@@ -30,50 +31,50 @@ if TYPE_CHECKING:
     from maglev.healthcheck.workers.process import RemoteProber
 
 LOOK: Final = 0.25
-"""Seconds between two looks at all workers."""
+"""Seconds between two checks of all workers."""
 
 SILENT_LOOKS: Final = 20
-"""Looks, five seconds, after which a worker hangs that reports four times a second: one that only gets too little CPU
-would need more of it to be started again. Looks and not seconds are counted, because a daemon that was stopped itself
-has not looked."""
+"""Silent checks, five seconds, after which a worker, which should report four times a second, is considered hung. One
+that is merely short of CPU would need even more of it to start again. Checks and not seconds are counted, because a
+daemon that was stopped itself has not checked."""
 
 STARTING_LOOKS: Final = 120
-"""The same for one that has only been started: thirty seconds, as a busy machine may need ten times the usual half."""
+"""The same for a worker that is still starting: thirty seconds, as a busy machine may need ten times the usual half."""
 
 LEAVING_LOOKS: Final = 40
-"""Looks, ten seconds, that a worker which is not needed any more has to finish its probes."""
+"""Checks, ten seconds, that a worker which is no longer needed has to finish its probes."""
 
 LOST: Final = 20.0
-"""Seconds beyond its timeout after which a probe is lost though its worker lives: longer than requests wait in a worker
-that has several times more to do than it can, and less than the service manager waits for a sign of progress."""
+"""Seconds beyond its timeout after which a probe counts as lost although its worker lives: longer than requests wait in
+a worker with several times its capacity to do, and less than the service manager waits for a sign of progress."""
 
 PAUSES: Final = (0.0, 0.25, 1.0, 4.0, 15.0)
-"""Seconds until a worker is started again: after its first end, its second, ..."""
+"""Seconds until a worker is restarted: after its first end, its second, ..."""
 
 LONG_LIFE: Final = 60.0
-"""Seconds of life after which an end counts as the first again."""
+"""Uptime in seconds after which the end of a worker counts as its first again."""
 
 STOP_LIMIT: Final = 1.0
-"""Seconds that workers have to end by themselves when the daemon stops, which it must within two."""
+"""Seconds that workers have to exit by themselves when the daemon stops, which has to finish within two."""
 
 DRAIN: Final = 0.01
-"""Seconds between two slices of probes that have been waiting."""
+"""Seconds between two slices of waiting probes."""
 
 SLICE: Final = 64
-"""Probes of a slice: two milliseconds of work, with what the checker does for a discarded one."""
+"""Probes per slice: two milliseconds of work, including that of the checker for a discarded probe."""
 
 WORKER_GONE: Final = LocalFault("worker", "the probe worker ended")
 PROBE_LOST: Final = LocalFault("worker", "the probe worker did not answer")
 
 
 class WorkerSlot:
-    """The place of one worker.
+    """The slot of one worker, which outlives its processes.
 
     Attributes:
-        index: Which one.
+        index: Index of the worker.
         worker: Its process, if there is one.
-        restarts: How often it had to be started again.
-        leaving: For how many looks it has not been needed any more.
+        restarts: Number of restarts.
+        leaving: Number of checks since it is no longer needed.
     """
 
     def __init__(self, index: int) -> None:
@@ -86,31 +87,31 @@ class WorkerSlot:
         self.call: IDelayedCall | None = None
 
     def cancel(self) -> None:
-        """Do not start it again."""
+        """Cancel a pending restart."""
         if self.call is not None:
             self.call.cancel()
             self.call = None
 
 
 class WorkerPool(Service):
-    """Keeps the workers, and gives them their probes.
+    """Manages the workers, and hands them their probes.
 
     Attributes:
-        slots: One for each worker that there should be, and for those that are leaving.
-        waiting: Probes for which there is no worker, and since when they wait; the oldest first.
-        delays: By how much longer a probe took here than in its worker: counts per bucket of
+        slots: One for each configured worker, and for those that are leaving.
+        waiting: Probes that wait for a worker, with the time since which they wait; the oldest first.
+        delays: Histogram of how much longer probes took here than in their worker: counts per bucket of
             `maglev.healthcheck.lag.BUCKETS`, not cumulative, and one more for everything above.
-        delay_total: Sum of all these, seconds.
+        delay_total: Sum of these delays, seconds.
     """
 
     _log = EventLogger()
 
     def __init__(self, clock: IReactorTime, spawn: Callable[[WorkerProcess], None]) -> None:
-        """Prepare; there are no workers before `resize` says how many, nor before the service starts.
+        """Create a pool without workers; they start once `resize` has set their number and the service has started.
 
         Args:
             clock: A monotonic clock.
-            spawn: Starts the process of a worker, or raises `OSError`.
+            spawn: Starts the process of a worker; may raise `OSError`.
         """
         self._clock = clock
         self._spawn = spawn
@@ -133,7 +134,7 @@ class WorkerPool(Service):
         self.resize(self._count)
 
     def stopService(self) -> Deferred[None]:
-        """End the workers; those that do not end by themselves are killed."""
+        """Stop the workers; those that do not exit by themselves are killed."""
         Service.stopService(self)
         for call in (self._draining, self._looking):
             if call is not None:
@@ -155,7 +156,7 @@ class WorkerPool(Service):
         return stopped
 
     def resize(self, count: int) -> None:
-        """Have so many workers: start what is missing, and let go what is too much."""
+        """Set the number of workers: start missing ones, and let surplus ones leave."""
         self._count = count
         if not self.running:
             return
@@ -176,10 +177,10 @@ class WorkerPool(Service):
         if self.slots and self._looking is None:
             self._looking = self._clock.callLater(LOOK, self._look)
 
-    # What the probers ask for
+    # Requests of the probers
 
     def begin(self, prober: RemoteProber) -> None:
-        """Have a backend probed as soon as there is a worker for it."""
+        """Probe a backend as soon as there is a worker for it."""
         if prober.routed != self._generation:
             index = chosen(prober.name, self._ready)
             if index is None:
@@ -193,7 +194,7 @@ class WorkerPool(Service):
         worker.probe(prober)
 
     def give_up(self, prober: RemoteProber) -> None:
-        """End the probe under way, or that is waiting for a worker."""
+        """Abort the probe that is under way or waiting for a worker."""
         if prober in self.waiting:
             del self.waiting[prober]
         elif prober in self._ended:
@@ -202,36 +203,36 @@ class WorkerPool(Service):
             prober.worker.cancel(prober)
 
     def forget(self, prober: RemoteProber) -> None:
-        """A backend is not probed any more, or not in this way."""
+        """Forget a backend that is no longer probed, or no longer by this prober."""
         prober.cancel()
         if prober.worker is not None:
             prober.worker.forget(prober)
             prober.worker = None
 
-    # What it says of itself
+    # Status
 
     @property
     def alive(self) -> int:
-        """How many workers can probe."""
+        """Number of workers that can probe."""
         return len(self._ready)
 
     @property
     def ignored(self) -> int:
-        """Results for probes that were not asked for, or not any more."""
+        """Number of results for probes that were never requested, or no longer wanted."""
         return self._ignored + sum(worker.ignored for worker in self._workers())
 
     def longest_wait(self) -> float:
-        """Return for how many seconds a probe has been waiting for there to be a worker; 0 if none does."""
+        """Return for how many seconds the oldest probe has been waiting for a worker; 0 if none does."""
         since = next(iter(self.waiting.values()), None)
         return 0.0 if since is None else self._clock.seconds() - since
 
     def _workers(self) -> Iterator[WorkerProcess]:
         return (slot.worker for slot in self.slots.values() if slot.worker is not None)
 
-    # What becomes of workers
+    # Life cycle of workers (`WorkerOwner`)
 
     def worker_ready(self, worker: WorkerProcess) -> None:
-        """It can be asked for probes."""
+        """Start sending probes to a worker that is ready for them."""
         self._log.info("probe-worker-start", worker=worker.index, pid=worker.pid)
         if worker.index < self._count:
             self._ready[worker.index] = worker
@@ -239,7 +240,7 @@ class WorkerPool(Service):
             self._drain_later()
 
     def worker_ended(self, worker: WorkerProcess, reason: str) -> None:
-        """Its process is no more."""
+        """Handle the end of a worker's process."""
         slot = self.slots[worker.index]
         slot.worker = None
         self._ignored += worker.ignored
@@ -260,7 +261,7 @@ class WorkerPool(Service):
         self._tell_if_alone()
 
     def delayed(self, seconds: float) -> None:
-        """A probe took so much longer than it took in the worker."""
+        """Count by how many seconds longer a probe took here than in its worker."""
         self.delays[bisect.bisect_left(BUCKETS, seconds)] += 1
         self.delay_total += seconds
 
@@ -287,7 +288,7 @@ class WorkerPool(Service):
         return pause
 
     def _welcome(self, slot: WorkerSlot) -> None:
-        """Have a worker again that was about to leave."""
+        """Take back a worker that was about to leave."""
         if slot.worker is not None and slot.worker.ready:
             self._ready[slot.index] = slot.worker
             self._generation += 1
@@ -318,7 +319,7 @@ class WorkerPool(Service):
             for stopped in stopping:
                 stopped.callback(None)
 
-    # Looking after them
+    # Supervision
 
     def _look(self) -> None:
         self._looking = self._clock.callLater(LOOK, self._look) if self.slots else None
@@ -344,7 +345,7 @@ class WorkerPool(Service):
         for prober in worker.under_way.values():
             age = now - prober.since
             if age <= LOST:
-                break  # the others are younger still
+                break  # the remaining ones are younger
             if age > LOST + prober.spec.healthcheck.timeout:
                 lost.append(prober)
         for prober in lost:
@@ -352,7 +353,7 @@ class WorkerPool(Service):
             worker.cancel(prober)
             prober.finish(PROBE_LOST)
 
-    # Probes that have been waiting
+    # Waiting probes
 
     def _drain_later(self) -> None:
         if self._draining is None and self.running:

@@ -1,4 +1,4 @@
-"""A probe worker as the daemon sees it: one process, the probes that it was asked for, and what it tells of itself."""
+"""The daemon's side of a probe worker: its process, its pending probes and its reported status."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
     from maglev.model.result import Outcome
 
 LINE_LIMIT: Final = 4096
-"""Bytes of one line from a worker's standard error: more than any that says something."""
+"""Maximum length, in bytes, of a line from a worker's standard error: more than any useful one has."""
 
 NO_STATUS: Final = codec.WorkerStatus(0, 0, 0.0, 0.0, (0,) * (len(BUCKETS) + 1))
 
 
 class WorkerOwner(Protocol):
-    """Whose worker it is (`maglev.healthcheck.workers.pool.WorkerPool`)."""
+    """The owner of a worker (`maglev.healthcheck.workers.pool.WorkerPool`)."""
 
     def worker_ready(self, worker: WorkerProcess) -> None:
-        """It can be asked for probes."""
+        """Called when the worker can take probes."""
 
     def worker_ended(self, worker: WorkerProcess, reason: str) -> None:
-        """Its process is no more; what it was asked for is still in `WorkerProcess.under_way`."""
+        """Called when the process has ended; its pending probes are still in `WorkerProcess.under_way`."""
 
     def delayed(self, seconds: float) -> None:
-        """A probe took so much longer than it took in the worker."""
+        """Called with the seconds by which a probe took longer here than in the worker."""
 
 
 class WorkerProcess(ProcessProtocol):
     """One worker.
 
     Attributes:
-        index: Which one.
-        pid: Its process; 0 before there is one.
-        under_way: The probes that it was asked for, by number, the oldest first.
-        status: What it told of itself last.
-        silent: For how many looks of the keeper (`Crew`) nothing was heard of it.
-        ready: Whether it has said that it can probe.
-        ignored: Results for probes that it was not asked for, or is not asked for any more.
+        index: Index of the worker.
+        pid: Process id; 0 before it is started.
+        under_way: Pending probes, by number, the oldest first.
+        status: The status that it reported last.
+        silent: Number of checks by its owner since it was last heard from.
+        ready: Whether it has reported that it can probe.
+        ignored: Number of results for probes that were never requested, or no longer wanted.
     """
 
     _log = EventLogger()
@@ -78,16 +78,16 @@ class WorkerProcess(ProcessProtocol):
         self.ready = False
         self.ignored = 0
 
-    # What it is asked
+    # Requests
 
     def adopt(self, prober: RemoteProber) -> None:
-        """Take a backend over from the worker that it was probed by, if any."""
+        """Take a backend over from the worker that probed it before, if any."""
         if prober.worker is not None:
             prober.worker.forget(prober)
         prober.worker = self
         known = self._specs.get(prober.spec)
         if known is None:
-            # The number of the first backend that needs it: no other spec can have that one.
+            # A spec gets the number of the first slot that needs it; no other spec can have that number.
             known = self._specs[prober.spec] = [prober.slot, 0]
             self._write(codec.spec_frame(prober.slot, describe(prober.spec)))
         known[1] += 1
@@ -95,7 +95,7 @@ class WorkerProcess(ProcessProtocol):
         self._write(codec.backend_frame(prober.slot, known[0], prober.address))
 
     def probe(self, prober: RemoteProber) -> None:
-        """Ask for one probe of a backend that was adopted."""
+        """Request one probe of an adopted backend."""
         self._asked = number = self._asked + 1
         self.under_way[number] = prober
         prober.number = number
@@ -103,12 +103,12 @@ class WorkerProcess(ProcessProtocol):
         self._write(codec.probe_frame(prober.slot, number))
 
     def cancel(self, prober: RemoteProber) -> None:
-        """Give up the probe under way, if it is one of ours."""
+        """Cancel the probe under way, if it is one of ours."""
         if self.under_way.pop(prober.number, None) is not None:
             self._write(codec.one_frame(MessageKind.CANCEL, prober.slot))
 
     def forget(self, prober: RemoteProber) -> None:
-        """A backend is not probed here any more."""
+        """Forget a backend that is no longer probed here."""
         if self._slots.pop(prober.slot, None) is None:
             return
         self._write(codec.one_frame(MessageKind.FORGET_BACKEND, prober.slot))
@@ -119,24 +119,24 @@ class WorkerProcess(ProcessProtocol):
             self._write(codec.one_frame(MessageKind.FORGET_SPEC, known[0]))
 
     def _write(self, data: bytes) -> None:
-        """Say something, in this turn of the reactor, with everything else that is said meanwhile.
+        """Send data, together with everything else that is written in this turn of the reactor.
 
-        What it does not read waits here: for each backend one request, and the cancellation of one, until somebody
-        notices that it hangs.
+        Data that the worker does not read is queued here. The queue is bounded: at most a request and a cancellation
+        for each backend, until the worker is found to hang.
         """
         if self.transport is not None:
             self.transport.write(data)
 
-    # How it ends
+    # Its end
 
     def close(self) -> None:
-        """Let it end, which it does at the end of its input."""
+        """Close its input, upon which it exits."""
         self._why = self._why or "stopped by maglevd"
         if self.transport is not None:
             self.transport.closeStdin()
 
     def kill(self, why: str) -> None:
-        """End it, in whatever state it is."""
+        """Kill it, whatever its state."""
         self._why = why
         if self.transport is not None:
             with contextlib.suppress(ProcessExitedAlready):
@@ -145,11 +145,11 @@ class WorkerProcess(ProcessProtocol):
     # ProcessProtocol
 
     def connectionMade(self) -> None:
-        """The process runs; whether its program does, it has to say itself."""
+        """Record that the process runs; the program itself has yet to report that it is ready."""
         self.pid = getattr(self.transport, "pid", None) or 0
 
     def outReceived(self, data: bytes) -> None:
-        """Take what it says on its standard output, the channel."""
+        """Process messages from its standard output, the channel."""
         if self._why:
             return
         self.silent = 0
@@ -161,7 +161,7 @@ class WorkerProcess(ProcessProtocol):
             self.kill("sent an invalid message")
 
     def errReceived(self, data: bytes) -> None:
-        """Log what it says on its standard error, by lines."""
+        """Log its standard error, line by line."""
         *lines, self._said = (self._said + data).split(b"\n")
         if len(self._said) > LINE_LIMIT:
             lines, self._said = [*lines, self._said], b""
@@ -170,14 +170,14 @@ class WorkerProcess(ProcessProtocol):
             self._log.warn("probe-worker-output", worker=self.index, pid=self.pid, text=text)
 
     def processEnded(self, reason: Failure) -> None:
-        """It is no more."""
+        """Tell the owner that the process has ended."""
         if self._said:
             self.errReceived(b"\n")
         self.ready = False
         self.pid = 0
         self._keeper.worker_ended(self, self._why or printable(reason.getErrorMessage()))
 
-    # What it says
+    # Messages from the worker
 
     def _take(self, kind: int, payload: bytes) -> None:
         if kind == MessageKind.RESULTS and self.ready:
@@ -222,29 +222,29 @@ class WorkerProcess(ProcessProtocol):
 
 
 class Dispatcher(Protocol):
-    """Has workers (`maglev.healthcheck.workers.pool.WorkerPool`)."""
+    """Dispatches probes to workers (`maglev.healthcheck.workers.pool.WorkerPool`)."""
 
     def begin(self, prober: RemoteProber) -> None:
-        """Have a backend probed as soon as there is a worker for it."""
+        """Probe a backend as soon as there is a worker for it."""
 
     def give_up(self, prober: RemoteProber) -> None:
-        """End the probe under way, or that is waiting for a worker."""
+        """Abort the probe that is under way or waiting for a worker."""
 
 
 @implementer(IProber)
 class RemoteProber:
-    """Has one backend probed by whichever worker it belongs to.
+    """Probes one backend through the worker that it is assigned to.
 
     Attributes:
         name: Name of the backend.
         address: Its address.
         spec: How it is probed.
-        slot: Its number, by which workers know it.
-        certificate_expiry: As `IProber` says.
-        worker: The worker that knows it; None for none.
+        slot: The number that identifies it to workers.
+        certificate_expiry: As in `IProber`.
+        worker: The worker that has adopted it, or None.
         routed: The generation of the pool for which that worker was chosen.
         number: The number of the latest probe.
-        since: When that was asked for, by the daemon's clock.
+        since: When that probe was requested, by the daemon's clock.
     """
 
     _log = EventLogger()
@@ -291,7 +291,7 @@ class RemoteProber:
             self._dispatcher.give_up(self)
 
     def finish(self, outcome: Outcome) -> None:
-        """End the probe under way, if it was not aborted; whatever its owner makes of that harms no other probe."""
+        """End the probe under way, unless it was aborted; an error raised by its owner does not affect other probes."""
         finished, self._finished = self._finished, None
         if finished is not None:
             try:

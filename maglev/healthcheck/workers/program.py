@@ -1,8 +1,8 @@
-"""The process of a probe worker; the daemon starts it, and it is of no use to anybody else.
+"""The main program of a probe worker; only the daemon starts it.
 
-Standard input and output are the channel to the daemon; what this process has to tell people goes to the standard
-error, which the daemon reads too and puts into its log. The process ends when its standard input does: with the daemon,
-whatever became of it. In case that it is stopped then, or hangs, the kernel kills it with the daemon too.
+Standard input and output are the channel to the daemon. Messages for people go to standard error, which the daemon
+reads too and copies into its log. The process exits when its standard input ends, that is with the daemon, however that
+ended. If it is stopped at that time, or hangs, the kernel kills it together with the daemon.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ _PR_SET_NAME: Final = 15
 """From ``linux/prctl.h``."""
 
 _IGNORED: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
-"""Meant for the daemon: a terminal, and systemd, send them to all processes; the daemon ends its workers itself."""
+"""Signals that are meant for the daemon and ignored here: terminals and systemd send them to all processes, and the
+daemon stops its workers itself."""
 
 
 def main() -> None:
-    """Work until the daemon says no more."""
+    """Run a worker until the daemon closes the channel."""
     faulthandler.enable()
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     index, daemon = sys.argv[1:]
     _introduce(index)
     if os.getppid() != int(daemon):
-        return  # it ended before the kernel knew that we should then
+        return  # the daemon ended before the kernel knew that we should end with it
     requests, results = _take_channel()
     work(requests, results)
 
@@ -47,7 +48,7 @@ def _introduce(index: str) -> None:
 
 
 def _take_channel() -> tuple[int, int]:
-    """Return the descriptors of the channel; nothing else may read or write them by accident."""
+    """Return the descriptors of the channel, moved away so that nothing else reads or writes them by accident."""
     requests, results = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -80,7 +81,7 @@ def work(requests: int, results: int) -> None:
 
 
 def _show(event: LogEvent) -> None:
-    """Write what the daemon should put into its log."""
+    """Write a log event to standard error, for the daemon's log."""
     from twisted.logger import LogLevel
 
     from maglev.runtime.logs.render import render_json

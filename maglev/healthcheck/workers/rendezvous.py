@@ -1,8 +1,8 @@
-"""Which worker probes a backend: the highest of one hash for each pair of them (rendezvous hashing). No I/O.
+"""Rendezvous hashing: assigns each backend to the worker with the highest hash of the pair. No I/O.
 
-Every backend orders the workers in its own way and goes to the first that is there. So when a worker goes, only its
-backends move, evenly to all others; when it comes back, the same come back; and a further worker takes its share from
-each of the others alike (Thaler and Ravishankar, *Using name-based mappings to increase hit rates*, 1998).
+Every backend orders the workers in its own way and goes to the first available one. So when a worker goes, only its
+backends move, evenly to all others; when it comes back, the same backends return; and an additional worker takes its
+share evenly from the others (Thaler and Ravishankar, *Using name-based mappings to increase hit rates*, 1998).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def chosen(name: str, indices: Iterable[int]) -> int | None:
 
     Args:
         name: Name of the backend.
-        indices: The workers that there are.
+        indices: The available workers.
     """
     key = name.encode()
     return max(indices, key=lambda index: xxh64_intdigest(key, index), default=None)

@@ -1,4 +1,4 @@
-"""Makes the probers of the daemon: they probe in its workers or, without any, in its own process."""
+"""Creates the daemon's probers, which probe in its workers or, if there are none, in its own process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PooledProbers:
-    """Makes probers for a pool of workers, and for this process while the pool has none (`IProberSource`)."""
+    """Creates probers for a pool of workers, or for this process while the pool has none (`IProberSource`)."""
 
     def __init__(self, local: ProberSources, pool: WorkerPool) -> None:
         self._local = local
@@ -25,14 +25,14 @@ class PooledProbers:
         self._probers: dict[str, RemoteProber] = {}
 
     def use_workers(self, count: int) -> bool:
-        """Have as many workers; return whether probers made so far should be replaced before their next probe."""
+        """Set the number of workers; return whether existing probers should be replaced before their next probe."""
         moved = (count > 0) != (self._workers > 0)
         self._workers = count
         self._pool.resize(count)
         return moved
 
     def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
-        """Return a prober that will probe this backend in this namespace; the one that it had is not used again."""
+        """Return a prober for this backend in this namespace; its previous prober must not be used again."""
         self.forget(backend.name)
         if not self._workers:
             return self._local.prober_for(backend, healthcheck, netns)
@@ -41,11 +41,11 @@ class PooledProbers:
         return prober
 
     def forget(self, backend: str) -> None:
-        """Have the workers forget a backend, if one of them probes it."""
+        """Tell the workers to forget a backend, if one of them probes it."""
         prober = self._probers.pop(backend, None)
         if prober is not None:
             self._pool.forget(prober)
 
     def busy(self) -> bool:
-        """Return whether answers wait to be read in this process; each worker knows about its own."""
+        """Return whether answers are waiting to be read in this process; each worker watches its own."""
         return self._local.busy()

@@ -22,7 +22,7 @@ class Spawner:
         """Start the process of a worker.
 
         Raises:
-            OSError: There is no room for another process, or for its pipes.
+            OSError: The system has no resources for another process or its pipes.
         """
         program = "maglev.healthcheck.workers.program"
         command = [sys.executable, "-P", "-m", program, str(worker.index), str(os.getpid())]
@@ -30,5 +30,5 @@ class Spawner:
 
 
 def environment() -> dict[str, Any]:
-    """Return the environment of a worker: it finds the very modules that this process has found."""
+    """Return the environment of a worker, in which it finds the same modules as this process."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}

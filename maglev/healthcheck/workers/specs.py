@@ -1,4 +1,4 @@
-"""How to probe, told to a worker once for all backends that are probed alike. No I/O."""
+"""Probe specifications, sent to a worker once for all backends that are probed alike. No I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Spec(NamedTuple):
     """How some backends are probed.
 
     Attributes:
-        healthcheck: What is sent and expected.
+        healthcheck: The parameters of the probe.
         netns: Name of the network namespace; None is the daemon's own.
     """
 
@@ -24,15 +24,15 @@ class Spec(NamedTuple):
 
 
 def describe(spec: Spec) -> bytes:
-    """Return a spec as bytes: JSON, in which the longest healthcheck that the configuration allows takes 24 KiB."""
+    """Return a spec as JSON; the longest healthcheck that the configuration allows takes 24 KiB."""
     return json.dumps([attrs.asdict(spec.healthcheck), spec.netns]).encode("ascii")
 
 
 def read_description(described: bytes) -> Spec:
-    """Return the spec that `describe` has described.
+    """Return the spec that `describe` encoded.
 
     Raises:
-        CodecError: It is not one.
+        CodecError: It is invalid.
     """
     try:
         fields, netns = json.loads(described)

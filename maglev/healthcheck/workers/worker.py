@@ -1,10 +1,10 @@
-"""A probe worker from the inside: it probes what it is asked to, and says what it found out.
+"""The worker's side of a probe worker: makes the requested probes and reports their outcomes.
 
-It decides nothing: when to probe, and what a result means, is the daemon's business. But it knows its own limits as the
-daemon does: a timeout while this process was late is no evidence, and it says so.
+A worker decides nothing: the daemon decides when to probe and what a result means. But like the daemon it knows its own
+limits: it reports a timeout during which this process was late as inconclusive.
 
-Requests wait in a queue and are begun some at a time, so that a burst of them does not keep the answers of those under
-way waiting. The time of a probe counts from its beginning here.
+Requests wait in a queue and are started a few at a time, so that a burst of them does not delay the answers to those
+under way. The timeout of a probe runs from its start here.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ if TYPE_CHECKING:
     from maglev.model.result import Outcome
 
 SLICE: Final = 64
-"""Probes begun before others have their turn: a few milliseconds."""
+"""Probes started before other work gets a turn: a few milliseconds."""
 
 FLUSH: Final = 0.001
-"""Seconds that a result may wait for others: half the work of the daemon is to wake up for one."""
+"""Seconds that a result may wait for others: waking up is half of the daemon's work for a single one."""
 
 TICK: Final = 0.25
-"""Seconds between two reports: the daemon takes several missing ones for a worker that hangs."""
+"""Seconds between two status reports: the daemon considers a worker hung when several are missing."""
 
 
 class Probers(Typed):
-    """Makes probers (`maglev.healthcheck.probers.sources.ProberSources`)."""
+    """Creates probers (`maglev.healthcheck.probers.sources.ProberSources`)."""
 
     def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
         """Return the prober of a backend."""
 
     def busy(self) -> bool:
-        """Return whether answers to probes under way wait to be read: more probes would make them wait longer."""
+        """Return whether answers to probes are waiting to be read: more probes would make them wait longer."""
 
 
 class BackendSlot:
-    """One backend, and the probe that was asked for."""
+    """One backend and its requested probe."""
 
     __slots__ = ("_worker", "address", "expiry", "number", "probe", "prober", "spec", "started")
 
@@ -70,12 +70,12 @@ class BackendSlot:
         self.expiry: float | None = None
 
     def finished(self, outcome: Outcome) -> None:
-        """Say what the probe found out."""
+        """Report the outcome of the probe."""
         self._worker.conclude(self, outcome)
 
 
 class Worker(Protocol):
-    """The protocol between a worker and the daemon, on the side of the worker."""
+    """The protocol between a worker and the daemon, on the worker's side."""
 
     _log = EventLogger()
 
@@ -87,14 +87,14 @@ class Worker(Protocol):
         cpu: Callable[[], float],
         end: Callable[[], None],
     ) -> None:
-        """Prepare to work.
+        """Create a worker without backends.
 
         Args:
             clock: A monotonic clock.
-            probers: Makes the probers.
-            lag: Tells how late this process is.
+            probers: Creates the probers.
+            lag: Measures how late this process is.
             cpu: Returns the seconds of CPU that this process has used.
-            end: Called when the daemon has gone, or can't be understood.
+            end: Called when the daemon has gone or sent an invalid message.
         """
         self._clock = clock
         self._probers = probers
@@ -119,13 +119,13 @@ class Worker(Protocol):
         }
 
     def connectionMade(self) -> None:
-        """Say which program this is, and begin to report."""
+        """Send the version of this program, and start reporting."""
         self._lag.start()
         self._write(codec.hello_frame(VERSION))
         self._tick()
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what the daemon says; a daemon that says anything else is none."""
+        """Process messages of the daemon; an invalid one ends the worker."""
         try:
             for kind, payload in self._frames.feed(data):
                 self._read[kind](payload)
@@ -134,7 +134,7 @@ class Worker(Protocol):
             self._finish()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
-        """The daemon has gone: nobody wants to know any more."""
+        """Stop everything: the daemon has gone."""
         self._lag.stop()
         for call in self._calls.values():
             call.cancel()
@@ -149,7 +149,7 @@ class Worker(Protocol):
         if not ended:
             self._end()
 
-    # What the daemon says
+    # Messages from the daemon
 
     def _take_spec(self, payload: bytes) -> None:
         number, described = codec.read_spec(payload)
@@ -196,7 +196,7 @@ class Worker(Protocol):
         self._open += 1
         try:
             if slot.prober is None:
-                # Only now, so that 20,000 backends are not prepared all at once.
+                # Created only now, so that 20,000 backends are not prepared all at once.
                 backend = Backend(slot.address, slot.address)
                 slot.prober = self._probers.prober_for(backend, slot.spec.healthcheck, slot.spec.netns)
             slot.prober.start(slot.finished)
@@ -206,7 +206,7 @@ class Worker(Protocol):
                 self.conclude(slot, LocalFault("internal", "a bug; see the log"))
 
     def conclude(self, slot: BackendSlot, outcome: Outcome) -> None:
-        """Take the outcome of the probe under way in a slot."""
+        """Process the outcome of the probe under way in a slot."""
         probe, started = slot.probe, slot.started
         if probe is None or started is None:
             return
@@ -219,7 +219,7 @@ class Worker(Protocol):
             self._write(codec.expiry_frame(slot.number, slot.expiry))
 
     def _weighed(self, slot: BackendSlot, started: float, outcome: Outcome) -> Outcome:
-        """Return an outcome, or in its place our own lateness if that may be the cause."""
+        """Return the outcome, or a fault instead if our own lateness may have caused it."""
         if isinstance(outcome, LocalFault):
             return outcome
         late = self._lag.excuses(outcome, started, slot.spec.healthcheck.timeout)
@@ -235,7 +235,7 @@ class Worker(Protocol):
     def _drop(self, number: int) -> None:
         self._stop(self._slots.pop(number))
 
-    # What we say
+    # Reports
 
     def _flush(self) -> None:
         results, self._results = self._results, []
@@ -256,7 +256,7 @@ class Worker(Protocol):
             self.transport.write(data)
 
     def _later(self, name: str, delay: float, what: Callable[[], None]) -> None:
-        """Do something later, once, however often it is asked for until then."""
+        """Schedule a call by name; further requests until it runs have no effect."""
         if name not in self._calls:
             self._calls[name] = self._clock.callLater(delay, self._do, name, what)
 
