@@ -53,7 +53,8 @@ shell               a machine of its own, with a shell                   (real) 
 configs, files,     configurations: in code, as text, large, random
 large,
 random_boards,
-random_sites
+random_sites,
+odd_configs
 views,              views as the control interface gives them; and
 json_schema,        what editors and other YAML parsers see
 yaml_views

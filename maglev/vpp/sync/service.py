@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import deferLater
 
 from maglev.config.diff import touched
@@ -289,6 +289,8 @@ class VppService(Service):
         except VppError as error:
             self._log.warn("vpp-disconnect", reason=str(error))
             return False
+        except CancelledError:
+            raise
         except Exception as error:
             self._log.warn("vpp-disconnect", reason=f"unexpected {type(error).__name__}")
             raise
