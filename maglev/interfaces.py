@@ -169,8 +169,12 @@ class IControl(Protocol):
 
     @slow
     @changes
-    async def reload_config(self) -> ConfigCheckView:
-        """Put the file in force if it is valid."""
+    async def reload_config(self, now: bool = False) -> ConfigCheckView:  # noqa: FBT001, FBT002  # a word on the wire
+        """Put the file in force if it is valid.
+
+        Args:
+            now: Whether servers that left the file leave VPP at once, even if nothing else serves their VIP.
+        """
 
     @slow
     async def config_diff(self, after: str = "", limit: Limit = 100) -> ConfigDiffView:

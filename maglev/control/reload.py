@@ -1,4 +1,8 @@
-"""Reload: read the file, check it, and put that very object in force; or refuse it whole and go on as before."""
+"""Reload: read the file, check it, and put that very object in force; or refuse it whole and go on as before.
+
+One reload runs at a time, and at most one waits: it reads the file after all that asked for it meanwhile, so they share
+its result.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,21 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 
 from maglev.config.child_loader import read
 from maglev.config.packing import unpack_steps
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.problem import Problem, ProblemKind
 from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.tasks import Tasks
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import recreation_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from maglev.config.load import Loaded
     from maglev.model.config import Config, Frontend
@@ -55,6 +61,8 @@ class Reloader:
         self._board = board
         self._verify = verify
         self._one = DeferredLock()
+        self._waiting: list[Deferred[Loaded]] = []
+        self._tasks = Tasks()
         # However many ask what a reload would do: the process that reads a large file takes some 90 MB.
         self._reading = DeferredLock()
         self.counts: Counter[str] = Counter(applied=0, refused=0)
@@ -84,22 +92,46 @@ class Reloader:
         Raises:
             ConfigError: It is not valid; the configuration in force is what it was.
         """
+        result: Deferred[Loaded] = Deferred()
+        self._waiting.append(result)
+        if len(self._waiting) == 1:
+            self._tasks.start(self._reload_for_all())
+        return await result
+
+    async def _reload_for_all(self) -> None:
+        """Reload once for everybody who asked before this reload began."""
         async with self._one:
-            self._log.info("config-reload", path=self._path)
+            waiting, self._waiting = self._waiting, []
             try:
-                loaded = await self.check()
-            except ConfigError as error:
-                self._count("refused")
-                for problem in error.problems:
-                    self._log.error("config-refused", path=self._path, problem=str(problem))
-                raise
-            await self._work.run(self._warn_steps(loaded.warnings))
-            self._board.apply(loaded.config)
-            self._count("applied")
-            return loaded
+                loaded = await self._reload(waiting)
+            except Exception:  # noqa: BLE001  # each of those who wait gets it
+                failure = Failure()
+                for result in waiting:
+                    if not result.called:  # cancelled: its session is gone
+                        result.errback(failure)
+            else:
+                for result in waiting:
+                    if not result.called:
+                        result.callback(loaded)
+
+    async def _reload(self, waiting: Sequence[Deferred[Loaded]]) -> Loaded:
+        self._log.info("config-reload", path=self._path)
+        try:
+            loaded = await self.check()
+        except ConfigError as error:
+            self._count("refused")
+            for problem in error.problems:
+                self._log.error("config-refused", path=self._path, problem=str(problem))
+            raise
+        await self._work.run(self._warn_steps(loaded.warnings))
+        if all(result.called for result in waiting):
+            raise CancelledError  # nobody wants it any longer
+        self._board.apply(loaded.config)
+        self._count("applied")
+        return loaded
 
     async def try_reload(self) -> None:
-        """Reload for a signal: whoever sent it reads the log."""
+        """Reload for a signal: its sender reads the log."""
         try:
             await self.reload()
         except ConfigError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from maglev.control.audit import Audit
 from maglev.control.dry_run import dry_run_steps
 from maglev.control.events import LEVELS
 from maglev.control.traffic import server_traffic, vip_traffic
@@ -23,16 +24,14 @@ from maglev.control.views import (
     vip_view,
 )
 from maglev.interfaces import IControl
-from maglev.model.caller import Role
-from maglev.model.errors import ConfigError, ForbiddenError, MaglevError, NotFoundError, RefusedError
+from maglev.model.errors import ConfigError, MaglevError, NotFoundError, RefusedError
 from maglev.model.health import Lifecycle
-from maglev.runtime.logs.logger import EventLogger
 from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import forecast_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 
     from maglev.control.dry_run import DryRunChange
     from maglev.control.events import EventHub, Subscription
@@ -72,7 +71,6 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
-Change = TypeVar("Change", "BackendChangeView", "WeightChangeView")
 
 MAX_NAMES: Final = 5000
 """Names offered for completion at most: more than anybody reads."""
@@ -121,10 +119,9 @@ class Control:
 class CallerControl(IControl):
     """The verbs, bound to one caller; `maglev.interfaces.IControl` says what each does and returns."""
 
-    _log = EventLogger()
-
     def __init__(self, control: Control, caller: Caller) -> None:
         self.caller = caller
+        self._audit = Audit(caller)
         self._control = control
         self._board = control.board
         self._lb_state: tuple[LbState, Sequence[Vip]] | None = None
@@ -214,31 +211,33 @@ class CallerControl(IControl):
             self._board.set_weight(frontend, pool, backend, weight)
             return {"frontend": frontend, "pool": pool, "backend": backend, "from": before, "to": weight}
 
-        return self._audited(what, change)
+        return self._audit.change(what, change)
 
-    async def reload_config(self) -> ConfigCheckView:
+    async def reload_config(self, now: bool = False) -> ConfigCheckView:  # noqa: FBT001, FBT002
         """Put the file in force."""
-        what = {"action": "reload-config", "object": "configuration"}
-        self._check_role(what)
+        what = {"action": "reload-config now" if now else "reload-config", "object": "configuration"}
+        self._audit.require_operator(what)
         before = self._board.generation
         try:
             loaded = await self._control.reloader.reload()
         except ConfigError as error:
-            self._record(what, refused=f"{len(error.problems)} problems")
+            self._audit.record(what, refused=f"{len(error.problems)} problems")
             return check_view(error.problems, ok=False)
-        self._record(what, **{"from": before, "to": self._board.generation})
+        if now:
+            self._control.vpp.departures.release()
+        self._audit.record(what, **{"from": before, "to": self._board.generation})
         return check_view(loaded.warnings, ok=True)
 
     async def sync_vpp(self, frontend: str | None = None) -> SyncView:
         """Read VPP back and repair it."""
         what = {"action": "sync-vpp", "object": frontend or "all"}
-        self._check_role(what)
+        self._audit.require_operator(what)
         try:
             writes = await self._control.vpp.sync_now(frontend)
         except MaglevError as error:
-            self._record(what, refused=str(error))
+            self._audit.record(what, refused=str(error))
             raise
-        self._record(what, writes=len(writes))
+        self._audit.record(what, writes=len(writes))
         return {"writes": [str(write) for write in writes]}
 
     # Reading further away
@@ -375,26 +374,4 @@ class CallerControl(IControl):
             self._board.happen(name, event)
             return {"backend": name, "from": str(before), "to": str(self._board.backend(name).state)}
 
-        return self._audited({"action": f"{event.name.lower()}-backend", "object": name}, change)
-
-    def _audited(self, what: dict[str, str], change: Callable[[], Change]) -> Change:
-        """Make a change that the caller may make, and record it, whether it was made or refused."""
-        self._check_role(what)
-        try:
-            view = change()
-        except MaglevError as error:
-            self._record(what, refused=str(error))
-            raise
-        self._record(what, **{"from": view["from"], "to": view["to"]})
-        return view
-
-    def _check_role(self, what: Mapping[str, str]) -> None:
-        if self.caller.role is not Role.OPERATOR:
-            self._record(what, refused="forbidden")
-            needed = f"{what['action']} needs the role {Role.OPERATOR}"
-            message = f"permission denied: {needed}, your role is {self.caller.role}"
-            raise ForbiddenError(message)
-
-    def _record(self, what: Mapping[str, str], **outcome: Any) -> None:
-        caller = self.caller
-        self._log.info("audit", who=caller.name, role=str(caller.role), origin=caller.origin, **what, **outcome)
+        return self._audit.change({"action": f"{event.name.lower()}-backend", "object": name}, change)

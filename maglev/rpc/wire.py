@@ -246,7 +246,7 @@ OWN: Final[Mapping[str, Method]] = {
 }
 """Methods of this front end itself."""
 
-ACCEPTORS: Final[Mapping[object, Callable[[object], object]]] = {str: text, str | None: text_or_none}
+ACCEPTORS: Final[Mapping[object, Callable[[object], object]]] = {str: text, str | None: text_or_none, bool: flag}
 """What accepts an argument, by its annotation in `IControl`; whole numbers have a `Within` there."""
 
 

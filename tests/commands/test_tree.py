@@ -99,6 +99,7 @@ def test_all_commands_of_the_specification_are_there():
         "config check",
         "config diff",
         "config reload",
+        "config reload now",
         "watch events [num <1-1000000>] [log [level debug|info|warn|error]] [backend] [frontend]",
         "terminal monitor",
         "terminal no monitor",
@@ -115,5 +116,5 @@ def test_only_what_changes_something_needs_an_operator():
     assert operators == {
         syntax
         for syntax in (summary.syntax for summary in COMMANDS)
-        if syntax.startswith(("set ", "sync ")) or syntax == "config reload"
+        if syntax.startswith(("set ", "sync ")) or syntax.startswith("config reload")
     }

@@ -178,6 +178,32 @@ def test_a_reload_that_is_cancelled_while_it_reads_changes_nothing(made):
     assert made.board.generation == 1
 
 
+def test_a_hundred_requests_make_two_reloads_the_second_for_all_that_came_meanwhile(made):
+    made.write(config_text("ab"))
+    first = Deferred.fromCoroutine(made.reloader.reload())
+    made.write(config_text("abc"))
+    others = [Deferred.fromCoroutine(made.reloader.reload()) for _ in range(99)]
+    made.reactor.run_threads()
+    made.reactor.run_threads()
+
+    assert made.board.generation == 3
+    assert made.reloader.counts["applied"] == 2
+    results = [result_of(each) for each in (first, *others)]
+    assert {id(each) for each in results[1:]} == {id(results[1])}
+    assert list(made.board.backends) == ["a", "b", "c"]
+
+
+def test_all_that_wait_get_the_errors_of_a_refused_file(made):
+    made.write("maglev: [")
+    tasks = [Deferred.fromCoroutine(made.reloader.reload()) for _ in range(3)]
+    made.reactor.run_threads()
+    made.reactor.run_threads()
+
+    for task in tasks:
+        with pytest.raises(ConfigError):
+            result_of(task)
+
+
 def test_a_vip_that_a_reload_would_make_anew_is_announced(made):
     made.write(config_text().replace("      protocol: tcp\n", "      protocol: tcp\n      src-ip-sticky: true\n"))
     (warning,) = made.run(made.reloader.check()).warnings

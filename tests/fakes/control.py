@@ -397,8 +397,8 @@ class FakeControl:
         await self._call("check_config")
         return self.checked
 
-    async def reload_config(self):
-        await self._change("reload_config")
+    async def reload_config(self, now=False):
+        await self._change("reload_config", now)
         return self.checked
 
     async def config_diff(self, after="", limit=100):

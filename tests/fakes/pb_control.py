@@ -115,8 +115,8 @@ class FakeControl:
     async def check_config(self):
         return await self._answer("check_config")
 
-    async def reload_config(self):
-        return await self._answer("reload_config")
+    async def reload_config(self, now=False):
+        return await self._answer("reload_config", now)
 
     async def config_diff(self, after="", limit=100):
         return {"ok": True, "problems": [], **await self._page("config_diff", after, limit)}

@@ -131,7 +131,7 @@ async def test_a_socket_that_somebody_listens_at_is_left_alone(path):
 def test_a_file_that_is_no_socket_is_left_alone(path):
     path.parent.mkdir()
     path.write_text("precious")
-    with pytest.raises(StartError, match="no socket"):
+    with pytest.raises(StartError, match="not a socket"):
         Served(UnixSocket(reactor, str(path))).service.startService()
 
     assert path.read_text() == "precious"
@@ -255,7 +255,7 @@ async def test_a_server_of_another_authority_is_not_talked_to(papers):
 @pytest_twisted.ensureDeferred
 async def test_a_certificate_without_a_name_does_not_come_in(papers):
     async with Served(tls_port(papers)) as served:
-        with pytest.raises(ForbiddenError, match="does not tell a name"):
+        with pytest.raises(ForbiddenError, match="no usable name"):
             await connect(reactor, f"tls:127.0.0.1:{served.port}", papers.nameless)
 
 

@@ -65,7 +65,7 @@ EVERY_VERB = [
     ("disable_backend", ("www1",)),
     ("set_weight", ("web", "primary", "www1", 50)),
     ("check_config", ()),
-    ("reload_config", ()),
+    ("reload_config", (True,)),
     ("checker", ()),
     ("vpp_info", ()),
     ("sync_vpp", (None,)),

@@ -47,7 +47,8 @@ async def diff_config(call: Invocation) -> ExitStatus:
 async def reload_config(call: Invocation) -> ExitStatus:
     """Put the file in force if it is valid."""
     bad = "The file is not valid: the running configuration stays in force"
-    return await _report(call, await call.control.reload_config(), "The file is in force", bad)
+    now = "now" in call.arguments
+    return await _report(call, await call.control.reload_config(now), "The file is in force", bad)
 
 
 async def _report(call: Invocation, view: ConfigCheckView, good: str, bad: str) -> ExitStatus:

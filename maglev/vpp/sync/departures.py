@@ -117,11 +117,13 @@ class Departures:
         return kept
 
     def release(self) -> None:
-        """Let all of them go at once, because an operator said so."""
-        for key, timer in tuple(self._timers.items()):
+        """Let all of them go at once, those included that are about to stay, because an operator said so."""
+        for key in tuple(self._candidates):
+            timer = self._timers.get(key)
             if timer is not None:
                 timer.cancel()
-                self._expire(key)
+            self._timers[key] = None
+            self._ended(key)
 
     def trim(self, keys: Collection[VipKey]) -> None:
         """Forget all VIPs but these."""

@@ -1,0 +1,136 @@
+"""The ``show`` part of the command tree (`maglev.commands.tree`): everything that only looks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from maglev.commands.arguments import LiveName
+from maglev.commands.handlers import show
+from maglev.commands.nodes import Argument, Command, Keyword
+
+_COUNTERS: Final = Keyword(
+    "counters",
+    help="Packet and byte counters of VPP, by VIP",
+    command=Command(
+        show.show_vpp_lb_counters,
+        notes="Read from VPP every five seconds. ``first`` and ``next`` are packets of sessions; ``no-server`` "
+        "are the first of those that there was no server for, ``untracked`` the rest of them, and those that found no "
+        "room in the flow table. ``fib-packets`` and ``fib-bytes`` count everything to the address, whatever the port. "
+        "VPP counts from 0 again when it re-creates a VIP.",
+    ),
+)
+
+SHOW: Final = Keyword(
+    "show",
+    help="Show configuration and state",
+    children=(
+        Keyword("version", help="Version, commit and build date", command=Command(show.show_version)),
+        Keyword(
+            "frontends",
+            help="Frontends: their addresses, states and pools",
+            command=Command(
+                show.show_frontends,
+                notes="``pool`` is the active pool; ``up`` is how many of the backends are up, and of how many.",
+            ),
+            children=(
+                Argument(
+                    "frontend",
+                    type=LiveName("frontend"),
+                    help="One frontend, with the weights of its backends",
+                    command=Command(
+                        show.show_frontend,
+                        notes="``weight`` is the configured one; ``effective`` is what VPP should have now.",
+                    ),
+                ),
+            ),
+        ),
+        Keyword(
+            "backends",
+            help="Backends: addresses, states and last results",
+            command=Command(
+                show.show_backends,
+                notes="``health`` is the counter and its highest value; ``since`` is the time of the last transition.",
+            ),
+            children=(
+                Argument(
+                    "backend",
+                    type=LiveName("backend"),
+                    help="One backend, with its transitions",
+                    command=Command(show.show_backend, notes="The newest transition comes first."),
+                ),
+            ),
+        ),
+        Keyword(
+            "healthchecks",
+            help="Healthchecks: how backends are probed",
+            command=Command(
+                show.show_healthchecks,
+                notes="``backends`` is how many backends use it.",
+            ),
+            children=(
+                Argument(
+                    "healthcheck",
+                    type=LiveName("healthcheck"),
+                    help="One healthcheck, with all its parameters",
+                    command=Command(show.show_healthcheck),
+                ),
+            ),
+        ),
+        Keyword(
+            "checker",
+            help="The health checker: delays and workers",
+            command=Command(
+                show.show_checker,
+                notes="``overdue`` is how long the most overdue probe has been waiting, and ``lag`` how late the "
+                "reactor ran; under overload both grow, and intervals stretch.",
+            ),
+        ),
+        Keyword(
+            "vpp",
+            help="VPP and its load balancer",
+            children=(
+                Keyword(
+                    "info",
+                    help="VPP version, process and connection",
+                    command=Command(show.show_vpp_info),
+                ),
+                Keyword(
+                    "lb",
+                    help="The load balancer plugin",
+                    children=(
+                        Keyword(
+                            "state",
+                            help="State in VPP: settings, VIPs, application servers",
+                            command=Command(
+                                show.show_vpp_lb_state,
+                                notes="Read from VPP at this moment, not remembered.",
+                            ),
+                        ),
+                        Keyword(
+                            "plan",
+                            help="Operations that a sync would make now",
+                            command=Command(
+                                show.show_vpp_lb_plan,
+                                notes="VPP is read, and nothing is written. ``moved`` is the share of a VIP's new "
+                                "flows that would go to another application server, by the table that VPP builds.",
+                            ),
+                        ),
+                        _COUNTERS,
+                        Keyword(
+                            "backends",
+                            help="Packets and bytes that VPP has sent, by backend",
+                            command=Command(
+                                show.show_vpp_lb_backends,
+                                notes="Read from VPP every five seconds. For all VIPs together, bytes with the "
+                                "encapsulation.",
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Keyword("sessions", help="Connected users", command=Command(show.show_sessions)),
+        Keyword("history", help="Command history of this session", command=Command(show.show_history)),
+    ),
+)
+"""What can be looked at."""

@@ -1,0 +1,63 @@
+"""Who changed what: the caller's role is checked, and every change leaves a line in the log, refused ones as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from maglev.model.caller import Role
+from maglev.model.errors import ForbiddenError, MaglevError
+from maglev.runtime.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from maglev.model.caller import Caller
+    from maglev.model.views import BackendChangeView, WeightChangeView
+
+Change = TypeVar("Change", "BackendChangeView", "WeightChangeView")
+
+
+class Audit:
+    """The changes of one caller."""
+
+    _log = EventLogger()
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def change(self, what: Mapping[str, str], change: Callable[[], Change]) -> Change:
+        """Make a change that the caller may make, and record it, whether it was made or refused.
+
+        Args:
+            what: The action and its object, as fields of the log line.
+            change: Makes it; its answer says from what to what.
+
+        Raises:
+            ForbiddenError: The caller may not.
+            MaglevError: What the change raised.
+        """
+        self.require_operator(what)
+        try:
+            view = change()
+        except MaglevError as error:
+            self.record(what, refused=str(error))
+            raise
+        self.record(what, **{"from": view["from"], "to": view["to"]})
+        return view
+
+    def require_operator(self, what: Mapping[str, str]) -> None:
+        """Record and refuse what a caller of another role asks for.
+
+        Raises:
+            ForbiddenError: The caller is not an operator.
+        """
+        if self._caller.role is not Role.OPERATOR:
+            self.record(what, refused="forbidden")
+            needed = f"{what['action']} needs the role {Role.OPERATOR}"
+            message = f"permission denied: {needed}, your role is {self._caller.role}"
+            raise ForbiddenError(message)
+
+    def record(self, what: Mapping[str, str], **outcome: Any) -> None:
+        """Write the line."""
+        caller = self._caller
+        self._log.info("audit", who=caller.name, role=str(caller.role), origin=caller.origin, **what, **outcome)
