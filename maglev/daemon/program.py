@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from maglev.daemon.signals import remember_hang_ups
 from maglev.model.errors import ConfigError, StartError
 from maglev.runtime.garbage import settle
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: Command line without the program's name; that of the process if not given.
     """
+    remember_hang_ups()
     # Hundreds of thousands of objects are made during the start, and stay.
     gc.disable()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))

@@ -28,6 +28,7 @@ from maglev.control.transition_log import TransitionLog
 from maglev.control.verbs import Control
 from maglev.daemon.listeners import FrontEnd, listeners
 from maglev.daemon.options import Options  # noqa: TC001  # twistd's ServiceMaker looks it up here
+from maglev.daemon.signals import was_hung_up
 from maglev.daemon.systemd import Notifier, notify_socket
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.probers.netns import check_netns
@@ -170,7 +171,10 @@ class Daemon(MultiService):
             self._start_front_end(front_end)
         if self._notifier is not None:
             cast("IService", self._notifier).setServiceParent(self)
+        early = was_hung_up()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
+        if early:
+            self._reactor.callWhenRunning(self._reload)
 
     def stopService(self) -> Any:
         """Stop everything; VPP keeps forwarding as it is."""

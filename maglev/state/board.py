@@ -14,7 +14,7 @@ import attrs
 
 from maglev.config.diff import removed, touched
 from maglev.model.errors import NotFoundError, RefusedError
-from maglev.model.events import BackendEvent, Event, FrontendEvent
+from maglev.model.events import BackendEvent, Event, FrontendEvent, FrontendState
 from maglev.model.health import Lifecycle, State, Transition
 from maglev.runtime.logs.logger import EventLogger
 from maglev.state.holds import Holds
@@ -205,6 +205,19 @@ class Board:
             self._weigh_all(changed)
             self._tell()
 
+    def refused(self, frontend: str, addresses: AbstractSet[str]) -> None:
+        """Note which servers of a frontend VPP refuses: a frontend that has no others is not up.
+
+        Args:
+            frontend: Name of the frontend.
+            addresses: Addresses of the servers; empty when VPP has taken all.
+        """
+        status = self.frontends.get(frontend)
+        if status is not None and status.refused != addresses:
+            status.refused = frozenset(addresses)
+            self._reduce(status)
+            self._tell()
+
     def apply(self, config: Config) -> None:
         """Put another configuration in force, leaving unchanged objects untouched."""
         old = self.config
@@ -339,7 +352,17 @@ class Board:
     def _weigh(self, status: FrontendStatus, backends: AbstractSet[str] | None) -> None:
         names = status.frontend.backends if backends is None else backends
         states = {name: self.backends[name].state for name in names}
-        state = status.weigh(states) if backends is None else status.shift(states)
+        if backends is None:
+            status.weigh(states)
+        else:
+            status.shift(states)
+        self._reduce(status)
+
+    def _reduce(self, status: FrontendStatus) -> None:
+        """Let the state of a frontend follow from its weights, and from what VPP refuses."""
+        state = status.reduction
+        if state is FrontendState.UP and status.refused and not self.holds.is_served(status):
+            state = FrontendState.DOWN
         if state is not status.state:
             self.seq += 1
             event = FrontendEvent(self.seq, status.frontend.name, status.state, state, self._wall())

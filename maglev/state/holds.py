@@ -48,6 +48,13 @@ class Holds:
             weights[address] = max(desired.weight, weights.get(address, 0))
         return weights
 
+    def is_served(self, status: FrontendStatus) -> bool:
+        """Return whether a server that should have weight is not among those that VPP refuses."""
+        return any(
+            each.weight and self._backends[name].serving_address not in status.refused
+            for name, each in status.desired.items()
+        )
+
     def begin_reload(self, statuses: Iterable[FrontendStatus]) -> None:
         """Remember the desired weights of the VIPs that a reload is about to change."""
         self._before = {status.frontend.identity: self.weights_by_address(status) for status in statuses}

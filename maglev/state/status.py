@@ -80,10 +80,11 @@ class FrontendStatus:
         pools: Effective weights, one mapping per pool, by name of backend.
         desired: The desired weight of each backend in VPP, by name.
         held: Weights that unknown backends keep until their first result, by name.
-        carried: Weights that the new addresses of moved backends had in this VIP before the move, by name.
-        excluded: Backends without a weight in the file: they hold none either.
-        flushes: Backends whose flows still have to be flushed.
-        changes: Incremented with each change of weights; a mark for `changed_since`.
+        carried: Weights that the new addresses of backends that have moved had in this VIP before, by name.
+        excluded: Backends that the file gives no weight: they hold none either.
+        refused: Addresses of servers that VPP has refused to let serve.
+        flushes: Backends whose flows should be forgotten and are not yet.
+        changes: Grows with each change of weights: a mark for `changed_since`.
     """
 
     __slots__ = (
@@ -98,6 +99,7 @@ class FrontendStatus:
         "frontend",
         "held",
         "pools",
+        "refused",
         "state",
     )
 
@@ -109,11 +111,17 @@ class FrontendStatus:
         self.desired: Mapping[str, DesiredWeight] = {}
         self.held: dict[str, int] = {}
         self.carried: dict[str, int] = {}
+        self.refused: frozenset[str] = frozenset()
         self.flushes: set[str] = set()
         self.changes = 0
         self._latest: list[str] = []
         self._weighed: FrontendWeights | None = None
         self.drop_excluded()
+
+    @property
+    def reduction(self) -> FrontendState:
+        """The state that follows from the states and weights of the backends, as they were weighed last."""
+        return FrontendState.UNKNOWN if self._weighed is None else self._weighed.state
 
     @property
     def knows_all(self) -> bool:

@@ -232,6 +232,8 @@ class LbSync:
         self._reports.postponed(plan)
         done = await self._side_by_side(self._making(plan, wanted))
         done += await self._side_by_side(self._remove(prefix) for prefix in self._prefixes_to_clear())
+        for key, refused in self._writer.take_refused().items():
+            self._board.refused(self._wanted.names().get(key, ""), refused)
         self._locks = {key: lock for key, lock in self._locks.items() if lock.locked}
         self._prefix_locks = {prefix: lock for prefix, lock in self._prefix_locks.items() if lock.locked}
         self._levels.trim()
@@ -295,6 +297,7 @@ class LbSync:
         level = None if key in self._departures else self._levels.now(key, status, was_level=was_level)
         flushes = frozenset(status.flushes)
         done = await self._writer.write_vip(operations, scope)
+        self._board.refused(status.frontend.name, self._writer.refused(key))
         if len(done) == len(operations):
             self._board.flushed(status.frontend.name, flushes)
             self._levels.reached(key, level)

@@ -18,7 +18,7 @@ from maglev.vpp.sync.batches import MAX_SCRIPT, Batch, batched
 from maglev.vpp.sync.plan import raises
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
@@ -127,6 +127,7 @@ class Writer:
         self._counts = counts
         self._failed = failed
         self._resting: dict[VipKey, float] = {}
+        self._refused_at: dict[VipKey, set[str]] = {}
         self._under_way = 0
         self._idle: list[Deferred[None]] = []
 
@@ -138,6 +139,19 @@ class Writer:
         else:
             idle.callback(None)
         return idle
+
+    def refused(self, key: VipKey) -> frozenset[str]:
+        """Return the addresses of the servers of a VIP that VPP has refused to let serve, when it was asked last."""
+        vip = self._ledger.vips.get(key)
+        serving = {} if vip is None else vip.servers
+        refused = (a for a in self._refused_at.get(key, ()) if a not in serving or not serving[a].weight)
+        return frozenset(refused)
+
+    def take_refused(self) -> Mapping[VipKey, frozenset[str]]:
+        """Return what `refused` does for each VIP of which VPP refused anything, and forget what is over."""
+        found = {key: self.refused(key) for key in self._refused_at}
+        self._refused_at = {key: set(addresses) for key, addresses in found.items() if addresses}
+        return found
 
     def rest(self, key: VipKey) -> float:
         """Return for how many seconds VPP should not be troubled with changes of a VIP."""
@@ -250,15 +264,32 @@ class Writer:
                 self._counts[scope, KINDS[DeleteServer]] += len(self._ledger.vips[operation.key].servers)
         for operation in batch.sent:
             self._ledger.done(operation, delivery.stamp)
+            self._accepted(operation)
         self._ended(delivery, index, scope, ok=True)
 
     def _failure(self, failure: Failure, delivery: Delivery, index: int, scope: str) -> None:
         batch = delivery.batches[index]
         if isinstance(failure.value, VppError):
             self._refused(batch, failure.value)
+            if not isinstance(failure.value, VppLostError | VppTimeoutError):
+                self._note_refused(batch)
         else:
             self.log_bug(failure, str(batch))
         self._ended(delivery, index, scope, ok=False)
+
+    def _note_refused(self, batch: Batch) -> None:
+        for operation in batch.sent:
+            if isinstance(operation, AddServer | SetWeight) and raises(operation) and operation.weight:
+                self._refused_at.setdefault(operation.key, set()).add(operation.address)
+
+    def _accepted(self, operation: Operation) -> None:
+        match operation:
+            case AddServer(key, address) | SetWeight(key, address) | DeleteServer(key, address):
+                self._refused_at.get(key, set()).discard(address)
+            case DeleteVip(key):
+                self._refused_at.pop(key, None)
+            case _:
+                pass
 
     def _ended(self, delivery: Delivery, index: int, scope: str, *, ok: bool) -> None:
         delivery.ok[index] = ok

@@ -5,7 +5,7 @@ import pytest
 
 from maglev.model.config import Backend
 from maglev.model.health import Lifecycle
-from maglev.vpp.lb.state import ApplicationServer, Encap, SetWeight, Vip, VipKey
+from maglev.vpp.lb.state import AddServer, ApplicationServer, Encap, SetWeight, Vip, VipKey
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench
 
@@ -243,3 +243,26 @@ def test_a_changed_check_writes_nothing_for_a_disabled_backend(bench):
     slower = [make_check(rise=1, fall=1, timeout=0.2)]
     reload(bench, [web(("a", "b"))], backends(a="10.0.0.1", b="10.0.0.2"), slower)
     assert bench.writes() == []
+
+
+def test_a_frontend_whose_only_server_vpp_refuses_is_not_up():
+    bench = Bench(make_config(frontends=[web(("a",))], checks=QUICK), vpp=False)
+    bench.lb.refuse[AddServer] = -97
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(0.5)
+    assert str(bench.board.frontend("web").state) == "down"
+    bench.lb.refuse.clear()
+    bench.wait(5)
+    assert (str(bench.board.frontend("web").state), servers(bench)) == ("up", {"10.0.0.1": 100})
+    bench.stop()
+
+
+def test_a_frontend_with_another_server_stays_up_when_vpp_refuses_one():
+    bench = Bench(make_config(frontends=[web(("a", "b"))], checks=QUICK))
+    bench.board.happen("a", Lifecycle.DISABLE)
+    bench.board.happen("a", Lifecycle.ENABLE)
+    bench.lb.refuse[SetWeight] = -97
+    bench.record(a=PASS)
+    assert bench.board.frontend("web").refused == {"10.0.0.1"}
+    assert str(bench.board.frontend("web").state) == "up"
+    bench.stop()
