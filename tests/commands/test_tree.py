@@ -116,5 +116,5 @@ def test_only_what_changes_something_needs_an_operator():
     assert operators == {
         syntax
         for syntax in (summary.syntax for summary in COMMANDS)
-        if syntax.startswith(("set ", "sync ")) or syntax.startswith("config reload")
+        if syntax.startswith(("set ", "sync ", "config reload"))
     }
