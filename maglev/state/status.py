@@ -80,11 +80,11 @@ class FrontendStatus:
         pools: Effective weights, one mapping per pool, by name of backend.
         desired: The desired weight of each backend in VPP, by name.
         held: Weights that unknown backends keep until their first result, by name.
-        carried: Weights that the new addresses of backends that have moved had in this VIP before, by name.
-        excluded: Backends that the file gives no weight: they hold none either.
+        carried: Weights that the new addresses of moved backends had in this VIP before the move, by name.
+        excluded: Backends without a weight in the file: they hold none either.
         refused: Addresses of servers that VPP has refused to let serve.
-        flushes: Backends whose flows should be forgotten and are not yet.
-        changes: Grows with each change of weights: a mark for `changed_since`.
+        flushes: Backends whose flows still have to be flushed.
+        changes: Incremented with each change of weights; a mark for `changed_since`.
     """
 
     __slots__ = (

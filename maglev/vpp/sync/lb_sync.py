@@ -83,6 +83,7 @@ class LbSync:
 
     Attributes:
         ledger: What VPP is known to hold.
+        when_written: Returns a fresh Deferred that fires when no write is under way.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class LbSync:
         self._contest = memory.contest
         self._reports = SyncReports(memory.tally)
         self._writer = Writer(work.clock, lb, self.ledger, memory.tally.writes, failed)
+        self.when_written = self._writer.when_idle
         self._locks: dict[VipKey, DeferredLock] = {}
         self._heap = HeapGuard(lb, memory.tally)
         self._levels = InSyncVips(board, self.ledger)
@@ -128,10 +130,6 @@ class LbSync:
     def busy(self) -> bool:
         """Whether a sync of everything, or of one frontend, is under way."""
         return self._whole.locked
-
-    def when_written(self) -> Deferred[None]:
-        """Return a fresh Deferred that fires when no write is under way."""
-        return self._writer.when_idle()
 
     async def full(self) -> Sequence[Operation]:
         """Read everything back and repair every difference; return what was written.
@@ -232,12 +230,13 @@ class LbSync:
         self._reports.postponed(plan)
         done = await self._side_by_side(self._making(plan, wanted))
         done += await self._side_by_side(self._remove(prefix) for prefix in self._prefixes_to_clear())
+        names = self._wanted.names()
         for key, refused in self._writer.take_refused().items():
-            self._board.refused(self._wanted.names().get(key, ""), refused)
+            self._board.refused(names.get(key, ""), refused)
         self._locks = {key: lock for key, lock in self._locks.items() if lock.locked}
         self._prefix_locks = {prefix: lock for prefix, lock in self._prefix_locks.items() if lock.locked}
         self._levels.trim()
-        self._departures.trim(self._wanted.names().keys())
+        self._departures.trim(names.keys())
         return done
 
     def _making(
@@ -254,8 +253,7 @@ class LbSync:
 
     def _prefixes_to_clear(self) -> list[Prefix]:
         """Return the prefixes on which a VIP is to be deleted, those on which it is still being made included."""
-        leaving = self._to_delete(self.ledger.vips) | self._left_configuration
-        return list(dict.fromkeys(prefix_of(key) for key in leaving))
+        return list({prefix_of(key) for key in self._to_delete(self.ledger.vips) | self._left_configuration})
 
     async def _side_by_side(
         self, coroutines: Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]
