@@ -15,6 +15,7 @@ icmp                packets as ICMP sockets deliver them                 real/te
 tls_bench           a TLS backend: OpenSSL's server side, in memory      real parts; real/test_probers_real
 peers               backends that misbehave, on real sockets             (real) network namespaces, too
 nginx, fleet        backends: one nginx, or one for each address         (real)
+slow_backends       backends that answer late, on all of 127.0.0.0/8     (real)
 certificates        a certificate authority                              (real) X.509 from ``cryptography``
 **VPP**
 fake_vpp            VPP's end of the API, scripted (`ITCPTransport`)     real/test_vpp_api; ``vpp_papi`` encodes
@@ -54,7 +55,8 @@ configs, files,     configurations: in code, as text, large, random
 large,
 random_boards,
 random_sites,
-odd_configs
+odd_configs,
+random_reloads
 views,              views as the control interface gives them; and
 json_schema,        what editors and other YAML parsers see
 yaml_views

@@ -35,13 +35,16 @@ class MaglevDaemon:
 
     def start(self):
         """Start it, or start it again."""
-        command = [sys.executable, "-m", "maglev", "--config", str(self.config)]
-        command += ["--metrics-addr", f"unix:{self.metrics_socket}", "--pb-addr", f"unix:{self.pb_socket}"]
-        command += ["--ssh-addr", "", *self._arguments]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self.command(), cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+    def command(self):
+        """Return the command line to run."""
+        command = [sys.executable, "-m", "maglev", "--config", str(self.config)]
+        command += ["--metrics-addr", f"unix:{self.metrics_socket}", "--pb-addr", f"unix:{self.pb_socket}"]
+        return [*command, "--ssh-addr", "", *self._arguments]
 
     def kill(self, number=signal.SIGKILL):
         """End it, and return its exit status."""
@@ -56,7 +59,8 @@ class MaglevDaemon:
 
     def events(self, name=None):
         """Return what it has logged so far, all or of one name."""
-        lines = [line for line in self._log.read_text().splitlines() if line.startswith("{")]
+        # The last line may be half written.
+        lines = [line for line in self._log.read_text().splitlines(keepends=True) if line[0] + line[-1] == "{\n"]
         events = [json.loads(line) for line in lines]
         return events if name is None else [event for event in events if event["event"] == name]
 

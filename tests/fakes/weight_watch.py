@@ -1,4 +1,4 @@
-"""Watches the weights in a VPP as fast as it answers, to tell that a moment never was."""
+"""Watches the weights in a VPP as fast as it answers, or every 5 ms, to tell that a moment never was."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class WeightWatch:
         longest: The longest time between two looks, seconds.
     """
 
+    pause = 0.0
+
     def __init__(self, api_socket):
         self._client = connect(api_socket, "watch")
         self._stopping = threading.Event()
@@ -59,14 +61,38 @@ class WeightWatch:
             assert self._thread.is_alive(), "the watch ended"
             time.sleep(0.005)
 
+    def read(self):
+        """Return the present weights."""
+        rows = self._client.api.lb_as_v2_dump()
+        return {str(row.app_srv): row.weight for row in rows if row.flags & 1}
+
     def _watch(self):
         asked_before = time.monotonic()
-        while not self._stopping.is_set():
+        while not self._stopping.wait(self.pause):
             asked = time.monotonic()
-            rows = self._client.api.lb_as_v2_dump()
-            weights = {str(row.app_srv): row.weight for row in rows if row.flags & 1}
+            weights = self.read()
             if not self.sightings or self.sightings[-1].weights != weights:
                 self.sightings.append(Sighting(weights, asked_before, time.monotonic()))
             self.polls += 1
             self.longest = max(self.longest, asked - asked_before)
             asked_before = asked
+
+
+class VipWatch(WeightWatch):
+    """Reads the weights of a VPP with any VIPs every 5 ms: those of `sightings` are by VIP, then by address."""
+
+    pause = 0.005
+
+    def read(self):
+        found = {}
+        for row in self._client.api.lb_as_v2_dump():
+            if row.flags & 1:
+                key = (str(row.vip.pfx), int(row.vip.protocol), row.vip.port)
+                found.setdefault(key, {})[str(row.app_srv)] = row.weight
+        return found
+
+    def dark(self, keys, since=0):
+        """Return the sightings from a number on in which one of these VIPs had no weight."""
+        return [
+            each for each in self.sightings[since:] if any(not any(each.weights.get(key, {}).values()) for key in keys)
+        ]

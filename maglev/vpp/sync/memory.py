@@ -3,6 +3,9 @@
 Two daemons with different configurations on one VPP delete each other's VIPs at every sync. The signs in one full read:
 a VIP of ours that VPP had acknowledged is gone, and a foreign VIP that we had deleted is back. After a few such reads
 we stop deleting foreign VIPs and raise an alarm; which VIPs are the right ones is for an operator to decide.
+
+Once one daemon has stopped, the other one loses nothing any more, and only finds back what it deletes. So that sign
+counts alone, too, after twice as many reads.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 CONTESTED_READS: Final = 3
 """Reads with both signs that are not an accident: one may be an operator's mistake, two a script that ran twice."""
 
+RETURNING_READS: Final = 2 * CONTESTED_READS
+"""Reads in which only a VIP that we had deleted is back that are not an accident."""
+
 QUIET_READS: Final = 20
 """Reads without any sign after which it is over: ten minutes at the default sync interval."""
 
@@ -40,6 +46,7 @@ class Contest:
         self.contested = False
         self._removed: set[VipKey] = set()
         self._signs = 0
+        self._returns = 0
         self._quiet = 0
 
     def removed(self, key: VipKey) -> None:
@@ -54,17 +61,19 @@ class Contest:
             foreign: VIPs that VPP holds and that are not ours.
         """
         again = self._removed.intersection(foreign)
-        if missing and (again or self.contested):
-            self._signs += 1
+        if again or (missing and self.contested):
+            self._returns += 1
+            self._signs += bool(missing)
             self._quiet = 0
-        elif not missing and not again:
+        elif not missing:
             self._quiet += 1
             if self._quiet >= QUIET_READS:
                 self.reset()
-        if self._signs >= CONTESTED_READS and not self.contested:
+        many = self._signs >= CONTESTED_READS or self._returns >= RETURNING_READS
+        if many and not self.contested:
             self.contested = True
             self._log.error(
-                "vpp-contested", missing=sorted(map(str, missing)), foreign=sorted(map(str, again)), reads=self._signs
+                "vpp-contested", missing=sorted(map(str, missing)), foreign=sorted(map(str, again)), reads=self._returns
             )
 
     def reset(self) -> None:
@@ -73,7 +82,7 @@ class Contest:
             self._log.info("vpp-contest-over")
         self.contested = False
         self._removed.clear()
-        self._signs = self._quiet = 0
+        self._signs = self._returns = self._quiet = 0
 
 
 @attrs.define

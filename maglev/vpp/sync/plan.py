@@ -142,10 +142,15 @@ def want(
     servers: dict[str, WantedServer] = {}
     for name, each in desired.items():
         address = addresses[name]
-        if moved and name in moved and each.weight:
+        if moved and name in moved:
             serving, carried = moved[name]
-            _merge(servers, address, WantedServer(carried))
-            address = serving
+            if each.weight:
+                _merge(servers, address, WantedServer(carried))
+                address = serving
+            elif carried:
+                # It had no weight where it was, and does not take that of another one from its new address.
+                _merge(servers, address, WantedServer(carried))
+                continue
         _merge(servers, address, WantedServer(each.weight, each.flush, each.weight == 0 and name in flushes))
     if moved:
         servers = _of_one_family(servers, set(addresses.values()))

@@ -216,14 +216,17 @@ class VppService(Service):
         """Note which servers a reload may take out of VIPs that stay."""
         before = {key_of(frontend): frontend for frontend in old.frontends.values()}
         moved = set(touched(new.backends, old.backends))
+        held = {} if self.sync is None else self.sync.ledger.vips
         for frontend in new.frontends.values():
             key = key_of(frontend)
             was = before.get(key)
-            if was is not None and (was != frontend or not moved.isdisjoint(was.backends)):
+            if was is not None and was == frontend and moved.isdisjoint(was.backends):
+                continue
+            if was is not None:
                 self.departures.expect(key, {old.backends[name].address for name in was.backends})
-            elif was is None and self.sync is not None and key in self.sync.ledger.vips:
-                # It was somebody else's VIP until now.
-                self.departures.expect(key, self.sync.ledger.vips[key].servers)
+            if key in held:
+                # Also what serves at an address from before the old configuration, or in what was a foreign VIP.
+                self.departures.expect(key, held[key].servers)
 
     def _departure_over(self, key: VipKey) -> None:
         if self.sync is not None:

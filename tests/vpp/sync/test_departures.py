@@ -266,3 +266,30 @@ def test_a_frontend_with_another_server_stays_up_when_vpp_refuses_one():
     assert bench.board.frontend("web").refused == {"10.0.0.1"}
     assert str(bench.board.frontend("web").state) == "up"
     bench.stop()
+
+
+# Reloads that follow one another before anything is known
+
+
+def test_a_backend_in_standby_that_takes_the_address_of_one_in_service_keeps_its_weight(bench):
+    reload(bench, [web(("a",), ("b",))], backends(a="10.0.0.1", b="10.0.0.2"))
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 0}
+    reload(bench, [web(("b",), ("c",))], backends(b="10.0.0.1", c="10.0.0.3"))
+    bench.wait(1)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.3": 0}
+    bench.record(b=FAIL)
+    bench.wait(1)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.3": 0}
+
+
+def test_what_serves_for_a_backend_that_has_moved_stays_when_that_is_replaced_before_it_is_known(bench):
+    reload(bench, [web(("a",))], backends(a="10.0.0.1"))
+    reload(bench, [web(("a",))], backends(a="10.0.0.5"))
+    bench.wait(1)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.5": 0}
+    reload(bench, [web(("n",))], backends(n="10.0.0.6"))
+    bench.wait(1)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.6": 0}
+    bench.record(n=PASS)
+    bench.wait(1)
+    assert servers(bench) == {"10.0.0.6": 100}

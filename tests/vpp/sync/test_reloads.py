@@ -1,0 +1,57 @@
+"""Random reloads that rename, replace and move servers that all work: no VIP is ever without weight."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from maglev.config.load import load_text
+from maglev.model.health import State
+from tests.fakes.random_reloads import RandomReloads
+from tests.fakes.vpp_bench import PASS, Bench
+
+ROUNDS = int(os.environ.get("MAGLEV_TEST_ROUNDS", "25"))
+
+
+class Site:
+    """A VPP that follows files, whose servers answer some time after each reload."""
+
+    def __init__(self, seed):
+        self.files = RandomReloads(seed, 80, startup_min_delay="0s", sync_interval="5s")
+        self.random = random.Random(seed)
+        self.bench = Bench(load_text(self.files.text).config)
+        self.bench.wait(1)
+
+    def reload(self):
+        self.files.edit()
+        self.bench.board.apply(load_text(self.files.text).config)
+        self.bench.wait(self.random.choice([0.05, 0.2]))
+
+    def prove(self, share):
+        """Let this share of the unknown backends be proved, one after the other."""
+        backends = self.bench.board.backends
+        unknown = [name for name in backends if backends[name].state is State.UNKNOWN]
+        for name in self.random.sample(unknown, round(share * len(unknown))):
+            self.bench.board.record(name, PASS)
+            self.bench.wait(self.random.choice([0, 0.05, 0.1]))
+
+    def expected(self):
+        return {f"tcp://192.0.2.1:{port}": weights for (_, _, port), weights in self.files.expected.items()}
+
+
+@pytest.mark.parametrize("seed", range(max(6, ROUNDS // 25)))
+def test_no_reload_takes_the_last_weight_from_a_vip_and_each_ends_as_the_file_says(seed):
+    site = Site(seed)
+    for number in range(ROUNDS):
+        edits = []
+        # Every fourth reload comes before the one before has settled.
+        for share in [0.5, 1] if number % 4 == 3 else [1]:
+            site.reload()
+            edits += site.files.edits
+            site.prove(share)
+        site.bench.wait(1)
+        assert site.bench.lb.zero_moments == [], f"round {number}: {edits}"
+        assert site.bench.weights() == site.expected(), f"round {number}: {edits}"
+    site.bench.stop()
