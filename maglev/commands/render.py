@@ -285,6 +285,8 @@ def checker_lines(view: CheckerView) -> Iterator[Line]:
             ("probes", view["probes"]),
             ("discarded", reasons or "none"),
             ("overdue", duration_text(view["overdue"])),
+            ("without-evidence", view["without_evidence"]),
+            ("oldest-evidence", f"{duration_text(round(view['oldest_evidence'], 1))} ago"),
             ("lag", f"{duration_text(lag['worst'])} at worst in the last minute"),
             ("lag-p50", _bound_text(lag["p50"])),
             ("lag-p99", _bound_text(lag["p99"])),

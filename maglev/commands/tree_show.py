@@ -81,8 +81,8 @@ SHOW: Final = Keyword(
             help="The health checker: delays and workers",
             command=Command(
                 show.show_checker,
-                notes="``overdue`` is how long the most overdue probe has been waiting, and ``lag`` how late the "
-                "reactor ran; under overload both grow, and intervals stretch.",
+                notes="``overdue`` is how long the most overdue probe has waited, ``lag`` how late the reactor ran "
+                "(both grow under overload), ``without-evidence`` how many backends had no result for too long.",
             ),
         ),
         Keyword(

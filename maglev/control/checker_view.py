@@ -30,11 +30,14 @@ def checker_view(
     """
 
     def view() -> CheckerView:
+        checker.evidence.look()
         return {
             "backends": checker.probed(),
             "probes": checker.probes,
             "discarded": {reason: count for reason, count in checker.discarded.items() if count},
             "overdue": checker.oldest_wait(),
+            "without_evidence": len(checker.evidence.lost),
+            "oldest_evidence": checker.evidence.oldest,
             "lag": {
                 "worst": lag.worst_since(now() - RECENTLY),
                 "p50": _finite(lag.quantile(0.5)),

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the duration histogram, seconds; one more bucket for everything above."""
 
+DISCARD_REASONS: Final = (
+    "lag",
+    "descriptors",
+    "internal",
+    "memory",
+    "netns",
+    "network",
+    "permission",
+    "ports",
+    "unsupported",
+    "worker",
+)
+"""Why a probe was no evidence: ``lag``, or the reason of a `LocalFault`."""
+
 _CONNECT: Final = (Code.L4TOUT, Code.L4CON)
 _TLS: Final = (Code.L6TOUT, Code.L6RSP)
 _ANSWER: Final = (Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L7STS)

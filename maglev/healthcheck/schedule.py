@@ -47,6 +47,32 @@ class ScheduleEntry:
         """The entries of its slot; maintained by `Schedule`."""
 
 
+PACE: Final = 0.0001
+"""Seconds between the starts of probes that a reload begins "at once": ten thousand changed backends take a second."""
+
+LEAST_SPREAD: Final = 1.0
+"""Seconds over which first probes are spread at least, unless the interval is shorter."""
+
+SPREAD_MARGIN: Final = 1.0
+"""Seconds that the first results have to come in before the warm-up ends, besides the timeout."""
+
+UNHURRIED: Final = 30.0
+"""Seconds over which first probes are spread at most while nothing waits for them: the warm-up is off."""
+
+
+def first_spread(interval: float, timeout: float, warmup: float, total: int) -> float:
+    """Return the seconds over which first probes are spread, so that all are known when the warm-up ends.
+
+    Args:
+        interval: Seconds between the probes of a backend.
+        timeout: Seconds that a probe may take.
+        warmup: Seconds that the warm-up lasts at most; 0 if it is off.
+        total: How many backends there are.
+    """
+    room = warmup - timeout - SPREAD_MARGIN if warmup > 0 else UNHURRIED
+    return min(interval, max(room, LEAST_SPREAD, total * PACE))
+
+
 E = TypeVar("E", bound=ScheduleEntry)
 
 

@@ -8,9 +8,10 @@ Overload slows the checks down but never marks a healthy backend down. Two rules
 evidence if the reactor itself was late during the probe, and neither is a probe that failed locally for lack of
 descriptors, ports or memory. Both are counted and retried.
 
-A reactor may be late for as long as the machine is busy, and a dead backend must not stay up meanwhile. So the third
-retry of a probe gets twice the time, the next four times, and so on, until the lateness is small in comparison: then a
-timeout is evidence again. The first answer restores the normal timeout.
+A reactor may be late for as long as the machine is busy, and a backend that is dead must not stay up meanwhile. So a
+probe that is tried again for the third time gets twice the time, then four times, and so on, until the lateness is
+small beside it, or the backend has been excused for long enough (`excuses`): then a timeout is evidence again. The
+first answer ends that. A checker that learns nothing at all changes nothing either, so `evidence` raises the alarm.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 import attrs
 from twisted.application.service import Service
 
-from maglev.healthcheck.counters import ProbeCounters, kind_of
-from maglev.healthcheck.schedule import Schedule, ScheduleEntry
+from maglev.healthcheck.counters import DISCARD_REASONS, ProbeCounters, kind_of
+from maglev.healthcheck.evidence import EvidenceWatch, overdue_after
+from maglev.healthcheck.excuses import as_timeout, extended_timeout, used_up
+from maglev.healthcheck.schedule import PACE, Schedule, ScheduleEntry, first_spread
 from maglev.model.health import PROBED, Lifecycle, State
 from maglev.model.result import TIMEOUTS, Code, LocalFault, Result
 from maglev.runtime.logs.logger import EventLogger
@@ -40,33 +43,8 @@ if TYPE_CHECKING:
     from maglev.state.board import Board
     from maglev.state.status import BackendStatus
 
-FORBEARANCE: Final = 2
-"""Consecutive timeouts with a late reactor after which the probes of a backend get more time: one long stall
-invalidates a probe, and perhaps the one after it."""
-
-MOST_TIME: Final = 20.0
-"""Longest extended timeout, in seconds, unless the configured one is longer: enough to be sure while the reactor is
-constantly two seconds late, and less than the service manager waits for a sign of progress."""
-
 FAULT_PAUSE: Final = 0.25
 """Seconds until a probe that failed locally is retried: soon, but not in a busy loop."""
-
-PACE: Final = 0.0001
-"""Seconds between the starts of probes after a reload, which are due immediately: ten thousand changed backends take a
-second."""
-
-DISCARD_REASONS: Final = (
-    "lag",
-    "descriptors",
-    "internal",
-    "memory",
-    "netns",
-    "permission",
-    "ports",
-    "unsupported",
-    "worker",
-)
-"""Reasons for which a probe was discarded: ``lag``, or the reason of a `LocalFault`."""
 
 ERROR_PAUSE: Final = 1.0
 """Seconds until the next probe after one that raised: a bug must not become a busy loop."""
@@ -96,7 +74,18 @@ class IProberSource(Protocol):
 class _Turn(ScheduleEntry):
     """The schedule entry of one backend: waits for its next probe, or has one under way."""
 
-    __slots__ = ("excused", "healthcheck", "misplaced", "prober", "probing", "started", "status", "tally")
+    __slots__ = (
+        "evidence",
+        "excused",
+        "excused_since",
+        "healthcheck",
+        "misplaced",
+        "prober",
+        "probing",
+        "started",
+        "status",
+        "tally",
+    )
 
     def __init__(
         self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, tally: ProbeCounters
@@ -106,8 +95,10 @@ class _Turn(ScheduleEntry):
         self.healthcheck = healthcheck
         self.prober = prober
         self.tally = tally
+        self.evidence = 0.0  # when there was a result that counts, or when we began to ask
         self.excused = 0
-        self.misplaced = False  # the prober has to be replaced before the next probe
+        self.excused_since = 0.0
+        self.misplaced = False  # another prober has to make the next probe
         self.probing = False
         self.started = 0.0
 
@@ -123,8 +114,9 @@ class CheckerService(Service):
 
     Attributes:
         counters: Probe counters of each backend, by name.
-        discarded: Probes that were not evidence, by reason.
-        probes: Results so far; may exceed the sum of the counters, which are removed with their backends.
+        discarded: Probes that were no evidence, by reason.
+        evidence: Tracks the backends that have had no result for too long.
+        probes: Results so far; more than the counters have, which go with their backends.
     """
 
     _log = EventLogger()
@@ -160,30 +152,42 @@ class CheckerService(Service):
         self._next_start = 0.0
         self.counters: dict[str, ProbeCounters] = {}
         self.probes = 0
+        self.evidence = EvidenceWatch(clock, self._evidence_of_all)
         self.discarded: Counter[str] = Counter(dict.fromkeys(DISCARD_REASONS, 0))
         probers.use_workers(board.config.checker.probe_workers)
         board.subscribe(backend_changed=self._backend_changed, config_changed=self._config_changed)
 
     def startService(self) -> None:
-        """Start probing, with the first probes spread evenly over one interval of each backend."""
+        """Begin to probe, with the first probes spread evenly over as much of an interval as the warm-up allows."""
         Service.startService(self)
         self._lag.start()
         total = len(self._board.backends) or 1
+        warmup = self._board.config.vpp.startup_max_delay
         for position, name in enumerate(tuple(self._board.backends)):
             turn = self._add_turn(name)
             if turn.healthcheck is None:
                 self._begin(turn)
             elif turn.status.state in PROBED:
-                self._schedule.add(turn, turn.healthcheck.interval * position / total)
+                spread = first_spread(turn.healthcheck.interval, turn.healthcheck.timeout, warmup, total)
+                self._schedule.add(turn, spread * position / total)
+        self.evidence.start()
 
     def stopService(self) -> None:
         """Stop probing; probes under way are aborted."""
         Service.stopService(self)
         self._lag.stop()
+        self.evidence.stop()
         for turn in self._turns.values():
             self._halt(turn)
         self._turns.clear()
         self._schedule.close()
+
+    def _evidence_of_all(self) -> Iterator[tuple[str, float, float]]:
+        """Yield each probed backend, the time of its last result, and the age at which that is too old."""
+        for name, turn in self._turns.items():
+            if turn.healthcheck is not None and turn.status.state in PROBED:
+                longest = max(turn.healthcheck.interval, self._interval(turn))
+                yield name, turn.evidence, overdue_after(longest, _time_of(turn))
 
     def probed(self) -> int:
         """Return the number of backends that wait for a probe or have one under way."""
@@ -219,6 +223,7 @@ class CheckerService(Service):
             self._resume(self._add_turn(name))
         else:
             self._halt(self._turns[name])
+            self._turns[name].evidence = self._clock.seconds()
             self._resume(self._turns[name])
 
     def _config_changed(self, old: Config, new: Config) -> None:
@@ -246,6 +251,7 @@ class CheckerService(Service):
         if tally is None or tally.type != kind_of(healthcheck):
             tally = self.counters[name] = ProbeCounters(healthcheck)
         turn = self._turns[name] = _Turn(self._board.backends[name], healthcheck, prober, tally)
+        turn.evidence = self._clock.seconds()
         return turn
 
     def _drop_turn(self, name: str) -> None:
@@ -313,20 +319,22 @@ class CheckerService(Service):
     def _judge(self, turn: _Turn, outcome: Outcome) -> float:
         """Process the outcome of a probe; return the seconds until the next."""
         name = turn.status.name
+        late = self._lateness(turn, outcome)
+        if late is not None:
+            if not self._excused_enough(turn):
+                self._discard(name, "lag", late)
+                self._adjust_time(turn, turn.excused + 1)
+                return 0.0
+            if isinstance(outcome, LocalFault):
+                outcome = as_timeout(outcome, turn.tally.type, self._clock.seconds() - turn.started)
         if isinstance(outcome, LocalFault):
             self._discard(name, outcome.reason, outcome.detail)
-            if outcome.reason != "lag":
-                return FAULT_PAUSE
-            self._adjust_time(turn, turn.excused + 1)
-            return 0.0
-        if self._lag.excuses(outcome, turn.started, _time_of(turn)):
-            self._discard(name, "lag", outcome.detail)
-            self._adjust_time(turn, turn.excused + 1)
-            return 0.0
+            return FAULT_PAUSE
         if turn.excused:
             # Reduce the time in steps after a timeout that counts: the reactor is probably as late as before.
             self._adjust_time(turn, turn.excused - 1 if outcome.code in TIMEOUTS else 0)
         self.probes += 1
+        turn.evidence = self._clock.seconds()
         turn.tally.count(outcome)
         if self._log_probes:
             self._log.debug(
@@ -336,17 +344,32 @@ class CheckerService(Service):
         elapsed = self._clock.seconds() - turn.started
         return max(0.0, self._interval(turn) * self._jitter() - elapsed)
 
+    def _lateness(self, turn: _Turn, outcome: Outcome) -> str | None:
+        """Return the detail of an outcome that may be due to lateness, here or in a worker; None for another one."""
+        if isinstance(outcome, LocalFault):
+            return outcome.detail if outcome.reason == "lag" else None
+        return outcome.detail if self._lag.excuses(outcome, turn.started, _time_of(turn)) else None
+
+    def _excused_enough(self, turn: _Turn) -> bool:
+        """Return whether lateness has excused the backend for so long that it does not count any longer."""
+        now = self._clock.seconds()
+        if not turn.excused:
+            turn.excused_since = now
+        configured = self._configured(turn)
+        return configured is not None and used_up(now - turn.excused_since, configured.timeout)
+
+    def _configured(self, turn: _Turn) -> Healthcheck | None:
+        """Return the healthcheck as it is in the file: that of a turn may have more time."""
+        config = self._board.config
+        return config.healthcheck_of(config.backends[turn.status.name])
+
     def _adjust_time(self, turn: _Turn, excused: int) -> None:
         """Set the timeout of a backend's next probe after a number of excused ones."""
         turn.excused = excused
-        config = self._board.config
-        backend = config.backends[turn.status.name]
-        configured = config.healthcheck_of(backend)
+        configured = self._configured(turn)
         if configured is None:
             return
-        time = configured.timeout
-        for _ in range(FORBEARANCE, excused):
-            time = min(2 * time, max(configured.timeout, MOST_TIME))
+        time = extended_timeout(configured.timeout, excused)
         if time != _time_of(turn):
             turn.healthcheck = attrs.evolve(configured, timeout=time)
             self._replace_prober(turn)
@@ -360,6 +383,7 @@ class CheckerService(Service):
 
     def _discard(self, name: str, reason: str, detail: str) -> None:
         self.discarded[reason] += 1
+        self.evidence.discarded(reason)
         self._log.warn("probe-discarded", backend=name, reason=reason, detail=detail)
 
     def _interval(self, turn: _Turn) -> float:

@@ -145,6 +145,10 @@ class CheckerCollector:
             yield f'maglev_probe_discarded_total{{reason="{reason}"}} {count}\n'
         yield header("maglev_probe_overdue_seconds")
         yield f"maglev_probe_overdue_seconds {self._checker.oldest_wait()}\n"
+        yield header("maglev_backends_without_evidence")
+        yield f"maglev_backends_without_evidence {len(self._checker.evidence.lost)}\n"
+        yield header("maglev_oldest_evidence_seconds")
+        yield f"maglev_oldest_evidence_seconds {self._checker.evidence.oldest}\n"
         yield header("maglev_reactor_lag_seconds")
         yield histogram("maglev_reactor_lag_seconds", "", LAG_BUCKETS, self._lag.counts, self._lag.total)
 

@@ -102,6 +102,18 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         ),
         Family("maglev_probe_overdue_seconds", "gauge", "Delay of the most overdue probe"),
         Family(
+            "maglev_backends_without_evidence",
+            "gauge",
+            "Backends that are probed and have had no result for three intervals and a timeout, 15 s at least",
+            notes="As of five seconds ago.",
+        ),
+        Family(
+            "maglev_oldest_evidence_seconds",
+            "gauge",
+            "Time since the last result of the backend that has waited longest for one",
+            notes="As of five seconds ago.",
+        ),
+        Family(
             "maglev_certificate_expiry_timestamp_seconds",
             "gauge",
             "When the certificate of a backend expires, seconds since the epoch",

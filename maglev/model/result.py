@@ -77,9 +77,9 @@ class LocalFault(NamedTuple):
 
     Attributes:
         reason: A short stable word for the metrics: ``descriptors``, ``ports``, ``memory``, ``permission``, ``netns``,
-            ``unsupported`` (the kernel lacks it), ``worker`` (the process that made it has gone), ``internal`` (a bug
-            of ours).
-        detail: Details for a person; printable, bounded.
+            ``network`` (no route, or an address or link of ours has gone), ``unsupported`` (the kernel lacks it),
+            ``worker`` (the process that made it has gone), ``internal`` (a bug of ours).
+        detail: More of it for a person; printable, bounded.
     """
 
     reason: str

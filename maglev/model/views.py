@@ -188,6 +188,11 @@ class CheckerView(TypedDict):
     probes: Annotated[int, "Results so far."]
     discarded: Annotated[dict[str, int], "Number of results that were no evidence, by the reason."]
     overdue: Annotated[float, "Seconds that the most overdue probe has been waiting."]
+    without_evidence: Annotated[
+        int,
+        "Number of backends that are probed and have had no result for three intervals and a timeout, 15 s at least.",
+    ]
+    oldest_evidence: Annotated[float, "Seconds since the last result of the backend that has waited longest for one."]
     lag: Annotated[LagView, "How late the event loop runs."]
     waiting: Annotated[int, "Probes for which there is no worker."]
     workers: Annotated[list[WorkerView], "The worker processes."]

@@ -274,6 +274,8 @@ CHECKER = {
     "probes": 1234,
     "discarded": {"lag": 2},
     "overdue": 0.0,
+    "without_evidence": 0,
+    "oldest_evidence": 1.5,
     "lag": {"worst": 0.0, "p50": 0.001, "p99": 0.005},
     "waiting": 0,
     "workers": [{"worker": 0, "state": "up", "pid": 4712, "in_flight": 1, "queued": 0, "restarts": 0}],

@@ -5,14 +5,15 @@ import pytest
 from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
-from maglev.healthcheck.service import MOST_TIME
+from maglev.healthcheck.excuses import LONGEST_EXCUSE, MOST_TIME
 from maglev.interfaces import IProber
-from maglev.model.config import Backend
+from maglev.model.config import Backend, CheckType
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.checker import PASS
 from tests.fakes.checker import CheckerBench as Bench
 from tests.fakes.configs import make_check, make_config, make_frontend
+from tests.fakes.logs import recorded_events
 from tests.fakes.probers import FakeProber
 
 FAIL = Result(Code.L4CON, "refused")
@@ -34,6 +35,18 @@ def test_first_probes_are_spread_evenly_over_one_interval():
                 begun[name] = step / 10
         bench.clock.advance(0.1)
     assert begun == pytest.approx({"a": 0.1, "b": 1.1, "c": 2.1}, abs=0.11)
+
+
+def test_first_probes_are_spread_so_that_all_is_known_before_the_warm_up_ends():
+    names = [f"b{number}" for number in range(20)]
+    backends = [Backend(name, f"10.0.1.{index}", "tcp") for index, name in enumerate(names)]
+    check = make_check(interval=60.0, timeout=5.0)
+    bench = Bench(make_config(frontends=[], backends=backends, checks=[check], startup_max_delay=30.0))
+    bench.clock.pump([0.1] * 240)
+    assert all(bench[name].starts for name in names)
+    bench = Bench(make_config(frontends=[], backends=backends, checks=[check], startup_max_delay=30.0))
+    bench.clock.pump([0.1] * 100)
+    assert not bench["b19"].starts, "as much time as there is"
 
 
 @pytest.mark.parametrize(
@@ -206,6 +219,35 @@ def test_an_answer_ends_the_forbearance_and_a_timeout_that_counts_lessens_it():
     assert bench["a"].healthcheck.timeout == 1.0
     lag_discards(bench, "a", 2)
     assert bench["a"].healthcheck.timeout == 1.0, "a row begins anew"
+
+
+@pytest.mark.parametrize(("kind", "code"), [("tcp", Code.L4TOUT), ("icmp", Code.L7TOUT)])
+def test_lateness_that_a_worker_tells_of_is_no_excuse_for_ever(kind, code):
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0, type=CheckType(kind))]))
+    bench.finish("a", PASS)
+    begun = bench.clock.seconds()
+    while bench.state("a") is State.UP:
+        bench.clock.advance(1.0)
+        bench.finish("a", LocalFault("lag", "late"))
+        assert bench.clock.seconds() - begun < LONGEST_EXCUSE + 10.0
+    assert bench.clock.seconds() - begun > LONGEST_EXCUSE
+    assert bench.board.backend("a").last_result.code is code
+
+
+def test_lateness_of_our_own_is_no_excuse_for_ever_however_late_we_are():
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0)]))
+    bench.finish("a", PASS)
+    assert dead_under_stalls(bench, "a", 7.0, 300.0) < LONGEST_EXCUSE + 60.0
+
+
+def test_a_row_of_excuses_that_an_answer_ended_does_not_count_any_longer():
+    bench = Bench(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0)]))
+    for _ in range(5):
+        bench.finish("a", PASS)
+        for _ in range(20):
+            bench.clock.advance(1.0)
+            bench.finish("a", LocalFault("lag"))
+        assert bench.state("a") is State.UP
 
 
 def test_only_lateness_gives_a_probe_more_time():
@@ -424,3 +466,44 @@ def test_a_changed_check_of_the_same_kind_keeps_its_tally():
     config = attrs.evolve(bench.board.config, healthchecks={"tcp": make_check(timeout=0.3)})
     bench.board.apply(config)
     assert dict(bench.checker.counters["a"].codes())[Code.L4OK] == 1
+
+
+# Evidence
+
+
+@pytest.mark.parametrize("outcome", [LocalFault("permission", "no"), None])
+def test_a_checker_that_learns_nothing_is_loud(outcome):
+    with recorded_events() as events:
+        bench = Bench(make_config(checks=[make_check(interval=2.0, timeout=1.0)]))
+        for name in "abc":
+            bench.finish(name, PASS, PASS)
+        for _ in range(40):
+            bench.clock.advance(0.5)
+            for name in "bc":
+                if bench[name].finished is not None:
+                    bench[name].finish(PASS)
+            if outcome is not None and bench["a"].finished is not None:
+                bench["a"].finish(outcome)
+        assert bench.checker.evidence.lost == {"a"}
+        assert bench.checker.evidence.oldest > 15.0
+        (lost,) = [fields for name, fields in events if name == "evidence-lost"]
+        assert (lost["backends"], lost["total"], lost["some"]) == (1, 1, "a")
+        assert lost["reasons"].startswith("none" if outcome is None else "permission ")
+        assert bench.state("a") is State.UP, "what is not known lowers nothing"
+        bench.finish("a", PASS)
+        bench.clock.pump([0.5] * 10)
+        assert [fields["total"] for name, fields in events if name == "evidence-regained"] == [0]
+
+
+def test_what_is_not_probed_is_not_missed():
+    bench = Bench()
+    for name in "abc":
+        bench.finish(name, PASS)
+        bench.board.happen(name, Lifecycle.PAUSE)
+    bench.clock.pump([5.0] * 20)
+    assert bench.checker.evidence.lost == set()
+    bench.board.happen("a", Lifecycle.RESUME)
+    bench.clock.pump([1.0] * 10)
+    assert bench.checker.evidence.lost == set(), "the time counts from the resumption"
+    bench.clock.pump([1.0] * 30)
+    assert bench.checker.evidence.lost == {"a"}

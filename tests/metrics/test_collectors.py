@@ -65,6 +65,8 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_probe_duration_seconds": ("histogram", "backend type"),
         "maglev_probe_discarded_total": ("counter", "reason"),
         "maglev_probe_overdue_seconds": ("gauge", ""),
+        "maglev_backends_without_evidence": ("gauge", ""),
+        "maglev_oldest_evidence_seconds": ("gauge", ""),
         "maglev_certificate_expiry_timestamp_seconds": ("gauge", "backend"),
         "maglev_config_reloads_total": ("counter", "result"),
         "maglev_config_reload_refused": ("gauge", ""),
@@ -278,12 +280,23 @@ def test_reloads_are_counted_from_zero_and_the_last_one_tells_whether_it_was_ref
 
 def test_discarded_probes_are_counted_by_reason_from_zero(world):
     name = "maglev_probe_discarded_total"
-    reasons = ("lag", "descriptors", "memory", "netns", "permission", "ports", "unsupported", "internal", "worker")
+    reasons = (
+        "lag",
+        "descriptors",
+        "memory",
+        "netns",
+        "network",
+        "permission",
+        "ports",
+        "unsupported",
+        "internal",
+        "worker",
+    )
     assert {dict(labels)["reason"] for labels in world.scrape().series(name)} == set(reasons)
 
     world.probers.made["a"].finish(LocalFault("descriptors", "too many open files"))
     scraped = world.scrape()
-    assert [scraped.value(name, reason=reason) for reason in reasons] == [0, 1, 0, 0, 0, 0, 0, 0, 0]
+    assert [scraped.value(name, reason=reason) for reason in reasons] == [0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
     assert scraped.value("maglev_probe_total", backend="a", type="tcp", result="fail", code="L4CON") == 0
 
 
@@ -299,6 +312,13 @@ def test_the_lag_of_the_reactor_is_a_histogram(world):
     assert scraped.value(f"{name}_bucket", le="0.5") == 4
     assert scraped.value(f"{name}_sum") == pytest.approx(0.3)
     assert len(scraped.series(f"{name}_bucket")) == len(LAG_BUCKETS) + 1
+
+
+def test_backends_of_which_nothing_is_heard_are_counted(world):
+    world.clock.pump([1.0] * 40)
+    scraped = world.scrape()
+    assert scraped.value("maglev_backends_without_evidence") > 0
+    assert scraped.value("maglev_oldest_evidence_seconds") > 15
 
 
 def test_overdue_probes_are_told(world):

@@ -36,7 +36,7 @@ from twisted.internet.interfaces import ITransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from maglev.healthcheck.probers.faults import ProbeError, connect_outcome, local_fault
+from maglev.healthcheck.probers.faults import ProbeError, connect_outcome, local_fault, setup_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -151,7 +151,7 @@ class Connection:
             return
         self._descriptor = stream.fileno()
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-        self._judge_connect(stream.connect_ex(self._destination.address))
+        self._judge_connect(stream.connect_ex(self._destination.address), at_once=True)
 
     def ready(self, events: int = EPOLLIN | EPOLLOUT) -> bool:
         """Go on as far as the kernel lets us; return whether there was anything to take."""
@@ -160,7 +160,7 @@ class Connection:
             return False
         if self._protocol is None:
             number = stream.connect_ex(self._destination.address)
-            self._judge_connect(number)
+            self._judge_connect(number, at_once=False)
             return number not in _PENDING
         if self._unsent and events & EPOLLOUT:
             self._flush(stream)
@@ -208,7 +208,7 @@ class Connection:
 
     # Steps
 
-    def _judge_connect(self, number: int) -> None:
+    def _judge_connect(self, number: int, *, at_once: bool) -> None:
         if number in _CONNECTED:
             self._protocol = protocol = self._owner.build_protocol()
             protocol.makeConnection(self)
@@ -216,7 +216,7 @@ class Connection:
         elif number in _PENDING:
             self._wait_for(EPOLLOUT)
         else:
-            self._owner.conclude_with(connect_outcome(number))
+            self._owner.conclude_with(connect_outcome(number, at_once=at_once))
 
     def _receive(self, stream: socket.SocketType) -> bool:
         protocol = self._protocol
@@ -268,7 +268,7 @@ class Connection:
         try:
             self._poller.watch(self._descriptor, events, self)
         except OSError as error:
-            self._owner.conclude_with(connect_outcome(error.errno or 0))
+            self._owner.conclude_with(setup_fault(error.errno or 0))
 
     def _close(self, reason: Failure) -> None:
         stream, self._socket = self._socket, None

@@ -1,7 +1,17 @@
 """What a system error says: something about the backend, or something about this machine.
 
 The difference is the difference between a failed probe and no evidence at all: the checker counts the former, and tries
-again after the latter. Socket calls fail for local reasons mostly before anything is sent.
+again after the latter. Every error number is sorted here, by the moment at which it came:
+
+* *At once*: `socket`, `bind`, the call of `connect` that begins, and `sendmsg` fail before anything could travel, so
+  they speak of this machine: its tables, its addresses, its limits. That includes "network unreachable", which is then
+  our own routing table, as when a link or an address of ours has gone. The one exception is a backend on this very
+  machine, which refuses at once.
+* *Later*: what a connection under way reports came over the network (or is the neighbour that did not answer), and the
+  kernel has matched it with that connection, so it is about the backend.
+
+`THEIRS` lists what can come from there. Anything else is ours, whenever it comes: a number that nobody thought of says
+nothing about a backend.
 """
 
 from __future__ import annotations
@@ -17,32 +27,64 @@ if TYPE_CHECKING:
 
     from maglev.model.result import Outcome
 
-_LOCAL: Final[Mapping[int, str]] = {
+THEIRS_AT_ONCE: Final[Mapping[int, str]] = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+}
+"""Error numbers that are about the backend even if ``connect()`` fails at once, and what they mean."""
+
+THEIRS: Final[Mapping[int, str]] = {
+    **THEIRS_AT_ONCE,
+    errno.ECONNABORTED: "connection aborted",
+    errno.EPIPE: "connection closed by the backend",
+    errno.ENOTCONN: "connection closed by the backend",
+    errno.ESHUTDOWN: "connection closed by the backend",
+    errno.ETIMEDOUT: "no answer to the connection attempts of the kernel",
+    # What icmp(7) errors become: icmp_err_convert in net/ipv4/icmp.c, tab_unreach in net/ipv6/icmp.c.
+    errno.ENETUNREACH: "network unreachable",
+    errno.EHOSTUNREACH: "host unreachable",
+    errno.EHOSTDOWN: "host unknown",
+    errno.ENONET: "host isolated",
+    errno.ENOPROTOOPT: "protocol unreachable",
+    errno.EOPNOTSUPP: "source route failed",
+    errno.EMSGSIZE: "packet too big",
+    errno.EPROTO: "parameter problem",
+    errno.EACCES: "administratively prohibited",
+}
+"""Error numbers that are about the backend when a connection under way reports them, and what they mean."""
+
+_OURS: Final[Mapping[int, str]] = {
     errno.EMFILE: "descriptors",
     errno.ENFILE: "descriptors",
     # epoll_ctl: more descriptors are watched than fs.epoll.max_user_watches allows.
     errno.ENOSPC: "descriptors",
     errno.ENOBUFS: "memory",
     errno.ENOMEM: "memory",
-    # Also what connect() and sendto() answer when a local packet filter rejects the packet.
+    # Also what connect() and sendto() answer when a local packet filter or a prohibit route rejects the packet.
     errno.EPERM: "permission",
     errno.EACCES: "permission",
+    # No route; an address, a link or a device of ours that has gone; a link-local address without a link.
+    errno.ENETUNREACH: "network",
+    errno.EHOSTUNREACH: "network",
+    errno.EADDRNOTAVAIL: "network",
+    errno.EINVAL: "network",
+    errno.ENETDOWN: "network",
+    errno.ENODEV: "network",
+    errno.ENXIO: "network",
 }
+"""Reasons of the faults of this machine; `OTHER` for every number that is not here."""
 
-_CONNECT_LOCAL: Final[Mapping[int, str]] = {
-    **_LOCAL,
+OTHER: Final = "unsupported"
+
+_OURS_AT_CONNECT: Final[Mapping[int, str]] = {
+    **_OURS,
     # connect(2): every port of ip_local_port_range is in use towards that address.
     errno.EADDRNOTAVAIL: "ports",
     errno.EADDRINUSE: "ports",
     errno.EAGAIN: "ports",
 }
 
-_CONNECT_TEXTS: Final[Mapping[int, str]] = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection reset",
-    errno.ENETUNREACH: "network unreachable",
-    errno.EHOSTUNREACH: "host unreachable",
-}
+_OURS_AT_BIND: Final[Mapping[int, str]] = {**_OURS, errno.EADDRINUSE: "ports", errno.EAGAIN: "ports"}
 
 SOURCE_NOT_USABLE: Final = "source address not usable"
 
@@ -60,31 +102,47 @@ class ProbeError(Exception):
 
 
 def local_fault(number: int) -> LocalFault | None:
-    """Return the fault of this machine that an error number of a send or receive call stands for, if any."""
-    reason = _LOCAL.get(number)
-    return None if reason is None else LocalFault(reason, os.strerror(number))
+    """Return the fault of this machine that an error of an open connection stands for; None if it is the backend's."""
+    return None if number in THEIRS else LocalFault(_OURS.get(number, OTHER), os.strerror(number))
 
 
 def socket_fault(error: OSError) -> LocalFault:
     """Return what a failed ``socket()`` means; no backend can make it fail."""
     number = error.errno or 0
-    reason = _LOCAL.get(number, "unsupported")
-    return LocalFault(reason, f"no socket: {os.strerror(number)}")
+    return LocalFault(_OURS.get(number, OTHER), f"no socket: {os.strerror(number)}")
 
 
-def bind_outcome(number: int) -> Outcome:
-    """Return what a failed ``bind()`` to a configured source address means."""
-    reason = "ports" if number in {errno.EADDRINUSE, errno.EAGAIN} else _LOCAL.get(number)
-    if reason is not None:
-        return LocalFault(reason, f"no source port: {os.strerror(number)}")
-    return Result(Code.L4CON, f"{SOURCE_NOT_USABLE}: {os.strerror(number)}")
+def setup_fault(number: int) -> LocalFault:
+    """Return what it means that a socket can't be prepared or watched; no backend can make that fail."""
+    return LocalFault(_OURS.get(number, OTHER), os.strerror(number))
 
 
-def connect_outcome(number: int) -> Outcome:
-    """Return what a failed ``connect()`` means."""
-    reason = _CONNECT_LOCAL.get(number)
-    if reason is not None:
-        return LocalFault(reason, f"no connection: {os.strerror(number)}")
-    if number == errno.ETIMEDOUT:
-        return Result(Code.L4TOUT, "no answer to the connection attempts of the kernel")
-    return Result(Code.L4CON, _CONNECT_TEXTS.get(number) or os.strerror(number))
+def bind_fault(number: int) -> LocalFault:
+    """Return what a failed ``bind()`` to a configured source address means: that address is ours."""
+    reason = _OURS_AT_BIND.get(number, OTHER)
+    what = "no source port" if reason == "ports" else SOURCE_NOT_USABLE
+    return LocalFault(reason, f"{what}: {os.strerror(number)}")
+
+
+def send_fault(number: int, *, from_source: bool) -> LocalFault:
+    """Return what a failed ``sendmsg()`` of an echo request means, once errors of other requests are out of the way.
+
+    Args:
+        number: The error number.
+        from_source: Whether it was to leave from a configured source address.
+    """
+    hint = "; is the source address usable?" if from_source else ""
+    return LocalFault(_OURS.get(number, OTHER), f"not sent: {os.strerror(number)}{hint}")
+
+
+def connect_outcome(number: int, *, at_once: bool = False) -> Outcome:
+    """Return what a failed ``connect()`` means.
+
+    Args:
+        number: The error number.
+        at_once: Whether the call that began the connection failed, and not the connection under way.
+    """
+    text = (THEIRS_AT_ONCE if at_once else THEIRS).get(number)
+    if text is None:
+        return LocalFault(_OURS_AT_CONNECT.get(number, OTHER), f"no connection: {os.strerror(number)}")
+    return Result(Code.L4TOUT if number == errno.ETIMEDOUT else Code.L4CON, text)

@@ -48,8 +48,8 @@ class IcmpProber(Prober):
         except ProbeError as error:
             self.conclude_with(error.outcome)
 
-    def _look_again(self) -> bool:
-        return self._ping.ready()
+    def _look_again(self) -> None:
+        self._ping.look_again()
 
     def _timeout_verdict(self) -> tuple[Code, str]:
         return Code.L7TOUT, "no reply"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.healthcheck.probers.faults import ProbeError, bind_outcome, socket_fault
+from maglev.healthcheck.probers.faults import ProbeError, bind_fault, socket_fault
 from maglev.healthcheck.probers.netns import NetnsError
 from maglev.model.addresses import family
 from maglev.model.result import LocalFault, printable
@@ -104,4 +104,4 @@ def _bind(stream: SocketType, source: SocketAddress) -> None:
         stream.bind(source)
     except OSError as error:
         stream.close()
-        raise ProbeError(bind_outcome(error.errno or 0)) from error
+        raise ProbeError(bind_fault(error.errno or 0)) from error

@@ -26,8 +26,8 @@ class OneShot(Protocol):
     def open(self) -> None:
         """Begin to connect."""
 
-    def ready(self) -> bool:
-        """Go on as far as the kernel lets us; return whether there was anything to take."""
+    def ready(self) -> object:
+        """Go on as far as the kernel lets us."""
 
     def abortConnection(self) -> None:
         """Close with a reset, now."""
@@ -70,9 +70,9 @@ class StreamProber(Prober):
         self._connection = connection = self._new_connection(self)
         connection.open()
 
-    def _look_again(self) -> bool:
-        connection = self._connection
-        return connection is not None and connection.ready()
+    def _look_again(self) -> None:
+        if self._connection is not None:
+            self._connection.ready()
 
     def _timeout_verdict(self) -> tuple[Code, str]:
         return _CONNECT_TIMEOUT if self._probe is None else self._probe.timeout_verdict()

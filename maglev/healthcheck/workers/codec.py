@@ -40,8 +40,8 @@ class MessageKind(enum.IntEnum):
     CANCEL = 21
 
 
-REASONS: Final = ("lag", "descriptors", "internal", "memory", "netns", "permission", "ports", "unsupported")
-"""The reasons that a worker may report for a `LocalFault`: those listed there, and its own lag."""
+REASONS: Final = ("lag", "descriptors", "internal", "memory", "netns", "network", "permission", "ports", "unsupported")
+"""The reasons of a `LocalFault` that a worker may give: those of `maglev.model.result.LocalFault`, and its own lag."""
 
 BATCH: Final = 256
 """Maximum number of results in a frame: with details of full length they take 55 KiB, and a frame has room for 64."""

@@ -12,6 +12,7 @@ probes wait.
 from __future__ import annotations
 
 import bisect
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import Service
@@ -118,13 +119,14 @@ class WorkerPool(Service):
         self._count = 0
         self._generation = 1
         self._ready: dict[int, WorkerProcess] = {}
-        self._ended: dict[RemoteProber, None] = {}
+        # Ordered, because a plain dict takes ever longer to find its first item while many are taken out.
+        self._ended: OrderedDict[RemoteProber, None] = OrderedDict()
         self._draining: IDelayedCall | None = None
         self._looking: IDelayedCall | None = None
         self._stopping: list[Deferred[None]] = []
         self._ignored = 0
         self.slots: dict[int, WorkerSlot] = {}
-        self.waiting: dict[RemoteProber, float] = {}
+        self.waiting: OrderedDict[RemoteProber, float] = OrderedDict()
         self.delays = [0] * (len(BUCKETS) + 1)
         self.delay_total = 0.0
 
@@ -363,10 +365,10 @@ class WorkerPool(Service):
         self._draining = None
         for _ in range(SLICE):
             if self._ended:
-                prober, _ = self._ended.popitem()
+                prober, _ = self._ended.popitem(last=False)
                 prober.finish(WORKER_GONE)
             elif self.waiting and self._ready:
-                prober, _ = self.waiting.popitem()
+                prober, _ = self.waiting.popitem(last=False)
                 self.begin(prober)
             else:
                 return

@@ -118,6 +118,17 @@ def test_a_refused_connection_is_told_and_closed(later):
     assert bench.protocol.calls == []
 
 
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES])
+def test_what_says_our_own_routing_table_is_our_fault_and_what_says_the_network_is_the_backends(number):
+    bench = Bench(number)
+    bench.connection.open()
+    assert isinstance(bench.owner.outcomes[0], LocalFault)
+    bench = Bench(errno.EINPROGRESS, number)
+    bench.connection.open()
+    bench.connection.ready(EPOLLOUT | EPOLLERR)
+    assert bench.owner.outcomes[0].code is Code.L4CON
+
+
 def test_no_socket_is_the_fault_of_this_machine():
     fault = LocalFault("descriptors", "too many open files")
     bench = Bench(opener=FakeOpener(fault)).opened()

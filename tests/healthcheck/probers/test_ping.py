@@ -14,8 +14,9 @@ from twisted.internet.task import Clock
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.probers import echo
 from maglev.healthcheck.probers.deadlines import Deadlines
+from maglev.healthcheck.probers.echo_socket import BATCH, TRIES
 from maglev.healthcheck.probers.icmp import IcmpProber
-from maglev.healthcheck.probers.ping import BATCH, SEQUENCES, PingSocket, ancillary_for
+from maglev.healthcheck.probers.ping import LOOKS, MOST_SOCKETS, SEQUENCES, PingSocket, ancillary_for
 from maglev.healthcheck.probers.sockets import Destination
 from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.icmp import as_reply, error, ipv4, ipv6
@@ -30,7 +31,8 @@ REFUSED = LocalFault("permission", "no")
 class FakePing:
     """An ICMP socket: keeps what is sent, gives out what the test puts in."""
 
-    def __init__(self):
+    def __init__(self, descriptor=2000):
+        self.descriptor = descriptor
         self.sent = []
         self.incoming = []
         self.errors = []
@@ -38,16 +40,22 @@ class FakePing:
         self.options = []
         self.closed = False
         self.cleared = 0
-        self.bind_error = None
+        self.memory = (0, 0, 0, 1)
+        self.forceful = True
 
     def fileno(self):
-        return 2000
+        return self.descriptor
 
     def setsockopt(self, *option):
+        if not self.forceful and option[1] in {32, 33}:
+            raise PermissionError(errno.EPERM, "not forceful")
         self.options.append(option)
 
-    def getsockopt(self, *option):
+    def getsockopt(self, level, option, size=None):
+        if size is not None:
+            return struct.pack("=4I", *self.memory)
         self.cleared += 1
+        return 0
 
     def sendto(self, message, address):
         self.sendmsg([message], [], 0, address)
@@ -72,10 +80,6 @@ class FakePing:
             raise BlockingIOError(errno.EAGAIN, "would block")
         return self.errors.pop(0)
 
-    def bind(self, address):
-        if self.bind_error is not None:
-            raise OSError(self.bind_error, "no")
-
     def close(self):
         self.closed = True
 
@@ -87,7 +91,8 @@ class Bench:
         self.opener = FakeOpener(*(sockets or ([REFUSED, self.fake] if raw else [self.fake])))
         self.poller = FakePoller()
         self.clock = Clock()
-        self.ping = PingSocket(self.poller, self.opener, family)
+        self.lag = LagMonitor(self.clock)
+        self.ping = PingSocket(self.poller, self.opener, family, self.lag.behind)
         self.outcomes = []
         self.prober = self.another(source=source)
 
@@ -110,7 +115,12 @@ class Bench:
         message = change(as_reply(self.family, self.request))
         packet = ipv4(message) if self.raw and self.family == V4 else message
         self.fake.incoming.append((packet, sender or TARGETS[self.family][0]))
-        self.ping.ready(EPOLLIN)
+        self.listen(EPOLLIN)
+
+    def listen(self, events=EPOLLIN | EPOLLERR):
+        """Something happened on each of the sockets."""
+        for each in tuple(self.ping._sockets):
+            each.ready(events)
 
     def codes(self):
         return [outcome.code for outcome in self.outcomes]
@@ -178,7 +188,7 @@ def test_a_doubled_or_late_reply_changes_nothing(family, raw):
     bench.start()
     late = as_reply(family, first)
     bench.fake.incoming.append((ipv4(late) if raw and family == V4 else late, TARGETS[family][0]))
-    bench.ping.ready()
+    bench.listen()
     assert bench.codes() == [Code.L7OK]
     bench.clock.advance(1)
     assert bench.codes() == [Code.L7OK, Code.L7TOUT]
@@ -186,14 +196,29 @@ def test_a_doubled_or_late_reply_changes_nothing(family, raw):
     assert len(bench.outcomes) == 2
 
 
-def test_a_deadline_is_no_evidence_while_more_replies_wait_than_one_look_takes():
+def test_a_look_at_the_deadline_reads_on_past_what_is_somebody_elses():
+    bench = Bench().start()
+    bench.fake.incoming = [(b"", "192.0.2.99")] * (LOOKS * BATCH - 1)
+    bench.fake.incoming.append((ipv4(as_reply(V4, bench.request)), TARGETS[V4][0]))
+    bench.clock.advance(1)
+    assert bench.codes() == [Code.L7OK]
+
+
+def test_more_replies_than_one_look_takes_are_lateness_that_is_measured():
     bench = Bench().start()
     bench.fake.incoming = [(b"", "192.0.2.99")] * (BATCH + 1)
-    bench.clock.advance(1)
-    assert [outcome.reason for outcome in bench.outcomes] == ["lag"]
-    bench.start()
-    bench.clock.advance(1)
-    assert bench.outcomes[1].code is Code.L7TOUT, "what is left was read"
+    bench.listen()
+    bench.clock.advance(0.5)
+    assert bench.lag.worst_since(0.0) == 0.5
+    bench.listen()
+    bench.clock.advance(0.4)
+    assert bench.lag.worst_since(0.5) == 0.0
+    bench.fake.incoming = [(b"", "192.0.2.99")] * BATCH
+    bench.listen()
+    bench.ping.close()
+    bench.clock.advance(0.05)
+    assert bench.lag.worst_since(0.9) == 0.0, "a socket that is closed has nothing left to read"
+    bench.prober.cancel()
 
 
 def test_each_backend_gets_its_own_reply():
@@ -204,7 +229,7 @@ def test_each_backend_gets_its_own_reply():
     other.start(others.append)
     bench.fake.incoming.append((ipv4(as_reply(V4, request)), OTHER[V4]))
     bench.fake.incoming.append((ipv4(as_reply(V4, request)), TARGETS[V4][0]))
-    bench.ping.ready()
+    bench.listen()
     assert (bench.codes(), others) == ([Code.L7OK], [])
     bench.reply(sender=OTHER[V4])
     assert [outcome.code for outcome in others] == [Code.L7OK]
@@ -226,10 +251,10 @@ def test_an_error_that_quotes_our_request_fails(family, raw):
         wrap = ipv4 if family == V4 else ipv6
         message = error(family, 1, wrap(bench.request[:8]))
         bench.fake.incoming.append((ipv4(message) if family == V4 else message, OTHER[family]))
-        bench.ping.ready(EPOLLIN)
+        bench.listen(EPOLLIN)
     else:
         bench.fake.errors.append(queued(family, bench.request))
-        bench.ping.ready(EPOLLERR)
+        bench.listen(EPOLLERR)
         assert bench.fake.cleared == 1
     assert bench.codes() == [Code.L4CON]
     assert bench.outcomes[0].detail in {"host unreachable", "administratively prohibited"}
@@ -249,7 +274,7 @@ def queued(family, request, origin=None, kind=None, target=None):
 def test_an_error_about_something_else_is_not_ours(change):
     bench = Bench(V4, raw=False).start()
     bench.fake.errors.append(queued(V4, change.pop("request", bench.request), **change))
-    bench.ping.ready(EPOLLERR)
+    bench.listen(EPOLLERR)
     assert bench.outcomes == []
     bench.prober.cancel()
 
@@ -258,7 +283,7 @@ def test_an_error_whose_quoted_payload_is_not_ours_is_not_ours():
     bench = Bench().start()
     message = error(V4, 1, ipv4(bench.request[:-1] + bytes([bench.request[-1] ^ 1])))
     bench.fake.incoming.append((ipv4(message), OTHER[V4]))
-    bench.ping.ready()
+    bench.listen()
     assert bench.outcomes == []
     bench.prober.cancel()
 
@@ -270,31 +295,108 @@ def test_a_pending_error_of_somebody_else_does_not_spoil_a_request():
     assert bench.codes() == [Code.L7OK]
 
 
-@pytest.mark.parametrize(("number", "outcome"), [
-    (errno.ENETUNREACH, Result(Code.L4CON, os.strerror(errno.ENETUNREACH))),
-    (errno.EPERM, LocalFault("permission", os.strerror(errno.EPERM))),
-    (errno.ENOBUFS, LocalFault("memory", os.strerror(errno.ENOBUFS))),
-    (errno.EAGAIN, LocalFault("memory", "the send buffer of the icmp socket is full")),
-    (errno.EINVAL, Result(Code.L4CON, os.strerror(errno.EINVAL))),
-])  # fmt: skip
-def test_a_request_that_can_not_be_sent_is_told_at_once(number, outcome):
-    bench = Bench()
-    bench.fake.send_errors = [number, number]
+def test_errors_that_keep_coming_are_given_to_those_whom_they_name_and_spoil_no_request():
+    bench = Bench(V4, raw=False)
+    dead = {}
+    for number in range(TRIES - 1):
+        bench.another(f"192.0.2.{100 + number}").start(lambda outcome, number=number: dead.update({number: outcome}))
+    requests = [message for message, _ancillary, _address in bench.fake.sent]
+    queue = [queued(V4, request, target=f"192.0.2.{100 + number}") for number, request in enumerate(requests)]
+
+    def sendmsg(*request):
+        if queue:
+            bench.fake.errors.append(queue.pop(0))
+            raise OSError(errno.EHOSTUNREACH, "somebody is unreachable")
+        FakePing.sendmsg(bench.fake, *request)
+
+    bench.fake.sendmsg = sendmsg
+    bench.start().reply()
+    assert bench.codes() == [Code.L7OK]
+    assert [dead[number].code for number in sorted(dead)] == [Code.L4CON] * (TRIES - 1)
+
+
+def test_errors_without_end_are_a_fault_of_this_machine():
+    bench = Bench(V4, raw=False)
+    bench.fake.send_errors = [errno.EHOSTUNREACH] * 100
+    bench.fake.getsockopt = lambda *_: errno.EHOSTUNREACH
     bench.start()
-    assert bench.outcomes == [outcome]
+    assert len(bench.fake.send_errors) == 100 - TRIES
+    assert [outcome.reason for outcome in bench.outcomes] == ["network"]
+
+
+@pytest.mark.parametrize("number", sorted(set(errno.errorcode) - {errno.EAGAIN}))
+@pytest.mark.parametrize("source", [None, ("192.0.2.50", 0)])
+def test_a_request_that_can_not_be_sent_says_nothing_about_the_backend(number, source):
+    bench = Bench(source=source)
+    bench.fake.send_errors = [number] * 2
+    bench.start()
+    (outcome,) = bench.outcomes
+    assert isinstance(outcome, LocalFault)
+    assert os.strerror(number) in outcome.detail
+    assert ("source address" in outcome.detail) is (source is not None)
     assert bench.clock.getDelayedCalls() == []
+    assert len(bench.ping._sockets) == 1
 
 
-def test_an_unusable_source_address_is_told():
-    for number, detail in ((errno.EADDRNOTAVAIL, "source address not usable"), (None, os.strerror(errno.ENETUNREACH))):
-        bench = Bench(source=("192.0.2.50", 0))
-        trial = FakePing()
-        trial.bind_error = number
-        bench.opener.sockets.append(trial)
-        bench.fake.send_errors = [errno.ENETUNREACH, errno.ENETUNREACH]
-        bench.start()
-        assert bench.outcomes == [Result(Code.L4CON, detail)]
-        assert trial.closed
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(("number", "memory"), [(errno.EAGAIN, (0, 0, 0, 1)), (errno.ENOBUFS, (0, 0, 9, 9))])
+def test_a_request_that_does_not_fit_goes_over_a_further_socket(raw, number, memory):
+    second = FakePing(2001)
+    bench = Bench(V4, raw)
+    bench.opener.sockets += [REFUSED, second] if raw else [second]
+    bench.start()
+    bench.fake.memory = memory
+    others = []
+    bench.fake.send_errors = [number]
+    bench.another(OTHER[V4]).start(others.append)
+    ((message, _ancillary, _address),) = second.sent
+    filters = [option[2] for option in second.options if option[0] == 255]
+    assert filters == ([struct.pack("=I", 0xFFFFFFFF)] if raw else []), "one raw socket that hears is enough"
+    into = bench.fake if raw else second
+    reply = as_reply(V4, message)
+    into.incoming.append((ipv4(reply) if raw else reply, OTHER[V4]))
+    bench.listen()
+    assert [outcome.code for outcome in others] == [Code.L7OK]
+    bench.another(OTHER[V4]).start(others.append)
+    assert len(second.sent) == 2, "the one that had room is tried first"
+    bench.ping.close()
+    assert second.closed
+
+
+def test_with_every_buffer_full_only_what_does_not_fit_is_discarded():
+    bench = Bench(V4, raw=False)
+    bench.opener.sockets += [FakePing(3000 + number) for number in range(MOST_SOCKETS)]
+    bench.start().reply()
+    fakes = [bench.fake, *bench.opener.sockets]
+    for fake in fakes:
+        fake.send_errors = [errno.EAGAIN] * 1000
+    others = []
+    for _ in range(MOST_SOCKETS + 5):
+        bench.another(OTHER[V4]).start(others.append)
+    assert {outcome.reason for outcome in others} == {"memory"}
+    assert len(bench.ping._sockets) == MOST_SOCKETS
+    fakes[7].send_errors = []
+    bench.another(OTHER[V4]).start(others.append)
+    assert len(fakes[7].sent) == 1
+    bench.ping.close()
+
+
+def test_a_full_table_of_neighbours_opens_no_further_socket():
+    bench = Bench()
+    bench.fake.send_errors = [errno.ENOBUFS] * 2
+    bench.start()
+    assert [outcome.reason for outcome in bench.outcomes] == ["memory"]
+    assert len(bench.ping._sockets) == 1
+
+
+def test_buffers_are_as_large_as_this_process_may_have_them():
+    bench = Bench().start()
+    assert {option[1] for option in bench.fake.options if option[0] == socket.SOL_SOCKET} == {32, 33}
+    bench = Bench()
+    bench.fake.forceful = False
+    bench.start()
+    asked = {option[1] for option in bench.fake.options if option[0] == socket.SOL_SOCKET}
+    assert asked == {socket.SO_SNDBUF, socket.SO_RCVBUF}
 
 
 def test_the_source_address_travels_with_the_request():
@@ -338,7 +440,7 @@ def test_the_socket_is_shared_and_opened_when_first_needed():
     bench.ping.close()
     assert bench.fake.closed
     assert bench.poller.waiting == {}
-    bench.ping.ready()
+    bench.listen()
     bench.ping.close()
 
 
@@ -368,7 +470,7 @@ def test_only_replies_and_errors_pass_the_filter_of_a_raw_socket():
 def test_a_batch_is_bounded():
     bench = Bench().start()
     bench.fake.incoming = [(b"junk", "192.0.2.1")] * (BATCH + 5)
-    bench.ping.ready(EPOLLIN)
+    bench.listen(EPOLLIN)
     assert len(bench.fake.incoming) == 5
     bench.prober.cancel()
 
@@ -410,6 +512,6 @@ def test_a_cancelled_probe_is_forgotten():
 
 def test_a_bug_of_one_leaves_the_socket_to_the_others():
     bench = Bench().start()
-    bench.ping.crash()
+    bench.ping._sockets[0].crash()
     bench.reply()
     assert bench.codes() == [Code.L7OK]

@@ -191,17 +191,16 @@ def test_an_answer_that_waits_in_the_kernel_at_the_deadline_of_a_late_reactor_co
     assert [outcome.code for outcome in bench.outcomes] == [Code.L7OK]
 
 
-@pytest.mark.parametrize("accepted", [False, True])
-def test_something_that_waits_in_the_kernel_at_the_deadline_is_no_timeout(accepted):
-    # Had it been taken when it came, the rest might have come by now: many short stalls add up to a deadline.
+@pytest.mark.parametrize(("accepted", "code"), [(False, Code.L7TOUT), (True, Code.L7TOUT)])
+def test_something_that_waits_in_the_kernel_at_the_deadline_is_taken_and_excuses_nothing(accepted, code):
+    # Whether we were late is measured elsewhere: a backend that drips always has something waiting.
     bench = Bench(http_probe)
     connection = bench.start()
     if accepted:
         connection.accept()
     connection.on_ready = lambda it: it.deliver(b"HTTP/1.1 2") if accepted else it.accept()
     bench.clock.advance(3)
-    assert [type(outcome) for outcome in bench.outcomes] == [LocalFault]
-    assert bench.outcomes[0].reason == "lag"
+    assert [outcome.code for outcome in bench.outcomes] == [code]
     bench.assert_idle()
 
 

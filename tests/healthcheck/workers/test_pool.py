@@ -284,6 +284,28 @@ def test_many_probes_that_waited_begin_some_at_a_time(rig):
     assert any(0 < size < 3 * SLICE for size in sizes)
 
 
+def test_probes_that_waited_begin_and_are_given_back_the_oldest_first(rig):
+    for process in rig.live():
+        process.die()
+    rig.slow = True
+    backends = Backends(rig, 3 * SLICE)
+    backends.start()
+    begun = []
+    rig.pool.begin = begun.append
+    waiting = list(rig.pool.waiting)
+    rig.pool._ready = {0: None}
+    rig.pool._drain()
+    assert begun == waiting[:SLICE]
+    given_back = list(waiting[SLICE:])
+    rig.pool._ended.update(dict.fromkeys(given_back))
+    rig.pool.waiting.clear()
+    rig.pool._draining.cancel()
+    rig.pool._drain()
+    assert list(rig.pool._ended) == given_back[SLICE:]
+    rig.pool._ready = {}
+    rig.pool._ended.clear()
+
+
 def test_one_discarded_probe_that_raises_does_not_keep_the_others_waiting(rig, logged_failures):
     backends = Backends(rig, 6)
 
