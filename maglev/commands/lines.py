@@ -95,7 +95,7 @@ class Line(NamedTuple):
 
     Attributes:
         cells: Its pieces, with all blanks between them.
-        heading: Whether it names the columns below it, and is no line of its own when lines are counted.
+        heading: Whether it names the columns below it, and is left out when lines are counted.
     """
 
     cells: tuple[Cell, ...]

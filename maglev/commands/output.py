@@ -28,7 +28,7 @@ PAGE: Final = 100
 
 
 class Output:
-    """The way of one command's output.
+    """The output of one command.
 
     Attributes:
         json: Whether views are written as JSON.

@@ -1,4 +1,4 @@
-"""Records of a file without errors -> the values of `maglev.model.config`."""
+"""Builds the values of `maglev.model.config` from the records of a file without errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def build_config(maglev: Record) -> Config:
-    """Return the configuration that a file without errors means.
+    """Return the configuration of a file without errors.
 
     Args:
         maglev: The section ``maglev``; nothing in it is broken.

@@ -1,4 +1,4 @@
-"""What ``maglevd --check`` says about a file, and the status that it exits with."""
+"""The report and exit status of ``maglevd --check``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def described(path: str | os.PathLike[str], problems: Sequence[Problem]) -> list
 
 
 def report(path: str | os.PathLike[str]) -> tuple[list[str], int]:
-    """Return what is to be said about a file, a line for each problem and one for the verdict, and the exit status."""
+    """Return the report about a file, a line for each problem and one for the verdict, and the exit status."""
     try:
         problems = load_file(path).warnings
     except ConfigError as error:

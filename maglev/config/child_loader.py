@@ -1,8 +1,8 @@
-"""Reads the configuration file: a large one in a process of its own.
+"""Reads the configuration file; a large one in a separate process.
 
-To read 20,000 backends takes most of a second. In a thread of this process that would be shared with the reactor by
-the interpreter's lock, which lets the other one have a turn after 5 ms, each time: probes would be late for as long as
-it takes. And it takes 60 MB, of which a process that goes on keeps most.
+Reading 20,000 backends takes most of a second. A thread of this process would compete with the reactor for the
+interpreter's lock, which changes hands only every 5 ms: probes would be late all the time. Reading also takes 60 MB,
+most of which a process that goes on running would keep.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LARGE: Final = 32 * 1024
-"""Bytes from which on a file is large: some 400 backends, which take 20 ms; to start a process takes 100."""
+"""Size in bytes from which a file is large: some 400 backends, which take 20 ms; starting a process takes 100."""
 
 TIME_LIMIT: Final = 120.0
-"""Seconds that reading may take: the largest file that is allowed takes some ten on a slow machine."""
+"""Timeout for reading, in seconds: the largest allowed file takes some ten on a slow machine."""
 
 REFUSED: Final = 3
-"""Exit status of the child when the file is not valid; 1 is that of a Python program that failed."""
+"""Exit status of the child when the file is not valid; a Python program that failed exits with 1."""
 
 NICE: Final = 10
-"""How much the child steps back: whoever checks backends comes first."""
+"""Niceness of the child: processes that check backends come first."""
 
 _LENGTH: Final = struct.Struct("!I")
 
@@ -43,25 +43,25 @@ _PROGRAM: Final = "from maglev.config.child_loader import send; send()"
 
 
 def read(path: str) -> Sequence[bytes]:
-    """Read and check a file; return it in pieces (`maglev.config.packing`).
+    """Read and check a file; return its content in pieces (`maglev.config.packing`).
 
     Raises:
         ConfigError: It can't be read, or it is not valid.
     """
     try:
         large = Path(path).stat().st_size >= LARGE
-    except (OSError, ValueError):  # what is wrong with it is told by whoever reads it
+    except (OSError, ValueError):  # reported when the file is read
         large = False
     if large:
         try:
             return _received(path)
-        except OSError:  # no process to be had: this one will do
+        except OSError:  # no child could be started: read in this process
             pass
     return tuple(pack(load_file(path)))
 
 
 def send() -> None:
-    """Be the child: read the file that the command line names, and write its pieces to the standard output."""
+    """Run as the child: read the file named on the command line, and write its pieces to the standard output."""
     with contextlib.suppress(OSError):  # a sandbox may forbid it
         os.nice(NICE)
     try:
@@ -71,16 +71,16 @@ def send() -> None:
     for piece in pieces:
         sys.stdout.buffer.write(_LENGTH.pack(len(piece)) + piece)
     sys.stdout.flush()
-    # Without clearing away hundreds of thousands of objects first.
+    # Exit without freeing hundreds of thousands of objects first.
     os._exit(status)
 
 
 def _received(path: str) -> Sequence[bytes]:
-    """Let a child read the file.
+    """Read the file in a child.
 
     Raises:
         ConfigError: It is not valid, or the child failed.
-        OSError: There is no child.
+        OSError: No child could be started.
     """
     # The child imports from where this process does.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -1,12 +1,12 @@
-"""YAML text -> nodes, from the events of PyYAML.
+"""Composes YAML text into nodes, from the events of PyYAML.
 
 PyYAML's own ``compose`` is not used: its resolver, written in Python, takes seconds for a file of 20,000 backends,
-where the events of libyaml are there in a fraction of one; and it resolves types by YAML 1.1, knows no duplicate keys
-and no limits. Without libyaml the events come from PyYAML's own parser: slower, but the same.
+while libyaml delivers the events in a fraction of one; and it resolves types by YAML 1.1, and neither detects duplicate
+keys nor has limits. Without libyaml the events come from PyYAML's own parser: slower, but the same.
 
-What is accepted is what Go's ``yaml.v3`` accepts in a map with fixed keys: aliases, merge keys (an explicit key wins
-over a merged one, and an earlier map of a list over a later one), no duplicate keys. There is one document, and there
-are no tags but those of the core schema.
+It accepts what Go's ``yaml.v3`` accepts in a map with fixed keys: aliases, merge keys (an explicit key wins over a
+merged one, and an earlier map of a list over a later one), no duplicate keys. A file is a single document, and only
+tags of the core schema are allowed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from maglev.config.findings import Findings
 
 NODE_LIMIT: Final = 1_000_000
-"""Most nodes in a file, each counted as often as aliases repeat it. 20,000 backends and 2,000 frontends of ten have
-about 230,000; a million are read in seconds and take some 200 MB, so that an alias bomb is only an error."""
+"""Maximum number of nodes in a file, each counted as often as aliases repeat it. 20,000 backends and 2,000 frontends of
+ten have about 230,000; a million are read in seconds and take some 200 MB, so that an alias bomb is only an error."""
 
 DEPTH_LIMIT: Final = 32
-"""Deepest nesting. The deepest key that we know is 8 deep."""
+"""Maximum nesting depth; the deepest known key is 8 deep."""
 
 _CORE: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = frozenset({_CORE + name for name in ("int", "float", "bool", "null")})
@@ -54,7 +54,7 @@ class _Place:
 
 
 class _FatalError(Exception):
-    """Nothing more can be read."""
+    """The rest of the text can't be read."""
 
     def __init__(self, text: str, at: Any) -> None:
         super().__init__(text)
@@ -66,8 +66,8 @@ class _Frame:
     """A list or map that is being read.
 
     Attributes:
-        children: Its items; for a map, keys and values by turns.
-        size: Nodes in it so far, each counted as often as aliases repeat it.
+        children: Its items; for a map, alternating keys and values.
+        size: Number of its nodes so far, each counted as often as aliases repeat it.
     """
 
     __slots__ = ("anchor", "children", "column", "is_map", "line", "refused", "size")
@@ -83,7 +83,7 @@ class _Frame:
 
 
 def compose(text: str, findings: Findings) -> Node | None:
-    """Return the root of a YAML text, an empty scalar for an empty text, or None after an error that ends the reading.
+    """Return the root of a YAML text, an empty scalar for an empty text, or None after a fatal error.
 
     Args:
         text: The whole file, of bounded size, without a byte order mark.
@@ -98,7 +98,7 @@ def compose(text: str, findings: Findings) -> Node | None:
 
 
 def place_of(text: str, offset: int) -> _Place:
-    """Return the place of a character of a text."""
+    """Return the place of a character in a text."""
     start = text.rfind("\n", 0, offset) + 1
     return _Place(text.count("\n", 0, offset) + 1, offset - start + 1)
 
@@ -110,9 +110,9 @@ def _check_characters(text: str) -> None:
 
 
 def _events(text: str) -> Iterator[Any]:
-    """Yield the events of PyYAML, errors as `_FatalError`.
+    """Yield the events of PyYAML; errors become `_FatalError`.
 
-    ValueError and OverflowError: what PyYAML's own parser lets through for escapes beyond Unicode.
+    PyYAML's own parser raises ValueError and OverflowError for escapes beyond Unicode.
     """
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -153,10 +153,10 @@ class _Composer:
         """Return the root node.
 
         Raises:
-            _FatalError: Nothing more can be read.
+            _FatalError: The rest of the text can't be read.
         """
-        # A local variable: kept, it would make a cycle of this object, and the tree of a large file would stay
-        # in memory until the garbage collector finds it.
+        # A local variable: as an attribute, it would form a cycle with this object, and the tree of a large file would
+        # stay in memory until the garbage collector finds it.
         on = {
             yaml.ScalarEvent: self._scalar,
             yaml.AliasEvent: self._alias,
@@ -259,7 +259,7 @@ class _Composer:
             self._findings.parse(self._path(), text, key)
 
     def _once(self, first: tuple[ScalarNode, Node] | None, key: ScalarNode, value: Node) -> tuple[ScalarNode, Node]:
-        """Return the first of two entries of one key, having reported the second."""
+        """Report the second of two entries of one key, and return the first."""
         if first is None:
             return key, value
         path = ".".join(filter(None, (self._path(), printable(key.text))))
@@ -282,7 +282,7 @@ class _Composer:
         return BrokenNode(place.line, place.column)
 
     def _path(self) -> str:
-        """Return the path of the value that is being read; for errors only, as it walks the stack."""
+        """Return the path of the current value; for errors only, because it walks the stack."""
         path = ""
         for frame in self._stack:
             if not frame.is_map:

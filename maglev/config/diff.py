@@ -1,4 +1,4 @@
-"""The differences between two valid configurations, as people say them: what is added, removed and changed."""
+"""Describes the differences between two valid configurations: what is added, removed and changed."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _NAMES: Final = {
     "verify": "verification",
     "host": "host",
 }
-"""Attributes whose keys in the file are not simply their names with dashes."""
+"""The keys in the file of attributes for which they are not simply the name with dashes."""
 
 
 @attrs.frozen
 class Difference:
-    """One object that is not the same in both.
+    """An object that differs between the two.
 
     Attributes:
         kind: ``setting``, ``healthcheck``, ``backend`` or ``frontend``.
         name: Its name; for a setting, the section.
         change: ``added``, ``removed`` or ``changed``.
-        details: What changed about it, a text each, as ``key: old -> new``; nothing if it was added or removed.
+        details: A text for each change, as ``key: old -> new``; empty if it was added or removed.
     """
 
     kind: str
@@ -41,23 +41,23 @@ class Difference:
 
 
 def touched(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """Return the names of what is new, or not the very same object as before: it may still be equal.
+    """Return the names that are new or have another object than before, which may still be equal.
 
-    A reload keeps the objects that have not changed (`maglev.config.packing`), and of 20,000 it has to find the others
-    within a millisecond or two.
+    A reload keeps unchanged objects (`maglev.config.packing`), and has to find the others among 20,000 within a
+    millisecond or two.
     """
     return list(compress(new, map(is_not, map(old.get, new), new.values())))
 
 
 def removed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """Return the names of what is not there any more."""
+    """Return the names that are gone."""
     return list(filterfalse(new.__contains__, old))
 
 
 def differences(old: Config, new: Config) -> tuple[Difference, ...]:
     """Return the differences: settings first, then healthchecks, backends and frontends, each in the order of the file.
 
-    What is removed comes before the rest of its kind. An object that changed its name is one removed and one added.
+    Removed objects come before the others of their kind. A renamed object counts as one removed and one added.
     """
     return (
         *_settings("healthchecker", old.checker, new.checker),
@@ -85,7 +85,7 @@ def _objects(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
 
 
 def _changes(old: Any, new: Any) -> Iterator[str]:
-    """Yield what differs between two values of one class, attribute by attribute."""
+    """Yield the differences between two values of one class, attribute by attribute."""
     for attribute in attrs.fields(type(new)):
         before, after = getattr(old, attribute.name), getattr(new, attribute.name)
         if before == after:

@@ -1,4 +1,4 @@
-"""Durations as Go writes them (``time.ParseDuration``): ``500ms``, ``1.5s``, ``1m30s``."""
+"""Durations in Go's syntax (``time.ParseDuration``): ``500ms``, ``1.5s``, ``1m30s``."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _DURATION: Final = re.compile(rf"([-+]?)((?:(?=\.?\d){_TERM.pattern})+)", re.ASC
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
 PATTERN: Final = rf"\+?((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:{'|'.join(_UNITS)}))+|[-+]?(?:0+\.?0*|\.0+)"
-"""What durations that are not negative look like, in any dialect of regular expressions: for a JSON schema."""
+"""A pattern for non-negative durations, valid in any dialect of regular expressions; for the JSON schema."""
 
 TEXT_LIMIT: Final = 64
-"""Longest text that is looked at: twice what the longest sensible duration needs, short enough for any arithmetic."""
+"""Maximum length of a text: twice what the longest sensible duration needs, and short enough for any arithmetic."""
 
 
 def parse(text: str) -> float:
-    """Return the seconds that a text stands for.
+    """Parse a duration; return seconds.
 
     Zero needs no unit, as in Go. Digits beyond the nanosecond are dropped, as in Go.
 
     Raises:
-        ValueError: The text is no duration; its message says why, for a person.
+        ValueError: The text is not a duration; the message says why, for a person.
     """
     if len(text) > TEXT_LIMIT or not (match := _DURATION.fullmatch(text)):
         return _zero(text)
@@ -51,7 +51,7 @@ def _nanoseconds(whole: str, fraction: str, unit: str) -> int:
 
 
 def _zero(text: str) -> float:
-    """Return 0.0 if a text that is no duration is a plain zero; else say what is wrong with it."""
+    """Return 0.0 for a plain zero; raise an explanatory ValueError for any other text."""
     if len(text) > TEXT_LIMIT or not _NUMBER.fullmatch(text):
         expected = "expected a number with a unit, such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
         message = f'invalid duration "{printable(text)}": {expected}'
@@ -63,7 +63,7 @@ def _zero(text: str) -> float:
 
 
 def spell(seconds: float) -> str:
-    """Return the shortest text in whole numbers that `parse` turns into the same seconds: ``90.0`` is ``1m30s``."""
+    """Return the shortest text in whole numbers that `parse` turns into the same seconds: ``1m30s`` for ``90.0``."""
     rest = round(abs(seconds) * 1e9)
     parts = []
     for unit in ("h", "m", "s", "ms", "us", "ns"):

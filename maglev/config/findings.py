@@ -1,4 +1,4 @@
-"""What was found wrong with one file so far, by all that look at it."""
+"""Collects the problems found in one file by all stages of checking it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Findings:
         self._problems: list[Problem] = []
         self._spelling = Spelling()
         self.valid = True
-        """False as soon as there is an error, be it of the one class or the other."""
+        """Whether there are no errors so far, of either class."""
 
     def parse(self, path: str, text: str, at: SourcePosition) -> None:
-        """Add an error of the class PARSE: YAML, an unknown key, a wrong type."""
+        """Add an error of class PARSE: YAML syntax, an unknown key, a wrong type."""
         self._add(ProblemKind.PARSE, path, text, at)
 
     def semantic(self, path: str, text: str, at: SourcePosition) -> None:
-        """Add an error of the class SEMANTIC: everything else."""
+        """Add an error of class SEMANTIC: everything else."""
         self._add(ProblemKind.SEMANTIC, path, text, at)
 
     def warning(self, path: str, text: str, at: SourcePosition) -> None:
@@ -49,12 +49,12 @@ class Findings:
         return self._spelling.closest(word, candidates)
 
     def hint(self, word: str, candidates: Collection[str]) -> str:
-        """Return ``; did you mean 'x'?`` to append to a text, or nothing."""
+        """Return ``; did you mean 'x'?`` to append to a text, or an empty string."""
         meant = self.closest(word, candidates)
         return f"; did you mean {meant!r}?" if meant else ""
 
     def in_file_order(self) -> tuple[Problem, ...]:
-        """Return all problems, sorted by their place; those of one place in the order in which they were found."""
+        """Return all problems, sorted by place; those of one place in the order in which they were found."""
         return tuple(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
     def _add(self, kind: ProblemKind, path: str, text: str, at: SourcePosition) -> None:

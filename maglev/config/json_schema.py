@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 
 _ANY_TEXT: Final = ["string", "number", "boolean"]
-"""Where text is wanted, ``80`` and ``true`` are text too."""
+"""The types accepted as text: ``80`` and ``true`` are text too where text is expected."""
 
 _ABSENT: Final = ({"type": "null"}, {"const": ""})
-"""What is the same as no key at all; the latter where text is wanted."""
+"""Values equivalent to an absent key; the latter where text is expected."""
 
 
 def document() -> str:
@@ -93,7 +93,7 @@ def _key(key: ConfigKey) -> Json:
 
 @singledispatch
 def _value(_kind: ValueKind) -> list[Json]:
-    """Return the schemas of which a value of this kind must match one: any text where no more can be said."""
+    """Return the alternative schemas of a value of this kind: any text where nothing more specific is possible."""
     return [{"type": _ANY_TEXT}]
 
 
@@ -108,7 +108,7 @@ def _integer(kind: Integer) -> list[Json]:
 
 @_value.register
 def _boolean(_kind: Boolean) -> list[Json]:
-    # Of the words, those that YAML 1.2 takes for text.
+    # The boolean words that YAML 1.2 reads as text.
     words = sorted(word for word in TRUE | FALSE if word.lower() not in {"true", "false"})
     return [{"type": "boolean"}, {"enum": words}]
 
@@ -128,7 +128,7 @@ def _choice(kind: OneOf) -> list[Json]:
 @_value.register
 def _text(kind: TextKind) -> list[Json]:
     if kind.prose:
-        return [{"type": _ANY_TEXT}]  # its length and its characters count when its blanks are folded
+        return [{"type": _ANY_TEXT}]  # its length and characters are checked after its blanks are folded
     rules = [rule.pattern for rule in kind.rules]
     patterns = [{"pattern": _whole(rule)} for rule in rules]
     number = all(rule.fullmatch("1") for rule in rules)
@@ -157,12 +157,12 @@ def _status_codes(kind: StatusCodes) -> list[Json]:
 
 
 def _whole(pattern: re.Pattern[str]) -> str:
-    """Return a pattern as JSON Schema has it: in the dialect of ECMA, where groups need no names, and anchored."""
+    """Return a pattern for JSON Schema: anchored, and in the ECMA dialect, with unnamed groups."""
     return f"^(?:{re.sub(r'[?]P<[a-z0-9]+>', '', pattern.pattern)})$"
 
 
 def _if_type(kind: CheckType, section: ConfigSection) -> Json:
-    """Return what follows from the type of healthcheck: keys that are required, and keys of other types."""
+    """Return the conditions for one type of healthcheck: required keys, and keys of other types."""
     here = {"properties": {"type": {"const": str(kind)}}, "required": ["type"]}
     return {"if": here, "then": _of_type(kind, section)}
 

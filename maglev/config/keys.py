@@ -1,7 +1,7 @@
-"""Every key of the file, as data: its name, kind, default, limits and meaning.
+"""The schema of the file: name, kind, default, limits and meaning of every key, as data.
 
-The reader (`maglev.config.reader`) follows this table, and so can the reference manual, the man page and a JSON schema.
-What one key alone decides is here; what takes two or more is in `maglev.config.rules` and `maglev.config.vips`.
+The reader (`maglev.config.reader`), the reference manual, the man page and the JSON schema all follow this table.
+Rules for single keys are here; those for several are in `maglev.config.rules` and `maglev.config.vips`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedS
 from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, CheckType, ForeignVips, Transport
 
 DAY: Final = 86400.0
-"""Longest duration: a longer one is a slip of the pen, not a period that anyone waits for."""
+"""Longest allowed duration: a longer one is a typo, not a period that anyone waits for."""
 
 MIN_INTERVAL: Final = 0.01
-"""Shortest period of probes, in seconds: a hundred a second, more than a backend should bear from its checker."""
+"""Shortest interval of probes, in seconds: a hundred a second is already more than a backend should bear."""
 
 MIN_TIMEOUT: Final = 0.001
 """Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
@@ -60,7 +60,7 @@ _HEALTHCHECKER: Final = ConfigSection(
         ),
         ConfigKey(
             "probe-workers",
-            # One can probe some ten thousand backends a second: 64 would keep any daemon that decides more than busy.
+            # One worker can probe some ten thousand backends a second; 64 would more than saturate any daemon.
             Integer(0, 64),
             "Number of probe processes; with 0, maglevd probes by itself.",
             notes="There is no gain from more of them than spare CPU cores, see :doc:`probes`.",

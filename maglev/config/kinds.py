@@ -1,9 +1,9 @@
-"""The kinds of values that a key can have: what they are called, their limits, and how a node is read as one.
+"""The kinds of values of keys: their names and limits, and how to read a node as one.
 
-Those of networks and HTTP are in `maglev.config.netkinds`.
+The kinds for networks and HTTP are in `maglev.config.netkinds`.
 
-A kind is immutable data, so that the reference manual, the man page and a JSON schema can be made from the same table
-(`maglev.config.schema`) that the reader follows.
+A kind is immutable data, so that the reference manual, the man page and the JSON schema can be generated from the same
+table (`maglev.config.schema`) that the reader follows.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9](?:_?[0-9]){0,18})")
-"""Decimal, at most 19 digits (more than any limit has), with ``_`` between digits as YAML allows. Other bases and
-leading zeros are refused: YAML 1.1 and 1.2 disagree about what 010 means."""
+"""Decimal integers of at most 19 digits (more than any limit has), with ``_`` between digits as YAML allows. Other
+bases and leading zeros are refused: YAML 1.1 and 1.2 disagree about the meaning of 010."""
 
 
 def _spellings(*words: str) -> frozenset[str]:
@@ -33,19 +33,19 @@ def _spellings(*words: str) -> frozenset[str]:
 
 TRUE: Final = _spellings("true", "yes", "on", "y")
 FALSE: Final = _spellings("false", "no", "off", "n")
-"""The booleans of YAML 1.1, which are those of ``yaml.v3`` too."""
+"""The booleans of YAML 1.1, which ``yaml.v3`` accepts too."""
 
 
 class UnfitError(Exception):
-    """A node is not of the kind that its key needs.
+    """A node is not of the kind that its key requires.
 
     Attributes:
         kind: PARSE for a wrong type, SEMANTIC for a value that a rule forbids.
         text: What is wrong, for a person.
         node: The node to point at.
-        suffix: What to append to the path of the key: an index such as ``[1]``, or nothing.
-        candidates: The words that would have been right.
-        others: What else is wrong with the value.
+        suffix: Text to append to the path of the key: an index such as ``[1]``, or empty.
+        candidates: The words that would have been accepted.
+        others: Further errors in the value.
     """
 
     def __init__(
@@ -68,41 +68,41 @@ class UnfitError(Exception):
 
 
 class ValueKind(Protocol):
-    """What all kinds of single values have."""
+    """The interface of all kinds of single values."""
 
     @property
     def noun(self) -> str:
-        """What it is called, such as ``duration``."""
+        """Its name, such as ``duration``."""
 
     @property
     def limits(self) -> str:
-        """What is allowed, such as ``1..65535``."""
+        """The allowed values, such as ``1..65535``."""
 
     def read(self, node: Node) -> Any:
-        """Return the value that a node stands for; None stands for a key that is absent.
+        """Return the value of a node; None means that the key counts as absent.
 
         Raises:
-            UnfitError: It stands for none.
+            UnfitError: The node is not of this kind.
         """
 
     def spell(self, value: Any) -> str:
-        """Return the text of a value, as one would write it in the file."""
+        """Return the text of a value as it is written in the file."""
 
 
 def wrong_type(noun: str, node: Node) -> UnfitError:
-    """Return the error of a node that is something else altogether."""
+    """Return the error for a node of a wrong type."""
     article = "an" if noun[0] in "aeioI" else "a"
     what = printable(node.text) if type(node) is ScalarNode else describe(node)
     return UnfitError(ProblemKind.PARSE, f"must be {article} {noun}, not {what}", node)
 
 
 def forbidden(node: Node, text: str) -> UnfitError:
-    """Return the error of a value that a rule forbids."""
+    """Return the error for a value that a rule forbids."""
     return UnfitError(ProblemKind.SEMANTIC, text, node)
 
 
 def text_of(noun: str, node: Node) -> str:
-    """Return the text of a single value: ``80`` and ``true`` are text too where text is wanted, as in Go.
+    """Return the text of a single value; as in Go, ``80`` and ``true`` are text too where text is expected.
 
     Raises:
         UnfitError: The node is a list or a map.
@@ -151,19 +151,19 @@ class Integer:
 
 @attrs.frozen
 class Boolean:
-    """True or false, in any spelling of YAML 1.1, as ``yaml.v3`` has it for a field that is a boolean."""
+    """True or false, in any spelling of YAML 1.1, as ``yaml.v3`` accepts for a boolean field."""
 
     noun = "boolean"
     limits = "true or false"
 
     def read(self, node: Node) -> bool:
-        """Return the truth; see `ValueKind.read`."""
+        """Return the boolean; see `ValueKind.read`."""
         text = _plain(self.noun, node)
         if text not in TRUE and text not in FALSE:
             raise wrong_type("boolean (true or false)", node)
         return text in TRUE
 
-    def spell(self, value: bool) -> str:  # noqa: FBT001  # the value is what this is about
+    def spell(self, value: bool) -> str:  # noqa: FBT001  # the value is the point here
         """Return the word."""
         return "true" if value else "false"
 
@@ -173,8 +173,8 @@ class Duration:
     """A time span with a unit; the value is in float seconds.
 
     Attributes:
-        above_zero: Whether the minimum, 0, is itself forbidden.
-        whole: Whether it must be whole seconds.
+        above_zero: Whether the minimum, 0, is itself excluded.
+        whole: Whether it must be in whole seconds.
     """
 
     minimum: float
@@ -237,11 +237,11 @@ class OneOf:
 
 @attrs.frozen
 class TextRule:
-    """What a text must look like.
+    """A pattern that a text must match.
 
     Attributes:
-        pattern: Must match the whole text.
-        text: What to say if it does not, without the text itself.
+        pattern: Pattern for the whole text.
+        text: Error message if it does not match, without the text itself.
     """
 
     pattern: re.Pattern[str]
@@ -250,12 +250,12 @@ class TextRule:
 
 @attrs.frozen
 class TextKind:
-    """A text that obeys rules. An empty one stands for a key that is absent.
+    """A text that obeys rules. An empty text counts as an absent key.
 
     Attributes:
-        length: Most characters.
-        rules: All that it must obey, in the order in which they are checked.
-        prose: Whether line breaks and runs of spaces are one space: for what is written for a person.
+        length: Maximum number of characters.
+        rules: The rules, in the order in which they are checked.
+        prose: Whether line breaks and runs of spaces are folded to one space: for text that people read.
     """
 
     length: int
@@ -286,11 +286,11 @@ class TextKind:
 
 @attrs.frozen
 class Reference:
-    """The name of an object that is defined in another section; whether it exists is checked when all is read.
+    """The name of an object defined in another section; its existence is checked after the whole file is read.
 
     Attributes:
         section: The section under ``maglev``, such as ``healthchecks``.
-        noun: What it is the name of.
+        noun: The kind of object.
     """
 
     section: str
@@ -298,7 +298,7 @@ class Reference:
 
     @property
     def limits(self) -> str:
-        """Where it must be defined."""
+        """The section in which it must be defined."""
         return f"a name under maglev.{self.section}"
 
     def read(self, node: Node) -> str | None:

@@ -1,4 +1,4 @@
-"""The way in: a text or a file -> a configuration and its warnings, or all its errors."""
+"""Loads a text or a file; the result is a configuration with its warnings, or all errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Config
 
 SIZE_LIMIT: Final = 16 * 1024 * 1024
-"""Longest file, in bytes or characters. 20,000 backends and 2,000 frontends take about 2 MiB."""
+"""Maximum size of a file, in bytes or characters. 20,000 backends and 2,000 frontends take about 2 MiB."""
 
 
 @attrs.frozen
@@ -38,8 +38,8 @@ class Loaded:
     """A valid file.
 
     Attributes:
-        config: What it means.
-        warnings: What may not be as it was meant, in the order of the file.
+        config: The configuration.
+        warnings: Things that may not be as intended, in the order of the file.
     """
 
     config: Config
@@ -85,8 +85,9 @@ def load_text(text: bytes | str) -> Loaded:
 def _collector_paused() -> Iterator[None]:
     """Keep the cyclic garbage collector from running.
 
-    A large file makes hundreds of thousands of small tuples at once, none of them in a cycle; the collector would walk
-    them over and over, and take longer than all the rest. It runs again in the end, also if two threads load at once.
+    A large file creates hundreds of thousands of small tuples at once, none of them in a cycle; the collector would
+    examine them again and again, and take longer than all the rest. It is enabled again in the end, even if two threads
+    load at once.
     """
     running = gc.isenabled()
     gc.disable()
@@ -118,10 +119,10 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
 
 
 def _content(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a regular file, read without ever waiting for a FIFO or a device.
+    """Return the content of a regular file, without ever waiting for a FIFO or a device.
 
     Raises:
-        OSError: It is something else, or can't be read.
+        OSError: It is not a regular file, or can't be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:

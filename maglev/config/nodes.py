@@ -1,7 +1,7 @@
-"""The file as a tree of nodes: what YAML says, with the place of each word, and nothing about what it means.
+"""The nodes of the YAML tree: content and places, without any meaning.
 
-Every node has a ``line`` and a ``column``, counted from 1. A node that is used through an alias is the same object
-wherever it is used, so its place is where the anchor is. Named tuples, because a large file has hundreds of thousands.
+Every node has a ``line`` and a ``column``, counted from 1. An aliased node is the same object everywhere, so its place
+is that of the anchor. Nodes are named tuples, because a large file has hundreds of thousands.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ class ScalarNode(NamedTuple):
     """A single word or text.
 
     Attributes:
-        text: As in the file, without quotes and with escapes resolved.
-        plain: Written without quotes: may be a number, a boolean or null; else it is text, whatever it looks like.
+        text: The text in the file, without quotes and with escapes resolved.
+        plain: Whether it is unquoted and so may be a number, a boolean or null; a quoted one is always text.
     """
 
     text: str
@@ -44,7 +44,7 @@ class MapNode(NamedTuple):
 
 
 class BrokenNode(NamedTuple):
-    """A place whose error is already reported; nothing more is said about it."""
+    """A node whose error is already reported; it causes no further errors."""
 
     line: int
     column: int
@@ -57,7 +57,7 @@ _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 
 def is_null(node: Node) -> bool:
-    """Return whether a node says nothing, as in ``params:`` with all its keys commented out."""
+    """Return whether a node is empty, as in ``params:`` with all its keys commented out."""
     return type(node) is ScalarNode and node.plain and node.text in _NULLS
 
 

@@ -1,9 +1,9 @@
-"""A file that was read, packed for another process: pieces of bytes, each unpacked within a millisecond.
+"""Packs a loaded file for another process, in pieces of bytes that each take under a millisecond to unpack.
 
-What is the same as in an older configuration becomes the very objects of that one when it is unpacked. So a reload
-costs memory, and whoever compares the two costs time, for what has changed only.
+Unpacking reuses the objects of an older configuration wherever nothing has changed. So the memory for a reload, and the
+time to compare the two configurations, depend only on what has changed.
 
-The pieces are pickles: only for those who trust each other, such as a process and its own child.
+The pieces are pickles: use them only between processes that trust each other, such as a parent and its child.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     T = TypeVar("T", Backend, Frontend, Healthcheck)
 
 WEIGHT: Final = 100
-"""Backends, members of pools and warnings in a piece: some 0.3 ms to unpack and compare."""
+"""Number of backends, pool members and warnings in a piece: some 0.3 ms to unpack and compare."""
 
 _HEAD, _BACKENDS, _FRONTENDS, _WARNINGS = range(4)
 
@@ -32,7 +32,7 @@ _Row = tuple[Any, ...]
 
 
 def pack(loaded: Loaded) -> Iterator[bytes]:
-    """Yield the pieces of a file: what there is little of, then its backends, frontends and warnings."""
+    """Yield the pieces of a file: first the small sections, then its backends, frontends and warnings."""
     config = loaded.config
     yield pickle.dumps((_HEAD, (config.checker, config.vpp, dict(config.healthchecks))))
     yield from _pieces(_BACKENDS, map(_backend_row, config.backends.values()))
@@ -41,7 +41,7 @@ def pack(loaded: Loaded) -> Iterator[bytes]:
 
 
 def unpack(pieces: Iterable[bytes]) -> Loaded:
-    """Return what was packed, in one go."""
+    """Return the packed file, unpacked in one go."""
     steps = unpack_steps(pieces)
     while True:
         try:
@@ -52,11 +52,11 @@ def unpack(pieces: Iterable[bytes]) -> Loaded:
 
 
 def unpack_steps(pieces: Iterable[bytes], old: Config | None = None) -> Generator[None, None, Loaded]:
-    """Return what was packed; yield often, so that others can have a turn.
+    """Return the packed file; yield often, so that others can have a turn.
 
     Args:
-        pieces: All of them, in order.
-        old: The configuration whose objects are used again where nothing has changed.
+        pieces: All pieces, in order.
+        old: The configuration whose objects are reused where nothing has changed.
     """
     rest = map(pickle.loads, pieces)
     _, (checker, vpp, healthchecks) = next(rest)
@@ -79,7 +79,7 @@ def unpack_steps(pieces: Iterable[bytes], old: Config | None = None) -> Generato
 
 
 def _pieces(what: int, rows: Iterable[tuple[int, Any]]) -> Iterator[bytes]:
-    """Yield rows, each given with its weight, in pieces that are about alike."""
+    """Yield rows, each given with its weight, in pieces of about equal weight."""
     piece: list[Any] = []
     weight = 0
     for each, row in rows:
@@ -113,7 +113,7 @@ def _frontend_row(frontend: Frontend) -> tuple[int, _Row]:
 
 
 def _frontend_steps(row: _Row, backends: Mapping[str, Backend]) -> Generator[None, None, Frontend]:
-    """Return the frontend of a row, with the names of backends that are there already: one text for each name."""
+    """Return the frontend of a row; names of backends are shared with the existing objects."""
     name, address, transport, l4_port, packed, *others = row
     pools = []
     for pool, rows in packed:
@@ -127,6 +127,6 @@ def _frontend_steps(row: _Row, backends: Mapping[str, Backend]) -> Generator[Non
 
 
 def _kept(news: Iterable[T], olds: Mapping[str, T]) -> dict[str, T]:
-    """Return new objects by name, each as the old one of that name if they are alike, and under its very name."""
+    """Return objects by name; an old object and its name replace the new ones if they are equal."""
     kept = (old if (old := olds.get(new.name)) is not None and old == new else new for new in news)
     return {each.name: each for each in kept}

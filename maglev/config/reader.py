@@ -1,7 +1,7 @@
-"""Nodes -> records: each section as its keys and values, by the schema, every error reported on the way.
+"""Reads nodes into records: the keys and values of each section, by the schema, with every error reported.
 
-A value that is not what it must be is `BROKEN` in the record: its error is reported, and whoever looks at it later says
-nothing more about it. So one mistake gives one error, and never hides another.
+An invalid value is `BROKEN` in the record: its error has been reported, and later checks skip it. So one mistake causes
+one error, and never hides another.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Broken(enum.Enum):
 
 
 BROKEN: Final = Broken.BROKEN
-"""Stands for a value that is there but wrong."""
+"""Stands for a value that is present but invalid."""
 
 Entries = dict[str, tuple[ScalarNode, "Node"]]
 
@@ -40,10 +40,10 @@ class Record:
 
     Attributes:
         path: Its path, such as ``maglev.backends.www1``.
-        place: Where to point for the section as a whole: the key that holds it.
-        values: Key -> value, with the defaults of absent keys; `BROKEN` for what is wrong. Sections in it are
+        place: The place to report for the section as a whole: the key that holds it.
+        values: Values by key, with the defaults of absent keys; `BROKEN` for invalid ones. Nested sections are
             `Record`; tables are ``dict[str, Record | Broken]``; listings are ``list[Record | Broken]``.
-        entries: Key -> its node and its value's, for the keys that are present.
+        entries: The node of each present key and that of its value, by key.
     """
 
     __slots__ = ("entries", "path", "place", "values")
@@ -62,7 +62,7 @@ class Record:
         return all(self.values[name] is not BROKEN for name in names)
 
     def place_of(self, name: str) -> SourcePosition:
-        """Return where the value of a key is, or the section if the key is absent."""
+        """Return the place of the value of a key, or of the section if the key is absent."""
         return self.entries[name][1] if name in self.entries else self.place
 
     def table(self, name: str) -> Mapping[str, Record | Broken]:
@@ -85,10 +85,10 @@ class Reader:
         """Read a map with fixed keys.
 
         Args:
-            section: What may be in it.
+            section: The schema of the section.
             node: The map.
             path: Its path.
-            place: Where to point for the section as a whole.
+            place: The place to report for the section as a whole.
         """
         entries = self._entries(section.noun, node, path)
         if entries is None:
@@ -116,7 +116,7 @@ class Reader:
     def _unknown(
         self, section: ConfigSection, key: ScalarNode, path: str, present: Collection[str], values: dict[str, Any]
     ) -> None:
-        """Report an unknown key. The key that was probably meant is then broken, not missing."""
+        """Report an unknown key. The key that was probably meant counts as broken, not as missing."""
         meant = self._findings.closest(key.text, section.keys)
         hint = f"; did you mean {meant!r}?" if meant else ""
         self._findings.parse(_join(path, printable(key.text)), f"unknown key{hint}", key)

@@ -1,4 +1,4 @@
-"""The reference of the configuration, ``docs/configuration-reference.rst``, made of the schema.
+"""Generates the reference of the configuration, ``docs/configuration-reference.rst``, from the schema.
 
 ``python -m maglev.config.reference`` prints the page.
 """
@@ -71,7 +71,7 @@ def _row(entry: Entry) -> str:
 
 
 def _cell(text: str, mark: str) -> str:
-    # A hyphen, or a word of code, is never broken at the end of a line.
+    # Lines are never broken at hyphens or within code.
     filled = textwrap.fill(
         text,
         120,

@@ -1,4 +1,4 @@
-"""What a schema is made of: keys with a single value, and the three ways in which keys hold further keys.
+"""The elements of a schema: keys with a single value, and the three ways in which keys hold further keys.
 
 The schema of the file itself is in `maglev.config.keys`.
 """
@@ -20,7 +20,7 @@ NAME: Final = TextRule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
     "invalid name: expected 1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit",
 )
-"""The names of all objects: words that need no quotes in YAML, in a shell, in a metric's label or in our own shell."""
+"""Pattern of object names: words that need no quotes in YAML, in a shell, in a metric's label or in our own shell."""
 
 
 @attrs.frozen(eq=False)
@@ -28,15 +28,15 @@ class ConfigKey:
     """A key with a single value.
 
     Attributes:
-        name: As in the file.
-        kind: What the value must be.
-        help: What it does, in one sentence for the reference manual.
-        notes: What else there is to say, in further sentences; in both, code is between two backquotes.
+        name: Name in the file.
+        kind: The kind of its value.
+        help: Its effect, in one sentence for the reference manual.
+        notes: Further sentences for the manual; in both, code is between two backquotes.
         default: The value of an absent key, or None.
-        default_text: What happens without the key where `default` does not say it.
-        required: Whether it must be there.
-        unit: What a number counts.
-        types: For a key that belongs to some types of healthcheck only: those. With `required`: required for those.
+        default_text: The effect of an absent key, where `default` does not express it.
+        required: Whether it must be present.
+        unit: Unit of a number.
+        types: The types of healthcheck that it belongs to, if not all; with `required`, it is required for those.
     """
 
     name: str
@@ -51,12 +51,12 @@ class ConfigKey:
 
     @property
     def needed(self) -> bool:
-        """Whether it is required whatever the type of healthcheck; the others are left to `maglev.config.rules`."""
+        """Whether it is required for every type of healthcheck; `maglev.config.rules` checks the others."""
         return self.required and self.types == tuple(CheckType)
 
     @property
     def shown_default(self) -> str:
-        """What to show as the default: its text, or for which types of healthcheck the key is required."""
+        """The default to show: its text, or the types of healthcheck for which the key is required."""
         if self.required:
             return "required" if self.needed else f"required for {', '.join(self.types)}"
         return self.default_text or self.kind.spell(self.default)
@@ -71,11 +71,11 @@ class ConfigSection:
     """A map with fixed keys.
 
     Attributes:
-        noun: What one such map is, such as ``backend``.
-        keys: What may be in it, by name; in the order of the reference manual.
-        notes: What there is to say about all of it, in a paragraph for the reference manual.
-        defaults: Name -> default, for the keys with a single value.
-        always: The names of the keys that matter when absent: the required ones, and those that hold further keys.
+        noun: Name for one such map, such as ``backend``.
+        keys: Its keys, by name, in the order of the reference manual.
+        notes: A paragraph for the reference manual about the whole section.
+        defaults: Defaults by name, for the keys with a single value.
+        always: Names of the keys that matter when absent: the required ones, and those that hold further keys.
     """
 
     noun: str
@@ -94,7 +94,7 @@ class ConfigSection:
 
     @property
     def needed(self) -> bool:
-        """Whether something in it is required, so that an empty one is an error."""
+        """Whether it has required keys, so that an empty section is an error."""
         return any(entry.needed for entry in self.keys.values())
 
 
@@ -103,10 +103,10 @@ class Part:
     """A key that holds a section.
 
     Attributes:
-        name: As in the file.
-        section: What is in it.
-        help: What it is for.
-        required: Whether it must be there; else it is read as if it were empty.
+        name: Name in the file.
+        section: The schema of the section.
+        help: Its purpose.
+        required: Whether it must be present; else an absent one is read as empty.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Part:
 
     @property
     def needed(self) -> bool:
-        """Whether it can't be left out."""
+        """Whether it must be present."""
         return self.required or self.section.needed
 
 
@@ -125,9 +125,9 @@ class NamedSections:
     """A key that holds named sections.
 
     Attributes:
-        name: As in the file.
-        section: What is under each name.
-        help: What it is for.
+        name: Name in the file.
+        section: The schema of each section.
+        help: Its purpose.
     """
 
     name: str
@@ -141,9 +141,9 @@ class Listing:
     """A key that holds an ordered list of sections, at least one.
 
     Attributes:
-        name: As in the file.
-        section: What each item is.
-        help: What it is for.
+        name: Name in the file.
+        section: The schema of each item.
+        help: Its purpose.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Near misses: which of the known words was probably meant."""
+"""Suggests the known word that was probably meant."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 COMPARISONS: Final = 20_000
-"""How many words may be compared for one file. A comparison takes some 50 us, so this is about a second in the worst
+"""Maximum number of comparisons for one file. A comparison takes some 50 us, so they take about a second in the worst
 case: a file of 20,000 backends still gets one suggestion, and one of ordinary size gets one for every mistake."""
 
 WORD_LIMIT: Final = 100
-"""Longer words get no suggestion: names have at most 63 characters, and the cost grows with the square."""
+"""Maximum length of a word that gets a suggestion: names have at most 63 characters, and the cost is quadratic."""
 
 CUTOFF: Final = 0.65
 """Similarity (0..1) from which a word counts as a near miss: ``wbe`` is like ``web``, but ``wxy`` is not."""
@@ -26,7 +26,7 @@ class Spelling:
         self._comparisons_left = comparisons
 
     def closest(self, word: str, candidates: Collection[str]) -> str | None:
-        """Return the candidate most like a word, ignoring case and ``_`` for ``-``; None when none is like it."""
+        """Return the candidate most similar to a word, ignoring case and ``_`` for ``-``; None if none is similar."""
         if len(word) > WORD_LIMIT or len(candidates) > self._comparisons_left:
             return None
         self._comparisons_left -= len(candidates)

@@ -1,4 +1,4 @@
-"""How the checker itself does, as a view: what an operator asks when checks seem slow."""
+"""The view of the checker itself, for an operator who finds checks slow."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from maglev.model.views import CheckerView, WorkerView
 
 RECENTLY: Final = 60.0
-"""Seconds of which the worst lag is told: long enough to be there still when somebody looks."""
+"""Seconds over which the worst lag is reported: long enough to be still visible when somebody looks."""
 
 
 def checker_view(
     now: Callable[[], float], checker: CheckerService, lag: LagMonitor, pool: WorkerPool
 ) -> Callable[[], CheckerView]:
-    """Return what makes the view of `IControl.checker`.
+    """Return the view for `IControl.checker`.
 
     Args:
-        now: The clock that lag is measured by.
-        checker: Who probes.
-        lag: How late the reactor runs.
+        now: The time by the clock that lag is measured with.
+        checker: The checker.
+        lag: Measures how late the reactor runs.
         pool: The workers, if there are any.
     """
 

@@ -1,9 +1,8 @@
-"""The dry run: what putting another configuration in force would do to its objects and to VPP's VIPs.
+"""The dry run: computes what another configuration would change, both in its objects and in VPP's VIPs.
 
-It starts from what VPP should hold now, not from what it does hold: drift is the business of `IControl.vpp_lb_plan`.
-It ends where a reload ends when all goes well: each backend that is new, or that has something to prove again, is taken
-to be up; each other one is taken as it is. What happens in between, while that is not known yet, is told in words
-(`interim_steps`).
+It starts from the desired state of VPP, not from the actual one; `IControl.vpp_lb_plan` shows drift. It assumes that
+the reload goes well: each backend that is new or has to be proved again is taken to be up, and every other one keeps
+its state. The time in between, until the results are known, is described in words (`interim_steps`).
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class DryRunChange:
-    """One thing that a reload would change.
+    """A change that a reload would make.
 
     Attributes:
-        difference: What is not the same; for a frontend of which only the VIP changes, that is ``affected``.
-        changes: What happens to the VIPs of a frontend: two if its address or port changes.
+        difference: The difference; its change is ``affected`` for a frontend of which only the VIP changes.
+        changes: The changes to the VIPs of a frontend: two if its address or port changes.
     """
 
     difference: Difference
@@ -45,13 +44,13 @@ class DryRunChange:
 def dry_run_steps(
     board: Board, config: Config, *, weights: bool, src_ip_sticky: bool
 ) -> Generator[None, None, tuple[DryRunChange, ...]]:
-    """Return what putting a configuration in force would do; yield often, so that others can have a turn.
+    """Return the changes that a configuration would make; yield often, so that others can have a turn.
 
     Args:
-        board: What is in force.
+        board: The present state.
         config: The other configuration.
-        weights: Whether VPP has weights.
-        src_ip_sticky: Whether its VIPs can stick to source addresses.
+        weights: Whether VPP supports weights.
+        src_ip_sticky: Whether VPP supports stickiness by source address.
     """
     before = {}
     for vip in _wanted_now(board):
@@ -70,7 +69,7 @@ def dry_run_steps(
 
 
 def states_after_steps(board: Board, config: Config) -> Generator[None, None, dict[str, State]]:
-    """Return the states that the backends of another configuration would have in the end, by name; yield often."""
+    """Return the final states of the backends of another configuration, by name; yield often."""
     states = {}
     for name, backend in config.backends.items():
         states[name] = _state_after(board, config, backend)
@@ -93,10 +92,10 @@ def _state_after(board: Board, config: Config, backend: Backend) -> State:
 
 
 def interim_steps(board: Board, config: Config) -> Generator[None, None, dict[str, tuple[str, ...]]]:
-    """Return what serves right after a reload of this configuration until results are known; yield often.
+    """Return what serves after a reload of this configuration until probe results are known; yield often.
 
     Returns:
-        Texts for people, by name of frontend, for those of which there is something to say.
+        Texts for people, by name of frontend; frontends without anything to mention are left out.
     """
     now = {status.frontend.identity: status for status in board.frontends.values()}
     found = {}
@@ -139,7 +138,7 @@ def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendS
 
 
 def _is_proven(board: Board, config: Config, backend: Backend) -> bool:
-    """Return whether what is known of a backend stays true under another configuration."""
+    """Return whether the state of a backend remains valid under another configuration."""
     before = board.config.backends[backend.name]
     same = (before.address, board.config.healthcheck_of(before)) == (backend.address, config.healthcheck_of(backend))
     return same and board.backends[backend.name].state is not State.UNKNOWN
@@ -165,7 +164,7 @@ def _matched(
     changes: tuple[VipForecast, ...],
     interim: Mapping[str, tuple[str, ...]],
 ) -> Iterator[DryRunChange]:
-    """Put together what is about one frontend."""
+    """Combine the differences and changes that concern the same frontend."""
     names: dict[VipKey, str] = {key_of(frontend): frontend.name for frontend in old.frontends.values()}
     of_frontend: dict[str, tuple[VipForecast, ...]] = {}
     for change in changes:

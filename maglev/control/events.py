@@ -1,4 +1,7 @@
-"""Watching events: each watcher has a bounded queue, and a slow one misses events, told by a gap, and slows nobody."""
+"""Subscriptions to events, each with a bounded queue: a slow reader misses events, which a gap marks.
+
+A slow reader never delays the daemon or other readers.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,21 @@ if TYPE_CHECKING:
     from maglev.state.board import Board
 
 QUEUE_LENGTH: Final = 1000
-"""Events that a watcher may be behind: a pool of hundreds of backends that goes down at once."""
+"""Length of a queue: a pool of hundreds of backends may go down at once."""
 
 BATCH: Final = 100
-"""Events handed out at a time."""
+"""Maximum number of events handed out at a time."""
 
 LEVELS: Final = ("debug", "info", "warn", "error", "critical")
 
 
 @implementer(ISubscription)
 class Subscription:
-    """One watcher's stream of events.
+    """One subscriber's stream of events.
 
-    The snapshot is taken object by object as it is read. What changes meanwhile is both in the snapshot, if the object
-    is read later, and in the queue; an event whose ``seq`` is not above that of the object's snapshot is in it.
+    The snapshot is taken object by object while it is read. A change made meanwhile is in the queue, and also in the
+    snapshot if its object is read later; an event is already included if its ``seq`` is not above that of the object's
+    snapshot.
     """
 
     def __init__(
@@ -54,10 +58,10 @@ class Subscription:
         self._closed = False
 
     def next(self) -> Deferred[list[EventView]]:
-        """Wait for events, and return some; an empty list when the watch has ended.
+        """Wait for events and return some; an empty list after the end of the subscription.
 
         Raises:
-            RuntimeError: Somebody waits already.
+            RuntimeError: Another call is waiting already.
         """
         if self._waiting is not None:
             message = "another call is already waiting for the next events"
@@ -69,7 +73,7 @@ class Subscription:
         return self._waiting
 
     def close(self) -> None:
-        """End it."""
+        """End the subscription."""
         self._closed = True
         self._event_hub.forget(self)
         self._queue.clear()
@@ -108,14 +112,14 @@ class Subscription:
 
 @implementer(ILogObserver)
 class EventHub:
-    """Feeds every watcher from the board and the log."""
+    """Feeds all subscriptions from the board and the log."""
 
     def __init__(self, board: Board, publisher: LogPublisher) -> None:
-        """Subscribe to the board; the log is observed only while somebody watches it.
+        """Subscribe to the board; the log is observed only while there are subscriptions to it.
 
         Args:
-            board: Whose events are watched.
-            publisher: Publishes the log.
+            board: The source of events.
+            publisher: The source of log lines.
         """
         self._board = board
         self._publisher = publisher
@@ -124,11 +128,11 @@ class EventHub:
         board.subscribe(backend_changed=self._backend_changed, frontend_changed=self._frontend_changed)
 
     def __len__(self) -> int:
-        """Return how many watch."""
+        """Return the number of subscriptions."""
         return len(self._watches)
 
     def watch(self, *, log: str | None, backend: bool, frontend: bool) -> Subscription:
-        """Return a new watch, which begins with a snapshot."""
+        """Return a new subscription, which begins with a snapshot."""
         parts = [self._snapshot_backends() if backend else (), self._snapshot_frontends() if frontend else ()]
         made = Subscription(self, chain.from_iterable(parts), log=log, backend=backend, frontend=frontend)
         self._watches.add(made)
@@ -136,16 +140,16 @@ class EventHub:
         return made
 
     def forget(self, watch: Subscription) -> None:
-        """Feed a watch no more."""
+        """Remove a subscription."""
         self._watches.discard(watch)
         self._observe_log()
 
     def close(self) -> None:
-        """End every watch."""
+        """End all subscriptions."""
         for watch in tuple(self._watches):
             watch.close()
 
-    # What is observed
+    # Sources
 
     def _backend_changed(self, event: BackendEvent) -> None:
         if self._watches:
@@ -162,7 +166,7 @@ class EventHub:
                     watch.offer(view)
 
     def __call__(self, event: LogEvent) -> None:
-        """Tell those who watch the log, each from its level on."""
+        """Offer a log event to the subscriptions whose level it reaches."""
         level = event["log_level"]
         interested = [each for each in self._watches if each.log_level is not None and level >= each.log_level]
         if interested:

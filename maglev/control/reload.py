@@ -1,7 +1,7 @@
-"""Reload: read the file, check it, and put that very object in force; or refuse it whole and go on as before.
+"""Reloads the configuration: reads and checks the file, then applies it as a whole or refuses it as a whole.
 
-One reload runs at a time, and at most one waits: it reads the file after all that asked for it meanwhile, so they share
-its result.
+One reload runs at a time, and at most one waits. The waiting one reads the file after all callers that asked for it
+meanwhile, so they share its result.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Reloader:
     def __init__(
         self, reactor: Any, work: WorkQueue, path: str, board: Board, verify: Callable[[Config], None]
     ) -> None:
-        """Prepare to reload.
+        """Create a reloader.
 
         Args:
-            reactor: Lends a thread in which to wait for what reads the file.
-            work: Where the new configuration is taken over.
+            reactor: Provides a thread in which to wait for the process that reads the file.
+            work: The queue in which the new configuration is unpacked.
             path: The configuration file.
             board: Where a new configuration is applied.
-            verify: Checks what the file alone does not tell, such as whether the network namespace is there; raises
+            verify: Checks conditions outside the file, such as whether the network namespace exists; raises
                 `StartError`.
         """
         self._reactor = reactor
@@ -63,13 +63,13 @@ class Reloader:
         self._one = DeferredLock()
         self._waiting: list[Deferred[Loaded]] = []
         self._tasks = Tasks()
-        # However many ask what a reload would do: the process that reads a large file takes some 90 MB.
+        # One at a time, however many callers ask: the process that reads a large file takes some 90 MB.
         self._reading = DeferredLock()
         self.counts: Counter[str] = Counter(applied=0, refused=0)
         self.refused = False
 
     async def check(self) -> Loaded:
-        """Read and check the file, and compare it with the configuration in force; change nothing.
+        """Read and check the file, and compare it with the configuration in force, without changing anything.
 
         Raises:
             ConfigError: It is not valid.
@@ -87,10 +87,10 @@ class Reloader:
         return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements))
 
     async def reload(self) -> Loaded:
-        """Read and check the file and put it in force.
+        """Read, check and apply the file.
 
         Raises:
-            ConfigError: It is not valid; the configuration in force is what it was.
+            ConfigError: It is not valid; the configuration in force is unchanged.
         """
         result: Deferred[Loaded] = Deferred()
         self._waiting.append(result)
@@ -131,7 +131,7 @@ class Reloader:
         return loaded
 
     async def try_reload(self) -> None:
-        """Reload for a signal: its sender reads the log."""
+        """Reload on a signal; the result is logged."""
         try:
             await self.reload()
         except ConfigError:
@@ -148,6 +148,6 @@ class Reloader:
 
 
 def _announcement(frontend: Frontend, reasons: Iterable[str]) -> Problem:
-    """Return what a reload would do that an operator should know beforehand."""
+    """Return a warning about an effect of a reload that an operator should know of beforehand."""
     text = f"a reload re-creates VIP {key_of(frontend)}, which drops its flows: {', '.join(reasons)}"
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{frontend.name}", text)

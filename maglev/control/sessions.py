@@ -1,4 +1,4 @@
-"""Who is connected: the register of sessions, over all front ends."""
+"""The register of sessions of all front ends."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class SessionEntry:
         self.touched = register.clock.seconds()
 
     def touch(self) -> None:
-        """Take note that the session did something."""
+        """Reset the idle time of the session."""
         self.touched = self._register.clock.seconds()
 
     def remove(self) -> None:
-        """Take it out of the register; harmless if it is out already."""
+        """Remove it from the register; harmless if it is removed already."""
         self._register.forget(self)
 
 
@@ -38,8 +38,8 @@ class Sessions:
     """The register of sessions.
 
     Attributes:
-        clock: Measures how long they have been idle.
-        wall: Tells when they began.
+        clock: Measures idle times.
+        wall: Returns the wall-clock time, for the start of each session.
     """
 
     def __init__(self, clock: IReactorTime, wall: Callable[[], float]) -> None:
@@ -48,18 +48,18 @@ class Sessions:
         self._entries: dict[SessionEntry, None] = {}
 
     def add(self, caller: Caller, front_end: str) -> SessionEntry:
-        """Enter a new session.
+        """Register a new session.
 
         Args:
-            caller: Who it is.
-            front_end: How they came: ``ssh`` or ``pb``.
+            caller: The caller.
+            front_end: The front end in use: ``ssh`` or ``pb``.
         """
         entry = SessionEntry(self, caller, front_end)
         self._entries[entry] = None
         return entry
 
     def forget(self, entry: SessionEntry) -> None:
-        """Take a session out."""
+        """Remove a session."""
         self._entries.pop(entry, None)
 
     def views(self) -> list[SessionView]:

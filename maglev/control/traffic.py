@@ -1,4 +1,4 @@
-"""Whose traffic it is: what VPP has counted, beside the frontends and backends that it belongs to."""
+"""Matches VPP's traffic counters with frontends and backends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class VipTraffic(NamedTuple):
     """The traffic of one VIP.
 
     Attributes:
-        frontend: Whose VIP it is; None if it is none of ours.
+        frontend: Name of its frontend; None if it is a foreign VIP.
     """
 
     frontend: str | None
@@ -27,10 +27,10 @@ class VipTraffic(NamedTuple):
 
 
 class ServerTraffic(NamedTuple):
-    """What was sent to one application server.
+    """The traffic sent to one application server.
 
     Attributes:
-        backend: Which backend it is; None if it is none of ours.
+        backend: Name of its backend; None if it is a foreign server.
     """
 
     backend: str | None
@@ -39,7 +39,7 @@ class ServerTraffic(NamedTuple):
 
 
 def vip_traffic(board: Board, counts: Counts) -> Generator[None, None, Sequence[VipTraffic]]:
-    """Return the traffic of all VIPs, in the order of VPP; yield often, so that others can have a turn."""
+    """Return the traffic of all VIPs, in VPP's order; yield often, so that others can have a turn."""
     names: dict[VipKey, str] = {}
     for name, status in list(board.frontends.items()):
         names[key_of(status.frontend)] = name
@@ -52,9 +52,9 @@ def vip_traffic(board: Board, counts: Counts) -> Generator[None, None, Sequence[
 
 
 def server_traffic(board: Board, counts: Counts) -> Generator[None, None, Sequence[ServerTraffic]]:
-    """Return what was sent to all application servers; yield often, so that others can have a turn.
+    """Return the traffic of all application servers; yield often, so that others can have a turn.
 
-    Several backends of one address have the same counts.
+    Backends that share an address have the same counts.
     """
     names: dict[str, list[str | None]] = {}
     for name, status in list(board.backends.items()):

@@ -1,4 +1,4 @@
-"""Logs every transition on the board, and each reload."""
+"""Logs every transition on the board and every reload."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ class TransitionLog:
 
 
 def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> int:
-    """Return how many are new or not the same."""
+    """Return the number of new and changed objects."""
     return sum(old.get(name) != new[name] for name in touched(old, new))

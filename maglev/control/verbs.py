@@ -1,4 +1,4 @@
-"""The control interface: the verbs behind every front end, with who asks, what they may, and a record of changes."""
+"""The control interface: the verbs behind every front end, with roles and an audit log of changes."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ Row = TypeVar("Row")
 Value = TypeVar("Value")
 
 MAX_NAMES: Final = 5000
-"""Names offered for completion at most: more than anybody reads."""
+"""Maximum number of names offered for completion: more than anybody reads."""
 
 
 class Control:
-    """What the verbs work on; `for_caller` gives them to somebody."""
+    """Holds the objects that the verbs work on; `for_caller` returns the verbs for one caller."""
 
     def __init__(
         self,
@@ -102,22 +102,22 @@ class Control:
         self.checker_view = checker_view
 
     def forecast(self, preview: Preview) -> Awaitable[Sequence[VipForecast]]:
-        """Work out what a plan does to each VIP."""
+        """Compute what a plan does to each VIP."""
         steps = forecast_steps(preview.plan, preview.wanted, preview.state.vips, weights=preview.weights)
         return self.work.run(steps)
 
     def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
-        """Work out what putting a configuration in force would do; without VPP, to one that can do everything."""
+        """Compute the effects of a configuration; without a connection, a VPP with all features is assumed."""
         features = self.vpp.features or Features(weights=True, src_ip_sticky=True)
         return self.work.run(dry_run_steps(self.board, config, **features._asdict()))
 
     def for_caller(self, caller: Caller) -> CallerControl:
-        """Return the verbs, bound to one caller; for as long as their session lasts."""
+        """Return the verbs bound to one caller, for the duration of its session."""
         return CallerControl(self, caller)
 
 
 class CallerControl(IControl):
-    """The verbs, bound to one caller; `maglev.interfaces.IControl` says what each does and returns."""
+    """The verbs bound to one caller; see `maglev.interfaces.IControl` for what each does and returns."""
 
     def __init__(self, control: Control, caller: Caller) -> None:
         self.caller = caller
@@ -130,12 +130,12 @@ class CallerControl(IControl):
         self._traffic: dict[object, tuple[Counters | None, Sequence[Any]]] = {}
 
     async def version(self) -> VersionView:
-        """Which build this is."""
+        """The running build."""
         build = self._control.build
         return {"version": build.version, "commit": build.commit, "build_date": build.date}
 
     async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> list[str]:
-        """Names for completion; of what does not exist there are none."""
+        """Names for completion; none for a kind or object that does not exist."""
         found = []
         for name in self._names(kind, within):
             if name.startswith(prefix):
@@ -181,7 +181,7 @@ class CallerControl(IControl):
         return healthcheck_view(check, self._users()[name])
 
     async def checker(self) -> CheckerView:
-        """How the checker does."""
+        """The status of the checker."""
         return self._control.checker_view()
 
     # Changes
@@ -229,7 +229,7 @@ class CallerControl(IControl):
         return check_view(loaded.warnings, ok=True)
 
     async def sync_vpp(self, frontend: str | None = None) -> SyncView:
-        """Read VPP back and repair it."""
+        """Read back VPP's state and repair it."""
         what = {"action": "sync-vpp", "object": frontend or "all"}
         self._audit.require_operator(what)
         try:
@@ -240,10 +240,10 @@ class CallerControl(IControl):
         self._audit.record(what, writes=len(writes))
         return {"writes": [str(write) for write in writes]}
 
-    # Reading further away
+    # Reading the file and VPP
 
     async def config_diff(self, after: str = "", limit: int = 100) -> ConfigDiffView:
-        """What a reload of the file would do, worked out for the first page."""
+        """The effects of a reload, computed for the first page."""
         if not after or self._dry_run is None:
             try:
                 loaded = await self._control.reloader.check()
@@ -278,7 +278,7 @@ class CallerControl(IControl):
         }
 
     async def vpp_lb_state(self, after: str = "", limit: int = 100) -> LbStateView:
-        """What VPP holds, read for the first page."""
+        """The load balancer's state in VPP, read for the first page."""
         if not after or self._lb_state is None:
             state = await self._control.vpp.require_link().lb.read_state()
             self._lb_state = (state, tuple(state.vips.values()))
@@ -290,7 +290,7 @@ class CallerControl(IControl):
         return {"conf": conf_view(state.conf), **page}
 
     async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> LbPlanView:
-        """What a sync would do now, worked out for the first page."""
+        """The effects of a sync, computed for the first page."""
         if not after or self._plan is None:
             preview = await self._control.vpp.require_sync().preview()
             self._plan = preview, await self._control.forecast(preview)
@@ -302,25 +302,25 @@ class CallerControl(IControl):
         return {"conf": conf, "waiting": preview.waiting, **page}
 
     async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> PageView[VipCountersView]:
-        """What VPP has counted for VIPs."""
+        """VPP's counters of VIPs."""
         return await self._traffic_page(vip_traffic, after, limit, vip_traffic_view)
 
     async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> PageView[ServerCountersView]:
-        """What VPP has sent to application servers."""
+        """VPP's counters of traffic sent to application servers."""
         return await self._traffic_page(server_traffic, after, limit, server_traffic_view)
 
     async def sessions(self) -> list[SessionView]:
-        """Who is connected."""
+        """The connected sessions."""
         return self._control.register.views()
 
     async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> Subscription:
-        """Watch events."""
+        """A subscription to events."""
         if log is not None and log not in LEVELS:
             message = f"invalid log level {log!r}: expected one of {', '.join(LEVELS)}"
             raise RefusedError(message)
         return self._control.event_hub.watch(log=log, backend=backend, frontend=frontend)
 
-    # How it is done
+    # Implementation
 
     async def _traffic_page(
         self,
@@ -329,7 +329,7 @@ class CallerControl(IControl):
         limit: int,
         view: Callable[[Value], Row],
     ) -> PageView[Row]:
-        """Return a page of one reading: that of the first page, unless VPP is another one since."""
+        """Return a page of the counters read for the first page; they are read again if VPP has changed since."""
         vpp = self._control.vpp
         counts = vpp.read_counts()
         reader, rows = self._traffic.pop(traffic, (None, ()))
@@ -366,7 +366,7 @@ class CallerControl(IControl):
             for member in each.members:
                 if (each.name, member.backend) == (pool, backend):
                     return member.weight
-        return 0  # not a member: the board will say so
+        return 0  # not a member: the board will refuse it
 
     def _happen(self, name: str, event: Lifecycle) -> BackendChangeView:
         def change() -> BackendChangeView:

@@ -1,4 +1,4 @@
-"""Views: what the board and VPP hold, as basic values in the shapes of `maglev.model.views`."""
+"""Builds views: the contents of the board and of VPP as basic values in the shapes of `maglev.model.views`."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ Row = TypeVar("Row")
 Value = TypeVar("Value")
 
 MAX_PAGE: Final = 200
-"""Rows of one page at most: what renders in a few milliseconds, and is far below the limits of the wire."""
+"""Maximum number of rows on a page: they render in a few milliseconds, and stay far below the limits of the wire."""
 
 MAX_OPERATIONS: Final = 50
-"""Operations on one VIP that are written out; a VIP of a thousand servers would fill screens with them."""
+"""Number of operations shown for one VIP; those of a VIP with a thousand servers would fill several screens."""
 
 
 def moment(seconds: float) -> str:
@@ -190,7 +190,7 @@ def key_view(key: VipKey) -> VipKeyView:
 
 
 def vip_view(vip: Vip, frontend: str | None) -> VipView:
-    """Return one VIP as VPP holds it, and the frontend that it is of, if any."""
+    """Return one VIP as VPP holds it, and its frontend, if any."""
     return {
         "frontend": frontend,
         **key_view(vip.key),
@@ -205,7 +205,7 @@ def vip_view(vip: Vip, frontend: str | None) -> VipView:
 
 
 def vip_traffic_view(traffic: VipTraffic) -> VipCountersView:
-    """Return what VPP has counted for one VIP."""
+    """Return VPP's counters of one VIP."""
     counts = traffic.counts
     return {
         "frontend": traffic.frontend,
@@ -220,7 +220,7 @@ def vip_traffic_view(traffic: VipTraffic) -> VipCountersView:
 
 
 def server_traffic_view(traffic: ServerTraffic) -> ServerCountersView:
-    """Return what VPP has sent to one application server."""
+    """Return VPP's counters of one application server."""
     return {
         "backend": traffic.backend,
         "address": traffic.address,
@@ -272,7 +272,7 @@ def change_view(change: VipForecast) -> VipChangeView:
 
 
 def dry_run_view(change: DryRunChange) -> DifferenceView:
-    """Return one thing that a reload would change."""
+    """Return a change that a reload would make."""
     difference = change.difference
     return {
         "kind": difference.kind,
@@ -284,15 +284,15 @@ def dry_run_view(change: DryRunChange) -> DifferenceView:
 
 
 def check_view(problems: Iterable[Problem], *, ok: bool) -> ConfigCheckView:
-    """Return what is wrong with the configuration file."""
+    """Return the result of checking the configuration file."""
     return {"ok": ok, "problems": [problem_view(problem) for problem in problems]}
 
 
 def page_view(rows: Collection[Value], after: str, limit: int, view: Callable[[Value], Row]) -> PageView[Row]:
-    """Return a page: the rows behind a position, which is the ``next`` of the page before.
+    """Return a page: the rows after a position, which is the ``next`` of the previous page.
 
     Raises:
-        RefusedError: ``after`` is nothing that a page gave.
+        RefusedError: ``after`` is not a valid page token.
     """
     if after and not after.isdecimal():
         message = f"invalid page token {after!r}"

@@ -107,9 +107,9 @@ class Notifier(Service):
     to the VPP that is connected. Where there is none, or it is switched off, or it goes meanwhile, the end of the
     warm-up is enough: a service that is ordered after us must not wait for a VPP that may wait for that service.
 
-    The watchdog is fed from the reactor's own timer, so not when the reactor hangs, and not while a probe is under way
-    that should have ended long ago: then checks do not finish any more, whatever else works. To be started anew is
-    harmless, for VPP goes on and the warm-up writes nothing.
+    The watchdog is fed from the reactor's own timer, so not while the reactor hangs. It is not fed either while a probe
+    is under way that should have ended long ago: then checks no longer finish, whatever else works. A restart is
+    harmless, because VPP goes on and the warm-up writes nothing.
     """
 
     def __init__(

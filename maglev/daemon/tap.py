@@ -288,7 +288,7 @@ def check(path: str) -> int:
 
 
 def complaint(options: Options, error: Exception) -> str:
-    """Return what is wrong, for whoever tried to start the daemon."""
+    """Return an error message for the person who tried to start the daemon."""
     if isinstance(error, ConfigError):
         return "\n".join(described(options["config"], error.problems))
     return str(error)

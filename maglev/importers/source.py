@@ -34,7 +34,7 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a file, without their ends.
 
     Raises:
-        ConfigError: It can't be read, is too large, or is no text.
+        ConfigError: It can't be read, is too large, or is not text.
     """
     try:
         content = _content(path)

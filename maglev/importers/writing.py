@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from maglev.model.config import Healthcheck, HttpParams
 
 BLANK: Final = "FILL-IN"
-"""What stands for a value that the file could not tell. It is no address and no number, so the file is not valid until
-it has been replaced."""
+"""Stands for a value that could not be taken from the file. It is neither an address nor a number, so the file is not
+valid until it has been replaced."""
 
 WIDTH: Final = 110
 """Characters of a line of comment, without what it is indented by."""

@@ -97,7 +97,7 @@ class StreamReadiness:
 
 
 class StandardStream:
-    """The standard streams as `maglev.terminal.stream.IStream`, at the pace of whoever reads them."""
+    """The standard streams as `maglev.terminal.stream.IStream`, written at the pace of their readers."""
 
     def __init__(self, reactor: Any, work: WorkQueue, source: int, target: int) -> None:
         """Use two descriptors, and standard error.

@@ -41,7 +41,7 @@ class LocalTty:
             reactor: The reactor.
             source: The descriptor that keys come from.
             target: The one that output goes to.
-            shell: What is told of signals: another size, ^C by ``kill``, and that the program goes on after a stop.
+            shell: Notified on signals: another size, ^C by ``kill``, and continuing after a stop.
             dumb: Whether the terminal knows no escape sequences.
         """
         self._reactor = reactor

@@ -1,10 +1,10 @@
-"""Basic values as they travel: Twisted's jelly and banana in one step, for nothing but basic types.
+"""Encodes and decodes basic values: Twisted's jelly and banana in one step, for basic types only.
 
-The general serializer turns whatever it does not know into an object ``Unpersistable`` that the peer gets as a
-*successful* result, and loses a string over its limit in the callback chain, so that the caller waits for ever. Here
-both are a `BasicError` before a byte is written. It is also five times as fast, which is what keeps an answer with
-5,000 backends from stopping the reactor; and what was encoded once can be sent to many. The bytes are those that any
-peer of Perspective Broker reads.
+Twisted's serializer turns any unknown object into an ``Unpersistable`` that the peer gets as a *successful* result, and
+loses a string over its limit in the callback chain, so that the caller waits for ever. Here both raise `BasicError`
+before a byte is written. This one is also five times as fast, which keeps an answer with 5,000 backends from stopping
+the reactor; and a value encoded once can be sent to many peers. The bytes are those that any peer of Perspective Broker
+reads.
 
 Formats: ``twisted/spread/jelly.py`` (tagged lists), ``twisted/spread/banana.py`` (tokens: a number in base 128, least
 significant digit first, then a type byte).
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MAX_DEPTH: Final = 32
-"""Nesting of values: the deepest of ours has 6, and recursion must end long before Python's own limit."""
+"""Maximum nesting of values: the deepest of ours has 6, and recursion must end long before Python's own limit."""
 
 MAX_DIGITS: Final = 10
-"""Digits of a number in base 128: 64 bits, the widest counter there is."""
+"""Maximum number of digits in base 128: 64 bits, as in the widest counters."""
 
 _INT_LIMIT: Final = 2**31
 _LONG_LIMIT: Final = 128**MAX_DIGITS
@@ -39,11 +39,11 @@ _LONGNEG: Final = b"\x86"
 
 
 class BasicError(Exception):
-    """A value is not of basic types, or larger than what can be sent."""
+    """A value is not of a basic type, or too large to be sent."""
 
 
 class Encoded:
-    """Bytes that are encoded already, in the place of a value.
+    """An encoded value, which can be used in place of the value.
 
     Attributes:
         data: What `encode` returned.
@@ -105,10 +105,10 @@ def encode(value: object) -> bytes:
 
     Args:
         value: None, or a bool, int, float, str, list, tuple or dict; in those, the same. Instances of subclasses (a
-            `enum.StrEnum`) are sent as what they are based on, tuples as lists.
+            `enum.StrEnum`) are sent as their base type, tuples as lists.
 
     Raises:
-        BasicError: It is, or holds, something else, or is too large.
+        BasicError: It is, or contains, something else, or is too large.
     """
     parts: list[bytes] = []
     _encode(value, parts.append, {}, MAX_DEPTH)
@@ -121,7 +121,7 @@ def encode_list(items: Sequence[bytes]) -> bytes:
 
 
 def _encode(value: object, write: Callable[[bytes], None], texts: dict[str, bytes], depth: int) -> None:
-    """Write a value; `texts` has those of this message so far, because keys and states come again and again."""
+    """Write a value; `texts` caches the encoded texts of this message, because keys and states recur."""
     if isinstance(value, str):
         write(texts.get(value) or _text(value, texts))
     elif value is None:
@@ -148,7 +148,7 @@ def _encode(value: object, write: Callable[[bytes], None], texts: dict[str, byte
 
 
 def _text(value: str, texts: dict[str, bytes]) -> bytes:
-    # A lone surrogate (an undecodable byte of a file name) has no UTF-8.
+    # A lone surrogate (an undecodable byte of a file name) has no UTF-8 encoding.
     encoded = texts[value] = _TEXT + _string(value.encode("utf-8", "backslashreplace"))
     return encoded
 
@@ -177,14 +177,14 @@ def write_expression(expression: object, write: Callable[[bytes], None]) -> None
 
 
 def decode(expression: object, remote: Callable[[Any], object] | None = None) -> Any:
-    """Return the value that an expression stands for.
+    """Return the value of an expression.
 
     Args:
-        expression: As `maglev.rpc.tokens` gives it.
-        remote: Makes a reference to an object of the peer out of its number; None refuses references.
+        expression: An expression from `maglev.rpc.tokens`.
+        remote: Returns a reference to an object of the peer by its number; None refuses references.
 
     Raises:
-        BasicError: It is, or holds, anything but basic values (and references).
+        BasicError: It is, or contains, anything but basic values (and references).
     """
     return _decode(expression, remote, MAX_DEPTH)
 

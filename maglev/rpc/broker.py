@@ -1,9 +1,9 @@
-"""Twisted's broker with our own bounds: what is common to both ends of a connection.
+"""Twisted's broker with our own bounds, for both ends of a connection.
 
-What is replaced: reading (`TokenReader`: bounded nesting and size), serializing (`encode`: nothing but basic types and
-references) and unserializing (`decode`: the same). The registry of classes that Twisted's unserializer consults is one
-for the whole process, and its default options accept every name with a dot in it; here nothing is looked up in it.
-What stays is the protocol: dialects, calls, answers, references and their counts.
+It replaces reading (`TokenReader`: bounded nesting and size), serializing (`encode`: basic types and references only)
+and unserializing (`decode`: the same). The registry of classes that Twisted's unserializer consults is shared by the
+whole process, and its default options accept every name with a dot in it; here it is never consulted. The protocol
+remains Twisted's: dialects, calls, answers, references and their counts.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ FAILURE: Final = b"twisted.spread.pb.CopyableFailure"
 
 
 def failure_view(failure: Failure) -> dict[str, object]:
-    """Return what the peer is told of an error, in the form that Twisted's own clients expect.
+    """Return an error for the peer, in the form that Twisted's own clients expect.
 
-    Errors that are not meant for the peer become an `InternalError` without a word of theirs.
+    Errors that are not meant for the peer become an `InternalError` without any of their text.
     """
     error = failure.value if isinstance(failure.value, PbError) else InternalError()
     kinds = error.kinds if isinstance(error, WireError) else ()
@@ -53,9 +53,9 @@ def failure_view(failure: Failure) -> dict[str, object]:
 
 
 class BasicTypes(SecurityOptions):
-    """Security options that allow basic types and references, and nothing else whatever is registered.
+    """Security options that allow only basic types and references, regardless of what is registered.
 
-    They are the second line: nothing of ours calls the unserializer that asks them.
+    They are a second line of defence: our code never calls the unserializer that consults them.
     """
 
     def isTypeAllowed(self, typeName: bytes | str) -> bool:
@@ -75,8 +75,8 @@ class BasicBroker(Broker):
     """A broker for basic values and references.
 
     Attributes:
-        limit: Bytes of one message from the peer at most.
-        answer_wanted: Whether the peer wants an answer to the call that is being taken in.
+        limit: Maximum size of a message from the peer, in bytes.
+        answer_wanted: Whether the peer wants an answer to the call that is being received.
     """
 
     limit: int
@@ -85,15 +85,15 @@ class BasicBroker(Broker):
     def connectionMade(self) -> None:
         """Begin to read."""
         if isinstance(self.transport.getPeer(), IPv4Address | IPv6Address):  # type: ignore[union-attr]
-            # The pings find out sooner; this is for firewalls that forget connections on which nothing is sent.
+            # Pings notice a dead peer sooner; this is for firewalls that forget idle connections.
             self.transport.setTcpKeepAlive(True)  # type: ignore[union-attr]
         self._reader = TokenReader(self.incomingVocabulary, self.limit)
         Broker.connectionMade(self)
 
     def sendEncoded(self, obj: object) -> None:
-        """Write an expression, or raise before anything of it is written.
+        """Write an expression, or raise before any of it is written.
 
-        After the end of the connection nothing is: references that are forgotten then would still be given back.
+        Nothing is written after the end of the connection, when forgotten references would still be returned.
         """
         parts: list[bytes] = []
         write_expression(obj, parts.append)
@@ -104,7 +104,7 @@ class BasicBroker(Broker):
         """Return the expression for basic values and references to objects of ours.
 
         Raises:
-            BasicError: It is, or holds, anything else.
+            BasicError: It is, or contains, anything else.
         """
         if isinstance(object, Referenceable):
             return [b"remote", self.registerReference(object)]
@@ -115,18 +115,18 @@ class BasicBroker(Broker):
         return object if isinstance(object, Encoded) else Encoded(encode(object))
 
     def unserialize(self, sexp: object, *_: object) -> Any:
-        """Return the basic value or the reference that an expression stands for.
+        """Return the basic value or the reference of an expression.
 
         Raises:
-            BasicError: It stands for anything else.
+            BasicError: It is anything else.
         """
         return decode(sexp, self._reference)
 
     def proto_message(self, requestID: Any, objectID: Any, message: Any, answerRequired: Any, *arguments: Any) -> None:
-        """Take in a call.
+        """Receive a call.
 
         Raises:
-            TokenError: It has something else where numbers and names belong; Twisted would log a traceback.
+            TokenError: A number or name is of another type; Twisted would log a traceback.
         """
         if not (isinstance(requestID, int) and isinstance(objectID, int | bytes) and isinstance(message, bytes)):
             raise TokenError("a call needs a number, an object and a name")
@@ -134,7 +134,7 @@ class BasicBroker(Broker):
         Broker.proto_message(self, requestID, objectID, message, answerRequired, *arguments)
 
     def waiting_for(self, number: Any) -> Deferred[Any]:
-        """Return, and forget, what waits for the answer to a call of ours; raises KeyError if nothing does."""
+        """Remove and return the Deferred that waits for the answer to a call; raises KeyError if there is none."""
         waiting: dict[Any, Deferred[Any]] = self.waitingForAnswers or {}
         return waiting.pop(number)
 

@@ -1,6 +1,6 @@
-"""TLS for both ends: each shows a certificate, and each has one authority that it believes.
+"""TLS for both ends: each presents a certificate, and each trusts one authority.
 
-The contexts are made of files, and by OpenSSL itself: Twisted's own options take certificates as objects that pyOpenSSL
+OpenSSL itself loads the contexts from files, because Twisted's own options take certificates as objects that pyOpenSSL
 has deprecated.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from OpenSSL.crypto import X509
 
 _SESSIONS = b"maglev-pb"
-"""Which sessions may be resumed here: a name is needed where clients show certificates."""
+"""The session id context, which OpenSSL requires for resumption where clients present certificates."""
 
 
 @attrs.frozen
@@ -33,8 +33,8 @@ class TlsFiles:
     """PEM files of one end.
 
     Attributes:
-        authority: Certificates of those who may issue the other end's certificate.
-        certificate: Our own certificate, which says who we are, with the chain to its root.
+        authority: Certificates of the authorities that may issue the other end's certificate.
+        certificate: Our own certificate, with the chain to its root.
         key: Its private key.
     """
 
@@ -47,11 +47,11 @@ def tls_context(files: TlsFiles, name: str | None = None) -> SSL.Context:
     """Return the TLS settings of one end.
 
     Args:
-        files: Our certificate, its key, and whom to believe.
-        name: The name, or the address, that the other end's certificate must have; None if it is a client.
+        files: Our certificate, its key, and the trusted authority.
+        name: The name or address that the other end's certificate must have; None if it is a client.
 
     Raises:
-        OSError, ValueError: A file can't be read, or has something else in it.
+        OSError, ValueError: A file can't be read, or has other content.
     """
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)

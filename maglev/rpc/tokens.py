@@ -1,10 +1,10 @@
-"""Bytes into expressions: a reader of banana tokens with bounds on everything, and without I/O.
+"""Parses bytes into expressions: a reader of banana tokens with bounds on everything, and without I/O.
 
 Twisted's own reader copies the rest of its buffer for each token, and bounds single items only: the nesting and the
-size of a whole message are free. This one reads in place, and counts.
+size of a whole message are unlimited. This one reads in place, and limits both.
 
-Format: ``twisted/spread/banana.py``: a number in base 128, least significant digit first, then a byte from 0x80 on that
-says what it is the number of.
+Format: ``twisted/spread/banana.py``: a number in base 128, least significant digit first, then a type byte (0x80
+or more).
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _MAX_SHIFT: Final = 7 * MAX_DIGITS
 
 
 class TokenError(Exception):
-    """The peer sent what no expression begins with, or more than it may."""
+    """The peer sent an invalid expression, or exceeded a limit."""
 
 
 class TokenReader:
-    """Reads expressions out of a stream."""
+    """Reads expressions from a stream."""
 
     def __init__(self, vocabulary: Mapping[int, bytes], limit: int) -> None:
-        """Read from an empty buffer.
+        """Create a reader with an empty buffer.
 
         Args:
-            vocabulary: What the numbers of VOCAB tokens mean.
-            limit: Bytes of one expression at most.
+            vocabulary: The byte strings of VOCAB tokens, by number.
+            limit: Maximum size of an expression, in bytes.
         """
         self._vocabulary = vocabulary
         self._limit = limit
@@ -53,10 +53,10 @@ class TokenReader:
         self._size = 0
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Take bytes, and yield every expression that they complete.
+        """Add bytes, and yield every expression that they complete.
 
         Raises:
-            TokenError: The stream makes no sense; nothing after this place can be read.
+            TokenError: The stream is invalid; nothing after this place can be read.
         """
         buffer, position = self._rest + data, 0
         end = len(buffer)
@@ -107,13 +107,13 @@ class TokenReader:
             raise TokenError("an expression is too long")
 
     def _begin(self, length: int) -> None:
-        # Each item takes a byte at least, so that the limit of bytes bounds the lists, too.
+        # Each item takes at least one byte, so the limit of bytes bounds the lists too.
         if len(self._open) >= 2 * MAX_DEPTH or length > self._limit:
             raise TokenError("a list is nested too deeply, or too long")
         self._open.append((length, []))
 
     def _put(self, item: Any) -> Iterator[Any]:
-        """Put a complete item where it belongs; yield what that completes, if it belongs nowhere itself."""
+        """Add a complete item to the list it belongs to; yield the expression that this completes, if any."""
         while self._open:
             length, items = self._open[-1]
             items.append(item)

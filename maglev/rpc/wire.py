@@ -1,7 +1,7 @@
-"""What both ends share: the methods with their arguments, and the errors with their names.
+"""The wire protocol shared by both ends: the methods with their arguments, and the errors with their names.
 
-An error travels as ``maglev.`` and the name of its class in `maglev.model.errors`, with its text, and with facts
-for machines as ``fields``. Names do not depend on modules: an error may move, but it keeps its name.
+An error is sent as ``maglev.`` and the name of its class in `maglev.model.errors`, with its text, and with
+machine-readable facts as ``fields``. Names do not depend on modules: an error may move, but keeps its name.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_NAME: Final = 256
-"""Characters of a name: those of the configuration have 63, and two of them with a slash are 127."""
+"""Maximum length of a name in characters: those of the configuration have 63, two of them with a slash 127."""
 
 # Errors
 
 PREFIX: Final = "maglev."
-"""Names of errors begin with it."""
+"""The prefix of the names of errors."""
 
 SENT: Final[Mapping[str, type[errors.MaglevError]]] = {
     name: each
@@ -34,15 +34,15 @@ SENT: Final[Mapping[str, type[errors.MaglevError]]] = {
     if isinstance(each, type) and issubclass(each, errors.MaglevError)
     if each not in {errors.MaglevError, errors.StartError}
 }
-"""The errors of verbs, by their names without the prefix. That of the start of the daemon is none."""
+"""The errors of verbs, by their names without the prefix; errors at the start of the daemon are left out."""
 
 
 class WireError(PbError):
-    """An error as a client gets it.
+    """An error in the form in which it is sent to clients.
 
     Attributes:
-        kinds: Names of its classes, the nearest first.
-        fields: Facts for machines, basic values.
+        kinds: Names of its classes, the most specific first.
+        fields: Machine-readable facts, basic values.
     """
 
     def __init__(self, text: str, kinds: Iterable[str] = (), fields: Mapping[str, object] | None = None) -> None:
@@ -56,7 +56,7 @@ class ArgumentError(WireError):
 
 
 class LimitError(WireError):
-    """The client has as many of something as it may."""
+    """The client has reached a limit."""
 
 
 class InternalError(WireError):
@@ -67,7 +67,7 @@ class InternalError(WireError):
 
 
 def to_wire(error: errors.MaglevError) -> WireError:
-    """Return an error as the client gets it: under the names of those of its classes that have one."""
+    """Return an error in the form for clients, with the names of those of its classes that have one."""
     kinds = [each.__name__ for each in type(error).__mro__ if SENT.get(each.__name__) is each]
     return WireError(str(error), kinds, _fields(error)) if kinds else InternalError()
 
@@ -81,11 +81,11 @@ def _fields(error: errors.MaglevError) -> dict[str, object]:
 
 
 class DaemonError(errors.RemoteError):
-    """The daemon answered with an error that has no better class here; its text is from there."""
+    """The daemon answered with an error that has no more specific class here; the text is the daemon's."""
 
 
 class LostError(errors.RemoteError):
-    """There is no connection to the daemon, or it went away before the answer came."""
+    """There is no connection to the daemon, or it was lost before the answer came."""
 
 
 class NoAnswerError(errors.RemoteError):
@@ -93,12 +93,12 @@ class NoAnswerError(errors.RemoteError):
 
 
 def from_wire(remote_type: bytes | str, text: str, fields: Mapping[str, Any]) -> errors.MaglevError:
-    """Return an error of our tree for one that came from the daemon.
+    """Return an error of our tree for one from the daemon.
 
     Args:
-        remote_type: Its qualified name. Twisted gives bytes or text, depending on the path it took.
+        remote_type: Its qualified name. Twisted passes bytes or text, depending on the path it took.
         text: Its text.
-        fields: Its facts for machines.
+        fields: Its machine-readable facts.
     """
     found = SENT.get(type_name(remote_type).removeprefix(PREFIX))
     if found is None:
@@ -106,7 +106,7 @@ def from_wire(remote_type: bytes | str, text: str, fields: Mapping[str, Any]) ->
     if found is errors.ConfigError:
         return errors.ConfigError([_problem(each) for each in fields.get("problems", ())])
     error: errors.MaglevError = found.__new__(found)
-    # Some of them compose their text from facts; it has been composed already.
+    # Some classes compose their text from facts; here it is composed already.
     Exception.__init__(error, text)
     if isinstance(error, errors.VppRetvalError):
         error.message, error.retval = fields["message"], fields["retval"]
@@ -118,7 +118,7 @@ def _problem(view: Mapping[str, Any]) -> Problem:
 
 
 def type_name(remote_type: bytes | str) -> str:
-    """Return the name of a remote error, in either form that Twisted has it in."""
+    """Return the name of a remote error, from either form that Twisted uses."""
     return remote_type.decode("utf-8", "replace") if isinstance(remote_type, bytes) else remote_type
 
 
@@ -148,7 +148,7 @@ def flag(value: object) -> bool:
 
 
 def whole(low: int, high: int) -> Callable[[object], int]:
-    """Return what accepts whole numbers of a range."""
+    """Return a function that accepts whole numbers in a range."""
 
     def accept(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -167,7 +167,7 @@ def reference(value: object) -> RemoteReference:
 
 
 REQUIRED: Final = object()
-"""The default of an argument that has none."""
+"""The default of a required argument."""
 
 
 class Parameter(NamedTuple):
@@ -175,8 +175,8 @@ class Parameter(NamedTuple):
 
     Attributes:
         name: Its name.
-        accept: Returns a value that is acceptable, and raises `ArgumentError` for any other.
-        default: What it is when it is not given.
+        accept: Returns an acceptable value, and raises `ArgumentError` for any other.
+        default: Its value when it is not given.
     """
 
     name: str
@@ -190,8 +190,8 @@ class Method(NamedTuple):
     Attributes:
         parameters: Its arguments in order; each can be given by position or by name.
         deadline: Seconds that our client waits for the answer.
-        changes: Whether it changes something: then it runs to its end even if the client vanishes.
-        paged: Whether it answers with a page of rows, which the server cuts by its size, too.
+        changes: Whether it changes something: then it runs to its end even if the client disconnects.
+        paged: Whether it returns a page of rows, which the server also limits by size.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -236,7 +236,7 @@ _WATCH: Final = (
 )
 
 LONG: Final = 120.0
-"""Seconds for what may take VPP or the disk a while."""
+"""Deadline in seconds for methods that wait for VPP or the disk."""
 
 OWN: Final[Mapping[str, Method]] = {
     "ping": Method(deadline=10.0),
@@ -244,14 +244,14 @@ OWN: Final[Mapping[str, Method]] = {
     "watch": Method(_WATCH),
     "unwatch": Method((Parameter("watch", whole(1, 2**31)),)),
 }
-"""Methods of this front end itself."""
+"""Methods of the front end itself."""
 
 ACCEPTORS: Final[Mapping[object, Callable[[object], object]]] = {str: text, str | None: text_or_none, bool: flag}
-"""What accepts an argument, by its annotation in `IControl`; whole numbers have a `Within` there."""
+"""The function that accepts an argument, by its annotation in `IControl`; whole numbers have a `Within` there."""
 
 
 def _method(verb: Callable[..., object]) -> Method:
-    """Return a verb of `IControl` as a method, as its signature has it."""
+    """Return a verb of `IControl` as a method, from its signature."""
     hints = get_type_hints(verb, include_extras=True)
     answer = hints["return"]
     _, *parameters = inspect.signature(verb).parameters.values()
@@ -278,7 +278,7 @@ VERBS: Final[Mapping[str, Method]] = {
 METHODS: Final[Mapping[str, Method]] = {**VERBS, **OWN}
 
 EVENTS: Final = "events"
-"""The server calls this method of a watcher with a list of events; its answer is the permission to send more."""
+"""The server calls this method of a watcher with a list of events; the answer permits it to send more."""
 
 ENDED: Final = "ended"
 """The server calls this method of a watcher when no more events will come."""

@@ -1,4 +1,4 @@
-"""What long-running code needs and nobody else provides: the clock, owned coroutines, slices of work, logs.
+"""Infrastructure for long-running code: the clock, owned coroutines, slices of work, logs.
 
 Rules:
 

@@ -1,4 +1,4 @@
-"""The clock that everything is measured by."""
+"""The monotonic clock."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 seconds: Final[Callable[[], float]] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-"""Seconds since the machine was started, whatever is done to its clock on the wall.
+"""Seconds since the machine was started, independent of its wall clock.
 
-Unlike `time.monotonic` it goes on while the machine is suspended. A probe that was under way meanwhile has lost its
-answer; by this clock its time was up long ago when we wake, and we were late, as after any other stall.
+Unlike `time.monotonic` it goes on while the machine is suspended. A probe under way at that time has lost its answer:
+after the wake-up, its timeout is long past by this clock, and the reactor was late, as after any other stall.
 """

@@ -1,19 +1,19 @@
-"""The cooperator: all work in slices, of every kind, within one budget per turn of the reactor.
+"""The cooperator: runs work of all kinds in slices, within one budget per turn of the reactor.
 
-Whatever may be a lot of work at once is done here in small pieces: computations of the VPP sync and of reloads, output
-of consoles, events for watchers, scrapes. There is one `Cooperator` in a process, made by the composition root, and one
-`WorkQueue` for each kind of work. In each turn of the reactor
+Potentially long work is done here in small pieces: computations of the VPP sync and of reloads, output of consoles,
+events for subscribers, scrapes. A process has one `Cooperator`, made by the composition root, and one `WorkQueue` for
+each kind of work. In each turn of the reactor
 
 * all kinds together have `maglev.runtime.budget.SLICED_WORK` seconds;
-* the kinds that have work take turns, and each gets an equal share of the time that is left, so a lone one gets it all,
-  and what one does not need goes to those after it. A kind that found no time left is the first in the next turn: a
-  hundred sessions can't starve the sync, nor the sync them;
-* within one kind it is first come, first served; a computation whose share is over goes to the end of the queue.
+* the kinds with pending work take turns, and each gets an equal share of the remaining time: a single kind gets it all,
+  and time that one does not need goes to those after it. A kind that got no time is first in the next turn: a hundred
+  sessions can't starve the sync, nor the sync them;
+* each kind is served first come, first served; a computation that has used up its share goes to the end of the queue.
 
-A computation begins at once if nothing waits and there is time left in this turn; so what is short costs no delayed
-call. Everything else waits for a later turn, also what a piece of work asks for itself.
+A computation begins at once if nothing waits and there is time left in this turn, so short ones need no delayed call.
+Everything else waits for a later turn, including work requested by a piece of work.
 
-Probing is not done here. It bounds its own share of a turn; `maglev.runtime.budget` adds up the two to the bound of one
+Probing is not done here. It bounds its own share of a turn; `maglev.runtime.budget` adds both up to the bound of one
 turn of the reactor.
 """
 
@@ -41,17 +41,17 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.1)
 
 
 class Cooperator:
-    """Gives each kind of work its share of a turn of the reactor.
+    """Shares each turn of the reactor among the kinds of work.
 
     Attributes:
         clock: Measures the turns.
-        counts: Turns by the time that they took, per bucket of `BUCKETS`, not cumulative, and one more for those above.
-            A turn is counted when the next one begins.
+        counts: Turns by duration, per bucket of `BUCKETS`, not cumulative, and one more for those above. A turn is
+            counted when the next one begins.
         total: Sum of these times, seconds.
     """
 
     def __init__(self, clock: IReactorTime, budget: float = SLICED_WORK) -> None:
-        """Begin with nothing to do.
+        """Create a cooperator without work.
 
         Args:
             clock: A monotonic clock.
@@ -68,22 +68,22 @@ class Cooperator:
         self._spent = 0.0
 
     def queue(self, kind: str) -> WorkQueue:
-        """Return the queue of one kind of work: the same one for the same kind."""
+        """Return the queue of a kind of work; always the same one for the same kind."""
         if kind not in self._queues:
             self._queues[kind] = WorkQueue(self, kind)
         return self._queues[kind]
 
     def waiting(self) -> Mapping[str, int]:
-        """Return how many pieces of work wait, by kind."""
+        """Return the number of waiting pieces of work, by kind."""
         return {kind: len(queue) for kind, queue in self._queues.items()}
 
     def enter(self, queue: WorkQueue) -> None:
-        """Let a queue that has work now have its turn; `WorkQueue` calls this."""
+        """Schedule a queue that has work now; called by `WorkQueue`."""
         self._ready.append(queue)
         self._schedule()
 
     def begin(self, piece: Piece) -> bool:
-        """Do some of a piece of work at once, if there is time; return whether some of it is left."""
+        """Do part of a piece of work at once, if there is time; return whether anything is left."""
         if self._working or self._ready or self._spent >= self._budget:
             return True
         start = self.clock.seconds()
@@ -108,7 +108,7 @@ class Cooperator:
         until = start + self._budget
         self._working = True
         try:
-            # Queues that get work meanwhile have the next turn.
+            # Queues that get work meanwhile wait for the next turn.
             for sharing in range(len(self._ready), 0, -1):
                 self._work_on(self._ready.popleft(), now + (until - now) / sharing)
                 now = self.clock.seconds()
@@ -133,7 +133,7 @@ class Cooperator:
 
 
 class WorkQueue:
-    """The work of one kind.
+    """The queue of one kind of work.
 
     Attributes:
         clock: The monotonic clock of the cooperator.
@@ -142,7 +142,7 @@ class WorkQueue:
     _log = EventLogger()
 
     def __init__(self, cooperator: Cooperator, kind: str) -> None:
-        """Begin empty; `Cooperator.queue` makes them."""
+        """Create an empty queue; called by `Cooperator.queue` only."""
         self._cooperator = cooperator
         self.clock = cooperator.clock
         self._kind = kind
@@ -150,15 +150,15 @@ class WorkQueue:
         self._entered = False
 
     def __len__(self) -> int:
-        """Return how many pieces of work wait."""
+        """Return the number of waiting pieces of work."""
         return len(self._pieces)
 
     def soon(self, call: Callable[[], object]) -> None:
-        """Make a call when it is its turn. It should not raise; if it does, that is logged."""
+        """Queue a call. It should not raise; an exception is logged."""
         self._add(_Call(call))
 
     def turn(self) -> Deferred[None]:
-        """Return a Deferred that fires when it is its turn; it may be cancelled."""
+        """Return a Deferred that fires when its turn has come; it may be cancelled."""
         waiting: Deferred[None] = Deferred(lambda _: self._pieces.pop(piece, None))
         piece = _Call(lambda: waiting.callback(None))
         self._add(piece)
@@ -168,8 +168,8 @@ class WorkQueue:
         """Run a computation; the Deferred fires with its result, or fails with what it raises.
 
         Args:
-            steps: The computation, which yields wherever it may be interrupted: at most a millisecond apart, two if it
-                can't be helped. It is closed if the Deferred is cancelled.
+            steps: The computation; it yields wherever it may be interrupted, at most a millisecond apart, or two where
+                that can't be helped. It is closed if the Deferred is cancelled.
             later: Whether it must not begin before this returns.
         """
         computation = _Computation(self.clock, steps, self._pieces)
@@ -178,7 +178,7 @@ class WorkQueue:
         return computation.result
 
     def work(self, until: float) -> None:
-        """Do what waits now, in order, until a time of the clock; one piece at least."""
+        """Do the work that waits now, in order, until a time of the clock; at least one piece."""
         for _ in range(len(self._pieces)):
             if not self._pieces:
                 break  # the others were cancelled
@@ -194,7 +194,7 @@ class WorkQueue:
                 break
 
     def goes_on(self) -> bool:
-        """Return whether there is more to do; if not, the queue enters again when there is."""
+        """Return whether there is more to do; if not, the queue enters again when it gets work."""
         self._entered = bool(self._pieces)
         return self._entered
 
@@ -209,11 +209,11 @@ class Piece(Protocol):
     """A piece of work."""
 
     def work(self, until: float) -> bool:
-        """Do some of it, until a time of the clock; return whether there is more."""
+        """Work until a time of the clock; return whether anything is left."""
 
 
 class _Call:
-    """A call."""
+    """A single call."""
 
     __slots__ = ("_call",)
 
@@ -243,7 +243,7 @@ class _Computation(Generic[T]):
             self._step(until)
         except StopIteration as end:
             outcome = end.value
-        except Exception:  # noqa: BLE001  # for whoever waits for the result
+        except Exception:  # noqa: BLE001  # goes to the errback of the result
             outcome = Failure()
         else:
             outcome = None

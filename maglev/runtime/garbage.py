@@ -1,4 +1,4 @@
-"""The garbage collector, in a process that holds much and makes little garbage."""
+"""Tunes the garbage collector for a process that holds many objects and makes little garbage."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import gc
 from typing import Final
 
 THRESHOLDS: Final = (5_000, 100, 100)
-"""See `gc.set_threshold`. Nearly nothing of ours needs the collector, while what it looks at is large: a reading of VPP
-alone makes 40,000 objects that stay. To look at 5,000 new ones takes 5 ms at most; at all of those that came since,
-more, so it does that seldom."""
+"""Thresholds for `gc.set_threshold`. Nearly nothing of ours needs the collector, while it has much to examine: reading
+VPP's state alone creates 40,000 lasting objects. Examining 5,000 new ones takes 5 ms at most; the older generations
+take longer and are collected seldom."""
 
 
 def settle() -> None:
-    """Tell the collector that what is here now stays, and let it work.
+    """Exclude all present objects from garbage collection, and enable the collector.
 
-    It would look at all of it each time it stops everything: 0.3 s for 20,000 backends. For the same reason the little
-    garbage of a start is not collected first.
+    It would otherwise examine all of them in each full collection, which stops everything for 0.3 s with 20,000
+    backends. For the same reason the little garbage of a start is not collected first.
     """
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

@@ -1,4 +1,4 @@
-"""The owner of coroutines that nobody waits for: keeps them, logs what they raise, cancels them at the end."""
+"""Owns coroutines that nobody waits for: keeps them, logs what they raise, cancels them at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MIN_PAUSE: Final = 0.25
 MAX_PAUSE: Final = 30.0
-"""Seconds that a loop waits after a step that raised, doubling from the one to the other while it goes on."""
+"""Shortest and longest wait, in seconds, after a step that raised; it doubles with each consecutive failure."""
 
 
 class Tasks:
@@ -30,7 +30,7 @@ class Tasks:
         self._cancelled = False
 
     def start(self, coroutine: Coroutine[Deferred[Any], Any, Any]) -> None:
-        """Run a coroutine; what it raises is a bug, and is logged as one."""
+        """Run a coroutine; an exception is a bug, and is logged as one."""
         task = Deferred.fromCoroutine(coroutine)
         self._running.add(task)
         task.addErrback(self._failed)
@@ -44,15 +44,15 @@ class Tasks:
         failed: Callable[[], None],
         delay: float = 0.0,
     ) -> None:
-        """Take a step again and again, whatever it raises: one that fails is logged as a bug, and tried again later.
+        """Repeat a step; one that raises is logged as a bug and tried again later.
 
         Every loop that supervises something for as long as the daemon runs goes through here.
 
         Args:
             clock: Measures the pauses.
-            name: What the log calls the loop.
-            step: Returns for how many seconds to wait before the next one, or None to end the loop.
-            failed: Called after a step that raised: counts it.
+            name: Name of the loop in the log.
+            step: Returns the seconds to wait before the next step, or None to end the loop.
+            failed: Called after a step that raised, to count it.
             delay: Seconds before the first step.
         """
         self.start(self._repeat(clock, name, step, failed, delay))
@@ -74,7 +74,7 @@ class Tasks:
                 following = await step()
                 pause = MIN_PAUSE
             except Exception:
-                # A cancellation that is not ours is a failure like others: of something that the step waited for.
+                # A cancellation that is not ours is an ordinary failure of something that the step waited for.
                 if self._cancelled:
                     raise
                 self._log.failure("task-failed", task=name, retry_after=pause)
@@ -82,14 +82,14 @@ class Tasks:
                 following, pause = pause, min(2 * pause, MAX_PAUSE)
 
     def cancel(self) -> None:
-        """Cancel all that are under way; their loops end, too."""
+        """Cancel all coroutines and loops."""
         self._cancelled = True
         for task in tuple(self._running):
             task.cancel()
 
     def _failed(self, failure: Failure) -> None:
         while isinstance(failure.value, FirstError):
-            failure = failure.value.subFailure  # of a gathering, of which it says nothing itself
+            failure = failure.value.subFailure  # of a gathering, whose own error says nothing
         if failure.check(CancelledError) is None:
             self._log.failure("task-failed", failure=failure)
 

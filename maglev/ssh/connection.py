@@ -96,10 +96,10 @@ class ConsoleConnection(SSHConnection):
             self.channelClosed(channel)
 
     def packetReceived(self, messageNum: int, packet: bytes) -> None:
-        """Take a packet; one for a channel that is not there any more means nothing.
+        """Process a packet; one for a channel that is closed already is ignored.
 
         Raises:
-            PacketError: It is no packet.
+            PacketError: It is malformed.
         """
         reader = PacketReader(packet)
         if messageNum in self._packets:
@@ -116,7 +116,7 @@ class ConsoleConnection(SSHConnection):
         self.session_ended()
 
     def session_ended(self) -> None:
-        """Take note that nothing runs in a channel any more, whether or not the client has closed it too."""
+        """Record that the session of a channel has ended, whether or not the client has closed the channel too."""
         if self._serving and all(channel.localClosed for channel in self.channels.values()):
             self._watch_idle()
 

@@ -23,12 +23,11 @@ class IPendingConnection(Protocol):
 class ConnectionLimiter:
     """Admits connections, and counts logins.
 
-    There is no rate at which pending may come; there is a number of them that may be here at once. One too many cuts
-    off the oldest pending of the source that has most: somebody who opens connections and says nothing only ever hurts
-    their own.
+    The number of pending connections is limited, not their rate. One too many cuts off the oldest pending connection of
+    the source that has most: a source that opens connections and stays silent only ever hurts its own.
 
     Attributes:
-        turned_away: How many pending had to make room.
+        turned_away: Number of pending connections that had to make room.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -49,7 +48,7 @@ class ConnectionLimiter:
         return self._count
 
     def arrive(self, pending: IPendingConnection) -> None:
-        """Take note of a new connection; this may cut off another."""
+        """Register a new connection; this may cut off another one."""
         self._strangers.setdefault(pending.source, {})[pending] = None
         self._count += 1
         if self._count > self._limits.startups:
@@ -60,7 +59,7 @@ class ConnectionLimiter:
             oldest.turn_away()
 
     def leave(self, pending: IPendingConnection) -> None:
-        """Take note that a connection is gone or logged in; harmless if that is known."""
+        """Remove a pending connection that is closed or logged in; harmless if it is removed already."""
         crowd = self._strangers.get(pending.source, {})
         if pending in crowd:
             del crowd[pending]

@@ -21,11 +21,11 @@ _WINDOW_LIMIT: Final = 2**32 - 1
 
 
 class Outlet:
-    """What a session has written and its client has not taken yet.
+    """The queue of output that a session has written and its client has not taken yet.
 
-    A command waits (`drain`) while much is left. What nobody waits for is bounded too: beyond ten times as much, the
-    session is stalled at once. It is stalled as well when nothing has been taken for a while although there is
-    something to take.
+    A command waits (`drain`) while the queue is long. Output written without waiting is bounded too: beyond ten times
+    that length, the session counts as stalled at once. It also counts as stalled when the client has taken nothing for
+    a while although output is queued.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Outlet:
 
         Args:
             clock: A monotonic clock.
-            work: Gives whoever waits a turn to go on.
+            work: The queue through which waiting commands go on.
             window: Bytes that the client takes at first.
             send: Sends bytes, to the client's stderr if the second argument is true.
             can_send: Tells whether the connection takes bytes now.
@@ -74,7 +74,7 @@ class Outlet:
             self._give_up()
 
     def widen(self, count: int) -> None:
-        """Take note that the client takes so many bytes more."""
+        """Widen the window by so many bytes."""
         self._window = min(self._window + count, _WINDOW_LIMIT)
         self.flush()
 
@@ -93,7 +93,7 @@ class Outlet:
         """Wait until there is room for more; for ever, if the session ends meanwhile."""
         waiting: Deferred[None] = Deferred(self._forget)
         self._waiting.append(waiting)
-        # Also when there is room: whoever waits gives everybody else a turn.
+        # Even if there is room: waiting gives others a turn.
         self._work.soon(self._wake)
         return waiting
 
@@ -103,7 +103,7 @@ class Outlet:
         self._finish()
 
     def close(self) -> None:
-        """End it: nothing is sent any more, and whoever waits does so until cancelled."""
+        """Stop sending; commands that wait do so until cancelled."""
         self._closed = True
         self._queue.clear()
         self.backlog = 0

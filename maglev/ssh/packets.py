@@ -8,7 +8,7 @@ _UINT32: Final = 4
 
 
 class PacketError(Exception):
-    """A peer sent a packet that is no packet."""
+    """A peer sent a malformed packet."""
 
 
 class PacketReader:

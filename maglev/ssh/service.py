@@ -73,7 +73,7 @@ class SshFactory(Factory[Any]):
         return ConsoleTransport(self)
 
     def gone(self, connection: ConsoleTransport) -> None:
-        """Take note that a connection is lost."""
+        """Forget a lost connection."""
         self.connections.discard(connection)
         if self._empty is not None and not self.connections:
             empty, self._empty = self._empty, None

@@ -60,7 +60,7 @@ class ISshFactory(Protocol):
         """Return what runs in a channel."""
 
     def gone(self, connection: ConsoleTransport) -> None:
-        """Take note that a connection is lost."""
+        """Called when a connection is lost."""
 
 
 @implementer(IPushProducer)
@@ -251,11 +251,11 @@ class ConsoleTransport(SSHServerTransport):
         """Ignore what the client says of itself: we need none of it, and Conch takes quadratic time to read it."""
 
     def receiveError(self, reasonCode: int, description: bytes) -> None:
-        """Take note that the peer disconnects: each client does at the end."""
+        """Ignore that the peer disconnects: each client does at the end."""
         self._log.debug("ssh-disconnected", origin=self.origin, code=reasonCode, text=printable(description))
 
     def receiveUnimplemented(self, seqnum: int) -> None:
-        """Take note that the peer does not know one of our packets."""
+        """Ignore that the peer does not know one of our packets."""
         self._log.debug("ssh-unimplemented", origin=self.origin, packet=seqnum)
 
     # What the authentication finds

@@ -334,18 +334,18 @@ class Board:
         names |= {name for backend in _concerned(old, new) for name in self.frontends_of(backend.name)}
         return [self.frontends[name] for name in names if name in self.frontends]
 
-    def _weigh_all(self, anew: AbstractSet[str] = frozenset()) -> None:
+    def _weigh_all(self, reconfigured: AbstractSet[str] = frozenset()) -> None:
         """Reweigh every frontend with pending changes, once, and notify subscribers of their names.
 
         Args:
-            anew: Names of frontends that were added, removed or reconfigured, and are weighed in full. The others are
-                updated incrementally.
+            reconfigured: Names of frontends that were added, removed or changed, and are weighed in full. The others
+                are updated incrementally.
         """
         unweighed, self._unweighed = self._unweighed, {}
-        names = dict.fromkeys((*unweighed, *anew))
+        names = dict.fromkeys((*unweighed, *reconfigured))
         for name in names:
             if name in self.frontends:
-                self._weigh(self.frontends[name], None if name in anew else unweighed[name])
+                self._weigh(self.frontends[name], None if name in reconfigured else unweighed[name])
         if names:
             self._later("weights_changed", frozenset(names))
 

@@ -1,6 +1,6 @@
-"""Bytes from a terminal to keys: UTF-8, control characters, escape sequences, pasted text.
+"""Decodes bytes from a terminal into keys: UTF-8, control characters, escape sequences, pasted text.
 
-What is no key of ours is dropped quietly: nobody can fill the log or garble the screen by typing.
+Unknown keys are dropped silently: nobody can fill the log or garble the screen by typing.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from maglev.terminal.stream import IStream
 
 _UNSAFE: Final = re.compile(r"\x1b(?!\[[0-9;]{0,32}m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
-"""Control characters other than TAB and newline, and any escape sequence that is no colour."""
+"""Control characters other than TAB and newline, and any escape sequence that does not set a colour."""
 
 BELL: Final = "\a"
 CLEAR_SCREEN: Final = "\x1b[H\x1b[2J"

@@ -31,7 +31,7 @@ class BindAddress:
         address: Canonical; None for all addresses, a name, or a variable that is not known.
         ports: Ports; None if none are told, or if they are not known.
         udp: Whether it is about UDP (QUIC).
-        local: Whether it is no IP address at all: a UNIX socket, a descriptor.
+        local: Whether it is not an IP address at all but a UNIX socket or a descriptor.
     """
 
     address: str | None
@@ -69,7 +69,7 @@ def _ports(text: str) -> range | None:
 
 
 def seconds(text: str) -> float | None:
-    """Return the seconds that a time stands for; a bare number is milliseconds; None if it is no time."""
+    """Return a time in seconds; a bare number is in milliseconds; None if it is not a time."""
     match = _TIME.fullmatch(text)
     return None if match is None else int(match[1]) * _UNITS[match[2] or "ms"]
 

@@ -87,7 +87,7 @@ def parse(texts: Sequence[str]) -> File:
     """Return the sections of a file.
 
     Raises:
-        ConfigError: It is no configuration of HAProxy.
+        ConfigError: It is not a configuration of HAProxy.
     """
     file = File()
     for line in _lines(texts, file):
@@ -116,7 +116,7 @@ def _lines(texts: Sequence[str], file: File) -> Iterator[ConfigLine]:
 
 
 def _learn(file: File, line: ConfigLine) -> None:
-    """Take note of a variable that the section global sets."""
+    """Record a variable that the section global sets."""
     if file.sections[-1].kind == "global" and line.words[0] in {"setenv", "presetenv"} and len(line.words) == 3:
         file.variables[line.words[1]] = line.words[2]
 

@@ -1,7 +1,7 @@
 """Words of a line of HAProxy's configuration: quotes, escapes and variables (its configuration manual, chapter 2.2).
 
-Variables are those that the file itself sets (``setenv``, ``presetenv``): what the environment of the running HAProxy
-has is not known here. One that is not known stays as it is written, and whoever needs its value finds that out.
+Variables are those that the file itself sets (``setenv``, ``presetenv``); the environment of the running HAProxy is not
+known here. An unknown variable stays as it is written, which is noticed where its value is needed.
 """
 
 from __future__ import annotations

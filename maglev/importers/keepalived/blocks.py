@@ -91,7 +91,7 @@ def parse(path: Path) -> Tree:
     """Return the statements of a file.
 
     Raises:
-        ConfigError: It can't be read, or is no configuration of keepalived.
+        ConfigError: It can't be read, or is not a configuration of keepalived.
     """
     parser = _Parser()
     parser.read(path, "")
@@ -116,7 +116,7 @@ class _Parser:
         """Read a file; ``name`` is how places tell of it, empty for the first.
 
         Raises:
-            ConfigError: It can't be read, or is no configuration of keepalived.
+            ConfigError: It can't be read, or is not a configuration of keepalived.
         """
         try:
             lines = read_lines(path)

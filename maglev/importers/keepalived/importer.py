@@ -50,7 +50,7 @@ def import_keepalived(path: Path) -> Draft:
     """Return what a file says.
 
     Raises:
-        ConfigError: It can't be read, or is no configuration of keepalived.
+        ConfigError: It can't be read, or is not a configuration of keepalived.
     """
     tree = parse(path)
     if not any(_KNOWN.fullmatch(each.keyword) for each in tree.statements):

@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
-"""Bytes of one message from the daemon: ten times the largest, a frontend with all the backends that it can have."""
+"""Maximum size of a message from the daemon, in bytes: ten times that of a frontend with the maximum of backends."""
 
 
 class DaemonBroker(BasicBroker):
     """The broker of a connection to a daemon.
 
     Attributes:
-        limit: Bytes of one message from the daemon at most.
-        lost_because: Why the connection ended; None before.
+        limit: Maximum size of a message from the daemon, in bytes.
+        lost_because: Why the connection ended; None before that.
     """
 
     limit = MAX_ANSWER
 
     def __init__(self, ready: Deferred[None]) -> None:
-        """Wait for the connection.
+        """Create a broker that is not connected yet.
 
         Args:
-            ready: Fires when the handshake is done; fails if the connection ends before.
+            ready: Fires when the handshake is done; fails if the connection ends before that.
         """
         BasicBroker.__init__(self, isClient=True, security=BasicTypes())
         self._ready = ready
         self.lost_because: BaseException | None = None
 
     def dataReceived(self, data: bytes) -> None:
-        """Work off what arrived; end the connection if it makes no sense."""
+        """Process received data; end the connection if it is invalid."""
         try:
             for expression in self._reader.feed(data):
                 self.callExpressionReceived(expression)
@@ -48,14 +48,14 @@ class DaemonBroker(BasicBroker):
             self.transport.abortConnection()  # type: ignore[union-attr]
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Fail everything that waits."""
+        """Fail everything that waits for an answer."""
         self.lost_because = self.lost_because or reason.value
         BasicBroker.connectionLost(self, reason)
         if not self._ready.called:
             self._ready.errback(Failure(PBConnectionLost(reason)))
 
     def proto_answer(self, requestID: Any, netResult: Any) -> None:
-        """Hand an answer to the call that waits for it; Twisted would leave it waiting if it made no sense."""
+        """Pass an answer to the call that waits for it; Twisted would leave the call waiting if it were invalid."""
         waiting = self.waiting_for(requestID)
         try:
             answer = self.unserialize(netResult)
@@ -65,7 +65,7 @@ class DaemonBroker(BasicBroker):
             waiting.callback(answer)
 
     def proto_error(self, requestID: Any, fail: Any) -> None:
-        """Hand an error to the call that waits for the answer, as one of our own."""
+        """Pass an error to the call that waits for the answer, as one of ours."""
         waiting = self.waiting_for(requestID)
         try:
             view = decode(fail[1])

@@ -1,4 +1,4 @@
-"""A client for scripts and programs: the control interface of a maglevd that runs elsewhere.
+"""A client for scripts and programs: the control interface of a maglevd in another process.
 
 A script::
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS: Final = "unix:/run/vpp-maglev/pb.sock"
 
 PING_INTERVAL: Final = 20.0
-"""Seconds between two pings: they keep the daemon from taking us for dead, and tell us when it is."""
+"""Seconds between two pings: they keep the daemon from considering us dead, and tell us when the daemon is."""
 
 LOGIN_DEADLINE: Final = 10.0
 """Seconds from the connection to the answer to the login, with the handshakes between."""
@@ -65,10 +65,10 @@ async def connect(reactor: Any, address: str = DEFAULT_ADDRESS, tls: TlsFiles | 
         tls: The certificates; required for ``tls:``.
 
     Raises:
-        RefusedError: The address is none, or a file of certificates can't be used.
-        ForbiddenError: The daemon does not let us in.
-        LostError: There is no connection to be had.
-        NoAnswerError: Somebody is there, and says nothing.
+        RefusedError: The address is invalid, or a file of certificates can't be used.
+        ForbiddenError: The daemon refused the login.
+        LostError: The connection could not be made.
+        NoAnswerError: The peer accepted the connection but did not answer.
     """
     return await connect_by(reactor, endpoint_of(reactor, address, tls), address)
 
@@ -78,12 +78,12 @@ async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str
 
     Args:
         reactor: The reactor.
-        endpoint: The way to the daemon.
-        address: How to call it in errors.
+        endpoint: The endpoint of the daemon.
+        address: The name of the daemon in errors.
     """
     factory = _Brokers()
     try:
-        # Through an endpoint, a factory is not told of a failed connection: what asked it would wait for ever.
+        # An endpoint does not notify the factory of a failed connection: a caller that asked it would wait for ever.
         broker = cast("DaemonBroker", await endpoint.connect(factory))
     except (ConnectError, DNSLookupError, OSError) as error:
         message = f"can't connect to maglevd at {address}: {reason_of(error)}"
@@ -102,22 +102,22 @@ async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str
 
 
 class Client(IControl):
-    """The control interface over a connection; `maglev.interfaces.IControl` says what each verb does and returns.
+    """The control interface over a connection; see `maglev.interfaces.IControl` for what each verb does and returns.
 
-    The verbs are coroutines with the signatures and the types of that interface; below, the same call is made of each.
+    The verbs are coroutines with the signatures and types of that interface; they are generated below.
 
     Attributes:
-        caller: Who we are to the daemon.
+        caller: Our identity, as the daemon sees it.
     """
 
     def __init__(self, reactor: Any, broker: DaemonBroker, perspective: RemoteReference, caller: Caller) -> None:
-        """Use a connection that is logged in; `connect` makes one.
+        """Create a client on a connection that is logged in; use `connect` to get one.
 
         Args:
             reactor: Measures deadlines.
             broker: The connection.
-            perspective: What the login gave.
-            caller: Who we are.
+            perspective: The result of the login.
+            caller: Our identity.
         """
         self.caller = caller
         self._reactor = reactor
@@ -133,7 +133,7 @@ class Client(IControl):
         return not self._broker.disconnected
 
     def when_lost(self) -> Deferred[None]:
-        """Return a Deferred that fires when the connection is gone, at once if it is gone already."""
+        """Return a Deferred that fires when the connection is lost, at once if it is lost already."""
         waiting: Deferred[None] = Deferred()
         if self.connected:
             self._lost.append(waiting)
@@ -142,7 +142,7 @@ class Client(IControl):
         return waiting
 
     async def close(self) -> None:
-        """End the connection, and wait until it has ended: for a moment if the daemon still takes what we sent."""
+        """Close the connection and wait until it is closed, for a moment if the daemon has data of ours to read."""
         if self.connected:
             last = self._reactor.callLater(CLOSE_DEADLINE, self._broker.transport.abortConnection)  # type: ignore[union-attr]
             self._broker.transport.loseConnection()  # type: ignore[union-attr]
@@ -151,7 +151,7 @@ class Client(IControl):
                 last.cancel()
 
     async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> RemoteSubscription:
-        """Watch events."""
+        """Subscribe to events."""
         watch = RemoteSubscription(self._unwatch)
         self._broker.notifyOnDisconnect(watch.connection_lost)
         try:
@@ -162,7 +162,7 @@ class Client(IControl):
             raise
         return watch
 
-    # How it is done
+    # Implementation
 
     async def _ask(self, method: str, *arguments: object) -> Any:
         return await called(self._reactor, self._perspective, method, *arguments)
@@ -209,10 +209,10 @@ for _name in VERBS:
 
 
 async def called(reactor: Any, target: RemoteReference, method: str, *arguments: object) -> Any:
-    """Call a method of the daemon; always ends.
+    """Call a method of the daemon, with a deadline.
 
     Raises:
-        MaglevError: What the daemon answered, as an error of ours; or `LostError`, `NoAnswerError`.
+        MaglevError: The daemon's error, as one of ours; or `LostError`, `NoAnswerError`.
     """
     deadline = METHODS[method].deadline
     try:
@@ -247,14 +247,14 @@ def _login(broker: DaemonBroker, ready: Awaitable[None]) -> Deferred[RemoteRefer
 
 
 def _not_important(_: object) -> None:
-    """The watch is over for us; the daemon will find out."""
+    """Ignore the failure: the subscription is over for us, and the daemon will notice."""
 
 
 class _Brokers(Factory):
     """Makes the broker of one connection.
 
     Attributes:
-        ready: Fires when the handshake is done; fails when the connection ends before.
+        ready: Fires when the handshake is done; fails if the connection ends before that.
     """
 
     noisy = False

@@ -1,4 +1,4 @@
-"""From an address that people write to a connection: ``unix:PATH`` or ``tls:HOST:PORT``."""
+"""Makes endpoints from the addresses of daemons: ``unix:PATH`` or ``tls:HOST:PORT``."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from maglev.rpc.tls import ClientTls, TlsFiles
 
 CONNECT_DEADLINE: Final = 10.0
-"""Seconds for the connection: what people wait for without wondering."""
+"""Timeout for the connection in seconds: as long as people wait without wondering."""
 
 _TLS: Final = re.compile(r"tls:(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 
 
 def endpoint_of(reactor: Any, address: str, tls: TlsFiles | None) -> IStreamClientEndpoint:
-    """Return the way to a daemon.
+    """Return the endpoint of a daemon.
 
     Raises:
-        RefusedError: The address is none, or the certificates are missing or can't be used.
+        RefusedError: The address is invalid, or the certificates are missing or can't be used.
     """
     path = address.removeprefix("unix:")
     if path and path != address:
@@ -44,7 +44,7 @@ def endpoint_of(reactor: Any, address: str, tls: TlsFiles | None) -> IStreamClie
 
 
 def _tls_to(host: str, files: TlsFiles) -> ClientTls:
-    # Here, because loading TLS takes longer than a call over the UNIX socket does altogether.
+    # Imported here, because loading TLS takes longer than a whole call over the UNIX socket.
     from maglev.rpc.tls import ClientTls
 
     try:
@@ -55,7 +55,7 @@ def _tls_to(host: str, files: TlsFiles) -> ClientTls:
 
 
 def reason_of(error: BaseException | None) -> str:
-    """Return why there is no connection, as few words as will do."""
+    """Return why there is no connection, in as few words as possible."""
     number = getattr(error, "osError", None)
     if isinstance(number, int):
         return os.strerror(number)

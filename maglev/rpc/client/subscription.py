@@ -1,4 +1,4 @@
-"""A watch at the client's end: batches come in, each is answered when the reader has taken it."""
+"""The client's end of a subscription: batches of events, each answered when the reader has taken it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 @implementer(ISubscription)
 class RemoteSubscription(Referenceable):
-    """Events from a daemon.
+    """A stream of events from a daemon.
 
-    Not answering is how the daemon learns that we are slow: it sends a batch or two ahead, and no more.
+    Delayed answers slow the daemon down: it sends a batch or two ahead, and no more.
 
     Attributes:
-        number: The daemon's name for it; 0 before it has one.
+        number: The daemon's number for it; 0 before it is known.
     """
 
     def __init__(self, closed: Callable[[RemoteSubscription], None]) -> None:
-        """Wait for events.
+        """Create a subscription without events.
 
         Args:
-            closed: Called when the reader wants no more.
+            closed: Called when the reader closes it.
         """
         self.number = 0
         self._closed = closed
@@ -47,10 +47,10 @@ class RemoteSubscription(Referenceable):
         self._lost = False
 
     def next(self) -> Deferred[Batch]:
-        """Wait for events; an empty list when the watch has ended.
+        """Wait for events; an empty list after the end of the subscription.
 
         Raises:
-            RuntimeError: Somebody waits already.
+            RuntimeError: Another call is waiting already.
             LostError: (through the Deferred) The connection was lost.
         """
         if self._waiting is not None:
@@ -65,7 +65,7 @@ class RemoteSubscription(Referenceable):
         return self._waiting
 
     def close(self) -> None:
-        """End it."""
+        """End the subscription."""
         if not self._ended:
             self._end()
             self._closed(self)
@@ -73,21 +73,21 @@ class RemoteSubscription(Referenceable):
             self._take()
 
     def given_up(self) -> None:
-        """Take note that the watch could not be made, or nobody waited for it to be."""
+        """End the subscription because it could not be made, or its caller did not wait for it."""
         self._ended = True
 
     def connection_lost(self) -> None:
-        """Take note that nothing will come any more."""
+        """End the subscription because the connection is lost."""
         self._lost = True
         self._end()
 
     def remoteMessageReceived(self, broker: DaemonBroker, message: str, args: Any, kw: Any) -> Any:  # noqa: ARG002
-        """Take events from the daemon."""
+        """Receive events from the daemon."""
         if message == ENDED:
             self._end()
             return _TAKEN
         if message != EVENTS or self._ended:
-            # This ends the watch at the other end, too, should it not have heard that nobody is interested any more.
+            # This also ends the subscription in the daemon, in case the earlier request to do so was lost.
             raise PbError("this subscription has ended")
         [batch] = broker.unserialize(args)
         taken: Deferred[Encoded] = Deferred()

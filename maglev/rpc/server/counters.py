@@ -1,4 +1,4 @@
-"""How many calls there were and how long they took: plain numbers, turned into metrics only when someone looks."""
+"""Counts calls and their durations: plain numbers, turned into metrics only when scraped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 """Upper bounds of the duration histogram, seconds; one more bucket for everything above."""
 
 UNKNOWN: Final = "unknown"
-"""The name under which calls of methods are counted that there are not: names from outside are no labels."""
+"""The label for calls of unknown methods: names from outside must not become labels."""
 
 
 class Durations:
@@ -31,11 +31,11 @@ class Durations:
 
 
 class CallCounters:
-    """The calls over Perspective Broker.
+    """Counters of the calls over Perspective Broker.
 
     Attributes:
-        calls: Calls by method and result: ``ok``, ``refused`` (by a mistake of the caller), ``failed`` (VPP did),
-            ``error`` (a bug of ours) or ``lost`` (nobody waited for the answer any more).
+        calls: Calls by method and result: ``ok``, ``refused`` (a mistake of the caller), ``failed`` (VPP failed),
+            ``error`` (a bug) or ``lost`` (the client no longer waited for the answer).
         durations: By method.
     """
 

@@ -1,4 +1,4 @@
-"""Connections that the server ended: counted each, and logged so that ten thousand of them do not fill a disk."""
+"""Counts connections that the server ended, and logs them at a limited rate, so that they can't fill a disk."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PAUSE: Final = 10.0
 
 
 class Disconnects:
-    """What became of connections that were not wanted any more.
+    """Counts and logs connections that the server ended.
 
     Attributes:
-        counts: How many, by reason.
+        counts: Number of connections, by reason.
     """
 
     _log = EventLogger()
@@ -29,7 +29,7 @@ class Disconnects:
         self.counts: Counter[str] = Counter()
 
     def note(self, reason: str, **fields: object) -> None:
-        """Count a connection that is ended now; tell of the first for a reason, then of one every `PAUSE` at most."""
+        """Count a connection that is ended now; log the first for a reason, then at most one every `PAUSE`."""
         self.counts[reason] += 1
         count, now = self.counts[reason], self._clock.seconds()
         last, told = self._logged.get(reason, (now - PAUSE, 0))

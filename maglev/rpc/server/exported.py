@@ -1,4 +1,4 @@
-"""What every object does that clients can call: take basic values, answer basic values, tell errors by their names."""
+"""Base class of the objects that clients can call: basic values in, basic values or named errors out."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Exported(Referenceable):
-    """An object that a client can call; `receive` is where calls go, whatever their name.
+    """An object that a client can call; all calls go to `receive`, whatever their name.
 
-    Methods are not looked up by name, as Twisted does it: there, an ``async def`` is never awaited, and the client
-    gets an ``Unpersistable`` as a success.
+    Methods are not looked up by name, as Twisted does: it never awaits an ``async def``, and the client gets an
+    ``Unpersistable`` as a success.
     """
 
     _log = EventLogger()
@@ -35,7 +35,7 @@ class Exported(Referenceable):
         answer.addErrback(self._tell)
         if not broker.answer_wanted:
             answer.addErrback(lambda _: None)
-        # After the broker's own callbacks, which send the answer.
+        # Added after the broker's own callbacks, which send the answer.
         answer.addBoth(_and_then, broker.call_ends)
         return answer
 
@@ -48,7 +48,7 @@ class Exported(Referenceable):
             kwargs: The same.
 
         Raises:
-            WireError: The client is told by its name.
+            WireError: Sent to the client by its name.
         """
         raise NotImplementedError
 
@@ -62,7 +62,7 @@ class Exported(Referenceable):
         return broker.serialize(await self.receive(message, given, named))
 
     def _tell(self, failure: Failure) -> Failure:
-        """Let nothing out but what is meant for clients: no text, no traceback of a mistake of ours."""
+        """Pass on errors that are meant for clients; hide the text and traceback of any other."""
         if isinstance(failure.value, WireError):
             return failure
         if isinstance(failure.value, MaglevError):

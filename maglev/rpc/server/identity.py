@@ -1,7 +1,7 @@
-"""Who is at the other end: by the kernel's word for a UNIX socket, by the client's certificate over TLS.
+"""Identifies clients: through the kernel on a UNIX socket, by the client's certificate over TLS.
 
-Both are asked at login, not before: Perspective Broker builds the object that a client logs in at before there is a
-connection. Nothing that the client says counts.
+Both are consulted at login, not before, because Perspective Broker builds the login object before there is a
+connection. Claims of the client do not count.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from OpenSSL.crypto import X509
 
 SO_PEERGROUPS: Final = 59
-"""From ``asm-generic/socket.h`` (Linux 4.13); the socket module does not know it."""
+"""From ``asm-generic/socket.h`` (Linux 4.13); missing in the socket module."""
 
 MAX_GROUPS: Final = 256
-"""Supplementary groups that are read: what `socket.socket.getsockopt` can take. Somebody with more has none."""
+"""Maximum number of supplementary groups: all that `socket.socket.getsockopt` can return. A user with more has
+none."""
 
 LOOKUP_DEADLINE: Final = 2.0
 """Seconds for the name of a user, which may come from a directory in the network."""
@@ -40,7 +41,7 @@ OPERATOR_UNIT: Final = "operator"
 
 
 class Credentials(NamedTuple):
-    """What the kernel knows about the process that connected, from the moment in which it did."""
+    """The kernel's record of the process that connected, as of that moment."""
 
     pid: int
     uid: int
@@ -50,24 +51,24 @@ class Credentials(NamedTuple):
 
 @attrs.frozen
 class Operators:
-    """Who is an operator on a UNIX socket; everybody else is a viewer.
+    """The operators on a UNIX socket; everybody else is a viewer.
 
     Attributes:
-        uids: By user: root, and the user that the daemon runs as.
-        gids: By group, the primary or a supplementary one.
+        uids: Users who are operators: root, and the user that the daemon runs as.
+        gids: Groups whose members are operators, as primary or supplementary group.
     """
 
     uids: frozenset[int]
     gids: frozenset[int] = frozenset()
 
     def role_of(self, peer: Credentials) -> Role:
-        """Return what somebody may do."""
+        """Return the role of a peer."""
         known = peer.uid in self.uids or peer.gid in self.gids or not self.gids.isdisjoint(peer.groups)
         return Role.OPERATOR if known else Role.VIEWER
 
 
 def credentials_of(connection: socket.socket) -> Credentials:
-    """Return who is at the other end of a UNIX socket."""
+    """Return the credentials of the peer of a UNIX socket."""
     pid, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     try:
         groups = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * MAX_GROUPS)
@@ -77,20 +78,20 @@ def credentials_of(connection: socket.socket) -> Credentials:
 
 
 class Identities:
-    """Finds out who a client is."""
+    """Identifies clients."""
 
     def __init__(self, operators: Operators, user_name: Callable[[int], Awaitable[str]]) -> None:
-        """Recognize clients.
+        """Create it.
 
         Args:
-            operators: Who is an operator on a UNIX socket.
-            user_name: Tells the name of a user by number; `UserNames` or the like.
+            operators: The operators on a UNIX socket.
+            user_name: Returns the name of a user by number; `UserNames` or the like.
         """
         self._operators = operators
         self._user_name = user_name
 
     async def identify(self, transport: Any) -> Caller | None:
-        """Return who is at the other end of a connection; None for nobody that may come in."""
+        """Return the caller at the other end of a connection; None if it may not log in."""
         if isinstance(transport.getPeer(), IPv4Address | IPv6Address):
             return _certified(transport)
         peer = credentials_of(transport.getHandle())
@@ -99,7 +100,7 @@ class Identities:
 
 
 def quota_key(transport: Any) -> str:
-    """Return whose connection it is as far as can be told before the login: a user, or an address."""
+    """Return the owner of a connection for quotas, as far as known before the login: a user or an address."""
     peer = transport.getPeer()
     if isinstance(peer, IPv4Address | IPv6Address):
         return f"address {peer.host}"
@@ -121,13 +122,13 @@ def _certified(transport: Any) -> Caller | None:
 
 
 class UserNames:
-    """Looks users up in the password database, in a thread: it may be far away."""
+    """Looks users up in the password database, in a thread, because it may be remote."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
 
     async def __call__(self, uid: int) -> str:
-        """Return the name of a user, or ``uid`` and the number if there is none, or none in time."""
+        """Return the name of a user, or ``uid`` and the number if there is no name, or none in time."""
         lookup = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), pwd.getpwuid, uid)
         lookup.addTimeout(LOOKUP_DEADLINE, self._reactor)
         try:

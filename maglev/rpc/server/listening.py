@@ -1,4 +1,4 @@
-"""Where the service listens: a UNIX socket, whose permissions decide who comes in, and TCP with TLS."""
+"""Listeners of the service: a UNIX socket, whose permissions decide who may connect, and TCP with TLS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FOLDER_MODE: Final = 0o750
 SOCKET_MODE: Final = 0o660
-"""Twisted's own default lets everybody in."""
+"""Permissions of the socket; Twisted's own default lets everybody in."""
 
 BACKLOG: Final = 128
 
@@ -29,9 +29,9 @@ BACKLOG: Final = 128
 class UnixSocket:
     """A UNIX socket at a path.
 
-    Beside it lies a file that is locked as long as somebody listens. The kernel unlocks it when the process ends,
-    however it ends; so a socket that is there while the lock can be had is left over, and is replaced. (Twisted's lock
-    names the process, and in a container the next one has the same number.)
+    A file beside it is locked while a process listens. The kernel releases the lock when the process ends, however it
+    ends; so a socket whose lock is free is left over, and is replaced. (Twisted's lock contains the process id, and in
+    a container the next process has the same one.)
     """
 
     def __init__(self, reactor: Any, path: str) -> None:
@@ -40,10 +40,10 @@ class UnixSocket:
         self._lock: int | None = None
 
     def listen(self, factory: ServerFactory) -> IListeningPort:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
-            StartError: The folder can't be used, somebody listens there already, or what is there is no socket.
+            StartError: The folder can't be used, another process listens there, or the file there is not a socket.
         """
         try:
             self._path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class UnixSocket:
         return port
 
     def stopped(self) -> None:
-        """Let others listen there."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -112,7 +112,7 @@ class TlsPort:
             raise StartError(message) from error
 
     def listen(self, factory: ServerFactory) -> IListeningPort:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
             StartError: The address can't be used.
@@ -124,4 +124,4 @@ class TlsPort:
         return port
 
     def stopped(self) -> None:
-        """Nothing is left to tidy up."""
+        """Do nothing: there is nothing to clean up."""

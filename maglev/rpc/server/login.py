@@ -1,7 +1,7 @@
-"""The object that a client finds first: it finds out who the client is, and hands out a perspective.
+"""The root object of a connection: identifies the client, and returns a perspective.
 
-Perspective Broker's own login with a password is not offered: it proves knowledge of an MD5 sum, with a challenge out
-of a predictable generator. What a client is allowed follows from the connection it came by.
+Perspective Broker's own login with a password is not offered: it proves knowledge of an MD5 sum, with a challenge from
+a predictable generator. A client's role follows from its connection.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Login(Exported):
     def __init__(
         self, broker: ClientBroker, identities: Identities, perspective_for: Callable[[Caller], Perspective]
     ) -> None:
-        """Wait for the login.
+        """Create the object; the login follows.
 
         Args:
-            broker: The connection, which is not there yet.
-            identities: Finds out who is at the other end.
-            perspective_for: Makes the object that the client will call.
+            broker: The broker of the connection, which is not made yet.
+            identities: Identifies the client.
+            perspective_for: Creates the object that the client will call.
         """
         self._broker = broker
         self._identities = identities
@@ -43,7 +43,7 @@ class Login(Exported):
         self._asked = False
 
     async def receive(self, message: str, args: list[Any], kwargs: dict[Any, Any]) -> Perspective:  # noqa: ARG002
-        """Log the client in; the only method there is, under the name that Twisted's clients call it by."""
+        """Log the client in; the only method, under the name that Twisted's clients use."""
         if message != "loginAnonymous":
             raise ArgumentError("only the anonymous login is supported: your connection identifies you")
         if self._asked:

@@ -1,15 +1,15 @@
-"""The server's end of one connection: what it takes in at a time, how long it waits, and when it hangs up.
+"""The server's end of one connection: reads calls, enforces deadlines and limits, and hangs up on violations.
 
-A client is ended when it
+The server hangs up on a client that
 
 * has not logged in after `LOGIN_DEADLINE`;
-* was not heard of for `SILENCE` (the client of this project pings far more often);
-* does not take what was written to it for `WRITE_DEADLINE`;
-* sends what is no message, or one longer than `MAX_MESSAGE`.
+* was silent for `SILENCE` (the client of this project pings far more often);
+* does not read what was written to it for `WRITE_DEADLINE`;
+* sends an invalid message, or one longer than `MAX_MESSAGE`.
 
-Reading stops while as many calls are under way as a client may have, and while it does not take its answers; so what
-one client can make the daemon hold is bounded by these numbers. What has been read is worked off in portions, in turns
-with the other clients (`maglev.runtime.cooperator`).
+Reading stops while a client has its maximum number of calls under way, and while it does not read its answers; so these
+numbers bound what one client can make the daemon hold. Received data is processed in portions, in turns with the other
+clients (`maglev.runtime.cooperator`).
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ if TYPE_CHECKING:
     from maglev.runtime.cooperator import WorkQueue
 
 LOGIN_DEADLINE: Final = 10.0
-"""Seconds from the connection to the login: a TLS handshake over a bad line, and no more."""
+"""Seconds from the connection to the login: enough for a TLS handshake over a bad line."""
 
 SILENCE: Final = 90.0
-"""Seconds without a byte from a client that is logged in: four of our client's pings lost, and a bit."""
+"""Seconds of silence allowed to a client that is logged in: a little more than four lost pings of our client."""
 
 WRITE_DEADLINE: Final = 30.0
-"""Seconds for taking what is written, once the transport holds more than its 64 KiB."""
+"""Seconds for a client to read, once the transport has buffered more than its 64 KiB."""
 
 MAX_MESSAGE: Final = 16 * 1024
-"""Bytes of one message from a client: a call with every argument at its longest has a tenth of that."""
+"""Maximum size of a message from a client, in bytes: ten times that of a call with all arguments at their longest."""
 
 MAX_CALLS: Final = 8
-"""Calls of one client under way; the next ones wait unread."""
+"""Maximum number of calls of one client under way; further ones wait unread."""
 
 PORTION: Final = 4096
-"""Bytes worked off before others have their turn: fifty calls of the usual size, a millisecond or two of work."""
+"""Bytes processed before others get a turn: fifty calls of the usual size, a millisecond or two of work."""
 
 
 @implementer(IPushProducer)
@@ -61,10 +61,10 @@ class ClientBroker(BasicBroker):
     """The broker of one client.
 
     Attributes:
-        limit: Bytes of one message from the client at most.
-        taking: Whether the client takes what is written to it.
+        limit: Maximum size of a message from the client, in bytes.
+        taking: Whether the client reads what is written to it.
         ended: Whether the server ended the connection.
-        whose: Whose it is as far as can be told without a login; empty before there is a connection.
+        whose: Owner of the connection, as far as known without a login; empty before it is made.
     """
 
     limit = MAX_MESSAGE
@@ -73,13 +73,13 @@ class ClientBroker(BasicBroker):
     def __init__(
         self, clock: IReactorTime, work: WorkQueue, admit: Callable[[ClientBroker], bool], drops: Disconnects
     ) -> None:
-        """Wait for the connection.
+        """Create a broker that is not connected yet.
 
         Args:
             clock: Measures the deadlines.
-            work: Where what was read is worked off.
-            admit: Called when the connection is there; False hangs up.
-            drops: Takes note of connections that are ended.
+            work: The queue in which received data is processed.
+            admit: Called when the connection is made; False hangs up.
+            drops: Counts connections that the server ends.
         """
         BasicBroker.__init__(self, isClient=False, security=BasicTypes())
         self._clock = clock
@@ -112,7 +112,7 @@ class ClientBroker(BasicBroker):
         BasicBroker.connectionMade(self)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Forget what was read and is not done."""
+        """Discard received data that is not processed yet."""
         for call in (self._deadline, self._stuck):
             if call is not None and call.active():
                 call.cancel()
@@ -122,22 +122,22 @@ class ClientBroker(BasicBroker):
         BasicBroker.connectionLost(self, reason)
 
     def logged_in(self) -> None:
-        """From now on the client may be silent for a while."""
+        """Replace the deadline for the login by the one for silence."""
         self._silence = SILENCE
 
     def hang_up(self, reason: str, **fields: object) -> None:
-        """End the connection at once, and take note of the reason."""
+        """End the connection at once, and count the reason."""
         if not self.ended and not self.disconnected:
             self.ended = True
             self._drops.note(reason, peer=self.whose, **fields)
             self.end()
 
     def end(self) -> None:
-        """End the connection at once, whatever is unsent."""
+        """End the connection at once, discarding unsent data."""
         self.transport.abortConnection()  # type: ignore[union-attr]
 
     def _not_heard(self) -> None:
-        """End a client that was silent for too long, or look again when it would be."""
+        """Hang up on a client that was silent for too long, or check again when it would be."""
         left = self._heard + self._silence - self._clock.seconds()
         if left <= 0:
             self.hang_up("silent" if self._silence == SILENCE else "no-login")
@@ -147,7 +147,7 @@ class ClientBroker(BasicBroker):
     # Reading
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes in, to be worked off in the next turns."""
+        """Queue received data, to be processed in the next turns."""
         if self._silence == SILENCE:
             self._heard = self._clock.seconds()
         self._input += data
@@ -156,11 +156,11 @@ class ClientBroker(BasicBroker):
             self.transport.pauseProducing()  # type: ignore[union-attr]
 
     def call_begins(self) -> None:
-        """Take note of a call under way."""
+        """Count a call that is under way."""
         self._calls += 1
 
     def call_ends(self) -> None:
-        """Take note that an answer was sent; there is room for another call."""
+        """Count a call as answered; there is room for another one."""
         self._calls -= 1
         self._work_later()
 
@@ -170,7 +170,7 @@ class ClientBroker(BasicBroker):
             self._queue.soon(self._work)
 
     def _work(self) -> None:
-        """Work off a portion; go on in the next turn if there is more, and read on if there is not."""
+        """Process a portion; go on in the next turn if there is more, else resume reading."""
         self._working = False
         try:
             self._work_off()
@@ -201,31 +201,31 @@ class ClientBroker(BasicBroker):
         self.hang_up("bad-message", error=type(error).__name__, text=printable(str(error)))
 
     def proto_error(self, requestID: Any, fail: Any) -> None:  # noqa: ARG002
-        """Take an error of the client as an error, and read nothing out of it."""
+        """Treat an error of the client as a failure, and ignore its content."""
         self.waiting_for(requestID).errback(PbError("the client answered with an error"))
 
     def proto_answer(self, requestID: Any, netResult: Any) -> None:  # noqa: ARG002
-        """Take an answer of the client as an acknowledgement, and read nothing out of it."""
+        """Treat an answer of the client as an acknowledgement, and ignore its content."""
         self.waiting_for(requestID).callback(None)
 
     def proto_cachemessage(self, *_: Any) -> None:
-        """Refuse calls to cached objects: there are none."""
+        """Refuse calls to cached objects, which do not exist here."""
         raise TokenError("cached objects are not supported")
 
     def proto_didNotUnderstand(self, *_: Any) -> None:
-        """Hang up on a client that does not speak the protocol; Twisted would log its words as they are."""
+        """Hang up on a client that does not speak the protocol; Twisted would log its text unescaped."""
         raise TokenError("the client rejected a message")
 
-    # Writing: what the transport calls when the client does not keep up
+    # Flow control: called by the transport
 
     def pauseProducing(self) -> None:
-        """Write no more than must be: the client does not take it."""
+        """Stop reading calls and start the deadline: the client does not read."""
         self.taking = False
         if self._stuck is None:
             self._stuck = self._clock.callLater(WRITE_DEADLINE, self.hang_up, "not-reading")
 
     def resumeProducing(self) -> None:
-        """Go on: the client took everything."""
+        """Go on: the client has read everything."""
         self.taking = True
         if self._stuck is not None:
             self._stuck.cancel()
@@ -233,4 +233,4 @@ class ClientBroker(BasicBroker):
         self._work_later()
 
     def stopProducing(self) -> None:
-        """The connection is gone; `connectionLost` does what there is to do."""
+        """Do nothing: `connectionLost` cleans up."""

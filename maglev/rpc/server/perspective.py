@@ -1,4 +1,4 @@
-"""What a client can call once it is known who it is: the verbs of the control interface, and watches."""
+"""The object that an identified client calls: the verbs of the control interface, and subscriptions."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from maglev.runtime.cooperator import WorkQueue
 
 MAX_WATCHES: Final = 4
-"""Watches of one connection: a program that shows events, another filter, and some in between."""
+"""Maximum number of subscriptions of a connection: two programs that show events, and some to spare."""
 
 PAGE_VALUES: Final = 3000
-"""Values of one page at most, unless a single row has more: three milliseconds of encoding, a few dozen KiB."""
+"""Maximum number of values on a page, unless a single row has more: three milliseconds of encoding, a few dozen KiB."""
 
 MAX_STEP: Final = 8
-"""Rows that are added to a page at a time: by so many it may turn out larger than it should."""
+"""Rows added to a page at a time; a page may exceed its maximum by that many."""
 
 RESULTS: Final = (((LocalError, WireError), "refused"), (MaglevError, "failed"), (CancelledError, "lost"))
-"""How calls are counted that did not end well; what is none of these is a bug."""
+"""The results under which failed calls are counted; any other exception is a bug."""
 
 
 class Perspective(Exported):
@@ -51,15 +51,15 @@ class Perspective(Exported):
         work: WorkQueue,
         encoder: EventBytes,
     ) -> None:
-        """Serve a client.
+        """Create the object for one client.
 
         Args:
             clock: Measures durations.
             control: The verbs, bound to the client.
             entry: The client's entry in the register of sessions.
-            tally: Where calls are counted.
-            work: Where watches wait for their turns.
-            encoder: Makes bytes of events, for all clients.
+            tally: Counts calls.
+            work: The queue in which subscriptions wait for their turns.
+            encoder: Encodes events, for all clients.
         """
         self._clock = clock
         self._control = control
@@ -74,7 +74,7 @@ class Perspective(Exported):
         self.closed = False
 
     def close(self) -> None:
-        """The client is gone: end its watches, and the calls that change nothing."""
+        """End the subscriptions of a client that is gone, and its calls that change nothing."""
         self.closed = True
         self._entry.remove()
         for push in tuple(self._watches.values()):
@@ -110,7 +110,7 @@ class Perspective(Exported):
         return await (call if method.changes else self._while_connected(call))
 
     async def _while_connected(self, call: Awaitable[Any]) -> Any:
-        """Wait for something that nobody needs when the client is gone."""
+        """Wait for a call that is cancelled when the client disconnects."""
         reading = Deferred.fromCoroutine(_awaited(call))
         self._reading.add(reading)
         try:
@@ -119,7 +119,7 @@ class Perspective(Exported):
             self._reading.discard(reading)
 
     async def _page(self, message: str, after: str, limit: int) -> dict[str, Any]:
-        """Return a page of as many rows as are asked for, or as fit; it is put together from small ones."""
+        """Return a page of as many rows as requested, or as fit; it is composed of small ones."""
         rows: list[Any] = []
         first: dict[str, Any] = {}
         room, step = PAGE_VALUES, 1
@@ -131,10 +131,10 @@ class Perspective(Exported):
             after = page["next"]
             if after is None or room <= 0 or len(rows) >= limit:
                 return {**first, "rows": rows, "next": after}
-            # As many as will fit if they are like those so far; but the next ones may be larger.
+            # As many as will fit if they are like those so far; the next ones may be larger.
             step = min(limit - len(rows), MAX_STEP, max(1, room * len(rows) // (PAGE_VALUES - room)))
 
-    # Methods of its own
+    # Own methods
 
     async def _ping(self) -> None:
         """Answer."""
@@ -173,7 +173,7 @@ async def _awaited(call: Awaitable[Any]) -> Any:
 
 
 def _count(value: object) -> int:
-    """Return how many values there are in a value, itself included."""
+    """Return the number of values within a value, itself included."""
     if isinstance(value, dict):
         return 1 + sum(map(_count, value.values()))
     if isinstance(value, list):

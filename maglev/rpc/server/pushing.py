@@ -1,7 +1,7 @@
-"""Pushing events to a watcher: in batches, each answered by the client before too many are on their way.
+"""Pushes events to a watcher in batches, with a bounded number of unanswered ones.
 
-The next events are asked for only when there is room for them. So a client that is slow, or reads nothing, is behind in
-the one place that knows what to do about it: the watch, which drops events and says how many.
+The next events are fetched only when there is room for them. So the backlog of a slow client, or one that reads
+nothing, builds up in the subscription, which drops events and reports how many.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ if TYPE_CHECKING:
     from maglev.runtime.cooperator import WorkQueue
 
 WINDOW: Final = 2
-"""Batches on their way at a time: one that the client works on, and one that it has when it is done."""
+"""Maximum number of unanswered batches: one that the client is processing, and one to go on with."""
 
 FEW: Final = 50
-"""A batch of fewer events is followed by a pause, so that a thousand single events are not a thousand messages."""
+"""Number of events below which a batch is followed by a pause, so that a thousand single events are not a thousand
+messages."""
 
 PAUSE: Final = 0.05
-"""Seconds of that pause: nobody sees it, and it makes twenty messages a second at most."""
+"""Length of that pause in seconds: too short to be seen, and at most twenty messages a second."""
 
 MAX_BATCH: Final = 128 * 1024
-"""Bytes of one message; a hundred events have 30 KiB, but tracebacks in the log are larger."""
+"""Maximum size of a message in bytes; a hundred events have 30 KiB, but tracebacks in the log are larger."""
 
 MAX_REMEMBERED: Final = 2048
-"""Events whose bytes are kept, because other watchers want them, too: a couple of batches of every watcher."""
+"""Number of encoded events kept for other watchers: a couple of batches of every watcher."""
 
 
 class EventBytes:
-    """Encodes events once for all watchers: they get the same dictionaries, which nobody changes."""
+    """Encodes each event once for all watchers, which share the same unchanging dictionaries."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[EventView, bytes]] = {}
@@ -58,13 +59,13 @@ class EventBytes:
         if "seq" in event and event["type"] != "snapshot":
             if len(self._known) >= MAX_REMEMBERED:
                 del self._known[next(iter(self._known))]
-            # The event is kept with its bytes: as long as it is here, no other can have its identity.
+            # The event is kept with its bytes, so that no other object can get its identity meanwhile.
             self._known[id(event)] = (event, data)
         return data
 
 
 class Push:
-    """Pushes the events of one watch to one watcher."""
+    """Pushes the events of one subscription to one watcher."""
 
     _log = EventLogger()
 
@@ -76,14 +77,14 @@ class Push:
         watch: ISubscription,
         watcher: RemoteReference,
     ) -> None:
-        """Prepare to push.
+        """Create it; `start` begins to push.
 
         Args:
             clock: Measures pauses.
-            work: Where to wait for one's turn.
-            encoder: Makes bytes of events.
-            watch: Where the events come from.
-            watcher: Where they go.
+            work: The queue in which to wait for a turn.
+            encoder: Encodes events.
+            watch: The source of events.
+            watcher: Their destination, an object of the client.
         """
         self._clock = clock
         self._work = work
@@ -95,7 +96,7 @@ class Push:
         self._task: Deferred[None] | None = None
 
     def start(self, ended: Callable[[], object]) -> None:
-        """Push until the watch, the watcher or the connection ends; then call `ended`."""
+        """Push until the subscription, the watcher or the connection ends; then call `ended`."""
         self._task = Deferred.fromCoroutine(self._run())
         self._task.addErrback(self._failed)
         self._task.addBoth(lambda _: ended())
@@ -107,7 +108,7 @@ class Push:
             self._task.cancel()
 
     async def _run(self) -> None:
-        # The answer to the call that made the watch goes first.
+        # The answer to the call that made the subscription goes first.
         await self._work.turn()
         try:
             while True:
@@ -156,7 +157,7 @@ class Push:
             self._room.callback(None)
 
     def _refused(self, _: Failure) -> None:
-        """The watcher failed, or the connection did: either way nobody watches any more."""
+        """End the subscription, because the watcher or the connection failed."""
         self._watch.close()
         self._answered(None)
 

@@ -1,4 +1,4 @@
-"""The service: listens, admits clients up to a number, and ends them when it stops."""
+"""The service: listens, admits a limited number of clients, and disconnects them when it stops."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 FRONT_END: Final = "pb"
 
 MAX_CLIENTS: Final = 512
-"""Connections at a time: half of the descriptors that a process usually has; the probes need the others."""
+"""Maximum number of connections: half of a process's usual descriptors; the probes need the others."""
 
 MAX_CLIENTS_EACH: Final = 256
-"""Connections of one user or one address: never all of them, and more than any console and its scripts use."""
+"""Maximum number of connections of one user or address: more than any console and its scripts use, but never all."""
 
 
 class PbListener(Protocol):
-    """A place to listen at; `maglev.rpc.server.listening` has them."""
+    """A listener; see `maglev.rpc.server.listening`."""
 
     def listen(self, factory: ServerFactory) -> IListeningPort:
-        """Begin to listen; raises `StartError` if that can't be."""
+        """Start listening; raises `StartError` if that fails."""
 
     def stopped(self) -> None:
-        """Tidy up after the port is closed."""
+        """Clean up after the port is closed."""
 
 
 class PbService(Service):
@@ -54,7 +54,7 @@ class PbService(Service):
         factory: Makes the protocols of connections.
         tally: Calls so far.
         drops: Connections that were ended by the server.
-        clients: How many connections there are, by user or address.
+        clients: Number of connections, by user or address.
     """
 
     def __init__(
@@ -66,15 +66,15 @@ class PbService(Service):
         identities: Identities,
         listeners: Sequence[PbListener],
     ) -> None:
-        """Prepare; nothing happens before it starts.
+        """Create the service; nothing happens before it starts.
 
         Args:
             clock: Measures deadlines and durations.
-            work: Where clients' calls are read, and events pushed, in turns.
-            control_for: Gives the verbs, bound to an caller.
+            work: The queue in which clients' calls are read, and events pushed, in turns.
+            control_for: Returns the verbs bound to a caller.
             sessions: The register of sessions.
-            identities: Finds out who a client is.
-            listeners: Where to listen.
+            identities: Identifies clients.
+            listeners: The listeners.
         """
         self.factory: ServerFactory = _Clients(self)
         self.tally = CallCounters()
@@ -91,10 +91,10 @@ class PbService(Service):
         self._brokers: set[ClientBroker] = set()
 
     def startService(self) -> None:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
-            StartError: It can't, somewhere; then it does not listen anywhere.
+            StartError: A listener can't be started; then none is.
         """
         try:
             for listener in self._listeners:
@@ -105,7 +105,7 @@ class PbService(Service):
         Service.startService(self)
 
     def stopService(self) -> Deferred[None]:
-        """Listen no more, and hang up on everybody."""
+        """Stop listening, and disconnect all clients."""
         Service.stopService(self)
         for broker in tuple(self._brokers):
             broker.end()
@@ -154,7 +154,7 @@ class PbService(Service):
 
 
 class _Clients(ServerFactory):
-    """What Twisted asks for protocols."""
+    """The factory of protocols that Twisted requires."""
 
     noisy = False
     unsafeTracebacks = False

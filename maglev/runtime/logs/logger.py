@@ -25,8 +25,8 @@ class EventLogger(Logger):
 
         Args:
             level: A `twisted.logger.LogLevel`.
-            format: Name of the event in kebab-case; anything else is an ordinary format of Twisted.
-            fields: What belongs to it.
+            format: Name of the event in kebab-case; anything else is an ordinary format string of Twisted.
+            fields: Fields of the event.
         """
         if format is not None and _NAME.fullmatch(format):
             fields["log_event"] = format

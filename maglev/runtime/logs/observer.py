@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from maglev.runtime.logs.writer import LineWriter
 
 BURST: Final = 200
-"""Lines of one event name that may come at once: a data centre's worth of bad news, still readable."""
+"""Burst of lines allowed for one event name: a data centre's worth of bad news, still readable."""
 
 RATE: Final = 50.0
-"""Lines a second of one event name that may go on after that."""
+"""Sustained lines per second allowed for one event name."""
 
 SUMMARY_PERIOD: Final = 1.0
-"""Seconds until lines that were held back are summed up."""
+"""Seconds until suppressed lines are summed up."""
 
 
 class StormLimit:
-    """A token bucket for each event name; what overflows is counted and summed up."""
+    """A token bucket for each event name; suppressed lines are counted and summed up."""
 
     def __init__(self, clock: IReactorTime, summarize: Callable[[str, int], None]) -> None:
         """Start with full buckets.
 
         Args:
             clock: A monotonic clock.
-            summarize: Called with a name and how many lines of it were held back.
+            summarize: Called with a name and the number of its suppressed lines.
         """
         self._clock = clock
         self._summarize = summarize
@@ -44,7 +44,7 @@ class StormLimit:
         self._held: dict[str, int] = {}
 
     def allows(self, name: str) -> bool:
-        """Return whether one more line of this name may be written now."""
+        """Return whether another line of this name may be written now."""
         now = self._clock.seconds()
         tokens, since = self._tokens.get(name, (float(BURST), now))
         tokens = min(float(BURST), tokens + RATE * (now - since))
@@ -65,7 +65,7 @@ class StormLimit:
 
 @implementer(ILogObserver)
 class LineObserver:
-    """Writes every event of at least a level as one line."""
+    """Writes each event of at least a given level as one line."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class LineObserver:
         writer: LineWriter,
         wall: Callable[[], float],
     ) -> None:
-        """Prepare to observe.
+        """Create an observer.
 
         Args:
             clock: A monotonic clock, for the limit on storms.
             level: The lowest `LogLevel` that is written.
             render: Turns an event into a line.
             writer: Takes the lines.
-            wall: Tells the wall-clock time for lines of our own.
+            wall: Returns the wall-clock time for lines of our own.
         """
         self._level = level
         self._render = render
@@ -91,8 +91,8 @@ class LineObserver:
         self._limit = StormLimit(clock, self._summarize)
 
     def __call__(self, event: LogEvent) -> None:
-        """Write one event, unless it is below the level or one too many of its name."""
-        # Bugs are never held back: there are few, and each is different.
+        """Write one event, unless it is below the level or suppressed by the limit on storms."""
+        # Bugs are never suppressed: there are few, and each is different.
         if _level_of(event) >= self._level and ("log_failure" in event or self._limit.allows(name_of(event))):
             self._write(self._render(event))
 
@@ -109,6 +109,6 @@ class LineObserver:
 
 
 def _level_of(event: LogEvent) -> NamedConstant:
-    """Return the level of an event: what Twisted finds informative (ports opened and closed) is for debugging here."""
+    """Return the level of an event; Twisted's informational messages (ports opened and closed) count as debug."""
     level = event["log_level"]
     return LogLevel.debug if level is LogLevel.info and "log_event" not in event else level

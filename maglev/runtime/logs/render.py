@@ -1,4 +1,4 @@
-"""One log event to one line: JSON for machines, text for people. Nothing from outside gets out unescaped."""
+"""Renders a log event as one line: JSON for machines, text for people. Text from outside is always escaped."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _LEGACY: Final = frozenset({"time", "isError", "failure", "format", "message", "
 """Fields that Twisted adds for its old log system."""
 
 TEXT_LIMIT: Final = 4096
-"""Characters of one value: more than any message worth reading, and what journald takes without splitting."""
+"""Maximum length of a value in characters: more than any message worth reading, and short enough for journald not to
+split it."""
 
 TRACEBACK_LIMIT: Final = 16384
-"""Characters of a traceback, of which the end is kept."""
+"""Maximum length of a traceback in characters; its end is kept."""
 
 
 def name_of(event: LogEvent) -> str:
-    """Return the name of an event; ``message`` for what is not ours."""
+    """Return the name of an event; ``message`` for those that are not ours."""
     return str(event.get("log_event", "message"))
 
 
@@ -51,7 +52,7 @@ def render_json(event: LogEvent) -> str:
 
 
 def render_text(event: LogEvent) -> str:
-    """Return an event as a readable line; a traceback follows on lines of its own."""
+    """Return an event as a readable line; a traceback follows on separate lines."""
     fields = fields_of(event)
     traceback = fields.pop("traceback", "")
     words = [_time(event), f"{event['log_level'].name:5}", name_of(event)]

@@ -80,7 +80,7 @@ async def connect(
     Raises:
         VppNotConnectedError: Nobody listens there, or the connection was lost at once.
         VppTimeoutError: VPP accepted, but did not get ready in time.
-        VppProtocolError: That is no VPP.
+        VppProtocolError: The peer is not a VPP.
     """
 
     def late(_: object, seconds: float) -> None:

@@ -59,7 +59,7 @@ def elements(text: str) -> Iterator[Any]:
     """Yield the elements of a JSON array one by one.
 
     Raises:
-        VppProtocolError: The text is no JSON array.
+        VppProtocolError: The text is not a JSON array.
     """
     decoder = json.JSONDecoder()
     position = 0

@@ -4,9 +4,9 @@ Theory of operation. VPP keeps one queue for each socket and works through it in
 another without waiting: that is worth a factor of ten to twenty. At most `WINDOW` of them are under way; the others
 wait their turn. The order of submission is the order in which VPP sees them, always.
 
-VPP drops what it does not understand without a word, so each request has a deadline. VPP's slowness is no reason to
-give up a request, silence is: a request past its deadline is given up only if nothing at all was heard for as long, or
-if the answer to a later request has come, since VPP answers in order. One clock call sweeps them all.
+VPP silently drops requests that it does not understand, so each request has a deadline. Slowness of VPP does not end a
+request, but silence does: a request past its deadline is given up only if VPP has been silent for as long, or if the
+answer to a later request has come, since VPP answers in order. One clock call sweeps them all.
 """
 
 from __future__ import annotations

@@ -3,6 +3,6 @@
 Rules:
 
 * The rules here are VPP's, each with its source; policy is in `maglev.vpp.sync`.
-* What crashes VPP is refused here (`maglev.vpp.lb.limits`), whoever asks.
+* Calls that would crash VPP are refused here (`maglev.vpp.lb.limits`), for every caller.
 * The binary API and the command line of older versions are two implementations of the same calls.
 """

@@ -59,7 +59,7 @@ class Ledger:
         return self._sums[key]
 
     def begin_read(self) -> None:
-        """Take note that a full read is being sent now.
+        """Record that a full read is being sent now.
 
         Raises:
             RuntimeError: Another read is under way.
@@ -106,7 +106,7 @@ class Ledger:
         return self._reads
 
     def done(self, operation: Operation, stamp: int) -> None:
-        """Take note that VPP has acknowledged a write.
+        """Record a write that VPP has acknowledged.
 
         Args:
             operation: The write.
@@ -117,7 +117,7 @@ class Ledger:
             self._journal.append(operation)
 
     def learn(self, vip: Vip, pool_index: int | None, dpos: Mapping[str, int]) -> None:
-        """Take note of where VPP counts what goes to a VIP, as it said since; the rest is left as it is.
+        """Record where VPP counts the traffic of a VIP, as reported since; the rest is left as it is.
 
         Args:
             vip: The VIP as it was here when VPP was asked; if it has been recreated since, nothing is learnt.

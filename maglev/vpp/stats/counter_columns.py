@@ -70,11 +70,11 @@ class CounterColumns:
         return self._routes.get(key[:2])
 
     def doubt(self) -> None:
-        """Take note that pool indexes or those of servers may be others than those known."""
+        """Record that the known indexes of pools and servers may have changed."""
         self._doubted = True
 
     def doubt_route(self, key: VipKey) -> None:
-        """Take note that the route to a VIP may be another one than that known."""
+        """Record that the route to a VIP may have changed."""
         self._routes.pop(key[:2], None)
 
     async def complete(self) -> bool:

@@ -71,8 +71,8 @@ class Heartbeat:
     """Watches the heartbeat of VPP: the only sign of life in memory that stays readable when VPP is dead.
 
     The API socket closes with VPP, and pings find one that hangs; this finds a stats segment that is not of the VPP at
-    the other socket. VPP does not tell how often its heart beats, so whoever has set it very slow causes a false alarm
-    or two: each makes us twice as patient, for as long as the daemon runs.
+    the other socket. VPP does not tell how often its heart beats, so a very slow setting causes a false alarm or two:
+    each makes us twice as patient, for as long as the daemon runs.
 
     Attributes:
         patience: Seconds without a heartbeat.

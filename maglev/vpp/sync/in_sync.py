@@ -66,7 +66,7 @@ class InSyncVips:
         return SyncPoint(vip, self._board.generation, status.changes)
 
     def reached(self, key: VipKey, level: SyncPoint | None) -> None:
-        """Take note that all is written that a VIP lacked at some moment."""
+        """Record that everything that a VIP lacked at some moment is written."""
         if level is not None:
             self._levels[key] = level
 

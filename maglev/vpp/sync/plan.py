@@ -6,8 +6,8 @@ weights are 0. `raises` tells the two halves of a plan apart.
 
 Three things cannot change on a live VIP: stickiness, encapsulation and table length. It is deleted and added again
 (`AddressPlan.recreated`). And VPP refuses some neighbours on one prefix (``lb_vip_add``): VIPs of different
-encapsulations, and an all-port VIP beside one with a port. So the VIPs of one prefix are planned together. What stands
-in the way of a wanted VIP is deleted first, if it may be: because it is not wanted, or because it is recreated as well.
+encapsulations, and an all-port VIP beside one with a port. So the VIPs of one prefix are planned together. A VIP
+that blocks a wanted one is deleted first, if it may be: because it is not wanted, or because it is recreated as well.
 If it has to stay for now, the wanted VIP is postponed.
 """
 
@@ -79,11 +79,11 @@ class AddressPlan:
     """What has to be done for the VIPs of one prefix, in order.
 
     Attributes:
-        clearing: VIPs to delete first: those that are recreated, and what stands in the way of something wanted.
+        clearing: VIPs to delete first: those that are recreated, and those that block wanted ones.
         vips: The operations of each wanted VIP that needs any.
         removing: VIPs that are no longer wanted, to delete last.
         recreated: The VIPs that are deleted and added again, and what can't be changed about each.
-        postponed: The VIPs that can't be created or recreated yet, and which one stands in the way of each.
+        postponed: The VIPs that can't be created or recreated yet, and which VIP blocks each.
     """
 
     clearing: tuple[VipKey, ...] = ()
