@@ -1,4 +1,4 @@
-"""Builds the front ends that the options ask for: the SSH console and Perspective Broker."""
+"""Builds the front ends enabled by the options: the SSH console and Perspective Broker."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class FrontEnd(NamedTuple):
     """One front end, ready to start.
 
     Attributes:
-        option: The option that it stands for.
-        service: What runs it; raises `StartError` or `CannotListenError` when it can't start.
+        option: The option that enables it.
+        service: Its service; raises `StartError` or `CannotListenError` if it can't start.
         collector: Its metrics.
     """
 
@@ -38,12 +38,12 @@ class FrontEnd(NamedTuple):
 
 
 def listeners(reactor: Any, cooperator: Cooperator, options: Options, control: Control) -> Iterator[FrontEnd]:
-    """Yield the front ends that the options ask for.
+    """Yield the front ends enabled by the options.
 
     Raises:
-        StartError: An option makes no sense.
+        StartError: The value of an option is invalid.
     """
-    # Some of these modules install the global reactor when they are imported, so not before it was chosen.
+    # Some of these modules install the global reactor on import, so they are imported only after it was chosen.
     ssh = strport("--ssh-addr", options["ssh-addr"])
     if ssh is not None:
         yield _ssh(reactor, cooperator.queue("ssh"), options, control, ssh)
@@ -106,7 +106,7 @@ def _tls_port(reactor: Any, options: Options) -> PbListener:
 
 
 def _group(name: str) -> frozenset[int]:
-    """Return the number of a group, if there is such a group."""
+    """Return the number of a group, if it exists."""
     try:
         return frozenset({grp.getgrnam(name).gr_gid})
     except KeyError:

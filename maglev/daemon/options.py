@@ -1,4 +1,4 @@
-"""The command line of ``maglevd`` and ``twistd maglev``, and the environment behind it."""
+"""The command line of ``maglevd`` and ``twistd maglev``, with defaults from the environment."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Options(BaseOptions):
     """The command line of maglevd, and of ``twistd maglev``.
 
     Attributes:
-        given: Names of the settings that are not at their defaults, but given.
+        given: Names of the settings that were given explicitly.
     """
 
     synopsis = "[options]"
@@ -87,7 +87,7 @@ class Options(BaseOptions):
         """Fill in the environment and the defaults.
 
         Raises:
-            UsageError: A value makes no sense.
+            UsageError: A value is invalid.
         """
         for each in SETTINGS:
             if self[each.name] is None:

@@ -1,4 +1,4 @@
-"""The program ``maglevd``: the service of `maglev.daemon.tap` in a process of its own."""
+"""The program ``maglevd``: runs the service of `maglev.daemon.tap` as a process."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
     from maglev.daemon.options import Options
 
 EXIT_USAGE: Final = 64
-"""``EX_USAGE`` of sysexits.h; 1 and 2 tell of the configuration."""
+"""``EX_USAGE`` of sysexits.h; 1 and 2 are for errors in the configuration."""
 
 EXIT_UNAVAILABLE: Final = 69
-"""``EX_UNAVAILABLE``: a listener's address is taken, a network namespace is not there."""
+"""``EX_UNAVAILABLE``: a listener's address is taken, or a network namespace does not exist."""
 
 SETTLED: Final = 60.0
-"""Seconds until every backend has been probed and VPP has been read: once more, what is here then stays."""
+"""Seconds until every backend has been probed and VPP has been read: objects present then last, so they are excluded
+from garbage collection too."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run maglevd; exits the process.
 
     Args:
-        arguments: Command line without the program's name; that of the process if not given.
+        arguments: Command line without the program's name; defaults to that of the process.
     """
     remember_hang_ups()
-    # Hundreds of thousands of objects are made during the start, and stay.
+    # Hundreds of thousands of objects are created during the start, and last.
     gc.disable()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 

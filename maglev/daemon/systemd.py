@@ -1,7 +1,7 @@
-"""What the service manager hears from us: sd_notify(3), over the datagram socket that ``NOTIFY_SOCKET`` names.
+"""Notifies the service manager: sd_notify(3), over the datagram socket that ``NOTIFY_SOCKET`` names.
 
-The protocol is a few lines of text in one datagram, so there is no library here. Nothing is told when the variable is
-not set: under ``twistd`` in a terminal, in a container, or in a unit that is not of ``Type=notify``.
+The protocol is a few lines of text in one datagram, so no library is needed. Nothing is sent if the variable is not
+set: under ``twistd`` in a terminal, in a container, or in a unit that is not of ``Type=notify``.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from maglev.vpp.sync.service import VppService
 
 PERIOD: Final = 1.0
-"""Seconds between looks: how late READY and the status may be. One look costs some microseconds for each backend."""
+"""Seconds between checks, and so the delay of READY and the status. A check costs some microseconds per backend."""
 
 PATIENCE: Final = 15.0
-"""Seconds more that the manager is asked to wait at each look before READY: ``startup-max-delay`` may be longer than
-any ``TimeoutStartSec``, and while we look we are alive."""
+"""Seconds by which each check before READY extends the manager's timeout: ``startup-max-delay`` may be longer than any
+``TimeoutStartSec``, and as long as we check we are alive."""
 
 FEEDS: Final = 4
-"""How often the watchdog is fed in its time: three looks that come to nothing or late are forgiven."""
+"""Number of times the watchdog is fed within its timeout: three failed or late checks are forgiven."""
 
 _DATAGRAMS: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
@@ -49,10 +49,10 @@ class NotifySocket:
     _log = EventLogger()
 
     def __init__(self, path: str, watchdog: float | None) -> None:
-        """Prepare to send.
+        """Create it without connecting.
 
         Args:
-            path: Of the socket; one that begins with ``@`` is in Linux's abstract namespace.
+            path: Path of the socket; one that begins with ``@`` is in Linux's abstract namespace.
             watchdog: See the attribute.
         """
         self.watchdog = watchdog
@@ -63,11 +63,11 @@ class NotifySocket:
     def send(self, *lines: str) -> None:
         """Send assignments, such as ``READY=1``, in one datagram.
 
-        It never waits and never raises: a manager that does not listen must not stop us. What is lost is logged, once
-        for each reason.
+        It never waits and never raises: a manager that does not listen must not stop us. Failures are logged, once for
+        each reason.
         """
         try:
-            # Kept open: the watchdog must be fed when there are no more descriptors, too.
+            # Kept open: the watchdog must be fed even when there are no more descriptors.
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_UNIX, _DATAGRAMS)
             self._socket.sendto("\n".join(lines).encode(), self._address)
@@ -77,35 +77,35 @@ class NotifySocket:
                 self._log.warn("notify-failed", error=self._error)
 
     def close(self) -> None:
-        """Give the descriptor back; there is nothing more to tell."""
+        """Close the descriptor; nothing is sent afterwards."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
 
 def notify_socket(environment: Mapping[str, str]) -> NotifySocket | None:
-    """Return the service manager's socket; None when nobody listens, or not on a socket of a kind that we know.
+    """Return the service manager's socket; None if there is none, or one of an unknown kind.
 
     Args:
-        environment: With ``NOTIFY_SOCKET`` and, for the watchdog, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``.
+        environment: Environment with ``NOTIFY_SOCKET`` and, for the watchdog, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``.
     """
     path = environment.get("NOTIFY_SOCKET", "")
-    # systemd knows vsock: too, for virtual machines.
+    # systemd also supports vsock:, for virtual machines.
     if not path.startswith(("/", "@")):
         return None
     microseconds = environment.get("WATCHDOG_USEC", "")
-    # Another process's variables, inherited: that one is watched.
+    # Variables inherited from another process, which is the one being watched.
     ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     watched = ours and microseconds.isascii() and microseconds.isdigit() and int(microseconds) > 0
     return NotifySocket(path, int(microseconds) / 1e6 if watched else None)
 
 
 class Notifier(Service):
-    """Tells the service manager that we are ready, how we are, and that we live.
+    """Reports readiness, status and signs of life to the service manager.
 
-    Ready is when the first decision about everything is made: the warm-up is over, and what it led to has been written
-    to the VPP that is connected. Where there is none, or it is switched off, or it goes meanwhile, the end of the
-    warm-up is enough: a service that is ordered after us must not wait for a VPP that may wait for that service.
+    We are ready once the first decision about everything is made: the warm-up is over, and its result has been written
+    to the connected VPP. If VPP is not connected, is switched off, or goes away meanwhile, the end of the warm-up is
+    enough: a service that is ordered after us must not wait for a VPP that may wait for that service.
 
     The watchdog is fed from the reactor's own timer, so not while the reactor hangs. It is not fed either while a probe
     is under way that should have ended long ago: then checks no longer finish, whatever else works. A restart is
@@ -127,13 +127,13 @@ class Notifier(Service):
         self._ready = False
 
     def startService(self) -> None:
-        """Begin to look; nothing is told before the reactor runs."""
+        """Start checking; nothing is sent before the reactor runs."""
         Service.startService(self)
         self._fed = self._clock.seconds()
         self._call = self._clock.callLater(0, self._look)
 
     def stopService(self) -> None:
-        """Tell that we end."""
+        """Report that we are stopping."""
         Service.stopService(self)
         if self._call is not None:
             self._call.cancel()
@@ -142,15 +142,15 @@ class Notifier(Service):
         self._channel.close()
 
     def reloading(self) -> None:
-        """Tell that a reload begins; before READY there is nothing to take back."""
+        """Report that a reload begins; nothing is sent before READY."""
         if self._ready:
             # The manager takes a READY for the end of this reload only if it was sent after this time (clock_gettime).
-            # It wants this very clock, which stands still while the machine is suspended.
+            # It requires this particular clock, which stops while the machine is suspended.
             now = time.monotonic_ns() // 1000
             self._channel.send("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=Reloading the configuration")
 
     def reloaded(self) -> None:
-        """Tell that a reload is over, whatever came of it."""
+        """Report that a reload is over, whatever its result."""
         if self._ready:
             self._channel.send("READY=1", self._status())
 
@@ -177,7 +177,7 @@ class Notifier(Service):
         yield "WATCHDOG=1"
 
     def _changed_status(self) -> Iterator[str]:
-        # Every transition counts up the one number, and every reload the other: most looks need not count anything.
+        # Every transition increments one number and every reload the other, so most checks need not count anything.
         shown = (self._ready, self._board.seq, self._board.generation, self._vpp.info)
         if shown != self._shown:
             self._shown = shown
@@ -197,6 +197,6 @@ class Notifier(Service):
 
 
 def _summary(what: str, states: Counter[str]) -> str:
-    """Return a line such as ``12 backends (3 down, 1 paused)``: what is up needs no mention."""
+    """Return a line such as ``12 backends (3 down, 1 paused)``; those that are up are not listed."""
     others = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != "up")
     return f"{states.total()} {what}" + (f" ({others})" if others else "")

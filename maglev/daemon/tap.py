@@ -1,7 +1,7 @@
-"""The composition root: the service tree that the options of maglevd describe.
+"""The composition root: builds the service tree from the options of maglevd.
 
-This is the only module that knows every room. ``maglevd`` (`maglev.daemon.program`) and ``twistd maglev`` (the dropin)
-both come here; the objects below receive what they need and never look for it.
+This is the only module that knows every folder. ``maglevd`` (`maglev.daemon.program`) and ``twistd maglev`` (the
+dropin) both use it; the objects below receive what they need and never look for it.
 """
 
 from __future__ import annotations
@@ -68,16 +68,16 @@ if TYPE_CHECKING:
     from maglev.runtime.cooperator import WorkQueue
 
 JITTER: Final = 0.1
-"""Share by which intervals and back-offs vary either way, so that many checkers and backends do not fall in step."""
+"""Share by which intervals and back-offs vary either way, so that checkers and backends do not synchronize."""
 
 _log = EventLogger()
 
 
 class Daemon(MultiService):
-    """Everything that maglevd is, as one service.
+    """The whole of maglevd as one service.
 
     Attributes:
-        board: The states of everything configured.
+        board: The states of all backends and frontends.
         checker: Probes the backends.
         pool: The worker processes that probe for it, if there are any.
         vpp: Keeps VPP programmed.
@@ -96,7 +96,7 @@ class Daemon(MultiService):
             config: The valid configuration that the options name.
 
         Raises:
-            StartError: The options or the configuration ask for something that is not there.
+            StartError: The options or the configuration require something that does not exist.
         """
         MultiService.__init__(self)
         verify(config)
@@ -153,10 +153,10 @@ class Daemon(MultiService):
             cast("IService", listening(where, site, reactor)).setServiceParent(self)
 
     def startService(self) -> None:
-        """Start everything, and listen to SIGHUP.
+        """Start everything, and handle SIGHUP.
 
         Raises:
-            StartError: A front end that was asked for can't start.
+            StartError: A front end that was explicitly enabled can't start.
             CannotListenError: The address of one is taken.
         """
         self._log.info(
@@ -186,7 +186,7 @@ class Daemon(MultiService):
         return stopping
 
     def _start_front_end(self, front_end: FrontEnd) -> None:
-        """Start a front end; go on without it if nobody asked for it and this user may not have it."""
+        """Start a front end; go on without it if it is only a default and this user lacks the permissions."""
         try:
             front_end.service.setServiceParent(self)
         except StartError as error:
@@ -201,7 +201,7 @@ class Daemon(MultiService):
         self._tasks.start(self._reload_told())
 
     async def _reload_told(self) -> None:
-        """Reload, and let the service manager know for how long that takes."""
+        """Reload, and notify the service manager of the beginning and end."""
         if self._notifier is not None:
             self._notifier.reloading()
         await self.reloader.try_reload()
@@ -222,10 +222,10 @@ def jitter() -> float:
 
 
 def verify(config: Config) -> None:
-    """Check what the file alone does not tell.
+    """Check conditions outside the file.
 
     Raises:
-        StartError: The network namespace is not there, or can't be entered.
+        StartError: The network namespace does not exist, or can't be entered.
     """
     if config.checker.netns is not None:
         check_netns(config.checker.netns)
@@ -252,7 +252,7 @@ def makeService(options: Options) -> IService:
     """Return the service for ``twistd maglev``.
 
     Raises:
-        SystemExit: There is nothing to run: the configuration is not valid, asks for something that is not there, or
+        SystemExit: There is nothing to run: the configuration is not valid, requires something that does not exist, or
             was only to be checked. (An ordinary exception is shown as a traceback by both ``twistd`` and ``twist``.)
     """
     from twisted.internet import reactor
@@ -295,11 +295,11 @@ def complaint(options: Options, error: Exception) -> str:
 
 
 def build(reactor: Any, options: Options) -> IService:
-    """Return the service that the options ask for.
+    """Return the service for the options.
 
     Raises:
         ConfigError: The configuration file is not valid.
-        StartError: Something that it or the options ask for is not there.
+        StartError: Something that it or the options require does not exist.
     """
     if options["demo"]:
         from maglev.demo.service import Demo

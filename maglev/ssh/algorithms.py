@@ -1,4 +1,4 @@
-"""What we negotiate: modern algorithms only, each list written out.
+"""The algorithms that we negotiate: modern ones only, each list written out.
 
 No SHA-1, no CBC, no group exchange (it needs a file of moduli), no compression (a kilobyte inflates to a megabyte).
 """
@@ -19,7 +19,7 @@ _WANTED: Final = (
 )
 
 KEY_EXCHANGES: Final = tuple(name for name in _WANTED if name in SSHServerTransport.supportedKeyExchanges)
-"""Which of them there are depends on the versions of Twisted and cryptography."""
+"""Their availability depends on the versions of Twisted and cryptography."""
 
 CIPHERS: Final = (b"aes256-ctr", b"aes192-ctr", b"aes128-ctr")
 MACS: Final = (b"hmac-sha2-512", b"hmac-sha2-256")
@@ -35,10 +35,10 @@ SIGNATURES: Final = {
     b"sk-ecdsa-sha2-nistp256@openssh.com": (b"sk-ecdsa-sha2-nistp256@openssh.com",),
     b"ssh-rsa": (b"rsa-sha2-512", b"rsa-sha2-256"),
 }
-"""Types of keys that people may have, and the signatures accepted from each (an RSA key may not sign by SHA-1)."""
+"""Accepted types of keys, and the signatures accepted from each (an RSA key may not sign with SHA-1)."""
 
 SIGNATURE_NAMES: Final = tuple(name for names in SIGNATURES.values() for name in names)
-"""What the extension ``server-sig-algs`` (RFC 8308, 3.1) announces."""
+"""The signatures announced in the extension ``server-sig-algs`` (RFC 8308, 3.1)."""
 
 MIN_RSA_BITS: Final = 2048
-"""NIST SP 800-131A disallows less; OpenSSH refuses less than 1024 at any setting."""
+"""Minimum size of RSA keys in bits. NIST SP 800-131A disallows less; OpenSSH always refuses less than 1024."""

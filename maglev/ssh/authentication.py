@@ -1,4 +1,4 @@
-"""Letting people in by their keys (RFC 4252): no passwords, no questions."""
+"""Public key authentication (RFC 4252); no passwords, no interaction."""
 
 from __future__ import annotations
 
@@ -28,24 +28,23 @@ MSG_USERAUTH_SUCCESS: Final = 52
 MSG_USERAUTH_PK_OK: Final = 60
 
 _USER_PRESENT: Final = 0x01
-"""Flag of a hardware key's signature: somebody touched it (OpenSSH's PROTOCOL.u2f)."""
+"""Flag of a hardware key's signature: the key was touched (OpenSSH's PROTOCOL.u2f)."""
 
 
 class KeyAuthentication(SSHService):
     """The service ``ssh-userauth`` with the one method ``publickey``.
 
-    The name of the user does not matter: the key says who it is. Only keys that are in force are ever called
-    acceptable.
+    The user name does not matter: the key identifies the user. Only authorized keys are ever called acceptable.
     """
 
     name = b"ssh-userauth"
 
     def __init__(self, keyring: KeyRing, attempts: int) -> None:
-        """Prepare to let somebody in.
+        """Create the service.
 
         Args:
-            keyring: Who may.
-            attempts: How many refusals there are before the connection ends.
+            keyring: The authorized keys.
+            attempts: Number of refusals after which the connection ends.
         """
         self.transport: Any = None
         self._keyring = keyring
@@ -116,7 +115,7 @@ class KeyAuthentication(SSHService):
 
     def _refuse(self) -> None:
         self._left -= 1
-        # The first request of every client asks what there is (method "none"); that one is free.
+        # The first request of every client asks for the available methods (method "none"); it does not count.
         if self._left < 0:
             self.transport.sendDisconnect(DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE, b"too many refused keys")
         else:
@@ -124,7 +123,7 @@ class KeyAuthentication(SSHService):
 
 
 def _touched(reader: PacketReader, key: AuthorizedKey, signature: bytes, message: bytes) -> bool:
-    """Return whether a hardware key signed, and somebody touched it (OpenSSH's PROTOCOL.u2f)."""
+    """Return whether a hardware key signed and was touched (OpenSSH's PROTOCOL.u2f)."""
     flags, counter = reader.take(1), reader.take(4)
     wrapped = hashlib.sha256(key.application).digest() + flags + counter + hashlib.sha256(message).digest()
     return bool(flags[0] & _USER_PRESENT) and _verify(key, signature, wrapped)

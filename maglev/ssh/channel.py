@@ -1,4 +1,4 @@
-"""One channel: the requests of a client, and the bytes and the end of what runs in it."""
+"""One channel: handles the requests of a client, and carries the bytes of the session in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Opener = Callable[["SessionChannel", Opening], IRunner]
 
 
 class SessionChannel(SSHChannel):
-    """A channel of the type ``session`` (RFC 4254, 6), as `maglev.terminal.stream.IStream` of what runs in it."""
+    """A channel of type ``session`` (RFC 4254, 6), as `maglev.terminal.stream.IStream` for the session in it."""
 
     name = b"session"
     id: Any  # Conch declares that it is None
@@ -32,9 +32,9 @@ class SessionChannel(SSHChannel):
 
         Args:
             connection: The `maglev.ssh.connection.ConsoleConnection` that it belongs to.
-            opener: Makes what runs in it.
-            window: Bytes that the client takes at first.
-            packet_size: Bytes that the client takes at a time.
+            opener: Creates the runner of the session.
+            window: Initial window of the client, in bytes.
+            packet_size: Maximum packet size of the client, in bytes.
         """
         SSHChannel.__init__(self, remoteWindow=window, remoteMaxPacket=packet_size, conn=connection)
         self._connection = connection
@@ -62,10 +62,10 @@ class SessionChannel(SSHChannel):
             b"signal": self._signal,
         }
 
-    # For what runs here
+    # For the session
 
     def write(self, data: bytes, *, error: bool = False) -> None:
-        r"""Send output; on a terminal, lines end with ``\r\n``, and errors go where everything goes."""
+        r"""Send output; on a terminal, lines end with ``\r\n``, and errors are not sent separately."""
         if self._opening.window is None:
             self.outlet.write(data, error=error)
         else:
@@ -92,12 +92,12 @@ class SessionChannel(SSHChannel):
     # From the connection
 
     def request(self, kind: bytes, reader: PacketReader) -> bool:
-        """Return whether a request is granted; those for variables, forwarding and subsystems are not."""
+        """Handle a request and return whether it is granted; variables, forwarding and subsystems are refused."""
         granted = self._requests.get(kind)
         return granted is not None and not self._ended and granted(reader)
 
     def start(self) -> None:
-        """Start what was asked for, if it has not been."""
+        """Start the requested session, if it has not been started."""
         if self._runner is None or self._started or self._ended:
             return
         self._started = True
@@ -109,7 +109,7 @@ class SessionChannel(SSHChannel):
             self.eof_received()
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what was typed or piped in; before the start it is kept, as far as the window goes."""
+        """Pass on input; before the start it is kept, as far as the window goes."""
         if self._ended:
             return
         if self._started and self._runner is not None:
@@ -118,24 +118,24 @@ class SessionChannel(SSHChannel):
             self._early += data
 
     def dismiss(self, words: str) -> None:
-        """End what runs here, and say why."""
+        """End the session, with a message that says why."""
         if self._started and self._runner is not None and not self._ended:
             self._runner.dismiss(words)
 
     def eof_received(self) -> None:
-        """Hand on that no more data comes."""
+        """Pass on the end of input."""
         if self._started and self._runner is not None and not self._ended:
             self._runner.eof_received()
         else:
             self._early_eof = True
 
     def close_now(self) -> None:
-        """Close our side at once: the client has closed its own."""
+        """Close our side at once, because the client has closed its own."""
         self._end()
         self._connection.sendClose(self)
 
     def closed(self) -> None:
-        """Conch tells that the channel is closed on both sides, or the connection lost; not always once."""
+        """Clean up; Conch may call this repeatedly, when both sides are closed or the connection is lost."""
         self._end()
 
     # Requests

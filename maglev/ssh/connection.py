@@ -38,26 +38,26 @@ if TYPE_CHECKING:
     from maglev.ssh.limits import Limits
 
 MIN_PACKET: Final = 1024
-"""The smallest "maximum packet size" that a client may ask for; with 1 each character would be a packet of its own
-(and with 0, no output would ever end). RFC 4253, 6.1 has everybody take 32768."""
+"""The smallest "maximum packet size" that a client may request; with 1 each character would be a separate packet (and
+with 0, no output would ever end). RFC 4253, 6.1 requires support for 32768."""
 
 
 class ConsoleConnection(SSHConnection):
     """The service ``ssh-connection``.
 
-    Clients send packets for channels that have been closed meanwhile, and Conch ends the connection for that: every
-    packet is looked at here first. What remains of Conch's class is the sending and the closing.
+    Clients send packets for channels that have just been closed, for which Conch would end the connection: so every
+    packet is checked here first. Of Conch's class, only sending and closing are used.
     """
 
     def __init__(self, clock: IReactorTime, work: WorkQueue, limits: Limits, caller: Caller, opener: Opener) -> None:
-        """Prepare to carry sessions.
+        """Create a service without sessions.
 
         Args:
             clock: A monotonic clock.
-            work: Shared by all sessions of the console.
-            limits: How many channels there may be, and how long there may be none.
-            caller: Who logged in.
-            opener: Makes what runs in a channel.
+            work: The queue shared by all sessions of the console.
+            limits: Bounds on the number of channels, and on the time without any.
+            caller: The user who logged in.
+            opener: Creates the runner of a channel.
         """
         SSHConnection.__init__(self)
         self.transport: Any = None
@@ -108,7 +108,7 @@ class ConsoleConnection(SSHConnection):
             channel = self.channels.get(reader.uint32())
             if channel is not None:
                 self._channel_packets[messageNum](channel, reader)
-        # We never open a channel nor ask for anything: confirmations would be of somebody else's requests.
+        # We never open channels or send requests, so there is nothing that a client could confirm.
 
     def channelClosed(self, channel: SessionChannel) -> None:
         """Forget a channel that both sides have closed."""
@@ -121,23 +121,23 @@ class ConsoleConnection(SSHConnection):
             self._watch_idle()
 
     def stalled(self) -> None:
-        """End the connection: its client does not read what it asked for."""
+        """End the connection, because its client does not read the output."""
         self.transport.give_up_on_reader()
 
     def dismiss(self, words: str) -> None:
-        """End all sessions, and say why."""
+        """End all sessions, with a message that says why."""
         for channel in tuple(self.channels.values()):
             channel.dismiss(words)
 
     def resume(self) -> None:
-        """Go on with the output of all sessions: the client reads again."""
+        """Resume the output of all sessions, because the client reads again."""
         for channel in tuple(self.channels.values()):
             channel.outlet.flush()
 
     # Packets of the connection
 
     def _global_request(self, reader: PacketReader) -> None:
-        """Refuse: forwarding. Everything else that is ever asked for (keep-alives) is content with a refusal."""
+        """Refuse all global requests: forwarding is not offered, and keep-alives are content with a refusal."""
         reader.string()
         if reader.boolean():
             self.transport.sendPacket(MSG_REQUEST_FAILURE, b"")
@@ -181,7 +181,7 @@ class ConsoleConnection(SSHConnection):
     def _extended_data(self, channel: SessionChannel, reader: PacketReader) -> None:
         reader.uint32()
         self._account(channel, len(reader.string()))
-        # Nobody writes to a server's stderr; its window is given back.
+        # Data for a server's stderr is ignored; its window is returned.
         channel.consumed()
 
     def _account(self, channel: SessionChannel, count: int) -> None:
@@ -200,12 +200,12 @@ class ConsoleConnection(SSHConnection):
     def _request(self, channel: SessionChannel, reader: PacketReader) -> None:
         kind, wants_reply = reader.string(), reader.boolean()
         granted = channel.request(kind, reader)
-        # The request itself may have been the end of the channel.
+        # The request itself may have ended the channel.
         remote = self.localToRemoteChannel.get(channel.id)
         if wants_reply and remote is not None and not channel.localClosed:
             reply = MSG_CHANNEL_SUCCESS if granted else MSG_CHANNEL_FAILURE
             self.transport.sendPacket(reply, struct.pack(">L", remote))
-        # Only now: the answer to the request comes before the output of the command.
+        # Started only now, because the reply to the request must precede the output of the command.
         channel.start()
 
     # Connections without a session

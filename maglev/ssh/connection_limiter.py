@@ -1,4 +1,4 @@
-"""How many connections there may be: those that are not logged in yet, and those that are."""
+"""Limits the number of connections: those that are not logged in yet, and those that are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class IPendingConnection(Protocol):
     """The address it comes from, without the port."""
 
     def turn_away(self) -> None:
-        """End it at once: its place is needed."""
+        """End it at once, because its place is needed."""
 
 
 class ConnectionLimiter:
@@ -39,12 +39,12 @@ class ConnectionLimiter:
 
     @property
     def logins(self) -> int:
-        """How many connections are logged in."""
+        """Number of connections that are logged in."""
         return self._logins.total()
 
     @property
     def pending(self) -> int:
-        """How many are not, yet."""
+        """Number of connections that are not logged in yet."""
         return self._count
 
     def arrive(self, pending: IPendingConnection) -> None:
@@ -68,7 +68,7 @@ class ConnectionLimiter:
                 del self._strangers[pending.source]
 
     def log_in(self, caller: Caller) -> str:
-        """Give somebody a place; return why there is none, or an empty text."""
+        """Allocate a login to a caller; return why that is refused, or an empty text."""
         person = _person(caller)
         if self._logins[person] >= self._limits.logins_per_asker:
             return f"too many sessions of {caller.name}: at most {self._limits.logins_per_asker}"
@@ -78,7 +78,7 @@ class ConnectionLimiter:
         return ""
 
     def log_out(self, caller: Caller) -> None:
-        """Take the place back."""
+        """Release the login of a caller."""
         person = _person(caller)
         self._logins[person] -= 1
         if not self._logins[person]:

@@ -1,4 +1,4 @@
-"""What all sessions of the console share, and what runs in each of them."""
+"""The context shared by all sessions of the console, and the runner of each."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 
 class ISessionRegister(Protocol):
-    """Who is connected, over all front ends (`maglev.control.sessions.Sessions`)."""
+    """The register of sessions of all front ends (`maglev.control.sessions.Sessions`)."""
 
     def add(self, caller: Caller, front_end: str) -> ISessionEntry:
-        """Enter a new session."""
+        """Register a new session."""
 
 
 @attrs.frozen
 class Console:
-    """What the sessions share.
+    """The context shared by all sessions.
 
     Attributes:
         clock: A monotonic clock.
-        work: Gives each session its turn.
+        work: The queue in which sessions take turns.
         idle_timeout: Seconds without a key pressed while nothing runs; 0 is for ever.
-        control_for: Returns the verbs for somebody.
-        register: Where sessions are entered.
-        logins: Counts them.
-        greeting: What this is: program, version and host.
+        control_for: Returns the verbs bound to a caller.
+        register: The register of sessions.
+        logins: Counts logins and sessions.
+        greeting: Program, version and host.
     """
 
     clock: IReactorTime
@@ -53,7 +53,7 @@ class Console:
     greeting: str
 
     def open(self, stream: IStream, opening: Opening) -> IRunner:
-        """Return what runs in a channel: a person at a prompt, or commands without one."""
+        """Return the runner of a channel: a shell for a person at a prompt, or commands without one."""
         caller = opening.caller
         context = SessionContext(
             self.clock,
@@ -81,6 +81,6 @@ class CountedEntry:
         self._entry.touch()
 
     def remove(self) -> None:
-        """Take it out of the register."""
+        """Remove it from the register."""
         self._entry.remove()
         self._logins.sessions -= 1

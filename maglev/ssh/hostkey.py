@@ -1,4 +1,4 @@
-"""The host key: an ed25519 key in the state directory, made on the first start."""
+"""The host key: an ed25519 key in the state directory, created at the first start."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FILE_NAME: Final = "ssh_host_ed25519_key"
-"""As OpenSSH calls its own; ``ssh-keygen -lf`` reads it."""
+"""File name, the same as that of OpenSSH; ``ssh-keygen -lf`` reads it."""
 
 _SIZE_LIMIT: Final = 16 * 1024
-"""Bytes; a key has 400."""
+"""Maximum size in bytes; a key has 400."""
 
 
 def host_key(state_dir: str) -> Key:
-    """Return the host key, which is made if it is not there.
+    """Return the host key, which is created if it does not exist.
 
     Raises:
-        StartError: The directory or the key can't be made, read or understood, or others than us may read the key.
+        StartError: The directory or the key can't be created, read or parsed, or other users may read the key.
     """
     path = Path(state_dir) / FILE_NAME
     try:
@@ -63,7 +63,7 @@ def _read(path: Path) -> Key:
 
 
 def _make(path: Path) -> None:
-    """Write a new key, which is there as a whole or not at all, whatever the umask and whenever the power fails."""
+    """Write a new key, atomically and with safe permissions, whatever the umask and even if the power fails."""
     content = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )

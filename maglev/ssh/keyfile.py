@@ -1,4 +1,4 @@
-"""Files in the format of ``authorized_keys`` (sshd(8)), parsed line by line: a bad line harms no other."""
+"""Parses files in the format of ``authorized_keys`` (sshd(8)) line by line; a bad line does not affect others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LINE_LIMIT: Final = 16 * 1024
-"""Bytes of a line; sshd's limit is 8 KiB for the base64 of a 16384-bit RSA key and its options."""
+"""Maximum length of a line in bytes; sshd allows 8 KiB for the base64 of a 16384-bit RSA key and its options."""
 
 _SK_PREFIX: Final = b"sk-"
 
@@ -30,14 +30,14 @@ class KeyLineError(Exception):
 
 @attrs.frozen
 class AuthorizedKey:
-    """A key that lets somebody in.
+    """An authorized key.
 
     Attributes:
-        blob: The public key as it is on the wire (RFC 4253, 6.6).
+        blob: The public key in its wire format (RFC 4253, 6.6).
         type: Its first field, such as ``ssh-ed25519``.
-        key: The same for verifying signatures.
+        key: The same key, for verifying signatures.
         name: The comment of the line, or the fingerprint if there is none; printable.
-        application: Of a hardware key (``ssh:``), else empty (OpenSSH's PROTOCOL.u2f).
+        application: Application of a hardware key (``ssh:``), else empty (OpenSSH's PROTOCOL.u2f).
     """
 
     blob: bytes
@@ -57,8 +57,8 @@ class BadLine:
     """A line that can't be used.
 
     Attributes:
-        number: From 1.
-        reason: Why, for a person; printable.
+        number: Line number, from 1.
+        reason: What is wrong, for a person; printable.
     """
 
     number: int
@@ -71,7 +71,7 @@ def fingerprint(key: Key) -> str:
 
 
 def parse_keys(content: bytes) -> Iterator[AuthorizedKey | BadLine]:
-    """Yield what each line of a file gives; empty lines and comments give nothing."""
+    """Yield the key or error of each line of a file, except for empty lines and comments."""
     for number, line in enumerate(content.splitlines(), 1):
         stripped = line.strip()
         if stripped and not stripped.startswith(b"#"):
@@ -85,7 +85,7 @@ def parse_line(line: bytes) -> AuthorizedKey:
     """Return the key of one line: type, base64, comment.
 
     Raises:
-        KeyLineError: There is none that we can use.
+        KeyLineError: The line has no usable key.
     """
     if len(line) > LINE_LIMIT:
         raise KeyLineError("the line is too long")
@@ -102,7 +102,7 @@ def parse_line(line: bytes) -> AuthorizedKey:
 def _why_no_type(word: bytes) -> str:
     if word.startswith((b"ssh-", b"ecdsa-", b"sk-", b"rsa-")) and b"=" not in word and b"," not in word:
         return f"keys of type {printable(word)} are not accepted"
-    # An option that we do not know how to honour would be a promise broken: the whole line is refused.
+    # An option that we can't honour would be a broken promise, so the whole line is refused.
     shown = printable(word)
     return f"expected a key type, not {shown!r}; options (from=, restrict ...) are not supported"
 
@@ -127,7 +127,7 @@ _NO_KEY: Final = (
     ValueError,
     struct.error,
 )
-"""What Conch and cryptography raise for bytes that are no key."""
+"""The exceptions that Conch and cryptography raise for an invalid key."""
 
 
 def _load(kind: bytes, blob: bytes) -> tuple[Key, bytes]:

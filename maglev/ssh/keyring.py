@@ -1,4 +1,4 @@
-"""Who may log in: the key files of the roles, read again whenever they change."""
+"""The authorized keys: one file for each role, read again whenever it changes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SIZE_LIMIT: Final = 1024 * 1024
-"""Bytes of a key file: ten thousand keys. A larger one is refused as a whole; half of it would be a lottery."""
+"""Maximum size of a file in bytes: ten thousand keys. A larger one is refused as a whole; half would be a lottery."""
 
 _Stamp = tuple[int, int, int, int]
 
 
 @attrs.frozen
 class Authorization:
-    """What a key gives.
+    """A key with its role.
 
     Attributes:
         key: The key.
-        role: What its owner may do.
+        role: The role of its owner.
     """
 
     key: AuthorizedKey
@@ -38,7 +38,7 @@ class Authorization:
 class KeyFile:
     """One file of keys.
 
-    What is in force are the keys that the file holds now: a file that has gone or can't be read lets nobody in.
+    Only the present keys of the file are valid: a file that is gone or can't be read lets nobody in.
     """
 
     _log = EventLogger()
@@ -50,12 +50,12 @@ class KeyFile:
         self._keys: dict[bytes, AuthorizedKey] = {}
 
     def find(self, blob: bytes) -> AuthorizedKey | None:
-        """Return a key, if the file holds it now."""
+        """Return a key, if the file contains it now."""
         self.refresh()
         return self._keys.get(blob)
 
     def refresh(self) -> None:
-        """Read the file if it is not the one that was read last."""
+        """Read the file if it has changed."""
         try:
             stamp = _stamp(self._path.stat())
             if stamp != self._stamp:
@@ -91,26 +91,26 @@ class KeyFile:
     def _forget(self, trouble: str) -> None:
         self._stamp = None
         self._keys = {}
-        # Said once, not at each login.
+        # Logged once, not at each login.
         if trouble != self._trouble:
             self._trouble = trouble
             self._log.warn("ssh-keys-unreadable", file=self._path, reason=trouble)
 
 
 class KeyRing:
-    """The keys of all roles. A key that is in several files has the role that may do most."""
+    """The keys of all roles. A key in several files has the most powerful of their roles."""
 
     def __init__(self, paths: Mapping[Role, str]) -> None:
-        """Prepare to read.
+        """Create it; files are read when needed.
 
         Args:
-            paths: A file for each role; one that is not there is as good as empty.
+            paths: A file for each role; a missing file counts as empty.
         """
         order = (Role.OPERATOR, Role.VIEWER)
         self._files = [(role, KeyFile(paths[role])) for role in order if role in paths]
 
     def find(self, blob: bytes) -> Authorization | None:
-        """Return what a key gives, by the files as they are now; None for an unknown one."""
+        """Return the authorization of a key by the present files; None for an unknown key."""
         for role, file in self._files:
             key = file.find(blob)
             if key is not None:
@@ -118,7 +118,7 @@ class KeyRing:
         return None
 
     def refresh(self) -> None:
-        """Read what has changed, so that mistakes are told at the start and not at the first login."""
+        """Read changed files, so that mistakes are reported at the start and not at the first login."""
         for _, file in self._files:
             file.refresh()
 

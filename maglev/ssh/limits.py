@@ -9,7 +9,7 @@ import attrs
 
 @attrs.frozen
 class Limits:
-    """What the operator may choose; the values are for the whole console unless said otherwise.
+    """The configurable limits; they apply to the whole console unless stated otherwise.
 
     Attributes:
         login_timeout: Seconds from the connection to the end of the login. A person with a hardware key needs ten;
@@ -19,7 +19,7 @@ class Limits:
         stalled_timeout: Seconds that a client may leave output unread before it is dropped.
         startups: Connections that are not logged in yet; one more cuts off another. OpenSSH's MaxStartups.
         logins: Connections that are logged in.
-        logins_per_asker: The same for one person, so that a script gone wild leaves room for the others.
+        logins_per_asker: The same per person, so that a runaway script leaves room for others.
         channels: Sessions on one connection; OpenSSH's MaxSessions.
     """
 
@@ -37,7 +37,7 @@ GRACE: Final = 5.0
 """Seconds for a client to take our last words before the connection is aborted."""
 
 UNKNOWN_PEER_BUFFER: Final = 64 * 1024
-"""Bytes kept from somebody who is not logged in: a key exchange and a 16384-bit RSA signature are below 8 KiB."""
+"""Bytes buffered from a peer that is not logged in: a key exchange and a 16384-bit RSA signature are below 8 KiB."""
 
 KEXINIT_LIMIT: Final = 16 * 1024
 """Bytes of a client's lists of algorithms: ten times OpenSSH's. Choosing among many takes time."""

@@ -1,4 +1,4 @@
-"""What is told about logins: events for the log, numbers for the metrics."""
+"""Logs and counts logins: events for the log, numbers for the metrics."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Logins:
-    """Tells of each login, refusal and logout.
+    """Logs and counts each login, refusal and logout.
 
     Attributes:
-        counts: Logins by role (``none`` where nobody is known) and result (``accepted``, ``refused``).
-        sessions: Shells and commands that run now.
+        counts: Logins by role (``none`` for an unknown user) and result (``accepted``, ``refused``).
+        sessions: Number of shells and commands that run now.
     """
 
     _log = EventLogger()
@@ -29,15 +29,15 @@ class Logins:
         self.sessions = 0
 
     def entered(self, caller: Caller, fingerprint: str) -> None:
-        """Somebody logged in."""
+        """Record a login."""
         self.counts[str(caller.role), "accepted"] += 1
         self._log.info("ssh-login", who=caller.name, role=caller.role, origin=caller.origin, key=fingerprint)
 
     def left(self, caller: Caller) -> None:
-        """Somebody is gone."""
+        """Record a logout."""
         self._log.info("ssh-logout", who=caller.name, role=caller.role, origin=caller.origin)
 
     def refused(self, reason: str, origin: str, user: str) -> None:
-        """A connection ended without a login, although one was attempted, or the peer behaved oddly."""
+        """Record a connection that ended without a login, after an attempt or an error of the peer."""
         self.counts["none", "refused"] += 1
         self._log.warn("ssh-login-refused", reason=reason, origin=origin, user=user)

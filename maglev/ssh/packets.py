@@ -1,4 +1,4 @@
-"""Reading the fields of SSH packets (RFC 4251, 5), with one error for all that may be wrong with them."""
+"""Reads the fields of SSH packets (RFC 4251, 5); any malformed packet raises `PacketError`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class PacketError(Exception):
 
 
 class PacketReader:
-    """Takes field after field off the front of a packet."""
+    """Reads the fields of a packet one after another."""
 
     def __init__(self, packet: bytes) -> None:
         self._packet = packet
@@ -22,7 +22,7 @@ class PacketReader:
         """Return so many bytes.
 
         Raises:
-            PacketError: There are fewer.
+            PacketError: The packet is too short.
         """
         end = self._at + count
         if end > len(self._packet):

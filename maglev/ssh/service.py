@@ -1,4 +1,4 @@
-"""The SSH console as a service: its host key, its listener, and what all of its connections share."""
+"""The SSH console as a service: its host key, its listener, and the factory of its connections."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
 
 
 FAREWELL: Final = 1.0
-"""Seconds that clients have to take their leave when maglevd stops, which it does within 2 s."""
+"""Seconds that clients have to disconnect when maglevd stops, which it does within 2 s."""
 
 
 class SshFactory(Factory[Any]):
-    """What the connections of one console share; makes them."""
+    """Creates the connections of one console, and holds their shared context."""
 
     noisy = False
 
     def __init__(self, clock: IReactorTime, limits: Limits, key: Key, keyring: KeyRing, console: Console) -> None:
-        """Prepare to make connections.
+        """Create a factory without connections.
 
         Args:
             clock: A monotonic clock.
-            limits: How many there may be, and how long.
+            limits: Bounds on the number and duration of connections.
             key: The host key.
-            keyring: Who may log in.
-            console: What sessions share.
+            keyring: The authorized keys.
+            console: The shared context of sessions.
         """
         self.clock = clock
         self.work = console.work
@@ -63,7 +63,7 @@ class SshFactory(Factory[Any]):
         self.limiter = ConnectionLimiter(limits)
         self.connections: set[ConsoleTransport] = set()
         self._empty: Deferred[None] | None = None
-        # By these names Conch looks for the host key.
+        # Conch looks for the host key under these names.
         self.publicKeys = {key.sshType(): key.public()}
         self.privateKeys = {key.sshType(): key}
         self._console = console
@@ -80,7 +80,7 @@ class SshFactory(Factory[Any]):
             empty.callback(None)
 
     async def close(self) -> None:
-        """End all connections, with a word of farewell for those who read it in time."""
+        """End all connections, with a farewell message for clients that read it in time."""
         if not self.connections:
             return
         empty = self._empty = Deferred()
@@ -123,19 +123,19 @@ class SshService(Service):
         limits: Limits | None = None,
         host_name: str = "",
     ) -> None:
-        """Prepare to listen; the files are read when it starts.
+        """Create the service; files are read when it starts.
 
         Args:
             reactor: The reactor, whose clock must be monotonic.
-            work: Where what sessions do is done in turns.
-            description: Where to listen, as an endpoint description of Twisted.
-            state_dir: Where the host key is kept; made if it is not there.
-            operator_keys: Path of the file with the keys of those who may do everything.
-            viewer_keys: The same for those who may only look.
-            control_for: Returns the verbs for somebody.
-            register: Where sessions are entered.
-            limits: Bounds, where they differ from the usual ones.
-            host_name: Of this machine, for the greeting.
+            work: The queue in which sessions do their work in turns.
+            description: Endpoint description (Twisted) of the listener.
+            state_dir: Directory of the host key; created if it does not exist.
+            operator_keys: Path of the file with the keys of operators, who may do everything.
+            viewer_keys: The same for viewers, who may only read.
+            control_for: Returns the verbs bound to a caller.
+            register: The register of sessions.
+            limits: Limits, where they differ from the defaults.
+            host_name: Name of this machine, for the greeting.
         """
         self.logins = Logins()
         self._reactor = reactor
@@ -150,21 +150,21 @@ class SshService(Service):
         self._listener: IService | None = None
 
     def privilegedStartService(self) -> None:
-        """Listen, while there are still privileges for it.
+        """Start listening, while the process still has the privileges for it.
 
         Raises:
-            StartError: The host key can't be had.
+            StartError: The host key can't be read or created.
             CannotListenError: The address is taken.
         """
         self._listen()
 
     def startService(self) -> None:
-        """Listen, if that has not begun; raises what `privilegedStartService` raises."""
+        """Start listening, unless already started; raises the same as `privilegedStartService`."""
         self._listen()
         Service.startService(self)
 
     def stopService(self) -> Deferred[None] | None:
-        """Listen no more, and end all sessions."""
+        """Stop listening, and end all sessions."""
         Service.stopService(self)
         listener, self._listener = self._listener, None
         if listener is None or self._house is None:

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from maglev.terminal.stream import IRunner, Opening
 
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
-"""A peer that has vanished is noticed within two minutes, also while only we would have something to say."""
+"""TCP keep-alive settings: a vanished peer is noticed within two minutes, even if we have nothing to send."""
 
 
 class ISshFactory(Protocol):
-    """What the connections of one console share."""
+    """The factory of the connections of one console."""
 
     clock: IReactorTime
     work: WorkQueue
@@ -67,19 +67,19 @@ class ISshFactory(Protocol):
 class ConsoleTransport(SSHServerTransport):
     """The server's side of one connection.
 
-    Nobody is known here until `caller` is set: until then there is a deadline, little is buffered, one key exchange is
-    done, and whatever raises is the peer's doing.
+    Until `caller` is set, the peer is unauthenticated: a deadline runs, little is buffered, only one key exchange is
+    done, and any exception is blamed on the peer.
 
     Attributes:
-        caller: Who logged in; None before that.
-        origin: Where the peer is, for people: ``ssh 192.0.2.7:50222``.
+        caller: The user who logged in; None before that.
+        origin: Address of the peer, for people: ``ssh 192.0.2.7:50222``.
         source: The same without the port.
         flooded: Whether the peer is slow to take what we send.
     """
 
     _log: ClassVar[EventLogger] = EventLogger()  # type: ignore[misc]
 
-    # No version: pending need not know it.
+    # No version: unauthenticated peers need not know it.
     ourVersionString = b"SSH-2.0-maglevd"
     transport: Any
 
@@ -102,10 +102,10 @@ class ConsoleTransport(SSHServerTransport):
         self._deadline: IDelayedCall | None = None
         self._last_words: IDelayedCall | None = None
 
-    # Coming and going
+    # Start and end
 
     def connectionMade(self) -> None:
-        """Give the pending a deadline, and greet."""
+        """Start the deadline for the login, and send our version."""
         self.source, self.origin = _whence(self.transport.getPeer())
         self._house.connections.add(self)
         self._tune()
@@ -117,7 +117,7 @@ class ConsoleTransport(SSHServerTransport):
             SSHServerTransport.connectionMade(self)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """Give back everything."""
+        """Release all resources."""
         self._ending = True
         _stop(self._deadline)
         _stop(self._last_words)
@@ -131,33 +131,33 @@ class ConsoleTransport(SSHServerTransport):
         self._house.gone(self)
 
     def dismiss(self, words: str) -> None:
-        """End it because maglevd stops."""
+        """End the connection because maglevd stops."""
         if isinstance(self.service, ConsoleConnection):
             self.service.dismiss(words)
         self.sendDisconnect(DISCONNECT_BY_APPLICATION, words.encode())
 
     def abort(self) -> None:
-        """End it at once."""
+        """End the connection at once."""
         self._ending = True
         self._unregister()
         self.transport.abortConnection()
 
     def turn_away(self) -> None:
-        """End it at once: its place is needed."""
+        """End the connection at once, because its place is needed."""
         self._refusal = "too many connections that are not logged in"
         self.abort()
 
     def sendDisconnect(self, reason: int, desc: bytes | str) -> None:
-        """Say why, and end the connection: also if the peer does not take our last words."""
+        """Send the reason, and end the connection even if the peer does not read it."""
         if self._ending:
             return
-        # Of pending: told in the log when they are gone. What Conch says here may quote them.
+        # Unauthenticated peers are logged when they are gone. Conch's own messages here may quote them.
         self._refusal = self._refusal or printable(desc)
         SSHServerTransport.sendDisconnect(self, reason, desc)
         self._close_soon()
 
     def ssh_DISCONNECT(self, packet: bytes) -> None:
-        """End the connection as the peer wants, also if it then stays and does not read."""
+        """End the connection on the peer's request, even if the peer then stays connected without reading."""
         reader = PacketReader(packet)
         self.receiveError(reader.uint32(), reader.string())
         self.transport.loseConnection()
@@ -183,7 +183,7 @@ class ConsoleTransport(SSHServerTransport):
         transport = self.transport
         if not ITCPTransport.providedBy(transport):
             return
-        # A peer that is gone already may make these fail; the next read says so.
+        # These may fail if the peer is gone already; the next read notices.
         with contextlib.suppress(OSError):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
@@ -193,7 +193,7 @@ class ConsoleTransport(SSHServerTransport):
     # Bytes from the peer
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes; whatever they are, they end at most this connection."""
+        """Process received bytes; at worst, they end this connection."""
         if self._ending:
             return
         if self.caller is None and len(self.buf) + len(data) > 2 * UNKNOWN_PEER_BUFFER:
@@ -221,7 +221,7 @@ class ConsoleTransport(SSHServerTransport):
         self.sendDisconnect(DISCONNECT_PROTOCOL_ERROR, b"protocol error")
 
     def ssh_KEXINIT(self, packet: bytes) -> None:
-        """Begin a key exchange; pending get one, as each costs a millisecond of everybody's time."""
+        """Begin a key exchange; only one before the login, because each blocks the reactor for a millisecond."""
         self._exchanges += 1
         if len(packet) > KEXINIT_LIMIT:
             raise PacketError("too many algorithms")
@@ -230,16 +230,16 @@ class ConsoleTransport(SSHServerTransport):
         SSHServerTransport.ssh_KEXINIT(self, packet)
 
     def ssh_NEWKEYS(self, packet: bytes) -> None:
-        """Change keys, and go on with the output that waited for it."""
+        """Change keys, and resume the output that waited for them."""
         SSHServerTransport.ssh_NEWKEYS(self, packet)
         self._resume_channels()
 
     def sendExtInfo(self, extensions: object) -> None:  # noqa: ARG002  # Conch's signature
-        """Tell which signatures we accept (RFC 8308, 3.1); Conch would tell the type of our host key."""
+        """Announce the signatures that we accept (RFC 8308, 3.1); Conch would announce the type of our host key."""
         SSHServerTransport.sendExtInfo(self, [(b"server-sig-algs", b",".join(SIGNATURE_NAMES))])
 
     def ssh_SERVICE_REQUEST(self, packet: bytes) -> None:
-        """Start the authentication: the only service there is to ask for, once, and never in the clear."""
+        """Start the authentication, the only service that may be requested: once, and only after encryption."""
         name = PacketReader(packet).string()
         if name != KeyAuthentication.name or self.service is not None or not self.isEncrypted("both"):
             self.sendDisconnect(DISCONNECT_SERVICE_NOT_AVAILABLE, b"no such service now")
@@ -248,7 +248,7 @@ class ConsoleTransport(SSHServerTransport):
         self.setService(KeyAuthentication(self._house.keyring, self._house.limits.attempts))
 
     def ssh_EXT_INFO(self, packet: bytes) -> None:
-        """Ignore what the client says of itself: we need none of it, and Conch takes quadratic time to read it."""
+        """Ignore the extensions of the client: we need none of them, and Conch parses them in quadratic time."""
 
     def receiveError(self, reasonCode: int, description: bytes) -> None:
         """Ignore that the peer disconnects: each client does at the end."""
@@ -258,15 +258,15 @@ class ConsoleTransport(SSHServerTransport):
         """Ignore that the peer does not know one of our packets."""
         self._log.debug("ssh-unimplemented", origin=self.origin, packet=seqnum)
 
-    # What the authentication finds
+    # Results of the authentication
 
     def key_refused(self, reason: str, user: bytes) -> None:
-        """Remember why nobody was let in; told once, at the end, however many keys were offered."""
+        """Remember why a key was refused; logged once, at the end, however many keys were offered."""
         self._refusal = reason
         self._user = printable(user)
 
     def log_in(self, caller: Caller, fingerprint: str) -> str:
-        """Let somebody in; return why that is not possible, or an empty text."""
+        """Log a caller in; return why that is refused, or an empty text."""
         refusal = self._house.limiter.log_in(caller)
         if refusal:
             self.key_refused(refusal, caller.name.encode())
@@ -278,13 +278,13 @@ class ConsoleTransport(SSHServerTransport):
         return ""
 
     def start_connection(self) -> None:
-        """Begin to carry sessions, for the one who logged in."""
+        """Start carrying sessions for the user who logged in."""
         assert self.caller is not None  # noqa: S101  # by the order of the calls
         house = self._house
         self.setService(ConsoleConnection(house.clock, house.work, house.limits, self.caller, house.open_channel))
 
     def give_up_on_reader(self) -> None:
-        """Abort the connection: the peer does not read, so it would not read our last words either."""
+        """Abort the connection: a peer that does not read would not read a last message either."""
         self._log.warn("ssh-stalled", caller=str(self.caller))
         self.abort()
 
@@ -292,7 +292,7 @@ class ConsoleTransport(SSHServerTransport):
 
     @property
     def can_write(self) -> bool:
-        """Whether output of sessions may be sent now: the peer takes it, and no key exchange is under way."""
+        """Whether output of sessions may be sent now: the peer reads, and no key exchange is under way."""
         idle: bool = self._keyExchangeState == self._KEY_EXCHANGE_NONE
         return idle and not self.flooded and not self._ending
 
@@ -306,7 +306,7 @@ class ConsoleTransport(SSHServerTransport):
         self._resume_channels()
 
     def stopProducing(self) -> None:
-        """The connection is about to be lost; `connectionLost` does the rest."""
+        """Do nothing: the connection is about to be lost, and `connectionLost` cleans up."""
         self.flooded = True
 
     def _resume_channels(self) -> None:
