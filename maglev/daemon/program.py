@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     from twisted.python.usage import UsageError
 
     from maglev.daemon.options import Options
-    from maglev.daemon.tap import say
+    from maglev.daemon.tap import run_offline_action
 
     options = Options()
     options.synopsis = "Usage: maglevd [options]"
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         options.parseOptions(list(arguments))
     except UsageError as error:
         return _complain(f"{error}\nTry maglevd --help.", EXIT_USAGE)
-    status = say(options)
+    status = run_offline_action(options)
     if status is not None:
         return status
     return _serve(options)

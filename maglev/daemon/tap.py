@@ -257,7 +257,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
-    status = say(options)
+    status = run_offline_action(options)
     if status is not None:
         raise SystemExit(status)
     try:
@@ -267,7 +267,7 @@ def makeService(options: Options) -> IService:
         raise SystemExit(f"maglevd: {complaint(options, error)}") from error
 
 
-def say(options: Options) -> int | None:
+def run_offline_action(options: Options) -> int | None:
     """Do what is asked for in place of running: a check, or an import; return the status, None if neither is."""
     for program, path in options.imports().items():
         # Only here: a daemon that runs has no use for it, and starts by a tenth more quickly.

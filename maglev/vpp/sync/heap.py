@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from maglev.model.config import LbConf
-    from maglev.vpp.sync.counters import SyncCounters
+    from maglev.vpp.sync.writer import SyncCounters
 
 USUAL: Final = 65536
 """Buckets that are sent without a question: 4 MiB a thread, where VPP has 1 GiB."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from maglev.vpp.lb.state import VipKey
-    from maglev.vpp.sync.counters import SyncCounters
     from maglev.vpp.sync.departures import Departures
+    from maglev.vpp.sync.writer import SyncCounters
 
 CONTESTED_READS: Final = 3
 """Reads with both signs that are not an accident: one may be an operator's mistake, two a script that ran twice."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from maglev.model.config import LbConf
     from maglev.vpp.lb.state import Vip, VipKey
-    from maglev.vpp.sync.counters import SyncCounters
     from maglev.vpp.sync.plan import AddressPlan, Plan, WantedVip
+    from maglev.vpp.sync.writer import SyncCounters
 
 
 class SyncReports:

@@ -19,11 +19,11 @@ from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.stats.counters import Counters, Heartbeat
-from maglev.vpp.sync.counters import SyncCounters
 from maglev.vpp.sync.departures import Departures
 from maglev.vpp.sync.lb_sync import LbSync
 from maglev.vpp.sync.memory import SyncMemory
 from maglev.vpp.sync.warmup import WarmUp
+from maglev.vpp.sync.writer import SyncCounters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence

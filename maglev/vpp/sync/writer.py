@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
@@ -48,6 +49,21 @@ REST_FROM: Final = 0.002
 REST: Final = 4.0
 """Work for VPP, in seconds, after which a VIP is left alone for some times as long. Backends that fail together do not
 come together: without rest, each would cost VPP a table of its own, and the workers would stand still all the time."""
+
+
+class SyncCounters:
+    """What the syncs did and ran into for as long as the daemon runs, over all connections.
+
+    Attributes:
+        writes: Writes done, by scope and kind.
+        drifts: VIPs (and, as one, the settings) that were found otherwise than they were left.
+        failures: Reads and writes that VPP refused or did not answer; a connection that ends is none.
+    """
+
+    def __init__(self) -> None:
+        self.writes: Counter[tuple[str, str]] = Counter(dict.fromkeys(product(SCOPES, KINDS.values()), 0))
+        self.drifts = 0
+        self.failures = 0
 
 
 class ILb(Protocol):
