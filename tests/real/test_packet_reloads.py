@@ -1,0 +1,89 @@
+"""What clients notice of reloads that rename, replace and move servers that all work, through a real VPP.
+
+New connections never notice. What is half way on a server at the moment of its removal is reset, as VPP forgets its
+flows then.
+"""
+
+import time
+
+import pytest
+
+from tests.fakes.lab import ADDRESSES
+from tests.fakes.papi import PapiReader
+from tests.fakes.weight_watch import WeightWatch
+from tests.real.test_packets import ALIKE, KEY, again_if_late, daemon, lab, weights, whole_lab
+
+__all__ = ["daemon", "lab", "whole_lab"]
+
+pytestmark = [pytest.mark.real, pytest.mark.vpp]
+
+FIRST = "[{name: only, backends: {b1: {}, b2: {}}}]"
+OTHERS = "[{name: only, backends: {b3: {}, b4: {}}}]"
+
+
+def renamed(text):
+    """Let all backends have other names."""
+    for name in ("b1", "b2", "b3", "b4"):
+        text = text.replace(f"{name}:", f"new-{name}:")
+    return text
+
+
+def moved(text):
+    """Let b1 and b2 have the addresses of b3 and b4."""
+    for name, other in (("b1", "b3"), ("b2", "b4")):
+        text = text.replace(f"{name}: {{address: {ADDRESSES[name]}", f"{name}: {{address: {ADDRESSES[other]}")
+        text = text.replace(f"{other}: {{address: {ADDRESSES[other]}", f"{other}: {{address: {ADDRESSES[name]}")
+    return text
+
+
+def rechecked(text):
+    return text.replace("interval: 200ms, fast", "interval: 250ms, fast")
+
+
+def same(text):
+    return text
+
+
+FIRST_TWO = {ADDRESSES["b1"]: 100, ADDRESSES["b2"]: 100}
+LAST_TWO = {ADDRESSES["b3"]: 100, ADDRESSES["b4"]: 100}
+
+CHANGES = {
+    "rename": (ALIKE, ALIKE, renamed, weights(100, 100, 100, 100)),
+    "rename-frontend": (ALIKE, ALIKE, lambda text: text.replace("site:", "place:"), weights(100, 100, 100, 100)),
+    "rename-and-check": (ALIKE, ALIKE, lambda text: rechecked(renamed(text)), weights(100, 100, 100, 100)),
+    "check": (ALIKE, ALIKE, rechecked, weights(100, 100, 100, 100)),
+    "replace": (FIRST, OTHERS, same, LAST_TWO),
+    "replace-renamed": (FIRST, OTHERS, renamed, LAST_TWO),
+    "move": (FIRST, FIRST, moved, LAST_TWO),
+    "move-and-check": (FIRST, FIRST, lambda text: rechecked(moved(text)), LAST_TWO),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@again_if_late
+def test_no_new_connection_notices_a_reload_that_leaves_working_servers(lab, daemon, change):
+    before, after, edit, expected = CHANGES[change]
+    first = weights(100, 100, 100, 100) if before == ALIKE else FIRST_TWO
+    daemon.serve(before, first)
+    with WeightWatch(lab.vpp.api_socket) as watch, lab.traffic(sessions=0) as traffic:
+        for _ in range(2):
+            time.sleep(0.3)
+            daemon.reload(edit(daemon.settings(after)))
+            watch.wait_for(expected)
+            time.sleep(1.0)
+            daemon.reload(daemon.settings(before))
+            watch.wait_for(first)
+            time.sleep(1.0)
+    print(change, traffic.records.summary(), f"{watch.polls} polls, longest {watch.longest:.3f} s")
+    assert len(daemon.events("config-reload")) == 4
+    assert all(any(each.weights.values()) for each in watch.sightings)
+    # VPP forgets the flows of a server that is removed: what is half way there at that moment is reset.
+    removals = [] if expected == first else watch.sightings[1:]
+    unexplained = [
+        each
+        for each in traffic.records.failed
+        if not any(each.start < one.seen and each.end > one.after for one in removals)
+    ]
+    assert not unexplained
+    with PapiReader(lab.vpp.api_socket) as reader:
+        assert reader.weights() == {KEY: first}
