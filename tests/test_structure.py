@@ -1,4 +1,4 @@
-"""The rules of the house that no single test would notice: layers, names, sizes, documents, and what a wheel holds."""
+"""Rules of the code base that no single test would notice: layers, names, sizes, documents, the wheel."""
 
 import ast
 import os
@@ -141,15 +141,15 @@ def test_importing_anything_installs_no_reactor():
 
 
 def takes_reactor(node):
-    names = {alias.name for alias in node.names} if isinstance(node, ast.Import | ast.ImportFrom) else set()
-    return "twisted.internet.reactor" in names or (
-        isinstance(node, ast.ImportFrom) and node.module == "twisted.internet" and "reactor" in names
-    )
+    if not isinstance(node, ast.Import | ast.ImportFrom):
+        return False
+    names = {f"{getattr(node, 'module', None) or ''}.{alias.name}".lstrip(".") for alias in node.names}
+    return bool(names & {"twisted.internet.reactor", "twisted.internet.task.react"})
 
 
 def test_only_programs_and_the_composition_root_take_the_global_reactor():
     takers = {module for module in MODULES if any(map(takes_reactor, walk(tree_of(module))))}
-    assert takers == {"daemon.tap", "daemon.program", "maglevc.program"}
+    assert takers == {"daemon.tap", "daemon.program", "maglevc.program", "vppsim.program"}
 
 
 # Names, sizes, state
@@ -234,6 +234,16 @@ def mutations(module):
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
             names.add(ast.unparse(node.func.value))
     return names
+
+
+def test_no_two_classes_share_a_name():
+    places = {}
+    for module in MODULES:
+        for node in ast.walk(tree_of(module)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module)
+    assert len(places) > 400
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
 
 
 def test_no_module_keeps_state():

@@ -2,7 +2,7 @@
 
 Rules:
 
-* Every front end (SSH, Perspective Broker, metrics) comes through here; none of them touches VPP or the checker.
+* Every front end (SSH, Perspective Broker) comes through here; none of them touches VPP or the checker.
 * A verb checks the caller's role, leaves an audit line, and returns basic values in the shapes of `IControl`.
-* Nothing here knows which front end calls.
+* No verb depends on which front end calls; the register of sessions only shows it.
 """

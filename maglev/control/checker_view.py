@@ -44,7 +44,7 @@ def checker_view(
                 "p99": _finite(lag.quantile(0.99)),
             },
             "waiting": len(pool.waiting),
-            "workers": [_worker_view(seat) for seat in pool.slots.values()],
+            "workers": [_worker_view(slot) for slot in pool.slots.values()],
         }
 
     return view
@@ -54,14 +54,14 @@ def _finite(bound: float) -> float | None:
     return bound if math.isfinite(bound) else None
 
 
-def _worker_view(seat: WorkerSlot) -> WorkerView:
-    worker = seat.worker
+def _worker_view(slot: WorkerSlot) -> WorkerView:
+    worker = slot.worker
     ready = worker is not None and worker.ready
     return {
-        "worker": seat.index,
-        "state": "leaving" if seat.leaving else "up" if ready else "down",
+        "worker": slot.index,
+        "state": "leaving" if slot.leaving else "up" if ready else "down",
         "pid": worker.pid if worker is not None else None,
         "in_flight": len(worker.under_way) if worker is not None else 0,
         "queued": worker.status.queued if worker is not None else 0,
-        "restarts": seat.restarts,
+        "restarts": slot.restarts,
     }

@@ -2,7 +2,7 @@
 
 Rules:
 
-* The only folder, beside `maglev.maglevc`, that touches the reactor of the process.
-* Knows every other folder and is known by none: objects below receive what they need and never look for it.
+* Touches the reactor of the process, as other programs do (`maglev.maglevc`, ``maglev-vppsim``) and nothing else does.
+* Puts the parts together and is known by none of them: they receive what they need and never look for it.
 * Nothing is decided here. A rule about behaviour belongs to the folder that the behaviour belongs to.
 """

@@ -27,4 +27,6 @@ STARTS: Final = 0.001
 """Seconds of starting probes before answers are read again, so that probes do not appear slower than they were."""
 
 TURN: Final = SLICED_WORK + ANSWERS + EXPIRY + STARTS
-"""Seconds of one turn of the reactor when all kinds of work use up their budgets: 16 ms."""
+"""Seconds of one turn of the reactor when all kinds of work use up their budgets: 16 ms where all healthchecks have one
+timeout, and `EXPIRY` more for each further timeout that expires in the same turn. Not in it: probes that are handed to
+workers, 64 at a time (`maglev.healthcheck.workers.pool`)."""

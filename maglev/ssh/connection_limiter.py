@@ -70,8 +70,8 @@ class ConnectionLimiter:
     def log_in(self, caller: Caller) -> str:
         """Allocate a login to a caller; return why that is refused, or an empty text."""
         person = _person(caller)
-        if self._logins[person] >= self._limits.logins_per_asker:
-            return f"too many sessions of {caller.name}: at most {self._limits.logins_per_asker}"
+        if self._logins[person] >= self._limits.logins_per_caller:
+            return f"too many sessions of {caller.name}: at most {self._limits.logins_per_caller}"
         if self.logins >= self._limits.logins:
             return f"too many sessions: at most {self._limits.logins}"
         self._logins[person] += 1

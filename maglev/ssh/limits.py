@@ -19,7 +19,7 @@ class Limits:
         stalled_timeout: Seconds that a client may leave output unread before it is dropped.
         startups: Connections that are not logged in yet; one more cuts off another. OpenSSH's MaxStartups.
         logins: Connections that are logged in.
-        logins_per_asker: The same per person, so that a runaway script leaves room for others.
+        logins_per_caller: The same per person, so that a runaway script leaves room for others.
         channels: Sessions on one connection; OpenSSH's MaxSessions.
     """
 
@@ -29,7 +29,7 @@ class Limits:
     stalled_timeout: float = 60.0
     startups: int = 100
     logins: int = 128
-    logins_per_asker: int = 64
+    logins_per_caller: int = 64
     channels: int = 10
 
 

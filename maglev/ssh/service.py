@@ -146,7 +146,7 @@ class SshService(Service):
         greeting = f"maglevd {VERSION}" + (f" on {host_name}" if host_name else "")
         idle = self._limits.idle_timeout
         self._console = Console(reactor, work, idle, control_for, register, self.logins, greeting)
-        self._house: SshFactory | None = None
+        self._factory: SshFactory | None = None
         self._listener: IService | None = None
 
     def privilegedStartService(self) -> None:
@@ -167,20 +167,20 @@ class SshService(Service):
         """Stop listening, and end all sessions."""
         Service.stopService(self)
         listener, self._listener = self._listener, None
-        if listener is None or self._house is None:
+        if listener is None or self._factory is None:
             return None
-        return Deferred.fromCoroutine(self._stop(listener, self._house))
+        return Deferred.fromCoroutine(self._stop(listener, self._factory))
 
-    async def _stop(self, listener: IService, house: SshFactory) -> None:
+    async def _stop(self, listener: IService, factory: SshFactory) -> None:
         await maybeDeferred(listener.stopService)
-        await house.close()
+        await factory.close()
 
     def _listen(self) -> None:
         if self._listener is None:
             key = host_key(self._state_dir)
-            self._house = SshFactory(self._reactor, self._limits, key, self._keyring, self._console)
+            self._factory = SshFactory(self._reactor, self._limits, key, self._keyring, self._console)
             self._keyring.refresh()
-            listener = cast("IService", listening(self._description, self._house, self._reactor))
+            listener = cast("IService", listening(self._description, self._factory, self._reactor))
             listener.privilegedStartService()
             listener.startService()
             self._listener = listener

@@ -83,8 +83,8 @@ class ConsoleTransport(SSHServerTransport):
     ourVersionString = b"SSH-2.0-maglevd"
     transport: Any
 
-    def __init__(self, house: ISshFactory) -> None:
-        self.factory: Any = house
+    def __init__(self, factory: ISshFactory) -> None:
+        self.factory: Any = factory
         self.supportedKeyExchanges = list(KEY_EXCHANGES)
         self.supportedCiphers = list(CIPHERS)
         self.supportedMACs = list(MACS)
@@ -93,7 +93,7 @@ class ConsoleTransport(SSHServerTransport):
         self.caller: Caller | None = None
         self.origin = self.source = "ssh"
         self.flooded = False
-        self._house = house
+        self._factory = factory
         self._ending = False
         self._registered = False
         self._exchanges = 0
@@ -107,12 +107,12 @@ class ConsoleTransport(SSHServerTransport):
     def connectionMade(self) -> None:
         """Start the deadline for the login, and send our version."""
         self.source, self.origin = _whence(self.transport.getPeer())
-        self._house.connections.add(self)
+        self._factory.connections.add(self)
         self._tune()
-        self._deadline = self._house.clock.callLater(self._house.limits.login_timeout, self._too_late)
+        self._deadline = self._factory.clock.callLater(self._factory.limits.login_timeout, self._too_late)
         self.transport.registerProducer(self, True)
         self._registered = True
-        self._house.limiter.arrive(self)
+        self._factory.limiter.arrive(self)
         if not self._ending:
             SSHServerTransport.connectionMade(self)
 
@@ -121,14 +121,14 @@ class ConsoleTransport(SSHServerTransport):
         self._ending = True
         _stop(self._deadline)
         _stop(self._last_words)
-        self._house.limiter.leave(self)
+        self._factory.limiter.leave(self)
         if self.caller is not None:
-            self._house.limiter.log_out(self.caller)
-            self._house.logins.left(self.caller)
+            self._factory.limiter.log_out(self.caller)
+            self._factory.logins.left(self.caller)
         elif self._refusal:
-            self._house.logins.refused(self._refusal, self.origin, self._user)
+            self._factory.logins.refused(self._refusal, self.origin, self._user)
         SSHServerTransport.connectionLost(self, reason)
-        self._house.gone(self)
+        self._factory.gone(self)
 
     def dismiss(self, words: str) -> None:
         """End the connection because maglevd stops."""
@@ -167,7 +167,7 @@ class ConsoleTransport(SSHServerTransport):
         self._ending = True
         self._unregister()
         if self._last_words is None:
-            self._last_words = self._house.clock.callLater(GRACE, self.abort)
+            self._last_words = self._factory.clock.callLater(GRACE, self.abort)
 
     def _unregister(self) -> None:
         # Twisted does not close a connection below a producer that it has paused.
@@ -245,7 +245,7 @@ class ConsoleTransport(SSHServerTransport):
             self.sendDisconnect(DISCONNECT_SERVICE_NOT_AVAILABLE, b"no such service now")
             return
         self.sendPacket(MSG_SERVICE_ACCEPT, NS(name))
-        self.setService(KeyAuthentication(self._house.keyring, self._house.limits.attempts))
+        self.setService(KeyAuthentication(self._factory.keyring, self._factory.limits.attempts))
 
     def ssh_EXT_INFO(self, packet: bytes) -> None:
         """Ignore the extensions of the client: we need none of them, and Conch parses them in quadratic time."""
@@ -267,21 +267,23 @@ class ConsoleTransport(SSHServerTransport):
 
     def log_in(self, caller: Caller, fingerprint: str) -> str:
         """Log a caller in; return why that is refused, or an empty text."""
-        refusal = self._house.limiter.log_in(caller)
+        refusal = self._factory.limiter.log_in(caller)
         if refusal:
             self.key_refused(refusal, caller.name.encode())
             return refusal
         self.caller = caller
-        self._house.limiter.leave(self)
+        self._factory.limiter.leave(self)
         _stop(self._deadline)
-        self._house.logins.entered(caller, fingerprint)
+        self._factory.logins.entered(caller, fingerprint)
         return ""
 
     def start_connection(self) -> None:
         """Start carrying sessions for the user who logged in."""
         assert self.caller is not None  # noqa: S101  # by the order of the calls
-        house = self._house
-        self.setService(ConsoleConnection(house.clock, house.work, house.limits, self.caller, house.open_channel))
+        factory = self._factory
+        self.setService(
+            ConsoleConnection(factory.clock, factory.work, factory.limits, self.caller, factory.open_channel)
+        )
 
     def give_up_on_reader(self) -> None:
         """Abort the connection: a peer that does not read would not read a last message either."""

@@ -104,7 +104,7 @@ class Holds:
         desired = frontend.desired.get(name)
         if desired is not None and (desired.weight or not status.fresh):
             return desired.weight
-        return self._weight_at(frontend, status.address, before)
+        return self._weight_at(frontend, status.serving_address, before)
 
 
 def _nothing(_: Frontend) -> Mapping[str, int]:

@@ -7,5 +7,5 @@ changed), `boot` (one life of a VPP, from start to crash), `connection` and `lis
 tests and the demonstration hold), `program` (the command ``maglev-vppsim``).
 
 Facts of VPP that are copied on purpose, mistakes included, bear their source. Nothing of maglev is imported here but
-the Maglev table, so that two independent implementations of the protocol meet in the tests.
+the Maglev table and the version, so that two independent implementations of the protocol meet in the tests.
 """

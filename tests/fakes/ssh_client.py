@@ -123,11 +123,11 @@ class Lobbyist:
             "maglevd",
         )
         ring = KeyRing({Role.OPERATOR: str(path / "operators"), Role.VIEWER: str(path / "viewers")})
-        self.house = SshFactory(self.clock, self.limits, host_key(str(path / "state")), ring, console)
+        self.factory = SshFactory(self.clock, self.limits, host_key(str(path / "state")), ring, console)
 
     def connect(self, host="192.0.2.7", port=50222):
         """Return the server's end of a connection whose peer says nothing by itself."""
-        protocol = self.house.buildProtocol(None)
+        protocol = self.factory.buildProtocol(None)
         wire = Wire(host, port)
         wire.protocol = protocol
         protocol.makeConnection(wire)

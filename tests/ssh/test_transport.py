@@ -404,7 +404,7 @@ def test_too_many_strangers_cost_the_oldest_of_the_most_crowded_source_its_place
 
 
 def test_logins_are_counted_in_total_and_by_person(tmp_path):
-    limits = Limits(logins=3, logins_per_asker=2)
+    limits = Limits(logins=3, logins_per_caller=2)
     limiter = Lobbyist(tmp_path, limits, operators=[key_line(ED)], viewers=[key_line(EC, b"vera")])
     mine = [limiter.login(ED) for _ in range(3)]
     assert [service.connected.started for _, _, service in mine] == [True, True, False]

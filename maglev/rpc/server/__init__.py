@@ -4,5 +4,5 @@ Rules:
 
 * Only basic values travel (`maglev.rpc.wire`), and everything that a client sends or makes us keep is bounded.
 * Identity comes from the socket or the certificate, never from what the client says.
-* Knows the verbs through `IControl` only.
+* Knows the verbs through `IControl` only, and enters its clients into the register of sessions.
 """

@@ -78,7 +78,14 @@ class Departures:
         """Regard these servers of a VIP as ours: if they are not wanted, they are leaving."""
         self._candidates.setdefault(key, set()).update(addresses)
 
-    def would_keep(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool) -> WantedVip:
+    def would_keep(
+        self,
+        wanted: WantedVip,
+        held: Vip | None,
+        *,
+        newcomers_known: bool,
+        moving: bool = False,  # noqa: ARG002  # as `keep` has it
+    ) -> WantedVip:
         """Return what `keep` would, and decide nothing."""
         key = wanted.key
         if held is None or (has_service(wanted) and (newcomers_known or key not in self._timers)):
@@ -93,20 +100,21 @@ class Departures:
         # For servers of the other family the VIP has to be made again: not before one of them is in service.
         return wanted if has_service(wanted) else attrs.evolve(wanted, encap=held.encap, servers=leaving, absent={})
 
-    def keep(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool) -> WantedVip:
+    def keep(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, moving: bool = False) -> WantedVip:
         """Return what a VIP should be, with the servers that have to stay for now.
 
         Args:
             wanted: What the configuration says.
             held: What VPP holds of it.
             newcomers_known: Whether every backend of the frontend has been probed.
+            moving: Whether a backend serves at its former address still, which may turn out to be the last one.
         """
         key = wanted.key
         if key not in self._candidates:
             return wanted
         kept = self.would_keep(wanted, held, newcomers_known=newcomers_known)
         if kept is wanted:
-            if newcomers_known or has_service(wanted):
+            if newcomers_known or (has_service(wanted) and not moving):
                 self._forget(key)
             return wanted
         if key not in self._timers:

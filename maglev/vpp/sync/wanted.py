@@ -78,14 +78,16 @@ class WantedVips:
                 status = self._board.frontends[name]
                 key = key_of(status.frontend)
                 some = self.some(status, status.desired)
-                wanted[key] = keep(some, held.get(key), newcomers_known=status.knows_all)
+                wanted[key] = keep(
+                    some, held.get(key), newcomers_known=status.knows_all, moving=self._is_moving(status)
+                )
             yield
         return wanted
 
     def whole(self, status: FrontendStatus, held: Vip | None) -> WantedVip:
         """Return what the VIP of a frontend should be now, given what VPP holds of it."""
         wanted = self.some(status, status.desired)
-        return self._departures.keep(wanted, held, newcomers_known=status.knows_all)
+        return self._departures.keep(wanted, held, newcomers_known=status.knows_all, moving=self._is_moving(status))
 
     def some(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         """Return what the VIP of a frontend should be as far as these of its backends go."""
@@ -98,3 +100,6 @@ class WantedVips:
         }
         wanted = want(status.frontend, addresses, desired, status.flushes, moved)
         return fitted(wanted, **self._features._asdict())
+
+    def _is_moving(self, status: FrontendStatus) -> bool:
+        return any(self._board.backends[name].proved_address is not None for name in status.desired)

@@ -293,3 +293,41 @@ def test_what_serves_for_a_backend_that_has_moved_stays_when_that_is_replaced_be
     bench.record(n=PASS)
     bench.wait(1)
     assert servers(bench) == {"10.0.0.6": 100}
+
+
+# An address that moves, and a second reload before it is known
+
+A, X, Y = "10.0.0.1", "10.0.0.5", "10.0.0.6"
+MOVED = web(("n",)), {"n": X}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (MOVED, (web(("z",)), {"z": Y})),
+        ((web(("n", "q")), {"n": X, "q": Y}), (web(("q",)), {"q": Y})),
+        (MOVED, (web(("m",)), {"m": X})),
+        (MOVED, (web(("n",), name="www"), {"n": X})),
+        ((web(("n",), name="www"), {"n": X}), (web(("n",)), {"n": A})),
+        ((web(("n",), name="www"), {"n": X}), (web(("m",)), {"m": A})),
+    ],
+)
+def test_the_server_that_serves_is_never_lowered_by_a_second_reload(first, second):
+    bench = Bench(make_config(frontends=[web(("n",))], backends=backends(n=A), checks=QUICK))
+    assert servers(bench) == {A: 100}
+    for frontend, made in (first, second):
+        reload(bench, [frontend], backends(**made))
+        bench.wait(0.5)
+        assert servers(bench)[A] == 100
+    assert bench.lb.zero_moments == []
+    bench.stop()
+
+
+def test_addresses_that_all_move_to_dead_servers_leave_the_last_one_serving_for_a_while(bench):
+    reload(bench, [web(("a", "b"))], backends(a="10.0.0.8", b="10.0.0.9"), removal_max_delay=20.0)
+    bench.record(a=FAIL)
+    assert servers(bench) == {"10.0.0.2": 100, "10.0.0.8": 0, "10.0.0.9": 0}
+    bench.record(b=FAIL)
+    assert servers(bench) == {"10.0.0.2": 100, "10.0.0.8": 0, "10.0.0.9": 0}
+    bench.wait(21)
+    assert servers(bench) == {"10.0.0.8": 0, "10.0.0.9": 0}

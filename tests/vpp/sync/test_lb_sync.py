@@ -120,7 +120,7 @@ def test_a_neighbour_that_stays_is_changed_apart_from_that():
 def test_a_transition_during_that_is_written_after_it():
     bench = Bench(of_family("10.0.0.", *PORTS))
     bench.lb.manual = True
-    bench.board.apply(of_family("2001:db8::", *PORTS))
+    bench.board.apply(of_family("2001:db8::", *PORTS, removal_max_delay=0.0))
     bench.record(a=FAIL, b=PASS, x=FAIL)
     while bench.lb.waiting:
         bench.lb.answer()
