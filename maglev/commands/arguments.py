@@ -1,4 +1,4 @@
-"""The types of arguments: how a word becomes a value, and what it can be completed to."""
+"""The types of arguments: how a word is parsed and completed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from maglev.interfaces import IControl
 
 Value = str | int
-"""What a word of a line means to a command."""
+"""The value of a word for a command."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 """The form of every name in the configuration."""
 
 
 class ArgumentType(Protocol):
-    """What a word may be."""
+    """The type of an argument."""
 
     @property
     def label(self) -> str:
@@ -30,7 +30,7 @@ class ArgumentType(Protocol):
         """Return the value of a word.
 
         Raises:
-            ValueError: It is none of this type; the text says what is wanted.
+            ValueError: It is not of this type; the text says what is expected.
         """
 
     async def complete(self, prefix: str, arguments: Mapping[str, Value], control: IControl, limit: int) -> list[str]:
@@ -60,12 +60,12 @@ class LiveName:
         """Ask for the names of live objects."""
         within = "/".join(str(arguments[name]) for name in self.within)
         names: list[str] = await control.names(self.kind, prefix, within, limit)
-        # Who answers may be far away and of another version: what does not begin as asked would garble the line.
+        # The peer may run another version: a name without the requested prefix would garble the line.
         return [name for name in names if name.startswith(prefix) and NAME.fullmatch(name)]
 
 
 class _Typed:
-    """An argument whose values nobody can guess."""
+    """An argument without completion."""
 
     async def complete(self, *_: Any) -> list[str]:
         """Return nothing."""
@@ -91,7 +91,7 @@ class Number(_Typed):
 
     def parse(self, word: str) -> Value:
         """Return the number."""
-        # More digits than the bound has (and leading zeros) are no number that anybody means.
+        # Nobody means a number with leading zeros or more digits than the bound has.
         if word.isascii() and word.isdigit() and len(word) <= len(str(self.high)):
             value = int(word)
             if self.low <= value <= self.high:

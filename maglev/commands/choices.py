@@ -1,4 +1,4 @@
-"""What may come next: the answers to TAB and to ``?``."""
+"""The answers to TAB and to ``?``: the possible continuations of a line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen
 class Choice:
-    """One way to go on.
+    """One possible continuation.
 
     Attributes:
         word: A word that can be typed, or a description in angle brackets such as ``<name>`` or ``<cr>``.

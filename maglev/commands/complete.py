@@ -1,4 +1,4 @@
-"""What may come next at the cursor: TAB and ``?``."""
+"""Completion and help at the cursor: TAB and ``?``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maglev.interfaces import IControl
 
 NAMES_LIMIT: Final = 200
-"""Live names that are offered at a time: more fill more than a screen, and nobody reads them."""
+"""Maximum number of live names offered at a time: more would fill more than a screen, and nobody reads them."""
 
 RETURN: Final = Choice("<cr>", "Run the command")
 FILTER: Final = Choice("|", "Filter the output")
@@ -28,7 +28,7 @@ FILTER: Final = Choice("|", "Filter the output")
 
 @attrs.frozen
 class Cursor:
-    """The place of the cursor in the line, of which only what is before it counts.
+    """The place of the cursor in the line; only the text before it counts.
 
     Attributes:
         position: Where the words before the one at the cursor lead.
@@ -50,7 +50,7 @@ class Cursor:
 
 @attrs.frozen
 class Candidate:
-    """What a word can be or become.
+    """The possible completions of a word.
 
     Attributes:
         choices: Words, and arguments in angle brackets.

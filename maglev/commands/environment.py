@@ -1,4 +1,4 @@
-"""What a front end gives to a command session: where the output goes, and what else a command may ask for."""
+"""The environment that a front end provides to a command session: output, and other services for commands."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 class ExitStatus(enum.IntEnum):
-    """How a line ended: the exit status of a one-shot command."""
+    """The result of a line, and the exit status of a one-shot command."""
 
     OK = 0
-    """It did what was asked."""
+    """The command succeeded."""
 
     FAILED = 1
-    """It was refused, or it failed."""
+    """The command was refused, or it failed."""
 
     USAGE = 2
-    """The line makes no sense."""
+    """The line is invalid."""
 
 
 class Environment(Protocol):

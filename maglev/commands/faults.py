@@ -1,4 +1,4 @@
-"""What can be wrong with a line: each kind is a type of its own."""
+"""The errors in a line; each kind has its own type."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class UsageError(LocalError):
-    """The line makes no sense.
+    """The line is invalid.
 
     Attributes:
-        column: Where, counted from 0: of the first character of the word in question.
+        column: Column of the first character of the word in question, counted from 0.
     """
 
     def __init__(self, column: int, text: str) -> None:
@@ -34,10 +34,10 @@ class UnknownWordError(UsageError):
 
 
 class AmbiguousWordError(UsageError):
-    """The word is short for several.
+    """The word is an abbreviation of several words.
 
     Attributes:
-        choices: Those.
+        choices: These words.
     """
 
     def __init__(self, column: int, word: str, choices: Sequence[Choice]) -> None:
@@ -46,10 +46,10 @@ class AmbiguousWordError(UsageError):
 
 
 class IncompleteLineError(UsageError):
-    """The line is the beginning of a command only.
+    """The line is only the beginning of a command.
 
     Attributes:
-        choices: What may follow.
+        choices: The possible continuations.
     """
 
     def __init__(self, column: int, choices: Sequence[Choice]) -> None:
@@ -58,4 +58,4 @@ class IncompleteLineError(UsageError):
 
 
 class BadArgumentError(UsageError):
-    """A word is not of the form that is wanted there."""
+    """A word does not have the expected form."""

@@ -1,6 +1,6 @@
-"""Filters of the output of one command: JSON instead of text, lines that match, or only how many there are.
+"""Filters of the output of one command: JSON instead of text, matching lines only, or just their number.
 
-An expression is searched in a line whose words are separated by single blanks, whatever its columns look like.
+Expressions are matched against lines whose words are separated by single blanks, whatever the columns look like.
 """
 
 from __future__ import annotations

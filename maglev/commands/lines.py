@@ -1,7 +1,7 @@
-"""Lines of output: text with styles by name, and columns that line up whatever the colours.
+"""Lines of output: text with named styles, and columns that line up regardless of colours.
 
-Nothing here holds an escape sequence until `Line.painted` adds the colours, so widths are those of the text; and all
-text goes through `clean` first, so that none from outside can hold one either.
+Text contains no escape sequences until `Line.painted` adds the colours, so widths are those of the text. All text goes
+through `clean` first, so that text from outside can't contain any either.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Style(enum.StrEnum):
-    """What a piece of text is; what it looks like is in `COLOURS`."""
+    """The role of a piece of text; `COLOURS` defines its look."""
 
     PLAIN = "plain"
     HEADING = "heading"

@@ -1,4 +1,4 @@
-"""What the command tree is made of: words, arguments, and the commands that end there. Data only."""
+"""The elements of the command tree: words, arguments, and the commands that end there. Data only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Invocation:
-    """One command that was typed, and all that its handler needs.
+    """One typed command, with everything that its handler needs.
 
     Attributes:
         control: The verbs.
@@ -53,7 +53,7 @@ Handler = Callable[[Invocation], Awaitable[ExitStatus]]
 
 @attrs.frozen
 class Command:
-    """What a complete line does.
+    """The command of a complete line.
 
     Attributes:
         handler: A coroutine function. Its errors are `MaglevError` children with a text for a person.
@@ -70,7 +70,7 @@ class Command:
 
 @attrs.frozen(kw_only=True)
 class TreePosition:
-    """What words and arguments have in common.
+    """Base class of words and arguments.
 
     Attributes:
         help: What the word is, as one short line.
@@ -107,7 +107,7 @@ class Keyword(TreePosition):
 
 @attrs.frozen(kw_only=True)
 class Argument(TreePosition):
-    """A word that the one who types chooses.
+    """A word chosen by the user.
 
     Attributes:
         name: Of the value among the arguments.

@@ -1,4 +1,4 @@
-"""From lines and views to the text that a front end writes: JSON or not, filtered, coloured, a slice at a time."""
+"""Turns lines and views into text for a front end: JSON or not, filtered, coloured, a slice at a time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Page = TypeVar("Page", bound="PageView[Any]")
 
 SLICE_LINES: Final = 100
-"""Lines that are made and written in one turn of the event loop: some 3 ms of work, so that the checker is never late
-because of somebody who looks."""
+"""Maximum number of lines made and written in one turn of the event loop: some 3 ms of work, so that console output
+never delays the checker."""
 
 SLICE_TEXT: Final = 16384
 """Characters after which a slice ends. Searching them takes 30 ms at worst (`filters.PROGRAM_LIMIT`)."""

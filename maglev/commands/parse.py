@@ -1,10 +1,9 @@
-"""Matching a line to the command tree.
+"""Matches a line to the command tree.
 
-Theory of operation. A `Position` says where a walk through the tree stands; each word takes it one step on, or raises
-the `UsageError` child that says what is wrong with the word. A word matches a keyword that it is a prefix of, if there
-is only one such or if it is one in full; case does not matter, as on a router. Where an argument may come, the word
-goes to its type. Names of objects are never shortened: a script that says ``set backend www1 disable`` must not hit
-``www10`` on the day on which ``www1`` is gone.
+Theory of operation. A `Position` is a place in a walk through the tree; each word takes it one step on, or raises the
+`UsageError` child that describes the error. A word matches a keyword that it is a unique prefix of or equals; case does
+not matter, as on a router. Where an argument may come, its type parses the word. Names of objects can't be abbreviated:
+a script that says ``set backend www1 disable`` must not hit ``www10`` on the day on which ``www1`` is gone.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ CUTOFF: Final = 0.65
 
 @attrs.frozen
 class Position:
-    """Where a walk through the tree stands.
+    """A place in a walk through the tree.
 
     Attributes:
         node: What the last word was.
@@ -136,7 +135,7 @@ def walk(root: TreePosition, words: Sequence[Token]) -> Position:
 
 @attrs.frozen
 class ParsedLine:
-    """A line that is complete.
+    """A complete line.
 
     Attributes:
         command: What it does.

@@ -1,4 +1,4 @@
-"""What may follow a command after ``|``, as a part of the command tree (`maglev.commands.filters` does the work).
+"""The filters after ``|``, as a part of the command tree (`maglev.commands.filters` does the work).
 
 ``json`` comes first, ``count`` last, any number of ``include`` and ``exclude`` in between.
 """

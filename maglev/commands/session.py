@@ -1,4 +1,4 @@
-"""One person's or program's session with the command tree, without a terminal: lines in, text out."""
+"""A session with the command tree, without a terminal: lines in, text out."""
 
 from __future__ import annotations
 

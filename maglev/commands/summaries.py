@@ -1,4 +1,4 @@
-"""All commands of a tree, one by one, as they are typed: what ``help`` lists, and what the reference is made of."""
+"""Lists all commands of a tree, for ``help`` and for the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""A line as words with their columns.
+r"""Splits a line into words with their columns.
 
 Words are separated by blanks. A word, or a part of it, may be put in double or single quotes to have blanks or ``|`` in
 it; inside them a backslash before the closing quote keeps it, and any other backslash is itself, so that regular
@@ -15,11 +15,11 @@ import attrs
 from maglev.commands.faults import UsageError
 
 LINE_LIMIT: Final = 4096
-"""Characters of a line. The longest command with four names of 63 characters has some 320; the rest is for regular
-expressions, and for nothing else."""
+"""Maximum line length in characters. The longest command with four names of 63 characters has some 320; the rest is
+for regular expressions only."""
 
 WORD_LIMIT: Final = 64
-"""Words of a line: the longest command has 12, and each filter a few."""
+"""Maximum number of words in a line: the longest command has 12, and each filter a few."""
 
 BLANKS: Final = " \t\r\n"
 QUOTES: Final = "\"'"

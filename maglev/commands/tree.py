@@ -1,7 +1,7 @@
-"""The command tree: every word, what it means, and what it does.
+"""The command tree: every word, with its help and its command.
 
-This is the one table behind matching, completion, ``?`` and ``docs/cli.rst``. A word is data: to add a command, add its
-words here and its handler to `maglev.commands.handlers`, then make the reference again (`maglev.commands.reference`).
+Matching, completion, ``?`` and ``docs/cli.rst`` all follow this table. A word is data: to add a command, add its words
+here and its handler to `maglev.commands.handlers`, then regenerate the reference (`maglev.commands.reference`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands without a person at a prompt: ``ssh host show frontends``, ``maglevc < script``.
+"""Runs commands without a person at a prompt: ``ssh host show frontends``, ``maglevc < script``.
 
 There is no prompt and no echo, output ends its lines with a plain newline and errors go to stderr. A script goes on
 after an error; its status is that of the last command that failed, or 0.
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from maglev.terminal.stream import IStream, Opening, Window
 
 COMMENTS: Final = ("!", "#")
-"""What a line of a script begins with that is for the reader only; routers write ``!``, people ``#``."""
+"""Characters that begin a comment in a script; routers write ``!``, people ``#``."""
 
 
 class ScriptLines:
-    """Cuts what is piped in into lines. The stream bounds what it keeps, but for one line more."""
+    """Splits piped input into lines. The stream bounds what this keeps, except for one more line."""
 
     def __init__(self) -> None:
         self._ready: deque[bytes] = deque()
@@ -39,20 +39,20 @@ class ScriptLines:
         self._size = 0
 
     def __len__(self) -> int:
-        """Return how many bytes are kept."""
+        """Return the number of bytes kept."""
         return self._size + len(self._partial)
 
     @property
     def finished(self) -> bool:
-        """Whether there is no line left, and none will come."""
+        """Whether no line is left, and none will come."""
         return self._ended and not self._ready
 
     def feed(self, data: bytes) -> None:
-        """Take what comes."""
+        """Add input."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._add(line)
-        # A line that does not end: its beginning is a line that is too long, the rest is dropped.
+        # A line without an end: its beginning counts as a line that is too long, and the rest is dropped.
         if len(self._partial) > 4 * LINE_LENGTH:
             self._add(self._partial)
             self._partial = b""
@@ -85,11 +85,11 @@ class BatchRunner:
     """Runs commands one after the other, as `maglev.terminal.stream.IRunner`, and is their `Environment`."""
 
     def __init__(self, context: SessionContext, stream: IStream, opening: Opening) -> None:
-        """Prepare to run.
+        """Create a runner; `start` begins to run commands.
 
         Args:
-            context: What the session works with.
-            stream: Where the bytes go.
+            context: The context of the session.
+            stream: The stream of the session.
             opening: The command; without one, a script is read from the stream.
         """
         self._stream = stream
@@ -106,10 +106,10 @@ class BatchRunner:
         self._over = False
         self._session = Session(context, self)
 
-    # What the stream calls
+    # Called by the stream
 
     def start(self) -> None:
-        """Begin to run commands."""
+        """Start running commands."""
         if self._opening.command is not None:
             self._lines.feed(self._opening.command)
             self._lines.end()
@@ -129,7 +129,7 @@ class BatchRunner:
                     self._stop()
 
     def eof_received(self) -> None:
-        """Run what is there, then end. A command ends by itself: its stdin may well be empty."""
+        """Run the remaining lines, then end. A single command is not affected: its stdin may well be empty."""
         if self._opening.command is None:
             self._lines.end()
             self._wake()
@@ -143,17 +143,17 @@ class BatchRunner:
         self._stop()
 
     def dismiss(self, words: str) -> None:
-        """End, and say why."""
+        """End, with a message that says why."""
         self.write_error(f"% {words}\n")
         self._stream.finish(ExitStatus.FAILED)
 
     def closed(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self._over = True
         self._tasks.cancel()
         self._session.end()
 
-    # What runs
+    # Running
 
     async def _work(self) -> None:
         while not self._over:
@@ -166,7 +166,7 @@ class BatchRunner:
             elif line.strip() and not line.lstrip().startswith(COMMENTS):
                 status = await self._run(line)
                 self._status = status or self._status
-                # Commands may be done at once; a script of thousands still leaves everybody a turn.
+                # Commands may finish at once; a script with thousands of them still gives others a turn.
                 await self._stream.drain()
         self._stream.finish(self._status)
 
@@ -196,7 +196,7 @@ class BatchRunner:
             more, self._more = self._more, None
             more.callback(None)
 
-    # What commands ask of their surroundings
+    # The environment of commands
 
     @property
     def prompt_width(self) -> int | None:
@@ -210,7 +210,7 @@ class BatchRunner:
 
     @property
     def colour(self) -> bool:
-        """Colours are for terminals, unless somebody wants them elsewhere."""
+        """Whether output may contain colours: on terminals, unless requested or refused explicitly."""
         return self._opening.colour
 
     @property
@@ -235,13 +235,13 @@ class BatchRunner:
         self._stop_on_key = on
 
     def set_monitor(self, on: bool) -> None:  # noqa: FBT001
-        """There is no line being typed that events could appear above; commands know that and refuse."""
+        """Do nothing: there is no input line for events to appear above, and commands refuse to switch it on."""
 
     def set_length(self, rows: int) -> None:
-        """Nothing is ever held back here."""
+        """Do nothing: output is never held back here."""
 
     def history(self) -> Sequence[str]:
-        """Nothing was typed."""
+        """Return nothing: no lines are typed here."""
         return ()
 
     def close(self) -> None:

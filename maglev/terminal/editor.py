@@ -1,4 +1,4 @@
-"""Line editing with the keys of emacs: keys in, a line and what to do with it out. No bytes, no screen, no session."""
+"""Line editing with emacs keys: keys in, a line and an outcome out. No bytes, no screen, no session."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 class Outcome(enum.Enum):
-    """What a key asks for, apart from the change of the line."""
+    """The outcome of a key, apart from the change of the line."""
 
     NONE = enum.auto()
     BELL = enum.auto()
-    """The key can't be obeyed."""
+    """The key can't be handled."""
     LINE = enum.auto()
     """The line is finished."""
     INTERRUPT = enum.auto()
-    """The line is given up."""
+    """The line is discarded."""
     LOGOUT = enum.auto()
     """The session is to end."""
     COMPLETE = enum.auto()
     HELP = enum.auto()
     CLEAR = enum.auto()
-    """The screen is to be drawn afresh."""
+    """The screen is to be redrawn."""
 
 
 class LineEditor:
@@ -86,7 +86,7 @@ class LineEditor:
 
     @property
     def prompt(self) -> str:
-        """What to show in place of the usual prompt, or an empty text."""
+        """The text to show in place of the usual prompt, or an empty text."""
         return "" if self._search is None else f"(search)'{self._search.text}': "
 
     def press(self, key: Key) -> Outcome:
@@ -96,7 +96,7 @@ class LineEditor:
         return self._obey(key)
 
     def take_line(self) -> str:
-        """Return the finished line, which becomes history, and begin another."""
+        """Return the finished line, add it to the history, and begin another."""
         line = self.buffer.text
         self._history.add(line)
         self.buffer.set("")
@@ -156,7 +156,7 @@ class LineEditor:
         return Outcome.NONE
 
     def _search_key(self, key: Key, search: _Search) -> bool:
-        """Obey a key while searching; return whether that was all, else it is obeyed as usual."""
+        """Handle a key while searching; return whether that was all, else it is handled as usual."""
         if key.name == "text":
             self._look_for(search.text + key.text, search, older=False)
         elif key.name == "backspace":
@@ -173,7 +173,7 @@ class LineEditor:
         return True
 
     def _look_for(self, text: str, search: _Search, *, older: bool) -> None:
-        # What is longer is in no line.
+        # No line contains a longer text.
         search.text = text[:LINE_LENGTH]
         before = None
         if search.found is not None:
@@ -185,7 +185,7 @@ class LineEditor:
 
 
 class _Search:
-    """A search through the history under way: what for, the line before it began, and where it is."""
+    """A search through the history: the text, the line before it began, and its position."""
 
     def __init__(self, before: str) -> None:
         self.before = before

@@ -1,4 +1,4 @@
-"""The lines typed before in one session."""
+"""The history of lines typed in one session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from maglev.terminal.limits import HISTORY
 
 
 class History:
-    """Lines, oldest first, and the place at which somebody leafs through them."""
+    """The lines, oldest first, and the current position while browsing."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=HISTORY)
@@ -21,21 +21,21 @@ class History:
         return list(self._lines)
 
     def add(self, line: str) -> None:
-        """Remember a line, unless it is empty or the same as the one before; end leafing."""
+        """Add a line, unless it is empty or the same as the previous one; stop browsing."""
         if line.strip() and (not self._lines or self._lines[-1] != line):
             self._lines.append(line)
         self._place = len(self._lines)
         self._draft = ""
 
     def rewind(self) -> None:
-        """End leafing."""
+        """Stop browsing."""
         self._place = len(self._lines)
 
     def older(self, current: str) -> str | None:
         """Return the line before the present one, or None at the oldest.
 
         Args:
-            current: What is being edited: kept as the draft to come back to.
+            current: The line being edited, kept as the draft to come back to.
         """
         if self._place == 0:
             return None
@@ -55,13 +55,13 @@ class History:
         """Return the index of the newest line that contains a text.
 
         Args:
-            text: What to look for.
-            before: Only lines older than the one of this index.
+            text: The text to find.
+            before: Consider only lines older than the one at this index.
         """
         start = len(self._lines) if before is None else before
         return next((index for index in range(start - 1, -1, -1) if text in self._lines[index]), None)
 
     def go_to(self, index: int) -> str:
-        """Leaf to a line, and return it."""
+        """Go to a line, and return it."""
         self._place = index
         return self._lines[index]

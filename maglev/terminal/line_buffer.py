@@ -1,4 +1,4 @@
-"""The line being typed: text, cursor, and what can be done to them. No keys, no screen."""
+"""The line being typed: text, cursor, and operations on them. No keys, no screen."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 class LineBuffer:
     """A line of bounded length.
 
-    The cursor stands before a character that takes columns, or at the end: never inside of what is seen as one
+    The cursor is before a character that takes columns, or at the end: never inside of a group that is displayed as one
     character, such as a letter and its combining accent.
 
     Attributes:
         text: The line.
         cursor: Index into it, from 0 to its length.
-        killed: What was cut last, for `yank`.
+        killed: The text cut last, for `yank`.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class LineBuffer:
         self.cursor = len(self.text)
 
     def insert(self, text: str) -> bool:
-        """Put text in at the cursor; return whether there was room for it."""
+        """Insert text at the cursor; return whether there was room for it."""
         if len(self.text) + len(text) > LINE_LENGTH:
             return False
         self.text = self.text[: self.cursor] + text + self.text[self.cursor :]
@@ -98,7 +98,7 @@ class LineBuffer:
         self.delete(place)
 
     def yank(self) -> bool:
-        """Put in what was cut last; return whether there was room for it."""
+        """Insert the text cut last; return whether there was room for it."""
         return self.insert(self.killed)
 
     def transpose(self) -> bool:

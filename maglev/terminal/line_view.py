@@ -1,7 +1,7 @@
-"""The line being typed as it is seen: one row of the screen, which scrolls sideways.
+"""Displays the line being typed in one row of the screen, which scrolls sideways.
 
-A line that wraps over several rows can't be redrawn safely: where the cursor is after a character in the last column
-differs from terminal to terminal, and what the rows above hold is not known after a resize.
+A line that wraps over several rows can't be redrawn safely: the position of the cursor after a character in the last
+column differs between terminals, and the content of the rows above is unknown after a resize.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``terminal monitor``: events as they happen, while somebody types."""
+"""``terminal monitor``: shows events as they happen, above the line being typed."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from maglev.terminal.session import Session
 
 LEVEL: Final = "warn"
-"""Of what is shown of the log, beside the transitions, which are there anyway."""
+"""Lowest level of log lines shown; transitions are shown as events anyway."""
 
 
 class Monitor:
-    """Shows events, or does not."""
+    """Shows the events of a session while it is switched on."""
 
     _log = EventLogger()
 
     def __init__(self, session: Session, ready: Callable[[], Awaitable[None]], show: Callable[[str], None]) -> None:
-        """Begin switched off.
+        """Create a monitor that is switched off.
 
         Args:
-            session: Whose events.
+            session: The session.
             ready: Waits until events can be shown.
             show: Shows whole lines.
         """
@@ -39,7 +39,7 @@ class Monitor:
         self._task: Deferred[None] | None = None
 
     def switch(self, on: bool) -> None:  # noqa: FBT001  # a switch
-        """Begin or end to show events."""
+        """Start or stop showing events."""
         if on and self._task is None:
             self._task = Deferred.fromCoroutine(self._watch())
             self._task.addErrback(self._ended)

@@ -1,4 +1,4 @@
-"""``--More--``: lets output through a page at a time. No screen, no waiting; lines in, lines out."""
+"""The pager (``--More--``): releases output a page at a time. No screen, no waiting; lines in, lines out."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SEARCH_LIMIT: Final = 60
 
 
 class Pager:
-    """Holds back what does not fit on a page.
+    """Holds back output that does not fit on a page.
 
     Attributes:
-        prompt: What to show while it waits.
+        prompt: The text to show while it waits.
         quit: Whether the reader has seen enough.
     """
 

@@ -1,4 +1,4 @@
-"""Output on the screen, a page at a time: the pager, its prompt, and the person in front of it."""
+"""Shows output on the screen a page at a time, with the pager, its prompt and its keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Pages:
         """Begin with pages of the height of the window.
 
         Args:
-            screen: Where they are seen.
+            screen: The screen.
             window: The size of the terminal.
             dumb: Whether the terminal knows no escape sequences.
             colour: Whether the prompt may be shown inverse.
@@ -43,7 +43,7 @@ class Pages:
         return self._pager.waiting
 
     def set_length(self, rows: int) -> None:
-        """Have pages of so many rows, whatever the window; 0 is without end."""
+        """Set the rows of a page, whatever the window; 0 means unlimited."""
         self._length = rows
         self._pager.resize(rows)
 
@@ -59,7 +59,7 @@ class Pages:
         self._pager.begin(self._rows)
 
     def end(self) -> None:
-        """Forget what was not shown, and let everybody go on."""
+        """Discard unshown output, and release all waiting callers."""
         self._pager.begin(self._rows)
         self._release()
 
@@ -69,7 +69,7 @@ class Pages:
         self._show()
 
     def press(self, key: Key) -> bool:
-        """Obey a key; return whether the reader has seen enough."""
+        """Handle a key; return whether the reader has seen enough."""
         self._wipe_prompt()
         self._pager.press(key)
         if not self._pager.quit:
@@ -77,7 +77,7 @@ class Pages:
         return self._pager.quit
 
     async def turned(self) -> None:
-        """Wait until everything is shown, or its end."""
+        """Wait until everything is shown or discarded."""
         while self.waiting:
             waiting: Deferred[None] = Deferred()
             self._readers.append(waiting)

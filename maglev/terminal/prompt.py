@@ -1,4 +1,4 @@
-"""The line being typed, on the screen: an editor and a view of it, with the answers to TAB and ``?``."""
+"""The input line on the screen: an editor and its view, with the answers to TAB and ``?``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Prompt:
-    """Shows one line after the other, and keeps what is seen in step with what is typed.
+    """Shows one input line after another, and keeps the screen in step with the editor.
 
     Attributes:
         history: The lines typed before.

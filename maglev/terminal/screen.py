@@ -1,4 +1,4 @@
-"""Text to the bytes that a terminal, or a pipe, gets."""
+"""Encodes text into bytes for a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PASTE_OFF: Final = "\x1b[?2004l"
 
 
 def safe(text: str) -> str:
-    """Return output of a command without what could do anything but show text.
+    """Return output of a command without anything that could do more than show text.
 
-    The command tree escapes what comes from outside; this is the second lock, on the side of the terminal.
+    The command tree escapes text from outside; this is the second line of defence, on the terminal's side.
     """
     return _UNSAFE.sub("?", text)
 
 
 class Screen:
-    """Collects what is to be shown, and sends it at once: one packet for a key, not ten."""
+    """Collects output and sends it at once: one packet per key, not ten."""
 
     def __init__(self, stream: IStream) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""One session with the command tree, wherever its bytes come from."""
+"""One session with the command tree, independent of its transport."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class ISessionEntry(Protocol):
 
 @attrs.frozen
 class SessionContext:
-    """What a session works with.
+    """The context of a session.
 
     Attributes:
         clock: A monotonic clock.
-        work: Gives the session its turns.
+        work: The queue in which the session takes turns.
         control: The verbs.
-        entry: The session in the register; None where there is no register.
+        entry: The session in the register; None if there is no register.
         idle_timeout: Seconds without a key pressed while nothing runs; 0 is for ever.
         greeting: Lines to show to a person before the first prompt.
     """
@@ -73,10 +73,10 @@ class Session:
             self._entry.touch()
 
     async def run(self, line: str) -> ExitStatus:
-        """Run a line; an exception is a bug, and harms only this command.
+        """Run a line; an exception is a bug, and ends only this command.
 
         Raises:
-            CancelledError: Somebody did not want to wait for its end.
+            CancelledError: The command was cancelled.
         """
         try:
             return await self.commands.run(line)

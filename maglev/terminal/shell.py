@@ -7,9 +7,9 @@ Theory of operation. A shell is in one of three modes:
 * ``RUNNING``: a command runs. Keys are kept for later, but ^C cancels it, and so does any key if it asked for that.
   While its output is held back by ``--More--``, keys are for the pager.
 
-What is kept for later is obeyed when typing goes on, key by key, and only as long as the mode stays ``TYPING``: a line
-among it begins a command, and the rest waits again. When the session is over, what is left means nothing. ^C drops what
-was typed ahead, as on every terminal.
+Kept keys are handled when typing goes on, one by one, and only as long as the mode stays ``TYPING``: a complete line
+starts a command, and the rest waits again. At the end of the session, remaining keys are discarded. ^C drops what was
+typed ahead, as on every terminal.
 
 Events (``terminal monitor``) are written between two writes of a command, or above the line being typed, which is drawn
 again; ``--More--`` makes them wait.
@@ -52,7 +52,7 @@ _EOF: Final = Key("eof")
 
 
 class Mode(enum.Enum):
-    """What keys are for."""
+    """The meaning of keys."""
 
     TYPING = enum.auto()
     ASKING = enum.auto()
@@ -61,17 +61,17 @@ class Mode(enum.Enum):
 
 
 class Shell:
-    """A person at a prompt, as `maglev.terminal.stream.IRunner`; and the `Environment` of their commands."""
+    """Serves a person at a prompt, as `maglev.terminal.stream.IRunner`, and is the `Environment` of their commands."""
 
     _log = EventLogger()
 
     def __init__(self, context: SessionContext, stream: IStream, opening: Opening) -> None:
-        """Prepare to talk.
+        """Create a shell; `start` shows the prompt.
 
         Args:
-            context: What the session works with.
-            stream: Where the bytes go.
-            opening: What was asked for.
+            context: The context of the session.
+            stream: The stream of the session.
+            opening: The parameters of the session.
         """
         self._context = context
         self._stream = stream

@@ -1,4 +1,4 @@
-"""The seam between a session and what carries its bytes: a channel of SSH, or the standard streams of a program."""
+"""The seam between a session and its transport: a channel of SSH, or the standard streams of a program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from maglev.model.caller import Caller
 
 MAX_SIDE: Final = 1000
-"""Columns and rows that we believe in: a wall of screens. A client may send any 32-bit number, also 0."""
+"""Maximum of columns and rows: a wall of screens. A client may send any 32-bit number, even 0."""
 
 DEFAULT_COLUMNS: Final = 80
 DEFAULT_ROWS: Final = 24
@@ -40,10 +40,10 @@ class Window:
 
 @attrs.frozen
 class Opening:
-    """What a session was opened for.
+    """The parameters with which a session was opened.
 
     Attributes:
-        caller: Who opened it.
+        caller: The user who opened it.
         command: Commands to run, one a line; None reads them from the stream.
         window: The terminal; None without one.
         term: Type of the terminal, such as ``xterm-256color``; not to be trusted.
@@ -68,7 +68,7 @@ class Opening:
 
 
 class IStream(Protocol):
-    r"""What carries the bytes of one session.
+    r"""The transport of one session's bytes.
 
     Lines end with ``\n``; where a terminal needs ``\r\n``, the stream adds the rest, as a tty does.
     """
@@ -91,7 +91,7 @@ class IStream(Protocol):
 
 
 class IRunner(Protocol):
-    """What runs in a session; its stream calls it."""
+    """The program that runs in a session; called by its stream."""
 
     def start(self) -> None:
         """Begin; called once, before anything else."""

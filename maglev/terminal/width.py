@@ -1,4 +1,4 @@
-"""How many columns of a terminal a text takes (as ``wcwidth`` counts)."""
+"""The width of text in columns of a terminal (as counted by ``wcwidth``)."""
 
 from __future__ import annotations
 
