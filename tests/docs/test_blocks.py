@@ -171,7 +171,7 @@ $ ssh lb1
 maglevd ... on ...
 You are demo (operator). Type ? for help.
 maglev# set backend ?
-  <name>  Which backend
+  <name>  Name of the backend
   www1  www2  www3
 maglev# set backend www1 pause
 backend www1 up -> paused

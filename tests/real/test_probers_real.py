@@ -128,8 +128,8 @@ async def test_a_source_address_that_is_not_ours_fails(source, kind):
     port = None if kind is CheckType.ICMP else 9
     outcome = await probe(source, check(kind, port, probe_ipv4_src="192.0.2.77"))
     skip_without_icmp(outcome)
-    assert outcome.code is Code.L4CON
-    assert outcome.detail.startswith("source address not usable")
+    assert isinstance(outcome, LocalFault)
+    assert "source address" in outcome.detail or "assign requested address" in outcome.detail
 
 
 @pytest_twisted.ensureDeferred
@@ -412,7 +412,7 @@ async def test_a_router_that_knows_no_way_fails_a_ping(source_inside, inside, gr
         outcome = await probe(source_inside, check(CheckType.ICMP), address)
         assert outcome.code is Code.L4CON, outcome
         assert "unreachable" in outcome.detail or "no route" in outcome.detail
-    assert source_inside._ping[10 if ":" in address else 2]._raw is (groups == "1 0")
+    assert source_inside._ping[10 if ":" in address else 2]._sockets[0].raw is (groups == "1 0")
     near = "2001:db8::2" if ":" in address else "198.18.0.2"
     assert (await probe(source_inside, check(CheckType.ICMP), near)).code is Code.L7OK
 
@@ -440,7 +440,7 @@ async def test_a_ping_may_have_a_source_address(source_inside, inside, groups, a
 @pytest_twisted.ensureDeferred
 async def test_without_any_route_the_probe_fails_at_once(source_inside):
     for kind, port in ((CheckType.ICMP, None), (CheckType.TCP, 80)):
-        assert (await probe(source_inside, check(kind, port), "192.0.2.1")).code is Code.L4CON
+        assert isinstance(await probe(source_inside, check(kind, port), "192.0.2.1"), LocalFault)
 
 
 @needs_namespaces
@@ -484,7 +484,7 @@ async def test_a_namespace_created_anew_is_probed_in_and_a_lost_one_is_our_fault
 def test_a_namespace_is_tried_out_at_the_start(inside):
     before = Path(OWN_NAMESPACE).readlink()
     check_netns(inside.name)
-    with pytest.raises(StartError, match="there is no network namespace"):
+    with pytest.raises(StartError, match="no such network namespace"):
         check_netns(inside.name + "-not")
     assert Path(OWN_NAMESPACE).readlink() == before
 

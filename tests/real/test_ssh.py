@@ -157,7 +157,7 @@ def test_a_viewer_is_refused_every_change(daemon):
 
     assert (done.returncode, done.stderr) == (
         1,
-        b"% permission denied: pause-backend needs the role operator, your role is viewer\n",
+        b"% permission denied: your role is viewer\n",
     )
 
 
