@@ -76,8 +76,8 @@ PURE = (
 )
 """Folders and modules without Twisted, clock or I/O (but a file's); `tests.pure_coverage` wants every branch tested."""
 
-NOT_PURE = ("config.child_loader",)
-"""What is in a pure folder and is not: it runs a process."""
+NOT_PURE = ("config.child_loader", "model.build")
+"""What is in a pure folder and is not pure: it runs a process, or reads the files of a checkout."""
 
 PURE_LIBRARIES = {"attrs", "httptools", "re2", "xxhash", "yaml", "zope.interface"}
 """What a pure module may import beside the standard library: values, interfaces, and parsers in C."""
