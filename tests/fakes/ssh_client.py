@@ -103,7 +103,7 @@ class RecordedConnection(SSHConnection):
         self.started = True
 
 
-class Lobbyist:
+class ConsoleRig:
     """A console without a listener: makes connections in memory."""
 
     def __init__(self, path, limits=None, operators=(), viewers=()):

@@ -53,6 +53,8 @@ class OnPty:
             cwd=ROOT,
             env={**os.environ, "MAGLEV_SERVER": daemon.address, "TERM": term},
             start_new_session=True,
+            # Where the tests run under nohup, the signal is ignored, and maglevc respects that.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         self.expect(b"maglev# ")
 

@@ -281,7 +281,7 @@ async def test_whatever_the_path_is_the_error_says_why(tmp_path):
             (tmp_path / "none" / "nobody", "No such file"),
             ("/etc/passwd", "refused"),
             ("", "Invalid argument"),
-            (path, "takes no connections"),
+            (path, "not accepting connections"),
         ):
             with pytest.raises(VppNotConnectedError, match=reason):
                 await connected_to(str(where))

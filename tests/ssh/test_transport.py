@@ -15,7 +15,7 @@ from twisted.conch.ssh.keys import Key
 from maglev.model.caller import Role
 from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER, Limits
 from tests.fakes.logs import recorded_events
-from tests.fakes.ssh_client import Lobbyist, key_line, pump
+from tests.fakes.ssh_client import ConsoleRig, key_line, pump
 
 ED = Key(Ed25519PrivateKey.generate())
 EC = Key(ec.generate_private_key(ec.SECP384R1()))
@@ -25,7 +25,7 @@ STRANGER = Key(Ed25519PrivateKey.generate())
 
 @pytest.fixture
 def limiter(tmp_path):
-    return Lobbyist(tmp_path, operators=[key_line(ED), key_line(EC), key_line(RSA)])
+    return ConsoleRig(tmp_path, operators=[key_line(ED), key_line(EC), key_line(RSA)])
 
 
 @pytest.mark.parametrize("key", [ED, EC], ids=["ed25519", "ecdsa"])
@@ -158,7 +158,7 @@ SK_BLOB = NS(SK_TYPE) + NS(SK.public_key().public_bytes_raw()) + NS(b"ssh:")
 @pytest.mark.parametrize(("flags", "application", "answer"), [(1, b"ssh:", 52), (0, b"ssh:", 51), (1, b"web:", 51)])
 def test_a_hardware_key_must_be_touched(tmp_path, flags, application, answer):
     line = SK_TYPE + b" " + base64.b64encode(SK_BLOB) + b" token\n"
-    login = RawLogin(Lobbyist(tmp_path, viewers=[line]))
+    login = RawLogin(ConsoleRig(tmp_path, viewers=[line]))
 
     def sign(data):
         state = bytes((flags,)) + b"\0\0\0\x07"
@@ -170,7 +170,7 @@ def test_a_hardware_key_must_be_touched(tmp_path, flags, application, answer):
 
 
 def test_the_same_key_in_both_files_is_an_operator(tmp_path):
-    limiter = Lobbyist(tmp_path, operators=[key_line(ED)], viewers=[key_line(ED)])
+    limiter = ConsoleRig(tmp_path, operators=[key_line(ED)], viewers=[key_line(ED)])
 
     assert limiter.login(ED)[1].caller.role is Role.OPERATOR
 
@@ -224,7 +224,7 @@ def test_who_says_nothing_is_cut_off(limiter):
     assert not server.transport.lost
     limiter.clock.advance(GRACE)
     assert server.transport.aborted
-    assert limiter.house.limiter.pending == 0
+    assert limiter.factory.limiter.pending == 0
     assert limiter.clock.getDelayedCalls() == []
 
 
@@ -270,7 +270,7 @@ def test_junk_is_no_failure_of_ours(limiter, junk, logged_failures):
 
     assert logged_failures.failures == []
     assert server.transport.lost
-    assert limiter.house.connections == set()
+    assert limiter.factory.connections == set()
     assert limiter.clock.getDelayedCalls() == []
 
 
@@ -393,19 +393,19 @@ def test_a_truncated_packet_of_somebody_logged_in_is_no_failure_of_ours(limiter,
 
 
 def test_too_many_strangers_cost_the_oldest_of_the_most_crowded_source_its_place(tmp_path):
-    limiter = Lobbyist(tmp_path, Limits(startups=3))
+    limiter = ConsoleRig(tmp_path, Limits(startups=3))
     quiet = limiter.connect("192.0.2.1")
     crowd = [limiter.connect("192.0.2.66", port) for port in range(1000, 1010)]
 
     assert not quiet.transport.lost
     assert [each.transport.aborted for each in crowd] == [True] * 8 + [False] * 2
-    assert limiter.house.limiter.pending == 3
-    assert limiter.house.limiter.turned_away == 8
+    assert limiter.factory.limiter.pending == 3
+    assert limiter.factory.limiter.turned_away == 8
 
 
 def test_logins_are_counted_in_total_and_by_person(tmp_path):
     limits = Limits(logins=3, logins_per_caller=2)
-    limiter = Lobbyist(tmp_path, limits, operators=[key_line(ED)], viewers=[key_line(EC, b"vera")])
+    limiter = ConsoleRig(tmp_path, limits, operators=[key_line(ED)], viewers=[key_line(EC, b"vera")])
     mine = [limiter.login(ED) for _ in range(3)]
     assert [service.connected.started for _, _, service in mine] == [True, True, False]
     assert mine[2][0].refusals == [(12, b"too many sessions of ada: at most 2")]
@@ -414,7 +414,7 @@ def test_logins_are_counted_in_total_and_by_person(tmp_path):
 
     mine[0][1].transport.lose()
     assert limiter.login(EC)[2].connected.started
-    assert limiter.house.limiter.logins == 3
+    assert limiter.factory.limiter.logins == 3
 
 
 def test_a_lost_connection_gives_everything_back(limiter):
@@ -423,8 +423,8 @@ def test_a_lost_connection_gives_everything_back(limiter):
         server.transport.lose()
 
     assert events[-1][0] == "ssh-logout"
-    assert limiter.house.limiter.logins == limiter.house.limiter.pending == 0
-    assert limiter.house.connections == set()
+    assert limiter.factory.limiter.logins == limiter.factory.limiter.pending == 0
+    assert limiter.factory.connections == set()
     assert limiter.clock.getDelayedCalls() == []
 
 
@@ -496,7 +496,7 @@ def test_output_waits_while_the_connection_is_flooded_or_changes_keys(limiter):
 
 
 def test_a_connection_over_a_unix_socket_has_an_origin(limiter):
-    server = limiter.house.buildProtocol(None)
+    server = limiter.factory.buildProtocol(None)
     from tests.fakes.ssh_client import Wire
 
     wire = Wire()
