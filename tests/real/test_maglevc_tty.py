@@ -54,7 +54,7 @@ class OnPty:
             env={**os.environ, "MAGLEV_SERVER": daemon.address, "TERM": term},
             start_new_session=True,
             # Where the tests run under nohup, the signal is ignored, and maglevc respects that.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
         )
         self.expect(b"maglev# ")
 
