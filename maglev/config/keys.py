@@ -9,27 +9,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Reference, TextKind, TextRule
-from maglev.config.netkinds import Address, Host, Regexp, StatusCodes
+from maglev.config.netkinds import Address
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
-from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, CheckType, ForeignVips, Transport
-
-DAY: Final = 86400.0
-"""Longest allowed duration: a longer one is a typo, not a period that anyone waits for."""
-
-MIN_INTERVAL: Final = 0.01
-"""Shortest interval of probes, in seconds: a hundred a second is already more than a backend should bear."""
-
-MIN_TIMEOUT: Final = 0.001
-"""Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
+from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, ForeignVips, Transport
 
 _NO_CONTROL: Final = TextRule(
     re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"), "control characters are not allowed"
 )
-_TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS)
-_WEB: Final = (CheckType.HTTP, CheckType.HTTPS)
 _TABLE_LENGTH: Final = Integer(1, MAX_TABLE_LENGTH, power_of_two=True)
-_PROBE_PERIOD: Final = Duration(MIN_INTERVAL, DAY)
 
 _HEALTHCHECKER: Final = ConfigSection(
     "healthchecker",
@@ -138,139 +127,6 @@ _LB: Final = ConfigSection(
     ),
 )
 
-PARAMS: Final = ConfigSection(
-    "params",
-    (
-        ConfigKey(
-            "path",
-            TextKind(
-                2048,  # far beyond any health page; the request goes out in one packet or two
-                (
-                    TextRule(re.compile(r"/.*", re.DOTALL), "a path must start with '/'"),
-                    TextRule(
-                        re.compile(r"[!-~]*"),
-                        "spaces, control and non-ASCII characters are not allowed in a path: write them as %XX",
-                    ),
-                    TextRule(re.compile(r"[^#]*"), "'#' is not allowed in a path: write it as %23"),
-                ),
-            ),
-            "Path and query of the request.",
-            default="/",
-            types=_WEB,
-        ),
-        ConfigKey(
-            "host",
-            Host(header=True),
-            "The Host header.",
-            notes="An IPv6 address is written in brackets.",
-            default_text="the address of the backend",
-            types=_WEB,
-        ),
-        ConfigKey(
-            "response-code",
-            StatusCodes(100),
-            "Status codes that pass: a code, a range, or a list of both.",
-            notes="``200``, ``200-299``, or ``[200, 301-302]``.",
-            default=((200, 200),),
-            types=_WEB,
-        ),
-        ConfigKey(
-            "response-regexp",
-            Regexp(1024),
-            "Pattern that must match in the first 64 KiB of the body.",
-            notes="Not anchored; RE2 syntax, as in Go. Patterns that compile to more than 8000 "
-            "instructions are refused: searching would hold up other probes.",
-            default_text="any body passes",
-            types=_WEB,
-        ),
-        ConfigKey(
-            "ssl",
-            Boolean(),
-            "Whether to do a TLS handshake after connecting.",
-            default=False,
-            types=(CheckType.TCP,),
-        ),
-        ConfigKey(
-            "server-name",
-            Host(),
-            "Server name to send (SNI) and to verify.",
-            notes="It has an effect for ``https``, and for ``tcp`` with ``ssl``.",
-            default_text="host without its port, else the address of the backend is verified",
-            types=_TCP_NEEDING,
-        ),
-        ConfigKey(
-            "insecure-skip-verify",
-            Boolean(),
-            "Whether to accept any certificate.",
-            notes="It has an effect for ``https``, and for ``tcp`` with ``ssl``.",
-            default=False,
-            types=_TCP_NEEDING,
-        ),
-        ConfigKey(
-            "tls-resumption",
-            Boolean(),
-            "Whether to resume the TLS session of the last probe.",
-            notes=(
-                "At least once a minute, and after a failure, the handshake is a full one in any case. It has an "
-                "effect for ``https``, and for ``tcp`` with ``ssl``."
-            ),
-            default=True,
-            types=_TCP_NEEDING,
-        ),
-    ),
-    notes=(
-        "Each type has its own parameters; one of another type is an error. ``icmp`` has none. What concerns "
-        "TLS has no effect for ``http``, and for ``tcp`` without ``ssl: true``: that is worth a warning. The "
-        "certificate must be valid for ``server-name``; without it, for the name or address in ``host`` "
-        "(without a port); without that, for the address of the backend."
-    ),
-)
-
-HEALTHCHECK: Final = ConfigSection(
-    "healthcheck",
-    (
-        ConfigKey("type", OneOf(CheckType), "How to probe.", required=True),
-        ConfigKey(
-            "port",
-            Integer(1, 65535),
-            "TCP port to probe.",
-            required=True,
-            types=_TCP_NEEDING,
-        ),
-        ConfigKey("interval", _PROBE_PERIOD, "Period of the probes while the backend is up.", required=True),
-        ConfigKey(
-            "fast-interval",
-            _PROBE_PERIOD,
-            "Period while its state is unknown or about to change.",
-            default_text="interval",
-        ),
-        ConfigKey("down-interval", _PROBE_PERIOD, "Period while it is fully down.", default_text="interval"),
-        ConfigKey(
-            "timeout",
-            Duration(MIN_TIMEOUT, DAY),
-            "Time limit of a probe, from its start to the last byte.",
-            notes="One longer than ``interval`` is worth a warning: the next probe starts when this one has ended.",
-            required=True,
-        ),
-        ConfigKey("rise", Integer(1, 1000), "Number of passes that bring it up.", default=2, unit="probes"),
-        ConfigKey("fall", Integer(1, 1000), "Number of failures that bring it down.", default=3, unit="probes"),
-        ConfigKey(
-            "probe-ipv4-src",
-            Address(4, loopback=(4,)),
-            "Source address of the probes to IPv4 backends.",
-            default_text="chosen by the kernel",
-        ),
-        ConfigKey(
-            "probe-ipv6-src",
-            Address(6, loopback=(6,)),
-            "Source address of the probes to IPv6 backends.",
-            default_text="chosen by the kernel",
-        ),
-        Part("params", PARAMS, "Parameters that depend on the type."),
-    ),
-    notes="A healthcheck that no backend uses is worth a warning.",
-)
-
 _BACKEND: Final = ConfigSection(
     "backend",
     (
@@ -318,7 +174,8 @@ _POOL: Final = ConfigSection(
     ),
     notes=(
         "The first pool with a backend that is up is the active one: its backends get their weights, those of "
-        "all other pools get 0. A pool without backends is worth a warning."
+        "all other pools get 0. A pool without backends is worth a warning, and so is one whose weights are all 0 "
+        "before one with weights: it would be active, and nobody would get traffic."
     ),
 )
 
@@ -366,7 +223,7 @@ _FRONTEND: Final = ConfigSection(
             "new-flows-table-length",
             _TABLE_LENGTH,
             "Size of the table that spreads new flows. Changing it re-creates the VIP.",
-            default_text="that of maglev.vpp.lb.calls",
+            default_text="that of maglev.vpp.lb",
             unit="buckets",
         ),
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.config import durations
-from maglev.config.keys import HEALTHCHECK, PARAMS
+from maglev.config.healthcheck_keys import HEALTHCHECK, PARAMS
 from maglev.config.nodes import is_null
 from maglev.config.reader import BROKEN, Record
 from maglev.config.schema import ConfigKey

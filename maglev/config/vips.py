@@ -99,6 +99,7 @@ class FrontendRules:
         self._check_pairing(record)
         self._check_pools(pools)
         self._check_twins(members)
+        self._check_hidden(pools)
         self._check_table_length(record, pools)
         return _Vip(record, self._check_family(members))
 
@@ -169,6 +170,24 @@ class FrontendRules:
             if twin.name != member.name:
                 text = f"has the same address as {twin.name}: VPP treats both as one server, with the higher weight"
                 self._findings.warning(member.path, text, member.place)
+
+    def _check_hidden(self, pools: tuple[_Pool, ...]) -> None:
+        """Warn of a pool that gives no weight to anybody and yet is the active one before others that would.
+
+        A pool is active as soon as a backend in it is up, whatever its weight there.
+        """
+        heavy = [number for number, pool in enumerate(pools) if pool.weight]
+        for number, pool in enumerate(pools):
+            later = next((each for each in heavy if each > number), None)
+            if later is not None and not pool.weight and any(map(self._may_be_up, pool.members)):
+                text = f"gives every backend weight 0, yet is the active pool while one of them is up: pools[{later}] "
+                text += "then gets no traffic (expected a weight above 0, or the pool left out)"
+                self._findings.warning(f"{pool.record.path}.backends", text, pool.record.place)
+
+    def _may_be_up(self, member: _Member) -> bool:
+        """Return whether a backend is probed, as far as its record can be read."""
+        backend = self._backends.get(member.name, BROKEN)
+        return backend is not BROKEN and backend.sound("enabled") and bool(backend["enabled"])
 
     def _check_table_length(self, record: Record, pools: tuple[_Pool, ...]) -> None:
         """Warn of weights that add up to more than the table has buckets.

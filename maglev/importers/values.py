@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from maglev.config.keys import HEALTHCHECK, MIN_INTERVAL, PARAMS
+from maglev.config.healthcheck_keys import HEALTHCHECK, MIN_INTERVAL, PARAMS
 from maglev.config.kinds import UnfitError
 from maglev.config.netkinds import Address
 from maglev.config.nodes import ScalarNode

@@ -83,3 +83,42 @@ def test_many_long_tables_may_not_fit_the_memory_of_vpp():
     (found,) = load_text(text + frontends).warnings
     assert found.path == "maglev.vpp.lb.new-flows-table-length"
     assert "512.5 MiB for the new-flow tables of 1025 frontends" in found.text
+
+
+POOLS = """\
+maglev:
+  vpp: {lb: {ipv4-src-address: 192.0.2.254, ipv6-src-address: 2001:db8::fe}}
+  backends:
+    a: {address: 10.0.0.1}
+    b: {address: 10.0.0.2}
+    off: {address: 10.0.0.3, enabled: false}
+  frontends:
+    www:
+      address: 192.0.2.1
+      pools:
+        - {name: extra, backends: {off: }}
+"""
+
+
+def hidden(*pools):
+    """Return path and pool that gets nothing, of each warning about these pools, which come after another one."""
+    lines = [f"        - {{name: p{number}, backends: {pool}}}\n" for number, pool in enumerate(pools)]
+    warnings = load_text(POOLS + "".join(lines)).warnings
+    found = [problem for problem in warnings if "gives every backend weight 0" in problem.text]
+    assert all(problem.column == 11 for problem in found)
+    return [(problem.line, problem.path.rpartition("www.")[2], problem.text.split(": ")[1][:8]) for problem in found]
+
+
+def test_a_pool_without_weights_that_hides_another_one():
+    assert hidden("{a: {weight: 0}}", "{b: }") == [(12, "pools[1].backends", "pools[2]")]
+    assert hidden("{a: {weight: 0}}", "{b: {weight: 0}}", "{a: , b: }") == [
+        (12, "pools[1].backends", "pools[3]"),
+        (13, "pools[2].backends", "pools[3]"),
+    ]
+    # The last pool hides nothing, and neither does one in which nobody can be up, or somebody has weight.
+    assert hidden("{b: }", "{a: {weight: 0}}") == []
+    assert hidden("{off: {weight: 0}}", "{b: }") == []
+    assert hidden("{a: {weight: 0}, b: }", "{b: }") == []
+    assert hidden("{a: {weight: 0}}", "{b: {weight: 0}}") == []
+    assert hidden("{}", "{b: }") == []
+    assert hidden("{off: {weight: 0}, a: {weight: 0}}", "{b: }") == [(12, "pools[1].backends", "pools[2]")]

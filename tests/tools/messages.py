@@ -39,6 +39,11 @@ maglev:
       pools:
         - {name: p, backends: {a: , b: }}
         - {name: q, backends: {}}
+    idle:
+      address: 192.0.2.81
+      pools:
+        - {name: p, backends: {a: {weight: 0}}}
+        - {name: q, backends: {b: }}
 """
 """A valid file with a reason for each warning."""
 
