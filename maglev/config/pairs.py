@@ -33,7 +33,7 @@ def check_pairs(maglev: Record, findings: Findings) -> None:
         if record["address"] in sources:
             _report(record, f"{_source(sources, record)}: expected an address for this frontend alone", findings)
     for record in _addressed(maglev, "backends"):
-        address = record["address"]
+        address = record.values["address"]
         if address in frontends:
             other = frontends[address]
             text = f"{address} is the address of {other.path} (line {other.place.line}), so VPP would send the packets "
@@ -62,7 +62,8 @@ def _sources(maglev: Record) -> Iterator[tuple[str, str]]:
 def _addressed(maglev: Record, section: str) -> Iterator[Record]:
     """Yield the records whose address is known."""
     for _, record in maglev.records(section):
-        if record.sound("address") and record["address"] is not None:
+        address = record.values["address"]
+        if address is not BROKEN and address is not None:
             yield record
 
 

@@ -59,7 +59,11 @@ class Record:
 
     def sound(self, *names: str) -> bool:
         """Return whether none of these keys is broken."""
-        return all(self.values[name] is not BROKEN for name in names)
+        # A loop, not `all`, at half its cost: a large file asks this 100,000 times.
+        for name in names:  # noqa: SIM110
+            if self.values[name] is BROKEN:
+                return False
+        return True
 
     def place_of(self, name: str) -> SourcePosition:
         """Return the place of the value of a key, or of the section if the key is absent."""

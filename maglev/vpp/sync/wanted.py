@@ -91,15 +91,14 @@ class WantedVips:
 
     def some(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         """Return what the VIP of a frontend should be as far as these of its backends go."""
-        backends = {name: self._board.backends[name] for name in desired}
-        addresses = {name: backend.address for name, backend in backends.items()}
-        moved = {
-            name: (each.proved_address, status.carried.get(name, 0))
-            for name, each in backends.items()
-            if each.proved_address is not None
-        }
+        addresses, moved = {}, {}
+        for name in desired:
+            backend = self._board.backends[name]
+            addresses[name] = backend.address
+            if backend.proved_address is not None:
+                moved[name] = (backend.proved_address, status.carried.get(name, 0))
         wanted = want(status.frontend, addresses, desired, status.flushes, moved)
-        return fitted(wanted, **self._features._asdict())
+        return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
 
     def _is_moving(self, status: FrontendStatus) -> bool:
         return any(self._board.backends[name].proved_address is not None for name in status.desired)

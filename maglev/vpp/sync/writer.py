@@ -158,9 +158,11 @@ class Writer:
 
     def refused(self, key: VipKey) -> frozenset[str]:
         """Return the addresses of the servers of a VIP that VPP has refused to let serve, when it was asked last."""
+        if key not in self._refused_at:
+            return frozenset()  # nearly always, and each write asks
         vip = self._ledger.vips.get(key)
         serving = {} if vip is None else vip.servers
-        refused = (a for a in self._refused_at.get(key, ()) if a not in serving or not serving[a].weight)
+        refused = (a for a in self._refused_at[key] if a not in serving or not serving[a].weight)
         return frozenset(refused)
 
     def take_refused(self) -> Mapping[VipKey, frozenset[str]]:
@@ -280,7 +282,8 @@ class Writer:
                 self._counts[scope, KINDS[DeleteServer]] += len(self._ledger.vips[operation.key].servers)
         for operation in batch.sent:
             self._ledger.done(operation, delivery.stamp)
-            self._accepted(operation)
+            if operation.key in self._refused_at:
+                self._accepted(operation)
         self._ended(delivery, index, scope, ok=True)
 
     def _failure(self, failure: Failure, delivery: Delivery, index: int, scope: str) -> None:
@@ -301,9 +304,9 @@ class Writer:
     def _accepted(self, operation: Operation) -> None:
         match operation:
             case AddServer(key, address) | SetWeight(key, address) | DeleteServer(key, address):
-                self._refused_at.get(key, set()).discard(address)
+                self._refused_at[key].discard(address)
             case DeleteVip(key):
-                self._refused_at.pop(key, None)
+                del self._refused_at[key]
             case _:
                 pass
 
