@@ -51,6 +51,10 @@ class Ledger:
         """Return the VIPs that VPP is known to hold on a prefix."""
         return {key: self._vips[key] for key in self._on.get(prefix, ())}
 
+    def has_any_on(self, prefix: Prefix) -> bool:
+        """Return whether VPP is known to hold a VIP on a prefix."""
+        return bool(self._on.get(prefix))
+
     def sum_of_weights(self, key: VipKey) -> int:
         """Return the sum of the weights of a VIP; it is added up only once, and kept up with each write."""
         if key not in self._sums:

@@ -270,9 +270,10 @@ class Writer:
         """
         for operation in operations:
             if isinstance(operation, AddServer):
-                address = operation.address
-                for vip in (*self._ledger.on((address, bits(address))), *self._ledger.wide):
-                    check_pair(vip, address)
+                prefix = (operation.address, bits(operation.address))
+                if self._ledger.wide or self._ledger.has_any_on(prefix):
+                    for vip in (*self._ledger.on(prefix), *self._ledger.wide):
+                        check_pair(vip, operation.address)
 
     def _acknowledged(self, _: object, delivery: Delivery, index: int, scope: str) -> None:
         batch = delivery.batches[index]
