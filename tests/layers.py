@@ -31,8 +31,30 @@ ORDER = (
 )
 """The folders of ``maglev``, from the left to the right."""
 
-VPP_ORDER = ("api", "lb", "stats", "sync")
-"""The folders of ``maglev/vpp``, by the same rule."""
+INNER_ORDERS = {
+    "commands": ("render", "language", "handlers"),
+    "healthcheck": ("probers", "workers"),
+    "importers": ("draft", "haproxy | keepalived"),
+    "rpc": ("client | server",),
+    "runtime": ("logs",),
+    "vpp": ("api", "lb", "stats", "sync"),
+}
+"""The folders within these folders, by the same rule."""
+
+USES = {
+    "config": {"model"},
+    "importers": {"config", "model"},
+    "commands": {"interfaces", "model"},
+    "commands.render": {"model"},
+    "terminal": {"commands", "interfaces", "model", "runtime"},
+    "runtime": set(),
+    "state": {"config", "model", "runtime"},
+    "vpp": {"config", "model", "runtime", "state"},
+    "vpp.api": {"model", "runtime"},
+    "ssh": {"interfaces", "model", "runtime", "terminal"},
+    "rpc.client": {"interfaces", "model", "rpc"},
+}
+"""All that these folders use of ours, as their docstrings say; less than the order would allow."""
 
 ANYWHERE = {"", "interfaces"}
 """What every folder may import, and what imports nothing but words: the package, and its seams."""
@@ -52,7 +74,6 @@ PURE = (
     "healthcheck.probers.faults",
     "healthcheck.workers.codec",
     "healthcheck.workers.rendezvous",
-    "healthcheck.workers.specs",
     "metrics.families",
     "state.status",
     "state.weights",
@@ -138,6 +159,11 @@ def is_ours(name: str) -> bool:
 def folder_of(module: str) -> str:
     """Return the folder that a module is in; what lies beside the folders stands for itself."""
     return module.partition(".")[0]
+
+
+def path_of(module: str) -> str:
+    """Return the folder that a module lies in directly, such as ``vpp.sync``."""
+    return ".".join(modules()[module].parent.relative_to(SOURCES).parts)
 
 
 def place_of(folder: str, order: tuple[str, ...] = ORDER) -> int:

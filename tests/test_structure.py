@@ -13,16 +13,19 @@ from maglev.daemon.options import SETTINGS
 from maglev.model.health import TRANSITIONS, Lifecycle, State
 from tests.layers import (
     ANYWHERE,
+    INNER_ORDERS,
     ORDER,
     PURE,
     PURE_LIBRARIES,
     ROOT,
-    VPP_ORDER,
+    SOURCES,
+    USES,
     folder_of,
     imports,
     is_pure,
     module_name,
     modules,
+    path_of,
     place_of,
     tree_of,
     walk,
@@ -85,23 +88,65 @@ def test_imports_between_folders_point_to_the_left_even_those_for_type_checkers_
     assert not [(one, other) for one, other in pairs if place_of(between(one)) <= place_of(between(other))]
 
 
-def test_the_folders_of_vpp_follow_an_order_of_their_own():
+@pytest.mark.parametrize("outer", INNER_ORDERS)
+def test_folders_within_a_folder_follow_an_order_of_their_own(outer):
+    inner = {folder.name for folder in (SOURCES / outer).iterdir() if (folder / "__init__.py").exists()}
+
     def between(module):
         names = module.split(".")
-        return names[1] if names[0] == "vpp" and len(names) > 1 else None
+        return names[1] if names[0] == outer and len(names) > 2 and names[1] in inner else None
 
+    order = INNER_ORDERS[outer]
     pairs = [(one, other) for one, other in arrows(between, for_types=True) if between(one) != between(other)]
-    assert len(pairs) > 20
-    order = VPP_ORDER
     assert not [pair for pair in pairs if place_of(between(pair[0]), order) <= place_of(between(pair[1]), order)]
+    assert {name for place in order for name in place.split(" | ")} == inner
+
+
+@pytest.mark.parametrize("folder", USES)
+def test_a_folder_uses_no_more_of_ours_than_its_docstring_says(folder):
+    def is_inside(module):
+        return f"{module}.".startswith(f"{folder}.")
+
+    used = {other for one, other in edges(MODULES, for_types=True) if is_inside(one) and not is_inside(other)}
+    assert {folder_of(name) for name in used} - {""} == USES[folder]
+
+
+def test_every_folder_states_its_rules():
+    packages = [name for name, path in MODULES.items() if path.name == "__init__.py" and name]
+    assert len(packages) > 30
+    assert [name for name in packages if "Rules:" not in ast.get_docstring(tree_of(name))] == []
+
+
+def test_every_folder_that_has_folders_has_an_order_for_them():
+    outer = {path.parents[1].relative_to(SOURCES) for path in SOURCES.rglob("__init__.py") if path.parent != SOURCES}
+    assert {str(path) for path in outer} - {"."} == INNER_ORDERS.keys()
+
+
+def in_circles(arrows):
+    """Return what is in a circle of arrows, or leads from one to another, of (from, to) pairs."""
+    ahead = {one: {other for start, other in arrows if start == one} for one, _ in arrows}
+    # What points at nothing that is left is in no circle; take it away until nothing changes.
+    while ended := {name for name, others in ahead.items() if not others & (ahead.keys() - {name})}:
+        ahead = {name: others for name, others in ahead.items() if name not in ended}
+    return sorted(ahead)
 
 
 def test_no_modules_import_one_another_in_a_circle_even_for_type_checkers_only():
-    importers = {name: set(imports(name, for_types=True)[0]) for name in MODULES}
-    # What imports nothing that is left is in no circle; take it away until nothing changes.
-    while ended := {name for name, imported in importers.items() if not imported & (importers.keys() - {name})}:
-        importers = {name: imported for name, imported in importers.items() if name not in ended}
-    assert sorted(importers) == []
+    assert in_circles(edges(MODULES, for_types=True)) == []
+
+
+def test_no_folders_import_one_another_in_a_circle_nor_a_folder_and_one_within_it():
+    own = [name for name, path in MODULES.items() if path.name != "__init__.py" and path_of(name)]
+    pairs = {(path_of(one), path_of(other)) for one, other in edges(own, for_types=True) if other in own}
+    pairs = {(one, other) for one, other in pairs if one != other}
+    assert len(pairs) > 80
+    assert in_circles(pairs) == []
+
+
+def test_a_circle_would_be_noticed():
+    assert in_circles([("commands", "commands.handlers"), ("commands.handlers", "commands")])
+    assert in_circles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]) == ["a", "b", "c"]
+    assert in_circles([("a", "b"), ("b", "c"), ("a", "c")]) == []
 
 
 def test_the_seams_import_words_only():

@@ -9,15 +9,13 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from maglev.commands.nodes import TreePosition
-from maglev.commands.pipes import FILTERS
-from maglev.commands.summaries import summaries
+from maglev.commands.language.nodes import TreePosition, summaries
+from maglev.commands.language.pipes import FILTERS
 from maglev.commands.tree import ROOT
 from maglev.model.caller import Role
 
 if TYPE_CHECKING:
-    from maglev.commands.nodes import Node
-    from maglev.commands.summaries import Summary
+    from maglev.commands.language.nodes import Node, Summary
 
 HEAD: Final = """\
 ========

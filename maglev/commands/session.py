@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.commands.choices import Choice, Completion
-from maglev.commands.complete import complete, explain
-from maglev.commands.environment import ExitStatus
-from maglev.commands.faults import IncompleteLineError, UsageError
-from maglev.commands.lines import clean, line
-from maglev.commands.listing import choice_lines, guarded
-from maglev.commands.nodes import Invocation, TreePosition
-from maglev.commands.output import Output
-from maglev.commands.parse import parse
-from maglev.commands.render_events import event_line
+from maglev.commands.language.choices import Choice, Completion, choice_lines, guarded
+from maglev.commands.language.complete import complete, explain
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.language.faults import IncompleteLineError, UsageError
+from maglev.commands.language.nodes import Invocation, TreePosition
+from maglev.commands.language.output import Output
+from maglev.commands.language.parse import parse
+from maglev.commands.render.events import event_line
+from maglev.commands.render.lines import clean, line
 from maglev.commands.tree import ROOT
 from maglev.model.errors import MaglevError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from maglev.commands.environment import Environment
-    from maglev.commands.lines import Line
+    from maglev.commands.language.environment import Environment
+    from maglev.commands.render.lines import Line
     from maglev.interfaces import IControl
     from maglev.model.event_views import EventView
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.commands.arguments import LiveName, Number
 from maglev.commands.handlers import change, config, session, sync, watch
-from maglev.commands.nodes import Argument, Command, Handler, Keyword, TreePosition
+from maglev.commands.language.arguments import LiveName, Number
+from maglev.commands.language.nodes import Argument, Command, Handler, Keyword, TreePosition
 from maglev.commands.tree_show import SHOW
 from maglev.model.caller import Role
 

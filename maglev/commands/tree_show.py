@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from maglev.commands.arguments import LiveName
 from maglev.commands.handlers import show
-from maglev.commands.nodes import Argument, Command, Keyword
+from maglev.commands.language.arguments import LiveName
+from maglev.commands.language.nodes import Argument, Command, Keyword
 
 _COUNTERS: Final = Keyword(
     "counters",

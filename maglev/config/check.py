@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from maglev.config.load import load_file
 from maglev.model.errors import ConfigError
 from maglev.model.problem import ProblemKind
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     import os

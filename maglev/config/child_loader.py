@@ -20,7 +20,7 @@ from maglev.config.load import load_file
 from maglev.config.packing import pack
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

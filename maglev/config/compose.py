@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from maglev.config.nodes import BrokenNode, ListNode, MapNode, Node, ScalarNode, describe
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 _UNITS: Final = {
     "h": 3_600_000_000_000,

@@ -16,7 +16,7 @@ import attrs
 from maglev.config import durations
 from maglev.config.nodes import Node, ScalarNode, describe
 from maglev.model.problem import ProblemKind
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     import enum

@@ -20,7 +20,7 @@ from maglev.config.rules import check_delays, check_healthcheck, check_reference
 from maglev.config.vips import FrontendRules
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

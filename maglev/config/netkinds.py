@@ -11,7 +11,7 @@ import re2
 from maglev.config.kinds import UnfitError, forbidden, text_of
 from maglev.config.nodes import ListNode, Node
 from maglev.model import addresses
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 
 @attrs.frozen

@@ -13,7 +13,7 @@ from maglev.config.kinds import UnfitError
 from maglev.config.nodes import BrokenNode, ListNode, MapNode, ScalarNode, describe, is_null
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
 from maglev.model.problem import ProblemKind
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -9,7 +9,7 @@ from twisted.logger import LogLevel
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.model.version import VERSION
 
 LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import Service
 
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:

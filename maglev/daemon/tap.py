@@ -35,8 +35,8 @@ from maglev.healthcheck.probers.netns import check_netns
 from maglev.healthcheck.probers.sources import ProberSources
 from maglev.healthcheck.service import CheckerService
 from maglev.healthcheck.workers.pool import WorkerPool
+from maglev.healthcheck.workers.process import Spawner
 from maglev.healthcheck.workers.source import PooledProbers
-from maglev.healthcheck.workers.spawn import Spawner
 from maglev.metrics.collectors import (
     BoardCollector,
     CheckerCollector,

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.config.load import load_text
-from maglev.importers.fitting import fit, shown
+from maglev.importers.draft.fitting import fit, shown
+from maglev.importers.draft.source import read_lines
+from maglev.importers.draft.writing import BLANK, written
 from maglev.importers.haproxy.importer import import_haproxy
 from maglev.importers.keepalived.importer import import_keepalived
-from maglev.importers.source import read_lines
-from maglev.importers.writing import BLANK, written
 from maglev.model.errors import ConfigError
 from maglev.model.problem import ProblemKind
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from maglev.importers.draft import Draft
-    from maglev.importers.fitting import Fitted
+    from maglev.importers.draft.fitting import Fitted
+    from maglev.importers.draft.model import Draft
     from maglev.model.problem import Problem
 
 PROGRAMS: Final = {"haproxy": "HAProxy", "keepalived": "keepalived"}

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from maglev.model.errors import StartError
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 _TCP: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/\s]*)):(?P<port>[0-9]{1,5})")
 

@@ -11,7 +11,7 @@ import attrs
 from cryptography.exceptions import UnsupportedAlgorithm
 from twisted.conch.ssh.keys import BadKeyError, FingerprintFormats, Key
 
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.ssh.algorithms import MIN_RSA_BITS, SIGNATURES
 from maglev.ssh.packets import PacketError, PacketReader
 

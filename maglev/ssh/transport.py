@@ -17,7 +17,7 @@ from twisted.conch.ssh.transport import (
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
 
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.runtime.logs.logger import EventLogger
 from maglev.ssh.algorithms import CIPHERS, COMPRESSIONS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURE_NAMES
 from maglev.ssh.authentication import KeyAuthentication

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from maglev.commands.environment import ExitStatus
+from maglev.commands.language.environment import ExitStatus
 from maglev.runtime.tasks import Tasks
 from maglev.terminal.keys import KeyDecoder
 from maglev.terminal.limits import LINE_LENGTH

@@ -10,7 +10,7 @@ from maglev.terminal.line_view import LineView
 from maglev.terminal.screen import CLEAR_SCREEN, word_columns
 
 if TYPE_CHECKING:
-    from maglev.commands.choices import Completion
+    from maglev.commands.language.choices import Completion
     from maglev.terminal.keys import Key
     from maglev.terminal.screen import Screen
 

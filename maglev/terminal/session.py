@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 from twisted.internet.defer import CancelledError
 
-from maglev.commands.environment import ExitStatus
+from maglev.commands.language.environment import ExitStatus
 from maglev.commands.session import CommandSession
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from maglev.commands.environment import Environment
+    from maglev.commands.language.environment import Environment
     from maglev.interfaces import IControl
     from maglev.runtime.cooperator import WorkQueue
 

@@ -6,6 +6,9 @@ encoded by vpp_papi), `segment` (shared memory with the counters), `faults` and 
 changed), `boot` (one life of a VPP, from start to crash), `connection` and `listener` (UNIX sockets), `simulator` (what
 tests and the demonstration hold), `program` (the command ``maglev-vppsim``).
 
-Facts of VPP that are copied on purpose, mistakes included, bear their source. Nothing of maglev is imported here but
-the Maglev table and the version, so that two independent implementations of the protocol meet in the tests.
+Rules:
+
+* Imports nothing of ours but the Maglev table and the version, so that two independent implementations of the protocol
+  meet in the tests.
+* Behaves as VPP does, mistakes included; each fact that is copied bears its source.
 """

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.commands.choices import Completion
-from maglev.commands.complete import NAMES_LIMIT
-from maglev.commands.faults import IncompleteLineError, UsageError
-from maglev.commands.parse import parse
+from maglev.commands.language.choices import Completion
+from maglev.commands.language.complete import NAMES_LIMIT
+from maglev.commands.language.faults import IncompleteLineError, UsageError
+from maglev.commands.language.parse import parse
 from maglev.commands.session import CommandSession
 from maglev.commands.tree import ROOT
 from maglev.model.caller import Role

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogPublisher
 
-from maglev.commands.environment import ExitStatus
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.language.nodes import summaries
 from maglev.commands.session import CommandSession
-from maglev.commands.summaries import summaries
 from maglev.commands.tree import ROOT
 from maglev.config.load import Loaded
 from maglev.control.events import EventHub

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from maglev.commands.language.nodes import summaries
 from maglev.commands.reference import page
 from maglev.commands.session import CommandSession
-from maglev.commands.summaries import summaries
 from maglev.commands.tree import ROOT
 from maglev.model.event_views import EventView
 from maglev.model.views import ConfigCheckView

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.commands.faults import (
+from maglev.commands.handlers import change, config, session, show, sync, watch
+from maglev.commands.language.faults import (
     AmbiguousWordError,
     BadArgumentError,
     IncompleteLineError,
     UnknownWordError,
     UsageError,
 )
-from maglev.commands.handlers import change, config, session, show, sync, watch
-from maglev.commands.nodes import Argument, Command, Keyword, TreePosition
-from maglev.commands.parse import FILTER_LIMIT, parse
+from maglev.commands.language.nodes import Argument, Command, Keyword, TreePosition
+from maglev.commands.language.parse import FILTER_LIMIT, parse
 from maglev.commands.session import CommandSession
 from maglev.commands.tree import ROOT
 from tests.fakes.control import FakeControl, finish

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.commands.lines import COLOURS, Cell, Columns, Style, cell, clean, line, state_cell
-from maglev.commands.render import BATCH, address_text, duration_text, phrases
-from maglev.commands.render_events import event_line
+from maglev.commands.render.events import event_line
+from maglev.commands.render.lines import COLOURS, Cell, Columns, Style, cell, clean, line, state_cell
+from maglev.commands.render.views import BATCH, address_text, duration_text, phrases
 from maglev.commands.session import CommandSession
 from tests.fakes.control import (
     CHECKER,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
-from maglev.commands.environment import ExitStatus
-from maglev.commands.output import PAGE, SLICE_LINES, SLICE_TEXT
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.language.output import PAGE, SLICE_LINES, SLICE_TEXT
 from maglev.commands.session import CommandSession
 from maglev.interfaces import ISubscription
 from maglev.model.caller import Role

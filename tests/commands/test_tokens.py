@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.commands.faults import UsageError
-from maglev.commands.tokens import LINE_LIMIT, WORD_LIMIT, folded, split
+from maglev.commands.language.faults import UsageError
+from maglev.commands.language.tokens import LINE_LIMIT, WORD_LIMIT, folded, split
 
 
 def words(line):

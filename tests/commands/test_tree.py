@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from maglev.commands.nodes import Argument, Keyword
-from maglev.commands.pipes import FILTERS
-from maglev.commands.summaries import summaries
+from maglev.commands.language.nodes import Argument, Keyword, summaries
+from maglev.commands.language.pipes import FILTERS
 from maglev.commands.tree import ROOT
 from maglev.model.caller import Role
 

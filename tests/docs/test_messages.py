@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from maglev.commands import faults
-from maglev.commands.faults import UsageError
-from maglev.commands.parse import parse
+from maglev.commands.language import faults
+from maglev.commands.language.faults import UsageError
+from maglev.commands.language.parse import parse
 from maglev.commands.tree import ROOT as TREE
 from tests.tools.messages import GOLDEN, LINES, written
 

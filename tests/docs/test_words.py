@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from maglev.commands.summaries import summaries
+from maglev.commands.language.nodes import summaries
 from maglev.commands.tree import ROOT as TREE
 from tests.docs.blocks import PAGES
 from tests.docs.programs import HELP

@@ -7,9 +7,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from maglev.healthcheck.lag import LagMonitor
+from maglev.healthcheck.workers.codec import Spec
 from maglev.healthcheck.workers.pool import WorkerPool
 from maglev.healthcheck.workers.process import RemoteProber
-from maglev.healthcheck.workers.specs import Spec
 from maglev.healthcheck.workers.worker import Worker
 from maglev.model.config import Backend
 from maglev.model.result import Code, Result

@@ -6,9 +6,9 @@ import pytest
 
 from maglev.daemon.program import run
 from maglev.importers.convert import convert
-from maglev.importers.draft import scaled
-from maglev.importers.fitting import Names
-from maglev.importers.source import LINE_LIMIT, SIZE_LIMIT
+from maglev.importers.draft.fitting import Names
+from maglev.importers.draft.model import scaled
+from maglev.importers.draft.source import LINE_LIMIT, SIZE_LIMIT
 
 SITE = "listen site\n bind 192.0.2.1:80\n server s 10.0.0.1:80\n"
 

@@ -8,7 +8,7 @@ from twisted.web.server import Site
 
 from maglev.model.errors import StartError
 from maglev.model.listen_address import strport, tcp_address
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 GOOD = {
     "127.0.0.1:9091": "tcp:9091:interface=127.0.0.1",

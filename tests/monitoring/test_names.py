@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maglev.commands.parse import parse
+from maglev.commands.language.parse import parse
 from maglev.commands.tree import ROOT as TREE
 from maglev.metrics.families import GROUPS
 from tests.tools.promql import groupings, selectors

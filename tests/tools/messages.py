@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from maglev.commands.faults import UsageError
-from maglev.commands.nodes import TreePosition
-from maglev.commands.parse import parse
-from maglev.commands.pipes import FILTERS
+from maglev.commands.language.faults import UsageError
+from maglev.commands.language.nodes import TreePosition
+from maglev.commands.language.parse import parse
+from maglev.commands.language.pipes import FILTERS
 from maglev.commands.tree import ROOT as TREE
 from maglev.config.load import load_text
 from maglev.daemon.options import Options

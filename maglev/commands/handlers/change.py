@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.commands.environment import ExitStatus
-from maglev.commands.lines import Line, Style, cell, label, line
-from maglev.commands.render import change
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.render.lines import Line, Style, cell, label, line
+from maglev.commands.render.views import change
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from maglev.commands.nodes import Handler, Invocation
+    from maglev.commands.language.nodes import Handler, Invocation
     from maglev.interfaces import IControl
     from maglev.model.views import BackendChangeView, WeightChangeView
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.commands.environment import ExitStatus
-from maglev.commands.lines import Line, Style, cell, line
-from maglev.commands.output import json_text
-from maglev.commands.render_vpp import difference_lines
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.language.output import json_text
+from maglev.commands.render.lines import Line, Style, cell, line
+from maglev.commands.render.vpp import difference_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from maglev.commands.nodes import Invocation
+    from maglev.commands.language.nodes import Invocation
     from maglev.model.views import ConfigCheckView, ConfigDiffView, ProblemView
 
 

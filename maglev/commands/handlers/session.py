@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.commands.environment import ExitStatus
-from maglev.commands.lines import Style, cell, line
-from maglev.commands.summaries import summaries
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.language.nodes import summaries
+from maglev.commands.render.lines import Style, cell, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from maglev.commands.lines import Line
-    from maglev.commands.nodes import Invocation
+    from maglev.commands.language.nodes import Invocation
+    from maglev.commands.render.lines import Line
 
 SHORT: Final = 36
 """Characters of a command up to which its help is beside it; the few longer ones have it below."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.commands.environment import ExitStatus
-from maglev.commands.lines import cell, line
-from maglev.commands.output import json_text
-from maglev.commands.render import (
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.language.output import json_text
+from maglev.commands.render.lines import cell, line
+from maglev.commands.render.views import (
     backend_lines,
     backend_table,
     checker_lines,
@@ -18,7 +18,7 @@ from maglev.commands.render import (
     session_table,
     version_lines,
 )
-from maglev.commands.render_vpp import (
+from maglev.commands.render.vpp import (
     change_lines,
     plan_head,
     server_counter_table,
@@ -31,8 +31,8 @@ from maglev.commands.render_vpp import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maglev.commands.lines import Line
-    from maglev.commands.nodes import Invocation
+    from maglev.commands.language.nodes import Invocation
+    from maglev.commands.render.lines import Line
     from maglev.model.views import LbPlanView, LbStateView
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.commands.environment import ExitStatus
-from maglev.commands.render_vpp import write_lines
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.render.vpp import write_lines
 
 if TYPE_CHECKING:
-    from maglev.commands.nodes import Invocation
+    from maglev.commands.language.nodes import Invocation
 
 
 async def sync_vpp_lb_state(call: Invocation) -> ExitStatus:

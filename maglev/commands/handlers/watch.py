@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.commands.environment import ExitStatus
-from maglev.commands.render_events import event_line
+from maglev.commands.language.environment import ExitStatus
+from maglev.commands.render.events import event_line
 
 if TYPE_CHECKING:
-    from maglev.commands.arguments import Value
-    from maglev.commands.nodes import Invocation
+    from maglev.commands.language.arguments import Value
+    from maglev.commands.language.nodes import Invocation
     from maglev.interfaces import ISubscription
 
 

@@ -17,7 +17,8 @@ import attrs
 import httptools
 import re2
 
-from maglev.model.result import Code, printable
+from maglev.model.result import Code
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from maglev.model.config import HttpParams

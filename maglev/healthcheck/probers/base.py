@@ -21,7 +21,7 @@ class Conclude(Protocol):
     """Ends the probe under way with what it found out."""
 
     def __call__(self, code: Code, detail: str = "") -> None:
-        """End it; ``detail`` is printable and bounded (`maglev.model.result.printable`)."""
+        """End it; ``detail`` is printable and bounded (`maglev.model.text.printable`)."""
 
 
 @implementer(IProber)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.protocol import Protocol
 
-from maglev.model.result import Code, printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from maglev.healthcheck.probers.base import Conclude
+    from maglev.model.result import Code
 
 
 class Probe(Protocol):

@@ -11,7 +11,8 @@ import attrs
 from maglev.healthcheck.probers.faults import ProbeError, bind_fault, socket_fault
 from maglev.healthcheck.probers.netns import NetnsError
 from maglev.model.addresses import family
-from maglev.model.result import LocalFault, printable
+from maglev.model.result import LocalFault
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from maglev.healthcheck.probers.netns import NetworkNamespace

@@ -28,7 +28,8 @@ from zope.interface import implementer
 from maglev.healthcheck.probers.connection import DONE
 from maglev.healthcheck.probers.probe import Probe, how_lost
 from maglev.healthcheck.probers.trust import Verification
-from maglev.model.result import PASSES, Code, printable
+from maglev.model.result import PASSES, Code
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -18,7 +18,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
 from maglev.model.addresses import is_address
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

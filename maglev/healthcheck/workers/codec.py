@@ -1,8 +1,8 @@
 """Encodes and decodes the messages between the daemon and its probe workers. No I/O.
 
 Both sides send frames: a length, a kind, and a payload. All numbers are little-endian and of fixed size. Messages for
-single probes are small (a request of 15 bytes; a result of 18, and its detail); a message sent once for many probes may
-be readable (`maglev.healthcheck.workers.specs`).
+single probes are small (a request of 15 bytes; a result of 18, and its detail). A probe specification, sent once for
+all backends that are probed alike, is JSON.
 
 The daemon trusts a worker as little as possible, because a worker reads what backends send: every length, number, code
 and character is checked, and the first invalid one raises `CodecError`. The layout limits a frame to 64 KiB.
@@ -11,11 +11,16 @@ and character is checked, and the first invalid one raises `CodecError`. The lay
 from __future__ import annotations
 
 import enum
+import json
 import math
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from maglev.model.result import DETAIL_LIMIT, Code, LocalFault, Result
+import attrs
+
+from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams
+from maglev.model.result import Code, LocalFault, Result
+from maglev.model.text import DETAIL_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,7 +163,7 @@ def read_probe(payload: bytes) -> tuple[int, int]:
 
 
 def spec_frame(spec: int, described: bytes) -> bytes:
-    """Return a frame that assigns a number to a spec (`maglev.healthcheck.workers.specs`)."""
+    """Return a frame that assigns a number to a spec (`describe`)."""
     return frame(MessageKind.SPEC, _ONE.pack(spec) + described)
 
 
@@ -281,3 +286,43 @@ def _text(data: bytes) -> str:
         message = "text that is not printable ASCII"
         raise CodecError(message)
     return text
+
+
+class Spec(NamedTuple):
+    """How some backends are probed.
+
+    Attributes:
+        healthcheck: The parameters of the probe.
+        netns: Name of the network namespace; None is the daemon's own.
+    """
+
+    healthcheck: Healthcheck
+    netns: str | None
+
+
+def describe(spec: Spec) -> bytes:
+    """Return a spec as JSON; the longest healthcheck that the configuration allows takes 24 KiB."""
+    return json.dumps([attrs.asdict(spec.healthcheck), spec.netns]).encode("ascii")
+
+
+def read_description(described: bytes) -> Spec:
+    """Return the spec that `describe` encoded.
+
+    Raises:
+        CodecError: It is invalid.
+    """
+    try:
+        fields, netns = json.loads(described)
+        return Spec(_healthcheck(fields), netns)
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"invalid probe specification: {error!r}"
+        raise CodecError(message) from error
+
+
+def _healthcheck(fields: dict[str, Any]) -> Healthcheck:
+    http, tls = fields["http"], fields["tls"]
+    if http is not None:
+        http = HttpParams(**{**http, "response_codes": tuple((low, high) for low, high in http["response_codes"])})
+    if tls is not None:
+        tls = TlsParams(**tls)
+    return Healthcheck(**{**fields, "type": CheckType(fields["type"]), "http": http, "tls": tls})

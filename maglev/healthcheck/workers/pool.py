@@ -21,7 +21,8 @@ from twisted.internet.defer import Deferred, succeed
 from maglev.healthcheck.lag import BUCKETS
 from maglev.healthcheck.workers.process import WorkerProcess
 from maglev.healthcheck.workers.rendezvous import chosen
-from maglev.model.result import LocalFault, printable
+from maglev.model.result import LocalFault
+from maglev.model.text import printable
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:

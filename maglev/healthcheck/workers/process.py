@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, Protocol
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
@@ -11,17 +13,16 @@ from zope.interface import implementer
 
 from maglev.healthcheck.lag import BUCKETS
 from maglev.healthcheck.workers import codec
-from maglev.healthcheck.workers.codec import MessageKind
-from maglev.healthcheck.workers.specs import Spec, describe
+from maglev.healthcheck.workers.codec import MessageKind, Spec, describe
 from maglev.interfaces import IProber
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.model.version import VERSION
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IReactorProcess, IReactorTime
     from twisted.python.failure import Failure
 
     from maglev.model.config import Backend
@@ -298,3 +299,25 @@ class RemoteProber:
                 finished(outcome)
             except Exception:  # noqa: BLE001  # a bug of ours, and there are others to be told
                 self._log.failure("probe-result-failed", backend=self.name)
+
+
+class Spawner:
+    """Starts each worker as a fresh interpreter, with pipes to its standard input, output and error."""
+
+    def __init__(self, reactor: IReactorProcess) -> None:
+        self._reactor = reactor
+
+    def __call__(self, worker: WorkerProcess) -> None:
+        """Start the process of a worker.
+
+        Raises:
+            OSError: The system has no resources for another process or its pipes.
+        """
+        program = "maglev.healthcheck.workers.program"
+        command = [sys.executable, "-P", "-m", program, str(worker.index), str(os.getpid())]
+        self._reactor.spawnProcess(worker, sys.executable, command, env=environment())
+
+
+def environment() -> dict[str, Any]:
+    """Return the environment of a worker, in which it finds the same modules as this process."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}

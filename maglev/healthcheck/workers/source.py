@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maglev.healthcheck.workers.codec import Spec
 from maglev.healthcheck.workers.process import RemoteProber
-from maglev.healthcheck.workers.specs import Spec
 
 if TYPE_CHECKING:
     from maglev.healthcheck.probers.sources import ProberSources

@@ -16,8 +16,7 @@ from typing import Protocol as Typed
 from twisted.internet.protocol import Protocol, connectionDone
 
 from maglev.healthcheck.workers import codec
-from maglev.healthcheck.workers.codec import MessageKind
-from maglev.healthcheck.workers.specs import Spec, read_description
+from maglev.healthcheck.workers.codec import MessageKind, Spec, read_description
 from maglev.model.config import Backend
 from maglev.model.result import LocalFault
 from maglev.model.version import VERSION

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.importers.draft.values import address_of
 from maglev.importers.haproxy.words import expanded
-from maglev.importers.values import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import re2
 
-from maglev.importers.draft import Note
+from maglev.importers.draft.model import Note
+from maglev.importers.draft.values import fits, interval, probes
 from maglev.importers.haproxy.address import is_port, place_of
 from maglev.importers.haproxy.words import is_known
-from maglev.importers.values import fits, interval, probes
 from maglev.model.addresses import family
 from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.importers.draft import Draft, DraftServer, DraftVip, Member, Note, Tier, scaled
+from maglev.importers.draft.model import Draft, DraftServer, DraftVip, Member, Note, Tier, scaled
 from maglev.importers.haproxy.address import place_of
 from maglev.importers.haproxy.check import healthcheck_of
 from maglev.importers.haproxy.proxy import Proxy

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.importers.draft import Note, words_in
+from maglev.importers.draft.model import Note, words_in
 from maglev.importers.haproxy.address import seconds
 from maglev.importers.haproxy.check import CheckRules
 from maglev.importers.haproxy.server import ServerOptions
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.importers.draft import Note, words_in
+from maglev.importers.draft.model import Note, words_in
+from maglev.importers.draft.source import refusal
 from maglev.importers.haproxy.words import QuoteError, words_of
-from maglev.importers.source import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

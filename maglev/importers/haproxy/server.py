@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.importers.draft import words_in
+from maglev.importers.draft.model import words_in
 from maglev.importers.haproxy.address import LAST_PORT, seconds
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.importers.draft import Note
-from maglev.importers.source import read_lines, refusal
+from maglev.importers.draft.model import Note
+from maglev.importers.draft.source import read_lines, refusal
 from maglev.model.errors import ConfigError
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from maglev.importers.draft import Note, words_in
-from maglev.importers.values import address_of, code_ranges, fits, interval, probes
+from maglev.importers.draft.model import Note, words_in
+from maglev.importers.draft.values import address_of, code_ranges, fits, interval, probes
 from maglev.model.addresses import family
 from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
-from maglev.importers.draft import Draft, DraftServer, DraftVip, Member, Note, Tier, scaled
+from maglev.importers.draft.model import Draft, DraftServer, DraftVip, Member, Note, Tier, scaled
+from maglev.importers.draft.source import refusal
+from maglev.importers.draft.values import address_of, fits
 from maglev.importers.keepalived.blocks import parse
 from maglev.importers.keepalived.check import CHECKERS, Timing, healthcheck_of, number
-from maglev.importers.source import refusal
-from maglev.importers.values import address_of, fits
 from maglev.model.config import Transport
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.spread.pb import Error as PbError
 from zope.interface import implementer
 
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.rpc.basic import BasicError
 from maglev.rpc.broker import BasicBroker, BasicTypes
 from maglev.rpc.server.identity import quota_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maglev.model.errors import VppRetvalError
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.vpp.api.codec import Layout, Tail, retval_of
 from maglev.vpp.api.messages import RETVAL_TEXTS, answer_to
 

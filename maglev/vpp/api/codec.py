@@ -20,7 +20,7 @@ from typing import Any, Final
 import attrs
 
 from maglev.model.errors import VppProtocolError
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 FRAME_HEADER: Final = struct.Struct(">QII")
 """A queue pointer of VPP's (nothing to us), the length of the message, and a mark of its garbage collector."""

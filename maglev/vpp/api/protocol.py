@@ -39,7 +39,7 @@ from maglev.model.errors import (
     VppRetvalError,
     VppTimeoutError,
 )
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.runtime.logs.logger import EventLogger
 from maglev.vpp.api.call import calls
 from maglev.vpp.api.codec import FRAME_HEADER, REPLY_HEAD, FrameReader, frame

@@ -77,7 +77,7 @@ class Features(NamedTuple):
 
 
 class Version(NamedTuple):
-    """What VPP says of itself: text from outside, see `maglev.model.result.printable`."""
+    """What VPP says of itself: text from outside, see `maglev.model.text.printable`."""
 
     program: str
     version: str

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from maglev.model.errors import StatsError
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.vpp.stats.segment import StatsSegment
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from maglev.model.errors import StatsError
-from maglev.model.result import printable
+from maglev.model.text import printable
 from maglev.runtime.logs.logger import EventLogger
 from maglev.vpp.api.connection import connect
 from maglev.vpp.api.definitions import Layouts

@@ -5,7 +5,7 @@ from twisted.internet.error import ProcessDone
 
 from maglev.healthcheck.lag import BUCKETS
 from maglev.healthcheck.workers import codec
-from maglev.healthcheck.workers.codec import MessageKind
+from maglev.healthcheck.workers.codec import MessageKind, Spec
 from maglev.healthcheck.workers.pool import (
     LEAVING_LOOKS,
     LOOK,
@@ -17,7 +17,6 @@ from maglev.healthcheck.workers.pool import (
     STOP_LIMIT,
 )
 from maglev.healthcheck.workers.rendezvous import chosen
-from maglev.healthcheck.workers.specs import Spec
 from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.configs import make_check
 from tests.fakes.logs import recorded_events

@@ -7,9 +7,8 @@ from zope.interface.verify import verifyObject
 
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.service import CheckerService
-from maglev.healthcheck.workers.process import WorkerProcess
+from maglev.healthcheck.workers.process import Spawner, WorkerProcess
 from maglev.healthcheck.workers.source import PooledProbers
-from maglev.healthcheck.workers.spawn import Spawner
 from maglev.interfaces import IProber
 from maglev.model.config import Backend
 from maglev.model.result import Code, Result

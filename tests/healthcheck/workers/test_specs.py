@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError
-from maglev.healthcheck.workers.specs import Spec, describe, read_description
+from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError, Spec, describe, read_description
 from maglev.model.config import CheckType, HttpParams, TlsParams
 from tests.fakes.configs import make_check
 

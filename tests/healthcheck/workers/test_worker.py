@@ -7,8 +7,7 @@ from twisted.internet.testing import StringTransport
 from maglev.healthcheck.counters import DISCARD_REASONS
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.workers import codec
-from maglev.healthcheck.workers.codec import MessageKind
-from maglev.healthcheck.workers.specs import Spec, describe
+from maglev.healthcheck.workers.codec import MessageKind, Spec, describe
 from maglev.healthcheck.workers.worker import SLICE, TICK, Worker
 from maglev.model.result import Code, LocalFault, Result
 from maglev.model.version import VERSION

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import re2
 
-from maglev.commands.faults import BadArgumentError
-from maglev.model.result import printable
+from maglev.commands.language.faults import BadArgumentError
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from maglev.commands.arguments import Value
+    from maglev.commands.language.arguments import Value
 
 PROGRAM_LIMIT: Final = 250
 """Instructions that the expressions of a line may compile to, all together: ``(up|down)`` has 12. Where RE2's automaton

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.commands.choices import Choice, Completion
-from maglev.commands.nodes import Argument, Keyword
-from maglev.commands.parse import Position, filters_of, walk, whole
-from maglev.commands.pipes import filter_root
-from maglev.commands.tokens import Token, folded, split
+from maglev.commands.language.choices import Choice, Completion
+from maglev.commands.language.nodes import Argument, Keyword
+from maglev.commands.language.parse import Position, filters_of, walk, whole
+from maglev.commands.language.pipes import filter_root
+from maglev.commands.language.tokens import Token, folded, split
 from maglev.model.caller import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from maglev.commands.nodes import Node, TreePosition
+    from maglev.commands.language.nodes import Node, TreePosition
     from maglev.interfaces import IControl
 
 NAMES_LIMIT: Final = 200

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from maglev.commands.faults import UsageError
+from maglev.commands.language.faults import UsageError
 
 LINE_LIMIT: Final = 4096
 """Maximum line length in characters. The longest command with four names of 63 characters has some 320; the rest is

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from maglev.commands.lines import Line, Style, cell, label, line, state_cell
-from maglev.commands.render import change
+from maglev.commands.render.lines import Line, Style, cell, label, line, state_cell
+from maglev.commands.render.views import change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

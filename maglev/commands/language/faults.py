@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.model.errors import LocalError
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from maglev.commands.choices import Choice
+    from maglev.commands.language.choices import Choice
 
 
 class UsageError(LocalError):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from maglev.commands.lines import Cell, Line
+from maglev.commands.render.lines import Cell, Line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
-    from maglev.commands.environment import Environment
-    from maglev.commands.filters import Filters
+    from maglev.commands.language.environment import Environment
+    from maglev.commands.language.filters import Filters
     from maglev.model.views import PageView
 
 Page = TypeVar("Page", bound="PageView[Any]")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.importers.draft import Note
+from maglev.importers.draft.model import Note
 from maglev.model.addresses import family
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from maglev.importers.draft import Draft, DraftServer, DraftVip, Member, Tier
+    from maglev.importers.draft.model import Draft, DraftServer, DraftVip, Member, Tier
     from maglev.model.config import Healthcheck
 
 NAME_LENGTH: Final = 63

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.commands.choices import Choice
-from maglev.commands.faults import (
+from maglev.commands.language.choices import Choice
+from maglev.commands.language.faults import (
     AmbiguousWordError,
     BadArgumentError,
     IncompleteLineError,
     UnknownWordError,
     UsageError,
 )
-from maglev.commands.filters import Filters
-from maglev.commands.nodes import Argument, Command, Keyword, Node, TreePosition
-from maglev.commands.pipes import FILTERS, filter_root
-from maglev.commands.tokens import BLANKS, folded, split
+from maglev.commands.language.filters import Filters
+from maglev.commands.language.nodes import Argument, Command, Keyword, Node, TreePosition
+from maglev.commands.language.pipes import FILTERS, filter_root
+from maglev.commands.language.tokens import BLANKS, folded, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from maglev.commands.arguments import Value
-    from maglev.commands.tokens import PipeSegment, Token
+    from maglev.commands.language.arguments import Value
+    from maglev.commands.language.tokens import PipeSegment, Token
 
 FILTER_LIMIT: Final = 8
 """Filters of a line: each is a search in every line of output."""

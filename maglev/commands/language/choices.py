@@ -1,17 +1,19 @@
-"""Lists of words for a person: with their help, or in columns."""
+"""The answers to TAB and to ``?``: the possible continuations of a line, and how they are listed."""
 
 from __future__ import annotations
 
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from maglev.commands.lines import Cell, Style, cell, line
+import attrs
+
+from maglev.commands.render.lines import Cell, Style, cell, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from maglev.commands.choices import Choice
-    from maglev.commands.lines import Line
+    from maglev.commands.render.lines import Line
+
 
 NARROW: Final = 40
 """Columns below which a width is not believed (a terminal may say 0), or not worth the trouble."""
@@ -20,6 +22,37 @@ DEFAULT_WIDTH: Final = 80
 
 LEAST_HELP: Final = 20
 """Columns that help needs at least to be broken into lines."""
+
+
+@attrs.frozen
+class Choice:
+    """One possible continuation.
+
+    Attributes:
+        word: A word that can be typed, or a description in angle brackets such as ``<name>`` or ``<cr>``.
+        help: What it is; empty for a live name.
+    """
+
+    word: str
+    help: str = ""
+
+
+@attrs.frozen
+class Completion:
+    """The answer to TAB.
+
+    Attributes:
+        start: Column of the line at which the word being typed begins.
+        insert: What to put in at the cursor: the rest of what all choices have in common, and a space after a word that
+            is finished; empty when there is nothing to add.
+        choices: What the word can become, to be listed when there is nothing to insert.
+        more: Whether there are more choices than these.
+    """
+
+    start: int
+    insert: str = ""
+    choices: tuple[Choice, ...] = ()
+    more: bool = False
 
 
 def guarded(width: int) -> int:

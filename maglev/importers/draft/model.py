@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.importers.source import refusal
+from maglev.importers.draft.source import refusal
 
 if TYPE_CHECKING:
     from maglev.model.config import Healthcheck, Transport

@@ -6,14 +6,14 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from maglev.config.durations import spell
-from maglev.importers.fitting import shown
+from maglev.importers.draft.fitting import shown
 from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from maglev.importers.draft import DraftServer, DraftVip, Note
-    from maglev.importers.fitting import Fitted
+    from maglev.importers.draft.fitting import Fitted
+    from maglev.importers.draft.model import DraftServer, DraftVip, Note
     from maglev.model.config import Healthcheck, HttpParams
 
 BLANK: Final = "FILL-IN"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from maglev.model.result import DETAIL_LIMIT, printable
+from maglev.model.text import DETAIL_LIMIT, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The filters after ``|``, as a part of the command tree (`maglev.commands.filters` does the work).
+"""The filters after ``|``, as a part of the command tree (`maglev.commands.language.filters` does the work).
 
 ``json`` comes first, ``count`` last, any number of ``include`` and ``exclude`` in between.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.commands.arguments import Expression
-from maglev.commands.faults import UsageError
-from maglev.commands.nodes import Argument, Keyword, TreePosition
+from maglev.commands.language.arguments import Expression
+from maglev.commands.language.faults import UsageError
+from maglev.commands.language.nodes import Argument, Keyword, TreePosition
 
 if TYPE_CHECKING:
-    from maglev.commands.filters import Filters
+    from maglev.commands.language.filters import Filters
 
 
 def _expression(text: str) -> tuple[Argument, ...]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
 
-from maglev.commands.environment import Environment, ExitStatus
+from maglev.commands.language.environment import Environment, ExitStatus
 from maglev.model.caller import Role
 
 if TYPE_CHECKING:
-    from maglev.commands.arguments import ArgumentType, Value
-    from maglev.commands.output import Output
+    from maglev.commands.language.arguments import ArgumentType, Value
+    from maglev.commands.language.output import Output
     from maglev.interfaces import IControl
 
 
@@ -124,3 +124,43 @@ class Argument(TreePosition):
 
 
 Node = Keyword | Argument
+
+
+@attrs.frozen
+class Summary:
+    """One command, or one filter.
+
+    Attributes:
+        syntax: As it is typed, such as ``show frontends <name>``.
+        help: What it does, as one short line.
+        command: What it does; None for a filter.
+        options: The words that may follow in any order.
+    """
+
+    syntax: str
+    help: str
+    command: Command | None
+    options: tuple[Keyword, ...]
+
+
+def summaries(root: TreePosition) -> Iterator[Summary]:
+    """Yield all commands of a tree, in its order."""
+    return _below(root, "")
+
+
+def _below(place: TreePosition, path: str) -> Iterator[Summary]:
+    for node in place.children:
+        syntax = f"{path}{node.label}"
+        if node.command is not None or node.ends:
+            options = "".join(f" [{_option(option)}]" for option in node.options)
+            text = (node.command and node.command.summary) or node.help
+            yield Summary(syntax + options, text, node.command, node.options)
+        yield from _below(node, f"{syntax} ")
+
+
+def _option(node: Node) -> str:
+    """Return the syntax of an option, with what belongs to it."""
+    inner = "|".join(map(_option, node.children))
+    if not inner:
+        return node.label
+    return f"{node.label} [{inner}]" if node.ends else f"{node.label} {inner}"

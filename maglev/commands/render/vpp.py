@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.commands.lines import Cell, Line, Style, cell, label, line
-from maglev.commands.render import NOTHING, TextTable, address_text, fields, phrases, yes
+from maglev.commands.render.lines import Cell, Line, Style, cell, label, line
+from maglev.commands.render.views import NOTHING, TextTable, address_text, fields, phrases, yes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

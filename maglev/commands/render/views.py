@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from maglev.commands.lines import Cell, Columns, Line, Style, cell, clean, label, line, state_cell
+from maglev.commands.render.lines import Cell, Columns, Line, Style, cell, clean, label, line, state_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

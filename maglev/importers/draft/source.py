@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
-from maglev.model.result import printable
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
