@@ -53,6 +53,7 @@ from maglev.model.errors import ConfigError, StartError
 from maglev.model.listen_address import strport
 from maglev.model.version import VERSION
 from maglev.runtime import clock
+from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
@@ -69,6 +70,12 @@ if TYPE_CHECKING:
 
 JITTER: Final = 0.1
 """Share by which intervals and back-offs vary either way, so that checkers and backends do not synchronize."""
+
+METRICS_CONNECTIONS: Final = 64
+"""Connections of the metrics listener: several Prometheus, browsers, and some to spare."""
+
+WORKER_DESCRIPTORS: Final = 4
+"""Descriptors of the daemon for each probe worker."""
 
 _log = EventLogger()
 
@@ -105,6 +112,7 @@ class Daemon(MultiService):
         self._trace = options["log-level"] == "debug"
         self.board = Board(time.time, config)
         self._cooperator = Cooperator(reactor)
+        self._descriptors = Descriptors(lambda: _probe_descriptors(self.board.config))
         self.reloader = Reloader(reactor, self._cooperator.queue("reload"), options["config"], self.board, verify)
         TransitionLog(self.board)
         transitions = TransitionCounter(self.board)
@@ -149,7 +157,8 @@ class Daemon(MultiService):
         ]
         where = strport("--metrics-addr", options["metrics-addr"])
         if where is not None:
-            site = site_of(reactor, self._cooperator.queue("metrics"), self._collectors)
+            share = self._descriptors.share(METRICS_CONNECTIONS)
+            site = site_of(self._cooperator.queue("metrics"), lambda: share.size, self._collectors)
             cast("IService", listening(where, site, reactor)).setServiceParent(self)
 
     def startService(self) -> None:
@@ -214,6 +223,12 @@ class Daemon(MultiService):
         return VppConnector(
             self._reactor, work, options["vpp-api-addr"], options["vpp-stats-addr"], messages, trace=self._trace
         )
+
+
+def _probe_descriptors(config: Config) -> int:
+    """Return the number of descriptors that probes may need at once: one for each backend, here or in the workers."""
+    workers = config.checker.probe_workers
+    return workers * WORKER_DESCRIPTORS if workers else len(config.backends)
 
 
 def jitter() -> float:

@@ -8,12 +8,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.web.pages import notFound
 from twisted.web.resource import Resource
 
-from maglev.metrics.resource import QuietSite
+from maglev.runtime.http import READ_ONLY, BoundedSite
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IListeningPort
     from twisted.web.server import Request
 
+    from maglev.runtime.cooperator import WorkQueue
     from maglev.vppsim.simulator import Simulator
 
 HOSTS: Final = {"www1": "127.0.0.11", "www2": "127.0.0.12", "www3": "127.0.0.13"}
@@ -23,6 +24,9 @@ PORT: Final = 8480
 VISIT_PERIOD: Final = 0.5
 """Seconds between two bursts of simulated traffic; VPP's counters are read every five."""
 
+CONNECTIONS: Final = 64
+"""To each web server, and to the switchboard."""
+
 VISITS: Final = 10
 """New sessions in a burst, to each VIP."""
 
@@ -30,10 +34,10 @@ VISITS: Final = 10
 class WebServer:
     """A web server on one loopback address that can be stopped and started."""
 
-    def __init__(self, reactor: Any, name: str, host: str) -> None:
+    def __init__(self, reactor: Any, work: WorkQueue, name: str, host: str) -> None:
         self._reactor = reactor
         self._host = host
-        self._site = QuietSite(_Answer(f"{name} is well\n"))
+        self._site = BoundedSite(work, lambda: CONNECTIONS, _Answer(f"{name} is well\n"))
         self._port: IListeningPort | None = None
 
     @property
@@ -100,6 +104,11 @@ class Switchboard(Resource):
         else:
             server.start()
         return f"{name}: {action}\n".encode()
+
+
+def switch_site(work: WorkQueue, switchboard: Switchboard) -> BoundedSite:
+    """Return the site of the switchboard."""
+    return BoundedSite(work, lambda: CONNECTIONS, switchboard, (*READ_ONLY, b"POST"))
 
 
 class TrafficGenerator:

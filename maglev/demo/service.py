@@ -18,10 +18,10 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
 
 from maglev.config.load import load_file
-from maglev.demo.fixtures import HOSTS, PORT, Switchboard, TrafficGenerator, WebServer
-from maglev.metrics.resource import QuietSite
+from maglev.demo.fixtures import HOSTS, PORT, Switchboard, TrafficGenerator, WebServer, switch_site
 from maglev.model.errors import StartError
 from maglev.model.listen_address import tcp_address
+from maglev.runtime.cooperator import Cooperator
 from maglev.vppsim.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class Demo(MultiService):
         """
         MultiService.__init__(self)
         self._reactor = reactor
+        self._work = Cooperator(reactor).queue("demo")
         self._options = options
         # Removed at the end; at that of the process if nothing was ever started.
         self._folder = TemporaryDirectory(prefix="maglevd-demo-", ignore_cleanup_errors=True)
@@ -140,7 +141,7 @@ class Demo(MultiService):
         api, stats = str(folder / "api.sock"), str(folder / "stats.sock")
         self._simulator = Simulator(reactor, api, stats)
         self._visitors = TrafficGenerator(reactor, self._simulator)
-        self._servers = {name: WebServer(reactor, name, host) for name, host in HOSTS.items()}
+        self._servers = {name: WebServer(reactor, self._work, name, host) for name, host in HOSTS.items()}
         self._switch: IListeningPort | None = None
         keys = str(_make_key(folder))
         replaced = {"config": str(self._config), "vpp-api-addr": api, "vpp-stats-addr": stats}
@@ -163,7 +164,7 @@ class Demo(MultiService):
             self._simulator.start()
             for server in self._servers.values():
                 server.start()
-            site = QuietSite(Switchboard(self._servers, self._simulator))
+            site = switch_site(self._work, Switchboard(self._servers, self._simulator))
             self._switch = self._reactor.listenTCP(SWITCH_PORT, site, interface="127.0.0.1")
         except (CannotListenError, OSError) as error:
             raise StartError(f"the demonstration can't listen on its address: {error}") from error

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IPushProducer
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from maglev.config.diff import removed
 from maglev.metrics.exposition import CONTENT_TYPE
 from maglev.model.health import State
+from maglev.runtime.http import BoundedSite, Root
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+    from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
-    from twisted.web.http import Request as HttpRequest
     from twisted.web.server import Request
 
     from maglev.metrics.exposition import ICollector
     from maglev.model.config import Config
     from maglev.model.events import BackendEvent
     from maglev.runtime.cooperator import WorkQueue
+    from maglev.runtime.http import BoundedRequest
     from maglev.state.board import Board
-
-IDLE_TIMEOUT: Final = 60
-"""Seconds until a scraper that says nothing is cut off; Prometheus asks every 15 to 60 s."""
 
 CHUNK: Final = 256 * 1024
 """Characters written at once: four times what the transport holds before it asks for a pause, so that the rest is
@@ -44,7 +42,7 @@ MAX_SCRAPES: Final = 16
 """Scrapes at once: what two Prometheus, and people with curl, never reach."""
 
 TIME_LIMIT: Final = 120.0
-"""Seconds until a scraper that does not read its answer is cut off; Prometheus itself gives up after 10."""
+"""Seconds until a scraper that takes its answer in drops is cut off; Prometheus itself gives up after 10."""
 
 _FRONT_PAGE: Final = b'<!doctype html><title>maglevd</title><p>maglevd: <a href="/metrics">metrics</a></p>\n'
 
@@ -78,25 +76,31 @@ class Scrape:
 
     A pull producer would be shorter, but Twisted drives those with its own cooperator: by the global reactor, and
     beside ours.
+
+    Attributes:
+        stalled: Whether it waits for the scraper to read.
     """
 
     _log = EventLogger()
 
-    def __init__(self, work: WorkQueue, pieces: Iterator[str], request: Request) -> None:
+    def __init__(self, work: WorkQueue, pieces: Iterator[str], request: BoundedRequest) -> None:
         self._work = work
         self._pieces = pieces
         self._request = request
         self._text: list[str] = []
         self._run: Deferred[None] | None = None
+        self.stalled = False
 
     def resumeProducing(self) -> None:
         """Go on when it is our turn."""
+        self.stalled = False
         if self._run is None:
             self._run = self._work.run(self._write_steps(), later=True)
             self._run.addErrback(self._failed)
 
     def pauseProducing(self) -> None:
         """Wait: the scraper has not yet read what it was sent."""
+        self.stalled = True
         if self._run is not None:
             run, self._run = self._run, None
             run.cancel()
@@ -104,6 +108,10 @@ class Scrape:
     def stopProducing(self) -> None:
         """Give up: the scraper went away."""
         self.pauseProducing()
+
+    def cut_off(self) -> None:
+        """End the connection."""
+        self._request.channel.turn_away()
 
     def _write_steps(self) -> Generator[None, None, None]:
         size = sum(map(len, self._text))
@@ -125,7 +133,7 @@ class Scrape:
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
             self._log.failure("scrape-failed", failure=failure)
-            _cut_off(self._request)
+            self.cut_off()
 
 
 class MetricsResource(Resource):
@@ -137,37 +145,46 @@ class MetricsResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, clock: IReactorTime, work: WorkQueue, collectors: Sequence[ICollector]) -> None:
+    def __init__(self, work: WorkQueue, collectors: Sequence[ICollector]) -> None:
         Resource.__init__(self)
-        self._clock = clock
         self._collectors = collectors
         self._work = work
-        self._under_way = 0
+        self._scrapes: dict[Scrape, None] = {}
 
-    def render_GET(self, request: Request) -> bytes | int:
+    def render_HEAD(self, request: Request) -> bytes:
+        """Answer what a scrape would be like."""
+        request.setHeader(b"content-type", CONTENT_TYPE)
+        return b""
+
+    def render_GET(self, request: BoundedRequest) -> bytes | int:
         """Answer a scrape."""
-        if self._under_way == MAX_SCRAPES:
+        if len(self._scrapes) >= MAX_SCRAPES and not self._make_room():
             request.setResponseCode(SERVICE_UNAVAILABLE)
             return b"too many scrapes at once\n"
         request.setHeader(b"content-type", CONTENT_TYPE)
-        self._under_way += 1
         pieces = chain.from_iterable(collector.scrape() for collector in self._collectors)
         scrape = Scrape(self._work, pieces, request)
-        limit = self._clock.callLater(TIME_LIMIT, _cut_off, request)
+        self._scrapes[scrape] = None
+        limit = self._work.clock.callLater(TIME_LIMIT, scrape.cut_off)
         request.notifyFinish().addBoth(self._ended, scrape, limit)
         request.registerProducer(scrape, True)
         scrape.resumeProducing()
         return NOT_DONE_YET
 
+    def _make_room(self) -> bool:
+        """Cut off the oldest scrape that is not being read; return whether there is one."""
+        for scrape in self._scrapes:
+            if scrape.stalled:
+                del self._scrapes[scrape]
+                scrape.cut_off()
+                return True
+        return False
+
     def _ended(self, _: object, scrape: Scrape, limit: IDelayedCall) -> None:
-        self._under_way -= 1
+        self._scrapes.pop(scrape, None)
         scrape.stopProducing()
         if limit.active():
             limit.cancel()
-
-
-def _cut_off(request: Request) -> None:
-    cast("ITCPTransport", request.channel.transport).abortConnection()
 
 
 class _FrontPage(Resource):
@@ -178,19 +195,15 @@ class _FrontPage(Resource):
         return _FRONT_PAGE
 
 
-class QuietSite(Site):
-    """A site that does not log its requests: scrapes come by the minute, for years."""
+def site_of(work: WorkQueue, size: Callable[[], int], collectors: Sequence[ICollector]) -> BoundedSite:
+    """Return the site that serves the metrics of these collectors.
 
-    noisy = False
-    displayTracebacks = False
-
-    def log(self, request: HttpRequest) -> None:
-        """Say nothing."""
-
-
-def site_of(clock: IReactorTime, work: WorkQueue, collectors: Sequence[ICollector]) -> Site:
-    """Return the site that serves the metrics of these collectors."""
-    root = Resource()
+    Args:
+        work: The queue in which scrapes are written.
+        size: Returns the maximum number of connections now.
+        collectors: What has metrics.
+    """
+    root = Root()
     root.putChild(b"", _FrontPage())
-    root.putChild(b"metrics", MetricsResource(clock, work, collectors))
-    return QuietSite(root, timeout=IDLE_TIMEOUT, reactor=clock)
+    root.putChild(b"metrics", MetricsResource(work, collectors))
+    return BoundedSite(work, size, root)

@@ -1,9 +1,11 @@
 """The composition root: options, the clock, and the tree of services."""
 
+import functools
 import os
 import signal
 import time
 
+import attrs
 import pytest
 from twisted.internet.error import CannotListenError
 from twisted.internet.selectreactor import SelectReactor
@@ -17,8 +19,10 @@ from maglev.daemon.tap import JITTER, Daemon, build, check, complaint, jitter, u
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.health import State
 from maglev.runtime import clock
+from maglev.runtime.admission import OWN, Descriptors
 from tests.fakes.daemon_parts import parse, start
 from tests.fakes.files import config_text
+from tests.fakes.http import HttpConnection
 from tests.fakes.logs import recorded_events
 
 # Options
@@ -238,6 +242,26 @@ def test_the_metrics_are_served_where_the_option_says(path, reactor, signals):
     assert (server[0], server[3]) == (9091, "127.0.0.1")
     assert isinstance(server[1], Site)
     daemon.stopService()
+
+
+def test_the_metrics_listener_leaves_the_descriptors_of_probes_alone(path, reactor, signals, monkeypatch):
+    backends = len(load_file(path).config.backends)
+    with_limit = functools.partial(Descriptors, limit=lambda: OWN + backends + 32)
+    monkeypatch.setattr("maglev.daemon.tap.Descriptors", with_limit)
+    daemon = build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--ssh-addr=", "--pb-addr="))
+    start(daemon)
+    (site,) = [server[1] for server in reactor.tcpServers if isinstance(server[1], Site)]
+    connections = [HttpConnection(site, f"192.0.2.{number}") for number in range(64)]
+
+    assert sum(not connection.aborted for connection in connections) == 32
+    daemon.stopService()
+
+
+def test_each_backend_may_need_a_descriptor_unless_workers_probe(path):
+    config = load_file(path).config
+    assert tap._probe_descriptors(config) == len(config.backends) > 0
+    with_workers = attrs.evolve(config, checker=attrs.evolve(config.checker, probe_workers=3))
+    assert tap._probe_descriptors(with_workers) == 3 * tap.WORKER_DESCRIPTORS
 
 
 def test_an_address_that_is_taken_is_an_error_at_once(path, reactor, signals, monkeypatch):

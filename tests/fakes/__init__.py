@@ -43,6 +43,7 @@ ssh_client          Conch's client, joined in memory                     (real) 
 screen              a terminal                                           real/test_ssh, real/test_maglevc with tmux
 pb_rig              PB service and clients without sockets               real/test_maglevc, rpc/test_listening
 pb_daemon           PB over the real verbs, as a process                 (real) VPP is switched off
+http                an HTTP client over a transport in memory            real/test_programs with curl
 metrics             what a scrape says, read by Prometheus's library     real/test_programs with promtool
 observers           an observer of the board (`IBoardObserver`)          state/test_board (verifyObject)
 **Processes and the reactor**

@@ -80,6 +80,13 @@ def test_the_unit_asks_for_what_the_program_offers():
     assert unit["Group"] == [defaults["pb-operator-group"]]
 
 
+def test_neither_clients_nor_faults_can_take_all_memory_of_the_machine():
+    unit = settings(UNIT)
+    assert unit["MemoryMax"] == ["2G"]
+    # The death of a worker, or of the process that reads a file, does not end the daemon.
+    assert unit["OOMPolicy"] == ["continue"]
+
+
 def test_only_the_drop_in_gives_the_right_to_enter_a_namespace():
     unit, drop_in = settings(UNIT), settings(DEBIAN / "examples/netns.conf")
     for key in ("AmbientCapabilities", "CapabilityBoundingSet"):
