@@ -65,8 +65,7 @@ if TYPE_CHECKING:
     from maglev.vpp.lb.state import LbState, Vip
     from maglev.vpp.stats.counters import Counters
     from maglev.vpp.stats.counts import Counts
-    from maglev.vpp.sync.forecast import VipForecast
-    from maglev.vpp.sync.lb_sync import Preview
+    from maglev.vpp.sync.forecast import Preview, VipForecast
     from maglev.vpp.sync.service import VppService
 
 Row = TypeVar("Row")

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class Holds:
-    """Decides which weights unknown backends keep."""
+    """Decides which weights unknown backends keep.
+
+    Attributes:
+        served_before: The desired weights before the last reload, by address, in the VIPs that it may have changed.
+    """
 
     def __init__(self, backends: Mapping[str, BackendStatus]) -> None:
         """Create it without any knowledge of VPP.
@@ -30,6 +34,7 @@ class Holds:
         self._backends = backends
         self._before: Mapping[VipIdentity, Mapping[str, int]] = {}
         self._programmed: Callable[[Frontend], Mapping[str, int]] = _nothing
+        self.served_before: Mapping[VipIdentity, Mapping[str, int]] = {}
 
     def know_programmed(self, programmed: Callable[[Frontend], Mapping[str, int]]) -> None:
         """Set the source of what VPP is known to hold for a frontend.
@@ -60,8 +65,8 @@ class Holds:
         self._before = {status.frontend.identity: self.weights_by_address(status) for status in statuses}
 
     def end_reload(self) -> None:
-        """Forget what `begin_reload` remembered."""
-        self._before = {}
+        """Hold nothing more because of what `begin_reload` remembered."""
+        self.served_before, self._before = self._before, {}
 
     def unproved(self, status: FrontendStatus) -> Collection[str]:
         """Return the backends of a frontend that are unknown."""

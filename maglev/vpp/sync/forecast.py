@@ -21,11 +21,32 @@ from maglev.vpp.sync.plan import want, why_recreate
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from maglev.model.config import Config, Frontend
-    from maglev.vpp.lb.state import Operation, VipKey
+    from maglev.model.config import Config, Frontend, LbConf
+    from maglev.vpp.lb.state import LbState, Operation, VipKey
     from maglev.vpp.sync.plan import AddressPlan, Plan, WantedVip
 
     Table = list[bytes | None]
+
+
+@attrs.frozen
+class Preview:
+    """What a full sync would do.
+
+    Attributes:
+        conf: Global settings that it would write; None if they are as they should be.
+        plan: The operations.
+        wanted: The VIPs that it would bring about.
+        state: What VPP holds.
+        waiting: Frontends that the warm-up does not let it touch yet.
+        weights: Whether this VPP has weights.
+    """
+
+    conf: LbConf | None
+    plan: Plan
+    wanted: Mapping[VipKey, WantedVip]
+    state: LbState
+    waiting: int
+    weights: bool
 
 
 @attrs.frozen

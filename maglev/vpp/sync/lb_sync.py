@@ -20,15 +20,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, DeferredSemaphore
 from twisted.internet.task import deferLater
 
 from maglev.model.config import ForeignVips
 from maglev.vpp.lb.ledger import Ledger
 from maglev.vpp.lb.state import key_of, prefix_of
+from maglev.vpp.sync.forecast import Preview
 from maglev.vpp.sync.heap import HeapGuard
 from maglev.vpp.sync.in_sync import InSyncVips
+from maglev.vpp.sync.locks import VipLocks
 from maglev.vpp.sync.plan import differs, plan_address, plan_servers, plan_steps
 from maglev.vpp.sync.reports import SyncReports
 from maglev.vpp.sync.wanted import WantedVips
@@ -38,12 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from maglev.model.config import LbConf
     from maglev.model.errors import VppError
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
-    from maglev.vpp.lb.state import LbState, Operation, Prefix, Vip, VipKey
+    from maglev.vpp.lb.state import Operation, Prefix, Vip, VipKey
     from maglev.vpp.sync.memory import SyncMemory
     from maglev.vpp.sync.plan import Plan, WantedVip
     from maglev.vpp.sync.warmup import WarmUp
@@ -55,27 +55,6 @@ BEGUN_AT_ONCE: Final = 16
 UNDER_WAY: Final = 64
 """Frontends of a full sync under way: of ten servers each that is some 700 messages, more than VPP is sent before it
 answers (`maglev.vpp.api.pipeline.WINDOW`), and what a transition waits for is 30 ms at most."""
-
-
-@attrs.frozen
-class Preview:
-    """What a full sync would do.
-
-    Attributes:
-        conf: Global settings that it would write; None if they are as they should be.
-        plan: The operations.
-        wanted: The VIPs that it would bring about.
-        state: What VPP holds.
-        waiting: Frontends that the warm-up does not let it touch yet.
-        weights: Whether this VPP has weights.
-    """
-
-    conf: LbConf | None
-    plan: Plan
-    wanted: Mapping[VipKey, WantedVip]
-    state: LbState
-    waiting: int
-    weights: bool
 
 
 class LbSync:
@@ -111,16 +90,16 @@ class LbSync:
         self._board = board
         self._lb = lb
         self._warm_up = warm_up
+        self._memory = memory
         self._left_configuration = memory.left_configuration
         self._departures = memory.departures
         self._contest = memory.contest
         self._reports = SyncReports(memory.tally)
         self._writer = Writer(work.clock, lb, self.ledger, memory.tally.writes, failed)
         self.when_written = self._writer.when_idle
-        self._locks: dict[VipKey, DeferredLock] = {}
+        self._locks = VipLocks()
         self._heap = HeapGuard(lb, memory.tally)
         self._levels = InSyncVips(board, self.ledger)
-        self._prefix_locks: dict[Prefix, DeferredLock] = {}
         self._queued: set[VipKey] = set()
         self._wanted = WantedVips(board, lb.features, warm_up, memory.departures)
         self._whole = DeferredLock()
@@ -181,16 +160,19 @@ class LbSync:
             VppError: VPP could not be read.
         """
         state = await self._lb.read_state()
-        wanted = await self._work.run(self._wanted.steps(state.vips, self._departures.would_keep))
+        self._memory.note_held()
+        lost = self._lost(state.vips)
+        wanted = await self._work.run(self._wanted.steps(state.vips, lost, decide=False))
         plan = await self._work.run(plan_steps(wanted, state.vips, self._to_delete(state.vips)))
         conf = self._board.config.vpp.conf
-        is_written = self._warm_up.open and differs(conf, state.conf)
+        is_written = bool(self._warm_up.begun or lost) and differs(conf, state.conf)
         waiting = len(self._board.frontends) - len(wanted)
         return Preview(conf if is_written else None, plan, wanted, state, waiting, self._lb.features.weights)
 
     # Reading
 
     async def _read(self) -> None:
+        self._memory.note_held()
         self.ledger.begin_read()
         state = None
         conf, known = self.ledger.conf, self.ledger.vips
@@ -207,25 +189,32 @@ class LbSync:
             self._contest.look(missing, found.keys() - ours.keys())
             leaving = self._to_delete(found) | self._to_delete(known)
             await self._work.run(self._reports.drift_steps(known, found, ours, leaving))
+        self._warm_up.end_for(self._lost(self.ledger.vips))
+        self._memory.ledger = self.ledger
         # Before anything is written: what was never proved keeps what was just found.
         await self._work.run(self._hold_steps())
         self._known = True
+
+    def _lost(self, found: Mapping[VipKey, Vip]) -> AbstractSet[str]:
+        """Return the frontends whose VIPs VPP had and has no longer: there, the warm-up has nothing to protect."""
+        return {name for key, name in self._wanted.names().items() if key not in found and key in self._memory.held}
 
     def _hold_steps(self) -> Generator[None, None, None]:
         for key, name in tuple(self._wanted.names().items()):
             self._board.hold_programmed([name])
             if not self._known and key in self.ledger.vips:
-                self._departures.expect(key, self.ledger.vips[key].servers)
+                servers = self.ledger.vips[key].servers
+                self._departures.expect(key, {address: server.weight for address, server in servers.items()})
             yield
 
     # Writing
 
     async def _write_all(self) -> Sequence[Operation]:
-        if not self._warm_up.open:
+        if not self._warm_up.begun:
             return ()
         if differs(conf := await self._heap.fitting(self._board.config.vpp.conf, self.ledger.conf), self.ledger.conf):
             await self._writer.write_conf(conf)
-        wanted = await self._work.run(self._wanted.steps(self.ledger.vips, self._departures.keep))
+        wanted = await self._work.run(self._wanted.steps(self.ledger.vips))
         plan = await self._work.run(plan_steps(wanted, self.ledger.vips, self._to_delete(self.ledger.vips)))
         self._reports.postponed(plan)
         done = await self._side_by_side(self._making(plan, wanted))
@@ -233,8 +222,7 @@ class LbSync:
         names = self._wanted.names()
         for key, refused in self._writer.take_refused().items():
             self._board.refused(names.get(key, ""), refused)
-        self._locks = {key: lock for key, lock in self._locks.items() if lock.locked}
-        self._prefix_locks = {prefix: lock for prefix, lock in self._prefix_locks.items() if lock.locked}
+        self._locks.trim()
         self._levels.trim()
         self._departures.trim(names.keys())
         return done
@@ -248,7 +236,7 @@ class LbSync:
                 yield self._restructure(prefix, None)
         changed = {key for address in plan.values() for key in address.vips.keys() - set(address.added)}
         for key in wanted:
-            if key in changed or self._is_locked(key):
+            if key in changed or self._locks.is_locked(key):
                 yield self._settle(key, "all")
 
     def _prefixes_to_clear(self) -> list[Prefix]:
@@ -275,7 +263,7 @@ class LbSync:
 
         A VIP that has to be made, or made again, is a matter of its whole prefix.
         """
-        async with self._lock(key):
+        async with self._locks.vip(key):
             if rest := self._writer.rest(key):
                 await deferLater(self._clock, rest)
             self._queued.discard(key)
@@ -326,11 +314,14 @@ class LbSync:
             to_delete: VIPs to delete if they stand in the way; None for all those that a full sync deletes.
             scope: One of `maglev.vpp.sync.writer.SCOPES`.
         """
-        async with self._prefix_lock(prefix):
-            locks = [self._lock(key) for key in sorted({*self._wanted.keys_on(prefix), *self.ledger.on(prefix)})]
-            for lock in locks:
-                await lock.acquire()
+        async with self._locks.prefix(prefix):
+            locks = []
             try:
+                for key in sorted({*self._wanted.keys_on(prefix), *self.ledger.on(prefix)}):
+                    # Asked for only now: while the one before was waited for, idle ones may have been forgotten.
+                    lock = self._locks.vip(key)
+                    await lock.acquire()
+                    locks.append(lock)
                 return await self._restructure_locked(prefix, to_delete, scope)
             finally:
                 for lock in locks:
@@ -361,9 +352,9 @@ class LbSync:
     async def _remove(self, prefix: Prefix) -> Sequence[Operation]:
         """Delete the VIPs on a prefix that are not wanted at this moment, while nobody else works on them."""
         done: list[Operation] = []
-        async with self._prefix_lock(prefix):
+        async with self._locks.prefix(prefix):
             for key in tuple(self.ledger.on(prefix)):
-                async with self._lock(key):
+                async with self._locks.vip(key):
                     if key in self._to_delete(self.ledger.on(prefix)):
                         if key not in self._left_configuration:
                             self._contest.removed(key)
@@ -383,15 +374,6 @@ class LbSync:
         if self._warm_up.over and remove:
             return held.keys() - ours
         return self._left_configuration & held.keys()
-
-    def _is_locked(self, key: VipKey) -> bool:
-        return key in self._locks and self._locks[key].locked
-
-    def _lock(self, key: VipKey) -> DeferredLock:
-        return self._locks.setdefault(key, DeferredLock())
-
-    def _prefix_lock(self, prefix: Prefix) -> DeferredLock:
-        return self._prefix_locks.setdefault(prefix, DeferredLock())
 
 
 def _releasing(result: Any, slots: DeferredSemaphore) -> Any:

@@ -19,6 +19,7 @@ from maglev.runtime.logs.logger import EventLogger
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from maglev.vpp.lb.ledger import Ledger
     from maglev.vpp.lb.state import VipKey
     from maglev.vpp.sync.departures import Departures
     from maglev.vpp.sync.writer import SyncCounters
@@ -94,9 +95,18 @@ class SyncMemory:
         departures: Servers that left the file and still serve.
         left_configuration: VIPs that a reload took out of the configuration and that VPP may still hold.
         contest: Whether somebody else programs the same VPP.
+        ledger: What VPP was last known to hold, by this connection or the one before; None before the first read.
+        held: VIPs that VPP was ever known to hold.
     """
 
     tally: SyncCounters
     departures: Departures
     left_configuration: set[VipKey] = attrs.field(factory=set)
     contest: Contest = attrs.field(factory=Contest)
+    ledger: Ledger | None = None
+    held: set[VipKey] = attrs.field(factory=set)
+
+    def note_held(self) -> None:
+        """Keep in `held` what is known of VPP now, before it is read again."""
+        if self.ledger is not None:
+            self.held.update(self.ledger.vips)

@@ -204,29 +204,14 @@ class VppService(Service):
 
     def _config_changed(self, old: Config, new: Config) -> None:
         """Write what a reload changed, and delete what it took out."""
-        self._expect_departures(old, new)
+        held = {} if self.sync is None else self.sync.ledger.vips
+        self.departures.expect_reload(old, new, self._board.holds.served_before, held)
         leaving = {key_of(old.frontends[name]) for name in touched(new.frontends, old.frontends)}
         self.memory.left_configuration |= leaving and leaving - {
             key_of(frontend) for frontend in new.frontends.values()
         }
         if self.sync is not None:
             self._tasks.start(self.sync.replan())
-
-    def _expect_departures(self, old: Config, new: Config) -> None:
-        """Note which servers a reload may take out of VIPs that stay."""
-        before = {key_of(frontend): frontend for frontend in old.frontends.values()}
-        moved = set(touched(new.backends, old.backends))
-        held = {} if self.sync is None else self.sync.ledger.vips
-        for frontend in new.frontends.values():
-            key = key_of(frontend)
-            was = before.get(key)
-            if was is not None and was == frontend and moved.isdisjoint(was.backends):
-                continue
-            if was is not None:
-                self.departures.expect(key, {old.backends[name].address for name in was.backends})
-            if key in held:
-                # Also what serves at an address from before the old configuration, or in what was a foreign VIP.
-                self.departures.expect(key, held[key].servers)
 
     def _departure_over(self, key: VipKey) -> None:
         if self.sync is not None:

@@ -8,7 +8,8 @@ from maglev.vpp.lb.state import key_of, prefix_of
 from maglev.vpp.sync.plan import fitted, want
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
@@ -64,41 +65,44 @@ class WantedVips:
         return self._board.frontends[name] if name is not None and self._warm_up.is_free(name) else None
 
     def steps(
-        self, held: Mapping[VipKey, Vip], keep: Callable[..., WantedVip]
+        self, held: Mapping[VipKey, Vip], lost: AbstractSet[str] = frozenset(), *, decide: bool = True
     ) -> Generator[None, None, dict[VipKey, WantedVip]]:
         """Return all VIPs that may be written; yield after each.
 
         Args:
             held: What VPP holds.
-            keep: `Departures.keep`, or `Departures.would_keep` to decide nothing.
+            lost: Frontends that are about to be released from the warm-up.
+            decide: Whether it is decided now which servers have to stay.
         """
         wanted = {}
         for name in tuple(self._board.frontends):
-            if name in self._board.frontends and self._warm_up.is_free(name):
+            if name in self._board.frontends and (self._warm_up.is_free(name) or name in lost):
                 status = self._board.frontends[name]
                 key = key_of(status.frontend)
-                some = self.some(status, status.desired)
-                wanted[key] = keep(
-                    some, held.get(key), newcomers_known=status.knows_all, moving=self._is_moving(status)
-                )
+                wanted[key] = self.whole(status, held.get(key), decide=decide)
             yield
         return wanted
 
-    def whole(self, status: FrontendStatus, held: Vip | None) -> WantedVip:
-        """Return what the VIP of a frontend should be now, given what VPP holds of it."""
-        wanted = self.some(status, status.desired)
-        return self._departures.keep(wanted, held, newcomers_known=status.knows_all, moving=self._is_moving(status))
-
     def some(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         """Return what the VIP of a frontend should be as far as these of its backends go."""
+        wanted = self._configured(status, desired)
+        return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
+
+    def whole(self, status: FrontendStatus, held: Vip | None, *, decide: bool = True) -> WantedVip:
+        """Return what the VIP of a frontend should be now, given what VPP holds of it; `decide` as in `steps`."""
+        wanted, known = self._configured(status, status.desired), status.knows_all
+        if decide:
+            moving = any(self._board.backends[name].proved_address is not None for name in status.desired)
+            wanted = self._departures.keep(wanted, held, newcomers_known=known, moving=moving)
+        else:
+            wanted = self._departures.would_keep(wanted, held, newcomers_known=known)
+        return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
+
+    def _configured(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         addresses, moved = {}, {}
         for name in desired:
             backend = self._board.backends[name]
             addresses[name] = backend.address
             if backend.proved_address is not None:
                 moved[name] = (backend.proved_address, status.carried.get(name, 0))
-        wanted = want(status.frontend, addresses, desired, status.flushes, moved)
-        return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
-
-    def _is_moving(self, status: FrontendStatus) -> bool:
-        return any(self._board.backends[name].proved_address is not None for name in status.desired)
+        return want(status.frontend, addresses, desired, status.flushes, moved)

@@ -2,7 +2,8 @@
 
 For ``startup-min-delay`` nothing is written. From then on each frontend is released as soon as all its backends are
 known. At ``startup-max-delay`` everything is released. The warm-up counts from the start of the daemon, not from the
-connection to VPP, and no reload restarts it.
+connection to VPP, and no reload restarts it. It protects what VPP has: a frontend whose VIP VPP had and has no longer,
+as after a restart of VPP, is released at once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class WarmUp:
 
     Attributes:
         over: Whether everything is released, for good.
-        open: Whether anything may be written at all.
+        open: Whether ``startup-min-delay`` is over.
     """
 
     def __init__(self, clock: IReactorTime, board: Board, released: Callable[[frozenset[str]], None]) -> None:
@@ -54,6 +55,15 @@ class WarmUp:
     def stop(self) -> None:
         """Stop releasing frontends."""
         self._cancel()
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything may be written at all."""
+        return self.open or bool(self._free)
+
+    def end_for(self, frontends: Iterable[str]) -> None:
+        """Release frontends of which VPP has nothing to protect; the caller is about to write them."""
+        self._free.update(frontends)
 
     def is_free(self, frontend: str) -> bool:
         """Return whether a frontend may be written."""

@@ -7,7 +7,7 @@ from maglev.model.config import Backend
 from maglev.model.health import Lifecycle
 from maglev.vpp.lb.state import AddServer, ApplicationServer, Encap, SetWeight, Vip, VipKey
 from tests.fakes.configs import make_check, make_config, make_frontend
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench, results_of
 
 WEB = "tcp://192.0.2.1:80"
 KEY = VipKey("192.0.2.1", 32, 6, 80)
@@ -106,6 +106,89 @@ def test_servers_that_were_replaced_while_we_were_away_serve_until_a_successor_d
     bench.stop()
 
 
+# VPP restarts during our warm-up
+
+
+def restart_vpp(bench, lb=None):
+    """Let VPP start again, empty, and give us time to see it."""
+    bench.connector.kill_vpp()
+    bench.connector.start_vpp(lb)
+    bench.lb = bench.connector.lb
+    bench.wait(0.5)
+
+
+def test_a_vpp_that_restarts_empty_during_the_warm_up_gets_at_once_what_is_known_and_held():
+    bench = started(HELD, startup_min_delay=5.0, startup_max_delay=30.0)
+    bench.record(a=FAIL)
+    restart_vpp(bench)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 50, "10.0.0.3": 0}
+    assert bench.lb.conf == bench.board.config.vpp.conf
+    # From now on it is kept up to date, and other frontends are none of its business.
+    bench.record(b=PASS)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 100, "10.0.0.3": 0}
+    restart_vpp(bench)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 100, "10.0.0.3": 0}
+    bench.stop()
+
+
+def test_a_vip_that_vpp_never_held_waits_for_the_warm_up():
+    frontends = [web(("a", "b"), ("c",)), web(("a", "b"), name="tls", port=443)]
+    made = backends(a="10.0.0.1", b="10.0.0.2", c="10.0.0.3")
+    bench = Bench(
+        make_config(frontends=frontends, backends=made, checks=QUICK, startup_min_delay=5.0, startup_max_delay=30.0),
+        vpp=False,
+        known=False,
+    )
+    bench.lb.vips[KEY] = Vip(KEY, Encap.GRE4, False, 1024, {a: ApplicationServer(a, w) for a, w in HELD.items()})
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(0.5)
+    restart_vpp(bench)
+    assert bench.weights() == {WEB: HELD}
+    bench.wait(30)
+    assert bench.weights() == {WEB: HELD, "tcp://192.0.2.1:443": {"10.0.0.1": 0, "10.0.0.2": 0}}
+    bench.stop()
+
+
+def test_a_first_start_with_an_empty_vpp_waits_for_the_warm_up():
+    bench = Bench(make_config(checks=QUICK, startup_min_delay=5.0, startup_max_delay=30.0), vpp=False, known=False)
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(1)
+    restart_vpp(bench)
+    assert bench.weights() == {}
+    bench.wait(30)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 0, "10.0.0.3": 0}
+    bench.stop()
+
+
+def test_a_vip_written_during_the_warm_up_is_written_again_under_another_name():
+    warming = {"startup_min_delay": 0.0, "startup_max_delay": 30.0}
+    other = web(("c",), name="tls", port=443)
+    bench = Bench(make_config(frontends=[web(("a", "b")), other], checks=QUICK, **warming), vpp=False, known=False)
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(0.5)
+    bench.record(a=PASS, b=PASS)
+    made = backends(a="10.0.0.1", b="10.0.0.2", c="10.0.0.3")
+    reload(bench, [web(("a", "b", "c"), name="www"), other], made, **warming)
+    restart_vpp(bench)
+    assert bench.weights() == {WEB: {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.3": 0}}
+    bench.stop()
+
+
+def test_a_vip_that_was_deleted_by_hand_during_the_warm_up_is_back_with_the_next_sync():
+    bench = started(HELD, startup_min_delay=50.0, startup_max_delay=100.0)
+    del bench.lb.vips[KEY]
+    bench.wait(29)
+    assert bench.weights() == {}
+    plan = results_of(bench.service.sync.preview())[0]
+    assert [str(each) for address in plan.plan.values() for each in address.vips[KEY]][1:] == [
+        f"add {address} to {WEB} with weight {weight}" for address, weight in HELD.items()
+    ]
+    assert plan.waiting == 0
+    bench.wait(2)
+    assert servers(bench) == HELD
+    bench.stop()
+
+
 # Renames and moves
 
 
@@ -188,6 +271,62 @@ def test_without_a_successor_it_is_over_after_the_configured_time(bench):
     bench.wait(2)
     assert servers(bench) == {"10.0.0.8": 0}
     assert not bench.service.departures.staying
+
+
+def test_a_server_that_is_leaving_serves_again_after_a_restart_of_vpp(bench):
+    bench.board.set_weight("web", "pool0", "b", 40)
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"), removal_max_delay=20.0)
+    bench.wait(5)
+    restart_vpp(bench)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 40, "10.0.0.8": 0}
+    # Not longer than it would have served without the restart.
+    bench.wait(13)
+    restart_vpp(bench)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 40, "10.0.0.8": 0}
+    bench.wait(2)
+    assert servers(bench) == {"10.0.0.8": 0}
+    restart_vpp(bench)
+    assert servers(bench) == {"10.0.0.8": 0}
+
+
+def test_a_server_that_is_leaving_serves_again_until_a_successor_does(bench):
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"))
+    restart_vpp(bench)
+    bench.record(x=PASS)
+    assert servers(bench) == {"10.0.0.8": 100}
+    restart_vpp(bench)
+    assert servers(bench) == {"10.0.0.8": 100}
+
+
+def test_a_server_of_the_other_family_that_is_leaving_serves_again_after_a_restart_of_vpp(bench):
+    reload(bench, [web(("x",))], backends(x="2001:db8::8"))
+    restart_vpp(bench)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100}
+    assert bench.lb.vips[KEY].encap is Encap.GRE4
+    bench.record(x=PASS)
+    assert servers(bench) == {"2001:db8::8": 100}
+
+
+def test_servers_replaced_while_vpp_is_away_serve_until_their_successors_are_known(bench):
+    bench.record(b=FAIL)
+    bench.connector.kill_vpp()
+    bench.wait(1)
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"))
+    bench.connector.start_vpp()
+    bench.lb = bench.connector.lb
+    bench.wait(0.5)
+    # Of b it is known that it was down.
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.8": 0}
+    bench.record(x=PASS)
+    assert servers(bench) == {"10.0.0.8": 100}
+
+
+def test_a_weight_that_was_changed_by_hand_is_repaired_for_a_server_that_is_leaving(bench):
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"))
+    bench.lb.vips[KEY].servers["10.0.0.1"] = ApplicationServer("10.0.0.1", 0)
+    del bench.lb.vips[KEY].servers["10.0.0.2"]
+    bench.wait(31)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.8": 0}
 
 
 def test_an_operator_can_let_them_go_at_once(bench):
