@@ -1,7 +1,12 @@
 """An HTTP answer as it comes in, and what it has to be: no I/O.
 
-The bytes are parsed by llhttp (`httptools`), in C and strictly: bare line feeds, HTTP/0.9 and whatever else was meant
-for lenient readers is malformed. What is bounded, and why:
+The status line decides, however odd the rest is: strictness about line ends, header lines and framing protects proxies
+from requests that two of them read differently (RFC 9112 section 11), and a probe forwards nothing. The bytes are
+parsed by llhttp (`httptools`), in C, with all its leniencies. Where even that gives up in the headers, they are read
+*plainly*: a status line, then lines up to an empty one, then a body until the connection ends. Framing matters only to
+know where a body ends.
+
+What is bounded, and why:
 
 * the header block with all interim (1xx) answers before it: 64 KiB, several times what servers accept themselves;
 * the body that is kept for the regexp: 64 KiB; without one, nothing is kept and nothing is waited for;
@@ -11,6 +16,7 @@ for lenient readers is malformed. What is bounded, and why:
 from __future__ import annotations
 
 import enum
+import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -24,10 +30,21 @@ if TYPE_CHECKING:
     from maglev.model.config import HttpParams
 
 HEADER_LIMIT: Final = 65536
+STATUS_LINE_LIMIT: Final = 4096
 BODY_LIMIT: Final = 65536
 ANSWER_LIMIT: Final = 1 << 20
 
 _SWITCHING_PROTOCOLS: Final = 101
+
+# What HAProxy takes for one, in h1_headers_to_hdr_list() of src/h1.c: empty lines before it, any version of two digits,
+# spaces or tabs, any number of digits; the reason phrase does not matter.
+_STATUS_LINE: Final = re.compile(rb"[\r\n]*HTTP/\d\.\d[ \t]+(\d{1,9})(?:[ \t\r][^\n]*)?\n")
+_STATUS_LINE_BEGUN: Final = re.compile(rb"[\r\n]*HTTP/\d\.\d[ \t][^\n]*\Z")
+_EMPTY_LINE: Final = re.compile(rb"\n\r{0,2}\n")
+_CONTENT_ENCODING: Final = re.compile(rb"\ncontent-encoding[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE)
+
+# The arguments of `httptools.HttpResponseParser.set_dangerous_leniencies`, dangerous to those who forward.
+_ALL_LENIENCIES: Final = (True,) * 10
 
 Verdict = tuple[Code, str]
 
@@ -110,8 +127,12 @@ class Answer:
         self.progress = Progress.NOTHING
         self._expectation = expectation
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(*_ALL_LENIENCIES)
         self._received = 0
         self._status = 0
+        self._head = bytearray()  # until the headers are complete
+        self._gave_up: str | None = None  # why llhttp did, in the headers
+        self._searched = 0
         self._body = bytearray()
 
     def feed(self, data: bytes) -> None:
@@ -119,12 +140,14 @@ class Answer:
         if self._parser is None or self.verdict is not None:
             return
         self._received += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # judged by its headers, like any answer
-        except httptools.HttpParserError as error:
-            self._decide(Code.L7RSP, printable(f"malformed answer: {error}"))
+        if self.progress is not Progress.BODY:
+            self._head += data
+        if self._gave_up is None:
+            self._parse(self._parser, data)
+        elif self.progress is Progress.BODY:
+            self.on_body(data)
+        else:
+            self._read_plainly()
         self._check_bounds()
 
     def end(self, how: str) -> Verdict:
@@ -141,6 +164,40 @@ class Answer:
         """Let go of the parser, which refers to us."""
         self._parser = None
 
+    def _parse(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # judged by its headers, like any answer
+        except httptools.HttpParserError as error:
+            reason = printable(str(error))
+            if self.progress is Progress.BODY:
+                self._judge_body(f"; malformed framing: {reason}")
+            elif self.verdict is None:
+                self._gave_up = reason
+                self._read_plainly()
+
+    def _read_plainly(self) -> None:
+        """Read headers that llhttp does not: they are whatever comes between a status line and an empty line."""
+        while self.progress is not Progress.BODY:
+            line = _STATUS_LINE.match(self._head)
+            if line is None:
+                if len(self._head) > STATUS_LINE_LIMIT or _STATUS_LINE_BEGUN.match(self._head) is None:
+                    self._decide(Code.L7RSP, f"malformed answer: {self._gave_up}")
+                return
+            empty = _EMPTY_LINE.search(self._head, max(line.end() - 1, self._searched))
+            if empty is None:
+                self._searched = len(self._head) - 3  # an empty line may be under way
+                return
+            body = bytes(self._head[empty.end() :])
+            if self._is_interim(int(line[1])):
+                self._head, self._searched = bytearray(body), 0
+                if not body:
+                    return
+                continue
+            self._begin_body(int(line[1]))
+            self.on_body(body)
+
     def _check_bounds(self) -> None:
         if self.progress is Progress.BODY:
             if self._received > ANSWER_LIMIT:
@@ -156,7 +213,29 @@ class Answer:
 
     def _judge_body(self, missing: str = "") -> None:
         code, detail = self._expectation.judge_body(bytes(self._body), missing)
+        if code is not Code.L7OK:
+            detail += self._compression()
         self._decide(code, detail or f"status {self._status}")
+
+    def _compression(self) -> str:
+        """Return what to say of a body that was compressed, though the probe did not ask for that."""
+        found = _CONTENT_ENCODING.search(self._head)
+        if found is None or found[1].strip().lower() == b"identity":
+            return ""
+        return printable(f"; it is compressed ({found[1].decode('latin-1').strip()})")
+
+    @staticmethod
+    def _is_interim(status: int) -> bool:
+        return 100 <= status < 200 and status != _SWITCHING_PROTOCOLS
+
+    def _begin_body(self, status: int) -> None:
+        """The headers are complete of the answer that counts."""
+        self._status = status
+        self.progress = Progress.BODY
+        if not self._expectation.accepts(status):
+            self._decide(Code.L7STS, f"status {status}")
+        elif self._expectation.pattern is None:
+            self._decide(Code.L7OK, f"status {status}")
 
     # What httptools calls. Nothing here may raise.
 
@@ -164,14 +243,10 @@ class Answer:
         """A header block is complete: of an interim answer, or of the one that counts."""
         if self._parser is None or self.verdict is not None:
             return
-        status = self._status = self._parser.get_status_code()
-        if 100 <= status < 200 and status != _SWITCHING_PROTOCOLS:
-            return
-        self.progress = Progress.BODY
-        if not self._expectation.accepts(status):
-            self._decide(Code.L7STS, f"status {status}")
-        elif self._expectation.pattern is None:
-            self._decide(Code.L7OK, f"status {status}")
+        if not self._head.startswith(b"HTTP/") and not self._head.lstrip(b"\r\n").startswith(b"HTTP/"):
+            self._decide(Code.L7RSP, "malformed answer: not HTTP")  # llhttp also reads RTSP and ICE
+        elif not self._is_interim(status := self._parser.get_status_code()):
+            self._begin_body(status)
 
     def on_body(self, data: bytes) -> None:
         """More of the body."""

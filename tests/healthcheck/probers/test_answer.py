@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from maglev.healthcheck.probers.answer import ANSWER_LIMIT, BODY_LIMIT, HEADER_LIMIT, Answer, Expectation, Progress
 from maglev.model.config import HttpParams
 from maglev.model.result import Code
+from tests.fakes.http_zoo import ZOO
+from tests.tools.http_zoo import judge, read_page
 
 
 def read(*pieces, regexp=None, codes=((200, 200),), end=None):
@@ -109,10 +111,10 @@ def test_interim_answers_are_passed_over():
         b"\x00\xff\xfe binary \x80\r\n\r\n",
         b"\x15\x03\x01\x00\x02\x02\x46",
         b"HTTP/1.1 abc OK\r\n\r\n",
-        b"HTTP/1.1 99999 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\nX: bare line feeds\n\n",
-        b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200OK\r\n\r\n",
+        b"HTTP/3 200 OK\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\n\r\n",
+        b"\r\nRTSP/1.0 200 OK\r\n\r\n",
     ],
 )
 def test_junk_is_a_malformed_answer(junk):
@@ -120,6 +122,61 @@ def test_junk_is_a_malformed_answer(junk):
     assert code is Code.L7RSP
     assert detail.startswith("malformed answer")
     assert detail.isprintable()
+
+
+@pytest.mark.parametrize("odd", ZOO, ids=[odd.name for odd in ZOO])
+@pytest.mark.parametrize("regexp", [None, "well"])
+def test_the_zoo_is_judged_as_the_documentation_says(odd, regexp):
+    _haproxy, ours, _haproxy_regexp, ours_regexp, reason = read_page()[odd.name]
+    assert judge(odd, regexp).name == (ours if regexp is None else ours_regexp)
+    assert bool(reason) is bool(odd.why)
+
+
+@pytest.mark.parametrize("odd", [odd for odd in ZOO if not odd.stays], ids=lambda odd: odd.name)
+@pytest.mark.parametrize("regexp", [None, "well"])
+def test_the_verdict_on_the_zoo_does_not_depend_on_where_the_bytes_are_split(odd, regexp):
+    whole = b"".join(odd.sent)
+    verdict = read(whole, regexp=regexp, end="closed")
+    drip = read(*(bytes([byte]) for byte in whole), regexp=regexp, end="closed")
+    assert drip[0] is verdict[0]
+    assert drip == verdict or verdict[1].startswith("malformed")
+
+
+def test_a_status_that_is_not_accepted_is_told_whatever_the_line_ends_and_the_headers():
+    assert read(b"HTTP/1.1 503 No\nX: y\n\n") == (Code.L7STS, "status 503")
+    assert read(b"HTTP/1.1 503 No\r\nno colon\r\n\r\n") == (Code.L7STS, "status 503")
+    assert read(b"HTTP/1.1 99999 No\r\n\r\n") == (Code.L7STS, "status 99999")
+
+
+def test_headers_read_plainly_may_follow_an_interim_answer():
+    odd = b"HTTP/1.1 100 Continue\r\nno colon\r\n\r\n"
+    assert read(odd) is None
+    assert read(odd, LENGTH, regexp="well", end="closed") == (Code.L7OK, "status 200")
+    assert read(odd + LENGTH, regexp="well", end="closed") == (Code.L7OK, "status 200")
+    assert read(odd + b"SSH-2.0\r\n")[0] is Code.L7RSP
+
+
+def test_a_body_after_headers_read_plainly_ends_with_the_connection():
+    odd = HEAD + b"no colon\r\n\r\nall is"
+    assert read(odd, b" well", regexp="all is well") is None
+    assert read(odd, b" well", regexp="all is well", end="closed") == (Code.L7OK, "status 200")
+    assert read(odd, b" sick", regexp="well", end="closed") == (Code.L7RSP, "body does not match")
+
+
+def test_endless_headers_read_plainly_are_cut_off_in_linear_time():
+    start = time.process_time()
+    verdict, taken = feed_for_ever(b"\r", HEAD + b"no colon\r\n")
+    assert verdict == (Code.L7RSP, "headers too large")
+    assert taken <= HEADER_LIMIT
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("name", [b"Content-Encoding", b"content-encoding"])
+def test_a_mismatch_of_a_compressed_body_says_so(name):
+    body = HEAD + name + b": gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\0"
+    assert read(body, regexp="well") == (Code.L7RSP, "body does not match; it is compressed (gzip)")
+    assert read(body.replace(b"gzip", b"identity"), regexp="well") == (Code.L7RSP, "body does not match")
+    assert read(body, regexp=".") == (Code.L7OK, "status 200")
 
 
 def test_junk_after_the_end_does_not_matter():
