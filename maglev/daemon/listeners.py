@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from maglev.daemon.options import Options
     from maglev.metrics.exposition import ICollector
     from maglev.rpc.server.service import PbListener
+    from maglev.runtime.admission import Descriptors
     from maglev.runtime.cooperator import Cooperator, WorkQueue
 
 
@@ -37,7 +38,9 @@ class FrontEnd(NamedTuple):
     collector: ICollector
 
 
-def listeners(reactor: Any, cooperator: Cooperator, options: Options, control: Control) -> Iterator[FrontEnd]:
+def listeners(
+    reactor: Any, cooperator: Cooperator, descriptors: Descriptors, options: Options, control: Control
+) -> Iterator[FrontEnd]:
     """Yield the front ends enabled by the options.
 
     Raises:
@@ -46,7 +49,7 @@ def listeners(reactor: Any, cooperator: Cooperator, options: Options, control: C
     # Some of these modules install the global reactor on import, so they are imported only after it was chosen.
     ssh = strport("--ssh-addr", options["ssh-addr"])
     if ssh is not None:
-        yield _ssh(reactor, cooperator.queue("ssh"), options, control, ssh)
+        yield _ssh(reactor, cooperator.queue("ssh"), descriptors, options, control, ssh)
     listeners = []
     if options["pb-addr"]:
         listeners.append(_unix_socket(reactor, options["pb-addr"]))
@@ -56,7 +59,9 @@ def listeners(reactor: Any, cooperator: Cooperator, options: Options, control: C
         yield _pb(reactor, cooperator.queue("pb"), options, control, listeners)
 
 
-def _ssh(reactor: Any, work: WorkQueue, options: Options, control: Control, description: str) -> FrontEnd:
+def _ssh(
+    reactor: Any, work: WorkQueue, descriptors: Descriptors, options: Options, control: Control, description: str
+) -> FrontEnd:
     from maglev.metrics.ssh import SshCollector
     from maglev.ssh.service import SshService
 
@@ -69,6 +74,7 @@ def _ssh(reactor: Any, work: WorkQueue, options: Options, control: Control, desc
         options["ssh-viewer-keys"],
         control.for_caller,
         control.register,
+        descriptors,
         host_name=socket.gethostname(),
     )
     return FrontEnd("ssh-addr", service, SshCollector(service.logins))

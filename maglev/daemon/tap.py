@@ -141,7 +141,7 @@ class Daemon(MultiService):
             time.time,
             how,
         )
-        self._front_ends = tuple(listeners(reactor, self._cooperator, options, self.control))
+        self._front_ends = tuple(listeners(reactor, self._cooperator, self._descriptors, options, self.control))
         self._given = options.given
         manager = notify_socket(os.environ)
         self._notifier = None if manager is None else Notifier(reactor, manager, self.board, self.checker, self.vpp)
@@ -158,7 +158,7 @@ class Daemon(MultiService):
         where = strport("--metrics-addr", options["metrics-addr"])
         if where is not None:
             share = self._descriptors.share(METRICS_CONNECTIONS)
-            site = site_of(self._cooperator.queue("metrics"), lambda: share.size, self._collectors)
+            site = site_of(self._cooperator.queue("metrics"), share.get_size, self._collectors)
             cast("IService", listening(where, site, reactor)).setServiceParent(self)
 
     def startService(self) -> None:

@@ -25,6 +25,8 @@ from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from maglev.model.caller import Role
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -106,9 +108,8 @@ class Share:
         self.wanted = wanted
         self._descriptors = descriptors
 
-    @property
-    def size(self) -> int:
-        """The number of places now; a reload with more backends may reduce it."""
+    def get_size(self) -> int:
+        """Return the number of places now; a reload with more backends may reduce it."""
         return self._descriptors.part_of(self.wanted)
 
 
@@ -195,6 +196,11 @@ class Trust(IntEnum):
     VIEWER = 0
     OPERATOR = 1
     ROOT = 2
+
+
+def trust_in(role: Role) -> Trust:
+    """Return how much a caller is trusted who is known by a role only."""
+    return Trust.OPERATOR if role is Role.OPERATOR else Trust.VIEWER
 
 
 class _Limit(NamedTuple):

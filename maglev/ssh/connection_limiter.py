@@ -1,20 +1,37 @@
-"""Limits the number of connections: those that are not logged in yet, and those that are."""
+"""Limits the number of connections: those that are not logged in yet, by how far they have come, and those that are."""
 
 from __future__ import annotations
 
-from collections import Counter
+import random
+from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
+from maglev.runtime.admission import Places, Trust, WaitingRoom, trust_in
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from maglev.model.caller import Caller
+    from maglev.runtime.admission import Descriptors
     from maglev.ssh.limits import Limits
+
+
+class Stage(IntEnum):
+    """How far a connection has come that is not logged in."""
+
+    SILENT = 0
+    """The peer has said nothing. A client sends its version at once, so it is here for one round trip."""
+    GREETED = 1
+    """It has sent its version."""
+    ENCRYPTED = 2
+    """It has exchanged keys, which costs it about as much work as us. A person may have to touch a hardware key."""
 
 
 class IPendingConnection(Protocol):
     """A connection that is not logged in yet."""
 
     source: str
-    """The address it comes from, without the port."""
+    """Whom it counts for; see `maglev.runtime.admission.source_of`."""
 
     def turn_away(self) -> None:
         """End it at once, because its place is needed."""
@@ -23,67 +40,53 @@ class IPendingConnection(Protocol):
 class ConnectionLimiter:
     """Admits connections, and counts logins.
 
-    The number of pending connections is limited, not their rate. One too many cuts off the oldest pending connection of
-    the source that has most: a source that opens connections and stays silent only ever hurts its own.
-
-    Attributes:
-        turned_away: Number of pending connections that had to make room.
+    The number of pending connections is limited, not their rate. Each stage has places of its own: who only connects
+    can't displace a client that is further.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._strangers: dict[str, dict[IPendingConnection, None]] = {}
-        self._count = 0
-        self._logins: Counter[tuple[str, str]] = Counter()
-        self.turned_away = 0
+    def __init__(
+        self, limits: Limits, descriptors: Descriptors, choose: Callable[[int], int] = random.randrange
+    ) -> None:
+        """Create it, without connections.
+
+        Args:
+            limits: Number of connections, unless descriptors are short.
+            descriptors: Those of the process.
+            choose: Returns a random number below its argument.
+        """
+        shares = [descriptors.share(limits.startups) for _ in Stage]
+        self._rooms = [WaitingRoom(share.get_size, choose) for share in shares]
+        self._places = Places(descriptors.share(limits.logins).get_size, Trust.OPERATOR)
 
     @property
     def logins(self) -> int:
         """Number of connections that are logged in."""
-        return self._logins.total()
+        return len(self._places)
 
     @property
     def pending(self) -> int:
         """Number of connections that are not logged in yet."""
-        return self._count
+        return sum(map(len, self._rooms))
 
-    def arrive(self, pending: IPendingConnection) -> None:
-        """Register a new connection; this may cut off another one."""
-        self._strangers.setdefault(pending.source, {})[pending] = None
-        self._count += 1
-        if self._count > self._limits.startups:
-            crowd = max(self._strangers.values(), key=len)
-            oldest = next(iter(crowd))
-            self.turned_away += 1
-            self.leave(oldest)
-            oldest.turn_away()
+    @property
+    def turned_away(self) -> int:
+        """Number of pending connections that had to make room."""
+        return sum(room.turned_away for room in self._rooms)
+
+    def arrive(self, pending: IPendingConnection, stage: Stage = Stage.SILENT) -> None:
+        """Register a pending connection that has reached a stage; another one there may be cut off."""
+        self.leave(pending)
+        self._rooms[stage].enter(pending)
 
     def leave(self, pending: IPendingConnection) -> None:
         """Remove a pending connection that is closed or logged in; harmless if it is removed already."""
-        crowd = self._strangers.get(pending.source, {})
-        if pending in crowd:
-            del crowd[pending]
-            self._count -= 1
-            if not crowd:
-                del self._strangers[pending.source]
+        for room in self._rooms:
+            room.leave(pending)
 
     def log_in(self, caller: Caller) -> str:
         """Allocate a login to a caller; return why that is refused, or an empty text."""
-        person = _person(caller)
-        if self._logins[person] >= self._limits.logins_per_caller:
-            return f"too many sessions of {caller.name}: at most {self._limits.logins_per_caller}"
-        if self.logins >= self._limits.logins:
-            return f"too many sessions: at most {self._limits.logins}"
-        self._logins[person] += 1
-        return ""
+        return self._places.take(caller.name, trust_in(caller.role))
 
     def log_out(self, caller: Caller) -> None:
         """Release the login of a caller."""
-        person = _person(caller)
-        self._logins[person] -= 1
-        if not self._logins[person]:
-            del self._logins[person]
-
-
-def _person(caller: Caller) -> tuple[str, str]:
-    return caller.name, str(caller.role)
+        self._places.give_back(caller.name, trust_in(caller.role))

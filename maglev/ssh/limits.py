@@ -17,9 +17,10 @@ class Limits:
         attempts: Keys that may be offered on one connection; OpenSSH's MaxAuthTries.
         idle_timeout: Seconds without a key pressed while nothing runs; 0 turns it off.
         stalled_timeout: Seconds that a client may leave output unread before it is dropped.
-        startups: Connections that are not logged in yet; one more cuts off another. OpenSSH's MaxStartups.
-        logins: Connections that are logged in.
-        logins_per_caller: The same per person, so that a runaway script leaves room for others.
+        startups: Connections that are not logged in yet, in each stage of the way there; one more cuts off another.
+            OpenSSH's MaxStartups is 100.
+        logins: Connections that are logged in. Half of them are out of reach for viewers, and no person can have all
+            (`maglev.runtime.admission.Places`).
         channels: Sessions on one connection; OpenSSH's MaxSessions.
     """
 
@@ -27,9 +28,8 @@ class Limits:
     attempts: int = 6
     idle_timeout: float = 900.0
     stalled_timeout: float = 60.0
-    startups: int = 100
+    startups: int = 64
     logins: int = 128
-    logins_per_caller: int = 64
     channels: int = 10
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from maglev.interfaces import IControl
     from maglev.model.caller import Caller
+    from maglev.runtime.admission import Descriptors
     from maglev.runtime.cooperator import WorkQueue
     from maglev.ssh.channel import SessionChannel
     from maglev.ssh.console import ISessionRegister
@@ -45,12 +46,21 @@ class SshFactory(Factory[Any]):
 
     noisy = False
 
-    def __init__(self, clock: IReactorTime, limits: Limits, key: Key, keyring: KeyRing, console: Console) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: Limits,
+        limiter: ConnectionLimiter,
+        key: Key,
+        keyring: KeyRing,
+        console: Console,
+    ) -> None:
         """Create a factory without connections.
 
         Args:
             clock: A monotonic clock.
-            limits: Bounds on the number and duration of connections.
+            limits: Bounds on the duration of connections, and on what each may have.
+            limiter: Admits connections.
             key: The host key.
             keyring: The authorized keys.
             console: The shared context of sessions.
@@ -60,7 +70,7 @@ class SshFactory(Factory[Any]):
         self.limits = limits
         self.keyring = keyring
         self.logins = console.logins
-        self.limiter = ConnectionLimiter(limits)
+        self.limiter = limiter
         self.connections: set[ConsoleTransport] = set()
         self._empty: Deferred[None] | None = None
         # Conch looks for the host key under these names.
@@ -119,6 +129,7 @@ class SshService(Service):
         viewer_keys: str,
         control_for: Callable[[Caller], IControl],
         register: ISessionRegister,
+        descriptors: Descriptors,
         *,
         limits: Limits | None = None,
         host_name: str = "",
@@ -134,6 +145,7 @@ class SshService(Service):
             viewer_keys: The same for viewers, who may only read.
             control_for: Returns the verbs bound to a caller.
             register: The register of sessions.
+            descriptors: Those of the process.
             limits: Limits, where they differ from the defaults.
             host_name: Name of this machine, for the greeting.
         """
@@ -142,6 +154,7 @@ class SshService(Service):
         self._description = description
         self._state_dir = state_dir
         self._limits = limits or Limits()
+        self._limiter = ConnectionLimiter(self._limits, descriptors)
         self._keyring = KeyRing({Role.OPERATOR: operator_keys, Role.VIEWER: viewer_keys})
         greeting = f"maglevd {VERSION}" + (f" on {host_name}" if host_name else "")
         idle = self._limits.idle_timeout
@@ -178,7 +191,7 @@ class SshService(Service):
     def _listen(self) -> None:
         if self._listener is None:
             key = host_key(self._state_dir)
-            self._factory = SshFactory(self._reactor, self._limits, key, self._keyring, self._console)
+            self._factory = SshFactory(self._reactor, self._limits, self._limiter, key, self._keyring, self._console)
             self._keyring.refresh()
             listener = cast("IService", listening(self._description, self._factory, self._reactor))
             listener.privilegedStartService()

@@ -18,10 +18,12 @@ from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
 
 from maglev.model.text import printable
+from maglev.runtime.admission import source_of
 from maglev.runtime.logs.logger import EventLogger
 from maglev.ssh.algorithms import CIPHERS, COMPRESSIONS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURE_NAMES
 from maglev.ssh.authentication import KeyAuthentication
 from maglev.ssh.connection import ConsoleConnection
+from maglev.ssh.connection_limiter import Stage
 from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER
 from maglev.ssh.packets import PacketError, PacketReader
 
@@ -73,7 +75,7 @@ class ConsoleTransport(SSHServerTransport):
     Attributes:
         caller: The user who logged in; None before that.
         origin: Address of the peer, for people: ``ssh 192.0.2.7:50222``.
-        source: The same without the port.
+        source: Whom it counts for; see `maglev.runtime.admission.source_of`.
         flooded: Whether the peer is slow to take what we send.
     """
 
@@ -91,7 +93,8 @@ class ConsoleTransport(SSHServerTransport):
         self.supportedCompressions = list(COMPRESSIONS)
         self.supportedPublicKeys = list(HOST_KEYS)
         self.caller: Caller | None = None
-        self.origin = self.source = "ssh"
+        self.origin = "ssh"
+        self.source = ""
         self.flooded = False
         self._factory = factory
         self._ending = False
@@ -106,7 +109,8 @@ class ConsoleTransport(SSHServerTransport):
 
     def connectionMade(self) -> None:
         """Start the deadline for the login, and send our version."""
-        self.source, self.origin = _whence(self.transport.getPeer())
+        self.origin = _origin(self.transport.getPeer())
+        self.source = source_of(self.transport)
         self._factory.connections.add(self)
         self._tune()
         self._deadline = self._factory.clock.callLater(self._factory.limits.login_timeout, self._too_late)
@@ -199,6 +203,7 @@ class ConsoleTransport(SSHServerTransport):
         if self.caller is None and len(self.buf) + len(data) > 2 * UNKNOWN_PEER_BUFFER:
             self._broken("sent too much before logging in")
             return
+        greeted = self.gotVersion
         try:
             SSHServerTransport.dataReceived(self, data)
         except PacketError as error:
@@ -209,6 +214,13 @@ class ConsoleTransport(SSHServerTransport):
             else:
                 self._log.failure("ssh-connection-failed", origin=self.origin)
                 self.abort()
+        if self.gotVersion and not greeted and not self.isEncrypted("both"):
+            self._reached(Stage.GREETED)
+
+    def _reached(self, stage: Stage) -> None:
+        """Compete from now on with those that have come as far."""
+        if self.caller is None and not self._ending:
+            self._factory.limiter.arrive(self, stage)
 
     def getPacket(self) -> bytes | None:
         """Return the next packet; none once the connection is ending."""
@@ -232,6 +244,7 @@ class ConsoleTransport(SSHServerTransport):
     def ssh_NEWKEYS(self, packet: bytes) -> None:
         """Change keys, and resume the output that waited for them."""
         SSHServerTransport.ssh_NEWKEYS(self, packet)
+        self._reached(Stage.ENCRYPTED)
         self._resume_channels()
 
     def sendExtInfo(self, extensions: object) -> None:  # noqa: ARG002  # Conch's signature
@@ -321,10 +334,10 @@ def _stop(call: IDelayedCall | None) -> None:
         call.cancel()
 
 
-def _whence(peer: Any) -> tuple[str, str]:
-    """Return the address of a peer without and with its port, for people."""
+def _origin(peer: Any) -> str:
+    """Return the address of a peer, for people."""
     host = getattr(peer, "host", None)
     if host is None:
-        return "unix", "ssh unix"
+        return "ssh unix"
     shown = f"[{host}]" if ":" in host else host
-    return host, f"ssh {shown}:{peer.port}"
+    return f"ssh {shown}:{peer.port}"

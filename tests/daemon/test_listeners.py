@@ -5,6 +5,7 @@ import pytest
 from maglev.daemon.listeners import listeners
 from maglev.daemon.tap import build
 from maglev.model.errors import StartError
+from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from tests.fakes.certificates import Authority
 from tests.fakes.daemon_parts import parse
@@ -20,7 +21,10 @@ def ends(path, *arguments):
     """Return the front ends by option, none of them started."""
     options = parse(f"--config={path}", *NOWHERE, *arguments)
     daemon = build(FakeReactor(), options)
-    return [each.option for each in listeners(FakeReactor(), Cooperator(FakeReactor()), options, daemon.control)]
+    return [
+        each.option
+        for each in listeners(FakeReactor(), Cooperator(FakeReactor()), Descriptors(lambda: 0), options, daemon.control)
+    ]
 
 
 def test_there_are_two_by_default(path):

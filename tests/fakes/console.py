@@ -16,6 +16,7 @@ from twisted.internet.error import CannotListenError
 from zope.interface import implementer
 
 from maglev.interfaces import ISubscription
+from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from maglev.ssh.service import SshService
 from tests.fakes.control import FakeControl, backend_view
@@ -181,6 +182,7 @@ class ConsoleFolder:
             str(self.viewers),
             self.world.control_for,
             self.register,
+            Descriptors(lambda: 0),
             limits=limits,
             host_name=host_name,
         )

@@ -14,7 +14,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from maglev.model.caller import Role
+from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
+from maglev.ssh.connection_limiter import ConnectionLimiter
 from maglev.ssh.console import Console
 from maglev.ssh.hostkey import host_key
 from maglev.ssh.keyring import KeyRing
@@ -123,7 +125,8 @@ class ConsoleRig:
             "maglevd",
         )
         ring = KeyRing({Role.OPERATOR: str(path / "operators"), Role.VIEWER: str(path / "viewers")})
-        self.factory = SshFactory(self.clock, self.limits, host_key(str(path / "state")), ring, console)
+        limiter = ConnectionLimiter(self.limits, Descriptors(lambda: 0))
+        self.factory = SshFactory(self.clock, self.limits, limiter, host_key(str(path / "state")), ring, console)
 
     def connect(self, host="192.0.2.7", port=50222):
         """Return the server's end of a connection whose peer says nothing by itself."""
@@ -133,9 +136,9 @@ class ConsoleRig:
         protocol.makeConnection(wire)
         return protocol
 
-    def login(self, *keys, user=b"anybody", then=None):
+    def login(self, *keys, user=b"anybody", then=None, host="192.0.2.7"):
         """Have a client connect and offer keys; return it, the server's end, and the client's service."""
-        server = self.connect()
+        server = self.connect(host)
         service = KeyUser(keys, user)
         client = Client(then or (lambda transport: transport.requestService(service)))
         wire = Wire()

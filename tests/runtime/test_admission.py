@@ -58,28 +58,28 @@ def test_a_peer_without_an_address_is_a_local_one():
 
 def test_listeners_get_what_they_want_while_there_is_plenty():
     descriptors = Descriptors(lambda: 20_000, lambda: 65_536)
-    assert [descriptors.share(wanted).size for wanted in (64, 256)] == [64, 256]
+    assert [descriptors.share(wanted).get_size() for wanted in (64, 256)] == [64, 256]
 
 
 def test_probes_have_theirs_before_listeners():
     backends = 500
     descriptors = Descriptors(lambda: backends, lambda: 1024)
     shares = [descriptors.share(wanted) for wanted in (64, 256, 800)]
-    assert sum(share.size for share in shares) <= 1024 - OWN - 500
-    assert [share.size for share in shares] == [wanted * (1024 - OWN - 500) // 1120 for wanted in (64, 256, 800)]
+    assert sum(share.get_size() for share in shares) <= 1024 - OWN - 500
+    assert [share.get_size() for share in shares] == [wanted * (1024 - OWN - 500) // 1120 for wanted in (64, 256, 800)]
     backends = 100
-    assert sum(share.size for share in shares) > 700
+    assert sum(share.get_size() for share in shares) > 700
 
 
 def test_a_few_places_are_left_however_low_the_limit_is():
     descriptors = Descriptors(lambda: 5000, lambda: 1024)
-    assert descriptors.share(64).size == LEAST
-    assert descriptors.share(4).size == 4
+    assert descriptors.share(64).get_size() == LEAST
+    assert descriptors.share(4).get_size() == 4
 
 
 def test_the_limit_is_that_of_the_process():
     assert descriptor_limit() > 100
-    assert Descriptors(lambda: 0).share(1).size == 1
+    assert Descriptors(lambda: 0).share(1).get_size() == 1
 
 
 # The waiting room

@@ -8,8 +8,7 @@ from twisted.internet.task import Clock
 from maglev.metrics.ssh import SshCollector
 from maglev.model.caller import Caller, Role
 from maglev.runtime.cooperator import Cooperator
-from maglev.ssh.connection_limiter import ConnectionLimiter
-from maglev.ssh.limits import BACKLOG, Limits
+from maglev.ssh.limits import BACKLOG
 from maglev.ssh.logins import Logins
 from maglev.ssh.outlet import Outlet
 
@@ -131,28 +130,6 @@ def test_a_window_never_overflows():
 
 
 # Counting
-
-
-class Stranger:
-    def __init__(self, source="192.0.2.1"):
-        self.source = source
-        self.away = 0
-
-    def turn_away(self):
-        self.away += 1
-
-
-def test_a_stranger_that_leaves_twice_is_counted_once():
-    limiter = ConnectionLimiter(Limits(startups=2))
-    one, two = Stranger(), Stranger()
-    limiter.arrive(one)
-    limiter.arrive(two)
-    limiter.leave(one)
-    limiter.leave(one)
-
-    assert limiter.pending == 1
-    limiter.leave(two)
-    assert limiter.pending == 0
 
 
 def test_metrics_are_there_from_the_first_scrape_and_count():

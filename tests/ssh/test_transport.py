@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import struct
 
 import pytest
@@ -21,6 +22,8 @@ ED = Key(Ed25519PrivateKey.generate())
 EC = Key(ec.generate_private_key(ec.SECP384R1()))
 RSA = Key(rsa.generate_private_key(65537, 2048))
 STRANGER = Key(Ed25519PrivateKey.generate())
+OTHER = Key(Ed25519PrivateKey.generate())
+BOB = Key(Ed25519PrivateKey.generate())
 
 
 @pytest.fixture
@@ -392,29 +395,101 @@ def test_a_truncated_packet_of_somebody_logged_in_is_no_failure_of_ours(limiter,
 # Numbers
 
 
-def test_too_many_strangers_cost_the_oldest_of_the_most_crowded_source_its_place(tmp_path):
-    limiter = ConsoleRig(tmp_path, Limits(startups=3))
-    quiet = limiter.connect("192.0.2.1")
-    crowd = [limiter.connect("192.0.2.66", port) for port in range(1000, 1010)]
-
-    assert not quiet.transport.lost
-    assert [each.transport.aborted for each in crowd] == [True] * 8 + [False] * 2
-    assert limiter.factory.limiter.pending == 3
-    assert limiter.factory.limiter.turned_away == 8
+CROWD = 500
 
 
-def test_logins_are_counted_in_total_and_by_person(tmp_path):
-    limits = Limits(logins=3, logins_per_caller=2)
-    limiter = ConsoleRig(tmp_path, limits, operators=[key_line(ED)], viewers=[key_line(EC, b"vera")])
-    mine = [limiter.login(ED) for _ in range(3)]
-    assert [service.connected.started for _, _, service in mine] == [True, True, False]
-    assert mine[2][0].refusals == [(12, b"too many sessions of ada: at most 2")]
-    assert limiter.login(EC)[2].connected.started
-    assert not limiter.login(EC)[2].connected.started
+def crowd(limiter, hosts, said=b""):
+    """Let a crowd connect and say something."""
+    for number, host in zip(range(CROWD), itertools.cycle(hosts), strict=False):
+        limiter.connect(host, 1000 + number).dataReceived(said)
 
-    mine[0][1].transport.lose()
-    assert limiter.login(EC)[2].connected.started
-    assert limiter.factory.limiter.logins == 3
+
+def begin_login(limiter):
+    """Have a client exchange keys, and then wait for its owner to touch a hardware key."""
+    return limiter.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")))[1]
+
+
+@pytest.mark.parametrize("hosts", [["192.0.2.66"], [f"2001:db8::{number:x}" for number in range(CROWD)]])
+def test_too_many_strangers_of_one_source_displace_one_another(tmp_path, hosts):
+    limiter = ConsoleRig(tmp_path, Limits(startups=8))
+    quiet = [limiter.connect("192.0.2.1"), limiter.connect("2001:db8:0:1::1")]
+    crowd(limiter, hosts)
+
+    assert not any(each.transport.lost or each.transport.aborted for each in quiet)
+    assert limiter.factory.limiter.pending == 8
+    assert limiter.factory.limiter.turned_away == CROWD - 6
+
+
+MANY = [f"198.51.100.{number}" for number in range(1, 250)]
+
+
+@pytest.mark.parametrize("hosts", [["192.0.2.7"], MANY], ids=["from the same source", "from many"])
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n"])
+def test_strangers_do_not_displace_one_that_is_further(tmp_path, hosts, said):
+    limiter = ConsoleRig(tmp_path, Limits(startups=8))
+    slow = begin_login(limiter)
+    crowd(limiter, hosts, said)
+
+    assert not slow.transport.aborted
+
+
+@pytest.mark.parametrize("hosts", [["192.0.2.7"], MANY], ids=["from the same source", "from many"])
+def test_strangers_that_only_connect_do_not_displace_one_that_has_said_hello(tmp_path, hosts):
+    limiter = ConsoleRig(tmp_path, Limits(startups=8))
+    polite = limiter.connect()
+    polite.dataReceived(b"SSH-2.0-OpenSSH_9.2\r\n")
+    crowd(limiter, hosts)
+
+    assert not polite.transport.aborted
+
+
+def test_a_newcomer_has_time_to_say_hello(tmp_path):
+    limiter = ConsoleRig(tmp_path, Limits(startups=64))
+    crowd(limiter, ["192.0.2.7"])
+    newcomer = limiter.connect()
+    for port in range(31):
+        limiter.connect(port=port)
+
+    assert not newcomer.transport.aborted
+
+
+def test_those_who_exchange_keys_compete_with_one_another(tmp_path):
+    limiter = ConsoleRig(tmp_path, Limits(startups=2))
+    quiet = limiter.login(then=lambda transport: transport.sendPacket(5, NS(b"ssh-userauth")), host="192.0.2.1")[1]
+    greedy = [begin_login(limiter) for _ in range(5)]
+
+    assert not quiet.transport.aborted
+    assert sum(each.transport.aborted for each in greedy) == 4
+    assert limiter.factory.limiter.pending == 2
+
+
+def test_viewers_leave_places_to_operators_and_one_operator_to_another(tmp_path):
+    operators = [key_line(ED), key_line(BOB, b"bob")]
+    viewers = [key_line(EC, b"vera"), key_line(OTHER, b"victor"), key_line(STRANGER, b"vito")]
+    limiter = ConsoleRig(tmp_path, Limits(logins=16), operators=operators, viewers=viewers)
+
+    def fill(key):
+        count = 0
+        while True:
+            client, _, service = limiter.login(key)
+            if not service.connected.started:
+                return count, client.refusals[0][1]
+            count += 1
+
+    assert fill(EC) == (3, b"too many sessions of vera: at most 3")
+    assert fill(OTHER) == (3, b"too many sessions of victor: at most 3")
+    assert fill(STRANGER) == (2, b"too many sessions: at most 8 of viewers")
+    assert fill(ED) == (6, b"too many sessions of ada: at most 6")
+    assert fill(BOB) == (2, b"too many sessions: at most 16")
+    assert limiter.factory.limiter.logins == 16
+
+
+def test_a_place_is_free_again_after_a_logout(tmp_path):
+    limiter = ConsoleRig(tmp_path, Limits(logins=2), operators=[key_line(ED)])
+    _, server, _ = limiter.login(ED)
+    assert not limiter.login(ED)[2].connected.started
+    server.transport.lose()
+    assert limiter.login(ED)[2].connected.started
 
 
 def test_a_lost_connection_gives_everything_back(limiter):
@@ -504,7 +579,7 @@ def test_a_connection_over_a_unix_socket_has_an_origin(limiter):
     wire.protocol = server
     server.makeConnection(wire)
 
-    assert (server.origin, server.source) == ("ssh unix", "unix")
+    assert (server.origin, server.source) == ("ssh unix", "local")
     wire.lose()
 
 
