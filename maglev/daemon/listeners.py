@@ -56,7 +56,7 @@ def listeners(
     if options["pb-tls-addr"]:
         listeners.append(_tls_port(reactor, options))
     if listeners:
-        yield _pb(reactor, cooperator.queue("pb"), options, control, listeners)
+        yield _pb(reactor, cooperator.queue("pb"), descriptors, options, control, listeners)
 
 
 def _ssh(
@@ -80,15 +80,22 @@ def _ssh(
     return FrontEnd("ssh-addr", service, SshCollector(service.logins))
 
 
-def _pb(reactor: Any, work: WorkQueue, options: Options, control: Control, listeners: list[PbListener]) -> FrontEnd:
+def _pb(
+    reactor: Any,
+    work: WorkQueue,
+    descriptors: Descriptors,
+    options: Options,
+    control: Control,
+    listeners: list[PbListener],
+) -> FrontEnd:
     from maglev.metrics.rpc import PbCollector
     from maglev.rpc.server.identity import Identities, Operators, UserNames
     from maglev.rpc.server.service import PbService
 
     operators = Operators(frozenset({0, os.geteuid()}), _group(options["pb-operator-group"]))
     identities = Identities(operators, UserNames(reactor))
-    service = PbService(reactor, work, control.for_caller, control.register, identities, listeners)
-    return FrontEnd("pb-addr", service, PbCollector(service.tally, service.clients.total, service.drops.counts))
+    service = PbService(reactor, work, control.for_caller, control.register, identities, listeners, descriptors)
+    return FrontEnd("pb-addr", service, PbCollector(service.tally, service.limiter.__len__, service.drops.counts))
 
 
 def _unix_socket(reactor: Any, address: str) -> PbListener:

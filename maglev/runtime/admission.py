@@ -25,8 +25,6 @@ from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from maglev.model.caller import Role
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -196,11 +194,6 @@ class Trust(IntEnum):
     VIEWER = 0
     OPERATOR = 1
     ROOT = 2
-
-
-def trust_in(role: Role) -> Trust:
-    """Return how much a caller is trusted who is known by a role only."""
-    return Trust.OPERATOR if role is Role.OPERATOR else Trust.VIEWER
 
 
 class _Limit(NamedTuple):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from maglev.runtime.admission import Places, Trust, WaitingRoom, trust_in
+from maglev.model.caller import Role
+from maglev.runtime.admission import Places, Trust, WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from maglev.model.caller import Caller
     from maglev.runtime.admission import Descriptors
     from maglev.ssh.limits import Limits
+
+
+_TRUST: Final = {Role.OPERATOR: Trust.OPERATOR, Role.VIEWER: Trust.VIEWER}
 
 
 class Stage(IntEnum):
@@ -85,8 +89,8 @@ class ConnectionLimiter:
 
     def log_in(self, caller: Caller) -> str:
         """Allocate a login to a caller; return why that is refused, or an empty text."""
-        return self._places.take(caller.name, trust_in(caller.role))
+        return self._places.take(caller.name, _TRUST[caller.role])
 
     def log_out(self, caller: Caller) -> None:
         """Release the login of a caller."""
-        self._places.give_back(caller.name, trust_in(caller.role))
+        self._places.give_back(caller.name, _TRUST[caller.role])

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 
 GROUP = 20
@@ -117,7 +118,13 @@ def serve(path, backends, rate, uids):
     control = Control(cooperator.queue("control"), board, _Off(), None, feed, sessions, read_build(), time.time, dict)
     identities = Identities(Operators(frozenset(uids)), UserNames(reactor))
     service = PbService(
-        reactor, cooperator.queue("pb"), control.for_caller, sessions, identities, [UnixSocket(reactor, path)]
+        reactor,
+        cooperator.queue("pb"),
+        control.for_caller,
+        sessions,
+        identities,
+        [UnixSocket(reactor, path)],
+        Descriptors(lambda: 0),
     )
     turn = itertools.cycle(names)
     per_call = max(1, round(rate / 100))

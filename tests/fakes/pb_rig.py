@@ -6,7 +6,7 @@ import struct
 from collections import deque
 
 from twisted.cred.credentials import Anonymous
-from twisted.internet.address import UNIXAddress
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.task import Clock
@@ -17,6 +17,7 @@ from maglev.control.sessions import Sessions
 from maglev.rpc.client.control import connect_by
 from maglev.rpc.server.identity import Identities, Operators
 from maglev.rpc.server.service import PbService
+from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from tests.fakes.pb_control import FakeControl
 
@@ -39,6 +40,8 @@ class Side:
 
     def __init__(self, handle):
         self._handle = handle
+        self.host = None
+        self.certificate = None
         self.protocol = None
         self.other = None
         self.unread = deque()
@@ -81,7 +84,15 @@ class Side:
         self.producer = None
 
     def getPeer(self):
-        return UNIXAddress(None)
+        return UNIXAddress(None) if self.host is None else IPv4Address("TCP", self.host, 50000)
+
+    def setTcpKeepAlive(self, _enabled):
+        assert self.host is not None
+
+    setTcpNoDelay = setTcpKeepAlive
+
+    def getPeerCertificate(self):
+        return self.certificate
 
     def getHandle(self):
         return self._handle
@@ -117,8 +128,9 @@ class Side:
 class Link:
     """A connection: a protocol at the client's side, and the broker of the service at the other."""
 
-    def __init__(self, rig, protocol, handle):
+    def __init__(self, rig, protocol, handle, host=None, certificate=None):
         self.client, self.server = Side(None), Side(handle)
+        self.server.host, self.server.certificate = host, certificate
         self.client.other, self.server.other = self.server, self.client
         self.client.protocol = protocol
         self.broker = self.server.protocol = rig.service.factory.buildProtocol(None)
@@ -186,7 +198,13 @@ class Rig:
         self.sessions = Sessions(self.clock, lambda: 1.7e9)
         identities = Identities(Operators(frozenset(operators), frozenset(gids)), lambda uid: succeed(f"user{uid}"))
         self.service = PbService(
-            self.clock, Cooperator(self.clock).queue("pb"), self._control_for, self.sessions, identities, []
+            self.clock,
+            Cooperator(self.clock).queue("pb"),
+            self._control_for,
+            self.sessions,
+            identities,
+            [],
+            Descriptors(lambda: 0, lambda: 65_536),
         )
         self.service.startService()
 
@@ -199,9 +217,9 @@ class Rig:
         """The control of the client that logged in last."""
         return self.controls[-1]
 
-    def link(self, protocol, uid=0, gid=0, groups=()):
-        """Connect a protocol to the service."""
-        self.links.append(Link(self, protocol, PeerSocket(uid, gid, groups)))
+    def link(self, protocol, uid=0, gid=0, groups=(), **remote):
+        """Connect a protocol to the service; over TLS if there is a host to come from."""
+        self.links.append(Link(self, protocol, PeerSocket(uid, gid, groups), **remote))
         return self.links[-1]
 
     def raw(self, data=b"", **who):
@@ -261,5 +279,5 @@ class Rig:
         self.result(self.service.stopService())
         self.settle()
         assert not self.clock.getDelayedCalls()
-        assert not self.service.clients
+        assert not self.service.limiter
         assert not self.sessions.views()

@@ -28,6 +28,7 @@ from maglev.rpc.server.identity import Identities, Operators, UserNames
 from maglev.rpc.server.listening import UnixSocket
 from maglev.rpc.server.service import PbService
 from maglev.rpc.wire import METHODS, SENT, WireError
+from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
@@ -72,6 +73,7 @@ def address(tmp_path):
         sessions,
         identities,
         [UnixSocket(reactor, f"{tmp_path}/run/pb.sock")],
+        Descriptors(lambda: 0),
     )
     service.startService()
     yield f"unix:{tmp_path}/run/pb.sock"

@@ -25,6 +25,7 @@ from maglev.rpc.server.listening import TlsPort, UnixSocket
 from maglev.rpc.server.service import PbService
 from maglev.rpc.tls import TlsFiles
 from maglev.rpc.wire import LostError
+from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from tests.fakes.certificates import Authority
 from tests.fakes.pb_control import FakeControl
@@ -40,7 +41,13 @@ class Served:
         operators = Operators(frozenset({os.geteuid()} if uids is None else uids))
         identities = Identities(operators, UserNames(reactor))
         self.service = PbService(
-            reactor, Cooperator(reactor).queue("pb"), self._control, Sessions(reactor, time.time), identities, listeners
+            reactor,
+            Cooperator(reactor).queue("pb"),
+            self._control,
+            Sessions(reactor, time.time),
+            identities,
+            listeners,
+            Descriptors(lambda: 0),
         )
 
     def _control(self, caller):
@@ -54,7 +61,7 @@ class Served:
     async def __aexit__(self, *_):
         await self.service.stopService()
         for _ in range(400):
-            if not self.service.clients:
+            if not self.service.limiter:
                 break
             await deferLater(reactor, 0.005)
         else:

@@ -8,7 +8,6 @@ from twisted.spread.banana import Banana
 from twisted.spread.pb import Referenceable, RemoteError
 
 from maglev.rpc.basic import Encoded, encode, write_expression
-from maglev.rpc.server import service
 from maglev.rpc.server.disconnects import PAUSE
 from maglev.rpc.server.peer import LOGIN_DEADLINE, MAX_CALLS, MAX_MESSAGE, WRITE_DEADLINE
 from tests.fakes.pb_rig import BUFFER, Rig
@@ -227,21 +226,6 @@ def test_one_can_log_in_once(rig):
     del perspective
 
 
-def test_one_user_can_not_take_all_connections(rig, monkeypatch):
-    monkeypatch.setattr(service, "MAX_CLIENTS_EACH", 5)
-    monkeypatch.setattr(service, "MAX_CLIENTS", 8)
-    ours = [rig.raw(uid=1000)[1] for _ in range(7)]
-    assert [link.lost for link in ours] == [False] * 5 + [True] * 2
-    assert rig.service.drops.counts["too-many"] == 2
-
-    others = [rig.raw(uid=1001)[1] for _ in range(4)]
-    assert [link.lost for link in others] == [False] * 3 + [True]
-
-    ours[0].server.abortConnection()
-    rig.settle()
-    assert not rig.raw(uid=1001)[1].lost
-
-
 def test_ten_thousand_connections_with_junk_leave_nothing_behind(rig):
     for number in range(10_000):
         rig.raw(b"junk" if number % 2 else b"")
@@ -249,7 +233,7 @@ def test_ten_thousand_connections_with_junk_leave_nothing_behind(rig):
     rig.settle(LOGIN_DEADLINE + 0.1)
 
     assert all(link.lost for link in rig.links)
-    assert not rig.service.clients
+    assert not rig.service.limiter
     assert not rig.clock.getDelayedCalls()
 
 

@@ -399,7 +399,7 @@ def test_durations_are_counted(rig):
 
 
 def test_the_metrics_have_every_method_from_the_start_and_no_name_from_outside(rig):
-    collector = PbCollector(rig.service.tally, lambda: sum(rig.service.clients.values()), rig.service.drops.counts)
+    collector = PbCollector(rig.service.tally, rig.service.limiter.__len__, rig.service.drops.counts)
     perspective, _ = rig.plain()
     with pytest.raises(RemoteError):
         rig.result(perspective.callRemote('evil"} 5\n'))

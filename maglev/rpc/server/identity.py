@@ -20,6 +20,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from maglev.model.caller import Caller, Role
 from maglev.model.text import printable
+from maglev.runtime.admission import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,6 +67,12 @@ class Operators:
         known = peer.uid in self.uids or peer.gid in self.gids or not self.gids.isdisjoint(peer.groups)
         return Role.OPERATOR if known else Role.VIEWER
 
+    def trust_in(self, peer: Credentials) -> Trust:
+        """Return how much a peer is trusted, for the number of its connections."""
+        if peer.uid in self.uids:
+            return Trust.ROOT
+        return Trust.OPERATOR if self.role_of(peer) is Role.OPERATOR else Trust.VIEWER
+
 
 def credentials_of(connection: socket.socket) -> Credentials:
     """Return the credentials of the peer of a UNIX socket."""
@@ -90,6 +97,12 @@ class Identities:
         self._operators = operators
         self._user_name = user_name
 
+    def local_trust(self, transport: Any) -> Trust | None:
+        """Return how much the peer of a UNIX socket is trusted; None for other connections."""
+        if isinstance(transport.getPeer(), IPv4Address | IPv6Address):
+            return None
+        return self._operators.trust_in(credentials_of(transport.getHandle()))
+
     async def identify(self, transport: Any) -> Caller | None:
         """Return the caller at the other end of a connection; None if it may not log in."""
         if isinstance(transport.getPeer(), IPv4Address | IPv6Address):
@@ -97,14 +110,6 @@ class Identities:
         peer = credentials_of(transport.getHandle())
         name = await self._user_name(peer.uid)
         return Caller(name, self._operators.role_of(peer), f"unix uid {peer.uid} pid {peer.pid}")
-
-
-def quota_key(transport: Any) -> str:
-    """Return the owner of a connection for quotas, as far as known before the login: a user or an address."""
-    peer = transport.getPeer()
-    if isinstance(peer, IPv4Address | IPv6Address):
-        return f"address {peer.host}"
-    return f"uid {credentials_of(transport.getHandle()).uid}"
 
 
 def _certified(transport: Any) -> Caller | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maglev.model.caller import Caller
+    from maglev.rpc.server.client_limiter import ClientLimiter
     from maglev.rpc.server.identity import Identities
     from maglev.rpc.server.peer import ClientBroker
     from maglev.rpc.server.perspective import Perspective
@@ -28,17 +29,23 @@ class Login(Exported):
     _log = EventLogger()
 
     def __init__(
-        self, broker: ClientBroker, identities: Identities, perspective_for: Callable[[Caller], Perspective]
+        self,
+        broker: ClientBroker,
+        identities: Identities,
+        limiter: ClientLimiter,
+        perspective_for: Callable[[Caller], Perspective],
     ) -> None:
         """Create the object; the login follows.
 
         Args:
             broker: The broker of the connection, which is not made yet.
             identities: Identifies the client.
+            limiter: Knows whether there is a place for it.
             perspective_for: Creates the object that the client will call.
         """
         self._broker = broker
         self._identities = identities
+        self._limiter = limiter
         self._perspective_for = perspective_for
         self._asked = False
 
@@ -54,6 +61,9 @@ class Login(Exported):
             raise ForbiddenError("your certificate has no usable name")
         if self._broker.disconnected:
             raise LimitError("the connection is gone")
+        refusal = self._limiter.log_in(self._broker, caller)
+        if refusal:
+            raise LimitError(refusal)
         self._log.info("pb-login", who=caller.name, role=str(caller.role), origin=caller.origin)
         self._broker.logged_in()
         perspective = self._perspective_for(caller)

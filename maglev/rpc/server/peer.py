@@ -25,8 +25,8 @@ from zope.interface import implementer
 from maglev.model.text import printable
 from maglev.rpc.basic import BasicError
 from maglev.rpc.broker import BasicBroker, BasicTypes
-from maglev.rpc.server.identity import quota_key
 from maglev.rpc.tokens import TokenError
+from maglev.runtime.admission import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ class ClientBroker(BasicBroker):
         limit: Maximum size of a message from the client, in bytes.
         taking: Whether the client reads what is written to it.
         ended: Whether the server ended the connection.
-        whose: Owner of the connection, as far as known without a login; empty before it is made.
+        source: Whom it counts for (`maglev.runtime.admission.source_of`); empty before it is made.
     """
 
     limit = MAX_MESSAGE
@@ -96,15 +96,16 @@ class ClientBroker(BasicBroker):
         self._heard = 0.0
         self._stuck: IDelayedCall | None = None
         self.ended = False
-        self.whose = ""
+        self.source = ""
 
     # The connection
 
     def connectionMade(self) -> None:
         """Begin the handshake, if there is room for another client."""
-        self.whose = quota_key(self.transport)
+        self.source = source_of(self.transport)
         if not self._admit(self):
-            self.hang_up("too-many")
+            self.turn_away()
+        if self.ended:
             return
         self._heard = self._clock.seconds()
         self._deadline = self._clock.callLater(LOGIN_DEADLINE, self._not_heard)
@@ -129,8 +130,12 @@ class ClientBroker(BasicBroker):
         """End the connection at once, and count the reason."""
         if not self.ended and not self.disconnected:
             self.ended = True
-            self._drops.note(reason, peer=self.whose, **fields)
+            self._drops.note(reason, peer=self.source, **fields)
             self.end()
+
+    def turn_away(self) -> None:
+        """End the connection because its place is needed."""
+        self.hang_up("too-many")
 
     def end(self) -> None:
         """End the connection at once, discarding unsent data."""

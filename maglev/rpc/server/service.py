@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.application.service import Service
@@ -10,6 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.protocol import ServerFactory
 
 from maglev.model.errors import StartError
+from maglev.rpc.server.client_limiter import ClientLimiter
 from maglev.rpc.server.counters import CallCounters
 from maglev.rpc.server.disconnects import Disconnects
 from maglev.rpc.server.login import Login
@@ -26,15 +26,10 @@ if TYPE_CHECKING:
     from maglev.interfaces import IControl
     from maglev.model.caller import Caller
     from maglev.rpc.server.identity import Identities
+    from maglev.runtime.admission import Descriptors
     from maglev.runtime.cooperator import WorkQueue
 
 FRONT_END: Final = "pb"
-
-MAX_CLIENTS: Final = 512
-"""Maximum number of connections: half of a process's usual descriptors; the probes need the others."""
-
-MAX_CLIENTS_EACH: Final = 256
-"""Maximum number of connections of one user or address: more than any console and its scripts use, but never all."""
 
 
 class PbListener(Protocol):
@@ -54,7 +49,7 @@ class PbService(Service):
         factory: Makes the protocols of connections.
         tally: Calls so far.
         drops: Connections that were ended by the server.
-        clients: Number of connections, by user or address.
+        limiter: Admits clients, and counts them.
     """
 
     def __init__(
@@ -65,6 +60,7 @@ class PbService(Service):
         sessions: Sessions,
         identities: Identities,
         listeners: Sequence[PbListener],
+        descriptors: Descriptors,
     ) -> None:
         """Create the service; nothing happens before it starts.
 
@@ -75,11 +71,12 @@ class PbService(Service):
             sessions: The register of sessions.
             identities: Identifies clients.
             listeners: The listeners.
+            descriptors: Those of the process.
         """
         self.factory: ServerFactory = _Clients(self)
         self.tally = CallCounters()
         self.drops = Disconnects(clock)
-        self.clients: Counter[str] = Counter()
+        self.limiter = ClientLimiter(identities, descriptors)
         self._clock = clock
         self._control_for = control_for
         self._sessions = sessions
@@ -123,23 +120,19 @@ class PbService(Service):
     def build(self) -> ClientBroker:
         """Return the broker of a client that is connecting."""
         broker = ClientBroker(self._clock, self._work, self._admit, self.drops)
-        broker.setNameForLocal("root", Login(broker, self._identities, self._perspective_for))
+        broker.setNameForLocal("root", Login(broker, self._identities, self.limiter, self._perspective_for))
         return broker
 
     def _admit(self, broker: ClientBroker) -> bool:
-        key = broker.whose
-        if len(self._brokers) >= MAX_CLIENTS or self.clients[key] >= MAX_CLIENTS_EACH:
+        if not self.limiter.arrive(broker):
             return False
         self._brokers.add(broker)
-        self.clients[key] += 1
-        broker.notifyOnDisconnect(lambda: self._gone(broker, key))
+        broker.notifyOnDisconnect(lambda: self._gone(broker))
         return True
 
-    def _gone(self, broker: ClientBroker, key: str) -> None:
+    def _gone(self, broker: ClientBroker) -> None:
         self._brokers.discard(broker)
-        self.clients[key] -= 1
-        if not self.clients[key]:
-            del self.clients[key]
+        self.limiter.leave(broker)
 
     def _perspective_for(self, caller: Caller) -> Perspective:
         entry = self._sessions.add(caller, FRONT_END)
