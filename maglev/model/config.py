@@ -19,6 +19,9 @@ DEFAULT_TABLE_LENGTH: Final = 1024
 MAX_TABLE_LENGTH: Final = 65536
 MAX_WEIGHT: Final = 100
 
+DEFAULT_TOLERANCE: Final = 2.0
+"""Percent of a share."""
+
 DEFAULT_HEAP: Final = 1 << 30
 """Bytes of VPP's memory (``main-heap-size``) unless it is configured otherwise."""
 
@@ -57,6 +60,13 @@ class ForeignVips(enum.StrEnum):
 
     REMOVE = "remove"
     KEEP = "keep"
+
+
+class WeightScale(enum.StrEnum):
+    """How VPP is told the weights of a frontend: as they are, or as the smallest integers of the same proportion."""
+
+    AS_WRITTEN = "as-written"
+    LEAST_MOVING = "least-moving"
 
 
 @attrs.frozen
@@ -145,10 +155,12 @@ class PoolMember:
 
     Attributes:
         weight: Configured weight, 0..100.
+        written: The weight in the file, where another one was set at run time; else None.
     """
 
     backend: str
     weight: int = MAX_WEIGHT
+    written: int | None = None
 
 
 @attrs.frozen
@@ -171,6 +183,9 @@ class Frontend:
         transport: None together with ``l4_port`` 0 means all ports.
         l4_port: 1..65535, or 0 for all ports.
         table_length: Buckets of the new-flow table, a power of two, 1..65536.
+        table_fits: Whether that length follows from the weights. A VIP that VPP has then need not have it exactly.
+        weights: How VPP is told the weights.
+        weight_tolerance: By how much a share may differ from the wanted one for that, in percent of it.
     """
 
     name: str
@@ -182,6 +197,9 @@ class Frontend:
     src_ip_sticky: bool = False
     flush_on_down: bool = True
     table_length: int = DEFAULT_TABLE_LENGTH
+    table_fits: bool = False
+    weights: WeightScale = WeightScale.AS_WRITTEN
+    weight_tolerance: float = DEFAULT_TOLERANCE
 
     @property
     def identity(self) -> VipIdentity:

@@ -58,6 +58,19 @@ def bucket_counts(servers: Mapping[str, int], length: int) -> dict[str, int]:
     return counts
 
 
+def disturbed(before: Mapping[str, int], after: Mapping[str, int], length: int) -> float:
+    """Return what a change of weights does to the servers that stay: the share of their buckets that they lose, 0..1.
+
+    Args:
+        before: Weight (0..255) by canonical address.
+        after: The same after the change; a server that has weight in both stays.
+        length: Number of buckets, a power of two.
+    """
+    staying = {address for address, weight in before.items() if weight and after.get(address)}
+    pairs = [(a, b) for a, b in zip(flow_table(before, length), flow_table(after, length), strict=True) if a in staying]
+    return sum(a != b for a, b in pairs) / max(len(pairs), 1)
+
+
 def stored(address: str) -> bytes:
     """Return the 16 bytes as which VPP keeps an address: IPv4 in the last four, the others zero."""
     return pack(address).rjust(16, b"\0")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.vpp.lb.table import bucket_counts, flow_table, owner_indexes, stored
+from maglev.vpp.lb.table import bucket_counts, disturbed, flow_table, owner_indexes, stored
 
 FOUR = {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.3": 100, "10.0.0.4": 50}
 
@@ -79,3 +79,18 @@ def test_every_replica_gets_its_turn_as_often_as_any_other_give_or_take_one(weig
 @given(WEIGHTS, LENGTHS)
 def test_a_server_without_weight_changes_nothing(weights, length):
     assert flow_table({**weights, "192.0.2.99": 0}, length) == flow_table(weights, length)
+
+
+@pytest.mark.parametrize(("weight", "length", "least", "most"), [
+    (100, 1024, 0.150, 0.175), (1, 1024, 0.024, 0.036),
+    (100, 4096, 0.130, 0.146), (1, 4096, 0.010, 0.015),
+    (100, 65536, 0.033, 0.037), (1, 65536, 0.002, 0.0032),
+])  # fmt: skip
+def test_small_weights_disturb_the_servers_that_stay_less(weight, length, least, most):
+    ten = {f"10.0.0.{number}": weight for number in range(1, 11)}
+    assert least < disturbed(ten, ten | {"10.0.0.1": 0}, length) < most
+
+
+def test_nothing_is_disturbed_where_nothing_changes_or_nobody_stays():
+    assert disturbed({"10.0.0.1": 1, "10.0.0.2": 1}, {"10.0.0.2": 1, "10.0.0.1": 1}, 1024) == 0.0
+    assert disturbed({"10.0.0.1": 1}, {"10.0.0.1": 0, "10.0.0.2": 1}, 1024) == 0.0

@@ -1,0 +1,187 @@
+"""The scale of a pool: which small integers tell VPP its weights, and how long a table has to be for them.
+
+A weight in VPP is a number of *replicas*, and each of them claims buckets of the table of new flows by itself. The
+more there are, the more buckets change their owner when one server comes or goes, also between servers that stay. So
+the fewest replicas that still say the weights are the best: the *programmed* weights.
+
+The scale of a pool follows from its configured weights alone: which different ones there are, not how many backends
+have each, and not the states. Neither a transition nor another backend of a weight that is there already changes it.
+Write r = programmed / configured weight. Within a pool, no r is more than ``1 + tolerance`` times another one. In any
+subset of the pool, the mean of r lies between its extremes, so every share is within the tolerance of the wanted one,
+whichever members are up, and however many there are. No weaker condition achieves that for all numbers of members.
+
+The smallest such integers are unique. For a given least r, each programmed weight is at least ``ceil(r * weight)``, and
+that grows with r: the least r for which all of them are within the tolerance gives the smallest integer for every
+weight at once. It is found by raising r, each time to the next value at which a weight that does not fit may fit; the
+greatest common divisor of the weights ends the search. Everything is computed in integers, so that all daemons agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, WeightScale
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from maglev.model.config import Frontend, Pool
+
+Scale = bytes
+"""Programmed weights, 0..100, by effective weight, 0..100."""
+
+AS_WRITTEN: Final[Scale] = bytes(range(MAX_WEIGHT + 1))
+"""The scale that programs the weights themselves."""
+
+SHARE_ERROR: Final = 100
+"""One part in so many of a share is as exact as a table of new flows needs to be."""
+
+_WHOLE: Final = 10_000
+"""Tolerances are in hundredths of a percent."""
+
+_REMEMBERED: Final = 1 << 10
+
+
+def scale_of(pool: Pool, weights: WeightScale, tolerance: float) -> Scale:
+    """Return the scale of a pool.
+
+    A weight set at run time that the scale of the file can't say takes the smallest multiple of it that can.
+
+    Args:
+        pool: The pool.
+        weights: How the frontend tells VPP its weights.
+        tolerance: By how much a share may differ from the wanted one, in percent of it; 0 for not at all.
+    """
+    if weights is WeightScale.AS_WRITTEN:
+        return AS_WRITTEN
+    return _scale(
+        frozenset(member.weight if member.written is None else member.written for member in pool.members),
+        frozenset(member.weight for member in pool.members),
+        round(tolerance * _WHOLE / 100),
+    )
+
+
+def scales_of(frontend: Frontend) -> tuple[Scale, ...]:
+    """Return the scale of each pool of a frontend."""
+    return tuple(scale_of(pool, frontend.weights, frontend.weight_tolerance) for pool in frontend.pools)
+
+
+@lru_cache(_REMEMBERED)
+def _scale(written: frozenset[int], weights: frozenset[int], tolerance: int) -> Scale:
+    """Return the scale of a pool with these weights in the file, and these in force."""
+    weights -= {0}
+    base = smallest(written - {0} or weights, tolerance)
+    return _filled(base if weights <= base.keys() else _refined(base, weights, tolerance))
+
+
+def smallest(weights: Collection[int], tolerance: int) -> dict[int, int]:
+    """Return the smallest integers that say some weights within a tolerance, by weight.
+
+    Args:
+        weights: Different weights, 1..100.
+        tolerance: In hundredths of a percent.
+    """
+    if not weights:
+        return {}
+    up = _WHOLE + tolerance
+    # The least r, as a fraction: below this one, the largest weight would have to be programmed as less than 1.
+    numerator, denominator = _WHOLE, up * max(weights)
+    while True:
+        found = {weight: -(-numerator * weight // denominator) for weight in weights}
+        unfit = [
+            (programmed, weight)
+            for weight, programmed in found.items()
+            if programmed * denominator * _WHOLE > numerator * weight * up
+        ]
+        if not unfit:
+            return found
+        programmed, weight = max(unfit, key=_Ratio)
+        numerator, denominator = programmed * _WHOLE, weight * up
+
+
+class _Ratio:
+    """The ratio of two integers, for comparison only."""
+
+    __slots__ = ("denominator", "numerator")
+
+    def __init__(self, pair: tuple[int, int]) -> None:
+        self.numerator, self.denominator = pair
+
+    def __gt__(self, other: _Ratio) -> bool:
+        return self.numerator * other.denominator > other.numerator * self.denominator
+
+
+def _refined(base: Mapping[int, int], weights: Collection[int], tolerance: int) -> dict[int, int]:
+    """Return the smallest multiple of a scale that says these weights as well; without one, the weights themselves."""
+    everything = sorted({*base, *weights})
+    for multiple in range(1, MAX_WEIGHT // max(base.values()) + 1):
+        found = {weight: multiple * programmed for weight, programmed in base.items()}
+        found.update((weight, _said(weight, found, base)) for weight in everything if weight not in base)
+        if max(found.values()) <= MAX_WEIGHT and _fits(found, tolerance):
+            return found
+    return {weight: weight for weight in everything}
+
+
+def _said(weight: int, scale: Mapping[int, int], known: Collection[int]) -> int:
+    """Return the nearest integer for a weight, 1 at least, in proportion to the nearest weight that is known."""
+    nearest = min(known, key=lambda each: (abs(each - weight), each))
+    return max(1, (2 * weight * scale[nearest] + nearest) // (2 * nearest))
+
+
+def _fits(scale: Mapping[int, int], tolerance: int) -> bool:
+    low = min(((programmed, weight) for weight, programmed in scale.items()), key=lambda pair: pair[0] / pair[1])
+    return all(
+        programmed * low[1] * _WHOLE <= low[0] * weight * (_WHOLE + tolerance) for weight, programmed in scale.items()
+    )
+
+
+def _filled(scale: Mapping[int, int]) -> Scale:
+    """Return a scale that says any weight, those that are not in it as well as it can."""
+    if not scale:
+        return AS_WRITTEN
+    return bytes(
+        scale.get(weight) or (weight and min(_said(weight, scale, scale.keys()), MAX_WEIGHT))
+        for weight in range(MAX_WEIGHT + 1)
+    )
+
+
+def fitting_length(pools: Iterable[Iterable[int]]) -> int:
+    """Return the length of table that shares new flows within 1 % of the programmed weights, in each of some pools.
+
+    That holds while all servers of the pool are in service, whatever the remainder of the division is: a length that
+    happens to be divisible would not be by one server less. It is `DEFAULT_TABLE_LENGTH` at least, since the memory is
+    of no importance, and `MAX_TABLE_LENGTH` at most.
+
+    Args:
+        pools: The programmed weights of the servers of each pool.
+    """
+    needed = max((_needed(tuple(sorted(Counter(weights).items()))) for weights in pools), default=0)
+    return min(max(DEFAULT_TABLE_LENGTH, 1 << max(needed - 1, 0).bit_length()), MAX_TABLE_LENGTH)
+
+
+@lru_cache(_REMEMBERED)
+def _needed(counts: tuple[tuple[int, int], ...]) -> int:
+    """Return how many buckets keep the worst share within 1 %.
+
+    The replicas claim one bucket each in turn, in the order of their number. When all had their turn equally often,
+    the shares are exact. In the last, unfinished round, a server of weight w has claimed ``number`` buckets at the
+    moment at which ``claimed`` are claimed in all, and it should have ``claimed * w / total``.
+
+    Args:
+        counts: Pairs of programmed weight and number of servers that have it, by weight.
+    """
+    total = sum(weight * count for weight, count in counts)
+    taking: list[int] = []
+    for position, (weight, _) in enumerate(counts):
+        taking += [sum(count for _, count in counts[position:])] * (weight - len(taking))
+    before = list(accumulate(taking, initial=0))
+    worst = 0
+    for weight, _ in counts:
+        for number in range(weight):
+            late = weight * (before[number] + taking[number] - 1) - number * total
+            early = (number + 1) * total - weight * (before[number] + 1)
+            worst = max(worst, -(-max(late, early) * SHARE_ERROR // weight))
+    return worst
