@@ -58,6 +58,7 @@ def _vpp(lb: Record) -> VppConfig:
         startup_min_delay=lb["startup-min-delay"],
         startup_max_delay=lb["startup-max-delay"],
         removal_max_delay=lb["removal-max-delay"],
+        removal_drain=lb["removal-drain"],
         foreign_vips=lb["foreign-vips"],
     )
 

@@ -107,6 +107,14 @@ _LB: Final = ConfigSection(
             default=60.0,
         ),
         ConfigKey(
+            "removal-drain",
+            # VPP forgets flows without packets after 120 s at most, so a drain of minutes would be a decommissioning.
+            Duration(0.0, 60.0),
+            "How long a server that left the file stays in VPP with weight 0, for connections to end.",
+            notes="``0s`` deletes it at once. A server that has no weight in VPP is always deleted at once.",
+            default=1.0,
+        ),
+        ConfigKey(
             "foreign-vips",
             OneOf(ForeignVips),
             "What a full sync does with VIPs that are not in the file.",

@@ -239,6 +239,7 @@ class VppConfig:
         startup_max_delay: Seconds after start at which everything is synced.
         removal_max_delay: Seconds for which a server removed from the file may go on serving a VIP that has no other
             server in service.
+        removal_drain: Seconds from the moment at which a server removed from the file loses its weight to its deletion.
     """
 
     conf: LbConf
@@ -246,6 +247,7 @@ class VppConfig:
     startup_min_delay: float = 5.0
     startup_max_delay: float = 30.0
     removal_max_delay: float = 60.0
+    removal_drain: float = 1.0
     foreign_vips: ForeignVips = ForeignVips.REMOVE
 
 

@@ -44,7 +44,10 @@ def make_frontend(name="web", address="192.0.2.1", pools=(("a", "b"), ("c",)), p
 
 
 def make_config(frontends=None, backends=None, checks=None, history=5, netns=None, **vpp):
-    """Make a configuration: by default one frontend with two pools, ``a b`` and ``c``, checked by tcp."""
+    """Make a configuration: by default one frontend with two pools, ``a b`` and ``c``, checked by tcp.
+
+    There is neither a warm-up nor a drain by default, so that what is decided is written at once.
+    """
     frontends = [make_frontend()] if frontends is None else frontends
     checks = [make_check()] if checks is None else checks
     names = dict.fromkeys(name for frontend in frontends for name in frontend.backends)
@@ -52,7 +55,7 @@ def make_config(frontends=None, backends=None, checks=None, history=5, netns=Non
         backends = [Backend(name, f"10.0.0.{index}", "tcp") for index, name in enumerate(names, 1)]
     return Config(
         CheckerConfig(history, netns),
-        VppConfig(**{"conf": CONF, "startup_min_delay": 0.0, "startup_max_delay": 0.0, **vpp}),
+        VppConfig(**{"conf": CONF, "startup_min_delay": 0.0, "startup_max_delay": 0.0, "removal_drain": 0.0, **vpp}),
         {each.name: each for each in checks},
         {each.name: each for each in backends},
         {each.name: each for each in frontends},

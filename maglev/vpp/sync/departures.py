@@ -1,6 +1,7 @@
 """Departures: servers that left the configuration and go on serving a VIP for as long as nothing else does.
 
-A server that left the file leaves VPP at once where another one is in service. Where it would take the last weight of a
+A server that left the file leaves service at once where another one is in service, and VPP a moment later (see
+`maglev.vpp.sync.drains`). Where it would take the last weight of a
 VIP with it, it stays: until a successor is in service and every newcomer has been probed, until
 ``vpp.lb.removal-max-delay`` is over, or until an operator says so. A VPP that restarts meanwhile gets it again, with
 the weight that it had. Servers are identified by VIP and address: a rename is not a departure, and a restart of maglevd
@@ -9,59 +10,71 @@ changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
 from maglev.config.diff import touched
 from maglev.runtime.logs.logger import EventLogger
 from maglev.vpp.lb.state import key_of
-from maglev.vpp.sync.plan import WantedServer, encap_of
+from maglev.vpp.sync.drains import Drains
+from maglev.vpp.sync.plan import WantedServer, encap_of, has_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from maglev.model.config import Config, VipIdentity
+    from maglev.model.config import Config, VipIdentity, VppConfig
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.plan import WantedVip
 
 
-def has_service(wanted: WantedVip) -> bool:
-    """Return whether any server of a VIP should have weight."""
-    return any(server.weight for server in wanted.servers.values())
+class Departing(NamedTuple):
+    """A server that left the configuration and is still in a VIP.
+
+    Attributes:
+        weight: Its weight; 0 if it only drains.
+        seconds: For how long it stays at most.
+    """
+
+    weight: int
+    seconds: float
 
 
 class Departures:
-    """The VIPs in which servers go on that have left the configuration."""
+    """The servers that have left the configuration and are still in VIPs."""
 
     _log = EventLogger()
 
-    def __init__(self, clock: IReactorTime, limit: Callable[[], float], ended: Callable[[VipKey], None]) -> None:
+    def __init__(self, clock: IReactorTime, limits: Callable[[], VppConfig], ended: Callable[[VipKey], None]) -> None:
         """Begin with none.
 
         Args:
             clock: A monotonic clock.
-            limit: Returns for how many seconds a server may stay.
-            ended: Called with a VIP whose time is over: it has to be compared again.
+            limits: Returns for how long servers may stay and drain.
+            ended: Called with a VIP in which a server's time is over: it has to be compared again.
         """
         self._clock = clock
-        self._limit = limit
+        self._limit = lambda: limits().removal_max_delay
         self._ended = ended
+        self._drains = Drains(clock, lambda: limits().removal_drain, ended)
         self._candidates: dict[VipKey, dict[str, int]] = {}
         self._kept: dict[VipKey, dict[str, int]] = {}
         self._timers: dict[VipKey, IDelayedCall | None] = {}
 
     def __contains__(self, key: VipKey) -> bool:
         """Return whether a VIP has to be compared as a whole because servers may be leaving it."""
-        return key in self._candidates
+        return key in self._candidates or key in self._drains
 
-    @property
-    def staying(self) -> Mapping[VipKey, float]:
-        """The VIPs that are served by servers that left, and for how many seconds more they may be."""
-        now = self._clock.seconds()
-        return {key: timer.getTime() - now for key, timer in self._timers.items() if timer is not None}
+    def departing(self, key: VipKey) -> Mapping[str, Departing]:
+        """Return the servers that left the configuration and are still in a VIP, by address."""
+        found = {address: Departing(0, seconds) for address, seconds in self._drains.draining(key).items()}
+        timer = self._timers.get(key)
+        if timer is not None:
+            seconds = timer.getTime() - self._clock.seconds()
+            found |= {address: Departing(weight, seconds) for address, weight in self._kept.get(key, {}).items()}
+        return found
 
     def expect(self, key: VipKey, weights: Mapping[str, int]) -> None:
         """Regard these servers of a VIP as ours: if they are not wanted, they are leaving.
@@ -102,8 +115,15 @@ class Departures:
                 addresses = {old.backends[name].address for name in was.backends}
                 self.expect(key, {**dict.fromkeys(addresses, 0), **known})
 
-    def would_keep(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool) -> WantedVip:
+    def would_keep(
+        self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, weights: bool = True
+    ) -> WantedVip:
         """Return what `keep` would, and decide nothing."""
+        kept = self._with_kept(wanted, held, newcomers_known=newcomers_known)
+        return self._drains.would_drain(kept, held, self._draining_from(wanted.key)) if weights else kept
+
+    def _with_kept(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool) -> WantedVip:
+        """Return what a VIP should be, with the servers that have to go on serving."""
         key = wanted.key
         if has_service(wanted) and (newcomers_known or key not in self._timers):
             return wanted
@@ -118,7 +138,9 @@ class Departures:
         # For servers of the other family the VIP has to be made again: not before one of them is in service.
         return wanted if has_service(wanted) else attrs.evolve(wanted, encap=encap, servers=leaving)
 
-    def keep(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, moving: bool) -> WantedVip:
+    def keep(
+        self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, moving: bool, weights: bool = True
+    ) -> WantedVip:
         """Return what a VIP should be, with the servers that have to stay for now.
 
         Args:
@@ -126,36 +148,47 @@ class Departures:
             held: What VPP holds of it.
             newcomers_known: Whether every backend of the frontend has been probed.
             moving: Whether a backend serves at its former address still, which may turn out to be the last one.
+            weights: Whether this VPP has weights. Without, a server can't drain: it is there or not.
         """
         key = wanted.key
-        if key not in self._candidates:
+        if key not in self:
             return wanted
-        kept = self.would_keep(wanted, held, newcomers_known=newcomers_known)
-        if kept is wanted:
-            if newcomers_known or (has_service(wanted) and not moving):
-                self._forget(key)
-            return wanted
-        staying = {address: kept.servers[address].weight for address in kept.servers.keys() - wanted.servers.keys()}
-        self._kept[key] = staying
+        kept, leaving = self._with_kept(wanted, held, newcomers_known=newcomers_known), self._draining_from(key)
+        if kept is not wanted:
+            self._begin(key, kept.servers, wanted.servers)
+        elif newcomers_known or (has_service(wanted) and not moving):
+            self._forget(key)
+        return self._drains.drain(kept, held, leaving) if weights else kept
+
+    def _begin(self, key: VipKey, kept: Mapping[str, WantedServer], wanted: Collection[str]) -> None:
+        """Remember the servers that go on serving, and for how long they may."""
+        self._kept[key] = {address: server.weight for address, server in kept.items() if address not in wanted}
         if key not in self._timers:
             limit = self._limit()
             self._timers[key] = self._clock.callLater(limit, self._expire, key)
-            self._log.warn("vpp-lbsync-departure-held", vip=str(key), servers=", ".join(sorted(staying)), seconds=limit)
-        return kept
+            servers = ", ".join(sorted(self._kept[key]))
+            self._log.warn("vpp-lbsync-departure-held", vip=str(key), servers=servers, seconds=limit)
+
+    def _draining_from(self, key: VipKey) -> Collection[str]:
+        """Return the addresses of servers that drain if they are not wanted; none when they have to go at once."""
+        return self._candidates.get(key, ()) if self._timers.get(key, self) is not None else ()
 
     def release(self) -> None:
         """Let all of them go at once, those included that are about to stay, because an operator said so."""
-        for key in tuple(self._candidates):
+        for key in {*self._candidates, *self._drains.keys()}:
             timer = self._timers.get(key)
             if timer is not None:
                 timer.cancel()
-            self._timers[key] = None
+            if key in self._candidates:
+                self._timers[key] = None
+            self._drains.release(key)
             self._ended(key)
 
     def trim(self, keys: Collection[VipKey]) -> None:
         """Forget all VIPs but these."""
-        for key in self._candidates.keys() - keys:
+        for key in {*self._candidates, *self._drains.keys()}.difference(keys):
             self._forget(key)
+            self._drains.forget(key)
 
     def _leaving(self, wanted: WantedVip, held: Vip | None) -> dict[str, WantedServer]:
         """Return the servers of ours that serve and are no longer wanted, with the weights that they should keep."""

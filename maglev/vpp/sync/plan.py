@@ -164,6 +164,11 @@ def want(
     )
 
 
+def has_service(wanted: WantedVip) -> bool:
+    """Return whether any server of a VIP should have weight."""
+    return any(server.weight for server in wanted.servers.values())
+
+
 def encap_of(servers: Iterable[str]) -> Encap:
     """Return the encapsulation of a VIP with servers of these addresses, which are of one family."""
     return Encap.GRE6 if any(family(address) == 6 for address in servers) else Encap.GRE4

@@ -102,7 +102,7 @@ class VppService(Service):
         self.sync: LbSync | None = None
         self.counters: Counters | None = None
         self.warm_up = WarmUp(work.clock, board, self._released)
-        self.departures = Departures(work.clock, lambda: board.config.vpp.removal_max_delay, self._departure_over)
+        self.departures = Departures(work.clock, lambda: board.config.vpp, self._departure_over)
         self.memory = SyncMemory(self.tally, self.departures)
         board.holds.know_programmed(self._programmed)
         board.subscribe(weights_changed=self._weights_changed, config_changed=self._config_changed)

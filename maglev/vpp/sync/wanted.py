@@ -90,13 +90,14 @@ class WantedVips:
 
     def whole(self, status: FrontendStatus, held: Vip | None, *, decide: bool = True) -> WantedVip:
         """Return what the VIP of a frontend should be now, given what VPP holds of it; `decide` as in `steps`."""
+        weights = self._features.weights
         wanted, known = self._configured(status, status.desired), status.knows_all
         if decide:
             moving = any(self._board.backends[name].proved_address is not None for name in status.desired)
-            wanted = self._departures.keep(wanted, held, newcomers_known=known, moving=moving)
+            wanted = self._departures.keep(wanted, held, newcomers_known=known, moving=moving, weights=weights)
         else:
-            wanted = self._departures.would_keep(wanted, held, newcomers_known=known)
-        return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
+            wanted = self._departures.would_keep(wanted, held, newcomers_known=known, weights=weights)
+        return fitted(wanted, weights=weights, src_ip_sticky=self._features.src_ip_sticky)
 
     def _configured(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         addresses, moved = {}, {}

@@ -267,10 +267,14 @@ def test_without_a_successor_it_is_over_after_the_configured_time(bench):
     bench.record(x=FAIL)
     bench.wait(19)
     assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.8": 0}
-    assert list(bench.service.departures.staying) == [KEY]
+    departing = bench.service.departures.departing(KEY)
+    assert {address: (each.weight, round(each.seconds)) for address, each in departing.items()} == {
+        "10.0.0.1": (100, 1),
+        "10.0.0.2": (100, 1),
+    }
     bench.wait(2)
     assert servers(bench) == {"10.0.0.8": 0}
-    assert not bench.service.departures.staying
+    assert not bench.service.departures.departing(KEY)
 
 
 def test_a_server_that_is_leaving_serves_again_after_a_restart_of_vpp(bench):
