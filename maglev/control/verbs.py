@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     )
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
+    from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import LbState, Vip
     from maglev.vpp.stats.counters import Counters
     from maglev.vpp.stats.counts import Counts
@@ -145,12 +146,14 @@ class CallerControl(IControl):
 
     async def frontends(self, after: str = "", limit: int = 100) -> PageView[FrontendView]:
         """A page of frontends."""
-        board = self._board
-        return page_view(board.frontends.values(), after, limit, lambda status: frontend_view(board, status))
+        return page_view(self._board.frontends.values(), after, limit, self._frontend_view)
 
     async def frontend(self, name: str) -> FrontendView:
         """One frontend."""
-        return frontend_view(self._board, self._board.frontend(name))
+        return self._frontend_view(self._board.frontend(name))
+
+    def _frontend_view(self, status: FrontendStatus) -> FrontendView:
+        return frontend_view(self._board, status, self._control.vpp.departures.departing(key_of(status.frontend)))
 
     async def backends(self, after: str = "", limit: int = 100) -> PageView[BackendView]:
         """A page of backends."""
@@ -283,7 +286,8 @@ class CallerControl(IControl):
             self._lb_state = (state, tuple(state.vips.values()))
         state, vips = self._lb_state
         ours = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
-        page = page_view(vips, after, limit, lambda vip: vip_view(vip, ours.get(vip.key)))
+        departing = self._control.vpp.departures.departing
+        page = page_view(vips, after, limit, lambda vip: vip_view(vip, ours.get(vip.key), departing(vip.key)))
         if page["next"] is None:
             self._lb_state = None
         return {"conf": conf_view(state.conf), **page}

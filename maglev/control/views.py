@@ -13,7 +13,7 @@ from maglev.model.views import problem_view
 from maglev.vpp.lb.state import ANY_PROTOCOL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from maglev.control.dry_run import DryRunChange
     from maglev.control.traffic import ServerTraffic, VipTraffic
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from maglev.state.board import Board
     from maglev.state.status import BackendStatus, FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
+    from maglev.vpp.sync.departures import Departing
     from maglev.vpp.sync.forecast import VipForecast
 
 Row = TypeVar("Row")
@@ -61,8 +62,8 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def frontend_view(board: Board, status: FrontendStatus) -> FrontendView:
-    """Return one frontend."""
+def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, Departing]) -> FrontendView:
+    """Return one frontend, and the servers that left it and are still in VPP."""
     frontend = status.frontend
     return {
         "name": frontend.name,
@@ -83,6 +84,10 @@ def frontend_view(board: Board, status: FrontendStatus) -> FrontendView:
                 ],
             }
             for index, (pool, weights) in enumerate(zip(frontend.pools, status.pools, strict=True))
+        ],
+        "departing": [
+            {"address": address, "weight": each.weight, "leaves_in": each.seconds}
+            for address, each in sorted(departing.items())
         ],
     }
 
@@ -189,8 +194,8 @@ def key_view(key: VipKey) -> VipKeyView:
     }
 
 
-def vip_view(vip: Vip, frontend: str | None) -> VipView:
-    """Return one VIP as VPP holds it, and its frontend, if any."""
+def vip_view(vip: Vip, frontend: str | None, departing: Mapping[str, Departing]) -> VipView:
+    """Return one VIP as VPP holds it, its frontend, if any, and which servers are about to leave it."""
     return {
         "frontend": frontend,
         **key_view(vip.key),
@@ -198,7 +203,12 @@ def vip_view(vip: Vip, frontend: str | None) -> VipView:
         "src_ip_sticky": vip.src_ip_sticky,
         "new_flows_table_length": vip.table_length,
         "application_servers": [
-            {"address": server.address, "weight": server.weight, "buckets": server.buckets}
+            {
+                "address": server.address,
+                "weight": server.weight,
+                "buckets": server.buckets,
+                "leaves_in": departing[server.address].seconds if server.address in departing else None,
+            }
             for server in vip.servers.values()
         ],
     }

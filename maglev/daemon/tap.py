@@ -146,7 +146,7 @@ class Daemon(MultiService):
         manager = notify_socket(os.environ)
         self._notifier = None if manager is None else Notifier(reactor, manager, self.board, self.checker, self.vpp)
         self._collectors: list[ICollector] = [
-            BoardCollector(self.board, transitions.counts),
+            BoardCollector(self.board, self.vpp.departures, transitions.counts),
             CheckerCollector(self.checker, lag),
             WorkerCollector(self.pool),
             ReloadCollector(self.reloader),

@@ -15,6 +15,7 @@ from maglev.model.events import FrontendState
 from maglev.model.health import State
 from maglev.model.result import PASSES, Code
 from maglev.runtime.cooperator import BUCKETS as TURN_BUCKETS
+from maglev.vpp.lb.state import key_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from maglev.healthcheck.service import CheckerService
     from maglev.runtime.cooperator import Cooperator
     from maglev.state.board import Board
+    from maglev.vpp.sync.departures import Departures
     from maglev.vpp.sync.service import VppService
 
 BACKEND_STATES: Final = tuple(state for state in State if state is not State.REMOVED)
@@ -56,20 +58,23 @@ _DURATIONS: Final = Histograms("maglev_probe_duration_seconds", PROBE_BUCKETS)
 class BoardCollector:
     """States and weights of backends and frontends."""
 
-    def __init__(self, board: Board, moves: Counter[tuple[str, str, str]]) -> None:
+    def __init__(self, board: Board, departures: Departures, moves: Counter[tuple[str, str, str]]) -> None:
         """Read from the board.
 
         Args:
             board: The board.
+            departures: Knows the servers that left it and are still in VPP.
             moves: Transitions so far by backend, old state and new state.
         """
         self._board = board
+        self._departures = departures
         self._moves = moves
 
     def scrape(self) -> Iterator[str]:
         """Yield the families."""
         yield from self._backends()
         yield from self._frontends()
+        yield from self._departing()
         yield from self._weights()
         yield from self._transitions()
 
@@ -98,6 +103,13 @@ class BoardCollector:
         yield header(family)
         for name, status in list(self._board.frontends.items()):
             yield f'{family}{{frontend="{name}"}} {status.active}\n'
+
+    def _departing(self) -> Iterator[str]:
+        family = "maglev_frontend_departing_servers"
+        yield header(family)
+        for name, status in list(self._board.frontends.items()):
+            serving = [each for each in self._departures.departing(key_of(status.frontend)).values() if each.weight]
+            yield f'{family}{{frontend="{name}"}} {len(serving)}\n'
 
     def _weights(self) -> Iterator[str]:
         frontends = list(self._board.frontends.items())

@@ -74,6 +74,13 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family(
             "maglev_frontend_active_pool", "gauge", "Position of the pool in service, 0 for the first", ("frontend",)
         ),
+        Family(
+            "maglev_frontend_departing_servers",
+            "gauge",
+            "Servers that left the file and still serve, as nothing else does",
+            ("frontend",),
+            "Those that only drain do not count.",
+        ),
         Family("maglev_frontend_pool_backend_weight", "gauge", "Configured weight, 0-100", _MEMBER),
         Family(
             "maglev_frontend_pool_backend_effective_weight", "gauge", "The weight that VPP should have now", _MEMBER

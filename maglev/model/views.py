@@ -58,6 +58,14 @@ class PoolView(TypedDict):
     backends: Annotated[list[MemberView], "The members, in the order of the configuration."]
 
 
+class DepartingView(TypedDict):
+    """A server that left the configuration and is still in a VIP."""
+
+    address: Annotated[str, "Address of the server."]
+    weight: Annotated[int, "Its weight in VPP: it serves as long as nothing else does. With 0, it only drains."]
+    leaves_in: Annotated[float, "Seconds for which it stays at most."]
+
+
 class FrontendView(TypedDict):
     """A frontend."""
 
@@ -70,6 +78,7 @@ class FrontendView(TypedDict):
     src_ip_sticky: Annotated[bool, "Whether VPP keeps all flows of a source address on one backend."]
     flush_on_down: Annotated[bool, "Whether flows to a backend are forgotten when it goes down."]
     pools: Annotated[list[PoolView], "The pools, by priority."]
+    departing: Annotated[list[DepartingView], "Servers that left the configuration and are still in VPP."]
 
 
 class HealthView(TypedDict):
@@ -236,6 +245,7 @@ class ServerView(TypedDict):
     address: Annotated[str, "Address of the server."]
     weight: Annotated[int, "Its weight."]
     buckets: Annotated[int, "Buckets of the new-flows table that point to it."]
+    leaves_in: Annotated[float | None, "Seconds for which it stays if it left the configuration; None otherwise."]
 
 
 class VipView(VipKeyView):

@@ -22,6 +22,7 @@ from tests.fakes.control import (
     frontend_view,
     healthcheck_view,
     member_view,
+    vip_view,
 )
 from tests.fakes.environment import FakeEnvironment
 
@@ -283,6 +284,32 @@ def test_a_file_that_would_change_nothing_says_so():
         shown("config diff", empty_control())
         == "The file matches the running configuration: a reload would change nothing\n"
     )
+
+
+def test_servers_that_left_the_file_are_shown_with_the_time_that_is_left():
+    control = FakeControl()
+    members = [member_view("www3", "198.51.100.13", state="unknown", effective=0)]
+    departing = [
+        {"address": "198.51.100.11", "weight": 100, "leaves_in": 57.04},
+        {"address": "2001:db8::1", "weight": 0, "leaves_in": 0.5},
+    ]
+    control.rows["frontend"] = [
+        frontend_view("web", "203.0.113.80", [("primary", True, members)], state="down", departing=departing)
+    ]
+    assert shown("show frontends web", control, terminal=False).endswith("""\
+  pool primary [active]
+    www3 weight 100 effective 0 [unknown]
+  departing
+    198.51.100.11 weight 100 leaves-in 57.0s
+    2001:db8::1 weight 0 leaves-in 0.5s
+""")
+    vip = vip_view("203.0.113.80/32", [("198.51.100.11", 100, 1024), ("198.51.100.13", 0, 0)], frontend="web")
+    vip["application_servers"][0]["leaves_in"] = 57.04
+    control.rows["vip"] = [vip]
+    assert shown("show vpp lb state", control, terminal=False).endswith("""\
+    address 198.51.100.11 weight 100 flow-table-buckets 1024 [leaves in 57.0s]
+    address 198.51.100.13 weight 0 flow-table-buckets 0
+""")
 
 
 def test_a_load_balancer_without_vips_has_its_settings():

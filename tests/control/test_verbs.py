@@ -11,7 +11,7 @@ from maglev.control.sessions import Sessions
 from maglev.control.verbs import Control
 from maglev.model.build import Build, read_build
 from maglev.model.caller import Caller, Role
-from maglev.model.config import CheckType, HttpParams, TlsParams
+from maglev.model.config import Backend, CheckType, HttpParams, TlsParams
 from maglev.model.errors import (
     ConfigError,
     ForbiddenError,
@@ -147,7 +147,25 @@ def test_a_frontend(bench):
                 "backends": [{"name": "c", **member, "address": "10.0.0.3", "effective_weight": 0}],
             },
         ],
+        "departing": [],
     }
+
+
+def test_servers_that_left_the_file_are_named_for_as_long_as_they_are_in_vpp(bench):
+    made = [Backend("x", "10.0.0.8", "tcp")]
+    bench.board.apply(make_config([make_frontend(pools=(("x",),))], made, removal_max_delay=20.0, removal_drain=5.0))
+    bench.clock.advance(1)
+
+    def leaving():
+        view = answer_of(bench.viewer.frontend("web"))
+        (vip,) = answer_of(bench.viewer.vpp_lb_state())["rows"]
+        in_vpp = {each["address"]: each["leaves_in"] for each in vip["application_servers"]}
+        return [(each["address"], each["weight"], each["leaves_in"]) for each in view["departing"]], in_vpp
+
+    assert leaving() == (
+        [("10.0.0.1", 100, 19.0), ("10.0.0.2", 100, 19.0)],
+        {"10.0.0.1": 19.0, "10.0.0.2": 19.0, "10.0.0.8": None},
+    )
 
 
 def test_a_frontend_of_all_ports():
@@ -376,7 +394,7 @@ def test_the_state_of_the_lb_plugin_is_read_once_for_all_pages():
         "encap": "gre4",
         "src_ip_sticky": False,
         "new_flows_table_length": 1024,
-        "application_servers": [{"address": "10.0.0.1", "weight": 100, "buckets": 0}],
+        "application_servers": [{"address": "10.0.0.1", "weight": 100, "buckets": 0, "leaves_in": None}],
     }
     second = answer_of(bench.viewer.vpp_lb_state(after=first["next"], limit=2))
     assert [row["prefix"] for row in second["rows"]] == ["192.0.2.3/32"]

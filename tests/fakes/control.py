@@ -78,6 +78,7 @@ def frontend_view(name, address, pools, **more):
         "src_ip_sticky": False,
         "flush_on_down": True,
         "pools": [{"name": pool, "active": active, "backends": members} for pool, active, members in pools],
+        "departing": [],
         **more,
     }
 
@@ -113,7 +114,8 @@ def vip_view(prefix, servers, **more):
         "src_ip_sticky": False,
         "new_flows_table_length": 1024,
         "application_servers": [
-            {"address": address, "weight": weight, "buckets": buckets} for address, weight, buckets in servers
+            {"address": address, "weight": weight, "buckets": buckets, "leaves_in": None}
+            for address, weight, buckets in servers
         ],
         **more,
     }

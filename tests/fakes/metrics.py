@@ -76,7 +76,7 @@ class ScrapedWorld:
             FakeReactor(), self.cooperator.queue("reload"), "none.yaml", self.board, lambda config: None
         )
         self.collectors = (
-            BoardCollector(self.board, self.moves.counts),
+            BoardCollector(self.board, self.vpp.departures, self.moves.counts),
             CheckerCollector(self.checker, self.lag),
             ReloadCollector(self.reloader),
             CooperatorCollector(self.cooperator),

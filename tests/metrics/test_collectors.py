@@ -59,6 +59,7 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_backend_enabled": ("gauge", "backend"),
         "maglev_frontend_state": ("gauge", "frontend state"),
         "maglev_frontend_active_pool": ("gauge", "frontend"),
+        "maglev_frontend_departing_servers": ("gauge", "frontend"),
         "maglev_frontend_pool_backend_weight": ("gauge", "frontend pool backend"),
         "maglev_frontend_pool_backend_effective_weight": ("gauge", "frontend pool backend"),
         "maglev_probe_total": ("counter", "backend type result code"),
@@ -121,6 +122,31 @@ def test_the_state_of_a_frontend_is_one_and_the_others_zero(world):
 
     values = {state: scraped.value("maglev_frontend_state", frontend="web", state=state) for state in STATES[:3]}
     assert values == {"unknown": 0, "up": 0, "down": 1}
+
+
+def test_servers_that_left_and_still_serve_are_counted_for_each_frontend(make):
+    world = make([make_frontend(pools=(("a", "b"),)), make_frontend("dns", port=53, pools=(("c",),))])
+    world.start()
+    world.connector.start_vpp(FakeLb())
+    for name in "abc":
+        world.board.record(name, Result(Code.L4OK))
+    world.clock.advance(1)
+    new = make_config(
+        frontends=[make_frontend(pools=(("x",),)), make_frontend("dns", port=53, pools=(("c", "x"),))],
+        backends=[Backend("x", "10.0.0.8", "tcp"), world.board.config.backends["c"]],
+        removal_drain=50.0,
+    )
+
+    def counted():
+        scraped = world.scrape()
+        return [scraped.value("maglev_frontend_departing_servers", frontend=name) for name in ("web", "dns")]
+
+    assert counted() == [0, 0]
+    world.board.apply(new)
+    assert counted() == [2, 0]
+    # They drain, which is no service.
+    world.board.record("x", Result(Code.L4OK))
+    assert counted() == [0, 0]
 
 
 def test_weights_are_those_of_each_pool(make):

@@ -20,6 +20,7 @@ from maglev.rpc.server.perspective import MAX_STEP, PAGE_VALUES
 from maglev.rpc.wire import METHODS, VERBS, type_name
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
+from maglev.vpp.sync.departures import Departures
 from tests.fakes.configs import make_config
 from tests.fakes.pb_rig import Rig
 from tests.fakes.views import has_every_verb
@@ -36,6 +37,8 @@ def real_control(rig):
     """Serve the real verbs, with VPP off."""
 
     class Off:
+        departures = Departures(rig.clock, lambda: board.config.vpp, lambda key: None)
+
         def require_link(self):
             raise errors.VppOffError("VPP is switched off")
 

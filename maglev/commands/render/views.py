@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         BackendView,
         ChangeView,
         CheckerView,
+        DepartingView,
         FrontendView,
         HealthcheckView,
         HealthView,
@@ -141,6 +142,19 @@ def frontend_lines(view: FrontendView, *, aligned: bool) -> Iterator[Line]:
     )
     for pool in view["pools"]:
         yield from _pool_lines(pool, aligned=aligned)
+    if view["departing"]:
+        yield line("  ", label("departing"))
+        yield from phrases(map(_departing_row, view["departing"]), aligned=aligned)
+
+
+def _departing_row(server: DepartingView) -> tuple[Cell, ...]:
+    return (
+        cell(server["address"]),
+        label("weight"),
+        cell(server["weight"]),
+        label("leaves-in"),
+        cell(f"{server['leaves_in']:.1f}s"),
+    )
 
 
 def _pool_lines(pool: PoolView, *, aligned: bool) -> Iterator[Line]:

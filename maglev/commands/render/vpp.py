@@ -87,6 +87,7 @@ def _server_row(server: ServerView) -> tuple[Cell, ...]:
         cell(server["weight"]),
         label("flow-table-buckets"),
         cell(server["buckets"]),
+        cell("" if server["leaves_in"] is None else f"[leaves in {server['leaves_in']:.1f}s]"),
     )
 
 
