@@ -1,0 +1,89 @@
+"""Writes under way: what is decided while VPP has not answered yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from maglev.model.config import Backend, ForeignVips
+from maglev.vpp.lb.state import SetWeight, VipKey
+from tests.fakes.configs import make_config, make_frontend
+from tests.fakes.vpp_bench import FAIL, QUICK, Bench, results_of
+
+WEB, TLS = "tcp://192.0.2.1:80", "tcp://192.0.2.1:443"
+KEY = VipKey("192.0.2.1", 32, 6, 80)
+A, B, C = (f"10.0.0.{number}" for number in (1, 2, 3))
+BACKENDS = [Backend("a", A, "tcp"), Backend("b", B, "tcp"), Backend("c", C, "tcp")]
+
+
+def config(*ports, names=("web", "tls"), **settings):
+    frontends = [
+        make_frontend(name, port=port, pools=(("a", "b", "c"),)) for name, port in zip(names, ports, strict=False)
+    ]
+    return make_config(frontends, BACKENDS, QUICK, **settings)
+
+
+@pytest.fixture
+def bench():
+    made = Bench(config(80, foreign_vips=ForeignVips.KEEP))
+    made.writes()
+    yield made
+    made.stop()
+
+
+def answer_all(bench):
+    while bench.lb.waiting:
+        bench.lb.answer(1)
+    bench.lb.manual = False
+
+
+def test_a_change_that_waits_for_a_vip_does_not_stand_for_another_vip_of_the_same_frontend(bench):
+    bench.lb.manual = True
+    bench.record(a=FAIL)
+    bench.record(b=FAIL)
+    bench.board.apply(config(443, foreign_vips=ForeignVips.KEEP))
+    answer_all(bench)
+    bench.record(c=FAIL)
+    assert bench.weights() == {TLS: {A: 0, B: 0, C: 0}}
+
+
+def test_a_vip_that_was_added_and_taken_out_again_while_vpp_was_slow_is_gone(bench):
+    bench.lb.manual = True
+    results_of(bench.service.sync_now())
+    bench.board.apply(config(80, 443, foreign_vips=ForeignVips.KEEP))
+    bench.board.apply(config(80, foreign_vips=ForeignVips.KEEP))
+    answer_all(bench)
+    bench.wait(1)
+    assert bench.weights() == {WEB: {A: 100, B: 100, C: 100}}
+
+
+def test_a_full_sync_compares_a_vip_that_is_being_written_when_the_write_is_done(bench):
+    sync = bench.service.sync
+    wanted = {KEY: sync._wanted.whole(bench.board.frontend("web"), sync.ledger.vips[KEY])}
+
+    def concerned():
+        coroutines = list(sync._making({}, wanted))
+        for coroutine in coroutines:
+            coroutine.close()
+        return len(coroutines)
+
+    assert concerned() == 0
+    bench.lb.manual = True
+    bench.record(a=FAIL)
+    assert concerned() == 1
+    answer_all(bench)
+    assert concerned() == 0
+
+
+def test_a_stop_waits_for_writes_under_way():
+    bench = Bench(config(80))
+    link = bench.connector.links[-1]
+    bench.writes()
+    bench.lb.manual = True
+    bench.record(a=FAIL)
+    stopped = []
+    bench.service.stopService().addBoth(stopped.append)
+    assert (link.closed, stopped) == (False, [])
+    answer_all(bench)
+    assert (link.closed, len(stopped)) == (True, 1)
+    assert bench.writes() == [SetWeight(KEY, A, 0, 100, flush=True)]
+    assert bench.clock.getDelayedCalls() == []
