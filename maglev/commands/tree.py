@@ -267,6 +267,18 @@ _TERMINAL: Final = Keyword(
                 ),
             ),
         ),
+        Keyword(
+            "width",
+            help="Set the width of the terminal",
+            children=(
+                Argument(
+                    "columns",
+                    type=Number(0, 512),
+                    help="Columns; 0 for those of the window",
+                    command=Command(session.set_width, "Fit lines into num columns, whatever the window"),
+                ),
+            ),
+        ),
     ),
 )
 

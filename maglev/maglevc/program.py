@@ -80,7 +80,8 @@ async def _serve_person(
 
     shell = Shell(context, stream, opening)
     client.when_lost().addCallback(lambda _: shell.dismiss("% lost the connection to maglevd"))
-    with LocalTty(reactor, sys.stdin.fileno(), sys.stdout.fileno(), shell, dumb=opening.dumb):
+    source, target = sys.stdin.fileno(), sys.stdout.fileno()
+    with LocalTty(reactor, source, target, shell, bracketed_paste=opening.bracketed_paste):
         return await stream.run(shell, reads=True)
 
 

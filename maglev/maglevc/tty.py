@@ -34,7 +34,7 @@ class LocalTty:
     can be read.
     """
 
-    def __init__(self, reactor: Any, source: int, target: int, shell: Shell, *, dumb: bool) -> None:
+    def __init__(self, reactor: Any, source: int, target: int, shell: Shell, *, bracketed_paste: bool) -> None:
         """Prepare to serve a shell.
 
         Args:
@@ -42,13 +42,13 @@ class LocalTty:
             source: The descriptor that keys come from.
             target: The one that output goes to.
             shell: Notified on signals: another size, ^C by ``kill``, and continuing after a stop.
-            dumb: Whether the terminal knows no escape sequences.
+            bracketed_paste: Whether the shell has asked the terminal to mark what is pasted.
         """
         self._reactor = reactor
         self._source = source
         self._target = target
         self._shell = shell
-        self._dumb = dumb
+        self._bracketed_paste = bracketed_paste
         self._saved: list[Any] = []
         self._handlers: dict[signal.Signals, Any] = {}
 
@@ -105,4 +105,4 @@ class LocalTty:
         # A terminal that takes nothing must not keep the program from ending.
         if poll.poll(0):
             with contextlib.suppress(OSError):
-                os.write(self._target, b"\n" if self._dumb else f"{PASTE_OFF}\n".encode())
+                os.write(self._target, f"{PASTE_OFF}\n".encode() if self._bracketed_paste else b"\n")

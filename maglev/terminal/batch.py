@@ -240,6 +240,9 @@ class BatchRunner:
     def set_length(self, rows: int) -> None:
         """Do nothing: output is never held back here."""
 
+    def set_width(self, columns: int) -> None:
+        """Do nothing: there is no line to fit, and scripts read whole lines."""
+
     def history(self) -> Sequence[str]:
         """Return nothing: no lines are typed here."""
         return ()

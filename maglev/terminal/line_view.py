@@ -2,6 +2,11 @@
 
 A line that wraps over several rows can't be redrawn safely: the position of the cursor after a character in the last
 column differs between terminals, and the content of the rows above is unknown after a resize.
+
+Only what has changed is sent, and with the cursor at the end of the line, nothing follows its text: programs that read
+a prompt (expect, Paramiko, Netmiko) find it at the end of what they received, and what they type comes back as typed.
+
+On a dumb terminal, a line with the cursor at its end is shown whole, and wraps as it may: nothing but text is sent.
 """
 
 from __future__ import annotations
@@ -19,9 +24,12 @@ rows wrap; nothing else happens."""
 
 CLEAR_TO_END: Final = "\x1b[K"
 
+_FEW: Final = 4
+"""Columns to the left for which backspaces are shorter than, or as short as, a control sequence."""
+
 
 class LineView:
-    """Draws a prompt and a line.
+    """Draws a prompt and a line, in a row that is empty at first, with the cursor in its first column.
 
     Attributes:
         columns: Of the terminal. The last one stays empty: a character there may wrap.
@@ -36,9 +44,9 @@ class LineView:
         """
         self.columns = max(columns, MIN_COLUMNS)
         self._dumb = dumb
-        self._drawn = 0
-        self._start = 0
+        self._row = ""
         self._column = 0
+        self._start = 0
 
     def prompt_width(self, prompt: str) -> int:
         """Return the columns before the line."""
@@ -50,46 +58,69 @@ class LineView:
         A terminal that has become narrower has wrapped the row, and the cursor is in one of the rows that it is now.
         """
         self.columns = max(columns, MIN_COLUMNS)
-        if self._dumb:
-            self._drawn = 0
-            return "\n"
         above = self._column // self.columns
+        self.new_row()
+        if self._dumb:
+            return "\n"
         return (f"\x1b[{above}A" if above else "") + "\r\x1b[J"
 
+    def new_row(self) -> None:
+        """Record that the cursor has gone to an empty row."""
+        self._row = ""
+        self._column = 0
+
     def reset(self) -> None:
-        """Forget how far the line was scrolled: another one begins."""
+        """Begin another line in an empty row: it is not scrolled yet."""
         self._start = 0
-        self._drawn = 0
+        self.new_row()
 
     def draw(self, prompt: str, text: str, cursor: int) -> str:
-        """Return what shows the line, wherever the cursor is in its row."""
+        """Return what turns the row as it was drawn into one that shows the line."""
         shown = self._prompt(prompt)
+        if self._dumb and cursor == len(text):
+            return self._draw_dumb(shown + text, text_width(shown + text))
         room = max(self.columns - 1 - text_width(shown), 1)
         self._scroll(text, cursor, room)
         piece, before = self._piece(text, cursor, room)
-        column = self._column = text_width(shown) + before
-        if self._dumb:
-            return self._draw_dumb(shown + piece, column)
-        back = f"\r\x1b[{column}C" if column else "\r"
-        return f"\r{shown}{piece}{CLEAR_TO_END}{back}"
+        column = text_width(shown) + before
+        return (self._draw_dumb if self._dumb else self._draw)(shown + piece, column)
 
     def erase(self) -> str:
         """Return what removes the row of the line."""
-        if self._dumb:
-            blanks, self._drawn = " " * self._drawn, 0
-            return f"\r{blanks}\r"
-        return f"\r{CLEAR_TO_END}"
+        width = text_width(self._row)
+        self.new_row()
+        if not self._dumb:
+            return f"\r{CLEAR_TO_END}"
+        return f"\r{' ' * width}\r" if width < self.columns else "\n"
+
+    def _draw(self, row: str, column: int) -> str:
+        same = _common(self._row, row)
+        parts = []
+        if row != self._row:
+            parts.append(_move(self._column, text_width(row[:same])))
+            # Before the text, so that nothing follows it.
+            parts.append(CLEAR_TO_END if same < len(self._row) else "")
+            parts.append(row[same:])
+            self._column = text_width(row)
+        parts.append(_move(self._column, column))
+        self._row, self._column = row, column
+        return "".join(parts)
 
     def _draw_dumb(self, row: str, column: int) -> str:
         """Return what shows a row with the cursor in a column, without escape sequences."""
-        blanks = " " * (self._drawn - text_width(row))
-        self._drawn = text_width(row)
-        if not blanks and column == self._drawn:
-            return f"\r{row}"
+        old, at = self._row, self._column
+        self._row, self._column = row, column
+        width, old_width = text_width(row), text_width(old)
+        if row.startswith(old) and (at, column) == (old_width, width):
+            return row[len(old) :]
+        begin = "\r" if old_width < self.columns else "\n"
+        blanks = " " * (old_width - width) if begin == "\r" else ""
+        if not blanks and column == width:
+            return f"{begin}{row}"
         left = 0
-        while left < len(row) and text_width(row[:left]) < column:
+        while left < len(row) and (text_width(row[:left]) < column or not char_width(row[left])):
             left += 1
-        return f"\r{row}{blanks}\r{row[:left]}"
+        return f"{begin}{row}{blanks}\r{row[:left]}"
 
     def _prompt(self, prompt: str) -> str:
         room = self.columns - 1 - MIN_TEXT
@@ -134,3 +165,26 @@ def _back(text: str, cursor: int, columns: int) -> int:
         place -= 1
         columns -= char_width(text[place])
     return place
+
+
+def _common(old: str, new: str) -> int:
+    """Return the length of what two rows begin with; a character and what combines with it are not parted."""
+    same = 0
+    for one, other in zip(old, new, strict=False):
+        if one != other:
+            break
+        same += 1
+    while same and not all(char_width(char) for char in (*old[same : same + 1], *new[same : same + 1])):
+        same -= 1
+    return same
+
+
+def _move(start: int, end: int) -> str:
+    """Return what moves the cursor between two columns of its row."""
+    if end == start:
+        return ""
+    if end > start:
+        return f"\x1b[{end - start}C"
+    if end == 0:
+        return "\r"
+    return "\b" * (start - end) if start - end <= _FEW else f"\x1b[{start - end}D"

@@ -106,7 +106,8 @@ class Pages:
         self._prompt_width = len(prompt)
 
     def _wipe_prompt(self) -> None:
-        self._screen.put(f"\r{' ' * self._prompt_width}\r" if self._dumb else _WIPE)
+        if self._prompt_width:
+            self._screen.put(f"\r{' ' * self._prompt_width}\r" if self._dumb else _WIPE)
         self._prompt_width = 0
 
     def _release(self) -> None:

@@ -64,10 +64,11 @@ class Prompt:
             self._screen.ring()
         elif outcome is Outcome.CLEAR:
             self._screen.put("\n" if self._dumb else CLEAR_SCREEN)
+            self._view.new_row()
         return outcome
 
     def draw(self) -> None:
-        """Draw the line, wherever the cursor is in its row."""
+        """Draw what has changed in the line."""
         buffer = self._editor.buffer
         self._screen.put(self._view.draw(self._editor.prompt or self._text, buffer.text, buffer.cursor))
         self.drawn = True
@@ -92,6 +93,7 @@ class Prompt:
         """
         self.draw()
         self._screen.put(f"{mark}\n")
+        self._view.new_row()
         self.drawn = False
 
     def take(self) -> str:
@@ -107,7 +109,11 @@ class Prompt:
         self._editor.give_up_line()
 
     def resize(self, columns: int) -> None:
-        """Draw for another width."""
+        """Draw for another width.
+
+        Args:
+            columns: Of the terminal, at least 1.
+        """
         wiped = self._view.resize(columns)
         if self.drawn:
             self._screen.put(wiped)

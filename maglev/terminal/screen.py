@@ -50,7 +50,8 @@ class Screen:
     def flush(self) -> None:
         """Send it."""
         if self._bell:
-            self._parts.append(BELL)
+            # Nothing follows a prompt: programs look for it at the end of what they received.
+            self._parts.insert(0, BELL)
             self._bell = False
         if self._parts:
             text, self._parts = "".join(self._parts), []

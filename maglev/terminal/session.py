@@ -12,7 +12,9 @@ from maglev.commands.session import CommandSession
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from maglev.commands.language.environment import Environment
     from maglev.interfaces import IControl
@@ -48,6 +50,39 @@ class SessionContext:
     entry: ISessionEntry | None = None
     idle_timeout: float = 0.0
     greeting: tuple[str, ...] = ()
+
+
+class IdleTimer:
+    """Tells when no key has been pressed for a while."""
+
+    def __init__(self, clock: IReactorTime, timeout: float, expired: Callable[[], None]) -> None:
+        """Create a timer that does not run.
+
+        Args:
+            clock: A monotonic clock.
+            timeout: Seconds; 0 is for ever.
+            expired: Called when they are over.
+        """
+        self._clock = clock
+        self._timeout = timeout
+        self._expired = expired
+        self._call: IDelayedCall | None = None
+        self._stopped = False
+
+    def restart(self) -> None:
+        """Begin to wait for the next key, unless stopped."""
+        if self._stopped:
+            return
+        if self._call is not None and self._call.active():
+            self._call.reset(self._timeout)
+        elif self._timeout:
+            self._call = self._clock.callLater(self._timeout, self._expired)
+
+    def stop(self) -> None:
+        """Wait no more, for good."""
+        self._stopped = True
+        if self._call is not None and self._call.active():
+            self._call.cancel()
 
 
 class Session:

@@ -21,6 +21,7 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 
 from maglev.model.caller import Role
@@ -32,14 +33,13 @@ from maglev.terminal.monitor import Monitor
 from maglev.terminal.pages import Pages
 from maglev.terminal.prompt import Prompt
 from maglev.terminal.screen import PASTE_OFF, PASTE_ON, Screen
-from maglev.terminal.session import Session
+from maglev.terminal.session import IdleTimer, Session
 from maglev.terminal.stream import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
-    from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
     from maglev.terminal.session import SessionContext
@@ -90,7 +90,8 @@ class Shell:
         self._input = b""
         self._eof = False
         self._drinking = False
-        self._idle: IDelayedCall | None = None
+        self._idle = IdleTimer(context.clock, context.idle_timeout, self._too_idle)
+        self._columns = 0
         self._session = Session(context, self)
         self._monitor = Monitor(self._session, self.drain, self._announce)
 
@@ -99,7 +100,7 @@ class Shell:
     def start(self) -> None:
         """Greet, and show the prompt."""
         self._screen.show(self._context.greeting)
-        self._rest()
+        self._idle.restart()
         self.resumed(self._window)
 
     def data_received(self, data: bytes) -> None:
@@ -118,13 +119,15 @@ class Shell:
     def resized(self, window: Window) -> None:
         """Draw for another size."""
         self._window = window
+        if self._columns:
+            window = attrs.evolve(window, columns=self._columns)
         self._pages.resize(window)
         self._prompt.resize(window.columns)
         self._update()
 
     def resumed(self, window: Window) -> None:
         """Go on after another program had the terminal."""
-        if not self._opening.dumb:
+        if self._opening.bracketed_paste:
             self._screen.put(PASTE_ON)
         self.resized(window)
 
@@ -151,7 +154,7 @@ class Shell:
         self._drinking = False
         if self._mode is Mode.OVER:
             return
-        self._rest()
+        self._idle.restart()
         piece, self._input = self._input[:INPUT_SLICE], self._input[INPUT_SLICE:]
         self._stream.consumed(len(self._input))
         for key in self._decoder.feed(piece):
@@ -235,7 +238,7 @@ class Shell:
             if self._ending:
                 self._end()
             self._catch_up()
-            self._rest()
+            self._idle.restart()
 
     def _catch_up(self) -> None:
         """Obey what was typed ahead, in several turns if it is much."""
@@ -304,7 +307,7 @@ class Shell:
         self._mode = Mode.OVER
         self._let_go()
         self._screen.put(words)
-        if not self._opening.dumb:
+        if self._opening.bracketed_paste:
             self._screen.put(PASTE_OFF)
         self._screen.flush()
         self._stream.finish(status)
@@ -313,22 +316,13 @@ class Shell:
         """Forget all that may still want to happen by itself."""
         self._ahead.clear()
         self._input = b""
-        if self._idle is not None and self._idle.active():
-            self._idle.cancel()
+        self._idle.stop()
         self._monitor.switch(False)
-
-    def _rest(self) -> None:
-        """Begin to wait for the next key."""
-        timeout = self._context.idle_timeout
-        if self._idle is not None and self._idle.active():
-            self._idle.reset(timeout)
-        elif timeout and self._mode is not Mode.OVER:
-            self._idle = self._context.clock.callLater(timeout, self._too_idle)
 
     def _too_idle(self) -> None:
         # A command that runs is what somebody waits for; --More-- is what waits for somebody.
         if self._mode in {Mode.RUNNING, Mode.ASKING} and not self._pages.waiting:
-            self._rest()
+            self._idle.restart()
             return
         task = self._task
         self._end("\nLogged out: idle for too long.\n", 1)
@@ -355,7 +349,7 @@ class Shell:
     @property
     def width(self) -> int:
         """Columns of the terminal."""
-        return self._window.columns
+        return self._columns or self._window.columns
 
     def write(self, text: str) -> None:
         """Show some output, as far as the page goes."""
@@ -390,6 +384,11 @@ class Shell:
     def set_length(self, rows: int) -> None:
         """Hold output back after so many rows; 0 is never."""
         self._pages.set_length(rows)
+
+    def set_width(self, columns: int) -> None:
+        """Fit lines into so many columns; 0 is those of the window."""
+        self._columns = columns
+        self.resized(self._window)
 
     def history(self) -> Sequence[str]:
         """Return the lines typed before, oldest first."""

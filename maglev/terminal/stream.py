@@ -17,16 +17,22 @@ MAX_SIDE: Final = 1000
 DEFAULT_COLUMNS: Final = 80
 DEFAULT_ROWS: Final = 24
 
-_DUMB: Final = frozenset({b"", b"dumb", b"unknown"})
+_DUMB: Final = frozenset({b"", b"dumb", b"unknown", b"network", b"dialup", b"emacs"})
+"""Terminals that say that they know nothing, as those of expect scripts, RANCID (``network``) and Emacs. Any other name
+stands for one that knows ECMA-48: all made in this century do, and no database has all of their names."""
+
+_PLAIN: Final = b"vt"
+"""How the names of DEC's terminals begin, which have neither colours nor bracketed paste. Paramiko, and so Netmiko, and
+Oxidized call themselves ``vt100``, and read what they get as text."""
 
 
 @attrs.frozen
 class Window:
-    """The size of a terminal, guarded: both sides are at least 1.
+    """The size of a terminal, guarded.
 
     Attributes:
-        columns: Its width.
-        rows: Its height.
+        columns: Its width, at least 1.
+        rows: Its height; 0 if that is not known, so that there are no pages.
     """
 
     columns: int = DEFAULT_COLUMNS
@@ -34,8 +40,11 @@ class Window:
 
     @classmethod
     def guarded(cls, columns: int, rows: int) -> Window:
-        """Return a usable size; 0 means that the other end does not know."""
-        return cls(min(columns, MAX_SIDE) or DEFAULT_COLUMNS, min(rows, MAX_SIDE) or DEFAULT_ROWS)
+        """Return a usable size; 0 means that the other end does not know (RFC 4254, 6.2).
+
+        Programs that run ``ssh`` without a terminal of their own give 0: nobody would answer ``--More--``.
+        """
+        return cls(min(columns, MAX_SIDE) or DEFAULT_COLUMNS, min(rows, MAX_SIDE))
 
 
 @attrs.frozen
@@ -64,7 +73,16 @@ class Opening:
     @property
     def colour(self) -> bool:
         """Whether output may contain colours."""
-        return self.window is not None and not self.dumb if self.use_colour is None else self.use_colour
+        return self.window is not None and not self._textual if self.use_colour is None else self.use_colour
+
+    @property
+    def bracketed_paste(self) -> bool:
+        """Whether the terminal may be asked to mark what is pasted."""
+        return not self._textual
+
+    @property
+    def _textual(self) -> bool:
+        return self.dumb or self.term.startswith(_PLAIN)
 
 
 class IStream(Protocol):

@@ -307,6 +307,7 @@ def test_the_terminal_is_set_through_the_environment():
     assert Typed("terminal monitor").environment.switches == [("monitor", True)]
     assert Typed("terminal no monitor").environment.switches == [("monitor", False)]
     assert Typed("terminal length 24").environment.switches == [("length", 24)]
+    assert Typed("terminal width 511").environment.switches == [("width", 511)]
     assert Typed("quit").environment.switches == [("close",)]
     assert Typed("exit | json").environment.switches == [("close",)]
 

@@ -103,6 +103,7 @@ def test_all_commands_of_the_specification_are_there():
         "terminal monitor",
         "terminal no monitor",
         "terminal length <0-512>",
+        "terminal width <0-512>",
         "help",
         "quit",
         "exit",

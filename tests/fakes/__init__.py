@@ -41,6 +41,7 @@ environment         what surrounds a command session                     ssh/tes
 console             an SSH console over ``control``; also a program      real/test_ssh
 ssh                 an SSH client without ciphers                        ssh/test_transport, real/test_ssh
 ssh_client          Conch's client, joined in memory                     (real) Conch
+ssh_process         the SSH console in a process, with OpenSSH's client     (real)
 screen              a terminal                                           real/test_ssh, real/test_maglevc with tmux
 pb_rig              PB service and clients without sockets               real/test_maglevc, rpc/test_listening
 pb_daemon           PB over the real verbs, as a process                 (real) VPP is switched off

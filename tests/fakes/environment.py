@@ -49,6 +49,9 @@ class FakeEnvironment:
     def set_length(self, rows):
         self.switches.append(("length", rows))
 
+    def set_width(self, columns):
+        self.switches.append(("width", columns))
+
     def history(self):
         return self.typed
 

@@ -45,6 +45,8 @@ class ScreenDouble:
             self.rows[self.row] = self.rows[self.row][: self._index()]
         elif final == "C":
             self.column = min(self.column + number, self.columns - 1)
+        elif final == "D":
+            self.column = max(self.column - number, 0)
         elif final == "A":
             self.row = max(self.row - number, 0)
         elif final == "H":
@@ -66,6 +68,8 @@ class ScreenDouble:
             self.row += 1
             if self.row == len(self.rows):
                 self.rows.append("")
+        elif char == "\b":
+            self.column = max(self.column - 1, 0)
         elif char == "\a":
             self.bells += 1
         else:

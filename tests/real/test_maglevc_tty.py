@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.pb_daemon import PbDaemon
+from tests.fakes.screen import ScreenDouble
 
 pytestmark = pytest.mark.real
 
@@ -104,9 +105,13 @@ def test_a_text_is_searched_for_in_long_output(start):
 def test_a_line_typed_before_is_found_again(start):
     maglevc = start()
     maglevc.type(b"show frontends | count\r")
-    maglevc.expect(b"maglev# \x1b[K")
+    maglevc.expect(b"\r\n1\r\nmaglev# ")
     maglevc.type(b"\x12front")
-    maglevc.expect(b"(search)'front': show frontends | count")
+    screen = ScreenDouble(100)
+    screen.feed(b"maglev# ")
+    maglevc.expect(b"show frontends | count")
+    screen.feed(maglevc.output)
+    assert screen.last == "(search)'front': show frontends | count"
 
 
 def test_what_is_typed_while_a_command_runs_is_obeyed_afterwards(start):

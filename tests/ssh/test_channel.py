@@ -123,8 +123,8 @@ def test_a_window_of_nothing_has_a_usual_size():
     channel.resize(0, 0)
     channel.resize(2**32 - 1, 7)
 
-    assert peer.runners[0].opening.window == Window(80, 24)
-    assert peer.runners[0].told == ["start", Window(80, 24), Window(MAX_SIDE, 7)]
+    assert peer.runners[0].opening.window == Window(80, 0)
+    assert peer.runners[0].told == ["start", Window(80, 0), Window(MAX_SIDE, 7)]
 
 
 def test_a_new_size_without_a_terminal_is_refused_and_harms_nothing():

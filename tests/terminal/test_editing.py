@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -247,3 +250,75 @@ def test_widths_are_those_of_a_terminal():
     assert text_width("\x1b[31mup\x1b[0m") == 2
     assert text_width("ä日e\u0301") == 4
     assert [char_width(char) for char in "aä日\u0301"] == [1, 1, 2, 0]
+
+
+LINES = st.lists(st.tuples(st.text("ab日\u0301", max_size=40), st.integers(0, 40)), min_size=1, max_size=20)
+
+
+@given(LINES, st.integers(20, 60))
+def test_what_is_drawn_over_another_line_looks_as_if_drawn_anew(steps, columns):
+    view, screen = LineView(columns), ScreenDouble(columns)
+    for text, cursor in steps:
+        place = min(cursor, len(text))
+        place += sum(1 for _ in itertools.takewhile(lambda char: not char_width(char), text[place:]))
+        screen.feed(view.draw("> ", text, place).encode())
+
+        anew = ScreenDouble(columns)
+        fresh = LineView(columns)
+        fresh._start = view._start
+        anew.feed(fresh.draw("> ", text, place).encode())
+        assert (screen.rows[0].rstrip(), screen.column) == (anew.rows[0].rstrip(), anew.column)
+        assert len(screen.rows) == 1
+
+
+@given(LINES, st.booleans())
+def test_nothing_follows_a_line_with_the_cursor_at_its_end(steps, dumb):
+    view = LineView(100, dumb=dumb)
+    for text, _ in steps:
+        drawn = view.draw("> ", text, len(text))
+        printed = re.sub(r"\x1b\[\d*[A-Z]|[\r\b]", "", drawn)
+        assert not printed or (drawn[-1] == printed[-1] == f"> {text}"[-1])
+
+
+@given(LINES, st.integers(20, 60))
+def test_a_dumb_terminal_shows_the_line_with_text_alone(steps, columns):
+    view, screen = LineView(columns, dumb=True), ScreenDouble(columns)
+    for text, cursor in steps:
+        place = min(cursor, len(text))
+        drawn = view.draw("> ", text, place)
+        screen.feed(drawn.encode())
+        assert not set(drawn) - set("ab日\u0301<> \r\n")
+        if place == len(text) and text.isascii() and len(text) < columns - 2:
+            assert screen.last == f"> {text}".rstrip()
+
+
+@pytest.mark.parametrize(
+    ("steps", "sent"),
+    [
+        (["", "a", "ab", "ab"], ["> ", "a", "b", ""]),
+        (["ab", "a"], ["> ab", "\b\x1b[K"]),
+        (["ab", ""], ["> ab", "\b\b\x1b[K"]),
+        (["abc def ghi", "abc"], ["> abc def ghi", "\x1b[8D\x1b[K"]),
+        (["abc", "axc"], ["> abc", "\b\b\x1b[Kxc"]),
+        (["e", "e\u0301"], ["> e", "\b\x1b[Ke\u0301"]),
+    ],
+)
+def test_only_what_changes_is_sent(steps, sent):
+    view = LineView(80)
+    assert [view.draw("> ", text, len(text)) for text in steps] == sent
+
+
+def test_the_cursor_moves_without_the_text():
+    view = LineView(80)
+    view.draw("> ", "one two", 7)
+    assert [view.draw("> ", "one two", cursor) for cursor in (6, 0, 7)] == ["\b", "\x1b[6D", "\x1b[7C"]
+
+
+def test_a_dumb_terminal_wraps_a_long_line_and_begins_anew_below_it():
+    view = LineView(12, dumb=True)
+    assert view.draw("> ", "abcdefgh", 8) == "> abcdefgh"
+    assert view.draw("> ", "abcdefghijk", 11) == "ijk"
+    assert view.draw("> ", "abcdefghij", 10) == "\n> abcdefghij"
+    assert view.erase() == "\n"
+    assert view.draw("> ", "a", 1) == "> a"
+    assert view.erase() == "\r   \r"

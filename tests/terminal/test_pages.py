@@ -148,4 +148,4 @@ def test_a_bell_rings_once_for_all_that_is_sent_together():
     screen.flush()
     screen.flush()
 
-    assert stream.sent == [(b"a\nb\a", False)]
+    assert stream.sent == [(b"\aa\nb", False)]

@@ -59,6 +59,12 @@ def _set_monitor(call: Invocation, *, on: bool) -> ExitStatus:
     return ExitStatus.OK
 
 
+async def set_width(call: Invocation) -> ExitStatus:
+    """Set the columns into which lines have to fit."""
+    call.environment.set_width(call.number("columns"))
+    return ExitStatus.OK
+
+
 async def set_length(call: Invocation) -> ExitStatus:
     """Set after how many lines output stops."""
     call.environment.set_length(call.number("rows"))

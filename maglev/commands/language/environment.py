@@ -68,6 +68,9 @@ class Environment(Protocol):
     def set_length(self, rows: int) -> None:
         """Stop after so many lines with ``--More--`` (``terminal length``); 0 means never."""
 
+    def set_width(self, columns: int) -> None:
+        """Assume a terminal of so many columns (``terminal width``); 0 goes back to those of the window."""
+
     def history(self) -> Sequence[str]:
         """Return the lines typed before, oldest first."""
 
