@@ -45,6 +45,7 @@ ssh_process         the SSH console in a process, with OpenSSH's client     (rea
 screen              a terminal                                           real/test_ssh, real/test_maglevc with tmux
 pb_rig              PB service and clients without sockets               real/test_maglevc, rpc/test_listening
 pb_daemon           PB over the real verbs, as a process                 (real) VPP is switched off
+attackers           everything that strangers do to all ports at once    (real) a process
 http                an HTTP client over a transport in memory            real/test_programs with curl
 metrics             what a scrape says, read by Prometheus's library     real/test_programs with promtool
 observers           an observer of the board (`IBoardObserver`)          state/test_board (verifyObject)
