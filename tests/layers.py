@@ -47,7 +47,7 @@ USES = {
     "commands": {"interfaces", "model"},
     "commands.render": {"model"},
     "terminal": {"commands", "interfaces", "model", "runtime"},
-    "runtime": set(),
+    "runtime": {"model"},
     "state": {"config", "model", "runtime"},
     "vpp": {"config", "model", "runtime", "state"},
     "vpp.api": {"model", "runtime"},

@@ -99,7 +99,7 @@ def _pb(
 
 
 def _unix_socket(reactor: Any, address: str) -> PbListener:
-    from maglev.rpc.server.listening import UnixSocket
+    from maglev.runtime.listening import UnixSocket
 
     path = address.removeprefix("unix:")
     if not path or path == address:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import gc
+import os
 import sys
 import time
+import traceback
 from typing import TYPE_CHECKING, Final
 
 from maglev.daemon.signals import remember_hang_ups
@@ -23,6 +27,13 @@ EXIT_USAGE: Final = 64
 EXIT_UNAVAILABLE: Final = 69
 """``EX_UNAVAILABLE``: a listener's address is taken, or a network namespace does not exist."""
 
+EXIT_SOFTWARE: Final = 70
+"""``EX_SOFTWARE``: a bug. Python's own status would be 1, an error in the configuration, after which the unit does not
+restart."""
+
+EXIT_OUTPUT: Final = 74
+"""``EX_IOERR``: what was asked for can't be written to the standard output."""
+
 SETTLED: Final = 60.0
 """Seconds until every backend has been probed and VPP has been read: objects present then last, so they are excluded
 from garbage collection too."""
@@ -35,9 +46,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Command line without the program's name; defaults to that of the process.
     """
     remember_hang_ups()
+    fill_standard_descriptors()
     # Hundreds of thousands of objects are created during the start, and last.
     gc.disable()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    try:
+        status = run(sys.argv[1:] if arguments is None else arguments)
+    except Exception:  # noqa: BLE001  # whatever it is: 1 is for errors in the configuration
+        traceback.print_exc()
+        status = EXIT_SOFTWARE
+    sys.exit(status)
+
+
+def fill_standard_descriptors() -> None:
+    """Open ``/dev/null`` in place of standard descriptors that are closed.
+
+    The daemon goes on without a log: checks matter more, and a closed output asks for none. Left closed, the
+    number would go to the next file or socket that is opened, and the log would be written there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, so this one
+            os.set_inheritable(number, True)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -53,10 +86,15 @@ def run(arguments: Sequence[str]) -> int:
         options.parseOptions(list(arguments))
     except UsageError as error:
         return _complain(f"{error}\nTry maglevd --help.", EXIT_USAGE)
-    status = run_offline_action(options)
-    if status is not None:
-        return status
-    return _serve(options)
+    try:
+        status = run_offline_action(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        # What could not be written is not tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _complain(f"can't write to the standard output: {error.strerror}", EXIT_OUTPUT)
+    return _serve(options) if status is None else status
 
 
 def _serve(options: Options) -> int:
@@ -95,8 +133,10 @@ def _start_log(reactor: Any, options: Options) -> None:
     from maglev.runtime.logs.render import render_json, render_text
     from maglev.runtime.logs.writer import LineWriter
 
-    render = render_text if options["demo"] or sys.stdout.isatty() else render_json
-    writer = LineWriter(sys.stdout.fileno())
+    # Not sys.stdout, which is None if it was closed at the start.
+    render = render_text if options["demo"] or os.isatty(1) else render_json
+    writer = LineWriter(1)
+    atexit.register(writer.close)
     observer = LineObserver(reactor, LEVELS[options["log-level"]], render, writer, time.time)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 

@@ -14,7 +14,6 @@ import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.application.service import MultiService
-from twisted.application.strports import service as listening
 from twisted.logger import globalLogPublisher
 
 from maglev.config.check import described, report
@@ -55,6 +54,7 @@ from maglev.model.version import VERSION
 from maglev.runtime import clock
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
+from maglev.runtime.listening import listening
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
 from maglev.state.board import Board
@@ -159,7 +159,7 @@ class Daemon(MultiService):
         if where is not None:
             share = self._descriptors.share(METRICS_CONNECTIONS)
             site = site_of(self._cooperator.queue("metrics"), share.get_size, self._collectors)
-            cast("IService", listening(where, site, reactor)).setServiceParent(self)
+            listening(reactor, where, site).setServiceParent(self)
 
     def startService(self) -> None:
         """Start everything, and handle SIGHUP.

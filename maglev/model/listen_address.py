@@ -14,7 +14,7 @@ MAX_PORT: Final = 65535
 
 
 def strport(option: str, text: str) -> str | None:
-    """Return the Twisted endpoint description of a listener; None when it is switched off.
+    """Return the description of a listener, for `maglev.runtime.listening`; None when it is switched off.
 
     Args:
         option: The name of the option, for the error.
@@ -28,7 +28,7 @@ def strport(option: str, text: str) -> str | None:
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if path:
-            return f"unix:{_quote(path)}:mode=660"
+            return f"unix:{_quote(path)}"
     match = _TCP.fullmatch(text)
     if match is None or int(match["port"]) > MAX_PORT:
         message = f'{option}: invalid address "{printable(text)}": expected HOST:PORT, [v6]:PORT or unix:PATH'

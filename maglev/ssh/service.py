@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
-from twisted.application.strports import service as listening
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import Factory
 
 from maglev.model.caller import Role
 from maglev.model.version import VERSION
+from maglev.runtime.listening import listening
 from maglev.runtime.logs.logger import EventLogger
 from maglev.ssh.connection_limiter import ConnectionLimiter
 from maglev.ssh.console import Console
@@ -139,7 +139,7 @@ class SshService(Service):
         Args:
             reactor: The reactor, whose clock must be monotonic.
             work: The queue in which sessions do their work in turns.
-            description: Endpoint description (Twisted) of the listener.
+            description: Of the listener (`maglev.runtime.listening`).
             state_dir: Directory of the host key; created if it does not exist.
             operator_keys: Path of the file with the keys of operators, who may do everything.
             viewer_keys: The same for viewers, who may only read.
@@ -193,7 +193,7 @@ class SshService(Service):
             key = host_key(self._state_dir)
             self._factory = SshFactory(self._reactor, self._limits, self._limiter, key, self._keyring, self._console)
             self._keyring.refresh()
-            listener = cast("IService", listening(self._description, self._factory, self._reactor))
+            listener = listening(self._reactor, self._description, self._factory)
             listener.privilegedStartService()
             listener.startService()
             self._listener = listener

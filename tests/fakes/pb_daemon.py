@@ -99,8 +99,8 @@ def serve(path, backends, rate, uids):
     from maglev.model.build import read_build
     from maglev.model.result import Code, Result
     from maglev.rpc.server.identity import Identities, Operators, UserNames
-    from maglev.rpc.server.listening import UnixSocket
     from maglev.rpc.server.service import PbService
+    from maglev.runtime.listening import UnixSocket
     from maglev.state.board import Board
     from tests.fakes.configs import make_config, make_frontend
 

@@ -61,6 +61,10 @@ class Program:
             time.sleep(0.02)
         return self.stdout
 
+    def path_of(self, descriptor):
+        """Return what a descriptor of the process leads to."""
+        return str(Path(f"/proc/{self._process.pid}/fd/{descriptor}").readlink())
+
     def send(self, number):
         self._process.send_signal(number)
 

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import os
 import re
 import shutil
 import signal
@@ -184,6 +185,80 @@ def test_messages_of_twisted_are_in_the_log_at_debug(tmp_path, config):
         events = [json.loads(line) for line in program.stdout.splitlines()]
     assert "message" in {event["event"] for event in events}
     assert not socket_path.exists()
+
+
+def with_descriptors(redirections, *arguments):
+    return run("sh", "-c", f'exec "$@" {redirections}', "sh", *MAGLEVD, *arguments)
+
+
+def test_a_result_that_can_t_be_written_is_no_error_in_the_file(config):
+    done = with_descriptors(">/dev/full", "--check", "--config", config)
+
+    expected = "maglevd: can't write to the standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (74, expected)
+
+
+@pytest.mark.parametrize("redirections", [">&-", "<&- >&- 2>&-"])
+def test_a_check_without_a_standard_output_is_in_the_status(config, redirections):
+    assert with_descriptors(redirections, "--check", "--config", config).returncode == 0
+
+
+def test_a_bug_is_no_error_in_the_file():
+    program = "import maglev.daemon.program as program; program.run = lambda _: 1 / 0; program.main([])"
+    done = run(sys.executable, "-c", program)
+
+    assert done.returncode == 70
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_daemon_without_a_standard_output_goes_on(tmp_path, config):
+    path = tmp_path / "metrics.sock"
+    arguments = (*MAGLEVD, "--config", config, f"--metrics-addr=unix:{path}")
+    with Program(tmp_path, "sh", "-c", 'exec "$@" <&- >&-', "sh", *arguments, cwd=ROOT) as program:
+        deadline = time.monotonic() + 60
+        while not path.is_socket():
+            assert time.monotonic() < deadline, program.stderr
+            time.sleep(0.02)
+        # Not the next file or socket that it opened, to which the log would go.
+        assert program.path_of(1) == "/dev/null"
+        assert program.end() == 0
+        assert program.stderr == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_a_full_pipe_of_another_user_does_not_stop_the_log(tmp_path):
+    code = (
+        "import os, sys; from maglev.runtime.logs.writer import LineWriter; os.setuid(65534); writer = LineWriter(1)\n"
+        "for _ in range(10_000): writer.write('x' * 99)\n"
+        "print(type(writer._sink).__name__, writer.dropped > 1000, file=sys.stderr, flush=True); os._exit(0)"
+    )
+    reader, target = os.pipe()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=target, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    finally:
+        os.close(reader)
+        os.close(target)
+    assert done.stderr == b"_Background True\n"
+
+
+CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""A PID namespace, in which the program is process 1, whenever it starts."""
+
+
+@pytest.mark.skipif(run(*CONTAINER, "true").returncode != 0, reason="no PID namespaces")
+def test_unix_sockets_are_taken_over_from_a_killed_process_with_the_same_id(tmp_path, config):
+    sockets = [tmp_path / name for name in ("metrics.sock", "ssh.sock", "pb.sock")]
+    options = [f"--{path.stem}-addr=unix:{path}" for path in sockets]
+    arguments = (*CONTAINER, *MAGLEVD, "--config", config, f"--state-dir={tmp_path}/state", *options)
+    for end in (signal.SIGKILL, signal.SIGKILL, None):
+        with Program(tmp_path, *arguments, cwd=ROOT) as program:
+            program.wait_for('"event": "start"')
+            program.wait_for('"event": "ssh-start"')
+            assert all(path.is_socket() for path in sockets)
+            if end:
+                program.end(end)
 
 
 # Under Twisted's runners

@@ -55,7 +55,7 @@ class Strangers(ClientFactory):
 @pytest_twisted.ensureDeferred
 async def test_strangers_are_cut_off_in_time_and_leave_nothing_behind(tmp_path):
     folder = ConsoleFolder(tmp_path)
-    service = folder.service(reactor, f"unix:{tmp_path}/socket:mode=660:backlog=1000", LIMITS)
+    service = folder.service(reactor, f"unix:{tmp_path}/socket", LIMITS)
     service.startService()
     before = open_descriptors()
     strangers = Strangers()

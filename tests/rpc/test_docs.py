@@ -25,11 +25,11 @@ from maglev.control.verbs import Control
 from maglev.model.build import read_build
 from maglev.rpc.client.control import connect
 from maglev.rpc.server.identity import Identities, Operators, UserNames
-from maglev.rpc.server.listening import UnixSocket
 from maglev.rpc.server.service import PbService
 from maglev.rpc.wire import METHODS, SENT, WireError
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
+from maglev.runtime.listening import UnixSocket
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
 

@@ -21,12 +21,13 @@ from maglev.model.caller import Role
 from maglev.model.errors import ForbiddenError, RefusedError, StartError
 from maglev.rpc.client.control import connect
 from maglev.rpc.server.identity import Identities, Operators, UserNames
-from maglev.rpc.server.listening import TlsPort, UnixSocket
+from maglev.rpc.server.listening import TlsPort
 from maglev.rpc.server.service import PbService
 from maglev.rpc.tls import TlsFiles
 from maglev.rpc.wire import LostError
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
+from maglev.runtime.listening import UnixSocket
 from tests.fakes.certificates import Authority
 from tests.fakes.pb_control import FakeControl
 

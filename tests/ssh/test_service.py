@@ -128,7 +128,7 @@ class Silent(Protocol):
 @pytest_twisted.ensureDeferred
 async def test_a_service_on_a_unix_socket_starts_serves_and_stops(folder):
     path = folder.path / "console.sock"
-    service = folder.service(reactor, f"unix:{path}:mode=660")
+    service = folder.service(reactor, f"unix:{path}")
     service.startService()
     factory = ClientFactory()
     client = Silent(b"junk\n" * 2000)

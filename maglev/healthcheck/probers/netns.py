@@ -9,15 +9,16 @@ and a descriptor kept from before would hold on to the old one, from which nothi
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
-import sys
 from typing import TYPE_CHECKING, Final, NoReturn, ParamSpec, TypeVar
 
 from twisted.logger import Logger
 
 from maglev.model.errors import StartError
+from maglev.runtime.logs.writer import LineWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +61,11 @@ def _find_setns() -> Callable[[int, int], None]:
 def _die(error: OSError) -> NoReturn:
     """End the process at once: the reactor would catch an exception, and every later socket would be misplaced."""
     text = f"maglevd: can't return to its own network namespace ({error}); it must not go on in another one\n"
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    # A full pipe must not keep it alive.
+    with contextlib.suppress(OSError):
+        writer = LineWriter(2)
+        writer.write(text)
+        writer.close()
     os._exit(_EX_OSERR)
 
 

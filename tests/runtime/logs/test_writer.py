@@ -6,6 +6,7 @@ import pty
 import signal
 import socket
 import threading
+import time
 import tty
 
 import pytest
@@ -253,3 +254,59 @@ def test_the_descriptor_stays_open_when_the_writer_is_closed(opened):
         LineWriter(one.fileno()).close()
         one.sendall(b"x")
     os.write(descriptor, b"x")
+
+
+# A pipe or terminal of another user, which can't be opened once more
+
+
+@pytest.fixture
+def of_another_user(monkeypatch):
+    """Let nothing be opened, as /proc/self/fd lets nobody open a pipe of another user."""
+
+    def refuse(path, *_):
+        raise PermissionError(path)
+
+    monkeypatch.setattr("maglev.runtime.logs.writer.os.open", refuse)
+
+
+@pytest.mark.usefixtures("of_another_user")
+def test_a_pipe_of_another_user_never_blocks_and_keeps_whole_lines(opened):
+    reader, descriptor = opened.pipe()
+    writer = opened.writer(descriptor)
+    taken = fill(writer)
+    assert taken * len(LINE) < 1 << 20
+    assert not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_NONBLOCK
+
+    thread = threading.Thread(target=writer.close)
+    thread.start()
+    got = b""
+    while len(got) < taken * len(LINE):
+        got += os.read(reader, 1 << 20)
+    thread.join(PATIENCE)
+    opened.writers.clear()
+    assert got == LINE.encode() * taken
+
+
+@pytest.mark.usefixtures("of_another_user")
+def test_lines_that_a_thread_could_not_write_are_counted_with_the_next(opened):
+    reader, descriptor = opened.pipe()
+    writer = opened.writer(descriptor)
+    opened.close(reader)
+    writer.write(LINE)
+    deadline = time.monotonic() + PATIENCE
+    while not writer._sink._lost and time.monotonic() < deadline:
+        time.sleep(0.01)
+    writer.write(LINE)
+
+    assert writer.dropped >= 1
+
+
+@pytest.mark.usefixtures("of_another_user")
+def test_a_reader_that_is_stuck_does_not_keep_the_process_from_ending(opened, monkeypatch):
+    monkeypatch.setattr("maglev.runtime.logs.writer.LAST_LINES", 0.01)
+    _, descriptor = opened.pipe()
+    writer = opened.writer(descriptor)
+    fill(writer)
+    writer.close()
+    assert writer._sink._thread.daemon
+    opened.writers.clear()
