@@ -27,6 +27,8 @@ class FakeSocket:
         self.send_error: OSError | None = None
         self.options: list[tuple] = []
         self.closed = False
+        self.own: tuple = ("127.0.0.1", 40000)
+        self.other: tuple | OSError = ("127.0.0.1", 80)
         self._descriptor = descriptor
 
     def fileno(self):
@@ -60,7 +62,12 @@ class FakeSocket:
         self.options.append(option)
 
     def getsockname(self):
-        return ("127.0.0.1", 40000)
+        return self.own
+
+    def getpeername(self):
+        if isinstance(self.other, OSError):
+            raise self.other
+        return self.other
 
     def close(self):
         assert not self.closed
@@ -118,6 +125,7 @@ class FakeConnection:
 
     def __init__(self, owner) -> None:
         self.owner = owner
+        self.keeper = None
         self.protocol = None
         self.opened = False
         self.closed = False
@@ -154,8 +162,17 @@ class FakeConnection:
         """The connection ends by the backend or the network."""
         protocol, self.protocol = self.protocol, None
         if not self.closed:
-            self.closed = True
+            self._close()
             protocol.connectionLost(reason)
+
+    def linger(self, keeper):
+        self.keeper = keeper
+
+    def _close(self):
+        self.closed = True
+        keeper, self.keeper = self.keeper, None
+        if keeper is not None:
+            keeper.closed()
 
     def write(self, data):
         assert not self.closed
@@ -164,7 +181,7 @@ class FakeConnection:
     def abortConnection(self):
         protocol, self.protocol = self.protocol, None
         if not self.closed:
-            self.closed = True
+            self._close()
             if protocol is not None:
                 protocol.connectionLost(ABORTED)
 

@@ -10,7 +10,8 @@ What is bounded, and why:
 
 * the header block with all interim (1xx) answers before it: 64 KiB, several times what servers accept themselves;
 * the body that is kept for the regexp: 64 KiB; without one, nothing is kept and nothing is waited for;
-* the whole answer: 1 MiB, because chunk framing may take many times the bytes that it frames, for ever.
+* the whole answer: 1 MiB, because chunk framing may take many times the bytes that it frames, for ever;
+* what is read after the verdict, so that the server is not reset while it writes: 64 KiB.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ HEADER_LIMIT: Final = 65536
 STATUS_LINE_LIMIT: Final = 4096
 BODY_LIMIT: Final = 65536
 ANSWER_LIMIT: Final = 1 << 20
+LINGER_LIMIT: Final = 65536
 
 _SWITCHING_PROTOCOLS: Final = 101
 
@@ -129,6 +131,7 @@ class Answer:
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(*_ALL_LENIENCIES)
         self._received = 0
+        self._limit = ANSWER_LIMIT
         self._status = 0
         self._head = bytearray()  # until the headers are complete
         self._gave_up: str | None = None  # why llhttp did, in the headers
@@ -137,7 +140,7 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the backend; none of them can make it raise."""
-        if self._parser is None or self.verdict is not None:
+        if self._parser is None or not self._wants_more:
             return
         self._received += len(data)
         if self.progress is not Progress.BODY:
@@ -150,6 +153,15 @@ class Answer:
             self._read_plainly()
         self._check_bounds()
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is a verdict, and more of the body to come."""
+        return self.verdict is not None and self.progress is Progress.BODY
+
+    @property
+    def _wants_more(self) -> bool:
+        return self.verdict is None or self.progress is Progress.BODY
+
     def end(self, how: str) -> Verdict:
         """Return the verdict on what came before the connection ended; ``how`` tells how it did."""
         if self.verdict is None:
@@ -158,6 +170,7 @@ class Answer:
                 self._judge_body("" if how == "closed" else f"; {how}")
             else:
                 self._decide(Code.L7RSP, f"{how} with {self.progress.value}")
+        self.progress = Progress.END
         return self.verdict or (Code.L7RSP, how)
 
     def release(self) -> None:
@@ -172,7 +185,7 @@ class Answer:
         except httptools.HttpParserError as error:
             reason = printable(str(error))
             if self.progress is Progress.BODY:
-                self._judge_body(f"; malformed framing: {reason}")
+                self._end_body(f"; malformed framing: {reason}")
             elif self.verdict is None:
                 self._gave_up = reason
                 self._read_plainly()
@@ -200,8 +213,8 @@ class Answer:
 
     def _check_bounds(self) -> None:
         if self.progress is Progress.BODY:
-            if self._received > ANSWER_LIMIT:
-                self._judge_body("; answer too large")
+            if self._received > self._limit:
+                self._end_body("; answer too large")
         elif self._received > HEADER_LIMIT:
             self._decide(Code.L7RSP, "headers too large")
         elif self.progress is Progress.NOTHING and self._received:
@@ -210,6 +223,13 @@ class Answer:
     def _decide(self, code: Code, detail: str) -> None:
         if self.verdict is None:
             self.verdict = code, detail
+            self._limit = self._received + LINGER_LIMIT
+
+    def _end_body(self, missing: str = "") -> None:
+        """Nothing of the body is to come that counts."""
+        self.progress = Progress.END
+        if self.verdict is None:
+            self._judge_body(missing)
 
     def _judge_body(self, missing: str = "") -> None:
         code, detail = self._expectation.judge_body(bytes(self._body), missing)
@@ -257,6 +277,5 @@ class Answer:
 
     def on_message_complete(self) -> None:
         """An answer is complete: an interim one, or the one that counts."""
-        if self.progress is Progress.BODY and self.verdict is None:
-            self.progress = Progress.END
-            self._judge_body()
+        if self.progress is Progress.BODY:
+            self._end_body()

@@ -37,6 +37,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from maglev.healthcheck.probers.faults import ProbeError, connect_outcome, local_fault, setup_fault
+from maglev.model.result import Code, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +57,8 @@ DONE: Final = Failure(ConnectionDone())
 ABORTED: Final = Failure(ConnectionAborted())
 """The reason of a `connectionLost` when the probe is over: nothing is to be concluded from it."""
 
+TO_ITSELF: Final = Result(Code.L4CON, "connected to itself: nobody listens on the port")
+
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _PENDING: Final = frozenset({errno.EINPROGRESS, errno.EALREADY})
 _CONNECTED: Final = frozenset({0, errno.EISCONN})
@@ -72,6 +75,13 @@ class ConnectionOwner(Protocol):
 
     def crash(self) -> None:
         """Something raised (a bug of ours, already logged)."""
+
+
+class ConnectionKeeper(Protocol):
+    """Keeps a connection whose probe is over, and whose protocol reads on."""
+
+    def closed(self) -> None:
+        """It was closed, by whomever."""
 
 
 class StreamOpener(Protocol):
@@ -118,6 +128,7 @@ class Connection:
         "_destination",
         "_error",
         "_events",
+        "_keeper",
         "_opener",
         "_owner",
         "_poller",
@@ -134,6 +145,7 @@ class Connection:
         self._opener = opener
         self._destination = destination
         self._owner = owner
+        self._keeper: ConnectionKeeper | None = None
         self._protocol: IProtocol | None = None
         self._socket: socket.SocketType | None = None
         self._descriptor = -1
@@ -170,8 +182,14 @@ class Connection:
 
     def crash(self) -> None:
         """Leave it to the owner, who closes the connection, unless it was the end of this very probe that raised."""
-        if self._socket is not None:
+        if self._keeper is not None:
+            self.abortConnection()
+        elif self._socket is not None:
             self._owner.crash()
+
+    def linger(self, keeper: ConnectionKeeper) -> None:
+        """Carry on without the owner, to whom nothing is told any more, until the protocol or the keeper closes."""
+        self._keeper = keeper
 
     # ITransport
 
@@ -209,7 +227,9 @@ class Connection:
     # Steps
 
     def _judge_connect(self, number: int, *, at_once: bool) -> None:
-        if number in _CONNECTED:
+        if number in _CONNECTED and self._is_to_itself():
+            self._owner.conclude_with(TO_ITSELF)
+        elif number in _CONNECTED:
             self._protocol = protocol = self._owner.build_protocol()
             protocol.makeConnection(self)
             self._settle()
@@ -217,6 +237,23 @@ class Connection:
             self._wait_for(EPOLLOUT)
         else:
             self._owner.conclude_with(connect_outcome(number, at_once=at_once))
+
+    def _is_to_itself(self) -> bool:
+        """Return whether the kernel chose the very port that was called, where nobody listens, as the local port.
+
+        Two SYNs that cross make a connection (RFC 9293 section 3.5), and here it is the same SYN. It takes a backend on
+        this host whose port is in ``net.ipv4.ip_local_port_range``.
+        """
+        stream = self._socket
+        if stream is None:
+            return False
+        own = stream.getsockname()
+        if own[1] != self._destination.address[1]:
+            return False
+        try:
+            return bool(own[:2] == stream.getpeername()[:2])
+        except OSError:  # reset since; the protocol will see
+            return False
 
     def _receive(self, stream: socket.SocketType) -> bool:
         protocol = self._protocol
@@ -253,7 +290,7 @@ class Connection:
             self._wait_for(EPOLLIN | EPOLLOUT if self._unsent else EPOLLIN)
             return
         fault = local_fault(self._error)
-        if fault is None:
+        if fault is None or self._keeper is not None:
             self._close(Failure(ConnectionLost(os.strerror(self._error))))
         else:
             self._owner.conclude_with(fault)
@@ -281,6 +318,9 @@ class Connection:
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         stream.close()
         self.disconnecting = True
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.closed()
         if protocol is not None:
             protocol.connectionLost(reason)
 

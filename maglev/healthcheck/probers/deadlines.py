@@ -63,6 +63,12 @@ class Deadlines:
             self._call = None
             self._lag.attend(self, really=False)
 
+    def close(self) -> None:
+        """Let everything expire now."""
+        for expiring in tuple(self._waiting):
+            self.end(expiring)
+            expiring.expire()
+
     def _expire(self) -> None:
         self._call = None
         pause = 0.0

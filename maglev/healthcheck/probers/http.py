@@ -61,12 +61,22 @@ class HttpProbes:
 
 
 class HttpProbe(Probe):
-    """Sends the request, and concludes as soon as the outcome is certain."""
+    """Sends the request, and concludes as soon as the outcome is certain.
+
+    That may be long before the end of the body. It then reads on to that end: many servers write headers and body
+    apart, and log an error if a reset comes between.
+    """
 
     def __init__(self, conclude: Conclude, request: bytes, expectation: Expectation) -> None:
         super().__init__(conclude)
         self._request = request
         self._answer = Answer(expectation)
+        self._concluded = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it has concluded, and the body has not ended."""
+        return self._answer.unfinished
 
     def connectionMade(self) -> None:
         """Send the request."""
@@ -77,7 +87,11 @@ class HttpProbe(Probe):
         """Take a part of the answer."""
         answer = self._answer
         answer.feed(data)
-        if answer.verdict is not None:
+        if self._concluded:
+            if not answer.unfinished:
+                self._hang_up()
+        elif answer.verdict is not None:
+            self._concluded = True
             self._conclude(*answer.verdict)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -85,8 +99,15 @@ class HttpProbe(Probe):
         how = how_lost(reason)
         verdict = None if how is None else self._answer.end(how)
         self._answer.release()
-        if verdict is not None:
+        if self._concluded:
+            self._hang_up()  # what ended may be the TLS session only
+        elif verdict is not None:
+            self._concluded = True
             self._conclude(*verdict)
+
+    def _hang_up(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
 
     def timeout_verdict(self) -> tuple[Code, str]:
         """Return how far the answer was."""

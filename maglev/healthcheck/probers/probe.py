@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 class Probe(Protocol):
     """A protocol that finds something out over one connection.
 
-    It calls its ``conclude`` once, and does nothing after that; the connection is closed by then. `connectionLost` with
-    a `ConnectionAborted` means that the probe is over: it only lets go of what it holds.
+    It calls its ``conclude`` once, and does nothing after that; the connection is closed by then, unless the probe is
+    `unfinished`: it then reads on, and closes the connection itself. `connectionLost` with a `ConnectionAborted` means
+    that the probe is over: it only lets go of what it holds.
     """
 
     def __init__(self, conclude: Conclude) -> None:
         self._conclude = conclude
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it has concluded while the backend still writes, which a reset would disturb."""
+        return False
 
     def timeout_verdict(self) -> tuple[Code, str]:
         """Return what it means that time is up now."""

@@ -120,6 +120,8 @@ class ProberSource:
 
     def close(self) -> None:
         """Close the resources that the probers share; all probes must have been cancelled."""
+        for deadlines in self._deadlines.values():
+            deadlines.close()  # connections that linger
         for ping in self._ping.values():
             ping.close()
         self._poller.close()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IProtocol
 
     from maglev.healthcheck.probers.base import Conclude
-    from maglev.healthcheck.probers.connection import ConnectionOwner
+    from maglev.healthcheck.probers.connection import ConnectionKeeper, ConnectionOwner
     from maglev.healthcheck.probers.deadlines import Deadlines
     from maglev.healthcheck.probers.probe import Probe
     from maglev.healthcheck.probers.resumption import Resumption
@@ -29,6 +29,9 @@ class OneShot(Protocol):
     def ready(self) -> object:
         """Go on as far as the kernel lets us."""
 
+    def linger(self, keeper: ConnectionKeeper) -> None:
+        """Carry on without the owner."""
+
     def abortConnection(self) -> None:
         """Close with a reset, now."""
 
@@ -36,10 +39,35 @@ class OneShot(Protocol):
 _CONNECT_TIMEOUT: Final = (Code.L4TOUT, "no connection in time")
 
 
+class LingeringConnection:
+    """A connection whose probe has its verdict, while the backend still writes its answer.
+
+    It is read, up to a bound, until the answer ends, and for at most as long as a probe may take. It ends when the next
+    probe of the backend lingers, so that there are at most two connections to it; not when that one begins, as the
+    backend may be slow just then.
+    """
+
+    __slots__ = ("_connection", "_deadlines")
+
+    def __init__(self, connection: OneShot, deadlines: Deadlines) -> None:
+        self._connection = connection
+        self._deadlines = deadlines
+        deadlines.begin(self)
+        connection.linger(self)
+
+    def expire(self) -> None:
+        """Time is up (`maglev.healthcheck.probers.deadlines.HasDeadline`)."""
+        self._connection.abortConnection()
+
+    def closed(self) -> None:
+        """It was closed (`maglev.healthcheck.probers.connection.ConnectionKeeper`)."""
+        self._deadlines.end(self)
+
+
 class StreamProber(Prober):
     """Probes a backend over a new connection each time."""
 
-    __slots__ = ("_connection", "_new_connection", "_new_probe", "_probe")
+    __slots__ = ("_connection", "_lingering", "_new_connection", "_new_probe", "_probe")
 
     def __init__(
         self,
@@ -58,7 +86,13 @@ class StreamProber(Prober):
         self._new_connection = new_connection
         self._new_probe = new_probe
         self._connection: OneShot | None = None
+        self._lingering: LingeringConnection | None = None
         self._probe: Probe | None = None
+
+    def cancel(self) -> None:
+        """Abort the probe under way, if any, and the connection that the last one left open."""
+        super().cancel()
+        self._end_lingering()
 
     def build_protocol(self) -> IProtocol:
         """Return the protocol of the connection that was just made."""
@@ -78,9 +112,20 @@ class StreamProber(Prober):
         return _CONNECT_TIMEOUT if self._probe is None else self._probe.timeout_verdict()
 
     def _drop(self) -> None:
-        connection, self._connection, self._probe = self._connection, None, None
-        if connection is not None:
+        connection, probe = self._connection, self._probe
+        self._connection = self._probe = None
+        if connection is None:
+            return
+        if probe is not None and probe.unfinished:
+            self._end_lingering()
+            self._lingering = LingeringConnection(connection, self._deadlines)
+        else:
             connection.abortConnection()
+
+    def _end_lingering(self) -> None:
+        lingering, self._lingering = self._lingering, None
+        if lingering is not None:
+            lingering.expire()
 
 
 class TlsProber(StreamProber):

@@ -78,6 +78,11 @@ class TlsProbe(Probe):
         self._tls: SSL.Connection | None = SSL.Connection(context, None)
         self.disconnecting = False
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the probe above has concluded and reads on."""
+        return self._inner is not None and self._inner.unfinished
+
     def connectionMade(self) -> None:
         """Say hello."""
         tls = self._tls

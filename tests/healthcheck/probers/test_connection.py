@@ -268,3 +268,57 @@ def test_it_knows_both_addresses():
     v6 = Connection(bench.poller, FakeOpener(), Destination(socket.AF_INET6, ("::1", 80, 0, 0)), bench.owner)
     assert v6.getPeer().type == "TCP"
     assert v6.getPeer().host == "::1"
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [(("127.0.0.1", 80), ("127.0.0.1", 80)), (("::1", 80, 0, 0), ("::1", 80, 0, 0))],
+)
+def test_a_port_that_is_connected_to_itself_is_not_open(later, own, other):
+    bench = Bench(*([errno.EINPROGRESS] if later else []), 0)
+    bench.socket.own, bench.socket.other = own, other
+    bench.opened()
+    bench.connection.ready(EPOLLOUT)
+    assert [(outcome.code, outcome.detail[:19]) for outcome in bench.owner.outcomes] == [
+        (Code.L4CON, "connected to itself")
+    ]
+    assert bench.socket.closed
+    assert bench.protocol.calls == []
+
+
+@pytest.mark.parametrize("other", [("127.0.0.2", 80), OSError(errno.ENOTCONN, "not connected")])
+def test_the_same_port_at_another_address_is_another_end(other):
+    bench = Bench(0)
+    bench.socket.own, bench.socket.other = ("127.0.0.1", 80), other
+    assert bench.opened().protocol.calls == ["made"]
+
+
+class FakeKeeper:
+    def __init__(self):
+        self.closings = 0
+
+    def closed(self):
+        self.closings += 1
+
+
+@pytest.mark.parametrize("number", [errno.ECONNRESET, errno.ENOMEM])
+def test_a_connection_that_lingers_tells_its_owner_nothing_more(number):
+    bench = Bench(0).opened()
+    keeper = FakeKeeper()
+    bench.connection.linger(keeper)
+    bench.socket.incoming = [b"more", OSError(number, "failed")]
+    bench.connection.ready(EPOLLIN)
+    assert keeper.closings == 0
+    bench.connection.ready(EPOLLIN)
+    bench.connection.abortConnection()
+    assert bench.protocol.calls == ["made", b"more", ConnectionLost]
+    assert (bench.owner.outcomes, keeper.closings, bench.socket.closed) == ([], 1, True)
+
+
+def test_a_bug_while_it_lingers_closes_it():
+    bench = Bench(0).opened()
+    keeper = FakeKeeper()
+    bench.connection.linger(keeper)
+    bench.connection.crash()
+    assert (bench.owner.crashes, keeper.closings, bench.socket.closed) == (0, 1, True)

@@ -135,3 +135,11 @@ def test_the_lag_is_measured_finely_while_something_is_under_way(rig):
     assert attended == {rig.deadlines}, "one has begun again"
     rig.clock.advance(1.0)
     assert attended == set()
+
+
+def test_at_the_end_everything_expires_and_nothing_is_left(rig):
+    rig.begin("a")
+    rig.begin("b")
+    rig.deadlines.close()
+    assert [name for name, _when in rig.expired] == ["a", "b"]
+    assert rig.clock.getDelayedCalls() == []

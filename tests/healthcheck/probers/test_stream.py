@@ -273,3 +273,85 @@ def test_the_outcome_is_told_even_if_the_connection_can_not_be_dropped():
     assert [outcome.code for outcome in bench.outcomes] == [Code.L4OK]
     bench.start().accept()
     assert [outcome.code for outcome in bench.outcomes] == [Code.L4OK] * 2
+
+
+HEADERS = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n"
+
+
+def lingering(head=HEADERS):
+    """Return a bench whose HTTP probe has its verdict and reads on, and the connection."""
+    bench = Bench(http_probe)
+    connection = bench.start()
+    connection.accept()
+    connection.deliver(head)
+    assert [outcome.code for outcome in bench.outcomes] == [Code.L7OK]
+    assert not connection.closed
+    return bench, connection
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        (HEADERS, [b"all ", b"is well"]),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", [b"3\r\nall\r\n", b"0\r\n\r\n"]),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", [b"not a chunk"]),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", [b"x" * 16384] * 5),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", [b"x" * 16384] * 5),
+    ],
+)
+def test_the_verdict_comes_with_the_headers_and_the_close_after_the_body_or_a_bound(head, rest):
+    bench, connection = lingering(head)
+    for piece in rest:
+        assert not connection.closed
+        connection.deliver(piece)
+    assert connection.closed
+    assert len(bench.outcomes) == 1
+    bench.assert_idle()
+
+
+def test_a_body_that_ends_with_the_connection_is_read_to_that_end():
+    bench, connection = lingering(b"HTTP/1.0 200 OK\r\n\r\n")
+    connection.deliver(b"all is well")
+    connection.lose(DONE)
+    assert len(bench.outcomes) == 1
+    bench.assert_idle()
+
+
+def test_a_body_that_came_with_the_headers_leaves_nothing_open():
+    bench = Bench(http_probe)
+    connection = bench.start()
+    connection.accept()
+    connection.deliver(HEADERS + b"all is well")
+    assert connection.closed
+    bench.assert_idle()
+
+
+def test_a_body_is_not_read_for_longer_than_a_probe_may_take():
+    bench, connection = lingering()
+    bench.clock.advance(2.9)
+    assert not connection.closed
+    bench.clock.advance(0.2)
+    assert connection.closed
+    assert len(bench.outcomes) == 1
+    bench.assert_idle()
+
+
+def test_the_end_of_the_prober_closes_what_lingers():
+    bench, connection = lingering()
+    bench.prober.cancel()
+    assert connection.closed
+    assert len(bench.outcomes) == 1
+    bench.assert_idle()
+
+
+def test_one_connection_lingers_at_most():
+    bench, first = lingering()
+    second = bench.start()
+    second.accept()
+    assert not first.closed
+    second.deliver(HEADERS)
+    assert first.closed
+    assert not second.closed
+    assert len(bench.outcomes) == 2
+    second.deliver(b"all is well")
+    bench.assert_idle()
