@@ -58,6 +58,10 @@ class Pages:
         """Begin with the output of another command."""
         self._pager.begin(self._rows)
 
+    def flow(self) -> None:
+        """Hold nothing back of the output that follows: it comes by itself, and any key ends it."""
+        self._pager.begin(0)
+
     def end(self) -> None:
         """Discard unshown output, and release all waiting callers."""
         self._pager.begin(self._rows)

@@ -358,9 +358,7 @@ class Shell:
         self._pages.write(text)
         self._screen.flush()
 
-    def write_error(self, text: str) -> None:
-        """Show an error: the terminal has one stream only."""
-        self.write(text)
+    write_error = write  # the terminal has one stream only
 
     async def drain(self) -> None:
         """Wait for the stream, and for the person in front of ``--More--``."""
@@ -368,8 +366,10 @@ class Shell:
         await self._pages.turned()
 
     def set_stop_on_key(self, on: bool) -> None:  # noqa: FBT001
-        """From now on any key ends the command; so does that there will be no more."""
+        """From now on any key ends the command; so does the end of the input. Its output is not paged."""
         self._stop_on_key = on
+        if on:
+            self._pages.flow()
         if on and _EOF in self._ahead:
             self._context.work.soon(self._stop_at_eof)
 

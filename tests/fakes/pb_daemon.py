@@ -37,12 +37,20 @@ class PbDaemon:
             self.process = subprocess.Popen(
                 command, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 20
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        return self
+
+    def _wait_until_up(self):
+        deadline = time.monotonic() + 60
         while not self.path.exists():
             assert self.process.poll() is None, self.output()
-            assert time.monotonic() < deadline, self.output()
+            assert time.monotonic() < deadline, f"not up after a minute: {self.output()}"
             time.sleep(0.02)
-        return self
 
     def __exit__(self, *_):
         self.stop()

@@ -461,6 +461,27 @@ def test_watch_stops_at_any_key_which_is_not_typed(peer):
     assert last_line(channel) == "maglev#"
 
 
+def test_watch_goes_on_past_a_full_page_and_other_commands_stop_there_again(peer):
+    peer.world.grow(100)
+    channel = peer.terminal()
+    channel.type("watch events\r")
+    for _ in range(40):
+        peer.world.flap()
+        peer.turn()
+    assert "--More--" not in channel.screen.text
+    assert channel.screen.text.count("www1 198.51.100.11") == 40
+    channel.resize(80, 10)
+    peer.world.flap()
+    peer.turn()
+    assert "--More--" not in channel.screen.text
+
+    channel.type("x")
+    assert last_line(channel) == "maglev#"
+    channel.type("show backends\r")
+    peer.turn()
+    assert "--More--" in channel.screen.text
+
+
 # terminal monitor
 
 
