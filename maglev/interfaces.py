@@ -56,7 +56,7 @@ class IProber(Interface):
 
 
 class ISubscription(Interface):
-    """A stream of events that somebody watches: first a snapshot of every object, then what happens."""
+    """A subscription to events: first a snapshot of every object, then each event."""
 
     def next() -> Awaitable[list[EventView]]:
         """Wait for events, and return one or more, at most a hundred; an empty list when the watch has ended."""
@@ -78,7 +78,7 @@ class Within(NamedTuple):
 
 
 MAX_LIMIT: Final = 10_000
-"""Rows or names that can be asked for; how many come is up to the daemon."""
+"""Number of rows or names to return at most; the daemon may return fewer."""
 
 Limit = Annotated[int, Within(1, MAX_LIMIT)]
 Weight = Annotated[int, Within(0, 100)]
@@ -184,10 +184,10 @@ class IControl(Protocol):
         """
 
     async def checker(self) -> CheckerView:
-        """Return how the checker itself does."""
+        """Return the state of the checker itself."""
 
     async def vpp_info(self) -> VppInfoView:
-        """Return what the connected VPP says of itself."""
+        """Return version and process of the connected VPP."""
 
     @slow
     async def vpp_lb_state(self, after: str = "", limit: Limit = 100) -> LbStateView:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
-# Whoever runs the tests in the background of a shell has SIGINT ignored, and so would have every program they start.
+# Tests in the background of a shell have SIGINT ignored, and so would every program that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

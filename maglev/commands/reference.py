@@ -25,7 +25,7 @@ Commands
 .. This page is made by "python -m maglev.commands.reference": change maglev/commands/tree.py, not this file.
 
 These are the commands of the SSH console and of ``maglevc``. Each can be typed at the prompt, given as a one-shot
-command (``ssh -p 2222 router show frontends``, ``maglevc show frontends``), or piped in, one a line.
+command (``ssh -p 2222 router show frontends``, ``maglevc show frontends``), or piped in, one per line.
 
 .. contents::
    :local:
@@ -35,18 +35,18 @@ command (``ssh -p 2222 router show frontends``, ``maglevc show frontends``), or 
 Typing commands
 ===============
 
-Words may be shortened to any beginning that only one of them has: ``sh fr`` is ``show frontends``. A word that is typed
-in full always wins. Capitals do not matter. Names of frontends, pools, backends and healthchecks are typed in full;
-TAB completes them, as it does with all other words. ``?`` shows what can come next, and leaves the line as it was.
+Words may be shortened to any beginning that only one of them has: ``sh fr`` is ``show frontends``. A word typed in full
+always wins. Case does not matter. Names of frontends, pools, backends and healthchecks are typed in full; TAB completes
+them, as it does with all other words. ``?`` shows what can come next, and leaves the line as it was.
 
-In this page, ``<name>`` is a word of your own choice, and what is in brackets may be left out. What is in brackets
-behind ``watch events`` comes in any order.
+On this page, ``<name>`` stands for a name of your own, and words in brackets are optional; those after ``watch events``
+may come in any order.
 
 A line that begins with ``!`` or ``#`` is a comment. Quotes, single or double, keep blanks in a word together; a
 backslash before the same quote keeps it.
 
-Mistakes are said in lines that begin with ``%``; a ``^`` is below the word in question. The exit status of a one-shot
-command is 0 if it did what was asked, 1 if it was refused or failed, and 2 if the line makes no sense.
+Error messages begin with ``%``; a ``^`` marks the word in question. The exit status of a one-shot command is 0 if it
+succeeded, 1 if it was refused or failed, and 2 if the line is invalid.
 
 
 Filters
@@ -60,9 +60,9 @@ TAIL: Final = """\
 
 ``json`` comes first, ``count`` last, and any number of ``include`` and ``exclude`` in between. :doc:`json` shows what
 each command writes as JSON. Expressions are those of RE2_, and may consist of several words; they need quotes only
-where a ``|`` in them has a blank before it. They are searched in lines as if these had one blank between two words and
-none before the first, whatever the columns look like: ``| include ^www2 weight 50 effective`` finds what it says. The
-names of columns are lines too, but do not count.
+where a ``|`` in them has a blank before it. They are matched against lines with single blanks between words and none at
+the beginning, whatever the columns look like: ``| include ^www2 weight 50 effective`` works. The line with the names of
+columns is filtered like any other, but not counted.
 
 .. _RE2: https://github.com/google/re2/wiki/Syntax
 

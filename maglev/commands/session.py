@@ -42,10 +42,10 @@ class CommandSession:
         self._root = root
 
     async def run(self, line: str) -> ExitStatus:
-        """Run one line; what it has to say goes to the environment.
+        """Run one line; its output goes to the environment.
 
-        To stop it, cancel what it awaits: whatever that raises goes through, and so do bugs; everything is left in
-        order. A `MaglevError` is written as an error.
+        To stop it, cancel what it awaits; the exception is passed on after cleaning up, as a bug is. A `MaglevError` is
+        written as an error.
         """
         try:
             statement = parse(line, self._root)
@@ -100,7 +100,7 @@ class CommandSession:
         return "\n".join((*self._caret(typed, error.column), _error_text(error)))
 
     def _caret(self, typed: str, column: int) -> Sequence[str]:
-        """Return a ``^`` below the mistake; above it the line, where it is not on the screen just as it is."""
+        """Return a ``^`` below the mistake, and above it a copy of the line unless the screen shows it as typed."""
         prompt, width = self._environment.prompt_width, guarded(self._environment.width)
         if prompt is not None and typed.isascii() and typed.isprintable() and prompt + len(typed) < width:
             return [" " * (prompt + column) + "^"]

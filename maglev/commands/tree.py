@@ -151,12 +151,12 @@ _SYNC: Final = Keyword(
 
 _NOW: Final = Keyword(
     "now",
-    help="Delete servers that left the file without delay",
+    help="Delete at once the servers that left the file",
     binds=("now", 1),
     command=_operator(
         config.reload_config,
-        "Apply the file; delete what left it at once",
-        notes="Without this word, such a server serves until another one is up, for ``removal-max-delay`` at most.",
+        "Apply the file; delete former servers at once",
+        notes="Without it, a server that left serves until another one is up, for at most ``removal-max-delay``.",
     ),
 )
 
@@ -200,12 +200,12 @@ _WATCH: Final = Keyword(
     children=(
         Keyword(
             "events",
-            help="All states, then each change, until a key",
+            help="All states, then each change; any key stops",
             command=Command(
                 watch.watch_events,
                 notes="Without ``log``, ``backend`` and ``frontend``, the states of backends and frontends are shown; "
-                "with any of them, only those. Where the output is not read on a terminal, each event is one line of "
-                "JSON. Each line counts for ``num``, those of the snapshot too.",
+                "with any of them, only those. If the output is not a terminal, each event is one line of JSON. Every "
+                "line counts towards ``num``, including those of the snapshot.",
             ),
             options=(
                 Keyword(

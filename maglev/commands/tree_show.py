@@ -133,4 +133,4 @@ SHOW: Final = Keyword(
         Keyword("history", help="Command history of this session", command=Command(show.show_history)),
     ),
 )
-"""What can be looked at."""
+"""The commands that only read."""

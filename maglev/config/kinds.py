@@ -44,7 +44,7 @@ class UnfitError(Exception):
         text: What is wrong, for a person.
         node: The node to point at.
         suffix: Text to append to the path of the key: an index such as ``[1]``, or empty.
-        candidates: The words that would have been accepted.
+        candidates: The accepted words.
         others: Further errors in the value.
     """
 

@@ -19,8 +19,8 @@ class Address:
     """A literal IP address that stands for one machine; the value is its canonical text.
 
     Attributes:
-        family: 4 or 6 where only one will do.
-        loopback: The families of which a loopback address will do.
+        family: 4 or 6 if only that one is accepted.
+        loopback: The families whose loopback addresses are accepted.
     """
 
     family: addresses.Family | None = None
@@ -77,7 +77,7 @@ class Host:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """What it must look like; not all that does is one."""
+        """A necessary condition, not a sufficient one."""
         return _HEADER if self.header else _BARE
 
     def read(self, node: Node) -> str | None:
@@ -105,7 +105,7 @@ _NAME_LENGTH: Final = 253
 
 
 def _is_host(match: re.Match[str] | None) -> bool:
-    """Return whether the parts of what looks like a host are what they look like."""
+    """Return whether the parts of a text in the form of a host are valid."""
     if not match or len(match["name"] or "") > _NAME_LENGTH or not 1 <= int(match["port"] or 1) <= 65535:
         return False
     try:
@@ -117,7 +117,7 @@ def _is_host(match: re.Match[str] | None) -> bool:
 def name_of_host(host: str) -> str:
     """Return the name or address in a valid Host header, without port and brackets.
 
-    An address stays one: the certificate must then be valid for it, which need not be the address that is probed.
+    An address is returned as it is: the certificate must then be valid for it, even if another address is probed.
     """
     if host.startswith("["):
         return addresses.canonical(host[1:].partition("]")[0])
@@ -126,7 +126,7 @@ def name_of_host(host: str) -> str:
 
 MAX_PROGRAM: Final = 8000
 """Instructions of a compiled pattern. Up to here RE2 searches 64 KiB within some milliseconds; at 26,000 its automaton
-does not fit its memory any more and it takes two seconds, for which every probe would wait."""
+no longer fits its memory, and a search takes two seconds, during which every probe would wait."""
 
 
 @attrs.frozen
@@ -134,7 +134,7 @@ class Regexp:
     """A pattern of RE2; the value is its text.
 
     Attributes:
-        length: Most characters.
+        length: Maximum number of characters.
     """
 
     length: int
@@ -175,7 +175,7 @@ class StatusCodes:
     """HTTP status codes: one, a range, or a list of those; the value is inclusive ranges.
 
     Attributes:
-        most: Longest list.
+        most: Maximum length of a list.
     """
 
     most: int
@@ -203,7 +203,7 @@ class StatusCodes:
         return tuple(ranges)
 
     def spell(self, value: StatusRanges) -> str:
-        """Return one code or range as it is, more of them as a list."""
+        """Return a single code or range as it is, several as a list."""
         words = [str(low) if low == high else f"{low}-{high}" for low, high in value]
         return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
 

@@ -283,9 +283,9 @@ def makeService(options: Options) -> IService:
 
 
 def run_offline_action(options: Options) -> int | None:
-    """Do what is asked for in place of running: a check, or an import; return the status, None if neither is."""
+    """Run a check or an import if one is requested; return its exit status, or None to run the daemon."""
     for program, path in options.imports().items():
-        # Only here: a daemon that runs has no use for it, and starts by a tenth more quickly.
+        # Imported only here: the daemon does not need it, and starts a tenth faster without it.
         from maglev.importers.convert import convert
 
         converted = convert(program, path)
@@ -296,7 +296,7 @@ def run_offline_action(options: Options) -> int | None:
 
 
 def check(path: str) -> int:
-    """Say what there is to say about a configuration file: a valid one on the standard output; return the status."""
+    """Print the report on a file, to standard error if it is not valid; return the exit status."""
     lines, status = report(path)
     print("\n".join(lines), file=sys.stderr if status else sys.stdout)
     return status
@@ -313,8 +313,8 @@ def build(reactor: Any, options: Options) -> IService:
     """Return the service for the options.
 
     Raises:
-        ConfigError: The configuration file is not valid.
-        StartError: Something that it or the options require does not exist.
+        ConfigError: The configuration file is not valid. StartError: The options or the file require something that
+        does not exist.
     """
     if options["demo"]:
         from maglev.demo.service import Demo

@@ -1,4 +1,4 @@
-"""What the demonstration plays with: web servers to stop and start, a switchboard for that, and simulated traffic."""
+"""The surroundings of the demonstration: web servers, a switchboard to stop and start them, and simulated traffic."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HOSTS: Final = {"www1": "127.0.0.11", "www2": "127.0.0.12", "www3": "127.0.0.13"}
 PORT: Final = 8480
-"""Of the web servers; not one that something else on a developer's machine is likely to have on all addresses."""
+"""Port of the web servers: one that nothing else on a developer's machine is likely to bind on all addresses."""
 
 VISIT_PERIOD: Final = 0.5
 """Seconds between two bursts of simulated traffic; VPP's counters are read every five."""
@@ -55,7 +55,7 @@ class WebServer:
             self._port = self._reactor.listenTCP(PORT, self._site, interface=self._host)
 
     def stop(self) -> Deferred[Any]:
-        """Listen no more."""
+        """Stop listening."""
         port, self._port = self._port, None
         return maybeDeferred(port.stopListening if port is not None else lambda: None)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 SWITCH_PORT: Final = 8481
-"""Of the switchboard, on 127.0.0.1."""
+"""Port of the switchboard, on 127.0.0.1."""
 
 CONFIG: Final = f"""\
 # The configuration of the demonstration. Change it, then: kill -HUP the process.
@@ -127,7 +127,7 @@ class Demo(MultiService):
         Args:
             reactor: The reactor, whose clock must be monotonic.
             options: Complete options; those of VPP and of the configuration are replaced.
-            build_daemon: Builds maglevd of the reactor, the options and a valid configuration.
+            build_daemon: Builds maglevd from the reactor, the options and a valid configuration.
         """
         MultiService.__init__(self)
         self._reactor = reactor
@@ -202,7 +202,7 @@ class Demo(MultiService):
 
 
 def _make_key(folder: Path) -> Path:
-    """Make a key pair for the console, in ``key``; return the path of the file that lets it in."""
+    """Make a key pair for the console, in ``key``; return the path of the file that authorizes it."""
     private = Ed25519PrivateKey.generate()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     (folder / "key").touch(0o600)
@@ -213,6 +213,6 @@ def _make_key(folder: Path) -> Path:
 
 
 def _maglevc() -> str:
-    """Return the command to type for maglevc: the one beside the program that runs, if it is there."""
+    """Return the command to type for maglevc: the one beside the running program, if there is one."""
     beside = Path(sys.argv[0]).parent / "maglevc"
     return str(beside) if beside.exists() else "maglevc"

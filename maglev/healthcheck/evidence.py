@@ -1,8 +1,8 @@
 """Tracks the backends that have had no result for too long, and logs when that begins and ends.
 
-A checker that can't probe (no capability, no descriptors, no namespace, no workers) changes no weight, because what is
-not known lowers nothing. Nobody would notice, until a backend dies and stays in service. So the time of the last result
-that counted is known for each backend, and the log says when that is too long ago, and when it is over.
+A checker that can't probe (no capability, no descriptors, no namespace, no workers) changes no weight, because missing
+evidence lowers nothing. Nobody would notice until a backend died and stayed in service. So the checker remembers when
+each backend last had a result that counted, and logs when that is too long ago, and when results come again.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 LOOK: Final = 5.0
-"""Seconds between two looks at all backends, which take a few milliseconds for twenty thousand."""
+"""Seconds between two checks of all backends, which take a few milliseconds for twenty thousand."""
 
 INTERVALS: Final = 3
-"""Intervals without a result, and one timeout, after which something is wrong."""
+"""Intervals without a result, plus one timeout, after which something is wrong."""
 
 LEAST: Final = 15.0
-"""Seconds without a result that are nothing to talk about, however short the interval."""
+"""Minimum seconds without a result before it is reported, however short the interval."""
 
 QUIET: Final = 30.0
 """Seconds between two events of one kind, at least; changes in between are reported together."""
 
 SAMPLE: Final = 5
-"""Backends that an event names."""
+"""Maximum number of backends named in one event."""
 
 
 def overdue_after(interval: float, timeout: float) -> float:
@@ -39,12 +39,12 @@ def overdue_after(interval: float, timeout: float) -> float:
 
 
 class EvidenceWatch:
-    """Looks at all backends every few seconds.
+    """Checks all backends every few seconds.
 
     Attributes:
-        lost: Backends without evidence at the last look.
-        oldest: Seconds since the last result of the backend that has been without one longest, at the last look; of
-            all that are probed, so it is a few seconds while all is well.
+        lost: Backends without evidence at the last check.
+        oldest: Seconds since the last result of the probed backend that has waited longest for one, at the last check;
+            a few seconds while all is well.
     """
 
     _log = EventLogger()
@@ -54,8 +54,8 @@ class EvidenceWatch:
 
         Args:
             clock: A monotonic clock.
-            backends: Yields each backend that is probed, when its last result came, by the clock, and the seconds
-                after which that is too long ago.
+            backends: Yields each probed backend, the clock time of its last result, and the seconds after which that is
+                too long ago.
         """
         self._clock = clock
         self._backends = backends
@@ -67,17 +67,17 @@ class EvidenceWatch:
         self.oldest = 0.0
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start checking."""
         self._call = self._clock.callLater(LOOK, self._look_and_go_on)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._call is not None:
             self._call.cancel()
             self._call = None
 
     def discarded(self, reason: str) -> None:
-        """A probe was no evidence, for this reason."""
+        """Record that a probe was no evidence, for this reason."""
         self._reasons[reason] += 1
 
     def look(self) -> None:
@@ -98,7 +98,7 @@ class EvidenceWatch:
         self._tell()
 
     def _tell(self) -> None:
-        """Log what has changed since that was told last."""
+        """Log what has changed since the last report."""
         now = self._clock.seconds()
         newly, again = self.lost - self._told, self._told - self.lost
         if newly and now >= self._quiet_until["lost"]:

@@ -1,4 +1,4 @@
-"""How far lateness excuses a backend that does not answer: in the time of its probes, and in time altogether."""
+"""How long lateness of the reactor excuses a backend that does not answer: per probe, and in total."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MOST_TIME: Final = 20.0
 two seconds all the time, and less than the service manager waits for a sign of progress."""
 
 LONGEST_EXCUSE: Final = 30.0
-"""Seconds for which a backend may show nothing but lateness, unless three times its timeout is longer. After that, no
-answer in a probe that has had several times its timeout, and a last look into the kernel, is an answer."""
+"""Seconds for which all probes of a backend may be excused, unless three times its timeout is longer. After that, a
+probe without an answer counts as failed: it has had several times its timeout, and a last look into the kernel."""
 
 
 def extended_timeout(timeout: float, excused: int) -> float:
-    """Return the seconds that a probe gets after so many in a row that were excused."""
+    """Return the timeout of a probe, in seconds, after so many excused ones in a row."""
     extended = timeout
     for _ in range(FORBEARANCE, excused):
         extended = min(2 * extended, max(timeout, MOST_TIME))
@@ -37,6 +37,6 @@ def used_up(excused_for: float, timeout: float) -> bool:
 
 
 def as_timeout(fault: LocalFault, kind: str, duration: float) -> Result:
-    """Return what a probe that a worker excused says after all; ``kind`` is a `CheckType`."""
+    """Return the result of a probe that a worker excused, now that it counts; ``kind`` is a `CheckType`."""
     code = Code.L4TOUT if kind == CheckType.TCP else Code.L7TOUT
     return Result(code, fault.detail, duration)

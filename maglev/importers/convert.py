@@ -1,4 +1,4 @@
-"""The way in: a file of another program -> the text of ours, what is still to be filled in, and an exit status."""
+"""The entry point: converts a file of another program into the text of ours, remarks, and an exit status."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ PROGRAMS: Final = {"haproxy": "HAProxy", "keepalived": "keepalived"}
 
 @attrs.frozen
 class Converted:
-    """What became of a file.
+    """The result of a conversion.
 
     Attributes:
-        text: The configuration; empty if nothing could be made of it.
-        remarks: What there is to say, a line each.
+        text: The configuration; empty if the file could not be converted.
+        remarks: Remarks for a person, one line each.
         status: 0 if the text is valid; 1 if the file can't be read or parsed; 2 if something must be filled in.
     """
 
@@ -43,7 +43,7 @@ class Converted:
 
 
 def convert(program: str, path: str) -> Converted:
-    """Return what can be made of a file.
+    """Convert a file.
 
     Args:
         program: ``haproxy`` or ``keepalived``.
@@ -64,7 +64,7 @@ def _draft(program: str, path: Path) -> Draft:
 
 
 def _judged(text: str, fitted: Fitted, name: str) -> tuple[tuple[str, ...], int]:
-    """Return what the check of our own file says about a text, and the exit status."""
+    """Check a text as a file of ours; return remarks and the exit status."""
     problems: Sequence[Problem]
     try:
         problems = load_text(text).warnings
@@ -88,7 +88,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _told(problem: Problem, lines: Sequence[str], fitted: Fitted) -> str:
-    """Return a problem as the one who must mend it needs it: with what to fill in, and where it comes from."""
+    """Return a problem as a remark: what to fill in, and where it comes from."""
     if problem.line and BLANK in lines[problem.line - 1]:
         return f"line {problem.line}: {problem.path}: fill in ({_origin(problem.path, fitted)})"
     return str(problem)

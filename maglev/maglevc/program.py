@@ -129,7 +129,7 @@ class Run:
             failure.raiseException()
 
     def _crashed(self, failure: Failure) -> None:
-        """Show a mistake of ours as what it is."""
+        """Report a bug as such."""
         failure.printTraceback(sys.stderr)
 
     def _on_signal(self, number: int, _: object) -> None:

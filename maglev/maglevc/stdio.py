@@ -32,7 +32,7 @@ INPUT_LIMIT: Final = 64 * 1024
 """Bytes of input that are read ahead of what runs them."""
 
 _GONE: Final = frozenset({errno.EPIPE, errno.EIO})
-"""How a pipe without a reader, and a terminal that was closed, refuse output."""
+"""Errors of output to a pipe without a reader, and to a terminal that was closed."""
 
 
 class ReaderGoneError(Exception):
@@ -41,7 +41,7 @@ class ReaderGoneError(Exception):
 
 @implementer(IReadWriteDescriptor)
 class StreamReadiness:
-    """Waits until a descriptor is ready, for one thing at a time."""
+    """Waits until a descriptor is ready, for reading or for writing."""
 
     def __init__(self, reactor: Any, descriptor: int, *, to_read: bool) -> None:
         """Watch a descriptor.
@@ -72,11 +72,11 @@ class StreamReadiness:
         return self._descriptor
 
     def doRead(self) -> None:
-        """It can be read from."""
+        """The descriptor can be read."""
         self._ready()
 
     def doWrite(self) -> None:
-        """It can be written to."""
+        """The descriptor can be written."""
         self._ready()
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
@@ -84,7 +84,7 @@ class StreamReadiness:
         self._ready()
 
     def logPrefix(self) -> str:
-        """Return what it is."""
+        """Return the prefix for Twisted's log."""
         return "stdio"
 
     def _ready(self) -> None:
@@ -124,11 +124,11 @@ class StandardStream:
         self._closed = False
 
     async def run(self, runner: IRunner, *, reads: bool) -> int:
-        """Run something until it ends; return its exit status.
+        """Run a runner until it ends; return its exit status.
 
         Args:
-            runner: What to run.
-            reads: Whether it gets what comes from the input; else that is left to others.
+            runner: The runner.
+            reads: Whether it reads the input; otherwise the input is left to others.
 
         Raises:
             ReaderGoneError: Nobody reads the output any more.
@@ -158,14 +158,14 @@ class StandardStream:
                 self._begin(self._send())
 
     def drain(self) -> Deferred[None]:
-        """Wait until everything is sent, and for a turn."""
+        """Wait until everything is sent, and for at least one turn."""
         waiting: Deferred[None] = Deferred(self._forget)
         self._waiting.append(waiting)
         self._work.soon(self._wake)
         return waiting
 
     def consumed(self, kept: int = 0) -> None:
-        """Read on, if what was read and not used leaves room."""
+        """Resume reading if the unused input leaves room."""
         self._kept = kept
         if self._room is not None and kept < INPUT_LIMIT:
             room, self._room = self._room, None

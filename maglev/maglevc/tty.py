@@ -28,7 +28,7 @@ def window_of(descriptor: int) -> Window:
 
 
 class LocalTty:
-    """The tty in raw mode, but for output; a context manager, which puts everything back.
+    """The tty in raw mode except for output; a context manager that restores the modes.
 
     ^C and ^Z are keys. The kernel still turns a newline into CR LF, so that anything else that is written (a traceback)
     can be read.
@@ -67,7 +67,7 @@ class LocalTty:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Put the modes back; after an error or a signal, the shell has not left its line."""
+        """Restore the modes; after an error or a signal, the shell has not left its line."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if kind is not None:

@@ -39,7 +39,7 @@ RESULTS: Final = {code: "pass" if code in PASSES else "fail" for code in Code}
 USUAL_MOVES: Final = (("unknown", "up"), ("unknown", "down"), ("up", "down"), ("down", "up"))
 """Transitions whose counters exist from the start; those that operators cause appear when they first happen."""
 
-# Lines of which each of many thousand backends has some: what is the same in all of them is put together once.
+# Templates of the lines that each of many thousand backends has: the common parts are formatted once.
 
 _STATE_LINES: Final = {
     now: "".join(f'maglev_backend_state{{{LABELS},state="{state}"}} {int(state is now)}\n' for state in BACKEND_STATES)
@@ -224,7 +224,7 @@ class VppCollector:
 
         Args:
             clock: The monotonic clock of the service.
-            wall: Tells the wall-clock time, in which VPP tells when it was started.
+            wall: Returns the wall-clock time, in which VPP reports its start.
             vpp: The service.
             api: API messages so far by name, direction and result.
         """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LABELS: Final = "\0"
-"""Stands for the labels of an object in lines that are put together beforehand; no text of ours has this character."""
+"""Placeholder for the labels of an object in a template; no text of ours has this character."""
 
 _ALL_LABELS: Final = "\1"
 """The same where there are no others, and so perhaps no braces either."""
@@ -26,12 +26,12 @@ CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class ICollector(Protocol):
-    """Something that has metrics."""
+    """A source of metrics."""
 
     def scrape(self) -> Iterator[str]:
         """Yield whole lines, in pieces that each take well under a millisecond.
 
-        What it reads may change between two pieces; it must not break on that.
+        What it reads may change between two pieces; it must tolerate that.
         """
 
 

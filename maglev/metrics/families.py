@@ -23,10 +23,10 @@ class Family:
     Attributes:
         name: Without the ``_bucket``, ``_count`` and ``_sum`` of a histogram.
         type: As Prometheus has it.
-        help: What it tells, in a few words without a full stop: for Prometheus and for the reference.
+        help: Its meaning, in a few words without a full stop: for Prometheus and for the reference.
         labels: The names of the labels that every sample has.
-        notes: What else there is to say, in sentences: values of labels, and such.
-        absent: While what there are no samples; empty if there always are, for the objects that exist.
+        notes: Further sentences for the reference: values of labels, and such.
+        absent: When there are no samples; empty if there always are some, for the objects that exist.
     """
 
     name: str
@@ -152,7 +152,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "gauge",
             "Probes in flight that the worker has not begun",
             _WORKER,
-            "As of a quarter of a second ago. Many all the time: the workers have more to do than they can.",
+            "As of a quarter of a second ago. A number that stays high means overload.",
             _NO_WORKER,
         ),
         Family(
@@ -330,14 +330,14 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         ),
     ),
 }
-"""The families by what they are about, in the order of the reference."""
+"""The families by subject, in the order of the reference."""
 
 FAMILIES: Final[Mapping[str, Family]] = {family.name: family for group in GROUPS.values() for family in group}
 """The families by name."""
 
 
 def header(name: str) -> str:
-    """Return the lines that begin a family in the text format of Prometheus: what it tells, and its type.
+    """Return the lines that begin a family in the text format of Prometheus: its meaning, and its type.
 
     Raises:
         KeyError: There is no such family here.

@@ -27,11 +27,11 @@ Metrics
 
 Behind each name are its type and its labels.
 
-Counters count from the start of ``maglevd``, and those whose labels are known are there from then on, with 0. A backend
-or frontend that a reload removes is no longer exported. What is missing under some condition is marked *absent*.
+Counters start at 0 with ``maglevd``; those whose labels are known beforehand are exported from the start. A backend or
+frontend that a reload removes is no longer exported. A family that is missing under some condition is marked *absent*.
 
 Beside these there are ``process_cpu_seconds_total``, ``process_resident_memory_bytes``, ``process_open_fds`` and others
-about the process itself. :doc:`monitoring` tells what is worth an alarm.
+about the process itself. :doc:`monitoring` says what deserves an alert.
 
 .. contents::
    :local:

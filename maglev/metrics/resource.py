@@ -39,7 +39,7 @@ CHUNK: Final = 256 * 1024
 rendered while the scraper reads."""
 
 MAX_SCRAPES: Final = 16
-"""Scrapes at once: what two Prometheus, and people with curl, never reach."""
+"""Maximum number of scrapes at once: more than two Prometheus servers and people with curl ever need."""
 
 TIME_LIMIT: Final = 120.0
 """Seconds until a scraper that takes its answer in drops is cut off; Prometheus itself gives up after 10."""
@@ -60,7 +60,7 @@ class TransitionCounter:
 
     def _backend_changed(self, event: BackendEvent) -> None:
         move = event.transition
-        # The end of a removed backend is told after its counters were forgotten.
+        # The last event of a removed backend comes after its counters were dropped.
         if move.old is not move.new and move.new is not State.REMOVED:
             self.counts[event.backend, str(move.old), str(move.new)] += 1
 

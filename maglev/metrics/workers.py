@@ -1,4 +1,4 @@
-"""The metric families of the probe workers; all of them are there without any, too."""
+"""The metric families of the probe workers; those of the pool as a whole exist without workers, too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WorkerCollector:
-    """How the probe workers do."""
+    """The state of the probe workers."""
 
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool

@@ -80,7 +80,7 @@ class VppProtocolError(VppError):
 
 
 class VppMissingError(VppError):
-    """This VPP lacks a message, or has it with an unknown layout."""
+    """This VPP lacks a message that is needed, or defines it with other fields."""
 
 
 class VppRetvalError(VppError):

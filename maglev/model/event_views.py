@@ -5,7 +5,7 @@ Each has a ``type``. A reader must accept types that it does not know, because a
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from maglev.model.views import ChangeView
 
@@ -48,7 +48,7 @@ class LogEventView(TypedDict):
     at: Annotated[str, "When it happened."]
     level: Annotated[str, "``debug``, ``info``, ``warn``, ``error`` or ``critical``."]
     event: Annotated[str, "Name of the event."]
-    fields: Annotated[dict[str, Any], "Its fields."]
+    fields: Annotated[dict[str, str | float | bool | None], "Its fields."]
 
 
 class GapView(TypedDict):

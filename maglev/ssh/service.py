@@ -106,7 +106,7 @@ class SshFactory(Factory[Any]):
             connection.abort()
 
     def open_channel(self, channel: SessionChannel, opening: Opening) -> IRunner:
-        """Return what runs in a channel."""
+        """Return the runner of a channel."""
         return self._console.open(channel, opening)
 
 
@@ -145,8 +145,8 @@ class SshService(Service):
             viewer_keys: The same for viewers, who may only read.
             control_for: Returns the verbs bound to a caller.
             register: The register of sessions.
-            descriptors: Those of the process.
-            limits: Limits, where they differ from the defaults.
+            descriptors: The descriptors of the process.
+            limits: The limits of the console; None for the defaults.
             host_name: Name of this machine, for the greeting.
         """
         self.logins = Logins()

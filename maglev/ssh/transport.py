@@ -59,7 +59,7 @@ class ISshFactory(Protocol):
     privateKeys: dict[bytes, Key]
 
     def open_channel(self, channel: SessionChannel, opening: Opening) -> IRunner:
-        """Return what runs in a channel."""
+        """Return the runner of a channel."""
 
     def gone(self, connection: ConsoleTransport) -> None:
         """Called when a connection is lost."""

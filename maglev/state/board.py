@@ -390,7 +390,7 @@ class Board:
             callback(*args)
         except Exception:  # noqa: BLE001  # one failing subscriber must not stop the others
             name = getattr(callback, "__qualname__", type(callback).__name__)
-            self._log.failure("board-observer-failed", observer=name, topic=topic)
+            self._log.failure("board-subscriber-failed", subscriber=name, topic=topic)
 
 
 def _concerned(old: Config, new: Config) -> Iterable[Backend]:

@@ -57,7 +57,7 @@ class Prompt:
         return self._editor.buffer.cursor
 
     def press(self, key: Key) -> Outcome:
-        """Obey a key; what it asks for beyond the line is returned."""
+        """Handle a key; return what it asks for beyond editing the line."""
         outcome = self._editor.press(key)
         self._changed = True
         if outcome is Outcome.BELL:
@@ -75,12 +75,12 @@ class Prompt:
         self._changed = False
 
     def refresh(self) -> None:
-        """Draw the line if it is not what is seen."""
+        """Draw the line unless it is on the screen already."""
         if self._changed or not self.drawn:
             self.draw()
 
     def erase(self) -> None:
-        """Make room in its row for something else."""
+        """Erase the line, so that its row can show something else."""
         if self.drawn:
             self._screen.put(self._view.erase())
             self.drawn = False
@@ -120,7 +120,7 @@ class Prompt:
             self.draw()
 
     def complete(self, completion: Completion) -> None:
-        """Put in what TAB has found, or list it."""
+        """Insert what TAB has found, or list the choices."""
         if completion.insert:
             self._editor.buffer.insert(completion.insert)
         elif completion.choices:

@@ -103,7 +103,7 @@ class Session:
         self._over = False
 
     def touch(self) -> None:
-        """Record that somebody is there."""
+        """Record that the person did something."""
         if self._entry is not None:
             self._entry.touch()
 

@@ -141,7 +141,7 @@ class Shell:
         self._end(f"\n{words}\n", 1)
 
     def closed(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self._mode = Mode.OVER
         self._let_go()
         if self._task is not None:
@@ -269,7 +269,7 @@ class Shell:
 
     async def _run(self, line: str) -> None:
         await self._session.run(line)
-        # Also what is done at once leaves everybody else a turn: a paste may have thousands of lines.
+        # Even a command that ends at once gives others a turn: a paste may have thousands of lines.
         await self.drain()
 
     async def _answer_tab(self) -> None:
@@ -285,7 +285,7 @@ class Shell:
     # The screen
 
     def _update(self) -> None:
-        """Show what there is to show."""
+        """Draw the line if it changed, and send all output."""
         if self._mode is Mode.TYPING:
             self._prompt.refresh()
         self._screen.flush()
@@ -313,14 +313,14 @@ class Shell:
         self._stream.finish(status)
 
     def _let_go(self) -> None:
-        """Forget all that may still want to happen by itself."""
+        """Stop everything that would still happen by itself."""
         self._ahead.clear()
         self._input = b""
         self._idle.stop()
         self._monitor.switch(False)
 
     def _too_idle(self) -> None:
-        # A command that runs is what somebody waits for; --More-- is what waits for somebody.
+        # A person waits for a running command, but --More-- waits for the person.
         if self._mode in {Mode.RUNNING, Mode.ASKING} and not self._pages.waiting:
             self._idle.restart()
             return
@@ -338,7 +338,7 @@ class Shell:
 
     @property
     def terminal(self) -> bool:
-        """Somebody looks."""
+        """A person reads the output."""
         return True
 
     @property

@@ -53,7 +53,7 @@ class Opening:
 
     Attributes:
         caller: The user who opened it.
-        command: Commands to run, one a line; None reads them from the stream.
+        command: Commands to run, one per line; None reads them from the stream.
         window: The terminal; None without one.
         term: Type of the terminal, such as ``xterm-256color``; not to be trusted.
         use_colour: Whether to use colours; None uses them on a terminal that has them.
@@ -130,4 +130,4 @@ class IRunner(Protocol):
         """End, and say why."""
 
     def closed(self) -> None:
-        """Let go of everything: the stream is gone. Called once, also after the runner has ended it itself."""
+        """Release everything: the stream is gone. Called once, also after the runner has ended it itself."""

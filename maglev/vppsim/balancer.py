@@ -102,7 +102,7 @@ class Balancer:
         )
         self.servers.add(SimServer(0, -1, b"\xff" * 16, 0, 0, nowhere, used=False))
 
-    # What there is.
+    # Reading
 
     def find(self, key: SimVipKey) -> SimVip | None:
         """Return the VIP in use with this key; host bits of the prefix do not matter."""
@@ -132,7 +132,7 @@ class Balancer:
         """Return the weights of the servers in use, by their 16 bytes."""
         return {server.address: server.weight for server in self.servers_of(vip) if server.used}
 
-    # What can be done.
+    # Changing
 
     def configure(self, ip4_source: bytes, ip6_source: bytes, buckets: int, timeout: int) -> int:
         """Set the global settings; zero buckets pass, as in VPP, where that destroys memory at the next packet."""
@@ -228,7 +228,7 @@ class Balancer:
         return OK
 
     def flush(self, key: SimVipKey) -> int:
-        """Forget the flows of a VIP. The retval is always good news, whether there is such a VIP or not."""
+        """Forget the flows of a VIP. The retval is always success, whether there is such a VIP or not."""
         if vip := self.find(key):
             for server in self.servers_of(vip):
                 server.flows = 0
@@ -241,7 +241,7 @@ class Balancer:
             if not vip.used and not len(vip.servers):
                 self.vips.remove(vip.index)
 
-    # Inside.
+    # Implementation
 
     def _sharing(self, key: SimVipKey) -> list[SimVip]:
         """Return the VIPs in use on a prefix."""

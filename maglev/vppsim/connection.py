@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HEADER: Final = struct.Struct(">QII")
 
 LARGEST_FRAME: Final = 16 << 20
-"""Bytes; VPP's own limit is the memory of its API segment, 16 MB. Who sends more is hung up on."""
+"""Bytes; VPP's own limit is the memory of its API segment, 16 MB. A client that sends more is disconnected."""
 
 OVERFLOW: Final = 0xFFFFFFF0
 """The length of such a frame with its header exceeds 32 bits: VPP aborts."""
@@ -117,7 +117,7 @@ class ApiConnection(Protocol):
         if idle:
             self._send_piece()
 
-    # Inside.
+    # Implementation
 
     def _serve(self, message: bytes) -> None:
         decoded = self._factory.boot.messages.unpack(message)

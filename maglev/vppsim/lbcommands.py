@@ -211,7 +211,7 @@ class LbCommands:
         self._boot.record("lb flush vip", f"lb flush vip {line}", key, (), retval)
         return f"lb_flush_vip ok {vip.index}\n"
 
-    # Inside.
+    # Implementation
 
     def _vip_options(self, arguments: Arguments) -> dict[str, int]:
         options: dict[str, int] = {}

@@ -30,10 +30,10 @@ MODE: Final = 0o770
 
 @implementer(IReadDescriptor)
 class UnixListener:
-    """Listens on a UNIX socket from its making on.
+    """Listens on a UNIX socket as soon as it is made.
 
     Args:
-        reactor: Tells when somebody knocks.
+        reactor: Reports incoming connections.
         path: Of the socket; a stale file there is removed.
         kind: ``SOCK_STREAM`` or ``SOCK_SEQPACKET``.
         accepted: Called with each new connection, non-blocking.

@@ -176,7 +176,7 @@ class Requests:
             for vip, server in self._matching(fields)
         ]
 
-    # Inside.
+    # Implementation
 
     def _key(self, fields: Any) -> SimVipKey:
         """Return the VIP that a request is about, by VPP's rules: port 0 means all protocols."""

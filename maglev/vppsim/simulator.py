@@ -277,7 +277,7 @@ class Simulator:
                 return
         raise KeyError(address)
 
-    # Inside.
+    # Implementation
 
     def _crash(self) -> None:
         self.kill()

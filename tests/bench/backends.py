@@ -89,7 +89,7 @@ class Backends:
 
 
 class Witness:
-    """Asks nginx for its page, from time to time, as somebody who is no checker: use it as a context manager.
+    """Asks nginx for its page, from time to time, as somebody who is not a checker: use it as a context manager.
 
     When a backend is called down, it tells whether that was wrong. A machine that is busy with other programs can keep
     nginx itself from answering in time.

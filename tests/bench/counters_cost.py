@@ -78,7 +78,7 @@ async def against(kind: str) -> None:
         for vip in tuple(ledger.vips.values()):
             ledger.learn(vip, None, {})
         ledger.changed.update(ledger.vips)
-        await timed("a reading after which all is known anew", counters)
+        await timed("a reading after which all is known again", counters)
         assert len(counters.current().servers) == VIPS * SERVERS
         lost = link.when_lost()
         link.close()

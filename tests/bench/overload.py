@@ -85,7 +85,7 @@ def columns(points: list[Point]) -> dict[str, list[float]]:
 
 
 def tell_downs(daemon: Ours) -> None:
-    """Say which backends were called down first, and why: whoever looks for the reason needs it."""
+    """Say which backends were called down first, and why: anyone who looks for the reason needs it."""
     downs = [event for event in daemon.events("backend-transition") if event["to"] == "down"]
     for event in downs[:3]:
         sys.stdout.write(f"  down: {event['time']} {event['backend']} {event['code']} {event['detail']}\n")

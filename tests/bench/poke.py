@@ -23,7 +23,7 @@ GAP = 0.001
 
 
 @attrs.define
-class Pauses:
+class LongestPauses:
     """The longest pauses so far, in seconds: as noticed, and in CPU time of the daemon."""
 
     wall: float = 0.0
@@ -32,9 +32,9 @@ class Pauses:
 
 
 @contextlib.contextmanager
-def poking(pid: int, path: Path) -> Iterator[Pauses]:
+def poking(pid: int, path: Path) -> Iterator[LongestPauses]:
     """Poke a daemon until the end of the block."""
-    pauses, over = Pauses(), threading.Event()
+    pauses, over = LongestPauses(), threading.Event()
     thread = threading.Thread(target=_poke, args=(pid, path, pauses, over))
     thread.start()
     try:
@@ -44,7 +44,7 @@ def poking(pid: int, path: Path) -> Iterator[Pauses]:
         thread.join()
 
 
-def _poke(pid: int, path: Path, pauses: Pauses, over: threading.Event) -> None:
+def _poke(pid: int, path: Path, pauses: LongestPauses, over: threading.Event) -> None:
     with socket.socket(socket.AF_UNIX) as stream, Path(f"/proc/{pid}/task/{pid}/schedstat").open("rb", 0) as used:
         stream.connect(str(path))
         while not over.is_set():

@@ -42,7 +42,7 @@ def report(line: str) -> None:
     sys.stdout.flush()
 
 
-class Run:
+class ConcurrentProbes:
     """Keeps `AT_ONCE` probes under way until enough are finished."""
 
     def __init__(self, source: ProberSource, healthcheck: Healthcheck, probes: int) -> None:
@@ -76,7 +76,7 @@ class Run:
 
 
 def measure(name: str, source: ProberSource, healthcheck: Healthcheck, probes: int) -> None:
-    run = Run(source, healthcheck, probes)
+    run = ConcurrentProbes(source, healthcheck, probes)
     reactor.callWhenRunning(run.begin)
     wall, cpu = time.monotonic(), time.process_time()
     reactor.run()

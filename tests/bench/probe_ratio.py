@@ -61,7 +61,7 @@ Start = Callable[[str, float], AbstractContextManager[Checker]]
 """Starts a program: the kind of check, and the interval."""
 
 
-class Run(NamedTuple):
+class ProgramRun(NamedTuple):
     """One run of one program: all but its start."""
 
     cpu: float
@@ -70,7 +70,7 @@ class Run(NamedTuple):
     seconds: float
 
 
-def watch(program: Checker, count: Callable[[], int], settle: int, probes: int, seconds: float) -> Run:
+def watch(program: Checker, count: Callable[[], int], settle: int, probes: int, seconds: float) -> ProgramRun:
     """Watch a program that was just started.
 
     It is watched for a number of probes and not of seconds, so that a busy machine makes it last longer, not worse.
@@ -87,7 +87,7 @@ def watch(program: Checker, count: Callable[[], int], settle: int, probes: int, 
     time.sleep(seconds)
     wait_for(program, count, before + probes)
     used, made = usage.cpu_seconds(program.pid) - used, count() - before
-    return Run(used, made, time.monotonic() - start)
+    return ProgramRun(used, made, time.monotonic() - start)
 
 
 def wait_for(program: Checker, count: Callable[[], int], probes: int) -> None:

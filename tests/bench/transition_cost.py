@@ -15,7 +15,7 @@ from maglev.state.board import Board
 from tests.bench.figures import Figure, compared
 from tests.bench.options import Options
 from tests.fakes.configs import make_config, make_frontend
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory
 
 FEW, MANY = 10, 1000
 TRANSITIONS = 2000
@@ -42,7 +42,7 @@ def on_the_board(size: int) -> float:
 
 def with_vpp(size: int) -> float:
     """Return microseconds for one transition and what it leads to, up to the answer of a VPP in memory."""
-    bench = Bench(config_of(size))
+    bench = VppInMemory(config_of(size))
     bench.wait(1)
     bench.lb._watch = lambda operations: None
     bench.service.sync._writer.rest = lambda key: 0.0

@@ -5,7 +5,7 @@
 Writes what matters most into FILE, as JSON, for `tests.bench.sync`. Prints times of: a cold start of 1,000 VIPs (100 in
 the simulator) of 10 application servers, beside the least that any client needs for the same messages; a full read and
 comparison at that size, with the longest time that the reactor stood still; from a failed probe to VPP's answer about
-the weight; and a VIP of 1,000 application servers, filled, halved and made anew (not with FILE).
+the weight; and a VIP of 1,000 application servers, filled, halved and recreated (not with FILE).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def one_frontend(count=LARGE, **changes):
     return make_config(frontends=[make_frontend(pools=(names,), **changes)], backends=backends, checks=CHECKS)
 
 
-class Pauses:
+class PauseMeter:
     """Measures how long the reactor works before it has a turn for others: in CPU time, so that it is our work only."""
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ def cpu_of(vpp) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class Rig:
+class VppOnReactor:
     """A board and the VPP service on the real reactor."""
 
     def __init__(self, vpp, config):
@@ -131,7 +131,7 @@ def floor(vpp, config) -> float:
     """Return the seconds that a client needs that does nothing but send these messages and count the answers."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(vpp.api_socket)
-        reader = Reader(sock)
+        reader = FrameReader(sock)
         sock.sendall(_frame(struct.pack(">HI64s", 15, 1, b"floor")))
         welcome = reader.next()
         *_, client, count = struct.unpack_from(">HIIiIH", welcome)
@@ -150,7 +150,7 @@ def floor(vpp, config) -> float:
         return time.perf_counter() - start
 
 
-class Reader:
+class FrameReader:
     """Frames from a blocking socket."""
 
     def __init__(self, sock) -> None:
@@ -200,7 +200,7 @@ async def cold_start(vpp, config) -> None:
     least = floor(vpp, config)
     least_cpu = cpu_of(vpp) - used
     vpp.restart()
-    rig = Rig(vpp, config)
+    rig = VppOnReactor(vpp, config)
     rig.service.startService()
     await rig.until(lambda: rig.service.info)
     start, used, ours = time.perf_counter(), cpu_of(vpp), time.process_time()
@@ -226,13 +226,13 @@ async def cold_start(vpp, config) -> None:
 
 
 async def full_read(rig) -> None:
-    pauses = Pauses()
+    pauses = PauseMeter()
     await deferLater(reactor, 0.1)
     start = time.perf_counter()
     assert list(await rig.service.sync_now()) == []
     took = time.perf_counter() - start
     say("full read and comparison", f"{took * 1000:.0f} ms", f"pause {pauses.stop():.1f} ms")
-    pauses = Pauses()
+    pauses = PauseMeter()
     await deferLater(reactor, 0.1)
     control = Control(
         Cooperator(reactor).queue("control"), rig.board, rig.service, None, None, None, None, time.time, dict
@@ -271,7 +271,7 @@ async def transitions(rig) -> None:
 
 async def large(vpp) -> None:
     vpp.restart()
-    rig = Rig(vpp, one_frontend())
+    rig = VppOnReactor(vpp, one_frontend())
     rig.service.startService()
     await rig.until(lambda: rig.service.info)
     start = time.perf_counter()
@@ -295,7 +295,7 @@ async def large(vpp) -> None:
     start = time.perf_counter()
     rig.board.apply(one_frontend(src_ip_sticky=True))
     await rig.until(lambda: [vip.src_ip_sticky for vip in rig.service.sync.ledger.vips.values()] == [True])
-    say("made anew", f"{(time.perf_counter() - start) * 1000:.0f} ms")
+    say("recreated", f"{(time.perf_counter() - start) * 1000:.0f} ms")
     await rig.service.stopService()
 
 

@@ -101,8 +101,8 @@ ELSEWHERE = ("nice", "-n", "19")
 TALLY = ("events", "gaps", "lost")
 
 
-class Reader:
-    """One client of Perspective Broker that reads, and counts what it is not told of."""
+class WatchingClient:
+    """One client of Perspective Broker that reads, and counts what it misses."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -134,7 +134,7 @@ async def watch_events(reactor, socket: str, count: int) -> None:
     for index in range(count):
         client = await connect(reactor, f"unix:{socket}")
         if index % 2:
-            readers.append(Reader())
+            readers.append(WatchingClient())
             tasks.append(Deferred.fromCoroutine(readers[-1].read(client)))
             tasks[-1].addErrback(lambda failure: failure.trap(MaglevError))
         else:

@@ -57,7 +57,7 @@ class FixedReloader:
         return self.loaded
 
 
-class World:
+class ControlWorld:
     """A control interface over a real board and a VPP in memory."""
 
     def __init__(self):
@@ -94,7 +94,7 @@ class World:
 
 @pytest.fixture
 def world():
-    made = World()
+    made = ControlWorld()
     yield made
     made.vpp.stopService()
 

@@ -491,7 +491,7 @@ def test_every_style_has_one_colour_and_states_have_theirs():
         Style.DISABLED,
         Style.REMOVED,
     }
-    # What merely is named like a style of ours is no state.
+    # What merely is named like a style of ours is not a state.
     assert state_cell("heading").style is Style.PLAIN
     assert Cell("", Style.UP).painted == ""
     assert cell("x").painted == "x"

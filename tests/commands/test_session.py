@@ -16,7 +16,7 @@ from maglev.interfaces import ISubscription
 from maglev.model.caller import Role
 from maglev.model.errors import ConfigError, MaglevError, VppNotConnectedError, VppOffError
 from maglev.model.problem import Problem, ProblemKind
-from tests.fakes.control import FakeControl, FakeWatch, Turn, backend_view, finish, frontend_view, member_view
+from tests.fakes.control import FakeControl, FakeSubscription, Turn, backend_view, finish, frontend_view, member_view
 from tests.fakes.environment import FakeEnvironment
 from tests.fakes.views import has_every_verb
 
@@ -41,11 +41,11 @@ class Typed:
 
 def test_the_fake_control_is_a_control():
     assert has_every_verb(FakeControl())
-    assert verifyObject(ISubscription, FakeWatch([]))
+    assert verifyObject(ISubscription, FakeSubscription([]))
 
 
 @pytest.mark.parametrize("line", ["", "  ", "! comment", "# comment | x"])
-def test_a_line_without_meaning_does_nothing_and_is_no_error(line):
+def test_a_line_without_meaning_does_nothing_and_is_not_an_error(line):
     typed = Typed(line)
 
     assert (typed.status, typed.output, typed.errors, typed.control.calls) == (ExitStatus.OK, "", "", [])

@@ -39,7 +39,7 @@ def test_a_small_file_is_read_here(path, monkeypatch):
     assert unpack(read(str(path))) == load_file(path)
 
 
-def test_what_is_no_file_is_an_error_of_the_file(path):
+def test_what_is_not_a_file_is_an_error_of_the_file(path):
     for name in (str(path), "nul\0"):
         with pytest.raises(ConfigError, match="can't be read"):
             read(name)

@@ -7,8 +7,7 @@ from maglev.healthcheck.lag import BUCKETS
 from maglev.model.config import Backend
 from maglev.model.health import Lifecycle
 from maglev.model.result import LocalFault
-from tests.fakes.checker import PASS
-from tests.fakes.checker import CheckerBench as Bench
+from tests.fakes.checker import PASS, CheckerRig
 from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.control import CHECKER
 from tests.fakes.logs import recorded_events
@@ -30,7 +29,7 @@ def shape(view):
 def test_it_counts_what_is_probed_and_what_came_of_it():
     names = ("a", "b", "c", "d")
     backends = [Backend(name, f"10.0.0.{index}", "tcp" if name != "d" else None) for index, name in enumerate(names)]
-    bench = Bench(make_config(frontends=[make_frontend(pools=(names,))], backends=backends))
+    bench = CheckerRig(make_config(frontends=[make_frontend(pools=(names,))], backends=backends))
     bench.finish("a", PASS, PASS)
     bench.finish("b", LocalFault("ports"))
     bench.board.happen("c", Lifecycle.DISABLE)
@@ -41,7 +40,7 @@ def test_it_counts_what_is_probed_and_what_came_of_it():
 
 
 def test_it_tells_how_late_it_is():
-    bench = Bench()
+    bench = CheckerRig()
     assert view_of(bench)["lag"] == {"worst": 0.0, "p50": BUCKETS[0], "p99": BUCKETS[0]}
     bench.clock.rightNow += 7.0
     view = view_of(bench)
@@ -52,7 +51,7 @@ def test_it_tells_how_late_it_is():
 
 
 def test_a_lag_above_all_buckets_has_no_bound():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.pump([20.0] * 10)
     assert view_of(bench)["lag"]["p99"] is None
 
@@ -61,7 +60,7 @@ def test_it_tells_of_its_workers():
     with recorded_events():
         rig = WorkerPoolRig(2)
         rig.start()
-        view = view_of(Bench(), rig.pool)
+        view = view_of(CheckerRig(), rig.pool)
         assert shape(view) == shape(CHECKER), "the console is tried with that"
         assert [(each["worker"], each["state"], each["pid"]) for each in view["workers"]] == [
             (0, "up", 100),
@@ -70,6 +69,6 @@ def test_it_tells_of_its_workers():
         rig.pool.resize(1)
         rig.slow = True
         rig.processes[0].die("killed")
-        first, second = view_of(Bench(), rig.pool)["workers"]
+        first, second = view_of(CheckerRig(), rig.pool)["workers"]
         assert (first["state"], first["restarts"], second["state"]) == ("down", 1, "leaving")
         rig.pool.stopService()

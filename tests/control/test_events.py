@@ -15,7 +15,7 @@ from tests.fakes.configs import make_check, make_config, make_frontend
 PASS, FAIL = Result(Code.L4OK), Result(Code.L4CON, "refused")
 
 
-class Bench:
+class EventHubSetup:
     def __init__(self, names="ab"):
         frontend = make_frontend(pools=(tuple(names),))
         self.board = Board(lambda: 0.0, make_config(frontends=[frontend], checks=[make_check(rise=1, fall=1)]))
@@ -47,12 +47,12 @@ def drain(watch):
 
 
 def test_a_watch_is_a_subscription():
-    bench = Bench()
+    bench = EventHubSetup()
     verifyObject(ISubscription, bench.watch())
 
 
 def test_first_comes_a_snapshot_of_every_state():
-    bench = Bench()
+    bench = EventHubSetup()
     bench.board.record("a", PASS)
     assert drain(bench.watch()) == [
         {"type": "snapshot", "kind": "backend", "name": "a", "state": "up", "seq": 4},
@@ -62,7 +62,7 @@ def test_first_comes_a_snapshot_of_every_state():
 
 
 def test_then_what_happens_at_once_and_in_order():
-    bench = Bench()
+    bench = EventHubSetup()
     watch = bench.watch()
     drain(watch)
     got = []
@@ -96,7 +96,7 @@ def test_then_what_happens_at_once_and_in_order():
 
 
 def test_filters():
-    bench = Bench()
+    bench = EventHubSetup()
     backends, frontends = bench.watch(frontend=False), bench.watch(backend=False)
     bench.board.record("a", PASS)
     assert {event.get("kind", event["type"]) for event in drain(backends)} == {"backend"}
@@ -104,7 +104,7 @@ def test_filters():
 
 
 def test_the_log_is_watched_from_a_level_on_and_observed_only_meanwhile():
-    bench = Bench()
+    bench = EventHubSetup()
     quiet = bench.watch()
     drain(quiet)
     watch = bench.watch(log="warn", backend=False, frontend=False)
@@ -119,7 +119,7 @@ def test_the_log_is_watched_from_a_level_on_and_observed_only_meanwhile():
 
 
 def test_a_slow_reader_gets_a_gap_where_events_are_missing():
-    bench = Bench()
+    bench = EventHubSetup()
     watch = bench.watch(frontend=False)
     drain(watch)
     results = [FAIL, PASS]
@@ -134,7 +134,7 @@ def test_a_slow_reader_gets_a_gap_where_events_are_missing():
 
 
 def test_a_gap_stands_before_what_comes_after_it():
-    bench = Bench()
+    bench = EventHubSetup()
     watch = bench.watch(backend=False, frontend=False, log="info")
     for index in range(QUEUE_LENGTH + 5):
         bench.log.info("tick", n=index)
@@ -146,14 +146,14 @@ def test_a_gap_stands_before_what_comes_after_it():
 
 
 def test_large_snapshots_come_in_batches():
-    bench = Bench([f"n{index}" for index in range(250)])
+    bench = EventHubSetup([f"n{index}" for index in range(250)])
     watch = bench.watch(frontend=False)
     assert [len(take(watch)) for _ in range(3)] == [100, 100, 50]
     assert take(watch) is None
 
 
 def test_closing_ends_a_waiting_reader_and_frees_everything():
-    bench = Bench()
+    bench = EventHubSetup()
     watch = bench.watch()
     drain(watch)
     got = []
@@ -168,7 +168,7 @@ def test_closing_ends_a_waiting_reader_and_frees_everything():
 
 
 def test_two_readers_of_one_watch_are_a_mistake():
-    bench = Bench()
+    bench = EventHubSetup()
     watch = bench.watch()
     drain(watch)
     assert isinstance(watch.next(), Deferred)
@@ -177,7 +177,7 @@ def test_two_readers_of_one_watch_are_a_mistake():
 
 
 def test_a_cancelled_reader_loses_nothing():
-    bench = Bench()
+    bench = EventHubSetup()
     watch = bench.watch()
     drain(watch)
     waiting = watch.next()

@@ -143,7 +143,7 @@ def test_a_second_reload_waits_for_the_first_and_reads_the_file_again(made):
     assert made.board.generation == 3
 
 
-def test_a_refused_reload_does_not_stand_in_the_way_of_the_next(made):
+def test_a_refused_reload_does_not_block_the_next(made):
     made.write("nonsense")
     with pytest.raises(ConfigError):
         made.run(made.reloader.reload())
@@ -204,7 +204,7 @@ def test_all_that_wait_get_the_errors_of_a_refused_file(made):
             result_of(task)
 
 
-def test_a_vip_that_a_reload_would_make_anew_is_announced(made):
+def test_a_vip_that_a_reload_would_recreate_is_announced(made):
     made.write(config_text().replace("      protocol: tcp\n", "      protocol: tcp\n      src-ip-sticky: true\n"))
     (warning,) = made.run(made.reloader.check()).warnings
     (name,) = made.board.frontends

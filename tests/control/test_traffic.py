@@ -14,8 +14,7 @@ from maglev.vpp.sync.service import VppService
 from maglev.vppsim.writes import VipName
 from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.outcomes import result_of
-from tests.fakes.traffic import TrafficBench as Bench
-from tests.fakes.traffic import control_of
+from tests.fakes.traffic import TrafficRig, control_of
 
 WEB = VipName("192.0.2.1/32", 6, 80)
 ALL = VipName("2001:db8::1/128", 255, 0)
@@ -24,7 +23,7 @@ FOREIGN = VipName("192.0.2.99/32", 17, 53)
 
 @pytest.fixture
 def bench():
-    made = Bench()
+    made = TrafficRig()
     yield made
     made.stop()
 
@@ -174,7 +173,7 @@ def test_metrics_are_absent_while_disconnected(bench):
 
 def test_many_backends_are_written_in_pieces():
     backends = [Backend(f"b{number}", f"10.0.0.{number}", "tcp") for number in range(1, 2 * ROUTES_AT_ONCE + 2)]
-    made = Bench([make_frontend(pools=([backend.name for backend in backends],))], backends)
+    made = TrafficRig([make_frontend(pools=([backend.name for backend in backends],))], backends)
     made.tick()
     pieces = list(TrafficCollector(made.board, made.vpp).scrape())
     assert max(piece.count("maglev_vpp_backend_route_packets_total{") for piece in pieces) == ROUTES_AT_ONCE

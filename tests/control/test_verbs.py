@@ -55,7 +55,7 @@ class FakeReloader:
         return loaded
 
 
-class Bench:
+class ControlSetup:
     def __init__(self, config=None, vpp=True, off=False):
         self.clock = Clock()
         self.board = Board(lambda: 1000.0, config or make_config(checks=[make_check(rise=1, fall=1)]))
@@ -82,7 +82,7 @@ class Bench:
 
 @pytest.fixture
 def bench():
-    made = Bench()
+    made = ControlSetup()
     yield made
     made.stop()
 
@@ -169,7 +169,7 @@ def test_servers_that_left_the_file_are_named_for_as_long_as_they_are_in_vpp(ben
 
 
 def test_a_frontend_of_all_ports():
-    bench = Bench(make_config(frontends=[make_frontend(port=0)]))
+    bench = ControlSetup(make_config(frontends=[make_frontend(port=0)]))
     view = answer_of(bench.viewer.frontend("web"))
     assert (view["protocol"], view["port"]) == ("any", 0)
     bench.stop()
@@ -193,7 +193,7 @@ def test_a_backend(bench):
 
 
 def test_a_backend_without_a_result():
-    bench = Bench()
+    bench = ControlSetup()
     bench.board.apply(make_config(frontends=[make_frontend(pools=(("new",),))]))
     assert answer_of(bench.viewer.backend("new"))["last_result"] is None
     bench.stop()
@@ -211,7 +211,7 @@ def test_healthchecks():
             tls=TlsParams("h", resume=False),
         ),
     ]
-    bench = Bench(make_config(checks=checks))
+    bench = ControlSetup(make_config(checks=checks))
     rows = answer_of(bench.viewer.healthchecks())["rows"]
     assert [row["params"] for row in rows] == [
         {"ssl": False},
@@ -377,7 +377,7 @@ def test_vpp_info(bench):
 
 def test_the_state_of_the_lb_plugin_is_read_once_for_all_pages():
     frontends = [make_frontend(f"f{index}", f"192.0.2.{index + 1}", pools=(("a",),)) for index in range(3)]
-    bench = Bench(make_config(frontends=frontends))
+    bench = ControlSetup(make_config(frontends=frontends))
     reads = bench.lb.reads
     first = answer_of(bench.viewer.vpp_lb_state(limit=2))
     assert first["conf"] == {
@@ -464,7 +464,7 @@ def test_the_plan_is_what_a_sync_then_does(bench):
 
 
 def test_of_many_operations_on_one_vip_only_the_first_are_written_out():
-    bench = Bench(make_config(frontends=[make_frontend(pools=([f"b{index}" for index in range(60)],))]))
+    bench = ControlSetup(make_config(frontends=[make_frontend(pools=([f"b{index}" for index in range(60)],))]))
     bench.lb.vips.clear()
     (row,) = answer_of(bench.viewer.vpp_lb_plan())["rows"]
     assert (row["action"], row["operation_count"], len(row["operations"])) == ("add", 61, 50)
@@ -515,7 +515,7 @@ def test_the_outlook_of_a_file_that_is_not_valid(bench):
 
 
 def test_the_outlook_needs_no_vpp():
-    bench = Bench(off=True)
+    bench = ControlSetup(off=True)
     bench.reloader.outcome = Loaded(make_config(frontends=[], backends=[]), ())
     kinds = [(row["kind"], row["name"], row["change"]) for row in answer_of(bench.viewer.config_diff())["rows"]]
     assert kinds[1:] == [("backend", name, "removed") for name in "abc"] + [("frontend", "web", "removed")]
@@ -525,7 +525,7 @@ def test_the_outlook_needs_no_vpp():
 @pytest.mark.parametrize("verb", ["vpp_info", "vpp_lb_state", "vpp_lb_plan", "sync_vpp"])
 def test_without_vpp_there_is_an_error_that_says_so(verb):
     for options, error in (({"vpp": False}, VppNotConnectedError), ({"off": True}, VppOffError)):
-        bench = Bench(**options)
+        bench = ControlSetup(**options)
         with pytest.raises(error):
             answer_of(getattr(bench.operator, verb)())
         bench.stop()

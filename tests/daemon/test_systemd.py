@@ -21,7 +21,7 @@ from tests.fakes.configs import make_check, make_config
 from tests.fakes.daemon_parts import start
 from tests.fakes.logs import recorded_events
 from tests.fakes.probers import FakeProbers
-from tests.fakes.vpp_bench import Bench as VppBench
+from tests.fakes.vpp_bench import VppInMemory
 
 PASS = Result(Code.L4OK, duration=0.002)
 FAIL = Result(Code.L4CON, "refused")
@@ -47,7 +47,7 @@ class Manager:
         return [line for lines in told for line in lines]
 
 
-class Bench:
+class WatchedNotifier:
     """A notifier with the checker that it watches; VPP is switched off unless a VPP service is given."""
 
     def __init__(self, watchdog=None, config=None):
@@ -119,7 +119,7 @@ def test_the_watchdog_is_the_one_of_this_process(variables, seconds):
     assert notify_socket({"NOTIFY_SOCKET": "/x", **variables}).watchdog == seconds
 
 
-def test_a_manager_that_does_not_listen_is_told_of_once_and_stops_nobody(tmp_path):
+def test_a_manager_that_does_not_listen_is_reported_once_and_stops_nobody(tmp_path):
     channel = NotifySocket(str(tmp_path / "none"), None)
     with recorded_events() as events:
         channel.send("READY=1")
@@ -154,7 +154,7 @@ def test_the_watchdog_is_fed_when_there_are_no_more_descriptors(listener, monkey
 
 
 def test_ready_comes_with_the_end_of_the_warm_up_and_asks_for_patience_before():
-    bench = Bench()
+    bench = WatchedNotifier()
     delay = bench.board.config.vpp.startup_min_delay
     assert delay > 0
     bench.wait(delay - 0.1)
@@ -169,7 +169,7 @@ def test_ready_comes_with_the_end_of_the_warm_up_and_asks_for_patience_before():
 
 
 def test_ready_comes_after_the_longest_delay_though_a_backend_is_not_known():
-    bench = Bench()
+    bench = WatchedNotifier()
     bench.wait(bench.board.config.vpp.startup_max_delay - 0.1, answer=False)
     assert "READY=1" not in bench.manager.take()
     bench.wait(2, answer=False)
@@ -186,7 +186,7 @@ def notified(vpp):
 
 
 def test_with_a_vpp_ready_waits_until_it_has_what_was_decided():
-    vpp = VppBench(vpp=False)
+    vpp = VppInMemory(vpp=False)
     vpp.lb.manual = True
     vpp.connector.start_vpp(vpp.lb)
     vpp.wait(1)
@@ -203,7 +203,7 @@ def test_with_a_vpp_ready_waits_until_it_has_what_was_decided():
 
 
 def test_without_its_vpp_ready_does_not_wait():
-    vpp = VppBench(vpp=False)
+    vpp = VppInMemory(vpp=False)
     manager, notifier = notified(vpp)
     vpp.wait(2)
     told = manager.take()
@@ -217,7 +217,7 @@ def test_without_its_vpp_ready_does_not_wait():
 
 
 def test_the_status_counts_what_is_not_up_and_is_told_when_it_changes():
-    bench = Bench()
+    bench = WatchedNotifier()
     bench.wait(0.2, answer=False)
     told = bench.manager.take()
     assert "STATUS=Warming up: 1 frontends (1 unknown), 3 backends (3 unknown), VPP switched off" in told
@@ -232,25 +232,25 @@ def test_the_status_counts_what_is_not_up_and_is_told_when_it_changes():
 
 
 def test_the_watchdog_is_fed_several_times_in_its_time_and_not_more():
-    bench = Bench(watchdog=20.0)
+    bench = WatchedNotifier(watchdog=20.0)
     bench.wait(40)
     assert 6 <= bench.manager.take().count("WATCHDOG=1") <= 8
 
 
 def test_a_watchdog_of_a_second_is_fed_in_time():
-    bench = Bench(watchdog=1.0)
+    bench = WatchedNotifier(watchdog=1.0)
     bench.wait(10)
     assert bench.manager.take().count("WATCHDOG=1") >= 30
 
 
 def test_without_a_watchdog_it_is_not_fed():
-    bench = Bench()
+    bench = WatchedNotifier()
     bench.wait(40)
     assert "WATCHDOG=1" not in bench.manager.take()
 
 
 def test_a_probe_that_never_ends_starves_the_watchdog():
-    bench = Bench(watchdog=10.0)
+    bench = WatchedNotifier(watchdog=10.0)
     bench.wait(20)
     bench.wait(15, answer=False)
     bench.manager.take()
@@ -262,7 +262,7 @@ def test_a_probe_that_never_ends_starves_the_watchdog():
 
 
 def test_backends_that_are_not_probed_starve_nobody():
-    bench = Bench(watchdog=10.0)
+    bench = WatchedNotifier(watchdog=10.0)
     for name in "abc":
         bench.board.happen(name, Lifecycle.PAUSE)
     bench.manager.take()
@@ -274,7 +274,7 @@ def test_backends_that_are_not_probed_starve_nobody():
 
 
 def test_a_reload_is_told_with_its_time_and_its_end():
-    bench = Bench()
+    bench = WatchedNotifier()
     bench.wait(10)
     bench.manager.take()
     before = int(time.monotonic() * 1e6)
@@ -289,7 +289,7 @@ def test_a_reload_is_told_with_its_time_and_its_end():
 
 
 def test_a_reload_before_ready_does_not_make_it_ready():
-    bench = Bench()
+    bench = WatchedNotifier()
     bench.wait(1)
     bench.manager.take()
     bench.notifier.reloading()
@@ -298,7 +298,7 @@ def test_a_reload_before_ready_does_not_make_it_ready():
 
 
 def test_the_end_is_told_and_nothing_after_it():
-    bench = Bench()
+    bench = WatchedNotifier()
     bench.wait(10)
     bench.manager.take()
     bench.notifier.stopService()

@@ -15,6 +15,12 @@ PICTURES = {"", "text", "http", "ini"}
 PATIENCE = 60.0
 """Seconds until a command that only looks must show what the page shows: states take a moment to change."""
 
+ON_TERMINAL = """\
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(["bash", "-c", sys.argv[1]])))
+"""
+"""Runs a command on a terminal of its own: what ``maglevc`` writes there is padded to columns."""
+
 TABS = {"show backends www"}
 """Lines of sessions on a terminal that end with TAB; those that end with ``?`` say so, and all others with RETURN."""
 
@@ -57,8 +63,15 @@ def run_block(shell, block):
 
 
 def typed(command):
-    """Return what a shell gets: a line for the console is a command of ``maglevc``."""
-    return f"maglevc '{command.text}'" if command.prompt.startswith("maglev") else command.text
+    """Return what a shell gets: lines for the console as commands of ``maglevc``, on a terminal as a reader has it."""
+    text = f"maglevc '{command.text}'" if command.prompt.startswith("maglev") else command.text
+    return f"python -c {shlex.quote(ON_TERMINAL)} {shlex.quote(text)}" if is_on_terminal(text) else text
+
+
+def is_on_terminal(text):
+    """Return whether a line is one command of ``maglevc`` whose output goes nowhere else."""
+    tokens = list(shlex.shlex(text, posix=True, punctuation_chars=True))
+    return tokens[0] == "maglevc" and not any(set(token) <= set("|&;<>()") for token in tokens)
 
 
 def run_command(shell, block, command):

@@ -15,7 +15,7 @@ from maglev.model.version import VERSION
 from tests.docs.blocks import PAGES, ROOT, Block, blocks_of, commands_of, matches, page_options
 from tests.docs.reader import PICTURES, follow, has_prompts, last_key
 from tests.fakes.json_schema import faults
-from tests.fakes.ssh import Peer
+from tests.fakes.ssh import SshPeer
 from tests.fakes.yaml_views import of_yaml_1_1
 
 BLOCKS = [block for name in PAGES for block in blocks_of(name)]
@@ -197,7 +197,7 @@ def test_commands_and_sessions_that_go_otherwise_are_noticed(machine):
 @pytest.mark.parametrize("block", [block for block in of("console") if on_a_terminal(block)], ids=str)
 def test_a_session_on_a_terminal_looks_as_shown(block):
     height = re.search(r"^--More--", block.text, re.MULTILINE) and len(block.text.splitlines()) - 1
-    peer = Peer(ADA, greeting=f"maglevd {VERSION} on lb1")
+    peer = SshPeer(ADA, greeting=f"maglevd {VERSION} on lb1")
     if height:
         peer.world.grow(100)
     channel = peer.terminal(columns=100, rows=height or 24)

@@ -11,7 +11,7 @@ from tests.tools import draw_failover, draw_health, draw_house, draw_warmup
 from tests.tools.drawings import DRAWINGS, FOLDER
 from tests.tools.svg import STYLE, Drawing
 
-HINT = "python -m tests.tools.drawings makes the pictures anew"
+HINT = "python -m tests.tools.drawings redraws the pictures"
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -62,7 +62,7 @@ def test_the_warm_up_releases_each_when_it_is_known_and_all_in_the_end():
     assert draw_warmup.releases() == {"www": draw_warmup.SOON, "mail": 14.0, "dns": draw_warmup.LATE}
 
 
-def test_the_way_of_a_fact_names_files_and_folders_that_exist():
+def test_the_path_of_a_fact_names_files_and_folders_that_exist():
     files = [file for *_, text, _ in draw_house.FACT for file in draw_house.files_of(text)]
     files += [file for *_, text in draw_house.BESIDE for file in draw_house.files_of(text)]
 

@@ -78,7 +78,7 @@ def test_every_man_page_of_a_program_is_compared():
 
 
 def examples_of(page):
-    """Return the commands in the examples of a man page, one a line."""
+    """Return the commands in the examples of a man page, one per line."""
     text = source(page).partition("\n.SH EXAMPLES")[2].replace("\\e\n", "\\\n")
     return "".join(re.findall(r"^\.(?:EX|nf)\n((?!maglev:).*?)^\.(?:EE|fi)", text, re.DOTALL | re.MULTILINE))
 

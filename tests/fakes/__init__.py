@@ -26,7 +26,7 @@ memory_link         the connection to a simulator (`ITCPTransport`)      real/te
 memory_client       a client of a simulator (`ITCPTransport`)            real/test_simulator_process
 vpp_instance        a private VPP: simulated here, in a process, real    real/test_contract_vpp runs against each
 papi, papi_client   VPP's own Python client, to look past our code       (real)
-weight_watch        an observer of VPP's weights                         (real)
+weight_watch        a watcher of VPP's weights                          (real)
 vpp_bench           (the real VPP service over ``lb``)                   real parts but for ``lb`` and the clock
 traffic             (the real service over a simulator that counts)      real/test_counters_real
 plans               plans as flat lists of operations                    (a view)
@@ -48,15 +48,15 @@ pb_daemon           PB over the real verbs, as a process                 (real) 
 attackers           everything that strangers do to all ports at once    (real) a process
 http                an HTTP client over a transport in memory            real/test_programs with curl
 metrics             what a scrape says, read by Prometheus's library     real/test_programs with promtool
-observers           an observer of the board (`IBoardObserver`)          state/test_board (verifyObject)
+subscribers         a subscriber of the board, which records             state/test_board
 **Processes and the reactor**
 reactor, clocks     the reactor: time, threads, a stall                  Twisted's MemoryReactorClock and Clock
 daemon_parts        maglevd's options and start, inside the test         real/test_programs
 daemon, program     maglevd, or any program of ours, as a process        (real)
 shell               a machine of its own, with a shell                   (real) network, mount and process namespaces
 **Data and looks**
-configs, files,     configurations: in code, as text, large, random
-large,
+configs, files,     configurations: in code, as text, large, random, bad
+large, bad_files,
 random_boards,
 random_sites,
 odd_configs,

@@ -13,7 +13,7 @@ from tests.fakes.probers import FakeProbers
 PASS = Result(Code.L4OK, duration=0.002)
 
 
-class CheckerBench:
+class CheckerRig:
     """A checker with everything around it faked."""
 
     def __init__(self, config=None, **checker):

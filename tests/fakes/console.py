@@ -79,7 +79,7 @@ class ConsoleControl(FakeControl):
         return {"writes": []}
 
 
-class World:
+class ConsoleWorld:
     """What the consoles of one test look at."""
 
     def __init__(self):
@@ -169,7 +169,7 @@ class ConsoleFolder:
         self.viewers = path / "viewers"
         self.operators.write_text(write_key(self.operator_key, "ada@example.net"))
         self.viewers.write_text(write_key(self.viewer_key, "vera@example.net"))
-        self.world = World()
+        self.world = ConsoleWorld()
         self.register = Register()
 
     def service(self, reactor, description="tcp:0:interface=127.0.0.1", limits=None, host_name="lb1"):

@@ -256,7 +256,7 @@ CONF = {
 
 
 @implementer(ISubscription)
-class FakeWatch:
+class FakeSubscription:
     """A watch whose events are given in batches; it ends after the last."""
 
     def __init__(self, batches):
@@ -456,6 +456,6 @@ class FakeControl:
 
     async def watch(self, *, log=None, backend=True, frontend=True):
         await self._call("watch", log, backend, frontend)
-        watch = FakeWatch(self.events)
+        watch = FakeSubscription(self.events)
         self.watches.append(watch)
         return watch

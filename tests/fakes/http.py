@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 PLENTY = 64
 
 
-class TurningClock(Clock):
+class StepwiseClock(Clock):
     """A clock whose turns are those of a reactor: what is scheduled in one turn comes in the next at the earliest."""
 
     def turn(self, count=100):

@@ -15,8 +15,8 @@ process id, so that several labs can run on one machine; leaving the lab removes
 
 A request goes from the client's eth0 to VPP, which sends it on in GRE, over the bridge, to a backend. A process there
 (`tests.fakes.lab_backend`) takes GRE off and serves HTTP on the VIP. The answer goes straight to the client's eth1:
-direct server return, so VPP sees one direction only, as in production. Requests are made by `Traffic`, a process in the
-client's namespace (`tests.fakes.lab_traffic`).
+direct server return, so VPP sees one direction only, as in production. Requests are made by `ClientTraffic`, a process
+in the client's namespace (`tests.fakes.lab_traffic`).
 
 maglevd probes the same addresses that VPP sends to, from the kernel of the fabric (``healthchecker.netns``): so it goes
 on to see the backends while VPP is dead.
@@ -158,7 +158,7 @@ class LabBackend:
         self._namespace.ip("neigh", "flush", "dev", "eth0")
 
 
-class Traffic:
+class ClientTraffic:
     """Traffic from the client to the VIP, for as long as this context lasts.
 
     Attributes:
@@ -224,10 +224,10 @@ class Lab:
         self._stack.close()
 
     def traffic(self, **options):
-        """Return traffic to be made, with the options of `Traffic`."""
+        """Return traffic to be made, with the options of `ClientTraffic`."""
         run = next(self._runs)
         first_port = 1024 + PORTS * (run % (64000 // PORTS))
-        return Traffic(self._client, self._folder / f"traffic-{run}", first_port, self.late, **options)
+        return ClientTraffic(self._client, self._folder / f"traffic-{run}", first_port, self.late, **options)
 
     def repair(self):
         """Let everything work again, whatever a test has left behind."""

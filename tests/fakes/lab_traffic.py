@@ -104,7 +104,7 @@ class Exchange(asyncio.Protocol):
         self._transport.write(self._get.encode())
 
 
-class Traffic:
+class ServiceTraffic:
     """All of the traffic to one service."""
 
     def __init__(self, output, address, port, rate, hold, sessions, timeout, ports):
@@ -180,7 +180,7 @@ async def main(path, address, *numbers):
     port, rate, hold, sessions, timeout, first, count = map(float, numbers)
     ports = range(int(first), int(first + count))
     with Path(path).open("w") as output:
-        await Traffic(output, address, int(port), rate, int(hold), int(sessions), timeout, ports).run()
+        await ServiceTraffic(output, address, int(port), rate, int(hold), int(sessions), timeout, ports).run()
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class FakeLb:
         self._watch(operations)
 
     def _is_gone(self, operation):
-        """Return whether this deletes something that is not there, which is no failure."""
+        """Return whether this deletes something that is not there, which is not a failure."""
         vip = self.vips.get(operation.key)
         match operation:
             case DeleteVip():
@@ -136,7 +136,7 @@ class FakeLb:
         self._do(operation)
 
     def _watch(self, operations):
-        """Take note of VIPs that have servers now, and no weight; a VIP that has just been made has none yet."""
+        """Record the VIPs that have servers now, and no weight; a VIP that has just been made has none yet."""
         for operation in operations:
             if operation.key in self.vips and not isinstance(operation, AddVip):
                 servers = self.vips[operation.key].servers

@@ -57,7 +57,7 @@ class Nginx:
         if certificate is not None:
             secure = f"listen 127.0.0.1:{self.tls_port} ssl; ssl_certificate {certificate[0]};"
             secure += f" ssl_certificate_key {certificate[1]};"
-        user = "user root;" if os.geteuid() == 0 else ""  # whoever owns the folder, the workers must read it
+        user = "user root;" if os.geteuid() == 0 else ""  # the workers must read it, no matter who owns the folder
         self._configuration = folder / "nginx.conf"
         self._configuration.write_text(_CONFIGURATION.format(folder=folder, user=user, plain=self.port, secure=secure))
         self._folder = folder

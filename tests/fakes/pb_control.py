@@ -10,7 +10,7 @@ from maglev.model.caller import Caller, Role
 
 
 @implementer(ISubscription)
-class FakeWatch:
+class ScriptedSubscription:
     """Events that the test puts in."""
 
     def __init__(self):
@@ -48,7 +48,7 @@ class FakeWatch:
         self._waiting = None
 
 
-class FakeControl:
+class ScriptedControl:
     """Every verb answers `answers[verb]`: a value, an exception to raise, or a Deferred; else what was asked."""
 
     def __init__(self, caller=None):
@@ -147,5 +147,5 @@ class FakeControl:
 
     async def watch(self, *, log=None, backend=True, frontend=True):
         self.calls.append(("watch", log, backend, frontend))
-        self.watches.append(FakeWatch())
+        self.watches.append(ScriptedSubscription())
         return self.watches[-1]

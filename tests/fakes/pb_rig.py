@@ -19,7 +19,7 @@ from maglev.rpc.server.identity import Identities, Operators
 from maglev.rpc.server.service import PbService
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
-from tests.fakes.pb_control import FakeControl
+from tests.fakes.pb_control import ScriptedControl
 
 BUFFER = 64 * 1024
 """What a transport of Twisted holds before it asks its producer to pause."""
@@ -188,8 +188,8 @@ async def _awaited(awaitable):
     return await awaitable
 
 
-class Rig:
-    """The service, with a `FakeControl` for each client that logs in."""
+class PbRig:
+    """The service, with a `ScriptedControl` for each client that logs in."""
 
     def __init__(self, operators=(0,), gids=()):
         self.clock = Clock()
@@ -209,7 +209,7 @@ class Rig:
         self.service.startService()
 
     def _control_for(self, caller):
-        self.controls.append(FakeControl(caller))
+        self.controls.append(ScriptedControl(caller))
         return self.controls[-1]
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RESET = struct.pack("ii", 1, 0)
 
 
-class Peer:
+class ScriptedServer:
     """A server in a thread of its own, for use as a context manager; the script has each connection in turn.
 
     Attributes:
@@ -33,7 +33,7 @@ class Peer:
 
     def __init__(
         self,
-        script: Callable[[Peer, socket.socket], None],
+        script: Callable[[ScriptedServer, socket.socket], None],
         *,
         address: str = "127.0.0.1",
         tls: tuple[Path, Path] | None = None,
@@ -87,10 +87,10 @@ class Peer:
         return data
 
 
-def answer(*pieces: bytes) -> Callable[[Peer, socket.socket], None]:
+def answer(*pieces: bytes) -> Callable[[ScriptedServer, socket.socket], None]:
     """Return a script that waits for a request and sends these."""
 
-    def script(peer: Peer, connection: socket.socket) -> None:
+    def script(peer: ScriptedServer, connection: socket.socket) -> None:
         peer.listen_to(connection)
         for piece in pieces:
             connection.sendall(piece)
@@ -98,10 +98,10 @@ def answer(*pieces: bytes) -> Callable[[Peer, socket.socket], None]:
     return script
 
 
-def drip(data: bytes, pause: float) -> Callable[[Peer, socket.socket], None]:
+def drip(data: bytes, pause: float) -> Callable[[ScriptedServer, socket.socket], None]:
     """Return a script that sends a byte, pauses, and so on for ever."""
 
-    def script(peer: Peer, connection: socket.socket) -> None:
+    def script(peer: ScriptedServer, connection: socket.socket) -> None:
         while True:
             for byte in data:
                 connection.sendall(bytes([byte]))
@@ -111,10 +111,10 @@ def drip(data: bytes, pause: float) -> Callable[[Peer, socket.socket], None]:
     return script
 
 
-def flood(first: bytes, piece: bytes) -> Callable[[Peer, socket.socket], None]:
+def flood(first: bytes, piece: bytes) -> Callable[[ScriptedServer, socket.socket], None]:
     """Return a script that waits for a request and sends a beginning, and then the same piece for ever."""
 
-    def script(peer: Peer, connection: socket.socket) -> None:
+    def script(peer: ScriptedServer, connection: socket.socket) -> None:
         peer.listen_to(connection)
         connection.sendall(first)
         while not peer.stopping.is_set():
@@ -123,21 +123,21 @@ def flood(first: bytes, piece: bytes) -> Callable[[Peer, socket.socket], None]:
     return script
 
 
-def silence(peer: Peer, connection: socket.socket) -> None:
+def silence(peer: ScriptedServer, connection: socket.socket) -> None:
     """Script that accepts and says nothing until the other end closes."""
     while connection.recv(65536):
         pass
 
 
-def hang_up(peer: Peer, connection: socket.socket) -> None:
+def hang_up(peer: ScriptedServer, connection: socket.socket) -> None:
     """Script that closes after the first bytes."""
     connection.recv(65536)
 
 
-def reset_after(data: bytes) -> Callable[[Peer, socket.socket], None]:
+def reset_after(data: bytes) -> Callable[[ScriptedServer, socket.socket], None]:
     """Return a script that waits for a request, sends these, waits until they are taken, and resets."""
 
-    def script(peer: Peer, connection: socket.socket) -> None:
+    def script(peer: ScriptedServer, connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(data)
         peer.stopping.wait(0.05)  # a reset overtakes what is not yet read

@@ -13,7 +13,7 @@ from maglev.ssh.connection import ConsoleConnection
 from maglev.ssh.console import Console
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
-from tests.fakes.console import Register, World
+from tests.fakes.console import ConsoleWorld, Register
 from tests.fakes.screen import ScreenDouble
 
 OPEN, CONFIRMED, REFUSED, ADJUST, DATA, EXTENDED, EOF, CLOSE, REQUEST, SUCCESS, FAILURE = range(90, 101)
@@ -123,12 +123,12 @@ class ChannelClient:
             self.closed = True
 
 
-class Peer:
+class SshPeer:
     """A client that is logged in: opens channels, and hears what comes for each."""
 
     def __init__(self, caller=ADA, limits=None, opener=None, world=None, greeting="maglevd 0.1 on lb1"):
         self.clock = Clock()
-        self.world = world or World()
+        self.world = world or ConsoleWorld()
         self.register = Register()
         self.logins = Logins()
         self.limits = limits or Limits()

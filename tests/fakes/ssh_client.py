@@ -23,10 +23,10 @@ from maglev.ssh.keyring import KeyRing
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.service import SshFactory
-from tests.fakes.console import Register, World
+from tests.fakes.console import ConsoleWorld, Register
 
 
-class Wire(StringTransport):
+class SshWire(StringTransport):
     """One end of a connection; it is lost as soon as it is closed and everything is written."""
 
     def __init__(self, host="192.0.2.7", port=50222):
@@ -110,7 +110,7 @@ class ConsoleRig:
 
     def __init__(self, path, limits=None, operators=(), viewers=()):
         self.clock = Clock()
-        self.world = World()
+        self.world = ConsoleWorld()
         self.logins = Logins()
         self.limits = limits or Limits()
         (path / "operators").write_bytes(b"".join(operators))
@@ -131,7 +131,7 @@ class ConsoleRig:
     def connect(self, host="192.0.2.7", port=50222):
         """Return the server's end of a connection whose peer says nothing by itself."""
         protocol = self.factory.buildProtocol(None)
-        wire = Wire(host, port)
+        wire = SshWire(host, port)
         wire.protocol = protocol
         protocol.makeConnection(wire)
         return protocol
@@ -141,7 +141,7 @@ class ConsoleRig:
         server = self.connect(host)
         service = KeyUser(keys, user)
         client = Client(then or (lambda transport: transport.requestService(service)))
-        wire = Wire()
+        wire = SshWire()
         wire.protocol = client
         client.makeConnection(wire)
         pump(client, server)

@@ -39,7 +39,7 @@ class ClosingTransport(StringTransport):
     loseConnection = abortConnection
 
 
-class Bench:
+class TlsExchange:
     """A TLS probe and a server, joined by hand.
 
     The server has a certificate, or a context with one: it takes back the sessions of those with the same context.

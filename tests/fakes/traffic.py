@@ -37,7 +37,7 @@ BACKENDS = [
 ]
 
 
-class TrafficBench:
+class TrafficRig:
     """A simulator with two VIPs of ours and one of somebody else, and what shows its counters."""
 
     def __init__(self, frontends=FRONTENDS, backends=BACKENDS):

@@ -17,7 +17,7 @@ FAIL = Result(Code.L4CON)
 QUICK = [make_check(rise=1, fall=1)]
 
 
-class Bench:
+class VppInMemory:
     """A board, the service, and a VPP in memory."""
 
     def __init__(self, config=None, vpp=True, known=True, **settings):

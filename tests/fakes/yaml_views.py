@@ -44,7 +44,7 @@ def of_yaml_1_1(text):
     """Return the value of a text by YAML 1.1.
 
     Raises:
-        yaml.YAMLError: It is no YAML.
+        yaml.YAMLError: It is not YAML.
     """
     return _as_json(yaml.load(text, Loader))
 

@@ -1,4 +1,4 @@
-"""Who is told of which backends nothing has been heard."""
+"""The log says which backends have had no result for too long, and when they have one again."""
 
 import pytest
 from twisted.internet.task import Clock

@@ -17,7 +17,7 @@ class Named(ScheduleEntry):
         self.name = name
 
 
-class Rig:
+class RecordingSchedule:
     """A schedule whose entries tell when they were started."""
 
     def __init__(self, cost=0.0):
@@ -42,7 +42,7 @@ class Rig:
 
 
 def test_a_long_delay_is_kept_to_half_a_slot():
-    rig = Rig()
+    rig = RecordingSchedule()
     delays = [SLOTTED + 0.0037 * step for step in range(100)]
     for delay in delays:
         rig.add(delay, delay)
@@ -52,7 +52,7 @@ def test_a_long_delay_is_kept_to_half_a_slot():
 
 
 def test_those_of_one_slot_cost_the_reactor_one_call():
-    rig = Rig()
+    rig = RecordingSchedule()
     for step in range(1000):
         rig.add(step, 1.0 + SLOT * step / 1000)
     assert len(rig.clock.getDelayedCalls()) == 1
@@ -61,7 +61,7 @@ def test_those_of_one_slot_cost_the_reactor_one_call():
 
 
 def test_a_short_delay_is_kept_exactly():
-    rig = Rig()
+    rig = RecordingSchedule()
     rig.add("a", 0.0)
     rig.add("b", 0.0123)
     rig.clock.advance(0)
@@ -73,7 +73,7 @@ def test_a_short_delay_is_kept_exactly():
 
 
 def test_an_earlier_entry_is_not_kept_waiting_by_a_later_one():
-    rig = Rig()
+    rig = RecordingSchedule()
     rig.add("late", 10.0)
     rig.add("early", 1.0)
     rig.run(1.1)
@@ -81,7 +81,7 @@ def test_an_earlier_entry_is_not_kept_waiting_by_a_later_one():
 
 
 def test_what_is_taken_out_is_not_started():
-    rig = Rig()
+    rig = RecordingSchedule()
     entry, other = rig.add("a", 1.0), rig.add("b", 1.0)
     rig.schedule.remove(entry)
     rig.schedule.remove(entry)
@@ -92,7 +92,7 @@ def test_what_is_taken_out_is_not_started():
 
 
 def test_it_can_be_taken_out_while_it_waits_for_its_turn():
-    rig = Rig()
+    rig = RecordingSchedule()
     rig.busy = True
     entry, _ = rig.add("a", 0.0), rig.add("b", 0.0)
     rig.run(0.01)
@@ -103,7 +103,7 @@ def test_it_can_be_taken_out_while_it_waits_for_its_turn():
 
 
 def test_an_entry_may_come_back_from_within_its_start():
-    rig = Rig()
+    rig = RecordingSchedule()
     entry = Named("a")
     log = []
 
@@ -120,7 +120,7 @@ def test_an_entry_may_come_back_from_within_its_start():
 
 
 def test_the_reactor_has_its_turn_when_starting_takes_long():
-    rig = Rig(cost=STARTS / 4)
+    rig = RecordingSchedule(cost=STARTS / 4)
     for name in range(10):
         rig.add(name, 0.0)
     begun = []
@@ -132,7 +132,7 @@ def test_the_reactor_has_its_turn_when_starting_takes_long():
 
 
 def test_none_is_started_while_answers_wait_and_the_oldest_goes_first():
-    rig = Rig()
+    rig = RecordingSchedule()
     rig.busy = True
     for step in range(3):
         rig.add(step, 0.2 + step * 0.1)
@@ -146,7 +146,7 @@ def test_none_is_started_while_answers_wait_and_the_oldest_goes_first():
 
 
 def test_the_overdue_are_those_that_are_still_in():
-    rig = Rig()
+    rig = RecordingSchedule()
     assert rig.schedule.overdue() == 0.0
     first, second = rig.add("a", 1.0), rig.add("b", 2.0)
     rig.clock.rightNow += 5.0  # a reactor that stalls
@@ -161,7 +161,7 @@ def test_the_overdue_are_those_that_are_still_in():
 
 
 def test_a_start_that_raises_stops_none_of_the_others():
-    rig = Rig()
+    rig = RecordingSchedule()
 
     def start(entry):
         rig.start(entry)
@@ -261,7 +261,7 @@ def test_whatever_happens_each_entry_is_started_once_and_in_time(steps):
 
 
 def test_closed_from_within_a_start_it_starts_nothing_more():
-    rig = Rig()
+    rig = RecordingSchedule()
     entries = [rig.add(name, 0.0) for name in range(3)]
     rig.add("later", 1.0)
 
@@ -278,7 +278,7 @@ def test_closed_from_within_a_start_it_starts_nothing_more():
 
 
 def test_closed_it_leaves_no_call_behind():
-    rig = Rig()
+    rig = RecordingSchedule()
     rig.add("a", 1.0)
     rig.schedule.close()
     rig.schedule.close()

@@ -10,8 +10,7 @@ from maglev.interfaces import IProber
 from maglev.model.config import Backend, CheckType
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, LocalFault, Result
-from tests.fakes.checker import PASS
-from tests.fakes.checker import CheckerBench as Bench
+from tests.fakes.checker import PASS, CheckerRig
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.logs import recorded_events
 from tests.fakes.probers import FakeProber
@@ -27,7 +26,7 @@ def test_the_fake_is_a_prober():
 
 
 def test_first_probes_are_spread_evenly_over_one_interval():
-    bench = Bench(make_config(checks=[make_check(interval=3.0)]))
+    bench = CheckerRig(make_config(checks=[make_check(interval=3.0)]))
     begun = {}
     for step in range(31):
         for name in "abc":
@@ -41,10 +40,10 @@ def test_first_probes_are_spread_so_that_all_is_known_before_the_warm_up_ends():
     names = [f"b{number}" for number in range(20)]
     backends = [Backend(name, f"10.0.1.{index}", "tcp") for index, name in enumerate(names)]
     check = make_check(interval=60.0, timeout=5.0)
-    bench = Bench(make_config(frontends=[], backends=backends, checks=[check], startup_max_delay=30.0))
+    bench = CheckerRig(make_config(frontends=[], backends=backends, checks=[check], startup_max_delay=30.0))
     bench.clock.pump([0.1] * 240)
     assert all(bench[name].starts for name in names)
-    bench = Bench(make_config(frontends=[], backends=backends, checks=[check], startup_max_delay=30.0))
+    bench = CheckerRig(make_config(frontends=[], backends=backends, checks=[check], startup_max_delay=30.0))
     bench.clock.pump([0.1] * 100)
     assert not bench["b19"].starts, "as much time as there is"
 
@@ -59,7 +58,7 @@ def test_first_probes_are_spread_so_that_all_is_known_before_the_warm_up_ends():
     ],
 )
 def test_the_next_probe_comes_after_the_interval_that_the_counter_asks_for(results, interval):
-    bench = Bench()
+    bench = CheckerRig()
     bench.finish("a", *results)
     starts = bench["a"].starts
     bench.clock.advance(interval - 0.01)
@@ -69,7 +68,7 @@ def test_the_next_probe_comes_after_the_interval_that_the_counter_asks_for(resul
 
 
 def test_the_interval_counts_from_the_start_of_a_probe():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.advance(0)
     bench.clock.advance(0.9)
     bench["a"].finish(PASS)
@@ -80,13 +79,13 @@ def test_the_interval_counts_from_the_start_of_a_probe():
 
 
 def test_a_backend_is_never_probed_twice_at_once():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.pump([0.5] * 100)
     assert bench["a"].starts == 1
 
 
 def test_results_reach_the_board_and_the_tally():
-    bench = Bench()
+    bench = CheckerRig()
     bench.finish("a", PASS, FAIL)
     tally = bench.checker.counters["a"]
     assert tally.type == "tcp"
@@ -96,7 +95,7 @@ def test_results_reach_the_board_and_the_tally():
 
 
 def test_a_probe_that_ends_within_its_start_is_fine():
-    bench = Bench()
+    bench = CheckerRig()
     bench["a"].at_once = PASS
     bench.clock.advance(0)
     bench.clock.pump([1.0] * 2)
@@ -105,7 +104,7 @@ def test_a_probe_that_ends_within_its_start_is_fine():
 
 
 def test_a_static_backend_is_up_at_once_and_never_probed():
-    bench = Bench(make_config(backends=STATIC))
+    bench = CheckerRig(make_config(backends=STATIC))
     assert {bench.state(name) for name in "abc"} == {State.UP}
     assert bench.probers.made == {}
     assert bench.board.backend("a").transitions[0].code == "static"
@@ -114,8 +113,8 @@ def test_a_static_backend_is_up_at_once_and_never_probed():
 # No evidence
 
 
-def test_a_timeout_while_the_reactor_was_late_is_no_evidence_and_tried_at_once():
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+def test_a_timeout_while_the_reactor_was_late_is_not_evidence_and_is_retried_at_once():
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1)]))
     bench.finish("a", PASS)
     bench.clock.advance(2.0)
     bench.clock.stall(3.0)
@@ -129,15 +128,15 @@ def test_a_timeout_while_the_reactor_was_late_is_no_evidence_and_tried_at_once()
 
 
 def test_a_timeout_on_time_is_evidence():
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1)]))
     bench.finish("a", PASS)
     bench.clock.pump([0.1] * 30)
     bench["a"].finish(TIMEOUT)
     assert bench.state("a") is State.DOWN
 
 
-def test_a_stall_before_the_probe_began_is_no_excuse():
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+def test_a_stall_before_the_probe_began_is_not_an_excuse():
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1)]))
     bench.finish("a", PASS)
     bench.clock.stall(3.0)
     bench.clock.pump([0.1] * 10)
@@ -146,7 +145,7 @@ def test_a_stall_before_the_probe_began_is_no_excuse():
 
 
 def test_a_refusal_is_evidence_however_late_the_reactor_is():
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1)]))
     bench.finish("a", PASS)
     bench.clock.advance(2.0)
     bench.clock.stall(3.0)
@@ -154,10 +153,10 @@ def test_a_refusal_is_evidence_however_late_the_reactor_is():
     assert bench.state("a") is State.DOWN
 
 
-def test_a_failure_that_is_read_after_time_was_up_is_no_evidence_if_the_reactor_was_late():
+def test_a_failure_that_is_read_after_time_was_up_is_not_evidence_if_the_reactor_was_late():
     # A backend that heard nothing for longer than it waits for a request says so, and hangs up.
     tired = Result(Code.L7STS, "status 408", duration=3.0)
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1)]))
     bench.finish("a", PASS)
     bench.clock.advance(2.0)
     bench.clock.stall(3.0)
@@ -183,7 +182,7 @@ def dead_under_stalls(bench, name, stall, seconds):
 
 @pytest.mark.parametrize("stall", [0.25, 0.5, 1.0, 1.9])
 def test_a_dead_backend_goes_down_though_the_reactor_is_late_all_the_time(stall):
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=3, timeout=1.0)]))
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=3, timeout=1.0)]))
     bench.finish("a", PASS, PASS, PASS)
     downtime = dead_under_stalls(bench, "a", stall, 300.0)
     assert bench.checker.discarded["lag"] >= 3
@@ -197,20 +196,20 @@ def lag_discards(bench, name, count):
 
 
 def test_what_is_excused_again_and_again_gets_more_time_within_bounds():
-    bench = Bench(make_config(checks=[make_check(timeout=1.0)]))
+    bench = CheckerRig(make_config(checks=[make_check(timeout=1.0)]))
     bench.finish("a", PASS)
     times = []
     for _ in range(10):
         lag_discards(bench, "a", 1)
         times.append(bench["a"].healthcheck.timeout)
     assert times == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, MOST_TIME, MOST_TIME, MOST_TIME, MOST_TIME]
-    patient = Bench(make_config(checks=[make_check(timeout=60.0)]))
+    patient = CheckerRig(make_config(checks=[make_check(timeout=60.0)]))
     lag_discards(patient, "a", 5)
     assert patient["a"].healthcheck.timeout == 60.0
 
 
 def test_an_answer_ends_the_forbearance_and_a_timeout_that_counts_lessens_it():
-    bench = Bench(make_config(checks=[make_check(timeout=1.0)]))
+    bench = CheckerRig(make_config(checks=[make_check(timeout=1.0)]))
     lag_discards(bench, "a", 5)
     assert bench["a"].healthcheck.timeout == 8.0
     bench.finish("a", TIMEOUT)
@@ -218,12 +217,12 @@ def test_an_answer_ends_the_forbearance_and_a_timeout_that_counts_lessens_it():
     bench.finish("a", FAIL)
     assert bench["a"].healthcheck.timeout == 1.0
     lag_discards(bench, "a", 2)
-    assert bench["a"].healthcheck.timeout == 1.0, "a row begins anew"
+    assert bench["a"].healthcheck.timeout == 1.0, "a row begins again"
 
 
 @pytest.mark.parametrize(("kind", "code"), [("tcp", Code.L4TOUT), ("icmp", Code.L7TOUT)])
-def test_lateness_that_a_worker_tells_of_is_no_excuse_for_ever(kind, code):
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0, type=CheckType(kind))]))
+def test_lateness_that_a_worker_tells_of_is_not_an_excuse_for_ever(kind, code):
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0, type=CheckType(kind))]))
     bench.finish("a", PASS)
     begun = bench.clock.seconds()
     while bench.state("a") is State.UP:
@@ -234,14 +233,14 @@ def test_lateness_that_a_worker_tells_of_is_no_excuse_for_ever(kind, code):
     assert bench.board.backend("a").last_result.code is code
 
 
-def test_lateness_of_our_own_is_no_excuse_for_ever_however_late_we_are():
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0)]))
+def test_lateness_of_our_own_is_not_an_excuse_for_ever_however_late_we_are():
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0)]))
     bench.finish("a", PASS)
     assert dead_under_stalls(bench, "a", 7.0, 300.0) < LONGEST_EXCUSE + 60.0
 
 
 def test_a_row_of_excuses_that_an_answer_ended_does_not_count_any_longer():
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0)]))
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1, timeout=1.0)]))
     for _ in range(5):
         bench.finish("a", PASS)
         for _ in range(20):
@@ -251,14 +250,14 @@ def test_a_row_of_excuses_that_an_answer_ended_does_not_count_any_longer():
 
 
 def test_only_lateness_gives_a_probe_more_time():
-    bench = Bench(make_config(checks=[make_check(timeout=1.0)]))
+    bench = CheckerRig(make_config(checks=[make_check(timeout=1.0)]))
     bench.finish("a", *[LocalFault("worker")] * 5)
     assert bench["a"].healthcheck.timeout == 1.0
 
 
 @pytest.mark.parametrize("reason", ["descriptors", "ports", "memory", "permission", "netns"])
-def test_a_fault_of_this_machine_is_no_evidence_and_tried_soon(reason):
-    bench = Bench(make_config(checks=[make_check(rise=1, fall=1)]))
+def test_a_fault_of_this_machine_is_not_evidence_and_is_retried_soon(reason):
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=1)]))
     bench.finish("a", PASS)
     bench.finish("a", *[LocalFault(reason)] * 10)
     assert bench.state("a") is State.UP
@@ -268,8 +267,8 @@ def test_a_fault_of_this_machine_is_no_evidence_and_tried_soon(reason):
     assert bench["a"].starts == starts + 1
 
 
-def test_lag_that_the_prober_tells_of_is_no_evidence_either_and_tried_at_once():
-    bench = Bench()
+def test_lag_that_the_prober_tells_of_is_not_evidence_either_and_is_retried_at_once():
+    bench = CheckerRig()
     bench.clock.advance(0)
     bench["a"].finish(LocalFault("lag", "something was waiting to be read"))
     bench.clock.advance(0)
@@ -278,7 +277,7 @@ def test_lag_that_the_prober_tells_of_is_no_evidence_either_and_tried_at_once():
 
 
 def test_a_prober_that_raises_is_tried_again(logged_failures):
-    bench = Bench()
+    bench = CheckerRig()
     bench["a"].error = ValueError("bug")
     bench.clock.advance(0)
     assert bench["a"].starts == 1
@@ -293,7 +292,7 @@ def test_a_prober_that_raises_twice_is_tried_again_and_costs_no_other_its_probe(
     def fail():
         raise ValueError("bug")
 
-    bench = Bench()
+    bench = CheckerRig()
     bench["a"].error = ValueError("bug")
     bench["a"].cancel = fail
     with pytest.raises(ValueError, match="bug"):
@@ -305,7 +304,7 @@ def test_a_prober_that_raises_twice_is_tried_again_and_costs_no_other_its_probe(
 
 
 def test_a_result_that_raises_is_logged_and_the_next_probe_comes(logged_failures):
-    bench = Bench()
+    bench = CheckerRig()
     bench.finish("a", Result("no such code", duration=None))
     bench.clock.advance(1.0)
     assert bench["a"].starts == 2
@@ -316,7 +315,7 @@ def test_a_result_that_raises_is_logged_and_the_next_probe_comes(logged_failures
 
 
 def test_pausing_aborts_the_probe_and_resuming_probes_at_once():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.advance(0)
     bench.board.happen("a", Lifecycle.PAUSE)
     assert bench["a"].cancels == 1
@@ -328,7 +327,7 @@ def test_pausing_aborts_the_probe_and_resuming_probes_at_once():
 
 
 def test_a_paused_backend_that_waits_for_its_next_probe_is_not_probed():
-    bench = Bench()
+    bench = CheckerRig()
     bench.finish("a", PASS)
     bench.board.happen("a", Lifecycle.DISABLE)
     bench.clock.pump([1.0] * 20)
@@ -337,7 +336,7 @@ def test_a_paused_backend_that_waits_for_its_next_probe_is_not_probed():
 
 
 def test_a_result_that_comes_after_all_is_ignored():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.advance(0)
     late = bench["a"].finished
     bench.board.happen("a", Lifecycle.PAUSE)
@@ -347,7 +346,7 @@ def test_a_result_that_comes_after_all_is_ignored():
 
 
 def test_a_static_backend_passes_again_when_enabled():
-    bench = Bench(make_config(backends=STATIC))
+    bench = CheckerRig(make_config(backends=STATIC))
     bench.board.happen("a", Lifecycle.DISABLE)
     bench.board.happen("a", Lifecycle.ENABLE)
     bench.clock.advance(0)
@@ -356,7 +355,7 @@ def test_a_static_backend_passes_again_when_enabled():
 
 def test_a_disabled_backend_is_not_probed_until_enabled():
     backends = [Backend("a", "10.0.0.1", "tcp", enabled=False)]
-    bench = Bench(make_config(frontends=[make_frontend(pools=(("a",),))], backends=backends))
+    bench = CheckerRig(make_config(frontends=[make_frontend(pools=(("a",),))], backends=backends))
     bench.clock.pump([1.0] * 20)
     assert bench["a"].starts == 0
     bench.board.happen("a", Lifecycle.ENABLE)
@@ -365,7 +364,7 @@ def test_a_disabled_backend_is_not_probed_until_enabled():
 
 
 def test_a_reload_leaves_unchanged_backends_alone():
-    bench = Bench()
+    bench = CheckerRig()
     bench.finish("a", PASS)
     before = bench["a"]
     bench.board.apply(make_config())
@@ -375,7 +374,7 @@ def test_a_reload_leaves_unchanged_backends_alone():
 
 
 def test_a_reload_probes_changed_and_new_backends_at_once():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.advance(0)
     before = bench["a"]
     config = make_config(frontends=[make_frontend(pools=(("a", "b", "new"), ("c",)))], checks=[make_check(timeout=0.5)])
@@ -386,7 +385,7 @@ def test_a_reload_probes_changed_and_new_backends_at_once():
 
 
 def test_a_removed_backend_is_forgotten():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.advance(0)
     before = bench["a"]
     bench.board.apply(make_config(frontends=[make_frontend(pools=(("b",), ("c",)))]))
@@ -397,7 +396,7 @@ def test_a_removed_backend_is_forgotten():
 
 
 def test_a_changed_kind_of_check_begins_a_new_tally():
-    bench = Bench()
+    bench = CheckerRig()
     bench.finish("a", PASS)
     bench.board.apply(make_config(backends=STATIC))
     bench.clock.advance(0.001)
@@ -405,8 +404,8 @@ def test_a_changed_kind_of_check_begins_a_new_tally():
     assert bench.state("a") is State.UP
 
 
-def test_another_namespace_makes_every_prober_anew():
-    bench = Bench()
+def test_another_namespace_replaces_every_prober():
+    bench = CheckerRig()
     bench.finish("a", PASS)
     before = bench["a"]
     bench.board.apply(make_config(netns="blue"))
@@ -419,7 +418,7 @@ def test_another_namespace_makes_every_prober_anew():
 
 def test_many_changed_backends_do_not_start_in_one_instant():
     names = [f"n{index}" for index in range(1000)]
-    bench = Bench(make_config(frontends=[make_frontend(pools=(tuple(names),))]))
+    bench = CheckerRig(make_config(frontends=[make_frontend(pools=(tuple(names),))]))
     config = make_config(frontends=[make_frontend(pools=(tuple(names),))], checks=[make_check(timeout=0.5)])
     bench.board.apply(config)
     bench.clock.advance(0.05)
@@ -430,7 +429,7 @@ def test_many_changed_backends_do_not_start_in_one_instant():
 
 
 def test_stopping_aborts_everything():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.advance(0.7)
     bench.checker.stopService()
     assert bench["a"].cancels == 1
@@ -441,7 +440,7 @@ def test_stopping_aborts_everything():
 
 
 def test_the_most_overdue_probe_is_known():
-    bench = Bench()
+    bench = CheckerRig()
     bench.clock.rightNow += 5.0
     assert bench.checker.oldest_wait() == pytest.approx(5.0)
     bench.clock.advance(0)
@@ -454,14 +453,14 @@ def test_each_probe_is_logged_only_when_asked_for():
         events = []
         globalLogPublisher.addObserver(events.append)
         try:
-            Bench(log_probes=asked).finish("a", PASS)
+            CheckerRig(log_probes=asked).finish("a", PASS)
         finally:
             globalLogPublisher.removeObserver(events.append)
         assert any(event.get("log_event") == "probe-done" for event in events) is asked
 
 
 def test_a_changed_check_of_the_same_kind_keeps_its_tally():
-    bench = Bench()
+    bench = CheckerRig()
     bench.finish("a", PASS)
     config = attrs.evolve(bench.board.config, healthchecks={"tcp": make_check(timeout=0.3)})
     bench.board.apply(config)
@@ -474,7 +473,7 @@ def test_a_changed_check_of_the_same_kind_keeps_its_tally():
 @pytest.mark.parametrize("outcome", [LocalFault("permission", "no"), None])
 def test_a_checker_that_learns_nothing_is_loud(outcome):
     with recorded_events() as events:
-        bench = Bench(make_config(checks=[make_check(interval=2.0, timeout=1.0)]))
+        bench = CheckerRig(make_config(checks=[make_check(interval=2.0, timeout=1.0)]))
         for name in "abc":
             bench.finish(name, PASS, PASS)
         for _ in range(40):
@@ -496,7 +495,7 @@ def test_a_checker_that_learns_nothing_is_loud(outcome):
 
 
 def test_what_is_not_probed_is_not_missed():
-    bench = Bench()
+    bench = CheckerRig()
     for name in "abc":
         bench.finish(name, PASS)
         bench.board.happen(name, Lifecycle.PAUSE)

@@ -25,7 +25,7 @@ SITE = "listen site\n bind 192.0.2.1:80\n server s 10.0.0.1:80\n"
     ],
     ids=["nul", "latin", "long", "large", "random"],
 )
-def test_what_is_no_text_is_refused_with_its_place(tmp_path, program, content, said):
+def test_what_is_not_text_is_refused_with_its_place(tmp_path, program, content, said):
     path = tmp_path / "file"
     path.write_bytes(content)
     made = convert(program, str(path))

@@ -12,7 +12,7 @@ from maglev.importers.haproxy.words import QuoteError, words_of
 from maglev.model.errors import ConfigError
 
 
-class Imported:
+class HaproxyImport:
     """What became of a file."""
 
     def __init__(self, path, text):
@@ -20,7 +20,7 @@ class Imported:
         made = convert("haproxy", str(path))
         self.text, self.remarks, self.status = made.text, made.remarks, made.status
         self.tree = yaml.safe_load(self.text)["maglev"] if self.text else None
-        # What is told of lines, as (number, text), comments joined.
+        # The notes about lines, as (number, text), comments joined.
         told = " ".join(line.strip().removeprefix("#").strip() for line in self.text.split("\n") if "#" in line)
         self.comments = " ".join(told.split())
 
@@ -34,7 +34,7 @@ class Imported:
 
 @pytest.fixture
 def run(tmp_path):
-    return lambda text: Imported(tmp_path / "haproxy.cfg", text)
+    return lambda text: HaproxyImport(tmp_path / "haproxy.cfg", text)
 
 
 def listen(*lines, bind="192.0.2.1:80", server="10.0.0.1:80 check", before=""):
@@ -292,7 +292,7 @@ listen site
         ("global\n  log 'x\n", "line 2, column 1: parse error: unclosed quote"),
     ],
 )
-def test_what_is_no_configuration_is_refused(run, text, said):
+def test_what_is_not_a_configuration_is_refused(run, text, said):
     made = run(text)
     assert (made.status, made.text) == (1, "")
     assert said in made.remarks[0]
@@ -327,7 +327,7 @@ def test_what_is_bound_to_all_addresses_is_to_be_filled_in(run):
     assert len(load_text(mended).config.frontends) == 2
 
 
-def test_what_is_no_address_or_too_many_ports_is_left_out_and_named(run):
+def test_what_is_not_an_address_or_too_many_ports_is_left_out_and_named(run):
     made = run(listen("bind /run/x.sock", "bind 192.0.2.2:1-1000", "bind"))
 
     assert list(made.config.frontends) == ["site"]

@@ -8,7 +8,7 @@ from maglev.importers.convert import convert
 from maglev.importers.keepalived.blocks import DEPTH_LIMIT, FILE_LIMIT
 
 
-class Imported:
+class KeepalivedImport:
     """What became of a file."""
 
     def __init__(self, path, text):
@@ -36,7 +36,7 @@ class Imported:
 
 @pytest.fixture
 def run(tmp_path):
-    return lambda text: Imported(tmp_path / "keepalived.conf", text)
+    return lambda text: KeepalivedImport(tmp_path / "keepalived.conf", text)
 
 
 def virtual(*inside, at="192.0.2.1 80", real="10.0.0.1 80", check="TCP_CHECK {\n}"):
@@ -222,7 +222,7 @@ def test_variables_that_double_each_other_are_an_error(run):
         ("# virtual_server\n", "it has no known keyword"),
     ],
 )
-def test_what_is_no_configuration_is_refused(run, text, said):
+def test_what_is_not_a_configuration_is_refused(run, text, said):
     made = run(text)
     assert (made.status, made.text) == (1, "")
     assert said in made.remarks[0]

@@ -16,7 +16,7 @@ from maglev.runtime.cooperator import Cooperator
 pytestmark = pytest.mark.real
 
 
-class Recorder:
+class RecordingRunner:
     """A runner that keeps what it gets, and ends the stream after its input."""
 
     def __init__(self, stream, text=b""):
@@ -67,7 +67,7 @@ def stream_of(pipe, source=None, target=None):
 
 
 def running(stream, text=b"", *, reads=False):
-    runner = Recorder(stream, text)
+    runner = RecordingRunner(stream, text)
     return runner, Deferred.fromCoroutine(stream.run(runner, reads=reads))
 
 

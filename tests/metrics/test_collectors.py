@@ -144,7 +144,7 @@ def test_servers_that_left_and_still_serve_are_counted_for_each_frontend(make):
     assert counted() == [0, 0]
     world.board.apply(new)
     assert counted() == [2, 0]
-    # They drain, which is no service.
+    # They drain, which does not count as service.
     world.board.record("x", Result(Code.L4OK))
     assert counted() == [0, 0]
 
@@ -187,7 +187,7 @@ def test_transitions_are_counted_from_zero(world):
         assert scraped.value(name, backend="a", **{"from": old, "to": new}) == count
 
 
-def test_what_changes_no_state_is_no_transition(world):
+def test_what_changes_no_state_is_not_a_transition(world):
     changed = [Backend("a", "10.0.0.9", "tcp"), *list(world.board.config.backends.values())[1:]]
     world.board.apply(make_config(backends=changed))
 
@@ -268,7 +268,7 @@ def test_a_duration_on_the_bound_of_a_bucket_belongs_to_it(world):
     assert scraped.value(bucket, backend="a", type="tcp", le=str(PROBE_BUCKETS[3])) == 1
 
 
-def test_the_expiry_of_a_certificate_is_told_of_those_that_have_shown_one(world):
+def test_the_expiry_of_a_certificate_is_exported_for_those_that_have_shown_one(world):
     world.probers.made["b"].certificate_expiry = 1_900_000_000.0
     expiries = world.scrape().series("maglev_certificate_expiry_timestamp_seconds")
     assert expiries == {(("backend", "b"),): 1_900_000_000.0}

@@ -22,7 +22,7 @@ from maglev.ssh.logins import Logins
 from tests.fakes.configs import make_config
 from tests.fakes.lb import FakeLb
 from tests.fakes.metrics import Scraped, ScrapedWorld
-from tests.fakes.traffic import TrafficBench
+from tests.fakes.traffic import TrafficRig
 from tests.fakes.workers import WorkerPoolRig
 from tests.layers import ROOT, modules
 
@@ -58,7 +58,7 @@ def everything(world):
     world.board.record("a", Result(Code.L4OK))
     world.board.happen("a", Lifecycle.PAUSE)
     world.checker.certificate_expiries = lambda: [("a", 1.8e9)]
-    bench = TrafficBench()
+    bench = TrafficRig()
     for _ in range(4):
         bench.tick()
     found = scrape(world, bench.vpp, ["silent"], workers=1)

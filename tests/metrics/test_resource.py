@@ -8,7 +8,7 @@ from maglev.metrics.resource import MAX_SCRAPES, TIME_LIMIT, site_of
 from maglev.runtime.budget import SLICED_WORK
 from maglev.runtime.cooperator import Cooperator
 from maglev.runtime.http import UNREAD_TIME
-from tests.fakes.http import PLENTY, HttpConnection, TurningClock
+from tests.fakes.http import PLENTY, HttpConnection, StepwiseClock
 
 TEXT = [f"a {number}\n" for number in range(40)]
 
@@ -43,7 +43,7 @@ def site_with(clock, *collectors, size=PLENTY):
 
 @pytest.fixture
 def clock():
-    return TurningClock()
+    return StepwiseClock()
 
 
 @pytest.mark.parametrize("accept", ACCEPTS)

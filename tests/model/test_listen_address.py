@@ -61,6 +61,6 @@ def test_an_address_that_can_only_be_tcp_is_a_host_and_a_port(text, address):
 
 
 @pytest.mark.parametrize("text", ["", "unix:/x", *NO_PORT, *NO_HOST])
-def test_what_is_no_host_and_port_is_refused_by_the_name_of_the_option(text):
+def test_what_is_not_a_host_and_port_is_refused_by_the_name_of_the_option(text):
     with pytest.raises(StartError, match=r'^--pb-tls-addr: invalid address ".*": expected HOST:PORT or \[v6\]:PORT$'):
         tcp_address("--pb-tls-addr", text)

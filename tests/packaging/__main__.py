@@ -245,7 +245,7 @@ class Drive:
         self.debian.write("/etc/vpp-maglev/maglev.yaml", good.replace("weight: 50", "weight: 40"))
         self.run_inside("systemctl reload vpp-maglevd")
         self.debian.wait(lambda: self.show("ActiveState") == "active", "end of the reload")
-        require(self.show("NRestarts") == "0", "it was started anew")
+        require(self.show("NRestarts") == "0", "it was restarted")
 
     def starve_the_watchdog(self):
         self.drop_in("watchdog", "[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\n")
@@ -299,7 +299,7 @@ class Drive:
         state = self.run_inside("maglevc show vpp lb state")
         self.run_inside("apt-get install -y --no-install-recommends /root/new/*.deb")
         self.debian.wait(lambda: self.show("ActiveState") == "active", "restart")
-        require(self.show("MainPID") != pid, "it was not started anew")
+        require(self.show("MainPID") != pid, "it was not restarted")
         version = self.run_inside("maglevc show version")
         require(NEXT in version, f"it runs {version}")
         time.sleep(2)
@@ -364,7 +364,7 @@ class Drive:
         self.debian.wait(seen, f"{name} {labels} {value}", 30)
 
     def drop_in(self, name, text):
-        """Put a drop-in of the unit there, or take it away, and start the service anew."""
+        """Put a drop-in of the unit there, or take it away, and start the service again."""
         folder = "/etc/systemd/system/vpp-maglevd.service.d"
         if text is None:
             self.run_inside(f"rm {folder}/{name}.conf && rmdir {folder}")

@@ -483,7 +483,7 @@ def test_all_kinds_of_entries_can_be_read(vpp, client):
 # What goes wrong.
 
 
-class Wire:
+class RawClient:
     """A client that sends whatever it likes."""
 
     def __init__(self, path, timeout=0.3):
@@ -532,7 +532,7 @@ class Wire:
 
 @pytest.fixture
 def wire(vpp):
-    with Wire(vpp.api_socket) as opened:
+    with RawClient(vpp.api_socket) as opened:
         yield opened
 
 
@@ -583,7 +583,7 @@ def test_a_farewell_for_nobody_is_refused(wire):
 
 
 def test_a_frame_may_come_in_pieces(vpp):
-    with Wire(vpp.api_socket, 5) as wire:
+    with RawClient(vpp.api_socket, 5) as wire:
         message = struct.pack(">HII", 23, wire.index, 5)
         for byte in struct.pack(">QII", 0, len(message), 0) + message:
             wire._socket.sendall(bytes([byte]))
@@ -591,7 +591,7 @@ def test_a_frame_may_come_in_pieces(vpp):
 
 
 def test_many_requests_may_be_sent_ahead_and_are_answered_in_order(vpp):
-    with Wire(vpp.api_socket, 5) as wire:
+    with RawClient(vpp.api_socket, 5) as wire:
         for context in range(1, 501):
             wire.send(struct.pack(">HII", 23, wire.index, context))
         contexts = [struct.unpack_from(">I", wire.receive(), 2)[0] for _ in range(500)]
@@ -619,11 +619,11 @@ def test_a_server_in_an_all_port_vip_with_nat_kills_vpp(mortal, prefix, encap, s
 
 
 def test_a_frame_length_that_overflows_kills_vpp(mortal):
-    with Wire(mortal.api_socket, 20) as wire:
+    with RawClient(mortal.api_socket, 20) as wire:
         wire._socket.sendall(struct.pack(">QII", 0, 0xFFFFFFF0, 0) + b"x")
         assert wire.receive() == b""
     mortal.restart()
-    with Wire(mortal.api_socket) as wire:
+    with RawClient(mortal.api_socket) as wire:
         assert wire.ping() is not None
 
 
@@ -634,7 +634,7 @@ def test_after_a_restart_nothing_is_left_and_the_old_counters_stand_still(mortal
         mortal.kill()
         assert stats["first session packet"] == [[0, 0]]
         with pytest.raises(ConnectionRefusedError):
-            Wire(mortal.api_socket)
+            RawClient(mortal.api_socket)
         with pytest.raises((VPPIOError, OSError)):
             client.api.control_ping()
     mortal.restart()
@@ -648,7 +648,7 @@ def test_after_a_restart_nothing_is_left_and_the_old_counters_stand_still(mortal
 def test_a_clean_end_removes_the_stats_socket_and_leaves_the_api_socket(mortal):
     mortal.terminate()
     with pytest.raises(ConnectionRefusedError):
-        Wire(mortal.api_socket)
+        RawClient(mortal.api_socket)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe, pytest.raises(FileNotFoundError):
         probe.connect(mortal.stats_socket)
 

@@ -34,7 +34,7 @@ MANY = ROUNDS >= 100
 KEYS = [("192.0.2.1/32", 6, port) for port in (80, 443, 8080)]
 
 
-class Daemon(MaglevDaemon):
+class StartedDaemon(MaglevDaemon):
     """maglevd, possibly started by another program."""
 
     prefix = ()
@@ -77,7 +77,7 @@ def daemons(tmp_path, vpp):
     def make():
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        made.append(Daemon(folder, "--vpp-api-addr", vpp.api_socket, "--vpp-stats-addr", vpp.stats_socket))
+        made.append(StartedDaemon(folder, "--vpp-api-addr", vpp.api_socket, "--vpp-stats-addr", vpp.stats_socket))
         return made[-1]
 
     yield make

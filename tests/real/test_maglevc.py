@@ -120,12 +120,12 @@ def test_a_viewer_is_refused_with_a_clear_message(tmp_path):
 
 
 def test_the_version_and_the_help_need_no_daemon():
-    class Nowhere:
+    class AbsentDaemon:
         address = "unix:/nonexistent/pb.sock"
 
-    version = run(Nowhere, "--version")
+    version = run(AbsentDaemon, "--version")
     assert (version.returncode, version.stdout.split()[0]) == (0, "maglevc")
-    assert run(Nowhere, "--help").returncode == 0
+    assert run(AbsentDaemon, "--help").returncode == 0
 
 
 def test_colours_are_for_terminals_unless_asked_for(daemon):

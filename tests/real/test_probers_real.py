@@ -26,7 +26,7 @@ from tests.fakes.descriptors import leaked_since, open_descriptors
 from tests.fakes.nginx import Nginx, find_nginx
 from tests.fakes.peers import (
     Namespace,
-    Peer,
+    ScriptedServer,
     answer,
     drip,
     flood,
@@ -102,7 +102,7 @@ def source(folder, root):
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 async def test_an_open_port_passes(source, address):
-    with Peer(silence, address=address) as peer:
+    with ScriptedServer(silence, address=address) as peer:
         outcome = await probe(source, check(CheckType.TCP, peer.port), address)
     assert outcome.code is Code.L4OK
     assert 0 <= outcome.duration < GENEROUS
@@ -116,7 +116,7 @@ async def test_a_refusing_port_fails(source):
 
 @pytest_twisted.ensureDeferred
 async def test_the_source_address_is_what_the_backend_sees(source):
-    with Peer(answer(OK)) as peer:
+    with ScriptedServer(answer(OK)) as peer:
         outcome = await probe(source, check(CheckType.HTTP, peer.port, probe_ipv4_src="127.0.0.5"))
     assert outcome.code is Code.L7OK
     assert peer.heard[0][1][0] == "127.0.0.5"
@@ -135,7 +135,7 @@ async def test_a_source_address_that_is_not_ours_fails(source, kind):
 @pytest_twisted.ensureDeferred
 async def test_want_of_descriptors_is_the_fault_of_this_machine(source):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with Peer(silence) as peer:
+    with ScriptedServer(silence) as peer:
         fillers = []
         resource.setrlimit(resource.RLIMIT_NOFILE, (len(open_descriptors()) + 20, hard))
         try:
@@ -181,7 +181,7 @@ async def test_want_of_descriptors_is_the_fault_of_this_machine(source):
     ],
 )
 async def test_answers_of_every_kind(source, script, regexp, code, detail):
-    with Peer(script) as peer:
+    with ScriptedServer(script) as peer:
         outcome = await probe(source, check(CheckType.HTTP, peer.port, http=HttpParams(response_regexp=regexp)))
     assert outcome.code is code
     assert detail in {None, outcome.detail}
@@ -191,7 +191,7 @@ async def test_answers_of_every_kind(source, script, regexp, code, detail):
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("script", [silence, drip(DRIPPED, 0.02)])
 async def test_the_timeout_is_total_even_for_a_drip(source, script):
-    with Peer(script) as peer:
+    with ScriptedServer(script) as peer:
         outcome = await probe(source, check(CheckType.HTTP, peer.port, 0.3))
     assert outcome.code is Code.L7TOUT
     assert 0.3 <= outcome.duration < 0.02 * len(DRIPPED)
@@ -250,7 +250,7 @@ async def test_a_port_of_nginx_without_tls_fails_the_handshake(source, nginx):
 
 @pytest_twisted.ensureDeferred
 async def test_a_handshake_passes_without_a_request(source, good):
-    with Peer(silence, tls=good) as peer:
+    with ScriptedServer(silence, tls=good) as peer:
         by_name = await probe(source, check(CheckType.TCP, peer.port, tls=TlsParams(server_name=NAME)))
         by_address = await probe(source, check(CheckType.TCP, peer.port, tls=TlsParams()))
     assert (by_name.code, by_address.code) == (Code.L6OK, Code.L6OK)
@@ -268,7 +268,7 @@ BAD = {
 @pytest.mark.parametrize("kind", list(BAD))
 async def test_a_bad_certificate_fails_but_its_expiry_is_known(source, folder, root, kind):
     issue, detail = BAD[kind]
-    with Peer(answer(OK), tls=issue(folder, root)) as peer:
+    with ScriptedServer(answer(OK), tls=issue(folder, root)) as peer:
         prober, outcome = begin(source, check(CheckType.HTTPS, peer.port))
         assert prober.certificate_expiry is None
         result = await outcome
@@ -285,7 +285,7 @@ async def test_the_trust_store_of_the_system_does_not_know_a_private_authority(g
     from twisted.internet import reactor
 
     source = ProberSource(reactor, LagMonitor(reactor))
-    with Peer(silence, tls=good) as peer:
+    with ScriptedServer(silence, tls=good) as peer:
         outcome = await probe(source, check(CheckType.TCP, peer.port, tls=TlsParams(server_name=NAME)))
     source.close()
     assert (outcome.code, outcome.detail) == (Code.L6RSP, "issuer unknown")
@@ -301,7 +301,7 @@ async def test_the_trust_store_of_the_system_does_not_know_a_private_authority(g
     ],
 )
 async def test_a_peer_that_breaks_the_handshake_fails_there(source, script, detail):
-    with Peer(script) as peer:
+    with ScriptedServer(script) as peer:
         outcome = await probe(source, check(CheckType.HTTPS, peer.port))
     assert outcome.code is Code.L6RSP
     assert detail in {None, outcome.detail}
@@ -309,9 +309,9 @@ async def test_a_peer_that_breaks_the_handshake_fails_there(source, script, deta
 
 @pytest_twisted.ensureDeferred
 async def test_a_silent_handshake_and_a_silent_application_time_out_in_their_own_layer(source, good):
-    with Peer(silence) as peer:
+    with ScriptedServer(silence) as peer:
         assert (await probe(source, check(CheckType.HTTPS, peer.port, 0.3))).code is Code.L6TOUT
-    with Peer(silence, tls=good) as peer:
+    with ScriptedServer(silence, tls=good) as peer:
         assert (await probe(source, check(CheckType.HTTPS, peer.port, 0.6))).code is Code.L7TOUT
 
 
@@ -383,11 +383,11 @@ def source_inside(inside):
 @needs_namespaces
 @pytest_twisted.ensureDeferred
 async def test_probes_reach_what_only_the_namespace_can_see(source, source_inside, inside):
-    with Peer(answer(OK), address="198.18.0.1", namespace=inside.name) as peer:
+    with ScriptedServer(answer(OK), address="198.18.0.1", namespace=inside.name) as peer:
         for kind, code in ((CheckType.TCP, Code.L4OK), (CheckType.HTTP, Code.L7OK)):
             assert (await probe(source_inside, check(kind, peer.port), "198.18.0.1")).code is code
     assert (await probe(source_inside, check(CheckType.ICMP), "198.18.0.1")).code is Code.L7OK
-    with Peer(answer(OK)) as peer:
+    with ScriptedServer(answer(OK)) as peer:
         assert (await probe(source_inside, check(CheckType.TCP, peer.port))).code is Code.L4CON
         assert (await probe(source, check(CheckType.TCP, peer.port))).code is Code.L4OK
 
@@ -448,7 +448,7 @@ async def test_without_any_route_the_probe_fails_at_once(source_inside):
 async def test_want_of_ports_is_the_fault_of_this_machine():
     from twisted.internet import reactor
 
-    with Namespace("ports") as namespace, Peer(silence, namespace=namespace.name) as peer:
+    with Namespace("ports") as namespace, ScriptedServer(silence, namespace=namespace.name) as peer:
         namespace.set("net.ipv4.ip_local_port_range", "40000 40001")
         source = ProberSource(reactor, LagMonitor(reactor), namespace.name)
         held = [begin(source, check(CheckType.HTTP, peer.port))[0] for _ in range(2)]
@@ -463,7 +463,7 @@ async def test_want_of_ports_is_the_fault_of_this_machine():
 
 @needs_namespaces
 @pytest_twisted.ensureDeferred
-async def test_a_namespace_created_anew_is_probed_in_and_a_lost_one_is_our_fault():
+async def test_a_namespace_recreated_is_probed_in_and_a_lost_one_is_our_fault():
     from twisted.internet import reactor
 
     with Namespace("again") as namespace:
@@ -545,11 +545,11 @@ def test_without_capabilities_the_texts_name_what_is_missing(inside):
 @pytest_twisted.ensureDeferred
 async def test_no_outcome_and_no_cancel_leaks_a_descriptor(source, good):
     with (
-        Peer(answer(OK)) as well,
-        Peer(silence) as quiet,
-        Peer(hang_up) as rude,
-        Peer(reset_after(b"HTTP/1.1 ")) as ruder,
-        Peer(answer(OK), tls=good) as secure,
+        ScriptedServer(answer(OK)) as well,
+        ScriptedServer(silence) as quiet,
+        ScriptedServer(hang_up) as rude,
+        ScriptedServer(reset_after(b"HTTP/1.1 ")) as ruder,
+        ScriptedServer(answer(OK), tls=good) as secure,
     ):
         checks = [
             check(CheckType.TCP, well.port),

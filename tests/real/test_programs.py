@@ -191,7 +191,7 @@ def with_descriptors(redirections, *arguments):
     return run("sh", "-c", f'exec "$@" {redirections}', "sh", *MAGLEVD, *arguments)
 
 
-def test_a_result_that_can_t_be_written_is_no_error_in_the_file(config):
+def test_a_result_that_can_t_be_written_is_not_an_error_in_the_file(config):
     done = with_descriptors(">/dev/full", "--check", "--config", config)
 
     expected = "maglevd: can't write to the standard output: No space left on device\n"
@@ -203,7 +203,7 @@ def test_a_check_without_a_standard_output_is_in_the_status(config, redirections
     assert with_descriptors(redirections, "--check", "--config", config).returncode == 0
 
 
-def test_a_bug_is_no_error_in_the_file():
+def test_a_bug_is_not_an_error_in_the_file():
     program = "import maglev.daemon.program as program; program.run = lambda _: 1 / 0; program.main([])"
     done = run(sys.executable, "-c", program)
 

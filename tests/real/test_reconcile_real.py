@@ -40,7 +40,7 @@ def vpp(request):
         yield instance
 
 
-class Rig:
+class RealVppRig:
     """A board and the service on the real reactor, and VPP's own client beside."""
 
     def __init__(self, vpp, config):
@@ -97,7 +97,7 @@ class Rig:
 @pytest_twisted.ensureDeferred
 async def test_changes_by_hand_are_each_repaired_by_the_next_sync(vpp):
     site = RandomSite(5)
-    async with Rig(vpp, site.config(foreign_vips=ForeignVips.REMOVE, sync_interval=3600.0)) as rig:
+    async with RealVppRig(vpp, site.config(foreign_vips=ForeignVips.REMOVE, sync_interval=3600.0)) as rig:
         repaired = 0
         for turn in range(ROUNDS):
             if turn % 10 == 0:
@@ -129,9 +129,9 @@ def large(count, **changes):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_large_vip_is_filled_halved_restored_and_made_anew(vpp):
+async def test_a_large_vip_is_filled_halved_restored_and_recreated(vpp):
     config = large(300)
-    async with Rig(vpp, config) as rig:
+    async with RealVppRig(vpp, config) as rig:
         await rig.until(lambda: rig.service.tally.writes["all", "as_added"] == 300)
         assert rig.reader.vips() == rig.wanted()
         for result in (FAIL, PASS):
@@ -157,7 +157,7 @@ async def test_one_address_changes_its_family_without_a_moment_in_which_it_has_n
         frontends = [make_frontend(), make_frontend("tls", port=443)]
         return make_config(frontends=frontends, backends=backends, checks=[make_check(rise=1, fall=1)])
 
-    async with Rig(vpp, config("10.0.0.")) as rig:
+    async with RealVppRig(vpp, config("10.0.0.")) as rig:
         await rig.until(lambda: len(rig.reader.vips()) == 2)
         for prefix in ("2001:db8::", "10.0.0."):
             rig.board.apply(config(prefix))
@@ -170,7 +170,7 @@ async def test_one_address_changes_its_family_without_a_moment_in_which_it_has_n
 
 @pytest_twisted.ensureDeferred
 async def test_a_vpp_that_stands_still_for_eight_seconds_is_left_and_taken_up_again(vpp):
-    async with Rig(vpp, make_config(checks=[make_check(rise=1, fall=1)])) as rig:
+    async with RealVppRig(vpp, make_config(checks=[make_check(rise=1, fall=1)])) as rig:
         os.kill(vpp.pid, signal.SIGSTOP)
         try:
             rig.board.record("a", FAIL)

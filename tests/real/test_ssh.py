@@ -285,7 +285,7 @@ def test_wide_and_combining_characters_are_typed(person):
 
 
 @needs_tmux
-def test_a_resize_while_typing_draws_the_line_anew(person):
+def test_a_resize_while_typing_redraws_the_line(person):
     person.type("show backends www1 | include transitions and more")
     person.resize(40, 12)
     until(lambda: 0 < len(person.last) < 40 and "<" in person.last, lambda: person.screen)

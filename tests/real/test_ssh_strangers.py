@@ -27,7 +27,7 @@ JUNK = (
 )
 
 
-class Stranger(Protocol):
+class JunkClient(Protocol):
     """Says its junk, and waits until it is cut off."""
 
     def __init__(self, junk):
@@ -48,7 +48,7 @@ class Strangers(ClientFactory):
         self.made = []
 
     def buildProtocol(self, addr):
-        self.made.append(Stranger(JUNK[len(self.made) % len(JUNK)]))
+        self.made.append(JunkClient(JUNK[len(self.made) % len(JUNK)]))
         return self.made[-1]
 
 

@@ -239,11 +239,11 @@ async def test_a_new_vpp_is_another_one(vpp):
 async def test_failed_attempts_leak_nothing(tmp_path):
     from twisted.internet import reactor
 
-    class Nobody:
+    class AbsentVpp:
         api_socket = str(tmp_path / "nobody.sock")
 
     with pytest.raises(VppNotConnectedError):
-        await connected(Nobody)
+        await connected(AbsentVpp)
     silent = await open_silent_socket(reactor, tmp_path / "silent.sock")
     before = open_descriptors()
     for _ in range(5):
@@ -257,7 +257,7 @@ async def test_failed_attempts_leak_nothing(tmp_path):
                 deadline=0.02,
             )
         with pytest.raises(VppNotConnectedError):
-            await connected(Nobody)
+            await connected(AbsentVpp)
         with pytest.raises(StatsError):
             await open_stats(reactor, str(tmp_path / "nobody.sock"))
     await turns(reactor)

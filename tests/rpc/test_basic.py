@@ -19,7 +19,7 @@ KEYS = st.text(max_size=8) | st.integers(0, 9)
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=10)
 
 
-class Recorder(Banana):
+class TwistedBanana(Banana):
     """Twisted's own reader and writer."""
 
     def __init__(self, dialect=b"pb"):
@@ -41,8 +41,8 @@ def read(data):
 
 @given(VALUES)
 def test_what_is_encoded_here_is_what_twisted_reads(value):
-    twisted = Recorder()
-    # A value of its own is no message; in a list it is.
+    twisted = TwistedBanana()
+    # A value of its own is not a message; in a list it is.
     twisted.dataReceived(encode_list([encode(value)]))
 
     assert unjelly(twisted.got[0]) == [value]
@@ -51,7 +51,7 @@ def test_what_is_encoded_here_is_what_twisted_reads(value):
 
 @given(VALUES)
 def test_what_twisted_writes_is_what_is_decoded_here(value):
-    twisted = Recorder()
+    twisted = TwistedBanana()
     twisted.sendEncoded(jelly([value]))
 
     assert decode(read(twisted.transport.getvalue())) == [value]
@@ -62,14 +62,14 @@ def test_a_tuple_arrives_as_a_list():
 
 
 def test_a_value_of_an_enum_of_text_is_sent_as_its_text():
-    class Colour(enum.StrEnum):
+    class TextColour(enum.StrEnum):
         RED = "red"
 
-    assert decode(read(encode([Colour.RED]))) == ["red"]
+    assert decode(read(encode([TextColour.RED]))) == ["red"]
 
 
 @attrs.frozen
-class Thing:
+class PlainObject:
     name: str = "x"
 
 
@@ -77,7 +77,7 @@ class Plain(enum.Enum):
     ONE = 1
 
 
-@pytest.mark.parametrize("value", [Thing(), Plain.ONE, ip_address("192.0.2.1"), {1, 2}, object(), b"bytes", 1j])
+@pytest.mark.parametrize("value", [PlainObject(), Plain.ONE, ip_address("192.0.2.1"), {1, 2}, object(), b"bytes", 1j])
 def test_anything_that_is_not_basic_is_an_error_at_the_sender(value):
     # P1: Twisted sends an object that the client gets as a successful result.
     for where in (value, [value], {"key": value}):
@@ -147,7 +147,7 @@ def test_an_undecodable_byte_of_a_file_name_can_be_sent():
         [b"reference", 1, [b"list"]],
     ],
 )
-def test_an_expression_that_is_no_basic_value_is_refused(expression):
+def test_an_expression_that_is_not_a_basic_value_is_refused(expression):
     with pytest.raises(BasicError):
         decode(expression)
 

@@ -8,17 +8,17 @@ from twisted.internet.defer import CancelledError, Deferred
 from maglev.model.errors import ConfigError, VppRetvalError
 from maglev.rpc.client.control import CLOSE_DEADLINE, PING_INTERVAL
 from maglev.rpc.wire import METHODS, DaemonError, LostError, NoAnswerError, from_wire
-from tests.fakes.pb_rig import Rig
+from tests.fakes.pb_rig import PbRig
 
 
 @pytest.fixture
 def rig():
-    made = Rig()
+    made = PbRig()
     yield made
     made.close()
 
 
-def test_everybody_who_asks_is_told_of_the_end_of_the_connection(rig):
+def test_everybody_who_asks_learns_of_the_end_of_the_connection(rig):
     client = rig.connect()
     first, second = client.when_lost(), client.when_lost()
     assert not first.called

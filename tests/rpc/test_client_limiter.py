@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from maglev.rpc.server.client_limiter import LOCAL, REMOTE, UNKNOWN
 from maglev.rpc.server.peer import LOGIN_DEADLINE
-from tests.fakes.pb_rig import Rig
+from tests.fakes.pb_rig import PbRig
 from tests.rpc.test_peer import HELLO, LOGIN, message
 
 STAFF = 7
@@ -26,7 +26,7 @@ def certificate(name, *units):
 
 @pytest.fixture
 def rig():
-    made = Rig(operators=(0,), gids=(STAFF,))
+    made = PbRig(operators=(0,), gids=(STAFF,))
     yield made
     made.close()
 

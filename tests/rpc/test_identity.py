@@ -14,7 +14,7 @@ from maglev.model.caller import Role
 from maglev.model.errors import ForbiddenError
 from maglev.rpc.server import identity
 from maglev.rpc.server.identity import Credentials, Identities, Operators, UserNames, credentials_of
-from tests.fakes.pb_rig import Rig
+from tests.fakes.pb_rig import PbRig
 
 
 def peer(uid=1000, gid=1000, groups=()):
@@ -58,7 +58,7 @@ def test_a_kernel_that_does_not_tell_groups_gives_none(monkeypatch):
 
 
 def test_what_the_client_says_of_itself_does_not_count():
-    rig = Rig()
+    rig = PbRig()
     from twisted.cred.credentials import Anonymous
     from twisted.spread.pb import PBClientFactory, Referenceable
 
@@ -75,7 +75,7 @@ def test_what_the_client_says_of_itself_does_not_count():
 
 
 def test_the_client_knows_who_it_is():
-    rig = Rig(operators=(0,), gids=(50,))
+    rig = PbRig(operators=(0,), gids=(50,))
     client = rig.connect(uid=1000, groups=(50,))
 
     assert (client.caller.name, client.caller.role) == ("user1000", Role.OPERATOR)
@@ -83,13 +83,13 @@ def test_the_client_knows_who_it_is():
 
 
 def test_somebody_without_a_name_does_not_come_in():
-    rig = Rig()
+    rig = PbRig()
 
-    class Nobody(Identities):
+    class NamelessIdentities(Identities):
         async def identify(self, _transport):
             return None
 
-    rig.service._identities = Nobody(Operators(frozenset()), lambda _: succeed("x"))
+    rig.service._identities = NamelessIdentities(Operators(frozenset()), lambda _: succeed("x"))
     with pytest.raises(ForbiddenError, match="certificate"):
         rig.connect()
     assert not rig.controls
@@ -97,7 +97,7 @@ def test_somebody_without_a_name_does_not_come_in():
 
 
 def test_a_client_that_vanishes_during_the_login_leaves_no_session():
-    rig = Rig()
+    rig = PbRig()
     name = Deferred()
     rig.service._identities = Identities(Operators(frozenset({0})), lambda _: name)
     from twisted.cred.credentials import Anonymous

@@ -29,7 +29,7 @@ from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from maglev.runtime.listening import UnixSocket
 from tests.fakes.certificates import Authority
-from tests.fakes.pb_control import FakeControl
+from tests.fakes.pb_control import ScriptedControl
 
 pytestmark = pytest.mark.real
 
@@ -52,7 +52,7 @@ class Served:
         )
 
     def _control(self, caller):
-        self.controls.append(FakeControl(caller))
+        self.controls.append(ScriptedControl(caller))
         return self.controls[-1]
 
     async def __aenter__(self):
@@ -136,7 +136,7 @@ async def test_a_socket_that_somebody_listens_at_is_left_alone(path):
         await client.close()
 
 
-def test_a_file_that_is_no_socket_is_left_alone(path):
+def test_a_file_that_is_not_a_socket_is_left_alone(path):
     path.parent.mkdir()
     path.write_text("precious")
     with pytest.raises(StartError, match="not a socket"):
@@ -166,7 +166,7 @@ async def test_a_service_that_can_not_listen_everywhere_listens_nowhere(path, tm
 
 @pytest.mark.parametrize("address", ["", "unix:", "tcp:localhost:1", "tls:localhost", "tls:localhost:0", "tls:a:b:1"])
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_address_is_refused(address):
+async def test_what_is_not_an_address_is_refused(address):
     with pytest.raises(RefusedError, match=r'invalid address ".*": expected unix:PATH or tls:HOST:PORT'):
         await connect(reactor, address)
 

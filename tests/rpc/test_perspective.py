@@ -22,13 +22,13 @@ from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.departures import Departures
 from tests.fakes.configs import make_config
-from tests.fakes.pb_rig import Rig
+from tests.fakes.pb_rig import PbRig
 from tests.fakes.views import has_every_verb
 
 
 @pytest.fixture
 def rig():
-    made = Rig()
+    made = PbRig()
     yield made
     made.close()
 

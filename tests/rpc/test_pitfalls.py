@@ -39,7 +39,7 @@ from maglev.rpc.client.control import PING_INTERVAL, connect_by
 from maglev.rpc.server.exported import Exported
 from maglev.rpc.server.peer import SILENCE
 from maglev.rpc.wire import DaemonError, LostError, NoAnswerError
-from tests.fakes.pb_rig import MemoryEndpoint, Rig
+from tests.fakes.pb_rig import MemoryEndpoint, PbRig
 from tests.fakes.views import VERBS
 
 API = Path(wire.__file__).parent
@@ -48,7 +48,7 @@ MODULES = [*API.rglob("*.py")]
 
 @pytest.fixture
 def rig():
-    made = Rig()
+    made = PbRig()
     yield made
     made.close()
 
@@ -269,7 +269,7 @@ def test_p10_a_bug_is_logged_once_and_by_us(rig, logged_failures):
     assert logged_failures.flush(ZeroDivisionError)
 
 
-def test_p10_an_error_of_ours_is_no_bug_and_arrives_with_its_text(rig):
+def test_p10_an_error_of_ours_is_not_a_bug_and_arrives_with_its_text(rig):
     perspective, _ = rig.plain()
     rig.control.answers["frontend"] = errors.NotFoundError("unknown frontend 'web'")
 
@@ -279,28 +279,28 @@ def test_p10_an_error_of_ours_is_no_bug_and_arrives_with_its_text(rig):
 
 
 def test_p11_a_connection_that_can_not_be_made_is_an_error_at_once():
-    rig = Rig()
+    rig = PbRig()
 
-    class Nowhere:
+    class RefusingEndpoint:
         def connect(self, _factory):
             return fail(ConnectError(osError=2))
 
     with pytest.raises(LostError, match="No such file"):
-        rig.result(connect_by(rig.clock, Nowhere(), "nowhere"))
+        rig.result(connect_by(rig.clock, RefusingEndpoint(), "nowhere"))
     rig.close()
 
 
 def test_p11_somebody_who_accepts_and_says_nothing_is_an_error_in_time():
-    rig = Rig()
+    rig = PbRig()
 
-    class Silent:
+    class SilentEndpoint:
         def connect(self, factory):
             protocol = factory.buildProtocol(None)
             rig.silent = protocol
             protocol.makeConnection(_Void(protocol))
             return succeed(protocol)
 
-    results = rig.pending(connect_by(rig.clock, Silent(), "silent"))
+    results = rig.pending(connect_by(rig.clock, SilentEndpoint(), "silent"))
     rig.settle(9.9)
     assert results == []
     rig.settle(0.2)

@@ -10,12 +10,12 @@ from maglev.model.errors import RemoteError as OurRemoteError
 from maglev.rpc.server.perspective import MAX_WATCHES
 from maglev.rpc.server.pushing import FEW, MAX_BATCH, MAX_REMEMBERED, PAUSE, WINDOW, EventBytes
 from maglev.rpc.wire import LostError
-from tests.fakes.pb_rig import Rig
+from tests.fakes.pb_rig import PbRig
 
 
 @pytest.fixture
 def rig():
-    made = Rig()
+    made = PbRig()
     yield made
     made.close()
 
@@ -125,7 +125,7 @@ def test_a_watch_that_the_daemon_ends_ends_here_after_its_last_event(rig):
     assert rig.result(watch.next()) == []
 
 
-def test_a_lost_connection_is_an_error_for_whoever_waits_for_events(rig):
+def test_a_lost_connection_is_an_error_for_anyone_who_waits_for_events(rig):
     client = rig.connect()
     watch = rig.result(client.watch())
     results = rig.pending(watch_next(watch))
@@ -172,12 +172,12 @@ def test_a_connection_has_so_many_watches_and_no_more(rig):
 
 
 def test_a_watcher_that_fails_ends_its_watch_and_nothing_else(rig):
-    class Broken(Referenceable):
+    class FailingWatcher(Referenceable):
         def remote_events(self, _batch):
             raise RuntimeError("mistake of the client")
 
     perspective, link = rig.plain()
-    rig.result(perspective.callRemote("watch", Broken()))
+    rig.result(perspective.callRemote("watch", FailingWatcher()))
     rig.control.watches[0].put(*events(1))
     rig.settle(1)
 

@@ -84,6 +84,6 @@ def test_reading_takes_time_in_proportion_to_the_bytes():
     assert len(read(b"\x01\x81" * 200_000)) == 200_000
 
 
-def test_text_that_is_no_protocol_at_all_is_refused():
+def test_text_that_is_not_a_protocol_at_all_is_refused():
     with pytest.raises(TokenError):
         read(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -22,7 +22,7 @@ from maglev.runtime.http import (
     BoundedSite,
     Root,
 )
-from tests.fakes.http import PLENTY, HttpConnection, TurningClock
+from tests.fakes.http import PLENTY, HttpConnection, StepwiseClock
 
 GET = b"GET /page HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -57,7 +57,7 @@ class World:
     """A site with one page, and its time."""
 
     def __init__(self, size=PLENTY, **page):
-        self.clock = TurningClock()
+        self.clock = StepwiseClock()
         self.page = Page(self.clock, **page)
         root = Root()
         root.putChild(b"page", self.page)

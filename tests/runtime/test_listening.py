@@ -65,7 +65,7 @@ async def test_a_socket_left_behind_by_a_killed_process_is_replaced(path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_lock_of_twisted_with_our_own_process_id_is_no_obstacle(path):
+async def test_a_lock_of_twisted_with_our_own_process_id_is_not_an_obstacle(path):
     leave_behind(path)
     lock = path.with_name(f"{path.name}.lock")
     lock.unlink()
@@ -90,7 +90,7 @@ async def test_a_service_that_never_listened_stops():
     await service("/proc/no/such/x.sock").stopService()
 
 
-def test_what_is_no_socket_stays(path):
+def test_what_is_not_a_socket_stays(path):
     path.parent.mkdir()
     path.write_text("precious")
     with pytest.raises(StartError, match="is not a socket"):

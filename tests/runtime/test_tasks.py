@@ -56,7 +56,7 @@ def test_what_one_raises_is_logged_as_a_bug_and_the_others_go_on(logged_failures
     assert not tasks._running
 
 
-def test_all_are_cancelled_at_the_end_and_that_is_no_bug():
+def test_all_are_cancelled_at_the_end_and_that_is_not_a_bug():
     tasks, cleaned = Tasks(), []
 
     async def run():
@@ -90,7 +90,7 @@ def test_one_that_cancels_the_others_while_it_is_cancelled_breaks_nothing():
     assert not tasks._running
 
 
-def test_a_gathering_that_is_cancelled_is_no_bug_either():
+def test_a_gathering_that_is_cancelled_is_not_a_bug_either():
     tasks = Tasks()
 
     async def run():

@@ -11,7 +11,7 @@ from twisted.conch.ssh.common import NS
 from maglev.ssh.limits import Limits
 from maglev.ssh.packets import PacketError
 from maglev.terminal.stream import MAX_SIDE, Window
-from tests.fakes.ssh import ADJUST, CLOSE, DATA, EOF, EXTENDED, FAILURE, REQUEST, SUCCESS, Peer
+from tests.fakes.ssh import ADJUST, CLOSE, DATA, EOF, EXTENDED, FAILURE, REQUEST, SUCCESS, SshPeer
 
 
 class RunnerDouble:
@@ -44,7 +44,7 @@ class RunnerDouble:
         self.told.append("closed")
 
 
-class Recorded(Peer):
+class Recorded(SshPeer):
     """A client whose sessions are doubles."""
 
     def __init__(self, limits=None):
@@ -57,7 +57,7 @@ class Recorded(Peer):
 
 
 def test_the_answer_to_a_request_comes_before_the_output():
-    peer = Peer()
+    peer = SshPeer()
     peer.open().exec(b"show version")
     peer.turn()
     kinds = [number for number, _ in peer.transport.sent]

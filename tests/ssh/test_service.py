@@ -18,7 +18,7 @@ from maglev.ssh.hostkey import FILE_NAME
 from maglev.ssh.service import FAREWELL
 from tests.fakes.console import ConsoleFolder
 from tests.fakes.logs import recorded_events
-from tests.fakes.ssh_client import Wire
+from tests.fakes.ssh_client import SshWire
 
 
 @pytest.fixture
@@ -26,12 +26,12 @@ def folder(tmp_path):
     return ConsoleFolder(tmp_path)
 
 
-class Memory(MemoryReactorClock):
+class ClosingReactor(MemoryReactorClock):
     """A reactor whose ports can be closed."""
 
 
 def test_it_listens_and_says_where_and_with_which_key(folder):
-    memory = Memory()
+    memory = ClosingReactor()
     service = folder.service(memory, "tcp:2222:interface=127.0.0.1")
     with recorded_events() as events:
         service.privilegedStartService()
@@ -50,13 +50,13 @@ def test_a_bad_host_key_refuses_the_start(folder):
     (state / FILE_NAME).chmod(0o600)
 
     with pytest.raises(StartError):
-        folder.service(Memory()).startService()
+        folder.service(ClosingReactor()).startService()
 
 
 def test_mistakes_in_key_files_are_told_at_the_start(folder):
     folder.viewers.write_text("ssh-ed25519 rubbish vera\n")
     with recorded_events() as events:
-        folder.service(Memory()).startService()
+        folder.service(ClosingReactor()).startService()
 
     told = dict(events)["ssh-key-refused"]
     assert (told["file"], told["line"]) == (str(folder.viewers), 1)
@@ -66,14 +66,14 @@ def test_two_consoles_in_one_process_do_not_know_of_each_other(tmp_path):
     services = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        memory = Memory()
+        memory = ClosingReactor()
         service = ConsoleFolder(tmp_path / name).service(memory)
         service.startService()
         services.append((service, memory.tcpServers[0][1]))
 
     (one, house), (two, other) = services
     assert house.privateKeys != other.privateKeys
-    wire = Wire()
+    wire = SshWire()
     wire.protocol = house.buildProtocol(None)
     wire.protocol.makeConnection(wire)
     assert (len(house.connections), len(other.connections)) == (1, 0)
@@ -82,11 +82,11 @@ def test_two_consoles_in_one_process_do_not_know_of_each_other(tmp_path):
 
 
 def test_stopping_gives_clients_a_moment_and_then_cuts_them_off(folder):
-    memory = Memory()
+    memory = ClosingReactor()
     service = folder.service(memory)
     service.startService()
     house = memory.tcpServers[0][1]
-    wire = Wire()
+    wire = SshWire()
     wire.protocol = house.buildProtocol(None)
     wire.protocol.makeConnection(wire)
     stopped = service.stopService()
@@ -110,7 +110,7 @@ async def test_a_port_that_is_taken_refuses_the_start(folder):
         await maybeDeferred(taken.stopListening)
 
 
-class Silent(Protocol):
+class SilentClient(Protocol):
     """A client that says nothing, or junk, and notes when it is cut off."""
 
     def __init__(self, junk):
@@ -131,7 +131,7 @@ async def test_a_service_on_a_unix_socket_starts_serves_and_stops(folder):
     service = folder.service(reactor, f"unix:{path}")
     service.startService()
     factory = ClientFactory()
-    client = Silent(b"junk\n" * 2000)
+    client = SilentClient(b"junk\n" * 2000)
     factory.buildProtocol = lambda _: client
     reactor.connectUNIX(str(path), factory)
     await client.lost

@@ -263,7 +263,7 @@ def test_who_is_logged_in_has_no_deadline(limiter):
         b"SSH-2.0-x\r\n\0\0\0\x14\x06\x05" + NS(b"ssh-userauth")[:-3] + b"\0" * 10,
     ],
 )
-def test_junk_is_no_failure_of_ours(limiter, junk, logged_failures):
+def test_junk_is_not_a_failure_of_ours(limiter, junk, logged_failures):
     server = limiter.connect()
     for start in range(0, len(junk), 7):
         if not server.transport.disconnecting:
@@ -383,7 +383,7 @@ def test_a_bug_with_somebody_logged_in_is_logged_and_ends_only_their_connection(
     assert len(logged_failures.flush(ZeroDivisionError)) == 1
 
 
-def test_a_truncated_packet_of_somebody_logged_in_is_no_failure_of_ours(limiter, logged_failures):
+def test_a_truncated_packet_of_somebody_logged_in_is_not_a_failure_of_ours(limiter, logged_failures):
     client, server, _ = limiter.login(ED)
     client.sendPacket(98, b"\0\0")
     pump(client, server)
@@ -572,9 +572,9 @@ def test_output_waits_while_the_connection_is_flooded_or_changes_keys(limiter):
 
 def test_a_connection_over_a_unix_socket_has_an_origin(limiter):
     server = limiter.factory.buildProtocol(None)
-    from tests.fakes.ssh_client import Wire
+    from tests.fakes.ssh_client import SshWire
 
-    wire = Wire()
+    wire = SshWire()
     wire.peerAddr = object()
     wire.protocol = server
     server.makeConnection(wire)

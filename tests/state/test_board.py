@@ -1,4 +1,4 @@
-"""The board: states, weights, holds, flushes, events and observers."""
+"""The board: states, weights, holds, flushes, events and subscribers."""
 
 import attrs
 import pytest
@@ -9,7 +9,7 @@ from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result
 from maglev.state.board import Board
 from tests.fakes.configs import make_check, make_config, make_frontend
-from tests.fakes.observers import RecordingObserver
+from tests.fakes.subscribers import RecordingSubscriber
 
 PASS = Result(Code.L4OK)
 FAIL = Result(Code.L4CON, "refused")
@@ -17,7 +17,7 @@ FAIL = Result(Code.L4CON, "refused")
 
 def make_board(config=None):
     board = Board(lambda: 1000.0, config or make_config())
-    return board, RecordingObserver(board)
+    return board, RecordingSubscriber(board)
 
 
 def all_up(board):
@@ -37,33 +37,33 @@ def test_a_backend_starts_with_a_transition_of_its_own():
 
 
 def test_a_transition_is_told_with_its_cause_then_the_frontend_then_the_weights():
-    board, observer = make_board()
+    board, subscriber = make_board()
     board.record("a", FAIL)
     board.record("b", PASS)
-    assert [what for what, _ in observer.heard] == ["backend", "frontend", "weights"] * 2
-    assert observer.moves() == [
+    assert [what for what, _ in subscriber.heard] == ["backend", "frontend", "weights"] * 2
+    assert subscriber.moves() == [
         "a unknown>down L4CON",
         "web unknown>down",
         "b unknown>up L4OK",
         "web down>up",
     ]
     assert board.backend("a").transitions[0].detail == "refused"
-    assert observer.heard[-1] == ("weights", frozenset({"web"}))
+    assert subscriber.heard[-1] == ("weights", frozenset({"web"}))
     assert board.backend("a").last_result == FAIL
 
 
 def test_results_that_change_nothing_are_not_told():
-    board, observer = make_board()
+    board, subscriber = make_board()
     board.record("a", PASS)
-    observer.heard.clear()
+    subscriber.heard.clear()
     board.record("a", PASS)
-    assert observer.heard == []
+    assert subscriber.heard == []
 
 
 def test_results_of_unknown_backends_are_ignored():
-    board, observer = make_board()
+    board, subscriber = make_board()
     board.record("nope", PASS)
-    assert observer.heard == []
+    assert subscriber.heard == []
 
 
 def test_history_is_newest_first_and_capped():
@@ -85,24 +85,24 @@ def test_failover_and_back():
 
 
 def test_events_that_make_no_sense_are_refused_with_a_text_for_a_person():
-    board, observer = make_board()
+    board, subscriber = make_board()
     board.happen("a", Lifecycle.DISABLE)
-    observer.heard.clear()
+    subscriber.heard.clear()
     with pytest.raises(RefusedError, match="backend a can't be paused: it is disabled"):
         board.happen("a", Lifecycle.PAUSE)
     with pytest.raises(NotFoundError, match="unknown backend 'nope'"):
         board.happen("nope", Lifecycle.PAUSE)
     with pytest.raises(NotFoundError, match="unknown frontend 'nope'"):
         board.frontend("nope")
-    assert observer.heard == []
+    assert subscriber.heard == []
 
 
 def test_pausing_twice_changes_nothing():
-    board, observer = make_board()
+    board, subscriber = make_board()
     board.happen("a", Lifecycle.PAUSE)
-    observer.heard.clear()
+    subscriber.heard.clear()
     board.happen("a", Lifecycle.PAUSE)
-    assert observer.heard == []
+    assert subscriber.heard == []
 
 
 def flushes(board):
@@ -180,26 +180,26 @@ def with_check(config, **changes):
 
 
 def test_the_same_configuration_again_touches_nothing():
-    board, observer = make_board()
+    board, subscriber = make_board()
     all_up(board)
     before = [(each.state, each.health.value, list(each.transitions)) for each in board.backends.values()]
-    observer.heard.clear()
+    subscriber.heard.clear()
     board.apply(make_config())
-    assert [what for what, _ in observer.heard] == ["config"]
+    assert [what for what, _ in subscriber.heard] == ["config"]
     assert [(each.state, each.health.value, list(each.transitions)) for each in board.backends.values()] == before
     assert board.generation == 2
 
 
 def test_a_changed_healthcheck_is_proved_again_while_the_weight_is_kept():
-    board, observer = make_board()
+    board, subscriber = make_board()
     all_up(board)
     history = list(board.backend("a").transitions)
-    observer.heard.clear()
+    subscriber.heard.clear()
     board.apply(with_check(board.config, interval=9.0))
     assert [board.backend(name).state for name in "abc"] == [State.UNKNOWN] * 3
     assert weights(board) == {"a": 100, "b": 100, "c": 0}
     assert list(board.backend("a").transitions)[1:] == history
-    # The standby proves itself first: that is no reason to switch to it.
+    # The standby proves itself first: that is not a reason to switch to it.
     board.record("c", PASS)
     assert weights(board) == {"a": 100, "b": 100, "c": 0}
     board.record("a", FAIL)
@@ -235,25 +235,25 @@ def test_a_paused_or_disabled_backend_stays_so_when_its_check_changes():
 
 
 def test_removed_and_new_backends_are_told():
-    board, observer = make_board()
+    board, subscriber = make_board()
     all_up(board)
-    observer.heard.clear()
+    subscriber.heard.clear()
     backends = [Backend("a", "10.0.0.1", "tcp"), Backend("x", "10.0.0.9", "tcp"), Backend("c", "10.0.0.3", "tcp")]
     board.apply(make_config(frontends=[make_frontend(pools=(("a", "x"), ("c",)))], backends=backends))
-    assert observer.moves() == ["b up>removed removed", "x unknown>unknown start"]
+    assert subscriber.moves() == ["b up>removed removed", "x unknown>unknown start"]
     assert set(board.backends) == {"a", "c", "x"}
     assert weights(board) == {"a": 100, "x": 0, "c": 0}
 
 
 def test_frontends_come_and_go():
-    board, observer = make_board()
+    board, subscriber = make_board()
     all_up(board)
-    observer.heard.clear()
+    subscriber.heard.clear()
     other = make_frontend("other", "192.0.2.2")
     board.apply(make_config(frontends=[other]))
     assert list(board.frontends) == ["other"]
-    assert observer.heard[-1] == ("weights", frozenset({"web", "other"}))
-    assert observer.moves() == ["other unknown>up"]
+    assert subscriber.heard[-1] == ("weights", frozenset({"web", "other"}))
+    assert subscriber.moves() == ["other unknown>up"]
 
 
 def test_enabled_follows_the_file_only_when_the_file_changes():
@@ -285,26 +285,26 @@ def test_the_history_limit_follows_the_file():
 
 
 def test_a_weight_set_at_run_time_lasts_until_the_file_changes_that_frontend():
-    board, observer = make_board()
+    board, subscriber = make_board()
     all_up(board)
-    observer.heard.clear()
+    subscriber.heard.clear()
     board.set_weight("web", "pool0", "a", 30)
     assert weights(board)["a"] == 30
-    assert observer.heard == [("weights", frozenset({"web"}))]
+    assert subscriber.heard == [("weights", frozenset({"web"}))]
     board.set_weight("web", "pool0", "a", 30)
-    assert len(observer.heard) == 1
+    assert len(subscriber.heard) == 1
     board.apply(make_config())
     assert weights(board)["a"] == 100
 
 
 def test_sequence_numbers_have_no_gaps():
-    board, observer = make_board(make_config(checks=[make_check(rise=1, fall=1)]))
+    board, subscriber = make_board(make_config(checks=[make_check(rise=1, fall=1)]))
     all_up(board)
     board.record("a", FAIL)
     board.apply(make_config())
     numbers = [event.seq for event in board.events]
     assert numbers == list(range(1, len(numbers) + 1))
-    told = [event.seq for what, event in observer.heard if what in {"backend", "frontend"}]
+    told = [event.seq for what, event in subscriber.heard if what in {"backend", "frontend"}]
     assert told == numbers[3:]
 
 
@@ -322,21 +322,21 @@ def test_all_known_means_every_backend_of_the_frontend():
 # Subscribers
 
 
-class FailingObserver(RecordingObserver):
+class FailingObserver(RecordingSubscriber):
     def backend_changed(self, event):
         raise ValueError("mine")
 
 
-def test_a_failing_observer_harms_no_other(logged_failures):
+def test_a_failing_subscriber_harms_no_other(logged_failures):
     board = Board(lambda: 0.0, make_config())
     FailingObserver(board)
-    other = RecordingObserver(board)
+    other = RecordingSubscriber(board)
     board.record("a", PASS)
     assert [what for what, _ in other.heard] == ["backend", "frontend", "weights"]
     assert len(logged_failures.flush(ValueError)) == 1
 
 
-class MeddlingObserver(RecordingObserver):
+class MeddlingObserver(RecordingSubscriber):
     """Disables what goes down, from within the news of it."""
 
     def __init__(self, board):
@@ -352,7 +352,7 @@ class MeddlingObserver(RecordingObserver):
 def test_what_an_observer_causes_is_told_after_the_present_round():
     board = Board(lambda: 0.0, make_config())
     MeddlingObserver(board)
-    second = RecordingObserver(board)
+    second = RecordingSubscriber(board)
     board.record("a", FAIL)
     assert second.moves() == ["a unknown>down L4CON", "web unknown>down", "a down>disabled disabled"]
 

@@ -12,8 +12,8 @@ from maglev.state.board import Board
 from maglev.state.status import FrontendStatus
 from maglev.state.weights import FrontendWeights, active_pool, desired_weights, frontend_state, pool_weights, shift
 from tests.fakes.configs import make_frontend
-from tests.fakes.observers import RecordingObserver
 from tests.fakes.random_boards import NAMES, act, configs, histories
+from tests.fakes.subscribers import RecordingSubscriber
 
 U, D, X = State.UP, State.DOWN, State.UNKNOWN
 
@@ -54,7 +54,7 @@ def facts(board):
 @given(configs(), histories)
 def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
     board, scratch = Board(lambda: 0.0, config), ScratchBoard(lambda: 0.0, config)
-    heard, heard_there = RecordingObserver(board), RecordingObserver(scratch)
+    heard, heard_there = RecordingSubscriber(board), RecordingSubscriber(scratch)
     for step in some_steps:
         act(board, *step)
         act(scratch, *step)

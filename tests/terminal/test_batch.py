@@ -6,12 +6,12 @@ import pytest
 
 from maglev.terminal.batch import ScriptLines
 from maglev.terminal.limits import LINE_LENGTH
-from tests.fakes.ssh import VERA, Peer
+from tests.fakes.ssh import VERA, SshPeer
 
 
 @pytest.fixture
 def peer():
-    return Peer()
+    return SshPeer()
 
 
 def run(peer, command, **options):
@@ -53,7 +53,7 @@ def test_errors_go_to_stderr_and_tell_by_the_status(peer, command, status):
 
 
 def test_a_viewer_may_look_and_not_change():
-    peer = Peer(VERA)
+    peer = SshPeer(VERA)
 
     assert run(peer, b"show version").status == 0
     refused = run(peer, b"set backend www1 pause")

@@ -256,7 +256,7 @@ LINES = st.lists(st.tuples(st.text("ab日\u0301", max_size=40), st.integers(0, 4
 
 
 @given(LINES, st.integers(20, 60))
-def test_what_is_drawn_over_another_line_looks_as_if_drawn_anew(steps, columns):
+def test_what_is_drawn_over_another_line_looks_as_if_drawn_from_scratch(steps, columns):
     view, screen = LineView(columns), ScreenDouble(columns)
     for text, cursor in steps:
         place = min(cursor, len(text))
@@ -314,7 +314,7 @@ def test_the_cursor_moves_without_the_text():
     assert [view.draw("> ", "one two", cursor) for cursor in (6, 0, 7)] == ["\b", "\x1b[6D", "\x1b[7C"]
 
 
-def test_a_dumb_terminal_wraps_a_long_line_and_begins_anew_below_it():
+def test_a_dumb_terminal_wraps_a_long_line_and_begins_again_below_it():
     view = LineView(12, dumb=True)
     assert view.draw("> ", "abcdefgh", 8) == "> abcdefgh"
     assert view.draw("> ", "abcdefghijk", 11) == "ijk"

@@ -10,14 +10,14 @@ from twisted.logger import capturedLogs
 from maglev.model.errors import VppNotConnectedError
 from maglev.ssh.limits import Limits
 from maglev.terminal.limits import HISTORY, INPUT_SLICE, LINE_LENGTH, TYPED_AHEAD
-from tests.fakes.ssh import ADA, VERA, Peer
+from tests.fakes.ssh import ADA, VERA, SshPeer
 
 UP, LEFT = "\x1b[A", "\x1b[D"
 
 
 @pytest.fixture
 def peer():
-    return Peer()
+    return SshPeer()
 
 
 def last_line(channel):
@@ -32,7 +32,7 @@ def test_a_terminal_greets_and_shows_the_prompt_once(peer):
 
 
 def test_a_viewer_has_another_prompt():
-    channel = Peer(VERA).terminal()
+    channel = SshPeer(VERA).terminal()
 
     assert last_line(channel) == "maglev>"
 
@@ -289,7 +289,7 @@ def test_tab_with_nothing_to_say_rings_the_bell(peer):
 
 @pytest.mark.parametrize("columns", [0, 1, 5, 20])
 def test_choices_are_listed_on_a_terminal_of_any_width(columns):
-    peer = Peer()
+    peer = SshPeer()
     channel = peer.terminal(columns=columns)
     channel.type("show backends \t\x15show ?\x15exit\r")
 
@@ -608,7 +608,7 @@ def test_a_resize_in_front_of_more_is_survived(peer):
     assert last_line(channel) == "maglev#"
 
 
-def test_a_resize_draws_the_line_anew(peer):
+def test_a_resize_redraws_the_line(peer):
     channel = peer.terminal(columns=80)
     channel.type("show backends www1 | include something")
     channel.resize(30, 24)
@@ -621,7 +621,7 @@ def test_a_resize_draws_the_line_anew(peer):
 
 
 def test_who_types_nothing_is_logged_out():
-    peer = Peer(limits=Limits(idle_timeout=600))
+    peer = SshPeer(limits=Limits(idle_timeout=600))
     channel = peer.terminal()
     peer.clock.advance(599)
     channel.type("x")
@@ -635,7 +635,7 @@ def test_who_types_nothing_is_logged_out():
 
 
 def test_a_command_that_runs_is_not_idle_but_more_is():
-    peer = Peer(limits=Limits(idle_timeout=600))
+    peer = SshPeer(limits=Limits(idle_timeout=600))
     channel = peer.terminal(columns=200)
     channel.type("watch events\r")
     peer.clock.advance(600)
@@ -650,7 +650,7 @@ def test_a_command_that_runs_is_not_idle_but_more_is():
 
 
 def test_idle_0_is_for_ever():
-    peer = Peer(limits=Limits(idle_timeout=0))
+    peer = SshPeer(limits=Limits(idle_timeout=0))
     channel = peer.terminal()
     peer.clock.advance(1e6)
 

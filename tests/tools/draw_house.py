@@ -1,4 +1,4 @@
-"""The pictures of the architecture: the folders in their order (`tests.layers`), and the way of one fact."""
+"""The pictures of the architecture: the folders in their order (`tests.layers`), and the path of one fact."""
 
 import ast
 
@@ -41,7 +41,7 @@ FACT = (
     ("the errno becomes a result, L4CON; is it evidence?", "healthcheck/service", "cool"),
     ("the counter falls below rise: up becomes down", "model/health", "good"),
     ("pools and weights of its frontends are recomputed", "state/weights", "good"),
-    ("the change is complete; observers are notified", "state/board", "plain"),
+    ("the change is complete; subscribers are notified", "state/board", "plain"),
     ("wanted against known: operations, raises first", "vpp/sync/lb_sync, vpp/sync/plan", "cool"),
     ("messages or a script, whichever costs VPP less", "vpp/sync/writer, vpp/sync/batches", "cool"),
     ("the calls of the lb plugin", "vpp/lb/calls", "cool"),
@@ -66,10 +66,10 @@ def files_of(text):
 
 
 def draw_fact():
-    """Return the way of one fact."""
+    """Return the path of one fact."""
     row, wide = 56, 460
     about = "From the packet of a failed probe to VPP's acknowledged weight, the log and the metrics, with the modules."
-    drawing = Drawing(880, row * len(FACT) + 26, "The way of one fact", about)
+    drawing = Drawing(880, row * len(FACT) + 26, "The path of one fact", about)
     for index, (what, where, kind) in enumerate(FACT):
         y = 20 + index * row
         drawing.box(20, y, wide, 42, [what, where] if where else [what], kind, 13, "code")

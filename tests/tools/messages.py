@@ -20,7 +20,7 @@ from maglev.daemon.options import Options
 from maglev.maglevc.options import _parser
 from maglev.model.errors import ConfigError
 from maglev.vppsim.program import SimulatorOptions
-from tests.config.test_bad_files import CASES
+from tests.fakes.bad_files import CASES
 
 DOUBTFUL = """\
 maglev:

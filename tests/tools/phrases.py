@@ -1,4 +1,4 @@
-"""Where habits of phrasing occur that the texts of this project avoid: in messages, in the prose of code, in pages."""
+"""Where habits of phrasing occur that the texts of this project avoid: in messages, prose of code, tests, and pages."""
 
 from __future__ import annotations
 
@@ -35,13 +35,29 @@ def code_prose() -> list[str]:
     return [text for path in _sources() for text in [*_literals(path)[1], *_comments(path)]]
 
 
+def tests_prose() -> list[str]:
+    """Return the docstrings, comments and names of the tests, and what they say; but for the examples of phrases."""
+    paths = [path for path in sorted((ROOT / "tests").rglob("*.py")) if path.name not in EXAMPLES]
+    texts = [text for path in paths for part in _literals(path) for text in part]
+    return [*texts, *(text for path in paths for text in [*_comments(path), *_names(path)])]
+
+
 def pages() -> list[str]:
     """Return the README, the documentation and the man pages."""
     paths = [ROOT / "README.rst", *(ROOT / "docs").glob("*.rst"), *(ROOT / "man").iterdir()]
     return [path.read_text(encoding="utf-8") for path in sorted(paths)]
 
 
-AREAS = {"messages": messages, "code prose": code_prose, "pages": pages}
+def packaging() -> list[str]:
+    """Return what the packages bring beside programs and pages, and the files that build them."""
+    paths = [path for path in sorted((ROOT / "debian").rglob("*")) if path.is_file()]
+    return [path.read_text(encoding="utf-8") for path in [*paths, ROOT / "Makefile", ROOT / "setup.cfg"]]
+
+
+EXAMPLES = {"phrases.py", "test_words.py"}
+"""Files of the tests that quote the phrases."""
+
+AREAS = {"messages": messages, "code prose": code_prose, "tests": tests_prose, "pages": pages, "packaging": packaging}
 
 
 def count(texts: list[str]) -> Counter[str]:
@@ -65,6 +81,13 @@ def _literals(path: Path) -> tuple[list[str], list[str]]:
     texts = [node.value for node in constants if id(node) not in skipped]
     texts += ["".join(part.value if isinstance(part, ast.Constant) else "{}" for part in f.values) for f in formatted]
     return texts, [node.value for node in docstrings]
+
+
+def _names(path: Path) -> list[str]:
+    """Return the names of the functions of a module as sentences."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [node.name.replace("_", " ") for node in functions]
 
 
 def _comments(path: Path) -> list[str]:

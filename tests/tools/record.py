@@ -77,7 +77,7 @@ def legend(template, labels):
 
 
 def number(text):
-    """Return a value with four digits; None for one that is no number."""
+    """Return a value with four digits; None if it is not a number."""
     value = float(text)
     return None if value != value else float(f"{value:.4g}")  # noqa: PLR0124  # NaN
 

@@ -16,7 +16,7 @@ ALL = WEB._replace(protocol=255, port=0)
 A, B, C = (stored(f"10.0.0.{number}") for number in (1, 2, 3))
 
 
-class World:
+class BalancerWorld:
     """A balancer, its FIB, and the time."""
 
     def __init__(self, **options):
@@ -46,7 +46,7 @@ class World:
 
 @pytest.fixture
 def world():
-    return World()
+    return BalancerWorld()
 
 
 def test_a_vip_is_found_by_any_address_of_its_prefix(world):
@@ -294,7 +294,7 @@ def test_buckets_follow_the_weights(world):
 
 
 def test_a_release_without_weights_counts_every_server_once():
-    world = World(weighted=False)
+    world = BalancerWorld(weighted=False)
     world.vip()
     world.servers(A, weight=10)
     world.servers(B)

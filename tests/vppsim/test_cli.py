@@ -75,7 +75,7 @@ def test_errors(run, command, output):
 
 
 @pytest.mark.parametrize("command", ["lb vip", "lb as", "lb conf", "lb flush vip", "show lb vips"])
-def test_nothing_to_do_is_no_error(run, command):
+def test_nothing_to_do_is_not_an_error(run, command):
     assert run(command) == (0, "")
 
 

@@ -11,7 +11,7 @@ import pytest
 from maglev.vppsim.segment import EntryType, Segment, SegmentFullError
 
 
-class Reader:
+class SegmentReader:
     """Reads a segment by pointers, as a stranger would."""
 
     def __init__(self, segment):
@@ -46,7 +46,7 @@ def segment():
 
 @pytest.fixture
 def reader(segment):
-    return Reader(segment)
+    return SegmentReader(segment)
 
 
 def test_the_header_tells_version_two_and_nothing_in_progress(reader):

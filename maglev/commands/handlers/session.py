@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from maglev.commands.render.lines import Line
 
 SHORT: Final = 36
-"""Characters of a command up to which its help is beside it; the few longer ones have it below."""
+"""Longest command, in characters, that has its help beside it; longer ones have it below."""
 
 
 async def show_help(call: Invocation) -> ExitStatus:
@@ -43,12 +43,12 @@ async def close(call: Invocation) -> ExitStatus:
 
 
 async def monitor(call: Invocation) -> ExitStatus:
-    """Show events above the line that is being typed."""
+    """Show events above the line being typed."""
     return _set_monitor(call, on=True)
 
 
 async def no_monitor(call: Invocation) -> ExitStatus:
-    """Show no more events above the line that is being typed."""
+    """Stop showing events above the line being typed."""
     return _set_monitor(call, on=False)
 
 
@@ -66,6 +66,6 @@ async def set_width(call: Invocation) -> ExitStatus:
 
 
 async def set_length(call: Invocation) -> ExitStatus:
-    """Set after how many lines output stops."""
+    """Set the number of lines after which output stops."""
     call.environment.set_length(call.number("rows"))
     return ExitStatus.OK

@@ -44,7 +44,7 @@ async def show_version(call: Invocation) -> ExitStatus:
 
 
 async def show_frontends(call: Invocation) -> ExitStatus:
-    """Show all frontends, one a row."""
+    """Show all frontends, one per row."""
     await call.output.pages(call.control.frontends, frontend_table().page)
     return ExitStatus.OK
 
@@ -57,7 +57,7 @@ async def show_frontend(call: Invocation) -> ExitStatus:
 
 
 async def show_backends(call: Invocation) -> ExitStatus:
-    """Show all backends, one a row."""
+    """Show all backends, one per row."""
     await call.output.pages(call.control.backends, backend_table().page)
     return ExitStatus.OK
 
@@ -70,7 +70,7 @@ async def show_backend(call: Invocation) -> ExitStatus:
 
 
 async def show_healthchecks(call: Invocation) -> ExitStatus:
-    """Show all healthchecks, one a row."""
+    """Show all healthchecks, one per row."""
     await call.output.pages(call.control.healthchecks, healthcheck_table().page)
     return ExitStatus.OK
 
@@ -83,14 +83,14 @@ async def show_healthcheck(call: Invocation) -> ExitStatus:
 
 
 async def show_checker(call: Invocation) -> ExitStatus:
-    """Show how the checker itself does."""
+    """Show the state of the checker itself."""
     view = await call.control.checker()
     await call.output.view(view, checker_lines(view))
     return ExitStatus.OK
 
 
 async def show_vpp_info(call: Invocation) -> ExitStatus:
-    """Show what the connected VPP says of itself."""
+    """Show version and process of the connected VPP."""
     view = await call.control.vpp_info()
     await call.output.view(view, vpp_info_lines(view))
     return ExitStatus.OK
@@ -110,7 +110,7 @@ async def show_vpp_lb_state(call: Invocation) -> ExitStatus:
 
 
 async def show_vpp_lb_plan(call: Invocation) -> ExitStatus:
-    """Show what a sync would do now."""
+    """Show the operations that a sync would make now."""
 
     def opening(page: LbPlanView) -> str:
         return f'{{"conf": {json_text(page["conf"])}, "waiting": {page["waiting"]}, "vips": ['
@@ -123,13 +123,13 @@ async def show_vpp_lb_plan(call: Invocation) -> ExitStatus:
 
 
 async def show_vpp_lb_counters(call: Invocation) -> ExitStatus:
-    """Show what VPP has counted for each VIP, one a row."""
+    """Show what VPP has counted for each VIP, one per row."""
     await call.output.pages(call.control.vpp_lb_counters, vip_counter_table().page)
     return ExitStatus.OK
 
 
 async def show_vpp_lb_backends(call: Invocation) -> ExitStatus:
-    """Show what VPP has sent to each backend, one a row."""
+    """Show what VPP has sent to each backend, one per row."""
     await call.output.pages(call.control.vpp_backend_counters, server_counter_table().page)
     return ExitStatus.OK
 
@@ -142,7 +142,7 @@ async def show_sessions(call: Invocation) -> ExitStatus:
 
 
 async def show_history(call: Invocation) -> ExitStatus:
-    """Show what was typed in this session."""
+    """Show the lines typed in this session."""
     history = list(call.environment.history())
     await call.output.view(history, (line(cell(text)) for text in history))
     return ExitStatus.OK

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def watch_events(call: Invocation) -> ExitStatus:
-    """Show events until there were enough, or until the command is cancelled."""
+    """Show events until the requested number is reached, or until the command is cancelled."""
     arguments = call.arguments
     # Without any of the three words: the states, which is what most people want to see.
     states = not {"log", "backend", "frontend"} & set(arguments)
@@ -34,7 +34,7 @@ async def watch_events(call: Invocation) -> ExitStatus:
 
 async def _show(call: Invocation, watch: ISubscription, num: Value | None) -> ExitStatus:
     left = None if num is None else int(num)
-    # Programs that read events want one object a line, and should not have to ask for it.
+    # Programs that read events want one object per line, and should not have to ask for it.
     as_json = call.output.json or not call.environment.terminal
     while left is None or left > 0:
         events = (await watch.next())[:left]

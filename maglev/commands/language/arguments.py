@@ -42,8 +42,8 @@ class LiveName:
     """The name of an object of the configuration.
 
     Attributes:
-        kind: As `IControl.names` wants it.
-        within: The arguments whose values say what it is within, such as the frontend of a pool.
+        kind: The kind, as for `IControl.names`.
+        within: Names of the arguments that say what contains it, such as the frontend of a pool.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class LiveName:
     label: str = "name"
 
     def parse(self, word: str) -> Value:
-        """Return the name; whether there is such an object is known to control only."""
+        """Return the name; only control knows whether such an object exists."""
         if NAME.fullmatch(word) is None:
             raise ValueError("Invalid name: expected 1 to 63 letters, digits, '.', '_' or '-'")
         return word
@@ -91,7 +91,7 @@ class Number(_Typed):
 
     def parse(self, word: str) -> Value:
         """Return the number."""
-        # Nobody means a number with leading zeros or more digits than the bound has.
+        # Leading zeros, or more digits than the bound has, are a mistake.
         if word.isascii() and word.isdigit() and len(word) <= len(str(self.high)):
             value = int(word)
             if self.low <= value <= self.high:
@@ -106,5 +106,5 @@ class Expression(_Typed):
     label: str = "regex"
 
     def parse(self, word: str) -> Value:
-        """Return the expression; whether it is a valid one is known when it is compiled."""
+        """Return the expression; it is checked when it is compiled."""
         return word

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 NARROW: Final = 40
-"""Columns below which a width is not believed (a terminal may say 0), or not worth the trouble."""
+"""Narrowest width that is believed, in columns: a terminal may report 0."""
 
 DEFAULT_WIDTH: Final = 80
 
 LEAST_HELP: Final = 20
-"""Columns that help needs at least to be broken into lines."""
+"""Narrowest column of help, in characters; text is wrapped to at least this."""
 
 
 @attrs.frozen
@@ -56,12 +56,12 @@ class Completion:
 
 
 def guarded(width: int) -> int:
-    """Return a width that one can work with."""
+    """Return the width, or the default if it is implausible."""
     return width if width >= NARROW else DEFAULT_WIDTH
 
 
 def choice_lines(choices: Sequence[Choice], width: int) -> Iterator[Line]:
-    """Yield words with their help behind them, in two columns, and words without help in many."""
+    """Yield words with help in two columns, and words without help in as many as fit."""
     helped = [choice for choice in choices if choice.help]
     longest = max((len(choice.word) for choice in helped), default=0)
     space = guarded(width) - longest - 5  # two blanks at each side of the word, and the last column stays free
@@ -74,7 +74,7 @@ def choice_lines(choices: Sequence[Choice], width: int) -> Iterator[Line]:
 
 
 def name_lines(names: Sequence[Cell], width: int) -> Iterator[Line]:
-    """Yield words in as many columns as there is space for, the next one below the one before."""
+    """Yield words in as many columns as fit, to be read downwards."""
     if not names:
         return
     step = max(len(name.text) for name in names) + 2

@@ -44,7 +44,7 @@ class Cursor:
 
     @property
     def quoted(self) -> bool:
-        """Whether the word has quotes, so that nothing can be put behind it."""
+        """Whether the word has quotes, so that it can't be completed."""
         return self.token is not None and len(self.token.text) != self.token.end - self.token.start
 
 
@@ -102,7 +102,7 @@ async def offer(spot: Cursor, control: IControl) -> Candidate:
 
 
 def _help(node: Node, control: IControl) -> str:
-    """Return the help of a word, and whether it is of no use to the one who asks."""
+    """Return the help of a word, with a remark if the caller may not use it."""
     command = node.command
     forbidden = command is not None and command.role is Role.OPERATOR and control.caller.role is not Role.OPERATOR
     return f"{node.help} (operators only)" if forbidden else node.help
@@ -122,7 +122,7 @@ async def complete(line: str, cursor: int, root: TreePosition, control: IControl
     choices = (*words, *offered.names)
     insert = _common([choice.word for choice in choices])[len(spot.typed) :]
     if offered.more:
-        # What the others have in common is not known.
+        # Names that are not listed may have another beginning.
         insert = ""
     elif len(choices) == 1 and not line[cursor : cursor + 1].isspace():
         insert += " "
@@ -130,7 +130,7 @@ async def complete(line: str, cursor: int, root: TreePosition, control: IControl
 
 
 def _common(words: Sequence[str]) -> str:
-    """Return what all words begin with."""
+    """Return the longest common prefix of the words."""
     if not words:
         return ""
     first, last = min(words), max(words)
@@ -154,7 +154,7 @@ async def explain(line: str, cursor: int, root: TreePosition, control: IControl)
 
 
 def _ends(position: Position) -> tuple[Choice, ...]:
-    """Return how the line may go on when nothing more is typed of the command or the filter."""
+    """Return the continuations of a line whose command or filter is complete."""
     if not position.complete:
         return ()
     return (RETURN,) if position.arguments.get("filter") == "count" else (FILTER, RETURN)

@@ -36,7 +36,7 @@ class Environment(Protocol):
 
     @property
     def terminal(self) -> bool:
-        """Whether a person reads the output on a terminal. If not, events are written as JSON, one a line."""
+        """Whether a person reads the output on a terminal. If not, events are written as JSON, one per line."""
 
     @property
     def colour(self) -> bool:
@@ -55,15 +55,15 @@ class Environment(Protocol):
     def drain(self) -> Awaitable[None]:
         """Wait until more output may come; called after each `write`, and now and then in long work without output.
 
-        It is here that a slow reader, or a person in front of ``--More--``, holds a command back. It must let the event
-        loop have a turn even when nothing has to be waited for. A reader who has seen enough cancels the command.
+        This is where a slow reader, or a person at ``--More--``, holds a command back. It must let the event loop have
+        a turn even when nothing has to be waited for. A reader who has seen enough cancels the command.
         """
 
     def set_stop_on_key(self, on: bool) -> None:  # noqa: FBT001  # a switch
         """From now on any key cancels the command (on), or only ^C does (off). Switched on and off by ``watch``."""
 
     def set_monitor(self, on: bool) -> None:  # noqa: FBT001
-        """Begin or end to show events above the line being typed (``terminal monitor``)."""
+        """Start or stop showing events above the line being typed (``terminal monitor``)."""
 
     def set_length(self, rows: int) -> None:
         """Stop after so many lines with ``--More--`` (``terminal length``); 0 means never."""

@@ -26,7 +26,7 @@ class UsageError(LocalError):
 
 
 class UnknownWordError(UsageError):
-    """No command has such a word there."""
+    """No command has this word at this position."""
 
     def __init__(self, column: int, word: str, suggestion: str | None = None) -> None:
         hint = f'; did you mean "{suggestion}"?' if suggestion else ""
@@ -34,10 +34,10 @@ class UnknownWordError(UsageError):
 
 
 class AmbiguousWordError(UsageError):
-    """The word is an abbreviation of several words.
+    """The word abbreviates more than one keyword.
 
     Attributes:
-        choices: These words.
+        choices: Those keywords.
     """
 
     def __init__(self, column: int, word: str, choices: Sequence[Choice]) -> None:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from maglev.commands.language.arguments import Value
 
 PROGRAM_LIMIT: Final = 250
-"""Instructions that the expressions of a line may compile to, all together: ``(up|down)`` has 12. Where RE2's automaton
-does not fit its memory, a search takes 3 to 7 ns for each instruction and character; with this, 30 ms at worst for a
-slice of output, in the reactor."""
+"""Maximum number of instructions of all expressions of a line together: ``(up|down)`` compiles to 12. Where RE2's
+automaton does not fit its memory, a search takes 3 to 7 ns per instruction and character: with this limit, at worst 30
+ms for a slice of output, in the reactor."""
 
 MEMORY: Final = 1 << 20
-"""Bytes that RE2 may take for one expression: what 250 instructions make good use of. Every session may have eight."""
+"""Memory of RE2 for one expression, in bytes: as much as 250 instructions can use. A session may have eight."""
 
 SEARCHED: Final = 16384
 """Characters of a line that are searched. Only rows of JSON with a hundred backends are longer."""
@@ -61,7 +61,7 @@ class Filters:
         return self.json or self.count or bool(self._tests)
 
     def with_filter(self, arguments: Mapping[str, Value], column: int) -> Filters:
-        """Return these and one more, given what was bound on the way through `FILTERS`.
+        """Return these filters and one more, described by the bindings collected in `FILTERS`.
 
         Raises:
             BadArgumentError: The expression at that column is not valid.
@@ -78,7 +78,7 @@ class Filters:
         return attrs.evolve(self, tests=tests)
 
     def passes(self, text: str) -> bool:
-        """Return whether a line goes on; ``text`` is printable ASCII."""
+        """Return whether a line passes; ``text`` is printable ASCII."""
         if not self._tests:
             return True
         words = " ".join(text[:SEARCHED].split()).encode("ascii")

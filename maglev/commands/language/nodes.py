@@ -43,7 +43,7 @@ class Invocation:
         return int(self.arguments[name])
 
     def refuse(self, text: str) -> ExitStatus:
-        """Say why the command did not do what was asked, after output that there may be."""
+        """Report why the command failed, after any output."""
         self.environment.write_error(f"% {text}\n")
         return ExitStatus.FAILED
 
@@ -75,8 +75,8 @@ class TreePosition:
     Attributes:
         help: What the word is, as one short line.
         children: What may come next: either words or one argument.
-        options: Words that may come after this one in any order, each once, and each with what belongs to it.
-        command: What a line does that ends here; None if it can't, or for a part of an option.
+        options: Words that may follow this one in any order, each once, each with its own continuation.
+        command: What a line that ends here does; None if none may end here, and for parts of an option.
         ends: Whether an option may end here.
     """
 
@@ -93,7 +93,7 @@ class Keyword(TreePosition):
 
     Attributes:
         word: As it is typed in full.
-        binds: Name and value that the word stands for among the arguments.
+        binds: Name and value that the word adds to the arguments.
     """
 
     word: str = attrs.field(kw_only=False)
@@ -110,8 +110,8 @@ class Argument(TreePosition):
     """A word chosen by the user.
 
     Attributes:
-        name: Of the value among the arguments.
-        type: What it may be, and how it is completed.
+        name: Name of its value among the arguments.
+        type: How it is parsed and completed.
     """
 
     name: str = attrs.field(kw_only=False)

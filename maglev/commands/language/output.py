@@ -32,8 +32,8 @@ class Output:
 
     Attributes:
         json: Whether views are written as JSON.
-        aligned: Whether rows of words and values are padded to columns, for the eyes. For other programs they are
-            separated by single blanks, so that what to search for does not depend on the other rows.
+        aligned: Whether rows are padded to columns, for people. For programs, words are separated by single blanks, so
+            that a search pattern does not depend on the other rows.
     """
 
     def __init__(self, environment: Environment, filters: Filters) -> None:
@@ -44,7 +44,7 @@ class Output:
         self.aligned = environment.terminal
 
     async def lines(self, lines: Iterable[Line]) -> None:
-        """Write lines. They are made as they are taken: a generator keeps long work in slices."""
+        """Write lines. Pass a generator for long lists: lines are made as they are written, a slice at a time."""
         texts: list[str] = []
         count = size = 0
         for line in lines:
@@ -97,12 +97,12 @@ class Output:
             await self.lines(rendered.end())
 
     async def finish(self) -> None:
-        """Write what is only known at the end."""
+        """Write what is known only at the end."""
         if self._filters.count:
             await self._write([str(self._counted)])
 
     def _wanted(self, line: Line) -> bool:
-        """Return whether a line is to be written; otherwise it only counts."""
+        """Return whether a line is to be written; with ``count`` it is only counted."""
         if self._filters.count:
             self._counted += not line.heading
         return not self._filters.count
@@ -114,7 +114,7 @@ class Output:
 
 
 class _JsonRows:
-    """A list as JSON, one row a line, of which the end is not known at the beginning."""
+    """A JSON list of unknown length, written one row per line."""
 
     def __init__(self, opening: str, closing: str) -> None:
         self._held = opening
@@ -122,7 +122,7 @@ class _JsonRows:
         self._separator = ""
 
     def rows(self, rows: Iterable[object]) -> Iterator[Line]:
-        """Yield what can be written when these rows are there."""
+        """Yield the text of these rows."""
         for row in rows:
             yield _raw(self._held + self._separator)
             self._held = json_text(row)
@@ -143,7 +143,7 @@ def json_text(view: object) -> str:
 
 
 def json_lines(view: object) -> Iterator[Line]:
-    """Yield a view as JSON for people: indented, a value a line."""
+    """Yield a view as JSON for people: indented, one value per line."""
     pieces: list[str] = []
     for piece in _ENCODER.iterencode(view):
         before, newline, after = piece.rpartition("\n")
@@ -160,5 +160,5 @@ _ENCODER: Final = json.JSONEncoder(indent=2)
 
 
 def _raw(text: str) -> Line:
-    """Return text that is safe already as a line."""
+    """Return text that is already safe as a line."""
     return Line((Cell(text),))

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from maglev.commands.language.tokens import PipeSegment, Token
 
 FILTER_LIMIT: Final = 8
-"""Filters of a line: each is a search in every line of output."""
+"""Maximum number of filters of a line: each is a search in every line of output."""
 
 COMMENTS: Final = frozenset({"", "!", "#"})
-"""What lines begin with that mean nothing; an empty line begins with nothing."""
+"""First characters of lines that do nothing: comments, and the empty line, which has none."""
 
 CUTOFF: Final = 0.65
 """Similarity (0..1) from which a word counts as a near miss: ``fontends`` is like ``frontends``."""
@@ -152,14 +152,14 @@ def parse(line: str, root: TreePosition) -> ParsedLine | None:
     """Return what a line means; None for an empty line and for a comment, which begins with ``!`` or ``#``.
 
     Raises:
-        UsageError: It means nothing.
+        UsageError: It is invalid.
     """
     if line.strip(BLANKS)[:1] in COMMENTS:
         return None
     segments = split(line)
     position = whole(root, segments[0])
     filters = filters_of(segments[1:])
-    # The tree's own test sees to it: what is complete has a command.
+    # A test of the tree ensures that every complete line has a command.
     assert position.command is not None  # noqa: S101
     return ParsedLine(position.command, position.arguments, filters)
 
@@ -168,7 +168,7 @@ def whole(root: TreePosition, segment: PipeSegment) -> Position:
     """Return the position at the end of a whole command or filter.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is invalid or incomplete.
     """
     position = walk(root, segment.words)
     if not position.complete:
@@ -180,7 +180,7 @@ def filters_of(segments: Sequence[PipeSegment]) -> Filters:
     """Return what the filters of a line do.
 
     Raises:
-        UsageError: One of them means nothing, or not there.
+        UsageError: One of them is invalid, or not allowed at its place.
     """
     if len(segments) > FILTER_LIMIT:
         raise UsageError(segments[FILTER_LIMIT].start, f"Too many filters: at most {FILTER_LIMIT}")

@@ -43,10 +43,10 @@ _FURTHER: Final = TreePosition(help="Filters of the output", children=_LINE_FILT
 
 
 def filter_root(before: Filters, column: int) -> TreePosition:
-    """Return what may come after one more ``|``, which is before that column.
+    """Return what may follow another ``|``, which is just before this column.
 
     Raises:
-        UsageError: Nothing may.
+        UsageError: Nothing may follow.
     """
     if before.count:
         raise UsageError(column - 1, "count must be the last filter")

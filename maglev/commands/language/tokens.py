@@ -1,9 +1,9 @@
 r"""Splits a line into words with their columns.
 
 Words are separated by blanks. A word, or a part of it, may be put in double or single quotes to have blanks or ``|`` in
-it; inside them a backslash before the closing quote keeps it, and any other backslash is itself, so that regular
-expressions need no doubling. ``|`` begins a filter; the expression of a filter may contain it, as in ``up|down``, if no
-blank comes before it.
+it; inside them, a backslash before the closing quote makes it literal, and any other backslash stands for itself, so
+that regular expressions need no doubling. ``|`` begins a filter; the expression of a filter may contain it, as in
+``up|down``, if no blank comes before it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def event_line(event: EventView) -> Line:
-    """Return one event, also of a type that is not known here, as a line."""
+    """Return one event as a line, even one of an unknown type."""
     in_words: Callable[[Any], Line] = _LINES.get(event["type"], _unknown)
     return in_words(event)
 

@@ -75,7 +75,7 @@ def cell(value: object, style: Style = Style.PLAIN, *, right: bool = False) -> C
 
 
 def label(text: str) -> Cell:
-    """Return a word of ours that says what the next one is."""
+    """Return a word that labels the next value."""
     return Cell(text, Style.LABEL)
 
 
@@ -125,13 +125,13 @@ class Columns:
     """
 
     def __init__(self, *, indent: int = 0, gap: int = 2, padded: bool = True, widths: Sequence[int] = ()) -> None:
-        """Begin with these least widths.
+        """Start with minimum widths.
 
         Args:
             indent: Blanks before each row.
             gap: Blanks between two columns.
             padded: False only separates the cells.
-            widths: What is known of the widths already.
+            widths: Minimum widths of the first columns.
         """
         self._indent = " " * indent
         self._gap = " " * gap

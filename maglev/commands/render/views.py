@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 NOTHING: Final = "-"
-"""What stands for a value that there is none of, so that columns can be counted."""
+"""Shown in place of a missing value, so that columns can be counted."""
 
 BATCH: Final = 100
-"""Rows of one object that are lined up at a time."""
+"""Number of rows of one object that are aligned together."""
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration as the configuration would have it: ``1.25ms``, ``500ms``, ``2s``, ``1m30s``, ``2h``."""
+    """Return a duration as in the configuration: ``1.25ms``, ``500ms``, ``2s``, ``1m30s``, ``2h``."""
     milliseconds = round(seconds * 1000, 2)
     if not 0 < milliseconds < 1000:
         whole, milliseconds = divmod(round(seconds * 1000), 1000)
@@ -51,7 +51,7 @@ def duration_text(seconds: float) -> str:
 
 
 def yes(value: object) -> str:
-    """Return a truth for a person."""
+    """Return ``yes`` or ``no``, or what stands for a missing value."""
     return NOTHING if value is None else "yes" if value else "no"
 
 
@@ -63,7 +63,7 @@ def address_text(prefix: object) -> str:
 
 
 def fields(pairs: Iterable[tuple[str, Cell | object]], *, indent: int = 2) -> Iterator[Line]:
-    """Yield names and values, one pair a line, the values below one another."""
+    """Yield names and values, one pair per line, with the values aligned."""
     rows = [(label(name), value if isinstance(value, Cell) else cell(_shown(value))) for name, value in pairs]
     return Columns(indent=indent).rows(rows)
 
@@ -75,7 +75,7 @@ def _shown(value: object) -> object:
 class TextTable(Generic[Row]):
     """A list with a row for each view, page by page, below the names of its columns.
 
-    A list without any row has no names either: nothing is nothing.
+    A list without rows has no heading either.
     """
 
     def __init__(self, row: Callable[[Row], Sequence[Cell]], *names: str) -> None:
@@ -100,7 +100,7 @@ class TextTable(Generic[Row]):
 
 
 def version_lines(view: VersionView) -> Iterator[Line]:
-    """Yield what runs."""
+    """Yield the running build."""
     pairs = [("version", view["version"]), ("commit", view["commit"]), ("build-date", view["build_date"])]
     return fields(pairs, indent=0)
 
@@ -178,7 +178,6 @@ def _member_row(member: MemberView) -> tuple[Cell, ...]:
 
 def phrases(rows: Iterable[Sequence[Cell]], *, aligned: bool) -> Iterator[Line]:
     """Yield rows of words and values, a batch at a time."""
-    # Weights have up to three digits: with that known, later batches seldom differ from earlier ones.
     columns = Columns(indent=4, gap=1, padded=aligned)
     batch: list[Sequence[Cell]] = []
     for row in rows:
@@ -290,7 +289,7 @@ def _param_text(value: object) -> object:
 
 
 def checker_lines(view: CheckerView) -> Iterator[Line]:
-    """Yield how the checker itself does."""
+    """Yield the state of the checker itself."""
     lag = view["lag"]
     reasons = ", ".join(f"{reason} {count}" for reason, count in view["discarded"].items())
     yield from fields(

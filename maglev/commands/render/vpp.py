@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def vpp_info_lines(view: VppInfoView) -> Iterator[Line]:
-    """Yield what the connected VPP says of itself."""
+    """Yield version and process of the connected VPP."""
     return fields(
         [
             ("version", view["version"]),

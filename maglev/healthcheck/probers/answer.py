@@ -87,9 +87,9 @@ class Expectation:
         return any(low <= status <= high for low, high in self.codes)
 
     def judge_body(self, body: bytes, missing: str) -> Verdict:
-        """Return the verdict on a body of which ``missing`` says what did not come, if anything.
+        """Return the verdict on a body; ``missing`` says which part of it did not arrive, if any.
 
-        A body that was cut short is judged by what did come, as HAProxy does: what was found is there.
+        A truncated body is judged by what did arrive, as HAProxy does.
         """
         if self.pattern is None or self.pattern.search(_utf8(body)) is not None:
             return Code.L7OK, ""
@@ -163,7 +163,7 @@ class Answer:
         return self.verdict is None or self.progress is Progress.BODY
 
     def end(self, how: str) -> Verdict:
-        """Return the verdict on what came before the connection ended; ``how`` tells how it did."""
+        """Return the verdict on what arrived before the connection ended; ``how`` says how it ended."""
         if self.verdict is None:
             if self.progress is Progress.BODY:
                 # Until-close bodies end here in order. Whether one with a length is short is not asked: see judge_body.

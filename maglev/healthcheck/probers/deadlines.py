@@ -26,7 +26,7 @@ class HasDeadline(Protocol):
 
 
 class Deadlines:
-    """Lets everything that has begun and not ended within the time expire.
+    """Expires everything that has begun and not ended in time.
 
     Attributes:
         clock: The clock that it goes by.

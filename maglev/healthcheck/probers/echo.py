@@ -68,10 +68,10 @@ class Reply(NamedTuple):
 
 
 class Unreachable(NamedTuple):
-    """Somebody says that an echo request could not be delivered.
+    """A report that an echo request could not be delivered.
 
     Attributes:
-        target: Where the request went, canonical; empty if that is told by other means.
+        target: Destination of the request, canonical; empty if it is known by other means.
         payload: As much of the request's payload as was quoted.
         reason: For a person.
     """
@@ -107,7 +107,7 @@ def strip_ipv4_header(packet: bytes) -> bytes:
 
 
 def read(family: int, message: bytes) -> Reply | Unreachable | None:
-    """Return what an ICMP message says about an echo request; None if nothing, or if it is not whole."""
+    """Return what an ICMP message says about an echo request; None if it says nothing or is truncated."""
     if len(message) < _HEADER_LENGTH:
         return None
     kind, code, _checksum, identifier, sequence = _HEADER.unpack_from(message)

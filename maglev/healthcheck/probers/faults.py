@@ -1,7 +1,7 @@
 """What a system error says: something about the backend, or something about this machine.
 
-The difference is the difference between a failed probe and no evidence at all: the checker counts the former, and tries
-again after the latter. Every error number is sorted here, by the moment at which it came:
+It decides between a failed probe, which the checker counts, and no evidence at all, after which it tries again. Every
+error number is sorted here, by the moment at which it came:
 
 * *At once*: `socket`, `bind`, the call of `connect` that begins, and `sendmsg` fail before anything could travel, so
   they speak of this machine: its tables, its addresses, its limits. That includes "network unreachable", which is then
@@ -10,8 +10,8 @@ again after the latter. Every error number is sorted here, by the moment at whic
 * *Later*: what a connection under way reports came over the network (or is the neighbour that did not answer), and the
   kernel has matched it with that connection, so it is about the backend.
 
-`THEIRS` lists what can come from there. Anything else is ours, whenever it comes: a number that nobody thought of says
-nothing about a backend.
+`THEIRS` lists what can come from there. Anything else is ours, whenever it comes: an unforeseen number says nothing
+about a backend.
 """
 
 from __future__ import annotations

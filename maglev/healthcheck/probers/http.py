@@ -47,7 +47,7 @@ def _address_host(backend: Backend, healthcheck: Healthcheck) -> str:
 
 
 class HttpProbes:
-    """Makes the probes of the backends that are asked in the same words."""
+    """Makes the probes of the backends that get the same request."""
 
     __slots__ = ("__weakref__", "_expectation", "_request")
 

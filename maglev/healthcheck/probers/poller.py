@@ -53,7 +53,7 @@ class Poller:
         self._lag = lag
         self._epoll = select.epoll()
         self._watched: dict[int, PolledSocket] = {}
-        # Asking the set itself would send the event that it tells to the end of the list.
+        # Polling the set itself would move the event that it reports to the end of the list.
         self._left = select.poll()
         self._left.register(self._epoll, select.POLLIN)
         self._busy = False
@@ -85,9 +85,9 @@ class Poller:
             self._take_note(busy=False)
 
     def doRead(self) -> None:
-        """Tell those whose sockets are ready, as far as the budget goes; the others stay ready, and go first next time.
+        """Notify the owners of ready sockets, within the budget; the others stay ready, and come first next time.
 
-        That is how the kernel does it in level-triggered mode: what it has told goes to the end of its list.
+        In level-triggered mode, the kernel moves each socket that it has reported to the end of its list.
         """
         until = self._clock.seconds() + ANSWERS
         while True:

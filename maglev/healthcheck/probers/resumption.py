@@ -40,8 +40,8 @@ than that shows the certificate, which costs a few percent; and a minute is shor
 certificate is known beforehand."""
 
 TRUCE: Final = 3600.0
-"""Seconds without sessions after a handshake that was broken off, most likely for another reason: all it costs is CPU,
-while a failure that is none must be rare enough never to reach ``fall``."""
+"""Seconds without resumption after a backend broke off a handshake. The session was probably not the reason, but full
+handshakes only cost CPU, while false failures must stay too rare ever to reach ``fall``."""
 
 _SPREAD: Final = 0.5
 """The part of `LIFETIME` after which it may be due already, so that backends which started together part company."""

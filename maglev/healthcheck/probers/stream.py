@@ -129,7 +129,7 @@ class StreamProber(Prober):
 
 
 class TlsProber(StreamProber):
-    """Knows besides what is remembered of the backend between two probes: its certificate, and the TLS session."""
+    """Also remembers the backend's certificate and its TLS session between two probes."""
 
     __slots__ = ("_identity", "_resumption")
 

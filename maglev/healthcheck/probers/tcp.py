@@ -10,9 +10,9 @@ class TcpProbe(Probe):
     """Concludes as soon as the connection is made; nothing is sent, and nothing is waited for."""
 
     def connectionMade(self) -> None:
-        """Conclude: that was it."""
+        """Conclude with success."""
         self._conclude(Code.L4OK)
 
     def timeout_verdict(self) -> tuple[Code, str]:
-        """Can't be asked for: there is no time between the connection and the conclusion."""
+        """Never called: the probe concludes as soon as it is connected."""
         return Code.L4TOUT, ""

@@ -144,7 +144,7 @@ class Identity:
 
     @property
     def mismatch(self) -> str | None:
-        """In what the certificate shown last is not the expected backend's; None if it is."""
+        """Return why the certificate shown last is not the expected backend's; None if it is."""
         return self._mismatch
 
     def _compare(self, leaf: X509) -> str | None:

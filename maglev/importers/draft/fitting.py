@@ -22,7 +22,7 @@ _FOREIGN: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Names:
-    """Gives names, each once."""
+    """Hands out unique names."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -44,7 +44,7 @@ class Names:
 
 
 def _allowed(name: str) -> str:
-    """Return a name made of what names may have, and that nothing takes for a number."""
+    """Return a valid name that YAML does not read as a number."""
     made = _FOREIGN.sub("-", name).strip("-._")[:NAME_LENGTH]
     return made or "unnamed"
 
@@ -70,7 +70,7 @@ class Fitted:
 
 
 def fit(draft: Draft) -> Fitted:
-    """Return a draft as something that can be written down."""
+    """Return a draft fitted to our rules."""
     fitted = Fitted(leftovers=list(draft.leftovers))
     _fit_servers(draft, fitted)
     _fit_vips(draft, fitted)
@@ -125,7 +125,7 @@ def _fit_vips(draft: Draft, fitted: Fitted) -> None:
 
 
 def _objection(vip: DraftVip, keys: dict[Hashable, str], families: dict[str, int]) -> str:
-    """Return why there can't be this VIP beside those before it; empty if there can."""
+    """Return why this VIP conflicts with an earlier one; empty if it does not."""
     if vip.address is None:
         return ""
     other = keys.get((vip.address, vip.transport, vip.l4_port))
@@ -177,5 +177,5 @@ def _keep_each_once(tier: Tier, fitted: Fitted) -> None:
 
 
 def shown(words: str) -> str:
-    """Return text of the file as a comment can have it: printable, and on one line."""
+    """Return text of the file in a form fit for a comment: printable, and on one line."""
     return printable(" ".join(words.split()))

@@ -1,7 +1,7 @@
-"""What an importer has understood, before it is made to fit: names may clash and families may be mixed here.
+"""The draft: what an importer has read, before it is fitted to our rules. Names may clash, and families may be mixed.
 
-Everything bears notes: what could not be kept, each with the line of the file that it comes from. They end up as
-comments where they belong, so that nothing is dropped silently.
+Everything carries notes about what could not be kept, each with its line of the file. They end up as comments where
+they belong, so that nothing is dropped silently.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 SIZE_LIMIT: Final = 200_000
-"""Servers, frontends and places of servers in them. A few lines with ranges of ports and many servers multiply, and
-what comes out must be such that it can be read again."""
+"""Maximum number of servers, frontends and pool members. A few lines with port ranges and many servers multiply, and
+the result must not be too large to read."""
 
 
 @attrs.frozen
@@ -103,11 +103,11 @@ class DraftVip:
 
 @attrs.define(eq=False)
 class Draft:
-    """All of a file.
+    """Everything in a file.
 
     Attributes:
-        servers: Every one, also those that no frontend leads to.
-        check_notes: What could not be kept of a way to probe, by that.
+        servers: All servers, including those that no frontend uses.
+        check_notes: What could not be kept of a healthcheck, by healthcheck.
         leftovers: What belongs to none of these.
     """
 

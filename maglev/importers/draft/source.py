@@ -1,4 +1,4 @@
-"""The files that are imported: read whole, of bounded size, and refused with a reason if they are no text."""
+"""The files that are imported: read whole, of bounded size, and refused with a reason if they are not text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZE_LIMIT: Final = 4 * 1024 * 1024
-"""Longest file, in bytes: forty thousand servers with a line of a hundred characters each."""
+"""Maximum size of a file, in bytes: forty thousand servers with a line of a hundred characters each."""
 
 LINE_LIMIT: Final = 65_536
-"""Longest line, in characters: more than either program reads (HAProxy stops at 2,048 by default)."""
+"""Maximum length of a line, in characters: more than either program reads (HAProxy stops at 2,048 by default)."""
 
 
 def refusal(text: str, line: int = 0) -> ConfigError:
@@ -25,7 +25,7 @@ def refusal(text: str, line: int = 0) -> ConfigError:
 
     Args:
         text: What is wrong, for a person.
-        line: Where, counted from 1; 0 when there is no place.
+        line: The line, counted from 1; 0 if there is none to name.
     """
     return ConfigError([Problem(ProblemKind.PARSE, "", text, line, min(line, 1))])
 
@@ -47,7 +47,7 @@ def lines_of(content: bytes) -> list[str]:
     """Return the lines of the content of a file.
 
     Raises:
-        ConfigError: It is too large, or no text.
+        ConfigError: It is too large, or not text.
     """
     if len(content) > SIZE_LIMIT:
         raise refusal(f"is larger than {SIZE_LIMIT // 1024**2} MiB")

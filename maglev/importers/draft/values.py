@@ -1,4 +1,4 @@
-"""Whether values from elsewhere are such as our own file takes, by the rules of the file itself."""
+"""Checks values from elsewhere against the rules of our own file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_PROBES: Final = 1000
 
 
 def fits(key: str, text: str) -> bool:
-    """Return whether a text can be the value of a key of a healthcheck or of its parameters."""
+    """Return whether a text is a valid value of a key of a healthcheck or of its parameters."""
     entry = PARAMS.keys.get(key) or HEALTHCHECK.keys[key]
     assert isinstance(entry, ConfigKey)  # noqa: S101  # only such keys are asked for
     try:
@@ -36,7 +36,7 @@ def fits(key: str, text: str) -> bool:
 
 
 def address_of(text: str) -> str | None:
-    """Return the canonical form of an address that the file takes; None for anything else."""
+    """Return the canonical form of an address that is valid in the file; None for anything else."""
     try:
         read = _ADDRESS.read(ScalarNode(text, False, 1, 1))
     except UnfitError:
@@ -45,17 +45,17 @@ def address_of(text: str) -> str | None:
 
 
 def interval(seconds: float) -> float:
-    """Return the nearest interval that the file takes."""
+    """Return the nearest valid interval."""
     return round(min(max(seconds, MIN_INTERVAL), LONGEST), 6)
 
 
 def probes(count: int) -> int:
-    """Return the nearest ``rise`` or ``fall`` that the file takes."""
+    """Return the nearest valid ``rise`` or ``fall``."""
     return min(max(count, 1), MOST_PROBES)
 
 
 def code_ranges(words: Iterable[str]) -> tuple[tuple[int, int], ...] | None:
-    """Return status codes such as ``200`` and ``300-399`` as ranges; None if they are none."""
+    """Return status codes such as ``200`` and ``300-399`` as ranges; None if one is invalid."""
     ranges = []
     for word in words:
         match = _CODES.fullmatch(word)

@@ -21,7 +21,7 @@ BLANK: Final = "FILL-IN"
 valid until it has been replaced."""
 
 WIDTH: Final = 110
-"""Characters of a line of comment, without what it is indented by."""
+"""Maximum length of a line of comment, without its indentation."""
 
 _ADDRESSES: Final = """\
 VPP sends packets to the backends in a GRE tunnel, from these addresses of its own. {program} has no equivalent:
@@ -30,12 +30,12 @@ these are PLACEHOLDERS from the documentation ranges. Replace both."""
 _HEAD: Final = """\
 Written by maglevd from the configuration of {program} in {name}.
 
-It is a start and no translation. VPP sends whole packets on to the backends, in a GRE tunnel, and changes neither
-addresses nor ports. So each backend must take packets for the address of the frontend (which it has on a loopback
-device, say), must answer on the port of the frontend, and sends its answers to the client and not through VPP. What
-depends on the content (HTTP rules, cookies, TLS at the balancer) is not possible.
+It is a starting point, not a translation. VPP sends whole packets on to the backends, in a GRE tunnel, and changes
+neither addresses nor ports. So each backend must accept packets for the address of the frontend (which it has on a
+loopback device, say), must answer on the port of the frontend, and sends its answers to the client and not through VPP.
+What depends on the content (HTTP rules, cookies, TLS at the balancer) is not possible.
 
-Comments tell what could not be kept, with the line of {name}; what belongs nowhere is at the end. Values to fill in are
+Comments say what could not be kept, with the line of {name}; what belongs nowhere is at the end. Values to fill in are
 written {blank}, and maglevd --check refuses this file until that has been done."""
 
 
@@ -105,7 +105,7 @@ def _leftovers(notes: list[Note]) -> Iterator[str]:
 
 
 def _order(note: Note) -> tuple[str, int]:
-    """Return what puts notes in the order of the file, and those of included files after it."""
+    """Return the sort key of a note: the order of the file, then that of included files."""
     file, _, number = note.place.rpartition("line ")
     return file, int(number)
 
@@ -182,7 +182,7 @@ def _backend(name: str, server: DraftServer, fitted: Fitted) -> Iterator[str]:
 
 
 def _table_length(vip: DraftVip) -> int:
-    """Return the shortest table in which the weights of the largest pool have room, as far as there is any."""
+    """Return the shortest table that fits the weights of the largest pool, up to the maximum."""
     most = max(sum(member.weight for member in tier.members) for tier in vip.tiers)
     return min(1 << max(most - 1, 0).bit_length(), MAX_TABLE_LENGTH)
 
@@ -202,7 +202,7 @@ def _frontend(name: str, vip: DraftVip, fitted: Fitted) -> Iterator[str]:
         yield "      flush-on-down: false"
     length = _table_length(vip)
     if length > DEFAULT_TABLE_LENGTH:
-        yield from comment("As long as the weights of a pool add up to, so that the shares are what they should be.", 6)
+        yield from comment("At least the sum of the weights of a pool, so that the shares are exact.", 6)
         yield f"      new-flows-table-length: {length}"
     yield "      pools:"
     for tier in vip.tiers:

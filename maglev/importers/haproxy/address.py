@@ -25,12 +25,12 @@ LAST_PORT: Final = 65535
 
 @attrs.frozen
 class BindAddress:
-    """Where something listens.
+    """An address and its ports.
 
     Attributes:
         address: Canonical; None for all addresses, a name, or a variable that is not known.
-        ports: Ports; None if none are told, or if they are not known.
-        udp: Whether it is about UDP (QUIC).
+        ports: Ports; None if there are none, or if they are not known.
+        udp: Whether it is UDP (QUIC).
         local: Whether it is not an IP address at all but a UNIX socket or a descriptor.
     """
 
@@ -41,7 +41,7 @@ class BindAddress:
 
 
 def place_of(text: str, variables: Mapping[str, str]) -> BindAddress:
-    """Return what an address means."""
+    """Parse an address."""
     text = expanded(text, variables)
     match = _PREFIX.fullmatch(text)
     scheme, rest = (match[1], match[2]) if match else ("", text)
@@ -52,7 +52,7 @@ def place_of(text: str, variables: Mapping[str, str]) -> BindAddress:
 
 
 def _parted(text: str) -> tuple[str, str]:
-    """Return host and ports: the last colon parts them, unless it is one of an address in brackets."""
+    """Split host and ports at the last colon, unless that is part of an address in brackets."""
     if text.startswith("[") and "]" in text:
         host, _, rest = text[1:].partition("]")
         return host, rest.removeprefix(":")

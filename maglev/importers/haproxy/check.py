@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ALL_CODES: Final = ((100, 599),)
 GOOD_CODES: Final = ((200, 399),)
-"""What ``option httpchk`` takes for well without ``http-check expect``."""
+"""Status codes that ``option httpchk`` accepts without ``http-check expect``."""
 
 _HOST: Final = re.compile(r"\r?\nHost:[ \t]*([^\r\n]+)", re.IGNORECASE)
 _FORMAT: Final = "%["
@@ -35,11 +35,11 @@ class CheckRules:
 
     Attributes:
         option: ``httpchk``, ``tcp-check``, ``ssl-hello-chk``, or empty for a plain connection.
-        method: Of the request.
-        connect_timeout: Seconds, as is the other.
-        port: For all servers; None for each its own.
+        method: Method of the request.
+        connect_timeout: Seconds, like ``check_timeout``.
+        port: Port for all servers; None to check each server's own.
         tls: Whether to use TLS whatever the server says.
-        expected: Whether there was a rule about what is expected.
+        expected: Whether there was an ``expect`` rule.
         notes: What could not be kept.
     """
 
@@ -58,11 +58,11 @@ class CheckRules:
     notes: list[Note] = attrs.field(factory=list)
 
     def copy(self) -> CheckRules:
-        """Return rules to go on from."""
+        """Return an independent copy."""
         return attrs.evolve(self, notes=list(self.notes))
 
     def request(self, words: Sequence[str], place: str) -> None:
-        """Take what follows ``option httpchk``: a path, or a method, a path and a version with headers."""
+        """Read the arguments of ``option httpchk``: a path, or a method, a path and a version with headers."""
         self.option = "httpchk"
         if len(words) == 1:
             self._take_path(words[0], place)
@@ -74,7 +74,7 @@ class CheckRules:
                 self._take_host(header[1].strip(), place)
 
     def send(self, words: Sequence[str], place: str) -> None:
-        """Take what follows ``http-check send``."""
+        """Read the arguments of ``http-check send``."""
         waiting = iter(words)
         for word in waiting:
             value = next(waiting, "")
@@ -89,7 +89,7 @@ class CheckRules:
                 self.notes.append(Note(place, f"not sent by the healthcheck: {word} {value}{more}"))
 
     def connect(self, words: Sequence[str], place: str) -> None:
-        """Take what follows ``http-check connect`` or ``tcp-check connect``."""
+        """Read the arguments of ``http-check connect`` or ``tcp-check connect``."""
         waiting = iter(words)
         for word in waiting:
             if word == "ssl":
@@ -102,7 +102,7 @@ class CheckRules:
                 self.notes.append(Note(place, f"no equivalent in a healthcheck: {word}"))
 
     def expect(self, words: Sequence[str], place: str) -> None:
-        """Take what follows ``http-check expect``; only one rule can be kept."""
+        """Read the arguments of ``http-check expect``; only one rule can be kept."""
         kind, negated, pattern = _expectation(words)
         codes, regexp = _wanted(kind, pattern, negated=negated)
         if self.expected or (codes is None and regexp is None):
@@ -162,7 +162,7 @@ def _listed(text: str) -> set[int]:
 
 
 def _matching(pattern: str) -> set[int]:
-    """Return the codes that a regular expression finds something in."""
+    """Return the status codes that a regular expression matches."""
     if not fits("response-regexp", pattern):
         return set()
     compiled = re2.compile(pattern)
@@ -170,7 +170,7 @@ def _matching(pattern: str) -> set[int]:
 
 
 def _ranges(codes: set[int], *, negated: bool) -> tuple[tuple[int, int], ...] | None:
-    """Return codes as ranges; None if there are none of them, as then the pattern was no pattern."""
+    """Return codes as ranges; None if there are none, because then the pattern was not usable."""
     if not codes:
         return None
     ranges: list[tuple[int, int]] = []
@@ -187,14 +187,14 @@ def _ranges(codes: set[int], *, negated: bool) -> tuple[tuple[int, int], ...] | 
 def healthcheck_of(
     rules: CheckRules, options: ServerOptions, place: BindAddress, variables: Mapping[str, str], *, verify: bool
 ) -> tuple[Healthcheck | None, list[str]]:
-    """Return how a server is probed, and what could not be kept.
+    """Return the healthcheck of a server, if it has one, and what could not be kept.
 
     Args:
-        rules: Those of its section.
-        options: Its own.
-        place: Where it is.
-        variables: Those of the file.
-        verify: Whether certificates are verified if it does not say.
+        rules: The rules of its section.
+        options: The options of the server.
+        place: The address of the server.
+        variables: The variables of the file.
+        verify: Whether certificates are verified if the server does not say.
     """
     if not options.check:
         return None, []
@@ -225,7 +225,7 @@ def healthcheck_of(
 
 
 def _timeout(rules: CheckRules, inter: float) -> float:
-    """Return how long a probe may take: ``timeout check`` begins after the connection; without it all has ``inter``."""
+    """Return the timeout of a probe: ``timeout check`` begins after the connection; without it, ``inter`` is all."""
     if rules.check_timeout is None:
         return interval(inter)
     connect = inter if rules.connect_timeout is None else min(rules.connect_timeout, inter)

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from maglev.importers.haproxy.sections import File, HaproxySection
 
 MOST_PORTS: Final = 64
-"""Ports of one ``bind`` that become frontends; a larger range is rather meant as all ports."""
+"""Maximum number of ports of one ``bind`` that become frontends; a larger range probably means all ports."""
 
 MOST_TEMPLATES: Final = 256
-"""Servers of one ``server-template``."""
+"""Maximum number of servers of one ``server-template``."""
 
 _RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
 @attrs.define(eq=False)
 class BackendServer:
-    """A server of a section, and what is told about it."""
+    """A server of a section, with its options."""
 
     server: DraftServer
     options: ServerOptions
@@ -53,10 +53,10 @@ class ServerSection:
 
 
 def import_haproxy(texts: Sequence[str]) -> Draft:
-    """Return what the lines of a file say.
+    """Return the draft of a file.
 
     Raises:
-        ConfigError: They are no configuration of HAProxy.
+        ConfigError: It is not a configuration of HAProxy.
     """
     return _HaproxyImporter(parse(texts)).draft()
 
@@ -97,7 +97,7 @@ class _HaproxyImporter:
         self._draft.leftovers.append(Note(line.place, text))
 
     def _leave(self, section: HaproxySection) -> None:
-        """Tell of every line of a section that nothing corresponds to."""
+        """Note every line of a section that has no equivalent."""
         for line in section.lines:
             if section.kind == "global" and line.words[:2] == ("ssl-server-verify", "none"):
                 self._verify = False
@@ -189,7 +189,7 @@ class _HaproxyImporter:
                     self._draft.add_vip(vip)
 
     def _leave_out(self, proxy: Proxy, binds: Sequence[ConfigLine]) -> None:
-        """Tell that there is no frontend, and why."""
+        """Note that no frontend was made, and why."""
         reason = "has no servers" if binds else "has no bind address"
         if proxy.is_disabled:
             reason = "is disabled"
@@ -199,7 +199,7 @@ class _HaproxyImporter:
             self._leave_note(proxy.section.head, f"its servers would be those of {proxy.target}")
 
     def _target(self, proxy: Proxy) -> ServerSection | None:
-        """Return the servers that a frontend leads to: its own, the default, or the first that it chooses."""
+        """Return the servers of a frontend: its own, or those of its default or first chosen backend."""
         own = self._targets.get(proxy.section.name) if proxy.section.kind == "listen" else None
         if own is not None and own.entries:
             return own
@@ -255,7 +255,7 @@ def _origin(line: ConfigLine, name: str) -> Note:
 
 
 def _binds_of_head(section: HaproxySection) -> Iterator[ConfigLine]:
-    """Yield the address that a section has in its first line, as it was written long ago."""
+    """Yield the address in the first line of a section, an obsolete form."""
     words = section.head.words
     if section.kind != "backend" and len(words) > 2 and "from" not in words[1:3]:
         yield ConfigLine(section.head.number, ("bind", words[2]), section.head.text)

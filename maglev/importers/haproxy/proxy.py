@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _OTHER_CHECKS: Final = words_in(
     "external-check ldap-check lb-agent-chk mysql-check pgsql-check redis-check smtpchk spop-check"
 )
-"""Checks that speak a protocol of their own: here they are a connection."""
+"""Checks with a protocol of their own, which become a plain connection."""
 
 
 @attrs.define(eq=False)
@@ -30,8 +30,8 @@ class Proxy:
     Attributes:
         defaults: Words of ``default-server``.
         target: The backend that all goes to by default; None if there is none.
-        choices: Lines that choose a backend by what a request has.
-        leftovers: Lines that nothing corresponds to.
+        choices: Lines that choose a backend by the content of a request.
+        leftovers: Lines without an equivalent.
     """
 
     section: HaproxySection
@@ -48,7 +48,7 @@ class Proxy:
     leftovers: list[Note] = attrs.field(factory=list)
 
     def take_all(self) -> Proxy:
-        """Take all lines of the section."""
+        """Read all lines of the section."""
         for line in self.section.lines:
             taker = _TAKERS.get(line.words[0])
             if taker is None or not taker(self, line):

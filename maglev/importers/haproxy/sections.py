@@ -41,7 +41,7 @@ class ConfigLine:
 
     @property
     def note(self) -> Note:
-        """The line itself, as something to tell of."""
+        """The line itself, as a note."""
         return Note(self.place, self.text.strip())
 
 
@@ -74,7 +74,7 @@ class File:
     """A file.
 
     Attributes:
-        variables: What it sets in its environment.
+        variables: The environment variables that it sets.
         strays: Directives between the lines.
     """
 

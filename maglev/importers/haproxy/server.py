@@ -28,14 +28,14 @@ _WITH_VALUE: Final = words_in(
 
 @attrs.define
 class ServerOptions:
-    """What is told about a server.
+    """The options of a server.
 
     Attributes:
         check_ssl: Whether checks use TLS; None if that depends on whether the traffic does.
         inter: Seconds, as are the other two.
-        addr: What is checked in place of its own address.
+        addr: Address to check in place of its own.
         verify: None for the default of the file.
-        unsupported: Parameters that nothing here corresponds to, with their values.
+        unsupported: Parameters without an equivalent, with their values.
     """
 
     check: bool = False
@@ -59,7 +59,7 @@ class ServerOptions:
     unsupported: list[str] = attrs.field(factory=list)
 
     def take(self, words: Sequence[str]) -> None:
-        """Take parameters; later ones win."""
+        """Read parameters; later ones win."""
         for name, value in _pairs(words):
             if value is None:
                 taken = name in _FLAGS
@@ -72,7 +72,7 @@ class ServerOptions:
                 self.unsupported.append(name if value is None else f"{name} {value}")
 
     def is_checked_over_tls(self) -> bool:
-        """Return whether checks use TLS: they do as the traffic does, unless they go somewhere else."""
+        """Return whether checks use TLS: the same as the traffic, unless they go to another address or port."""
         if self.check_ssl is not None:
             return self.check_ssl
         return self.ssl and self.port is None and self.addr is None

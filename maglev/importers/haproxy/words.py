@@ -32,12 +32,12 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
 
 
 def is_known(text: str) -> bool:
-    """Return whether nothing in a text is a variable whose value is not known."""
+    """Return whether all variables in a text are known."""
     return _VARIABLE.search(text) is None
 
 
 class _Splitter:
-    """Takes one line apart."""
+    """Splits one line."""
 
     def __init__(self, line: str, variables: Mapping[str, str]) -> None:
         self._line = line
@@ -78,7 +78,7 @@ class _Splitter:
             self._word = None
 
     def _until(self, quote: str) -> str:
-        """Take what is between two quotes as it is."""
+        """Read a part in single quotes, literally."""
         end = self._line.find(quote, self._at + 1)
         if end < 0:
             raise QuoteError("unclosed quote")
@@ -86,7 +86,7 @@ class _Splitter:
         return inside
 
     def _escape(self) -> str:
-        """Take a backslash and what follows; a backslash that escapes nothing stands for itself."""
+        """Read a backslash and what follows; a backslash that escapes nothing stands for itself."""
         rest = self._line[self._at + 1 :]
         match = _HEX.match(rest)
         if match is not None:
@@ -96,7 +96,7 @@ class _Splitter:
         return _ESCAPES.get(rest[:1], "\\")
 
     def _weak(self) -> str:
-        """Take what is between two double quotes, with its escapes and variables."""
+        """Read a part in double quotes, with its escapes and variables."""
         made = []
         self._at += 1
         while (char := self._line[self._at : self._at + 1]) != '"':

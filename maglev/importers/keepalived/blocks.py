@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEPTH_LIMIT: Final = 32
-"""Deepest nesting of blocks; keepalived's own are five deep."""
+"""Maximum nesting of blocks; keepalived's own are five deep."""
 
 FILE_LIMIT: Final = 256
-"""Files that one includes, all in all."""
+"""Maximum number of included files in total."""
 
 LINES_LIMIT: Final = 200_000
-"""Lines of all files together."""
+"""Maximum number of lines of all files together."""
 
 INCLUDE_LIMIT: Final = 16
-"""How deep files include files: a loop of them is only an error."""
+"""Maximum depth of includes, so that a loop is only an error."""
 
 LENGTH_LIMIT: Final = 65_536
-"""Longest line after variables are put in, as they may double each other."""
+"""Maximum length of a line after variables are expanded, because they may double each other."""
 
 _INCLUDES: Final = frozenset({"include", "includea", "includeb", "includem", "includer", "includew"})
 _DEFINITION: Final = re.compile(r"\$(\w+)\s*=")
@@ -69,7 +69,7 @@ class KeepalivedStatement:
         return self.block or []
 
     def notes(self) -> Iterator[Note]:
-        """Yield the statement, and all that is in it, as something to tell of."""
+        """Yield the statement, and everything in it, as notes."""
         yield Note(self.place, self.text)
         for each in self.inside:
             yield from each.notes()
@@ -113,7 +113,7 @@ class _Parser:
         self._outer: list[int] = []
 
     def read(self, path: Path, name: str) -> None:
-        """Read a file; ``name`` is how places tell of it, empty for the first.
+        """Read a file; ``name`` identifies it in places, and is empty for the first one.
 
         Raises:
             ConfigError: It can't be read, or is not a configuration of keepalived.

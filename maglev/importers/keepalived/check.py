@@ -28,7 +28,7 @@ _PAUSE_OF_WEB: Final = 3.0
 
 
 def seconds(text: str) -> float | None:
-    """Return the seconds of a timer; None if it is none."""
+    """Return the seconds of a timer; None if it is invalid."""
     try:
         value = float(text)
     except ValueError:
@@ -37,16 +37,16 @@ def seconds(text: str) -> float | None:
 
 
 def number(text: str) -> int | None:
-    """Return a number that is not negative; None if it is none."""
+    """Return a number; None if it is negative or not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 @attrs.frozen
 class Timing:
-    """When and how often is checked; what is None is told nowhere.
+    """When and how often to check; None for what the file does not say.
 
     Attributes:
-        delay_loop: Seconds, as are all but the number of retries.
+        delay_loop: Seconds, like all others but the number of retries.
     """
 
     delay_loop: float | None = None
@@ -55,7 +55,7 @@ class Timing:
     connect_timeout: float | None = None
 
     def take(self, statement: KeepalivedStatement) -> Timing | None:
-        """Return what it is after a statement; None if that is about something else."""
+        """Return the timing with a statement applied; None if the statement is about something else."""
         keyword = statement.keyword
         value = number(statement.value) if keyword == "retry" else seconds(statement.value)
         if value is None or keyword not in _TIMING:
@@ -69,7 +69,7 @@ _TIMING: Final = frozenset(field.name for field in attrs.fields(Timing))
 
 @attrs.define
 class _CheckerSettings:
-    """What a checker says.
+    """The settings of a checker.
 
     Attributes:
         notes: What could not be kept.
@@ -86,7 +86,7 @@ class _CheckerSettings:
     notes: list[Note] = attrs.field(factory=list)
 
     def take(self, statements: list[KeepalivedStatement]) -> None:
-        """Take what is in the braces of a checker, or of its url."""
+        """Read the statements of a checker, or of its url."""
         for each in statements:
             timing = self.timing.take(each)
             if timing is not None:
@@ -163,12 +163,12 @@ _TAKERS: Final[dict[str, Callable[[_CheckerSettings, KeepalivedStatement], bool]
 def healthcheck_of(
     checker: KeepalivedStatement, timing: Timing, host: str | None, port: int | None
 ) -> tuple[Healthcheck | None, list[Note]]:
-    """Return what a checker becomes, None for one that nothing corresponds to, and what could not be kept.
+    """Return the healthcheck for a checker (None without an equivalent), and what could not be kept.
 
     Args:
         checker: The block.
-        timing: What the server says about it.
-        host: The name that the server is asked by.
+        timing: The timing that the server sets.
+        host: The name for the Host header; None if there is none.
         port: The port of the server.
     """
     said = _CheckerSettings(timing, host, SMTP_PORT if checker.keyword == "SMTP_CHECK" else port)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Healthcheck
 
 MOST_ADDRESSES: Final = 256
-"""Addresses of one range."""
+"""Maximum number of addresses of one range."""
 
 _KNOWN: Final = re.compile(
     r"virtual_server(_group)?|vrrp_\w+|global_defs|static_\w+|track_\w+|linkbeat_\w+|bfd_instance|net_namespace\w*"
@@ -47,7 +47,7 @@ class VirtualServerKey(NamedTuple):
 
 
 def import_keepalived(path: Path) -> Draft:
-    """Return what a file says.
+    """Return the draft of a file.
 
     Raises:
         ConfigError: It can't be read, or is not a configuration of keepalived.
@@ -65,7 +65,7 @@ class _Virtual:
     Attributes:
         inhibiting: Whether servers that fail keep their flows.
         servers: With weight and port, as written.
-        sorry: The server that says sorry.
+        sorry: The ``sorry_server``.
     """
 
     section: str
@@ -199,7 +199,7 @@ class _KeepalivedImporter:
     def _check(
         self, server: DraftServer, found: list[KeepalivedStatement], timing: Timing, host: str | None, port: int | None
     ) -> Healthcheck | None:
-        """Return what the first checker becomes that becomes anything; tell of the others."""
+        """Return the healthcheck for the first checker that has an equivalent; note the others."""
         chosen = None
         for each in found:
             if chosen is not None:

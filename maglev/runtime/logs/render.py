@@ -25,14 +25,18 @@ TRACEBACK_LIMIT: Final = 16384
 """Maximum length of a traceback in characters; its end is kept."""
 
 
+FieldValue = str | float | bool | None
+"""What the fields of a line hold; whole numbers are a kind of float here."""
+
+
 def name_of(event: LogEvent) -> str:
     """Return the name of an event; ``message`` for those that are not ours."""
     return str(event.get("log_event", "message"))
 
 
-def fields_of(event: LogEvent) -> dict[str, object]:
+def fields_of(event: LogEvent) -> dict[str, FieldValue]:
     """Return the fields of an event, in the order of the call, with plain values."""
-    fields: dict[str, object] = {}
+    fields: dict[str, FieldValue] = {}
     if name_of(event) == "message":
         fields["text"] = _escape(formatEvent(event))
     else:
@@ -65,7 +69,7 @@ def _time(event: LogEvent) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> FieldValue:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)  # JSON has no NaN and no infinity
     if isinstance(value, int) or value is None:

@@ -29,7 +29,7 @@ REPLY_HEAD: Final = struct.Struct(">HI")
 """Id and context: how every reply and every row of a dump begins."""
 
 RETVAL: Final = struct.Struct(">i")
-"""What follows the head in every reply that can say no."""
+"""Field after the head of every reply that can report a failure."""
 
 MIN_MESSAGE: Final = 2
 """A message holds at least its id."""
@@ -77,7 +77,7 @@ class Layout:
 
     @property
     def has_retval(self) -> bool:
-        """Whether VPP says with this message if it did what was asked."""
+        """Whether this message reports success or failure."""
         return self.fields[2:3] == ("retval",)
 
     def pack(self, *values: Any) -> bytes:

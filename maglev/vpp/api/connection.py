@@ -201,7 +201,7 @@ def _read(path: Path) -> str:
 
 
 class _OneProtocol(Factory):
-    """Gives out the one protocol that it was made with."""
+    """Returns the one protocol that it was made with."""
 
     noisy = False
 

@@ -38,10 +38,11 @@ _BASE: Final = {
 }
 
 _MAX_DEPTH: Final = 16
-"""Types in types; VPP's deepest are at 6. More is a circle."""
+"""Maximum nesting of types; VPP's deepest has 6. More means a cycle."""
 
 _MAX_FIELDS: Final = 1 << 15
-"""Fields of all messages of ours in one module, with those of their types; there are some hundreds."""
+"""Maximum number of fields of all messages of ours in one module, with those of their types; there are some
+hundreds."""
 
 _MARK: Final = re.compile(r"\s*([\[,\]])\s*")
 
@@ -151,7 +152,7 @@ def compile_module(module: Any) -> Iterator[tuple[str, str, Layout | None]]:
         messages = [message for message in module["messages"] if message[0] in EXPECTED]
         named = [(name, _crc(members), members) for name, *members in messages]
     except _ODDITIES:
-        # Not the shape of a module: nothing of it can be known, so nothing of it can be used.
+        # Not the shape of a module: none of it can be trusted, so none of it is used.
         return
     for name, crc, members in named:
         yield name, crc, _layout(types, name, crc, members)

@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from maglev.vpp.api.pipeline import Request
 
 MAX_ROWS: Final = 1 << 18
-"""Rows of one dump: 150 MiB here until they are put together. VPP's own text of as many application servers would not
-fit its API segment (16 MiB by default), of which it dies."""
+"""Maximum number of rows of one dump: 150 MiB here until they are put together. VPP itself would die of printing so
+many application servers, as the text does not fit its API segment (16 MiB by default)."""
 
 _GREETING, _WELCOME = 15, 16
 """Ids of ``sockclnt_create`` and its reply: the only ones that no table tells (``memclnt.api``: the order there)."""
@@ -123,7 +123,7 @@ class VppProtocol(Protocol):
         self._flaw = ""
         self._lost: VppLostError | None = None
 
-    # What the rooms above call
+    # Called by other folders
 
     def lists(self, *names: str) -> bool:
         """Return whether VPP's message table lists all these messages, with whatever definition."""
@@ -202,7 +202,7 @@ class VppProtocol(Protocol):
         self._table = table
         self._calls = calls(table, layouts)
 
-    # What Twisted calls
+    # Called by Twisted
 
     def dataReceived(self, data: bytes) -> None:
         """Take in a chunk of the stream."""
@@ -340,7 +340,7 @@ class VppProtocol(Protocol):
         self._heard(call.layout.name, "ok", message)
         self._send([(call.answer.name, frame(call.answer.pack(call.answer_id, context, 0)))])
 
-    # Telling
+    # Logging
 
     def _heard(self, name: str, result: str, message: bytes) -> None:
         self._count(name, "recv", result)

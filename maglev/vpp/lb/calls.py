@@ -128,7 +128,7 @@ class VppApi:
 
 
 class LbPlugin(VppApi):
-    """What both ways to the lb plugin have in common.
+    """Base class of the two implementations.
 
     Attributes:
         features: What it can do.
@@ -228,14 +228,14 @@ class LbApi(LbPlugin):
 
 
 def already_gone(failure: Failure) -> None:
-    """Take the refusal to delete what is not there for success: an errback."""
+    """Turn the refusal to delete something absent into success: an errback."""
     failure.trap(VppRetvalError)
     if not isinstance(failure.value, VppRetvalError) or failure.value.retval != NO_SUCH_ENTRY:
         failure.raiseException()
 
 
 def decode_refusal(failure: Failure, command: str) -> None:
-    """Give the refusal of a command the code that its text has: an errback."""
+    """Set the code of a refused command to the one in its text: an errback."""
     failure.trap(VppRetvalError)
     code = _CODE.search(str(failure.value))
     if code is None:

@@ -1,11 +1,10 @@
 """The calls of the lb plugin of a VPP before 26.10, over its command line.
 
-The binary API of those has no weights, and mistakes IPv4 prefixes and encapsulations for others; what their command
-line does was right all along. Commands travel in ``cli_inband`` messages, one each, and what VPP holds is read from
-``show lb`` and ``show lb vips verbose``.
+Their binary API has no weights, and misreads IPv4 prefixes and encapsulations; their command line is right. Commands
+travel in ``cli_inband`` messages, one each, and what VPP holds is read from ``show lb`` and ``show lb vips verbose``.
 
-Without weights an application server is in a VIP or it is not: adding is adding with weight 100, whatever was asked
-for, and weights can't be set. What that makes of the weights that are wanted, `maglev.vpp.sync.plan.fitted` says.
+Without weights, an application server is in a VIP or it is not: it is added with weight 100, whatever was requested,
+and its weight can't be set. `maglev.vpp.sync.plan.fitted` maps desired weights to that.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def lb_for(protocol: VppProtocol) -> LbApi | LbCli:
     """Return the calls that this VPP understands.
 
     Raises:
-        VppMissingError: Its lb plugin is not loaded, or nothing that we know leads to it.
+        VppMissingError: Its lb plugin is not loaded, or has no API that we know.
     """
     if not protocol.lists(*LB_PLUGIN_SIGNS):
         raise VppMissingError("VPP has no lb plugin loaded")

@@ -12,7 +12,7 @@ VPP prints more about a VIP than its API tells. A VIP looks like this, the serve
         10.0.0.1 weight:50 buckets:200 flows:0 dpo:14 used          (since 26.10)
         10.0.0.3 512 buckets   7 flows  dpo:16  removed             (before)
 
-VIPs and servers that are deleted but not yet collected are marked ``removed``; a key may so appear twice. The protocol
+VIPs and servers that are deleted but not yet collected are marked ``removed``, so a key may appear twice. The protocol
 line is missing for all ports. A NAT VIP has a line more, in which the port is wrong. Lines that fit nothing here are
 passed over: a text is for people, and may change. So are numbers longer than VPP's own (32 bits) and servers that are
 not an address: nothing in a text may fail the reading of the rest.

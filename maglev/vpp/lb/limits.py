@@ -1,7 +1,7 @@
 """What must never be sent to VPP: each of these crashes it, corrupts its memory, or programs something that can't work.
 
-VPP accepts all of them with a smile (``lb.c``, ``api.c``, 26.10; each one seen or read there). The checks stand
-last before the wire, whatever the rooms above have promised.
+VPP accepts all of them without an error (``lb.c``, ``api.c``, 26.10; each one seen or read there). These checks come
+last before the wire, whatever the callers have checked already.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_FLOW_TIMEOUT: Final = 0x7FFFFFFF
 """Seconds; 2^32-1 would mean "keep" to VPP. The configuration has a much tighter bound of its own."""
 
 REMEMBERED: Final = 1 << 14
-"""Keys and addresses whose examination is remembered: the same few come again and again."""
+"""Number of keys and addresses whose check results are cached: the same few come again and again."""
 
 
 def check_conf(conf: LbConf) -> None:

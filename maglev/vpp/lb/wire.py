@@ -26,7 +26,7 @@ _IP4, _IP6 = 0, 1
 _KEY_FIELDS: Final = 5
 
 REMEMBERED: Final = 1 << 14
-"""Keys and addresses whose conversion is remembered: the same come with every write and every read."""
+"""Number of keys and addresses whose conversion is cached: the same come with every write and every read."""
 
 _USED: Final = 1
 """Bit of ``flags`` in the details of an application server: it is not deleted (``LB_AS_FLAGS_USED``)."""

@@ -35,7 +35,7 @@ thousand servers stops its workers for ten milliseconds."""
 
 
 class ILookups(Protocol):
-    """The questions that lead to the columns."""
+    """The calls that find the columns."""
 
     def cli(self, command: str) -> Deferred[str]:
         """Run a command of VPP's command line."""
@@ -78,7 +78,7 @@ class CounterColumns:
         self._routes.pop(key[:2], None)
 
     async def complete(self) -> bool:
-        """Find what is not known, or doubted; return whether routes were among it.
+        """Look up the columns that are unknown or in doubt; return whether routes were among them.
 
         Raises:
             VppTimeoutError: VPP did not answer.

@@ -1,7 +1,8 @@
 """The counters of one connected VPP, read from its stats segment again and again.
 
-Theory of operation. A reading finds out which columns belong to what (`places`), reads those columns and no others, a
-slice in each step of a computation, and asks VPP one more question at the end. VPP answers in order, while its memory
+Theory of operation. A reading finds out which columns belong to what (`counter_columns`), reads those columns and no
+others, a slice in each step of a computation, and asks VPP one more question at the end. VPP answers in order, while
+its memory
 changes at once: when that answer is here, every change of ours that VPP had made before we looked is known here, and
 what was read for a VIP that has changed meanwhile is thrown away. Changes made by others show in the next full read;
 a number that falls, because VPP clears a column for its next owner, shows them sooner. Such a number is left out until
@@ -197,7 +198,7 @@ class Counters:
         return {each: (first[each], following[each], untracked[each], no_server[each]) for each in common}
 
     def _route_numbers(self, vips: Sequence[Vip]) -> dict[int | None, RouteCounts]:
-        """Return what the routes have counted by column; those that have fallen are doubted, and so nobody's."""
+        """Return what the routes have counted, by column; a column whose number has fallen is left out."""
         routes = {vip.key: self._places.route(vip.key) for vip in vips}
         numbers = self._stats.combined_at(ROUTES_TO, {column for column in routes.values() if column is not None})
         fallen = self._to_marks.fallen(numbers)
@@ -221,7 +222,7 @@ class Counters:
         return {address: RouteCounts(*numbers[dpo]) for address, dpo in sound}
 
     async def _confirmed(self, vips: dict[VipKey, VipCounts], servers: dict[str, RouteCounts]) -> Counts:
-        """Throw away what may have been read of another one's."""
+        """Drop numbers that may have been read from another owner's column."""
         moved = await self._places.confirm()
         changed = {key[:2] for key in self._ledger.changed}
         if changed:

@@ -85,7 +85,7 @@ class _Picked(NamedTuple):
 
 
 def _pick(places: Collection[int]) -> _Picked:
-    """Join what is near to each other."""
+    """Merge neighbouring columns."""
     runs: list[tuple[int, int]] = []
     found: dict[int, int] = {}
     read = 0
@@ -210,7 +210,7 @@ class StatsSegment:
         if version != VERSION:
             raise StatsError(f"the stats segment has version {version} instead of {VERSION}")
 
-    # Reading, at a moment that need not be a good one
+    # Reading, possibly in the middle of a change
 
     def _read(self, offset: int, size: int) -> bytes:
         try:

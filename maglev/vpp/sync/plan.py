@@ -134,7 +134,7 @@ def want(
     Args:
         frontend: The frontend.
         addresses: Address of each of its backends, by name.
-        desired: What each backend of the frontend deserves, by name.
+        desired: The desired weight of each backend of the frontend, by name.
         flushes: Names of the backends whose flows are to be forgotten now.
         moved: Of each backend that has moved and is yet to be proved there, by name: the address where it serves until
             then, and the weight that its new address has already.

@@ -1,4 +1,4 @@
-"""What the log is told about syncs: drift, VIPs that are made again, and VIPs that have to wait for others."""
+"""Logs what syncs find and do: drift, VIPs that are recreated, and VIPs that wait for others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SyncReports:
     _log = EventLogger()
 
     def __init__(self, tally: SyncCounters) -> None:
-        """Begin with nothing told.
+        """Start without any reports.
 
         Args:
             tally: Counts the drifts.

@@ -92,7 +92,7 @@ def test_a_body_cut_short_is_judged_by_what_came():
 
 
 @pytest.mark.parametrize(("came", "progress"), [(b"", "no answer"), (HEAD, "headers not complete")])
-def test_a_close_before_the_headers_are_complete_is_no_answer(came, progress):
+def test_a_close_before_the_headers_are_complete_is_not_an_answer(came, progress):
     assert read(came, end="closed") == (Code.L7RSP, f"closed with {progress}")
 
 

@@ -23,7 +23,7 @@ DESTINATION = Destination(socket.AF_INET, ("127.0.0.1", 80))
 LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-class Recorder(Protocol):
+class RecordingProtocol(Protocol):
     def __init__(self):
         self.calls = []
         self.on_made = lambda transport: None
@@ -44,7 +44,7 @@ class Recorder(Protocol):
 
 class FakeOwner:
     def __init__(self):
-        self.protocol = Recorder()
+        self.protocol = RecordingProtocol()
         self.outcomes = []
         self.crashes = 0
         self.connection = None
@@ -60,7 +60,7 @@ class FakeOwner:
         self.crashes += 1
 
 
-class Bench:
+class ConnectionSetup:
     def __init__(self, *connects, opener=None):
         self.socket = FakeSocket(*connects)
         self.poller = FakePoller()
@@ -84,24 +84,24 @@ class Bench:
 
 
 def test_it_is_a_transport():
-    verifyObject(ITransport, Bench().connection)
+    verifyObject(ITransport, ConnectionSetup().connection)
 
 
 def test_it_waits_for_the_connection_then_for_the_answer():
-    bench = Bench(errno.EINPROGRESS, 0).opened()
+    bench = ConnectionSetup(errno.EINPROGRESS, 0).opened()
     assert (bench.events, bench.protocol.calls) == (EPOLLOUT, [])
     bench.connection.ready(EPOLLOUT)
     assert (bench.events, bench.protocol.calls) == (EPOLLIN, ["made"])
 
 
 def test_a_connection_may_be_made_before_open_returns():
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     assert (bench.events, bench.protocol.calls) == (EPOLLIN, ["made"])
 
 
 @pytest.mark.parametrize("pending", [errno.EALREADY, errno.EINPROGRESS])
 def test_a_stale_event_is_not_taken_for_a_connection(pending):
-    bench = Bench(errno.EINPROGRESS, pending, pending, errno.EISCONN).opened()
+    bench = ConnectionSetup(errno.EINPROGRESS, pending, pending, errno.EISCONN).opened()
     assert not bench.connection.ready(EPOLLOUT)
     assert not bench.connection.ready(EPOLLOUT | EPOLLHUP)
     assert bench.protocol.calls == []
@@ -111,7 +111,7 @@ def test_a_stale_event_is_not_taken_for_a_connection(pending):
 
 @pytest.mark.parametrize("later", [False, True])
 def test_a_refused_connection_is_told_and_closed(later):
-    bench = Bench(*([errno.EINPROGRESS] if later else []), errno.ECONNREFUSED).opened()
+    bench = ConnectionSetup(*([errno.EINPROGRESS] if later else []), errno.ECONNREFUSED).opened()
     bench.connection.ready(EPOLLERR | EPOLLHUP)
     assert bench.owner.outcomes == [Result(Code.L4CON, "connection refused")]
     assert bench.socket.closed
@@ -120,10 +120,10 @@ def test_a_refused_connection_is_told_and_closed(later):
 
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES])
 def test_what_says_our_own_routing_table_is_our_fault_and_what_says_the_network_is_the_backends(number):
-    bench = Bench(number)
+    bench = ConnectionSetup(number)
     bench.connection.open()
     assert isinstance(bench.owner.outcomes[0], LocalFault)
-    bench = Bench(errno.EINPROGRESS, number)
+    bench = ConnectionSetup(errno.EINPROGRESS, number)
     bench.connection.open()
     bench.connection.ready(EPOLLOUT | EPOLLERR)
     assert bench.owner.outcomes[0].code is Code.L4CON
@@ -131,12 +131,12 @@ def test_what_says_our_own_routing_table_is_our_fault_and_what_says_the_network_
 
 def test_no_socket_is_the_fault_of_this_machine():
     fault = LocalFault("descriptors", "too many open files")
-    bench = Bench(opener=FakeOpener(fault)).opened()
+    bench = ConnectionSetup(opener=FakeOpener(fault)).opened()
     assert bench.owner.outcomes == [fault]
 
 
 def test_no_room_in_the_poller_is_the_fault_of_this_machine():
-    bench = Bench(errno.EINPROGRESS)
+    bench = ConnectionSetup(errno.EINPROGRESS)
     bench.poller.error = errno.ENOSPC
     bench.opened()
     assert [outcome.reason for outcome in bench.owner.outcomes] == ["descriptors"]
@@ -144,7 +144,7 @@ def test_no_room_in_the_poller_is_the_fault_of_this_machine():
 
 
 def test_what_the_protocol_writes_goes_out_at_once():
-    bench = Bench(errno.EINPROGRESS, 0)
+    bench = ConnectionSetup(errno.EINPROGRESS, 0)
     bench.protocol.on_made = lambda transport: transport.write(b"request")
     bench.connected()
     assert bench.socket.sent == b"request"
@@ -152,7 +152,7 @@ def test_what_the_protocol_writes_goes_out_at_once():
 
 
 def test_what_the_kernel_does_not_take_goes_out_later():
-    bench = Bench(errno.EINPROGRESS, 0)
+    bench = ConnectionSetup(errno.EINPROGRESS, 0)
     bench.socket.room = 3
     bench.protocol.on_made = lambda transport: transport.writeSequence([b"req", b"uest"])
     bench.connected()
@@ -166,7 +166,7 @@ def test_what_the_kernel_does_not_take_goes_out_later():
 
 
 def test_a_send_that_fails_ends_the_connection_after_the_protocol_had_its_turn():
-    bench = Bench(errno.EINPROGRESS, 0)
+    bench = ConnectionSetup(errno.EINPROGRESS, 0)
     bench.socket.send_error = OSError(errno.EPIPE, "broken pipe")
     during = []
 
@@ -184,7 +184,7 @@ def test_a_send_that_fails_ends_the_connection_after_the_protocol_had_its_turn()
 
 @pytest.mark.parametrize("number", [errno.ENOBUFS, errno.ENOMEM])
 def test_no_memory_to_send_is_the_fault_of_this_machine(number):
-    bench = Bench(errno.EINPROGRESS, 0)
+    bench = ConnectionSetup(errno.EINPROGRESS, 0)
     bench.socket.send_error = OSError(number, "no memory")
     bench.protocol.on_made = lambda transport: transport.write(b"request")
     bench.connected()
@@ -193,7 +193,7 @@ def test_no_memory_to_send_is_the_fault_of_this_machine(number):
 
 
 def test_data_are_read_as_they_come_and_the_end_is_told_once():
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     bench.socket.incoming = [b"a" * (READ_SIZE + 1)]
     assert [bench.connection.ready(EPOLLIN) for _ in range(3)] == [True, True, False]
     bench.socket.incoming = [b""]
@@ -204,7 +204,7 @@ def test_data_are_read_as_they_come_and_the_end_is_told_once():
 
 
 def test_a_reset_is_told_with_its_name():
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     bench.socket.incoming = [ConnectionResetError(errno.ECONNRESET, "reset")]
     assert bench.connection.ready(EPOLLERR)
     assert bench.protocol.calls == ["made", ConnectionLost]
@@ -212,7 +212,7 @@ def test_a_reset_is_told_with_its_name():
 
 
 def test_it_ends_with_a_reset_and_the_protocol_can_let_go():
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     bench.connection.abortConnection()
     bench.connection.abortConnection()
     bench.connection.loseConnection()
@@ -221,7 +221,7 @@ def test_it_ends_with_a_reset_and_the_protocol_can_let_go():
 
 
 def test_a_connection_that_is_not_known_to_be_made_also_ends_with_a_reset():
-    bench = Bench(errno.EINPROGRESS).opened()
+    bench = ConnectionSetup(errno.EINPROGRESS).opened()
     bench.connection.abortConnection()
     assert bench.socket.options[-1] == LINGER
     assert bench.socket.closed
@@ -229,13 +229,13 @@ def test_a_connection_that_is_not_known_to_be_made_also_ends_with_a_reset():
 
 
 def test_an_abort_from_within_a_protocol_call_is_safe():
-    bench = Bench(errno.EINPROGRESS, 0)
+    bench = ConnectionSetup(errno.EINPROGRESS, 0)
     bench.protocol.on_made = lambda transport: transport.abortConnection()
     bench.connected()
     assert bench.protocol.calls == ["made", ConnectionAborted]
     assert bench.poller.waiting == {}
 
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     bench.protocol.on_data = lambda data: bench.connection.abortConnection()
     bench.socket.incoming = [b"x", b"y"]
     bench.connection.ready(EPOLLIN)
@@ -244,14 +244,14 @@ def test_an_abort_from_within_a_protocol_call_is_safe():
 
 
 def test_nothing_is_written_to_a_closed_connection():
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     bench.connection.abortConnection()
     bench.connection.write(b"late")
     assert bench.socket.sent == b""
 
 
 def test_a_bug_is_the_owners_matter_only_while_the_connection_is_its():
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     bench.connection.crash()
     assert bench.owner.crashes == 1
     bench.connection.abortConnection()
@@ -260,7 +260,7 @@ def test_a_bug_is_the_owners_matter_only_while_the_connection_is_its():
 
 
 def test_it_knows_both_addresses():
-    bench = Bench(0)
+    bench = ConnectionSetup(0)
     assert bench.connection.getHost().port == 0
     bench.opened()
     assert (bench.connection.getPeer().host, bench.connection.getPeer().port) == ("127.0.0.1", 80)
@@ -276,7 +276,7 @@ def test_it_knows_both_addresses():
     [(("127.0.0.1", 80), ("127.0.0.1", 80)), (("::1", 80, 0, 0), ("::1", 80, 0, 0))],
 )
 def test_a_port_that_is_connected_to_itself_is_not_open(later, own, other):
-    bench = Bench(*([errno.EINPROGRESS] if later else []), 0)
+    bench = ConnectionSetup(*([errno.EINPROGRESS] if later else []), 0)
     bench.socket.own, bench.socket.other = own, other
     bench.opened()
     bench.connection.ready(EPOLLOUT)
@@ -289,7 +289,7 @@ def test_a_port_that_is_connected_to_itself_is_not_open(later, own, other):
 
 @pytest.mark.parametrize("other", [("127.0.0.2", 80), OSError(errno.ENOTCONN, "not connected")])
 def test_the_same_port_at_another_address_is_another_end(other):
-    bench = Bench(0)
+    bench = ConnectionSetup(0)
     bench.socket.own, bench.socket.other = ("127.0.0.1", 80), other
     assert bench.opened().protocol.calls == ["made"]
 
@@ -304,7 +304,7 @@ class FakeKeeper:
 
 @pytest.mark.parametrize("number", [errno.ECONNRESET, errno.ENOMEM])
 def test_a_connection_that_lingers_tells_its_owner_nothing_more(number):
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     keeper = FakeKeeper()
     bench.connection.linger(keeper)
     bench.socket.incoming = [b"more", OSError(number, "failed")]
@@ -317,7 +317,7 @@ def test_a_connection_that_lingers_tells_its_owner_nothing_more(number):
 
 
 def test_a_bug_while_it_lingers_closes_it():
-    bench = Bench(0).opened()
+    bench = ConnectionSetup(0).opened()
     keeper = FakeKeeper()
     bench.connection.linger(keeper)
     bench.connection.crash()

@@ -20,7 +20,7 @@ class Probe:
             self.then(self)
 
 
-class Rig:
+class RecordingDeadlines:
     def __init__(self, timeout=1.0):
         self.clock = Clock()
         self.deadlines = Deadlines(self.clock, timeout, LagMonitor(self.clock))
@@ -34,7 +34,7 @@ class Rig:
 
 @pytest.fixture
 def rig():
-    return Rig()
+    return RecordingDeadlines()
 
 
 def test_each_expires_exactly_at_its_deadline(rig):

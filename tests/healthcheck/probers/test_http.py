@@ -58,7 +58,7 @@ def test_no_value_can_end_a_line_of_the_request():
     assert text.startswith("GET /a%20b%0D%0AX:%20y%C3%A9%20 HTTP/1.1\r\nHost: h%0D%0AZ:%201\r\n")
 
 
-class Bench:
+class HttpExchange:
     def __init__(self, pattern=None):
         self.verdicts = []
         self.transport = StringTransport()
@@ -68,24 +68,24 @@ class Bench:
 
 
 def test_the_request_is_sent_as_soon_as_the_connection_is_made():
-    assert Bench().transport.value() == b"GET"
+    assert HttpExchange().transport.value() == b"GET"
 
 
 def test_it_concludes_with_the_headers():
-    bench = Bench()
+    bench = HttpExchange()
     bench.probe.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
     bench.probe.connectionLost(ABORTED)
     assert bench.verdicts == [(Code.L7OK, "status 200")]
 
 
-def test_a_reset_is_no_answer():
-    bench = Bench()
+def test_a_reset_is_not_an_answer():
+    bench = HttpExchange()
     bench.probe.connectionLost(Failure(ConnectionLost("Connection reset by peer")))
     assert bench.verdicts == [(Code.L7RSP, "Connection reset by peer with no answer")]
 
 
 def test_a_body_ends_with_the_connection():
-    bench = Bench("well")
+    bench = HttpExchange("well")
     bench.probe.dataReceived(b"HTTP/1.1 200 OK\r\n\r\nall is well")
     assert bench.verdicts == []
     bench.probe.connectionLost(DONE)
@@ -93,13 +93,13 @@ def test_a_body_ends_with_the_connection():
 
 
 def test_an_aborted_probe_concludes_nothing():
-    bench = Bench()
+    bench = HttpExchange()
     bench.probe.connectionLost(ABORTED)
     assert bench.verdicts == []
 
 
 def test_a_timeout_tells_how_far_it_came():
-    bench = Bench("x")
+    bench = HttpExchange("x")
     assert bench.probe.timeout_verdict() == (Code.L7TOUT, "no answer")
     bench.probe.dataReceived(b"HTTP/1.1 200 OK\r\n\r\n")
     assert bench.probe.timeout_verdict() == (Code.L7TOUT, "body not complete")

@@ -106,7 +106,7 @@ def test_a_namespace_that_is_gone_or_forbidden_is_not_entered(enter, directory):
     assert moves.to == []
 
 
-def test_a_namespace_created_anew_is_told_from_the_old_one(enter, directory):
+def test_a_namespace_recreated_is_told_from_the_old_one(enter, directory):
     namespace, moves = enter()
     before = namespace.identity()
     (directory / "green").touch()
@@ -116,7 +116,7 @@ def test_a_namespace_created_anew_is_told_from_the_old_one(enter, directory):
     assert moves.to[0] == namespace.identity()[1]
 
 
-def test_a_shortage_of_descriptors_is_no_matter_of_the_namespace(enter, monkeypatch):
+def test_a_shortage_of_descriptors_is_not_a_matter_of_the_namespace(enter, monkeypatch):
     namespace, _moves = enter()
 
     def no_descriptors(*_args):
@@ -145,7 +145,7 @@ def test_a_missing_capability_is_named_at_the_start(enter):
         check_netns("blue")
 
 
-def test_a_file_that_is_no_namespace_is_refused_at_the_start(enter):
+def test_a_file_that_is_not_a_namespace_is_refused_at_the_start(enter):
     enter(errno.EINVAL)
     with pytest.raises(StartError, match="is not a network namespace"):
         check_netns("blue")

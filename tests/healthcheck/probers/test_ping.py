@@ -84,7 +84,7 @@ class FakePing:
         self.closed = True
 
 
-class Bench:
+class PingSetup:
     def __init__(self, family=V4, raw=True, source=None, *sockets):
         self.family, self.raw = family, raw
         self.fake = FakePing()
@@ -131,7 +131,7 @@ EVERY = pytest.mark.parametrize(("family", "raw"), [(V4, True), (V4, False), (V6
 
 @EVERY
 def test_a_reply_passes(family, raw):
-    bench = Bench(family, raw).start()
+    bench = PingSetup(family, raw).start()
     bench.clock.advance(0.5)
     bench.reply()
     assert bench.outcomes == [Result(Code.L7OK, "", 0.5)]
@@ -149,7 +149,7 @@ def test_a_reply_passes(family, raw):
     lambda message: bytes([message[0] ^ 8]) + message[1:],
 ])  # fmt: skip
 def test_a_reply_that_differs_anywhere_is_not_ours(family, raw, change):
-    bench = Bench(family, raw).start()
+    bench = PingSetup(family, raw).start()
     bench.reply(change)
     assert bench.outcomes == []
     bench.reply()
@@ -158,7 +158,7 @@ def test_a_reply_that_differs_anywhere_is_not_ours(family, raw, change):
 
 @EVERY
 def test_a_reply_from_another_host_is_not_ours(family, raw):
-    bench = Bench(family, raw).start()
+    bench = PingSetup(family, raw).start()
     bench.reply(sender=OTHER[family])
     assert bench.outcomes == []
     bench.clock.advance(1)
@@ -167,21 +167,21 @@ def test_a_reply_from_another_host_is_not_ours(family, raw):
 
 @pytest.mark.parametrize("family", [V4, V6])
 def test_a_reply_to_another_process_is_not_ours(family):
-    bench = Bench(family).start()
+    bench = PingSetup(family).start()
     bench.reply(lambda message: message[:4] + bytes([message[4] ^ 1]) + message[5:])
     assert bench.outcomes == []
     bench.prober.cancel()
 
 
 def test_a_ping_socket_has_an_identifier_of_the_kernels_choice():
-    bench = Bench(V4, raw=False).start()
+    bench = PingSetup(V4, raw=False).start()
     bench.reply(lambda message: message[:4] + b"\xab\xcd" + message[6:])
     assert bench.codes() == [Code.L7OK]
 
 
 @EVERY
 def test_a_doubled_or_late_reply_changes_nothing(family, raw):
-    bench = Bench(family, raw).start()
+    bench = PingSetup(family, raw).start()
     bench.reply()
     first = bench.request
     bench.reply()
@@ -197,7 +197,7 @@ def test_a_doubled_or_late_reply_changes_nothing(family, raw):
 
 
 def test_a_look_at_the_deadline_reads_on_past_what_is_somebody_elses():
-    bench = Bench().start()
+    bench = PingSetup().start()
     bench.fake.incoming = [(b"", "192.0.2.99")] * (LOOKS * BATCH - 1)
     bench.fake.incoming.append((ipv4(as_reply(V4, bench.request)), TARGETS[V4][0]))
     bench.clock.advance(1)
@@ -205,7 +205,7 @@ def test_a_look_at_the_deadline_reads_on_past_what_is_somebody_elses():
 
 
 def test_more_replies_than_one_look_takes_are_lateness_that_is_measured():
-    bench = Bench().start()
+    bench = PingSetup().start()
     bench.fake.incoming = [(b"", "192.0.2.99")] * (BATCH + 1)
     bench.listen()
     bench.clock.advance(0.5)
@@ -222,7 +222,7 @@ def test_more_replies_than_one_look_takes_are_lateness_that_is_measured():
 
 
 def test_each_backend_gets_its_own_reply():
-    bench = Bench().start()
+    bench = PingSetup().start()
     request = bench.request
     others = []
     other = bench.another(OTHER[V4])
@@ -236,7 +236,7 @@ def test_each_backend_gets_its_own_reply():
 
 
 def test_payload_and_sequence_differ_from_request_to_request():
-    bench = Bench()
+    bench = PingSetup()
     for _ in range(3):
         bench.start().reply()
     requests = [message for message, _ancillary, _address in bench.fake.sent]
@@ -246,7 +246,7 @@ def test_payload_and_sequence_differ_from_request_to_request():
 
 @EVERY
 def test_an_error_that_quotes_our_request_fails(family, raw):
-    bench = Bench(family, raw).start()
+    bench = PingSetup(family, raw).start()
     if raw:
         wrap = ipv4 if family == V4 else ipv6
         message = error(family, 1, wrap(bench.request[:8]))
@@ -272,7 +272,7 @@ def queued(family, request, origin=None, kind=None, target=None):
     {"origin": 1}, {"kind": 11}, {"target": OTHER[V4]}, {"request": b""}, {"request": b"\x08\x00\x00\x00\x00\x00"},
 ])  # fmt: skip
 def test_an_error_about_something_else_is_not_ours(change):
-    bench = Bench(V4, raw=False).start()
+    bench = PingSetup(V4, raw=False).start()
     bench.fake.errors.append(queued(V4, change.pop("request", bench.request), **change))
     bench.listen(EPOLLERR)
     assert bench.outcomes == []
@@ -280,7 +280,7 @@ def test_an_error_about_something_else_is_not_ours(change):
 
 
 def test_an_error_whose_quoted_payload_is_not_ours_is_not_ours():
-    bench = Bench().start()
+    bench = PingSetup().start()
     message = error(V4, 1, ipv4(bench.request[:-1] + bytes([bench.request[-1] ^ 1])))
     bench.fake.incoming.append((ipv4(message), OTHER[V4]))
     bench.listen()
@@ -289,14 +289,14 @@ def test_an_error_whose_quoted_payload_is_not_ours_is_not_ours():
 
 
 def test_a_pending_error_of_somebody_else_does_not_spoil_a_request():
-    bench = Bench()
+    bench = PingSetup()
     bench.fake.send_errors = [errno.EHOSTUNREACH]
     bench.start().reply()
     assert bench.codes() == [Code.L7OK]
 
 
 def test_errors_that_keep_coming_are_given_to_those_whom_they_name_and_spoil_no_request():
-    bench = Bench(V4, raw=False)
+    bench = PingSetup(V4, raw=False)
     dead = {}
     for number in range(TRIES - 1):
         bench.another(f"192.0.2.{100 + number}").start(lambda outcome, number=number: dead.update({number: outcome}))
@@ -316,7 +316,7 @@ def test_errors_that_keep_coming_are_given_to_those_whom_they_name_and_spoil_no_
 
 
 def test_errors_without_end_are_a_fault_of_this_machine():
-    bench = Bench(V4, raw=False)
+    bench = PingSetup(V4, raw=False)
     bench.fake.send_errors = [errno.EHOSTUNREACH] * 100
     bench.fake.getsockopt = lambda *_: errno.EHOSTUNREACH
     bench.start()
@@ -327,7 +327,7 @@ def test_errors_without_end_are_a_fault_of_this_machine():
 @pytest.mark.parametrize("number", sorted(set(errno.errorcode) - {errno.EAGAIN}))
 @pytest.mark.parametrize("source", [None, ("192.0.2.50", 0)])
 def test_a_request_that_can_not_be_sent_says_nothing_about_the_backend(number, source):
-    bench = Bench(source=source)
+    bench = PingSetup(source=source)
     bench.fake.send_errors = [number] * 2
     bench.start()
     (outcome,) = bench.outcomes
@@ -342,7 +342,7 @@ def test_a_request_that_can_not_be_sent_says_nothing_about_the_backend(number, s
 @pytest.mark.parametrize(("number", "memory"), [(errno.EAGAIN, (0, 0, 0, 1)), (errno.ENOBUFS, (0, 0, 9, 9))])
 def test_a_request_that_does_not_fit_goes_over_a_further_socket(raw, number, memory):
     second = FakePing(2001)
-    bench = Bench(V4, raw)
+    bench = PingSetup(V4, raw)
     bench.opener.sockets += [REFUSED, second] if raw else [second]
     bench.start()
     bench.fake.memory = memory
@@ -364,7 +364,7 @@ def test_a_request_that_does_not_fit_goes_over_a_further_socket(raw, number, mem
 
 
 def test_with_every_buffer_full_only_what_does_not_fit_is_discarded():
-    bench = Bench(V4, raw=False)
+    bench = PingSetup(V4, raw=False)
     bench.opener.sockets += [FakePing(3000 + number) for number in range(MOST_SOCKETS)]
     bench.start().reply()
     fakes = [bench.fake, *bench.opener.sockets]
@@ -382,7 +382,7 @@ def test_with_every_buffer_full_only_what_does_not_fit_is_discarded():
 
 
 def test_a_full_table_of_neighbours_opens_no_further_socket():
-    bench = Bench()
+    bench = PingSetup()
     bench.fake.send_errors = [errno.ENOBUFS] * 2
     bench.start()
     assert [outcome.reason for outcome in bench.outcomes] == ["memory"]
@@ -390,9 +390,9 @@ def test_a_full_table_of_neighbours_opens_no_further_socket():
 
 
 def test_buffers_are_as_large_as_this_process_may_have_them():
-    bench = Bench().start()
+    bench = PingSetup().start()
     assert {option[1] for option in bench.fake.options if option[0] == socket.SOL_SOCKET} == {32, 33}
-    bench = Bench()
+    bench = PingSetup()
     bench.fake.forceful = False
     bench.start()
     asked = {option[1] for option in bench.fake.options if option[0] == socket.SOL_SOCKET}
@@ -400,7 +400,7 @@ def test_buffers_are_as_large_as_this_process_may_have_them():
 
 
 def test_the_source_address_travels_with_the_request():
-    bench = Bench(source=("192.0.2.50", 0)).start()
+    bench = PingSetup(source=("192.0.2.50", 0)).start()
     assert bench.fake.sent[0][1] == [(socket.IPPROTO_IP, 8, bytes(4) + socket.inet_aton("192.0.2.50") + bytes(4))]
     assert ancillary_for(Destination(V6, ("::1", 0, 0, 0), ("::2", 0, 0, 0))) == [
         (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, bytes(15) + b"\x02" + bytes(4))
@@ -409,7 +409,7 @@ def test_the_source_address_travels_with_the_request():
 
 
 def test_without_any_permission_every_probe_is_the_fault_of_this_machine():
-    bench = Bench(V4, True, None, REFUSED, REFUSED, REFUSED, REFUSED)
+    bench = PingSetup(V4, True, None, REFUSED, REFUSED, REFUSED, REFUSED)
     bench.start()
     bench.start()
     assert [outcome.reason for outcome in bench.outcomes] == ["permission"] * 2
@@ -418,13 +418,13 @@ def test_without_any_permission_every_probe_is_the_fault_of_this_machine():
 
 def test_without_descriptors_no_other_kind_of_socket_is_tried():
     fault = LocalFault("descriptors", "too many")
-    bench = Bench(V4, True, None, fault)
+    bench = PingSetup(V4, True, None, fault)
     bench.start()
     assert bench.outcomes == [fault]
 
 
 def test_no_room_in_the_poller_closes_the_socket_again():
-    bench = Bench()
+    bench = PingSetup()
     bench.poller.error = errno.ENOSPC
     bench.start()
     assert [outcome.reason for outcome in bench.outcomes] == ["descriptors"]
@@ -432,7 +432,7 @@ def test_no_room_in_the_poller_closes_the_socket_again():
 
 
 def test_the_socket_is_shared_and_opened_when_first_needed():
-    bench = Bench()
+    bench = PingSetup()
     assert bench.poller.waiting == {}
     bench.start().reply()
     bench.start().reply()
@@ -444,9 +444,9 @@ def test_the_socket_is_shared_and_opened_when_first_needed():
     bench.ping.close()
 
 
-def test_a_namespace_that_was_created_anew_gets_a_new_socket():
+def test_a_namespace_that_was_recreated_gets_a_new_socket():
     second = FakePing()
-    bench = Bench(V4, True, None)
+    bench = PingSetup(V4, True, None)
     bench.opener.sockets += [second]
     identities = iter([(1, 1), (1, 1), (1, 2)])
     bench.opener.namespace_identity = lambda: next(identities)
@@ -460,15 +460,15 @@ def test_a_namespace_that_was_created_anew_gets_a_new_socket():
 
 
 def test_only_replies_and_errors_pass_the_filter_of_a_raw_socket():
-    (option,) = [option for option in Bench().start().fake.options if option[0] == 255]
+    (option,) = [option for option in PingSetup().start().fake.options if option[0] == 255]
     assert struct.unpack("=I", option[2])[0] == 0xFFFFFFFF & ~(1 << 0 | 1 << 3)
-    (option,) = [option for option in Bench(V6).start().fake.options if option[0] == socket.IPPROTO_ICMPV6]
+    (option,) = [option for option in PingSetup(V6).start().fake.options if option[0] == socket.IPPROTO_ICMPV6]
     words = struct.unpack("=8I", option[2])
     assert {kind for kind in range(256) if not words[kind // 32] & (1 << kind % 32)} == {1, 129}
 
 
 def test_a_batch_is_bounded():
-    bench = Bench().start()
+    bench = PingSetup().start()
     bench.fake.incoming = [(b"junk", "192.0.2.1")] * (BATCH + 5)
     bench.listen(EPOLLIN)
     assert len(bench.fake.incoming) == 5
@@ -476,14 +476,14 @@ def test_a_batch_is_bounded():
 
 
 def test_an_error_of_the_socket_does_not_stop_the_reading():
-    bench = Bench().start()
+    bench = PingSetup().start()
     bench.fake.incoming.append((OSError(errno.EHOSTUNREACH, "x"), ""))
     bench.reply()
     assert bench.codes() == [Code.L7OK]
 
 
 def test_sequence_numbers_in_use_are_passed_over_and_may_run_out():
-    bench = Bench().start()
+    bench = PingSetup().start()
     bench.ping._sent = dict.fromkeys(range(SEQUENCES), bench.ping._sent.popitem()[1])
     others = []
     bench.another().start(others.append)
@@ -495,14 +495,14 @@ def test_sequence_numbers_in_use_are_passed_over_and_may_run_out():
 
 
 def test_a_reply_that_waits_in_the_kernel_at_the_deadline_of_a_late_reactor_counts():
-    bench = Bench().start()
+    bench = PingSetup().start()
     bench.fake.incoming.append((ipv4(as_reply(V4, bench.request)), TARGETS[V4][0]))
     bench.clock.advance(5)
     assert bench.codes() == [Code.L7OK]
 
 
 def test_a_cancelled_probe_is_forgotten():
-    bench = Bench().start()
+    bench = PingSetup().start()
     bench.prober.cancel()
     bench.reply()
     bench.clock.advance(5)
@@ -511,7 +511,7 @@ def test_a_cancelled_probe_is_forgotten():
 
 
 def test_a_bug_of_one_leaves_the_socket_to_the_others():
-    bench = Bench().start()
+    bench = PingSetup().start()
     bench.ping._sockets[0].crash()
     bench.reply()
     assert bench.codes() == [Code.L7OK]

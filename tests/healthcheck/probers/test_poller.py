@@ -16,7 +16,7 @@ from maglev.healthcheck.probers.poller import BATCH, Poller
 from maglev.runtime.budget import ANSWERS
 
 
-class FakeReactor:
+class ReaderRegistry:
     def __init__(self):
         self.readers = []
 
@@ -27,7 +27,7 @@ class FakeReactor:
         self.readers.remove(reader)
 
 
-class Listener:
+class SocketOwner:
     def __init__(self, action=None):
         self.events = []
         self.crashes = 0
@@ -44,7 +44,7 @@ class Listener:
 
 def make_poller():
     clock = Clock()
-    return Poller(FakeReactor(), clock, LagMonitor(clock))
+    return Poller(ReaderRegistry(), clock, LagMonitor(clock))
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_it_is_one_reader_of_the_reactor_until_it_is_closed():
 
 def test_it_tells_what_was_asked_for(poller, pairs):
     ours, theirs = pairs()
-    listener = Listener()
+    listener = SocketOwner()
     poller.watch(ours.fileno(), EPOLLIN, listener)
     poller.doRead()
     assert listener.events == []
@@ -97,7 +97,7 @@ def test_it_tells_what_was_asked_for(poller, pairs):
 
 def test_a_closed_socket_is_out_of_the_set(poller, pairs):
     ours, theirs = pairs()
-    listener = Listener()
+    listener = SocketOwner()
     poller.watch(ours.fileno(), EPOLLIN, listener)
     theirs.send(b"x")
     poller.forget(ours.fileno())
@@ -115,7 +115,7 @@ def test_one_that_is_closed_by_an_earlier_event_hears_nothing(poller, pairs):
             poller.forget(one.fileno())
 
     for one in (ours, other):
-        listener = Listener(close_both)
+        listener = SocketOwner(close_both)
         listeners.append(listener)
         poller.watch(one.fileno(), EPOLLOUT, listener)
     poller.doRead()
@@ -124,7 +124,7 @@ def test_one_that_is_closed_by_an_earlier_event_hears_nothing(poller, pairs):
 
 def test_a_bug_of_one_does_not_cost_the_others_their_events(poller, pairs, logged_failures):
     ours, other = pairs()
-    bad, good = Listener(lambda: 1 // 0), Listener()
+    bad, good = SocketOwner(lambda: 1 // 0), SocketOwner()
     poller.watch(ours.fileno(), EPOLLOUT, bad)
     poller.watch(other.fileno(), EPOLLOUT, good)
     poller.doRead()
@@ -135,7 +135,7 @@ def test_a_bug_of_one_does_not_cost_the_others_their_events(poller, pairs, logge
 def test_it_may_be_closed_from_within_an_event(poller, pairs):
     ours, other = pairs()
     for one in (ours, other):
-        poller.watch(one.fileno(), EPOLLOUT, Listener(poller.close))
+        poller.watch(one.fileno(), EPOLLOUT, SocketOwner(poller.close))
     poller.doRead()
     assert poller.fileno() == -1
 
@@ -143,7 +143,7 @@ def test_it_may_be_closed_from_within_an_event(poller, pairs):
 def test_everybody_has_a_turn_in_one_turn_of_the_reactor_if_it_does_not_take_long(poller, pairs):
     # What was told is not ready any more, as with real probes: otherwise it would never end.
     descriptors = [one for _ in range(2 * BATCH) for one in pairs()]
-    listeners = [Listener(partial(poller.change, one.fileno(), EPOLLIN)) for one in descriptors]
+    listeners = [SocketOwner(partial(poller.change, one.fileno(), EPOLLIN)) for one in descriptors]
     for one, listener in zip(descriptors, listeners, strict=True):
         poller.watch(one.fileno(), EPOLLOUT, listener)
     poller.doRead()
@@ -152,7 +152,7 @@ def test_everybody_has_a_turn_in_one_turn_of_the_reactor_if_it_does_not_take_lon
 
 def test_the_reactor_has_its_turn_when_the_events_took_long(poller, pairs):
     descriptors = [one.fileno() for _ in range(BATCH) for one in pairs()]
-    listeners = [Listener(lambda: poller._clock.advance(ANSWERS / BATCH)) for _ in descriptors]
+    listeners = [SocketOwner(lambda: poller._clock.advance(ANSWERS / BATCH)) for _ in descriptors]
     for descriptor, listener in zip(descriptors, listeners, strict=True):
         poller.watch(descriptor, EPOLLOUT, listener)
     poller.doRead()
@@ -168,7 +168,7 @@ def test_it_is_busy_no_more_when_nothing_is_left(poller, pairs):
     # Exactly as many as there were: what is asked for next time would never come.
     descriptors = [one for _ in range(BATCH // 2) for one in pairs()]
     for one in descriptors:
-        listener = Listener(lambda: poller._clock.advance(ANSWERS))
+        listener = SocketOwner(lambda: poller._clock.advance(ANSWERS))
         poller.watch(one.fileno(), EPOLLOUT, listener)
     poller.doRead()
     for one in descriptors:

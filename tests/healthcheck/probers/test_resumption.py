@@ -19,14 +19,14 @@ from maglev.healthcheck.probers.trust import Identity
 from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.model.result import TIMEOUTS, Code, Result
 from tests.fakes.certificates import DAY, now
-from tests.fakes.tls_bench import NAME, Bench, server_context
+from tests.fakes.tls_bench import NAME, TlsExchange, server_context
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 FAILURE = b"HTTP/1.1 503 Sorry\r\nContent-Length: 0\r\n\r\n"
 VERSIONS = pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 
 
-class Wire:
+class ProbeWire:
     """The connection of one probe: made at once, or refused."""
 
     def __init__(self, backend, owner):
@@ -59,7 +59,7 @@ class ProbedBackend:
         self.clock = Clock()
         self.wall = now().timestamp()
         self.resumption = Resumption(self.clock, self.identity, lambda: self.wall, lambda: 1.0)
-        connect = partial(Wire, self)
+        connect = partial(ProbeWire, self)
         self.prober = TlsProber(
             Deadlines(self.clock, 1.0, LagMonitor(self.clock)), connect, self._new_probe, self.identity, self.resumption
         )
@@ -76,7 +76,7 @@ class ProbedBackend:
         self.replacement = certificate
 
     def _new_probe(self, conclude):
-        self.bench = bench = Bench(
+        self.bench = bench = TlsExchange(
             self.contexts,
             self.server,
             self.tls,
@@ -186,13 +186,13 @@ def test_after_a_failure_the_certificate_is_asked_for(contexts, good, answer):
 def test_only_a_pass_is_worth_a_session(contexts, good):
     backend = ProbedBackend(contexts, good)
     backend.resumption.begin()
-    bench = Bench(contexts, good, http=HttpParams(), identity=backend.identity, resumption=backend.resumption)
+    bench = TlsExchange(contexts, good, http=HttpParams(), identity=backend.identity, resumption=backend.resumption)
     bench.answers = [FAILURE]
     assert bench.run().verdict[0] is Code.L7STS
     assert backend.resumption._kept is None
 
 
-def test_a_cancelled_probe_is_no_reason(contexts, good):
+def test_a_cancelled_probe_is_not_a_reason(contexts, good):
     backend = ProbedBackend(contexts, good)
     backend.probe()
     backend.begin().run()
@@ -215,7 +215,7 @@ def test_a_backend_that_breaks_off_when_offered_a_session_is_left_in_peace(conte
     assert [backend.probe() for _ in range(2)] == ["full", "resumed"]
 
 
-def test_breaking_off_without_a_session_offered_is_no_reason(contexts, good):
+def test_breaking_off_without_a_session_offered_is_not_a_reason(contexts, good):
     backend = ProbedBackend(contexts, good)
     bench = backend.begin()
     bench.probe.makeConnection(bench.transport)
@@ -241,7 +241,7 @@ def test_a_certificate_for_somebody_else_leaves_no_session(contexts, folder, roo
 
 
 @VERSIONS
-def test_a_probe_that_timed_out_is_no_reason_for_more_work(contexts, good, version):
+def test_a_probe_that_timed_out_is_not_a_reason_for_more_work(contexts, good, version):
     backend = ProbedBackend(contexts, good, version)
     backend.probe()
     for phase in (lambda bench: None, lambda bench: bench.run()):

@@ -98,13 +98,13 @@ def test_a_probe_that_crashes_says_nothing_about_the_backend(source, logged_fail
     outcomes = []
     prober = source.prober_for(BACKEND, check(CheckType.TCP, refusing_port()))
     prober.start(outcomes.append)
-    prober._connection._owner = Broken(prober)
+    prober._connection._owner = FailingOwner(prober)
     source._poller.doRead()
     assert outcomes == [LocalFault("internal", "a bug; see the log")]
     assert len(logged_failures.flush(ZeroDivisionError)) == 1
 
 
-class Broken:
+class FailingOwner:
     """An owner with a bug."""
 
     def __init__(self, prober):

@@ -24,7 +24,7 @@ def http_probe(conclude):
     return HttpProbe(conclude, b"GET / HTTP/1.1\r\n\r\n", Expectation(((200, 200),)))
 
 
-class Bench:
+class StreamSetup:
     """A prober of which the test holds both ends."""
 
     def __init__(self, new_probe=TcpProbe, timeout=3.0):
@@ -51,11 +51,11 @@ class Bench:
 
 
 def test_a_prober_is_what_the_checker_expects():
-    verifyObject(IProber, Bench().prober)
+    verifyObject(IProber, StreamSetup().prober)
 
 
 def test_an_accepted_connection_passes_and_is_closed_before_the_outcome_is_told():
-    bench = Bench()
+    bench = StreamSetup()
     seen = []
     bench.prober.start(lambda outcome: seen.append((outcome.code, bench.connections[0].closed)))
     bench.clock.advance(0.25)
@@ -65,7 +65,7 @@ def test_an_accepted_connection_passes_and_is_closed_before_the_outcome_is_told(
 
 
 def test_the_duration_is_from_the_start_to_the_outcome():
-    bench = Bench()
+    bench = StreamSetup()
     connection = bench.start()
     bench.clock.advance(0.25)
     connection.accept()
@@ -74,7 +74,7 @@ def test_the_duration_is_from_the_start_to_the_outcome():
 
 @pytest.mark.parametrize("outcome", [REFUSED, LocalFault("ports", "none left")])
 def test_a_connection_that_fails_is_told_once(outcome):
-    bench = Bench()
+    bench = StreamSetup()
     bench.start().refuse(outcome)
     assert bench.outcomes == [outcome]
     bench.assert_idle()
@@ -84,7 +84,7 @@ def test_a_connection_that_fails_is_told_once(outcome):
     ("step", "code"), [(lambda connection: connection.accept(), Code.L4OK), (lambda c: c.refuse(REFUSED), Code.L4CON)]
 )
 def test_the_outcome_may_come_before_start_returns(step, code):
-    bench = Bench()
+    bench = StreamSetup()
     bench.on_open = step
     bench.start()
     assert [outcome.code for outcome in bench.outcomes] == [code]
@@ -93,7 +93,7 @@ def test_the_outcome_may_come_before_start_returns(step, code):
 
 
 def test_the_next_probe_may_start_from_within_the_outcome_of_the_last():
-    bench = Bench()
+    bench = StreamSetup()
     bench.on_open = lambda connection: connection.accept()
     codes = []
 
@@ -108,7 +108,7 @@ def test_the_next_probe_may_start_from_within_the_outcome_of_the_last():
 
 
 def test_a_second_start_is_refused_while_a_probe_is_under_way():
-    bench = Bench()
+    bench = StreamSetup()
     bench.start()
     with pytest.raises(RuntimeError):
         bench.start()
@@ -138,7 +138,7 @@ PHASES = [
 
 @pytest.mark.parametrize(("phase", "code", "detail"), PHASES)
 def test_the_deadline_is_total_and_its_code_tells_the_phase(phase, code, detail):
-    bench = Bench(http_probe)
+    bench = StreamSetup(http_probe)
     connection = bench.start()
     bench.clock.advance(1.5)
     phase(connection)
@@ -152,7 +152,7 @@ def test_the_deadline_is_total_and_its_code_tells_the_phase(phase, code, detail)
 
 @pytest.mark.parametrize(("phase", "code", "detail"), PHASES)
 def test_a_cancelled_probe_is_closed_and_never_heard_of_again(phase, code, detail):
-    bench = Bench(http_probe)
+    bench = StreamSetup(http_probe)
     connection = bench.start()
     phase(connection)
     bench.prober.cancel()
@@ -164,7 +164,7 @@ def test_a_cancelled_probe_is_closed_and_never_heard_of_again(phase, code, detai
 
 
 def test_cancelling_without_a_probe_does_nothing():
-    bench = Bench()
+    bench = StreamSetup()
     bench.prober.cancel()
     bench.start().accept()
     bench.prober.cancel()
@@ -172,7 +172,7 @@ def test_cancelling_without_a_probe_does_nothing():
 
 
 def test_a_drip_of_single_bytes_does_not_move_the_deadline():
-    bench = Bench(http_probe)
+    bench = StreamSetup(http_probe)
     connection = bench.start()
     connection.accept()
     for byte in b"HTTP/1.1 200 OK\r\nX: yyyyyyyyyyyyyyyyyyyyyyyy":
@@ -183,7 +183,7 @@ def test_a_drip_of_single_bytes_does_not_move_the_deadline():
 
 
 def test_an_answer_that_waits_in_the_kernel_at_the_deadline_of_a_late_reactor_counts():
-    bench = Bench(http_probe)
+    bench = StreamSetup(http_probe)
     connection = bench.start()
     connection.accept()
     connection.on_ready = lambda connection: connection.deliver(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -194,7 +194,7 @@ def test_an_answer_that_waits_in_the_kernel_at_the_deadline_of_a_late_reactor_co
 @pytest.mark.parametrize(("accepted", "code"), [(False, Code.L7TOUT), (True, Code.L7TOUT)])
 def test_something_that_waits_in_the_kernel_at_the_deadline_is_taken_and_excuses_nothing(accepted, code):
     # Whether we were late is measured elsewhere: a backend that drips always has something waiting.
-    bench = Bench(http_probe)
+    bench = StreamSetup(http_probe)
     connection = bench.start()
     if accepted:
         connection.accept()
@@ -205,7 +205,7 @@ def test_something_that_waits_in_the_kernel_at_the_deadline_is_taken_and_excuses
 
 
 def test_a_probe_that_is_restarted_by_the_last_look_does_not_time_out():
-    bench = Bench()
+    bench = StreamSetup()
     codes = []
 
     def finished(outcome):
@@ -222,7 +222,7 @@ def test_a_probe_that_is_restarted_by_the_last_look_does_not_time_out():
 
 
 def test_a_bug_in_the_last_look_says_nothing_about_the_backend(logged_failures):
-    bench = Bench()
+    bench = StreamSetup()
 
     def fail(connection):
         raise ZeroDivisionError
@@ -234,7 +234,7 @@ def test_a_bug_in_the_last_look_says_nothing_about_the_backend(logged_failures):
 
 
 def test_a_bug_at_the_start_leaves_no_probe_behind():
-    bench = Bench()
+    bench = StreamSetup()
 
     def fail(connection):
         raise ZeroDivisionError
@@ -249,7 +249,7 @@ def test_a_bug_at_the_start_leaves_no_probe_behind():
 
 
 def test_a_connection_lost_after_the_outcome_changes_nothing():
-    bench = Bench(http_probe)
+    bench = StreamSetup(http_probe)
     connection = bench.start()
     connection.accept()
     protocol = connection.protocol
@@ -259,14 +259,14 @@ def test_a_connection_lost_after_the_outcome_changes_nothing():
 
 
 def test_only_a_prober_with_tls_can_know_a_certificate():
-    assert Bench().prober.certificate_expiry is None
+    assert StreamSetup().prober.certificate_expiry is None
 
 
 def test_the_outcome_is_told_even_if_the_connection_can_not_be_dropped():
     def fail():
         raise ValueError("bug")
 
-    bench = Bench()
+    bench = StreamSetup()
     bench.start().abortConnection = fail
     with pytest.raises(ValueError, match="bug"):
         bench.connections[0].accept()
@@ -280,7 +280,7 @@ HEADERS = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n"
 
 def lingering(head=HEADERS):
     """Return a bench whose HTTP probe has its verdict and reads on, and the connection."""
-    bench = Bench(http_probe)
+    bench = StreamSetup(http_probe)
     connection = bench.start()
     connection.accept()
     connection.deliver(head)
@@ -318,7 +318,7 @@ def test_a_body_that_ends_with_the_connection_is_read_to_that_end():
 
 
 def test_a_body_that_came_with_the_headers_leaves_nothing_open():
-    bench = Bench(http_probe)
+    bench = StreamSetup(http_probe)
     connection = bench.start()
     connection.accept()
     connection.deliver(HEADERS + b"all is well")

@@ -14,27 +14,27 @@ from maglev.healthcheck.probers.connection import ABORTED, DONE
 from maglev.model.config import HttpParams, TlsParams
 from maglev.model.result import Code
 from tests.fakes.certificates import DAY, Authority, now
-from tests.fakes.tls_bench import NAME, Bench
+from tests.fakes.tls_bench import NAME, TlsExchange
 
 
 @pytest.mark.parametrize("size", [1 << 20, 100, 1])
 def test_a_good_certificate_passes_whatever_the_pieces(contexts, good, size):
-    assert Bench(contexts, good).run(size).verdict == (Code.L6OK, "TLSv1.3")
+    assert TlsExchange(contexts, good).run(size).verdict == (Code.L6OK, "TLSv1.3")
 
 
 def test_tls_1_2_will_do_and_older_will_not(contexts, good):
-    assert Bench(contexts, good, version=SSL.TLS1_2_VERSION).run().verdict == (Code.L6OK, "TLSv1.2")
-    old = Bench(contexts, good, version=SSL.TLS1_1_VERSION).run()
+    assert TlsExchange(contexts, good, version=SSL.TLS1_2_VERSION).run().verdict == (Code.L6OK, "TLSv1.2")
+    old = TlsExchange(contexts, good, version=SSL.TLS1_1_VERSION).run()
     assert old.verdict[0] is Code.L6RSP
 
 
 def test_the_name_is_sent_for_the_server_to_choose_by(contexts, good):
-    assert Bench(contexts, good).run().server.get_servername() == NAME.encode()
+    assert TlsExchange(contexts, good).run().server.get_servername() == NAME.encode()
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
 def test_without_a_name_the_address_is_verified_and_no_name_sent(contexts, good, address):
-    bench = Bench(contexts, good, TlsParams(), address=address).run()
+    bench = TlsExchange(contexts, good, TlsParams(), address=address).run()
     assert bench.verdict[0] is Code.L6OK
     assert bench.server.get_servername() is None
 
@@ -44,7 +44,7 @@ def test_without_a_name_the_address_is_verified_and_no_name_sent(contexts, good,
     [(TlsParams(server_name="other.test"), "192.0.2.1"), (TlsParams(), "192.0.2.9"), (TlsParams(), "2001:db8::9")],
 )
 def test_a_certificate_for_somebody_else_fails(contexts, good, tls, address):
-    code, detail = Bench(contexts, good, tls, address=address).run().verdict
+    code, detail = TlsExchange(contexts, good, tls, address=address).run().verdict
     assert code is Code.L6RSP
     assert detail.startswith("certificate is not for ")
 
@@ -81,35 +81,35 @@ def bad_certificate(kind, folder, root):
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 def test_a_bad_certificate_fails_with_its_reason_and_its_expiry_is_kept(contexts, folder, root, kind, detail, version):
     certificate = bad_certificate(kind, folder, root)
-    bench = Bench(contexts, certificate, http=HttpParams(), version=version).run()
+    bench = TlsExchange(contexts, certificate, http=HttpParams(), version=version).run()
     assert bench.verdict == (Code.L6RSP, detail)
     assert bench.identity.expiry == expiry_of(certificate)
     assert bench.received == b""
 
 
 def test_the_backend_hears_why_it_is_refused(contexts, folder, root):
-    bench = Bench(contexts, bad_certificate("stranger", folder, root)).run()
+    bench = TlsExchange(contexts, bad_certificate("stranger", folder, root)).run()
     assert "unknown ca" in str(bench.server_error)
 
 
 @pytest.mark.parametrize(("kind", "detail"), BAD)
 def test_without_verification_any_certificate_passes_and_its_expiry_is_kept(contexts, folder, root, kind, detail):
     certificate = bad_certificate(kind, folder, root)
-    bench = Bench(contexts, certificate, TlsParams(verify=False)).run()
+    bench = TlsExchange(contexts, certificate, TlsParams(verify=False)).run()
     assert bench.verdict[0] is Code.L6OK
     assert bench.identity.expiry == expiry_of(certificate)
 
 
 def test_a_chain_is_verified_through_its_intermediates(contexts, folder, root):
     below = Authority("below", root)
-    assert Bench(contexts, below.issue(folder, NAME)).run().verdict[0] is Code.L6OK
+    assert TlsExchange(contexts, below.issue(folder, NAME)).run().verdict[0] is Code.L6OK
 
 
 def test_the_expiry_follows_the_certificate(contexts, folder, root, good):
-    bench = Bench(contexts, good).run()
+    bench = TlsExchange(contexts, good).run()
     first = bench.identity.expiry
     later = root.issue(folder, NAME, not_after=now() + 30 * DAY)
-    second = Bench(contexts, later)
+    second = TlsExchange(contexts, later)
     second.probe._identity = bench.identity
     second.run()
     assert (first, bench.identity.expiry) == (expiry_of(good), expiry_of(later))
@@ -117,7 +117,7 @@ def test_the_expiry_follows_the_certificate(contexts, folder, root, good):
 
 
 def test_a_request_goes_over_a_verified_connection(contexts, good):
-    bench = Bench(contexts, good, http=HttpParams(response_regexp="well"))
+    bench = TlsExchange(contexts, good, http=HttpParams(response_regexp="well"))
     bench.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n", b"all is well"]
     assert bench.run().verdict == (Code.L7OK, "status 200")
     assert bench.received == b"GET / HTTP/1.1\r\n\r\n"
@@ -125,13 +125,13 @@ def test_a_request_goes_over_a_verified_connection(contexts, good):
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
 def test_an_answer_until_close_ends_with_the_session(contexts, good, size):
-    bench = Bench(contexts, good, http=HttpParams(response_regexp="^a+$"))
+    bench = TlsExchange(contexts, good, http=HttpParams(response_regexp="^a+$"))
     bench.answers = [b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 40000, None]
     assert bench.run(size).verdict == (Code.L7OK, "status 200")
 
 
 def test_a_connection_that_ends_without_closing_the_session_is_judged_by_what_came(contexts, good):
-    bench = Bench(contexts, good, http=HttpParams(response_regexp="^a+$"))
+    bench = TlsExchange(contexts, good, http=HttpParams(response_regexp="^a+$"))
     bench.answers = [b"HTTP/1.1 200 OK\r\n\r\naaa"]
     bench.run()
     bench.probe.connectionLost(DONE)
@@ -139,14 +139,14 @@ def test_a_connection_that_ends_without_closing_the_session_is_judged_by_what_ca
 
 
 def test_a_session_that_ends_without_an_answer_fails_above_tls(contexts, good):
-    bench = Bench(contexts, good, http=HttpParams())
+    bench = TlsExchange(contexts, good, http=HttpParams())
     bench.answers = [None]
     assert bench.run().verdict == (Code.L7RSP, "closed with no answer")
 
 
 @pytest.mark.parametrize("bytes_received", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b"\x00" * 100])
 def test_a_peer_without_tls_fails_in_the_handshake(contexts, good, bytes_received):
-    bench = Bench(contexts, good)
+    bench = TlsExchange(contexts, good)
     bench.probe.makeConnection(bench.transport)
     bench.probe.dataReceived(bytes_received)
     code, detail = bench.verdict
@@ -159,21 +159,21 @@ def test_a_peer_without_tls_fails_in_the_handshake(contexts, good, bytes_receive
     [(DONE, "closed"), (Failure(ConnectionLost("Connection reset by peer")), "Connection reset by peer")],
 )
 def test_a_connection_lost_in_the_handshake_fails_there(contexts, good, reason, how):
-    bench = Bench(contexts, good)
+    bench = TlsExchange(contexts, good)
     bench.probe.makeConnection(bench.transport)
     bench.probe.connectionLost(reason)
     assert bench.verdict == (Code.L6RSP, f"{how} during the handshake")
 
 
 def test_garbage_after_the_handshake_fails_above_tls(contexts, good):
-    bench = Bench(contexts, good, http=HttpParams()).run()
+    bench = TlsExchange(contexts, good, http=HttpParams()).run()
     bench.probe.dataReceived(b"\x17\x03\x03\x00\x20" + b"x" * 32)
     assert bench.verdict[0] is Code.L7RSP
 
 
 def test_an_aborted_probe_concludes_nothing_in_any_phase(contexts, good):
     for run in (lambda bench: bench.probe.makeConnection(bench.transport), lambda bench: bench.run()):
-        bench = Bench(contexts, good, http=HttpParams())
+        bench = TlsExchange(contexts, good, http=HttpParams())
         run(bench)
         bench.probe.connectionLost(ABORTED)
         bench.probe.dataReceived(b"late")
@@ -182,7 +182,7 @@ def test_an_aborted_probe_concludes_nothing_in_any_phase(contexts, good):
 
 
 def test_a_timeout_tells_the_phase(contexts, good):
-    bench = Bench(contexts, good, http=HttpParams())
+    bench = TlsExchange(contexts, good, http=HttpParams())
     bench.probe.makeConnection(bench.transport)
     assert bench.probe.timeout_verdict() == (Code.L6TOUT, "handshake not complete")
     bench.run()

@@ -112,7 +112,7 @@ def test_what_the_way_to_a_worker_costs_is_measured(rig):
     assert len(rig.pool.delays) == len(BUCKETS) + 1
 
 
-def test_a_probe_that_is_cancelled_is_cancelled_in_the_worker_and_may_begin_anew(rig):
+def test_a_probe_that_is_cancelled_is_cancelled_in_the_worker_and_may_begin_again(rig):
     backends = Backends(rig, 1)
     backends.start()
     remote = backends.remote("b0")

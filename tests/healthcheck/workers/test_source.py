@@ -26,7 +26,7 @@ def config(workers, **values):
     return attrs.evolve(made, checker=attrs.evolve(made.checker, probe_workers=workers))
 
 
-class Rig(WorkerPoolRig):
+class SourceRig(WorkerPoolRig):
     """Where the probes of a board's backends are made; the test is the checker."""
 
     def __init__(self, workers):
@@ -51,7 +51,7 @@ class Rig(WorkerPoolRig):
         }
 
 
-class CheckedRig(Rig):
+class CheckedRig(SourceRig):
     """The same with the checker itself, whose clock is that of the pool."""
 
     def __init__(self, workers):
@@ -70,7 +70,7 @@ class CheckedRig(Rig):
 def rigs():
     made = []
 
-    def make(workers, kind=Rig):
+    def make(workers, kind=SourceRig):
         rig = kind(workers)
         made.append(rig)
         rig.start()

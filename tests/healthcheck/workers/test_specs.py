@@ -48,6 +48,6 @@ GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))
         json.dumps([{**GOOD[0], "tls": {"more": 1}}, None]).encode(),
     ],
 )
-def test_what_is_no_spec_is_refused(described):
+def test_what_is_not_a_spec_is_refused(described):
     with pytest.raises(CodecError, match="invalid probe specification"):
         read_description(described)

@@ -19,7 +19,7 @@ LATE = Result(Code.L4TOUT, "no connection in time", 1.0)
 SPEC = Spec(make_check(timeout=1.0), None)
 
 
-class Rig:
+class WorkerRig:
     def __init__(self):
         self.clock = Clock()
         self.probers = FakeProbers()
@@ -55,7 +55,7 @@ class Rig:
 
 @pytest.fixture
 def rig():
-    rig = Rig()
+    rig = WorkerRig()
     yield rig
     rig.worker.connectionLost()
     assert rig.clock.getDelayedCalls() == []
@@ -159,7 +159,7 @@ def test_a_result_after_a_cancellation_is_not_told(rig):
     assert rig.heard() == []
 
 
-def test_a_timeout_while_the_worker_was_late_is_no_evidence(rig):
+def test_a_timeout_while_the_worker_was_late_is_not_evidence(rig):
     rig.add(2)
     rig.say(codec.probe_frame(1, 1))
     rig.clock.advance(0)
@@ -267,7 +267,7 @@ def test_a_daemon_that_talks_nonsense_is_none(rig, nonsense, logged_failures):
 
 
 def test_probes_under_way_end_with_the_daemon():
-    rig = Rig()
+    rig = WorkerRig()
     rig.add(2)
     rig.say(codec.probe_frame(1, 1), codec.probe_frame(2, 2))
     rig.clock.advance(0)

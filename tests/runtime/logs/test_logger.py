@@ -33,7 +33,7 @@ def test_observers_of_twisted_show_name_and_fields(log, seen):
     assert formatEvent(seen[0]) == "probe-discarded backend=www1 detail={no} format: 100%"
 
 
-def test_a_name_that_is_no_keyword_can_be_a_field(log, seen):
+def test_a_name_that_is_not_a_keyword_can_be_a_field(log, seen):
     log.info("backend-transition", **{"from": "up", "to": "down"})
 
     assert formatEvent(seen[0]) == "backend-transition from=up to=down"

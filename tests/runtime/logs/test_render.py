@@ -44,7 +44,7 @@ def test_text_has_time_level_name_and_words_quoted_where_they_need_it():
     assert line == expected + 'share=0.333333 equal="a=b"\n'
 
 
-def test_what_twisted_adds_to_an_event_is_no_field():
+def test_what_twisted_adds_to_an_event_is_not_a_field():
     twisted_s = {"log_namespace": "x", "log_source": object(), "log_format": "thing-done", "log_logger": object()}
     legacy = {"time": 1.0, "isError": 0, "message": (), "format": "%(x)s", "system": "-", "why": "", "failure": None}
 

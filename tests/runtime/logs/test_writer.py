@@ -177,7 +177,7 @@ def test_the_flag_of_the_shared_descriptor_is_left_alone(opened):
             assert not fcntl.fcntl(each, fcntl.F_GETFL) & os.O_NONBLOCK
 
 
-def test_a_closed_pipe_is_no_reason_to_stop(opened):
+def test_a_closed_pipe_is_not_a_reason_to_stop(opened):
     reader, descriptor = opened.pipe()
     writer = opened.writer(descriptor)
     opened.close(reader)
@@ -187,7 +187,7 @@ def test_a_closed_pipe_is_no_reason_to_stop(opened):
     assert writer.dropped == 3
 
 
-def test_a_pipe_whose_reader_was_gone_before_is_no_reason_to_stop(opened):
+def test_a_pipe_whose_reader_was_gone_before_is_not_a_reason_to_stop(opened):
     reader, descriptor = opened.pipe()
     opened.close(reader)
     writer = opened.writer(descriptor)
@@ -196,7 +196,7 @@ def test_a_pipe_whose_reader_was_gone_before_is_no_reason_to_stop(opened):
     assert writer.dropped == 1
 
 
-def test_a_full_disk_is_no_reason_to_stop(opened):
+def test_a_full_disk_is_not_a_reason_to_stop(opened):
     descriptor = os.open("/dev/full", os.O_WRONLY)
     opened.descriptors.append(descriptor)
     writer = opened.writer(descriptor)
@@ -223,7 +223,7 @@ def test_a_socket_that_nobody_reads_never_blocks(opened):
         assert got == (LINE * taken + "next\n").encode()
 
 
-def test_a_closed_socket_is_no_reason_to_stop(opened):
+def test_a_closed_socket_is_not_a_reason_to_stop(opened):
     one, other = socket.socketpair()
     other.close()
     with one:

@@ -51,7 +51,7 @@ def test_any_array_is_read(value):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "]", "[1", "[1,", "[1 2]", "[,]", "[nope]", "1]", "[" * 100_000])
-def test_what_is_no_array_is_refused(text):
+def test_what_is_not_an_array_is_refused(text):
     with pytest.raises(VppProtocolError, match="API definitions"):
         list(elements(text))
 

@@ -30,7 +30,7 @@ SHOWN_VIP = """ ip4-gre4 [1] 192.0.2.1/32 src_ip_sticky
 """
 
 
-class Shell:
+class CommandLineVpp:
     """A VPP that has nothing but a command line."""
 
     def __init__(self, without=("lb_as_set_weight",)):
@@ -59,7 +59,7 @@ class Shell:
 
 @pytest.fixture
 def shell():
-    return Shell()
+    return CommandLineVpp()
 
 
 # Writing
@@ -111,7 +111,7 @@ def test_the_settings_are_written_by_command(shell):
 
 
 def test_a_vpp_that_cannot_stick_says_so():
-    shell = Shell(without=["lb_add_del_vip_v2", "lb_as_set_weight"])
+    shell = CommandLineVpp(without=["lb_add_del_vip_v2", "lb_as_set_weight"])
     assert not shell.lb.features.src_ip_sticky
     with pytest.raises(VppMissingError, match="stick"):
         result_of(shell.lb.apply(AddVip(WEB, Encap.GRE4, src_ip_sticky=True, table_length=512)))
@@ -187,7 +187,7 @@ def test_settings_that_were_refused_are_not_remembered(shell):
     assert shell.run(shell.lb.read_conf()).flow_timeout == 0
 
 
-def test_text_that_is_no_settings_is_an_error(shell):
+def test_text_that_is_not_settings_is_an_error(shell):
     shell.output["show lb"] = "nothing"
     with pytest.raises(VppProtocolError, match="show lb"):
         shell.run(shell.lb.read_state())

@@ -107,6 +107,6 @@ def test_the_settings_are_read():
     assert parse_conf(head + core + core) == ShownConf("192.0.2.254", "2001:db8::fe", 1024, 40)
 
 
-def test_other_text_is_no_settings():
+def test_other_text_is_not_settings():
     for text in ("", "lb_main ip4-src-address: 1.2.3.4", "ip4-src-address: x ip6-src-address: y"):
         assert parse_conf(text) is None

@@ -171,7 +171,7 @@ def test_where_vpp_counts_is_learnt_and_outlives_a_change_of_weight():
     }
 
 
-def test_nothing_is_learnt_of_a_vip_that_was_made_anew():
+def test_nothing_is_learnt_of_a_vip_that_was_recreated():
     ledger = Ledger()
     do(ledger, ADD)
     before = ledger.vips[KEY]

@@ -29,7 +29,7 @@ def test_how_a_vip_is_added():
     assert add_vip(AddVip(ALL, Encap.GRE4, True, 64)).endswith(" src_ip_sticky")
 
 
-def test_a_vip_is_made_anew_in_one_script():
+def test_a_vip_is_recreated_in_one_script():
     operations = [
         DeleteVip(WEB),
         AddVip(WEB, Encap.GRE4, True, 1024),

@@ -57,7 +57,7 @@ def test_weights_beyond_the_table_are_not_looked_at():
 
 
 @pytest.mark.parametrize("length", [0, -1, 3, 1000])
-def test_a_length_that_is_no_power_of_two_is_refused(length):
+def test_a_length_that_is_not_a_power_of_two_is_refused(length):
     with pytest.raises(ValueError, match="power of two"):
         flow_table(FOUR, length)
 

@@ -36,7 +36,7 @@ SHOW = ("cli_inband", "send", "ok")
 LOOKUP = ("ip_route_lookup", "send", "ok")
 
 
-class Bench:
+class CountingSimulator:
     """A simulator, the service that programs it, and time."""
 
     def __init__(self, frontends=None, release=Release.WEIGHTED, workers=2, **settings):
@@ -96,7 +96,7 @@ class Bench:
 
 @pytest.fixture
 def bench():
-    made = Bench()
+    made = CountingSimulator()
     globalLogPublisher.addObserver(made.heard)
     yield made
     globalLogPublisher.removeObserver(made.heard)
@@ -124,7 +124,7 @@ def test_nothing_is_told_before_vpp_is_connected_and_read():
 
 
 def test_connected_but_not_read_yet_is_an_error_of_its_own():
-    made = Bench()
+    made = CountingSimulator()
     made.simulator.restart()
     made.simulator.faults.delays["lb_conf_get"] = 3.0
     made.wait(1)
@@ -160,7 +160,7 @@ def test_a_restarted_vpp_counts_from_0(bench):
 
 
 def test_vips_of_one_address_share_the_counts_of_its_route():
-    made = Bench([make_frontend(), make_frontend("tls", port=443)])
+    made = CountingSimulator([make_frontend(), make_frontend("tls", port=443)])
     made.simulator.count(NAME, first=1, octets=10)
     made.simulator.count(TLS_NAME, first=2, octets=20)
     made.tick()
@@ -170,7 +170,7 @@ def test_vips_of_one_address_share_the_counts_of_its_route():
 
 
 def test_a_server_of_several_vips_is_told_once_for_all():
-    made = Bench([make_frontend(), make_frontend("other", "192.0.2.9")])
+    made = CountingSimulator([make_frontend(), make_frontend("other", "192.0.2.9")])
     made.simulator.carry(NAME, 4, packets=1, octets=100)
     made.simulator.carry(OTHER_NAME, 4, packets=1, octets=100)
     made.tick()
@@ -252,7 +252,7 @@ def test_routes_are_looked_up_again_in_turn_as_long_as_there_is_such_a_vip(bench
 # Columns that change their owner
 
 
-def test_a_vip_that_is_made_anew_starts_from_0(bench):
+def test_a_vip_that_is_recreated_starts_from_0(bench):
     bench.simulator.count(NAME, first=50, octets=500)
     bench.tick()
     bench.reload([make_frontend(src_ip_sticky=True)])
@@ -270,7 +270,7 @@ def test_the_route_that_another_vip_takes_over_is_not_mistaken(bench):
     assert dict(bench.service.read_counts().vips) == {OTHER: VipCounts(900, 0, 0, 0, RouteCounts(900, 9000))}
 
 
-def test_a_route_that_others_made_anew_is_found_by_its_number(bench):
+def test_a_route_that_others_recreated_is_found_by_its_number(bench):
     bench.simulator.count(NAME, first=50, octets=500)
     bench.tick()
     vip = "192.0.2.1/32 protocol tcp port 80"
@@ -287,7 +287,7 @@ def test_a_route_that_others_made_anew_is_found_by_its_number(bench):
     assert bench.counts().route == RouteCounts(0, 0)
 
 
-def test_a_route_that_others_made_anew_is_found_even_if_it_counts_more(bench):
+def test_a_route_that_others_recreated_is_found_even_if_it_counts_more(bench):
     bench.simulator.count(NAME, first=50, octets=500)
     bench.tick()
     vip = "192.0.2.1/32 protocol tcp port 80"
@@ -304,7 +304,7 @@ def test_a_route_that_others_made_anew_is_found_even_if_it_counts_more(bench):
 
 
 def test_a_pool_index_that_others_gave_to_another_vip_is_found_by_its_number():
-    made = Bench(foreign_vips=ForeignVips.KEEP)
+    made = CountingSimulator(foreign_vips=ForeignVips.KEEP)
     vip = "192.0.2.1/32 protocol tcp port 80"
     made.simulator.count(NAME, first=50)
     made.tick()
@@ -366,7 +366,7 @@ def test_what_vpp_had_changed_already_when_it_was_read_is_left_out(bench):
     bench.wait(COUNT_PERIOD - 2 * STEP)
     bench.simulator.faults.delays["cli_inband"] = 1.0
     bench.reload([make_frontend(src_ip_sticky=True)])
-    assert not bench.service.sync.ledger.vips[KEY].src_ip_sticky  # made anew, and we do not know it yet
+    assert not bench.service.sync.ledger.vips[KEY].src_ip_sticky  # recreated, and we do not know it yet
     bench.wait(1)
     bench.simulator.faults.clear()
     assert bench.counts() is None
@@ -446,7 +446,7 @@ def test_patience_has_an_end():
 
 
 def test_a_vpp_without_weights_has_counters_too():
-    made = Bench(release=Release.UNWEIGHTED)
+    made = CountingSimulator(release=Release.UNWEIGHTED)
     made.simulator.count(NAME, first=5, octets=50)
     made.simulator.count_server("10.0.0.1", 7, 700)
     made.tick()
@@ -462,7 +462,7 @@ def test_a_vpp_without_weights_has_counters_too():
 def test_many_vips_are_read_in_slices():
     members = [f"b{number}" for number in range(49)]
     count = 3 * AT_ONCE // (1 + len(members))
-    made = Bench([make_frontend(f"f{n}", f"192.0.2.{n + 1}", [members]) for n in range(count)])
+    made = CountingSimulator([make_frontend(f"f{n}", f"192.0.2.{n + 1}", [members]) for n in range(count)])
     made.tick()
     assert sum(1 for _ in made.service.counters._read_steps()) == 3
     made.tick()

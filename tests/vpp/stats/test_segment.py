@@ -21,7 +21,7 @@ EPOCH, IN_PROGRESS, DIRECTORY = 16, 24, 32
 SCALAR, SIMPLE, COMBINED, NAMES, SYMLINK, GAUGE = 1, 2, 3, 4, 6, 9
 
 
-class Memory:
+class SegmentWriter:
     """A stats segment in the making, by the layout of VPP's shared.h."""
 
     def __init__(self):
@@ -68,7 +68,7 @@ class Memory:
 
 @pytest.fixture
 def memory():
-    memory = Memory()
+    memory = SegmentWriter()
     yield memory
     memory.close()
 
@@ -300,7 +300,7 @@ def test_a_vpp_of_very_many_threads_is_refused(memory):
 @settings(max_examples=300)
 @given(data=st.data())
 def test_any_damage_is_an_error_or_numbers(data):
-    memory = Memory()
+    memory = SegmentWriter()
     memory.publish(
         (SCALAR, 1, HEARTBEAT),
         memory.counter(SIMPLE, "simple", (0, 1, 2), (0, 10, 20)),

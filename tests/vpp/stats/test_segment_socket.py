@@ -22,7 +22,7 @@ from tests.fakes.descriptors import leaked_since, open_descriptors
 pytestmark = pytest.mark.real
 
 
-class Listener:
+class StatsListener:
     """VPP's end of the stats socket."""
 
     def __init__(self, path):
@@ -43,7 +43,7 @@ class Listener:
 
 @pytest.fixture
 def listener(tmp_path):
-    listener = Listener(tmp_path / "stats.sock")
+    listener = StatsListener(tmp_path / "stats.sock")
     yield listener
     listener.close()
 
@@ -173,11 +173,11 @@ async def test_a_connection_that_the_reactor_drops_is_told(reactor, listener):
 def test_the_identity_of_a_socket_changes_with_the_file(tmp_path):
     path = tmp_path / "stats.sock"
     assert socket_identity(str(path)) is None
-    first = Listener(path)
+    first = StatsListener(path)
     before = socket_identity(str(path))
     assert before == socket_identity(str(path))
     first.close()
     path.unlink()
-    again = Listener(path)
+    again = StatsListener(path)
     assert socket_identity(str(path)) != before
     again.close()

@@ -20,7 +20,8 @@ from maglev.model.health import PROBED, Lifecycle
 from maglev.vpp.lb.state import AddServer, AddVip, ApplicationServer, DeleteServer, DeleteVip, SetWeight, key_of
 from tests.fakes.configs import make_check, make_config
 from tests.fakes.lb import FakeLb
-from tests.fakes.vpp_bench import FAIL, PASS, Bench
+from tests.fakes.vpp_bench import FAIL, PASS
+from tests.fakes.vpp_bench import VppInMemory as Bench
 
 ROUNDS = int(os.environ.get("MAGLEV_TEST_ROUNDS", "25"))
 

@@ -7,7 +7,7 @@ from maglev.model.config import Backend
 from maglev.model.health import Lifecycle
 from maglev.vpp.lb.state import AddServer, ApplicationServer, Encap, SetWeight, Vip, VipKey
 from tests.fakes.configs import make_check, make_config, make_frontend
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench, results_of
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, results_of
 
 WEB = "tcp://192.0.2.1:80"
 KEY = VipKey("192.0.2.1", 32, 6, 80)
@@ -27,7 +27,7 @@ def web(*pools, name="web", **changes):
 
 @pytest.fixture
 def bench():
-    made = Bench(make_config(frontends=[web(("a", "b"))], checks=QUICK))
+    made = VppInMemory(make_config(frontends=[web(("a", "b"))], checks=QUICK))
     made.writes()
     yield made
     made.stop()
@@ -42,7 +42,9 @@ def reload(bench, frontends, made, checks=QUICK, **settings):
 
 def started(held, **settings):
     """Return a daemon that has just started over a VPP that serves already, and knows nothing of its backends."""
-    bench = Bench(make_config(frontends=[web(("a", "b"), ("c",))], checks=QUICK, **settings), vpp=False, known=False)
+    bench = VppInMemory(
+        make_config(frontends=[web(("a", "b"), ("c",))], checks=QUICK, **settings), vpp=False, known=False
+    )
     bench.lb.vips[KEY] = Vip(KEY, Encap.GRE4, False, 1024, {a: ApplicationServer(a, w) for a, w in held.items()})
     bench.lb.conf = bench.board.config.vpp.conf
     bench.connector.start_vpp(bench.lb)
@@ -83,7 +85,7 @@ def test_a_standby_pool_that_served_before_a_restart_goes_on_serving():
 
 
 def test_the_explicit_weight_0_of_the_file_needs_no_evidence():
-    bench = Bench(
+    bench = VppInMemory(
         make_config(frontends=[web((("a", 0), "b"))], checks=QUICK, startup_max_delay=1.0), vpp=False, known=False
     )
     bench.lb.vips[KEY] = Vip(
@@ -134,7 +136,7 @@ def test_a_vpp_that_restarts_empty_during_the_warm_up_gets_at_once_what_is_known
 def test_a_vip_that_vpp_never_held_waits_for_the_warm_up():
     frontends = [web(("a", "b"), ("c",)), web(("a", "b"), name="tls", port=443)]
     made = backends(a="10.0.0.1", b="10.0.0.2", c="10.0.0.3")
-    bench = Bench(
+    bench = VppInMemory(
         make_config(frontends=frontends, backends=made, checks=QUICK, startup_min_delay=5.0, startup_max_delay=30.0),
         vpp=False,
         known=False,
@@ -150,7 +152,9 @@ def test_a_vip_that_vpp_never_held_waits_for_the_warm_up():
 
 
 def test_a_first_start_with_an_empty_vpp_waits_for_the_warm_up():
-    bench = Bench(make_config(checks=QUICK, startup_min_delay=5.0, startup_max_delay=30.0), vpp=False, known=False)
+    bench = VppInMemory(
+        make_config(checks=QUICK, startup_min_delay=5.0, startup_max_delay=30.0), vpp=False, known=False
+    )
     bench.connector.start_vpp(bench.lb)
     bench.wait(1)
     restart_vpp(bench)
@@ -163,7 +167,9 @@ def test_a_first_start_with_an_empty_vpp_waits_for_the_warm_up():
 def test_a_vip_written_during_the_warm_up_is_written_again_under_another_name():
     warming = {"startup_min_delay": 0.0, "startup_max_delay": 30.0}
     other = web(("c",), name="tls", port=443)
-    bench = Bench(make_config(frontends=[web(("a", "b")), other], checks=QUICK, **warming), vpp=False, known=False)
+    bench = VppInMemory(
+        make_config(frontends=[web(("a", "b")), other], checks=QUICK, **warming), vpp=False, known=False
+    )
     bench.connector.start_vpp(bench.lb)
     bench.wait(0.5)
     bench.record(a=PASS, b=PASS)
@@ -372,7 +378,7 @@ def test_a_server_added_by_hand_never_counts_as_one_that_leaves(bench):
 
 def test_two_names_of_one_address_are_flushed_when_one_calls_for_it():
     config = make_config(frontends=[web(("a", "b", "c"))], backends=backends(a="10.0.0.1", b="10.0.0.1", c="10.0.0.3"))
-    bench = Bench(attrs.evolve(config, healthchecks={"tcp": QUICK[0]}))
+    bench = VppInMemory(attrs.evolve(config, healthchecks={"tcp": QUICK[0]}))
     bench.board.happen("a", Lifecycle.PAUSE)
     bench.writes()
     bench.board.happen("b", Lifecycle.DISABLE)
@@ -389,7 +395,7 @@ def test_a_changed_check_writes_nothing_for_a_disabled_backend(bench):
 
 
 def test_a_frontend_whose_only_server_vpp_refuses_is_not_up():
-    bench = Bench(make_config(frontends=[web(("a",))], checks=QUICK), vpp=False)
+    bench = VppInMemory(make_config(frontends=[web(("a",))], checks=QUICK), vpp=False)
     bench.lb.refuse[AddServer] = -97
     bench.connector.start_vpp(bench.lb)
     bench.wait(0.5)
@@ -401,7 +407,7 @@ def test_a_frontend_whose_only_server_vpp_refuses_is_not_up():
 
 
 def test_a_frontend_with_another_server_stays_up_when_vpp_refuses_one():
-    bench = Bench(make_config(frontends=[web(("a", "b"))], checks=QUICK))
+    bench = VppInMemory(make_config(frontends=[web(("a", "b"))], checks=QUICK))
     bench.board.happen("a", Lifecycle.DISABLE)
     bench.board.happen("a", Lifecycle.ENABLE)
     bench.lb.refuse[SetWeight] = -97
@@ -456,7 +462,7 @@ MOVED = web(("n",)), {"n": X}
     ],
 )
 def test_the_server_that_serves_is_never_lowered_by_a_second_reload(first, second):
-    bench = Bench(make_config(frontends=[web(("n",))], backends=backends(n=A), checks=QUICK))
+    bench = VppInMemory(make_config(frontends=[web(("n",))], backends=backends(n=A), checks=QUICK))
     assert servers(bench) == {A: 100}
     for frontend, made in (first, second):
         reload(bench, [frontend], backends(**made))

@@ -11,7 +11,7 @@ from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import AddServer, ApplicationServer, DeleteServer, DeleteVip, Encap, SetWeight, VipKey
 from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.logs import recorded_events
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench, results_of
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, results_of
 
 WEB = "tcp://192.0.2.1:80"
 KEY = VipKey("192.0.2.1", 32, 6, 80)
@@ -30,7 +30,7 @@ def config(frontends=None, drain=1.0, stay=60.0, **addresses):
 
 @pytest.fixture
 def bench():
-    made = Bench(config(a=A, b=B))
+    made = VppInMemory(config(a=A, b=B))
     made.writes()
     yield made
     made.stop()
@@ -207,7 +207,7 @@ def test_a_plan_says_that_it_will_drain(bench):
 
 def test_a_restart_of_ours_meanwhile_deletes_it_at_the_first_sync(bench):
     bench.board.apply(config(b=B))
-    other = Bench(config(b=B), vpp=False)
+    other = VppInMemory(config(b=B), vpp=False)
     other.lb, bench.lb = bench.lb, other.lb
     other.connector.start_vpp(other.lb)
     other.wait(0.5)
@@ -216,10 +216,10 @@ def test_a_restart_of_ours_meanwhile_deletes_it_at_the_first_sync(bench):
 
 
 def test_a_restart_of_ours_after_the_file_was_changed_lets_it_drain():
-    bench = Bench(config(a=A, b=B))
+    bench = VppInMemory(config(a=A, b=B))
     lb = bench.lb
     bench.stop()
-    bench = Bench(config(b=B), vpp=False)
+    bench = VppInMemory(config(b=B), vpp=False)
     bench.lb = lb
     bench.connector.start_vpp(lb)
     bench.wait(0.5)
@@ -285,7 +285,7 @@ def test_a_server_added_by_hand_does_not_drain_beside_one_that_does(bench):
 
 
 def test_a_vpp_without_weights_has_it_deleted_at_once():
-    bench = Bench(config(a=A, b=B), vpp=False)
+    bench = VppInMemory(config(a=A, b=B), vpp=False)
     bench.lb.features = Features(weights=False, src_ip_sticky=False)
     bench.connector.start_vpp(bench.lb)
     bench.wait(0.5)

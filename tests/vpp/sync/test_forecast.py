@@ -112,7 +112,7 @@ def test_large_tables_are_worked_out_in_many_steps():
     assert sum(1 for _ in forecast_steps(plan_all(wants, held, set()), wants, held, weights=True)) > 20
 
 
-def test_which_vips_a_reload_makes_anew():
+def test_which_vips_a_reload_recreates():
     old = make_config(frontends=[make_frontend(), make_frontend("tls", port=443), make_frontend("old", "192.0.2.5")])
     six = [Backend(name, f"2001:db8::{index}", "tcp") for index, name in enumerate("abc", 1)]
     renamed = make_frontend("renamed", table_length=64)
@@ -125,7 +125,7 @@ def test_which_vips_a_reload_makes_anew():
     }
 
 
-def test_a_frontend_of_which_only_the_backends_change_is_made_anew_as_well():
+def test_a_frontend_of_which_only_the_backends_change_is_recreated_as_well():
     old = make_config(frontends=[make_frontend()])
     six = {name: attrs.evolve(each, address=f"2001:db8::{name}") for name, each in old.backends.items()}
     assert recreations(old, attrs.evolve(old, backends=six)) == {"web": ("encapsulation gre4 -> gre6",)}

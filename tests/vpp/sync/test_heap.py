@@ -11,7 +11,7 @@ from maglev.vpp.sync.heap import Heap, HeapGuard, count_workers, parse_heap
 from tests.fakes.configs import make_config
 from tests.fakes.logs import recorded_events
 from tests.fakes.outcomes import result_of
-from tests.fakes.vpp_bench import QUICK, Bench
+from tests.fakes.vpp_bench import QUICK, VppInMemory
 
 HEAP = """\
   base 0x7fe4de516000, size 256m, locked, unmap-on-destroy, name 'main heap'
@@ -103,7 +103,7 @@ def test_a_vpp_that_does_not_say_what_it_has_keeps_what_it_begins_with():
 def test_the_rest_of_the_sync_goes_on():
     config = make_config(checks=QUICK)
     vpp = attrs.evolve(config.vpp, conf=attrs.evolve(config.vpp.conf, sticky_buckets_per_core=1 << 24))
-    bench = Bench(attrs.evolve(config, vpp=vpp), vpp=False)
+    bench = VppInMemory(attrs.evolve(config, vpp=vpp), vpp=False)
     bench.connector.start_vpp()
     bench.connector.lb.text = HEAP.format(total="1.00G", free="900.00M")
     bench.wait(1)
@@ -114,7 +114,7 @@ def test_the_rest_of_the_sync_goes_on():
 
 
 def test_a_server_with_the_address_of_somebody_elses_vip_is_not_added():
-    bench = Bench(vpp=False, foreign_vips=ForeignVips.KEEP)
+    bench = VppInMemory(vpp=False, foreign_vips=ForeignVips.KEEP)
     bench.connector.start_vpp()
     lb = bench.connector.lb
     for key in (VipKey("10.0.0.1", 32, 255, 0), VipKey("10.0.0.2", 31, 255, 0)):

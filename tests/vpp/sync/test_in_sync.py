@@ -20,7 +20,7 @@ from maglev.vpp.sync.plan import WantedServer, WantedVip, plan_servers, plan_vip
 from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.lb import FakeLb
 from tests.fakes.random_boards import act
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench, results_of
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, results_of
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 
@@ -148,7 +148,7 @@ def start_vpp(bench, features):
 
 def bench_of(config, features, levels):
     """Return a bench whose syncs make their levels so."""
-    bench = Bench(config, vpp=False)
+    bench = VppInMemory(config, vpp=False)
     bench.levels = levels
     start_vpp(bench, features)
     return bench
@@ -212,7 +212,7 @@ def watched(monkeypatch):
 
 @pytest.fixture
 def bench():
-    made = Bench(make_config(frontends=[make_frontend(pools=("abcdef", "xy"))], checks=QUICK))
+    made = VppInMemory(make_config(frontends=[make_frontend(pools=("abcdef", "xy"))], checks=QUICK))
     yield made
     made.stop()
 
@@ -256,8 +256,8 @@ def test_a_switch_of_pools_raises_before_it_lowers(bench, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("what", ["a reload", "a weight", "a VIP made anew", "a failed write"])
-def test_what_is_no_transition_has_everything_compared_once(bench, monkeypatch, what):
+@pytest.mark.parametrize("what", ["a reload", "a weight", "a VIP recreated", "a failed write"])
+def test_what_is_not_a_transition_has_everything_compared_once(bench, monkeypatch, what):
     bench.record(a=FAIL)
     looks = watched(monkeypatch)
     config = bench.board.config
@@ -268,7 +268,7 @@ def test_what_is_no_transition_has_everything_compared_once(bench, monkeypatch, 
             bench.record(b=PASS)
         case "a weight":
             bench.board.set_weight("web", "pool0", "b", 5)
-        case "a VIP made anew":
+        case "a VIP recreated":
             sticky = attrs.evolve(config.frontends["web"], src_ip_sticky=True)
             bench.board.apply(attrs.evolve(config, frontends={"web": sticky}))
         case "a failed write":
@@ -304,7 +304,7 @@ def test_after_a_read_that_found_something_else_everything_is_compared_once(benc
 
 def test_backends_that_share_an_address_are_always_compared_together(monkeypatch):
     backends = [Backend(name, "10.0.0.1", "tcp") for name in "ab"]
-    bench = Bench(make_config([make_frontend(pools=("ab",))], backends, QUICK))
+    bench = VppInMemory(make_config([make_frontend(pools=("ab",))], backends, QUICK))
     looks = watched(monkeypatch)
     bench.record(a=FAIL)
     assert bench.weights() == {"tcp://192.0.2.1:80": {"10.0.0.1": 100}}

@@ -1,4 +1,4 @@
-"""The sync against a VPP in memory: VIPs made anew, drift, mass changes, older VPPs, previews."""
+"""The sync against a VPP in memory: VIPs recreated, drift, mass changes, older VPPs, previews."""
 
 import attrs
 import pytest
@@ -21,7 +21,7 @@ from maglev.vpp.lb.state import (
 from tests.fakes.configs import CONF, make_config, make_frontend
 from tests.fakes.lb import FakeLb
 from tests.fakes.plans import operations_of
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench, results_of
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, results_of
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 HTTPS = KEY._replace(port=443)
@@ -45,7 +45,7 @@ def told():
 
 @pytest.fixture
 def bench():
-    made = Bench()
+    made = VppInMemory()
     yield made
     made.stop()
 
@@ -65,10 +65,10 @@ def of_family(prefix, *frontends, **settings):
 PORTS = make_frontend(), make_frontend("tls", port=443, pools=(("x",),))
 
 
-# VIPs made anew
+# VIPs recreated
 
 
-def test_a_vip_is_made_anew_in_one_message_and_the_reason_is_told(bench, told):
+def test_a_vip_is_recreated_in_one_message_and_the_reason_is_told(bench, told):
     bench.board.apply(make_config(frontends=[make_frontend(src_ip_sticky=True, table_length=64)], checks=QUICK))
     (script,) = bench.lb.scripts
     assert script[:2] == [DeleteVip(KEY), AddVip(KEY, Encap.GRE4, True, 64)]
@@ -87,7 +87,7 @@ def test_a_vip_is_made_anew_in_one_message_and_the_reason_is_told(bench, told):
 
 
 def test_the_vips_of_an_address_change_their_family_in_one_message():
-    bench = Bench(of_family("10.0.0.", *PORTS))
+    bench = VppInMemory(of_family("10.0.0.", *PORTS))
     bench.lb.scripts.clear()
     bench.board.apply(of_family("2001:db8::", *PORTS))
     bench.record(a=PASS, b=PASS, c=PASS)
@@ -103,7 +103,7 @@ def test_the_vips_of_an_address_change_their_family_in_one_message():
 
 def test_a_neighbour_that_stays_is_changed_apart_from_that():
     config = of_family("10.0.0.", *PORTS)
-    bench = Bench(config)
+    bench = VppInMemory(config)
     bench.record(x=FAIL)
     bench.lb.scripts.clear()
     bench.writes()
@@ -118,7 +118,7 @@ def test_a_neighbour_that_stays_is_changed_apart_from_that():
 
 
 def test_a_transition_during_that_is_written_after_it():
-    bench = Bench(of_family("10.0.0.", *PORTS))
+    bench = VppInMemory(of_family("10.0.0.", *PORTS))
     bench.lb.manual = True
     bench.board.apply(of_family("2001:db8::", *PORTS, removal_max_delay=0.0))
     bench.record(a=FAIL, b=PASS, x=FAIL)
@@ -140,10 +140,10 @@ def test_a_message_that_fails_half_way_is_made_good_by_the_next_sync(bench):
     assert bench.weights() == {WEB: {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.3": 0}}
 
 
-def test_very_many_servers_are_made_anew_without_waiting_in_between(monkeypatch):
+def test_very_many_servers_are_recreated_without_waiting_in_between(monkeypatch):
     monkeypatch.setattr("maglev.vpp.sync.writer.MAX_SCRIPT", 100)
     config = large(100)
-    bench = Bench(config)
+    bench = VppInMemory(config)
     bench.lb.scripts.clear()
     bench.lb.manual = True
     sticky = {"web": attrs.evolve(config.frontends["web"], src_ip_sticky=True)}
@@ -157,7 +157,7 @@ def test_very_many_servers_are_made_anew_without_waiting_in_between(monkeypatch)
 
 def bench_with_both(config):
     """Return a bench that finds both VIPs in VPP, and knows nothing of their backends."""
-    bench = Bench(config, vpp=False, known=False)
+    bench = VppInMemory(config, vpp=False, known=False)
     bench.connector.start_vpp(bench.lb)
     hold(bench.lb, KEY, {"10.0.0.1": 100})
     hold(bench.lb, HTTPS, {"10.0.0.4": 100})
@@ -193,7 +193,7 @@ def test_during_the_warm_up_a_change_of_stickiness_waits_for_nobody():
 
 
 def test_a_kept_foreign_vip_in_the_way_is_told_once_and_not_fought(told):
-    bench = Bench(foreign_vips=ForeignVips.KEEP, vpp=False)
+    bench = VppInMemory(foreign_vips=ForeignVips.KEEP, vpp=False)
     lb = FakeLb()
     hold(lb, HTTPS, {"2001:db8::9": 1}, encap=Encap.GRE6)
     bench.connector.start_vpp(lb)
@@ -207,7 +207,7 @@ def test_a_kept_foreign_vip_in_the_way_is_told_once_and_not_fought(told):
     bench.stop()
 
 
-def test_a_sync_of_one_frontend_makes_its_vip_anew_and_removes_none(bench):
+def test_a_sync_of_one_frontend_recreates_its_vip_and_removes_none(bench):
     hold(bench.lb, KEY, {"10.0.0.1": 1}, table_length=64)
     hold(bench.lb, FOREIGN, {})
     bench.lb.scripts.clear()
@@ -217,7 +217,7 @@ def test_a_sync_of_one_frontend_makes_its_vip_anew_and_removes_none(bench):
 
 
 def test_a_sync_of_a_frontend_that_is_not_released_writes_nothing():
-    bench = Bench(**SLOW)
+    bench = VppInMemory(**SLOW)
     assert results_of(bench.service.sync_now("web")) == [()]
     assert bench.writes() == []
     bench.stop()
@@ -255,7 +255,7 @@ def test_what_was_changed_by_hand_is_told_with_what_was_found_and_repaired_once(
     assert len(told("vpp-lbsync-drift")) == 3
 
 
-def test_a_vip_made_anew_by_hand_is_made_anew_again(bench, told):
+def test_a_vip_recreated_by_hand_is_recreated_again(bench, told):
     hold(bench.lb, KEY, {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.3": 0}, src_ip_sticky=True, table_length=64)
     bench.wait(31)
     (event,) = told("vpp-lbsync-drift")
@@ -276,15 +276,15 @@ def test_our_own_writes_are_no_drift(bench, told):
     assert told("vpp-lbsync-drift") == []
 
 
-def test_what_a_new_connection_finds_is_no_drift(bench, told):
+def test_what_a_new_connection_finds_is_not_drift(bench, told):
     bench.connector.kill_vpp()
     bench.connector.start_vpp()
     bench.wait(1)
     assert told("vpp-lbsync-drift") == []
 
 
-def test_what_others_do_to_a_foreign_vip_that_is_kept_is_no_drift(told):
-    bench = Bench(foreign_vips=ForeignVips.KEEP)
+def test_what_others_do_to_a_foreign_vip_that_is_kept_is_not_drift(told):
+    bench = VppInMemory(foreign_vips=ForeignVips.KEEP)
     hold(bench.lb, FOREIGN, {})
     bench.wait(31)
     hold(bench.lb, FOREIGN, {"10.9.9.9": 5})
@@ -303,7 +303,7 @@ def large(count, **settings):
 
 
 def test_a_large_vip_is_made_by_one_message_and_told_in_one_line(told):
-    bench = Bench(large(1000))
+    bench = VppInMemory(large(1000))
     (script,) = bench.lb.scripts
     assert len(script) == 1001
     assert told("vpp-lbsync-as-added") == []
@@ -313,7 +313,7 @@ def test_a_large_vip_is_made_by_one_message_and_told_in_one_line(told):
 
 
 def test_backends_that_fail_one_after_the_other_are_written_together(told):
-    bench = Bench(large(1000))
+    bench = VppInMemory(large(1000))
     bench.wait(1)
     bench.lb.scripts.clear()
     bench.writes()
@@ -336,7 +336,7 @@ def test_backends_that_fail_one_after_the_other_are_written_together(told):
 
 
 def test_they_come_back_without_a_moment_of_nothing():
-    bench = Bench(large(500))
+    bench = VppInMemory(large(500))
     for index in range(500):
         bench.record(**{f"b{index}": FAIL})
     bench.wait(2)
@@ -377,7 +377,7 @@ class OldLb(FakeLb):
 
 
 def old_bench(config, **settings):
-    bench = Bench(config, vpp=False, **settings)
+    bench = VppInMemory(config, vpp=False, **settings)
     bench.connector.start_vpp(OldLb())
     bench.wait(0.5)
     bench.lb = bench.connector.lb
@@ -414,7 +414,7 @@ def test_without_weights_a_change_of_weight_writes_nothing_and_a_restart_neither
     bench.board.set_weight("web", "pool0", "a", 30)
     assert bench.writes() == []
     bench.stop()
-    second = Bench(vpp=False)
+    second = VppInMemory(vpp=False)
     second.connector.start_vpp(bench.lb)
     second.wait(100)
     assert bench.lb.writes == []
@@ -447,7 +447,7 @@ def test_a_preview_is_what_a_sync_then_does(bench):
 
 def test_during_the_warm_up_a_preview_leaves_out_what_is_not_released():
     frontends = [make_frontend(), make_frontend("other", "192.0.2.2", pools=(("x",),))]
-    bench = Bench(make_config(frontends=frontends, checks=QUICK, **SLOW), known=False)
+    bench = VppInMemory(make_config(frontends=frontends, checks=QUICK, **SLOW), known=False)
     bench.record(a=PASS, b=PASS, c=PASS)
     (preview,) = results_of(bench.service.require_sync().preview())
     assert (preview.conf, preview.plan, preview.waiting) == (None, {}, 2)

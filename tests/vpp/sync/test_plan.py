@@ -168,7 +168,7 @@ def test_a_vip_waits_for_a_neighbour_that_must_stay_for_now():
     assert plan_address({KEY: wanted({}, encap=Encap.GRE6)}, vips, set()).postponed == {KEY: HTTPS}
 
 
-def test_a_neighbour_that_stays_is_no_hindrance_to_another_stickiness_or_length():
+def test_a_neighbour_that_stays_is_not_a_hindrance_to_another_stickiness_or_length():
     vips = {KEY: held({}), HTTPS: held({}, key=HTTPS)}
     plan = plan_address({KEY: wanted({}, src_ip_sticky=True)}, vips, set())
     assert (plan.clearing, plan.postponed) == ((KEY,), {})

@@ -36,7 +36,7 @@ DRIVEN = [Release.WEIGHTED, Release.UNWEIGHTED, Release.UNDESCRIBED, Release.UNS
 WEB = VipName("192.0.2.1/32", 6, 80)
 
 
-class Bench:
+class ReconciledSimulator:
     """A simulator, the service that programs it, and time."""
 
     def __init__(self, config, release=Release.WEIGHTED, simulator=None, known=True):
@@ -121,7 +121,7 @@ class Bench:
 
 
 def bench_of(*frontends, release=Release.WEIGHTED, **settings):
-    return Bench(make_config(list(frontends) or None, checks=QUICK, **settings), release)
+    return ReconciledSimulator(make_config(list(frontends) or None, checks=QUICK, **settings), release)
 
 
 # Everything at random
@@ -130,7 +130,7 @@ def bench_of(*frontends, release=Release.WEIGHTED, **settings):
 @pytest.mark.parametrize("release", DRIVEN)
 def test_random_configurations_in_a_row_end_each_in_the_desired_state(release):
     site = RandomSite(1)
-    bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
+    bench = ReconciledSimulator(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
     for turn in range(ROUNDS):
         bench.board.apply(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0))
         site.happen(bench.board)
@@ -147,7 +147,7 @@ def test_random_configurations_in_a_row_end_each_in_the_desired_state(release):
 @pytest.mark.parametrize("release", DRIVEN)
 def test_changes_by_hand_are_repaired_by_the_next_sync_once(release):
     site = RandomSite(2)
-    bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
+    bench = ReconciledSimulator(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
     done = 0
     for turn in range(ROUNDS):
         if turn % 5 == 0:
@@ -174,7 +174,7 @@ def test_changes_by_hand_are_repaired_by_the_next_sync_once(release):
 
 def test_foreign_vips_that_are_kept_outlive_everything():
     site = RandomSite(3)
-    bench = Bench(site.config(foreign_vips=ForeignVips.KEEP, removal_max_delay=0.0))
+    bench = ReconciledSimulator(site.config(foreign_vips=ForeignVips.KEEP, removal_max_delay=0.0))
     assert bench.run(f"lb vip {FOREIGN}/32 protocol tcp port 80 encap gre4")
     assert bench.run(f"lb as {FOREIGN}/32 protocol tcp port 80 10.0.0.77 weight 7")
     for _ in range(ROUNDS // 2):
@@ -188,14 +188,14 @@ def test_foreign_vips_that_are_kept_outlive_everything():
 def test_a_restart_of_ours_in_any_state_writes_nothing():
     for release in DRIVEN:
         site = RandomSite(4)
-        bench = Bench(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
+        bench = ReconciledSimulator(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0), release)
         for _ in range(5):
             bench.board.apply(site.config(foreign_vips=ForeignVips.REMOVE, removal_max_delay=0.0))
             site.prove(bench.board)
             bench.wait(1)
         bench.stop(leave_vpp=True)
         writes, expected = bench.simulator.writes.total, bench.held()
-        again = Bench(bench.board.config, release, bench.simulator)
+        again = ReconciledSimulator(bench.board.config, release, bench.simulator)
         again.wait(25)
         # An older VPP never told its settings: they are the one thing that can't be known to be there already.
         assert (again.simulator.writes.total, again.held()) == (writes, expected)

@@ -10,7 +10,7 @@ import pytest
 from maglev.config.load import load_text
 from maglev.model.health import State
 from tests.fakes.random_reloads import RandomReloads
-from tests.fakes.vpp_bench import PASS, Bench
+from tests.fakes.vpp_bench import PASS, VppInMemory
 
 ROUNDS = int(os.environ.get("MAGLEV_TEST_ROUNDS", "25"))
 
@@ -21,7 +21,7 @@ class Site:
     def __init__(self, seed):
         self.files = RandomReloads(seed, 80, startup_min_delay="0s", sync_interval="5s")
         self.random = random.Random(seed)
-        self.bench = Bench(load_text(self.files.text).config)
+        self.bench = VppInMemory(load_text(self.files.text).config)
         self.bench.wait(1)
 
     def reload(self):

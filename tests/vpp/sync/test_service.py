@@ -19,7 +19,7 @@ from maglev.vpp.lb.state import (
 )
 from maglev.vpp.sync.service import VppService
 from tests.fakes.configs import CONF, make_check, make_config, make_frontend
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, Bench, results_of
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, results_of
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 WEB = "tcp://192.0.2.1:80"
@@ -28,7 +28,7 @@ FOREIGN = VipKey("192.0.2.99", 32, 6, 80)
 
 @pytest.fixture
 def bench():
-    made = Bench()
+    made = VppInMemory()
     yield made
     made.stop()
 
@@ -45,8 +45,8 @@ def test_connecting_writes_the_settings_and_everything_wanted(bench):
 
 
 def test_connecting_to_a_vpp_that_has_it_all_writes_nothing():
-    first = Bench()
-    second = Bench(vpp=False)
+    first = VppInMemory()
+    second = VppInMemory(vpp=False)
     first.stop()
     first.writes()
     second.connector.start_vpp(first.lb)
@@ -156,7 +156,7 @@ def test_drift_is_repaired_at_the_next_sync(bench):
 
 
 def test_foreign_vips_are_kept_if_so_configured():
-    bench = Bench(foreign_vips=ForeignVips.KEEP)
+    bench = VppInMemory(foreign_vips=ForeignVips.KEEP)
     bench.lb.vips[FOREIGN] = Vip(FOREIGN, Encap.GRE4, False, 1024, {})
     bench.wait(100)
     assert FOREIGN in bench.lb.vips
@@ -216,7 +216,7 @@ def test_a_changed_check_writes_nothing_until_the_first_result(bench):
     assert bench.writes() == []
 
 
-def test_a_flipped_flag_makes_the_vip_anew(bench):
+def test_a_flipped_flag_recreates_the_vip(bench):
     bench.writes()
     bench.board.apply(make_config(frontends=[make_frontend(src_ip_sticky=True)], checks=QUICK))
     kinds = [type(each).__name__ for each in bench.writes()]
@@ -244,7 +244,7 @@ def test_all_ports_instead_of_one_is_cleared_first(bench):
 
 
 def test_what_a_reload_took_out_while_vpp_was_away_is_deleted_when_it_is_back():
-    bench = Bench(foreign_vips=ForeignVips.KEEP)
+    bench = VppInMemory(foreign_vips=ForeignVips.KEEP)
     bench.connector.links[-1].close()
     frontends = [make_frontend("new", "192.0.2.2", pools=(("b",),))]
     bench.board.apply(make_config(frontends=frontends, checks=QUICK, foreign_vips=ForeignVips.KEEP))
@@ -264,7 +264,7 @@ def two_frontends(**settings):
 
 
 def test_nothing_is_written_before_the_minimum_delay():
-    bench = Bench(**SLOW)
+    bench = VppInMemory(**SLOW)
     bench.wait(4.9)
     assert (bench.writes(), bench.lb.reads) == ([], 1)
     bench.wait(0.2)
@@ -273,7 +273,7 @@ def test_nothing_is_written_before_the_minimum_delay():
 
 
 def test_a_frontend_is_released_when_all_its_backends_are_known_and_the_rest_at_the_end():
-    bench = Bench(two_frontends(**SLOW), known=False)
+    bench = VppInMemory(two_frontends(**SLOW), known=False)
     bench.lb.vips[FOREIGN] = Vip(FOREIGN, Encap.GRE4, False, 1024, {})
     bench.record(a=PASS, b=FAIL)
     bench.wait(6)
@@ -292,7 +292,7 @@ def test_a_frontend_is_released_when_all_its_backends_are_known_and_the_rest_at_
 
 
 def test_when_all_are_known_the_warm_up_is_over_at_once():
-    bench = Bench(two_frontends(**SLOW))
+    bench = VppInMemory(two_frontends(**SLOW))
     bench.lb.vips[FOREIGN] = Vip(FOREIGN, Encap.GRE4, False, 1024, {})
     bench.wait(5.1)
     assert str(FOREIGN) not in bench.weights()
@@ -301,10 +301,10 @@ def test_when_all_are_known_the_warm_up_is_over_at_once():
 
 
 def test_a_restart_of_ours_while_all_is_healthy_writes_nothing():
-    first = Bench()
+    first = VppInMemory()
     first.stop()
     first.writes()
-    second = Bench(vpp=False, known=False, **SLOW)
+    second = VppInMemory(vpp=False, known=False, **SLOW)
     second.connector.start_vpp(first.lb)
     second.wait(2)
     second.record(a=PASS, b=PASS, c=PASS)
@@ -314,11 +314,11 @@ def test_a_restart_of_ours_while_all_is_healthy_writes_nothing():
 
 
 def test_a_restart_of_ours_while_one_is_down_and_vpp_knows_writes_nothing():
-    first = Bench()
+    first = VppInMemory()
     first.record(a=FAIL)
     first.stop()
     first.writes()
-    second = Bench(vpp=False, known=False, **SLOW)
+    second = VppInMemory(vpp=False, known=False, **SLOW)
     second.connector.start_vpp(first.lb)
     second.record(a=FAIL, b=PASS, c=PASS)
     second.wait(100)
@@ -327,7 +327,7 @@ def test_a_restart_of_ours_while_one_is_down_and_vpp_knows_writes_nothing():
 
 
 def test_a_reload_does_not_restart_the_warm_up():
-    bench = Bench(**SLOW)
+    bench = VppInMemory(**SLOW)
     bench.wait(6)
     bench.writes()
     frontends = [make_frontend(pools=((("a", 30), "b"), ("c",)))]
@@ -337,7 +337,7 @@ def test_a_reload_does_not_restart_the_warm_up():
 
 
 def test_a_reload_that_removes_the_last_unknown_frontend_ends_the_warm_up():
-    bench = Bench(two_frontends(**SLOW), known=False)
+    bench = VppInMemory(two_frontends(**SLOW), known=False)
     bench.record(a=PASS, b=PASS, c=PASS)
     bench.wait(6)
     assert not bench.service.warm_up.over
@@ -347,7 +347,7 @@ def test_a_reload_that_removes_the_last_unknown_frontend_ends_the_warm_up():
 
 
 def test_stopping_during_the_warm_up_leaves_nothing_behind():
-    bench = Bench(**SLOW)
+    bench = VppInMemory(**SLOW)
     bench.wait(1)
     bench.stop()
     assert bench.writes() == []
@@ -357,7 +357,7 @@ def test_stopping_during_the_warm_up_leaves_nothing_behind():
 
 
 def test_a_vpp_that_comes_later_is_found_at_once():
-    bench = Bench(vpp=False)
+    bench = VppInMemory(vpp=False)
     bench.wait(60)
     attempts = bench.connector.attempts
     assert 10 < attempts < 20
@@ -437,7 +437,7 @@ def test_the_reason_for_no_connection_is_told_once():
     events = []
     globalLogPublisher.addObserver(events.append)
     try:
-        bench = Bench(vpp=False)
+        bench = VppInMemory(vpp=False)
         bench.wait(60)
         bench.connector.error = "something else"
         bench.wait(10)
@@ -484,7 +484,7 @@ def test_a_sync_on_demand_needs_vpp_and_a_frontend_that_exists(bench):
 # Whatever is raised, the service goes on
 
 
-class Odd:
+class FailingMethod:
     """Raises an exception that nobody expects, once, where a method of something is called."""
 
     def __init__(self, monkeypatch, owner, name):
@@ -505,7 +505,7 @@ def test_no_exception_of_an_attempt_to_connect_is_the_last_attempt(bench, monkey
         bench.connector.kill_vpp()
         bench.wait(1)
         bench.connector.start_vpp()
-        odd = Odd(monkeypatch, bench.connector, name)
+        odd = FailingMethod(monkeypatch, bench.connector, name)
         bench.wait(12)
         assert odd.calls > 1
         assert bench.service.info is not None
@@ -514,9 +514,9 @@ def test_no_exception_of_an_attempt_to_connect_is_the_last_attempt(bench, monkey
 
 @pytest.mark.parametrize("name", ["read_state", "apply", "write_conf"])
 def test_no_exception_of_the_first_sync_is_the_last_connection(name, monkeypatch, logged_failures):
-    bench = Bench(vpp=False)
+    bench = VppInMemory(vpp=False)
     bench.connector.start_vpp()
-    odd = Odd(monkeypatch, bench.connector.lb, name)
+    odd = FailingMethod(monkeypatch, bench.connector.lb, name)
     bench.wait(12)
     assert odd.calls > 1
     assert bench.service.info is not None
@@ -527,7 +527,7 @@ def test_no_exception_of_the_first_sync_is_the_last_connection(name, monkeypatch
 
 
 def test_no_exception_of_the_periodic_sync_is_the_last_sync(bench, monkeypatch, logged_failures):
-    odd = Odd(monkeypatch, bench.lb, "read_state")
+    odd = FailingMethod(monkeypatch, bench.lb, "read_state")
     bench.lb.vips.clear()
     bench.wait(35)
     assert odd.calls > 1
@@ -536,8 +536,8 @@ def test_no_exception_of_the_periodic_sync_is_the_last_sync(bench, monkeypatch, 
 
 
 def test_no_exception_of_a_ping_or_of_the_counters_is_the_last_one(bench, monkeypatch, logged_failures):
-    ping = Odd(monkeypatch, bench.connector.links[-1], "ping")
-    count = Odd(monkeypatch, bench.service.counters, "read")
+    ping = FailingMethod(monkeypatch, bench.connector.links[-1], "ping")
+    count = FailingMethod(monkeypatch, bench.service.counters, "read")
     bench.wait(25)
     assert ping.calls > 1
     assert count.calls > 2

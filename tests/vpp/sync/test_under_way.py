@@ -7,7 +7,7 @@ import pytest
 from maglev.model.config import Backend, ForeignVips
 from maglev.vpp.lb.state import SetWeight, VipKey
 from tests.fakes.configs import make_config, make_frontend
-from tests.fakes.vpp_bench import FAIL, QUICK, Bench, results_of
+from tests.fakes.vpp_bench import FAIL, QUICK, VppInMemory, results_of
 
 WEB, TLS = "tcp://192.0.2.1:80", "tcp://192.0.2.1:443"
 KEY = VipKey("192.0.2.1", 32, 6, 80)
@@ -24,7 +24,7 @@ def config(*ports, names=("web", "tls"), **settings):
 
 @pytest.fixture
 def bench():
-    made = Bench(config(80, foreign_vips=ForeignVips.KEEP))
+    made = VppInMemory(config(80, foreign_vips=ForeignVips.KEEP))
     made.writes()
     yield made
     made.stop()
@@ -75,7 +75,7 @@ def test_a_full_sync_compares_a_vip_that_is_being_written_when_the_write_is_done
 
 
 def test_a_stop_waits_for_writes_under_way():
-    bench = Bench(config(80))
+    bench = VppInMemory(config(80))
     link = bench.connector.links[-1]
     bench.writes()
     bench.lb.manual = True

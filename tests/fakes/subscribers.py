@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class RecordingObserver:
+class RecordingSubscriber:
     """Subscribes to every topic of a board, and keeps what it is called with in one list of (topic, argument)."""
 
     def __init__(self, board):
