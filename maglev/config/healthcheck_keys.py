@@ -16,6 +16,9 @@ DAY: Final = 86400.0
 MIN_INTERVAL: Final = 0.01
 """Shortest interval of probes, in seconds: a hundred a second is already more than a backend should bear."""
 
+PROBES: Final = Integer(1, 1000)
+"""The range of ``rise`` and ``fall``."""
+
 MIN_TIMEOUT: Final = 0.001
 """Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
 
@@ -137,8 +140,8 @@ HEALTHCHECK: Final = ConfigSection(
             notes="One longer than ``interval`` is worth a warning: the next probe starts when this one has ended.",
             required=True,
         ),
-        ConfigKey("rise", Integer(1, 1000), "Number of passes that bring it up.", default=2, unit="probes"),
-        ConfigKey("fall", Integer(1, 1000), "Number of failures that bring it down.", default=3, unit="probes"),
+        ConfigKey("rise", PROBES, "Number of passes that bring it up.", default=2, unit="probes"),
+        ConfigKey("fall", PROBES, "Number of failures that bring it down.", default=3, unit="probes"),
         ConfigKey(
             "probe-ipv4-src",
             Address(4, loopback=(4,)),

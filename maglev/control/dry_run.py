@@ -170,15 +170,15 @@ def _matched(
     for change in changes:
         name = change.frontend or names[change.key]
         of_frontend[name] = (*of_frontend.get(name, ()), change)
-    told = set()
+    listed = set()
     for each in different:
         if each.kind != "frontend":
             yield DryRunChange(each)
             continue
-        told.add(each.name)
+        listed.add(each.name)
         texts = () if each.change == "removed" else interim.get(each.name, ())
         yield DryRunChange(attrs.evolve(each, details=(*each.details, *texts)), of_frontend.pop(each.name, ()))
     for name in dict.fromkeys((*of_frontend, *interim)):
-        if name not in told:
+        if name not in listed:
             affected = Difference("frontend", name, "affected", interim.get(name, ()))
             yield DryRunChange(affected, of_frontend.get(name, ()))

@@ -95,7 +95,7 @@ def _pb(
     operators = Operators(frozenset({0, os.geteuid()}), _group(options["pb-operator-group"]))
     identities = Identities(operators, UserNames(reactor))
     service = PbService(reactor, work, control.for_caller, control.register, identities, listeners, descriptors)
-    return FrontEnd("pb-addr", service, PbCollector(service.tally, service.limiter.__len__, service.drops.counts))
+    return FrontEnd("pb-addr", service, PbCollector(service.calls, service.limiter.__len__, service.drops.counts))
 
 
 def _unix_socket(reactor: Any, address: str) -> PbListener:

@@ -207,9 +207,9 @@ class Daemon(MultiService):
             self._collectors.append(front_end.collector)
 
     def _reload(self) -> None:
-        self._tasks.start(self._reload_told())
+        self._tasks.start(self._reload_and_notify())
 
-    async def _reload_told(self) -> None:
+    async def _reload_and_notify(self) -> None:
         """Reload, and notify the service manager of the beginning and end."""
         if self._notifier is not None:
             self._notifier.reloading()

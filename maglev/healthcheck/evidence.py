@@ -61,7 +61,7 @@ class EvidenceWatch:
         self._backends = backends
         self._call: IDelayedCall | None = None
         self._reasons: Counter[str] = Counter()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._quiet_until = {"lost": 0.0, "regained": 0.0}
         self.lost: set[str] = set()
         self.oldest = 0.0
@@ -100,10 +100,10 @@ class EvidenceWatch:
     def _tell(self) -> None:
         """Log what has changed since the last report."""
         now = self._clock.seconds()
-        newly, again = self.lost - self._told, self._told - self.lost
+        newly, again = self.lost - self._reported, self._reported - self.lost
         if newly and now >= self._quiet_until["lost"]:
             self._quiet_until["lost"] = now + QUIET
-            self._told |= newly
+            self._reported |= newly
             self._log.error(
                 "evidence-lost",
                 backends=len(newly),
@@ -114,7 +114,7 @@ class EvidenceWatch:
             )
         if again and now >= self._quiet_until["regained"]:
             self._quiet_until["regained"] = now + QUIET
-            self._told -= again
+            self._reported -= again
             self._log.info("evidence-regained", backends=len(again), total=len(self.lost), some=_some(again))
         if not self.lost:
             self._reasons.clear()

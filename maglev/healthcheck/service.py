@@ -75,6 +75,7 @@ class _Turn(ScheduleEntry):
     """The schedule entry of one backend: waits for its next probe, or has one under way."""
 
     __slots__ = (
+        "counts",
         "evidence",
         "excused",
         "excused_since",
@@ -84,17 +85,16 @@ class _Turn(ScheduleEntry):
         "probing",
         "started",
         "status",
-        "tally",
     )
 
     def __init__(
-        self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, tally: ProbeCounters
+        self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, counts: ProbeCounters
     ) -> None:
         super().__init__()
         self.status = status
         self.healthcheck = healthcheck
         self.prober = prober
-        self.tally = tally
+        self.counts = counts
         self.evidence = 0.0  # when there was a result that counts, or when we began to ask
         self.excused = 0
         self.excused_since = 0.0
@@ -247,10 +247,10 @@ class CheckerService(Service):
         healthcheck = self._board.config.healthcheck_of(backend)
         netns = self._board.config.checker.netns
         prober = None if healthcheck is None else self._probers.prober_for(backend, healthcheck, netns)
-        tally = self.counters.get(name)
-        if tally is None or tally.type != kind_of(healthcheck):
-            tally = self.counters[name] = ProbeCounters(healthcheck)
-        turn = self._turns[name] = _Turn(self._board.backends[name], healthcheck, prober, tally)
+        counts = self.counters.get(name)
+        if counts is None or counts.type != kind_of(healthcheck):
+            counts = self.counters[name] = ProbeCounters(healthcheck)
+        turn = self._turns[name] = _Turn(self._board.backends[name], healthcheck, prober, counts)
         turn.evidence = self._clock.seconds()
         return turn
 
@@ -300,7 +300,7 @@ class CheckerService(Service):
     def _pass_static(self, turn: _Turn) -> None:
         if turn.status.state in PROBED:
             result = Result(Code.STATIC)
-            turn.tally.count(result)
+            turn.counts.count(result)
             self._board.record(turn.status.name, result)
 
     def _finished(self, turn: _Turn, outcome: Outcome) -> None:
@@ -326,7 +326,7 @@ class CheckerService(Service):
                 self._adjust_time(turn, turn.excused + 1)
                 return 0.0
             if isinstance(outcome, LocalFault):
-                outcome = as_timeout(outcome, turn.tally.type, self._clock.seconds() - turn.started)
+                outcome = as_timeout(outcome, turn.counts.type, self._clock.seconds() - turn.started)
         if isinstance(outcome, LocalFault):
             self._discard(name, outcome.reason, outcome.detail)
             return FAULT_PAUSE
@@ -335,7 +335,7 @@ class CheckerService(Service):
             self._adjust_time(turn, turn.excused - 1 if outcome.code in TIMEOUTS else 0)
         self.probes += 1
         turn.evidence = self._clock.seconds()
-        turn.tally.count(outcome)
+        turn.counts.count(outcome)
         if self._log_probes:
             self._log.debug(
                 "probe-done", backend=name, code=str(outcome.code), detail=outcome.detail, duration=outcome.duration

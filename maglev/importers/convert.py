@@ -71,7 +71,7 @@ def _judged(text: str, fitted: Fitted, name: str) -> tuple[tuple[str, ...], int]
     except ConfigError as error:
         problems = error.problems
     lines = text.split("\n")
-    remarks = [f"output {_told(problem, lines, fitted)}" for problem in problems]
+    remarks = [f"output {_remark(problem, lines, fitted)}" for problem in problems]
     errors = sum(problem.kind is not ProblemKind.WARNING for problem in problems)
     counts = (
         _count(len(fitted.frontends), "frontend"),
@@ -87,7 +87,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _told(problem: Problem, lines: Sequence[str], fitted: Fitted) -> str:
+def _remark(problem: Problem, lines: Sequence[str], fitted: Fitted) -> str:
     """Return a problem as a remark: what to fill in, and where it comes from."""
     if problem.line and BLANK in lines[problem.line - 1]:
         return f"line {problem.line}: {problem.path}: fill in ({_origin(problem.path, fitted)})"

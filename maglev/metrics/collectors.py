@@ -173,13 +173,13 @@ class CheckerCollector:
     def _probes(self) -> Iterator[str]:
         counters = list(self._checker.counters.items())
         yield header("maglev_probe_total")
-        for name, tally in counters:
-            start = f'maglev_probe_total{{backend="{name}",type="{tally.type}",'
-            yield "".join([f"{start}{_PROBE_LABELS[code]}}} {count}\n" for code, count in tally.codes()])
+        for name, counted in counters:
+            start = f'maglev_probe_total{{backend="{name}",type="{counted.type}",'
+            yield "".join([f"{start}{_PROBE_LABELS[code]}}} {count}\n" for code, count in counted.codes()])
         yield header("maglev_probe_duration_seconds")
-        for name, tally in counters:
-            labels = f'backend="{name}",type="{tally.type}"'
-            yield _DURATIONS.lines(labels, tally.counts, tally.total)
+        for name, counted in counters:
+            labels = f'backend="{name}",type="{counted.type}"'
+            yield _DURATIONS.lines(labels, counted.counts, counted.total)
 
 
 class ReloadCollector:

@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 class PbCollector:
     """Calls, clients, and connections that were ended."""
 
-    def __init__(self, tally: CallCounters, clients: Callable[[], int], dropped: Counter[str]) -> None:
+    def __init__(self, calls: CallCounters, clients: Callable[[], int], dropped: Counter[str]) -> None:
         """Read from the service.
 
         Args:
-            tally: Calls so far.
+            calls: Calls so far.
             clients: Tells how many are connected.
             dropped: Connections that the server ended, by reason.
         """
-        self._tally = tally
+        self._calls = calls
         self._clients = clients
         self._dropped = dropped
 
     def scrape(self) -> Iterator[str]:
         """Yield the families."""
         yield header("maglev_pb_calls_total")
-        for (method, result), count in sorted(self._tally.calls.items()):
+        for (method, result), count in sorted(self._calls.calls.items()):
             yield f'maglev_pb_calls_total{{method="{method}",result="{result}"}} {count}\n'
         family = "maglev_pb_call_duration_seconds"
         yield header(family)
-        for method, durations in self._tally.durations.items():
+        for method, durations in self._calls.durations.items():
             yield histogram(family, f'method="{method}"', BUCKETS, durations.counts, durations.total)
         yield header("maglev_pb_clients")
         yield f"maglev_pb_clients {self._clients()}\n"

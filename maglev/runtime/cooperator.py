@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -205,15 +205,8 @@ class WorkQueue:
             self._cooperator.enter(self)
 
 
-class Piece(Protocol):
-    """A piece of work."""
-
-    def work(self, until: float) -> bool:
-        """Work until a time of the clock; return whether anything is left."""
-
-
 class _Call:
-    """A single call."""
+    """A single call, as a piece of work."""
 
     __slots__ = ("_call",)
 
@@ -221,12 +214,13 @@ class _Call:
         self._call = call
 
     def work(self, _: float) -> bool:
+        """Make the call; return that nothing is left."""
         self._call()
         return False
 
 
 class _Computation(Generic[T]):
-    """A computation in steps, and the Deferred of its result."""
+    """A computation in steps, as a piece of work, and the Deferred of its result."""
 
     __slots__ = ("_clock", "_pieces", "_stepping", "_steps", "result")
 
@@ -238,6 +232,7 @@ class _Computation(Generic[T]):
         self._stepping = False
 
     def work(self, until: float) -> bool:
+        """Work until a time of the clock; return whether anything is left."""
         self._stepping = True
         try:
             self._step(until)
@@ -268,3 +263,6 @@ class _Computation(Generic[T]):
         self._pieces.pop(self, None)
         if not self._stepping:
             self._steps.close()
+
+
+Piece = _Call | _Computation[Any]

@@ -150,7 +150,7 @@ def test_a_portion_at_a_time_is_worked_off(rig):
     raw, link = logged_in(rig)
     done = []
     work = link.broker._work
-    link.broker._work = lambda: (work(), done.append(rig.service.tally.calls["ping", "ok"]))
+    link.broker._work = lambda: (work(), done.append(rig.service.calls.calls["ping", "ok"]))
     raw.transport.write(b"".join(call(number + 2, b"ping") for number in range(2000)))
     rig.settle()
 

@@ -349,7 +349,7 @@ def test_a_client_that_vanishes_ends_its_reading_calls(rig):
 
     assert cancelled == ["read"]
     assert events == []
-    assert rig.service.tally.calls["vpp_info", "lost"] == 1
+    assert rig.service.calls.calls["vpp_info", "lost"] == 1
     assert results
 
 
@@ -363,7 +363,7 @@ def test_a_change_runs_to_its_end_though_the_client_vanished(rig):
 
     answer.callback({"writes": []})
     rig.settle()
-    assert rig.service.tally.calls["sync_vpp", "ok"] == 1
+    assert rig.service.calls.calls["sync_vpp", "ok"] == 1
 
 
 def test_calls_are_counted_by_method_and_result(rig, logged_failures):
@@ -380,7 +380,7 @@ def test_calls_are_counted_by_method_and_result(rig, logged_failures):
         rig.result(perspective.callRemote("x" * 50))
     logged_failures.flush(ZeroDivisionError)
 
-    calls = rig.service.tally.calls
+    calls = rig.service.calls.calls
     assert calls["frontend", "ok"] == 1
     assert calls["frontend", "refused"] == 1
     assert calls["vpp_info", "failed"] == 1
@@ -396,13 +396,13 @@ def test_durations_are_counted(rig):
     answer.callback({})
     rig.settle()
 
-    durations = rig.service.tally.durations["frontend"]
+    durations = rig.service.calls.durations["frontend"]
     assert durations.total == pytest.approx(0.3)
     assert durations.counts[BUCKETS.index(0.5)] == 1
 
 
 def test_the_metrics_have_every_method_from_the_start_and_no_name_from_outside(rig):
-    collector = PbCollector(rig.service.tally, rig.service.limiter.__len__, rig.service.drops.counts)
+    collector = PbCollector(rig.service.calls, rig.service.limiter.__len__, rig.service.drops.counts)
     perspective, _ = rig.plain()
     with pytest.raises(RemoteError):
         rig.result(perspective.callRemote('evil"} 5\n'))

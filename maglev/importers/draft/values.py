@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from maglev.config.healthcheck_keys import HEALTHCHECK, MIN_INTERVAL, PARAMS
+from maglev.config.healthcheck_keys import DAY, HEALTHCHECK, MIN_INTERVAL, PARAMS, PROBES
 from maglev.config.kinds import UnfitError
 from maglev.config.netkinds import Address
 from maglev.config.nodes import ScalarNode
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 _ADDRESS: Final = Address(loopback=(4,))
 
 _CODES: Final = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
-
-LONGEST: Final = 86400.0
-"""Seconds of the longest interval and time-out that the file takes."""
-
-MOST_PROBES: Final = 1000
-"""The largest ``rise`` and ``fall`` that the file takes."""
 
 
 def fits(key: str, text: str) -> bool:
@@ -46,12 +40,12 @@ def address_of(text: str) -> str | None:
 
 def interval(seconds: float) -> float:
     """Return the nearest valid interval."""
-    return round(min(max(seconds, MIN_INTERVAL), LONGEST), 6)
+    return round(min(max(seconds, MIN_INTERVAL), DAY), 6)
 
 
 def probes(count: int) -> int:
     """Return the nearest valid ``rise`` or ``fall``."""
-    return min(max(count, 1), MOST_PROBES)
+    return min(max(count, PROBES.minimum), PROBES.maximum)
 
 
 def code_ranges(words: Iterable[str]) -> tuple[tuple[int, int], ...] | None:

@@ -88,9 +88,9 @@ class _HaproxyImporter:
         for name, target in self._targets.items():
             if target.entries and not target.used:
                 self._leave_note(target.proxy.section.head, f"no frontend uses the servers of {name}")
-        told = {note for notes in self._draft.check_notes.values() for note in notes}
-        untold = (note for proxy in self._proxies.values() for note in proxy.rules.notes if note not in told)
-        self._draft.leftovers += dict.fromkeys(untold)
+        noted = {note for notes in self._draft.check_notes.values() for note in notes}
+        left = (note for proxy in self._proxies.values() for note in proxy.rules.notes if note not in noted)
+        self._draft.leftovers += dict.fromkeys(left)
         return self._draft
 
     def _leave_note(self, line: ConfigLine, text: str) -> None:

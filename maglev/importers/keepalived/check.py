@@ -95,55 +95,55 @@ class _CheckerSettings:
                 self.notes += each.notes()
 
 
-def _take_url(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
-    said.urls += 1
-    if said.urls == 1:
-        said.take(statement.inside)
-    return said.urls == 1
+def _take_url(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    settings.urls += 1
+    if settings.urls == 1:
+        settings.take(statement.inside)
+    return settings.urls == 1
 
 
-def _take_path(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+def _take_path(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
     path = statement.value if statement.value.startswith("/") else f"/{statement.value}"
     if not fits("path", path):
         return False
-    said.path = path
+    settings.path = path
     return True
 
 
-def _take_codes(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+def _take_codes(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
     ranges = code_ranges(statement.words[1:])
-    said.codes = ranges or said.codes
+    settings.codes = ranges or settings.codes
     return ranges is not None
 
 
-def _take_regex(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+def _take_regex(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
     if not statement.value or not fits("response-regexp", statement.value):
         return False
-    said.regexp = statement.value
+    settings.regexp = statement.value
     return True
 
 
-def _take_host(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+def _take_host(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
     if not fits("host", statement.value):
         return False
-    said.host = statement.value
+    settings.host = statement.value
     return True
 
 
-def _take_port(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+def _take_port(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
     port = number(statement.value)
     if port is None or not 0 < port < 65536:
         return False
-    said.port = port
+    settings.port = port
     return True
 
 
-def _take_source(said: _CheckerSettings, statement: KeepalivedStatement) -> bool:
-    said.source = address_of(statement.value)
-    return said.source is not None
+def _take_source(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    settings.source = address_of(statement.value)
+    return settings.source is not None
 
 
-def _take_silently(_said: _CheckerSettings, _statement: KeepalivedStatement) -> bool:
+def _take_silently(_settings: _CheckerSettings, _statement: KeepalivedStatement) -> bool:
     return True
 
 
@@ -171,18 +171,18 @@ def healthcheck_of(
         host: The name for the Host header; None if there is none.
         port: The port of the server.
     """
-    said = _CheckerSettings(timing, host, SMTP_PORT if checker.keyword == "SMTP_CHECK" else port)
+    settings = _CheckerSettings(timing, host, SMTP_PORT if checker.keyword == "SMTP_CHECK" else port)
     kind = _kind(checker.keyword)
     if kind is None:
         return None, [Note(checker.place, f"no equivalent for {checker.keyword}"), *checker.notes()]
-    said.take(checker.inside)
+    settings.take(checker.inside)
     if kind is CheckType.ICMP:
-        said.port = None
-    elif said.port is None:
-        return None, [*said.notes, Note(checker.place, f"no port for {checker.keyword}")]
+        settings.port = None
+    elif settings.port is None:
+        return None, [*settings.notes, Note(checker.place, f"no port for {checker.keyword}")]
     if checker.keyword == "SMTP_CHECK":
-        said.notes.append(Note(checker.place, "SMTP_CHECK: only the TCP connection is checked"))
-    return _made(checker.keyword, kind, said), said.notes
+        settings.notes.append(Note(checker.place, "SMTP_CHECK: only the TCP connection is checked"))
+    return _made(checker.keyword, kind, settings), settings.notes
 
 
 def _kind(keyword: str) -> CheckType | None:
@@ -190,23 +190,23 @@ def _kind(keyword: str) -> CheckType | None:
     return CheckType.TCP if keyword in {"TCP_CHECK", "SMTP_CHECK"} else kinds.get(keyword)
 
 
-def _made(keyword: str, kind: CheckType, said: _CheckerSettings) -> Healthcheck:
-    timing = said.timing
+def _made(keyword: str, kind: CheckType, settings: _CheckerSettings) -> Healthcheck:
+    timing = settings.timing
     period = interval(timing.delay_loop or 60.0)
     pause = timing.delay_before_retry or (_PAUSE_OF_WEB if keyword in _WEB else 1.0)
     retries = 1 if timing.retry is None else timing.retry
-    source = {} if said.source is None else {f"probe_ipv{family(said.source)}_src": said.source}
+    source = {} if settings.source is None else {f"probe_ipv{family(settings.source)}_src": settings.source}
     return Healthcheck(
         name="",
         type=kind,
-        l4_port=said.port,
+        l4_port=settings.port,
         interval=period,
         fast_interval=interval(pause),
         down_interval=period,
         timeout=interval(timing.connect_timeout or 5.0),
         rise=1,
         fall=probes(retries + 1),
-        http=HttpParams(said.path, said.host, said.codes, said.regexp) if keyword in _WEB else None,
+        http=HttpParams(settings.path, settings.host, settings.codes, settings.regexp) if keyword in _WEB else None,
         # keepalived verifies no certificates.
         tls=TlsParams(None, verify=False) if kind is CheckType.HTTPS else None,
         **source,

@@ -181,9 +181,9 @@ class _KeepalivedImporter:
         timing, host, weight = virtual.timing, virtual.host, 1
         found = []
         for each in statement.inside:
-            told = timing.take(each)
-            if told is not None:
-                timing = told
+            changed = timing.take(each)
+            if changed is not None:
+                timing = changed
             elif each.keyword == "weight" and (given := number(each.value)) is not None:
                 weight = given
             elif each.keyword == "virtualhost" and fits("host", each.value):

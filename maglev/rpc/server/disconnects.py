@@ -32,7 +32,7 @@ class Disconnects:
         """Count a connection that is ended now; log the first for a reason, then at most one every `PAUSE`."""
         self.counts[reason] += 1
         count, now = self.counts[reason], self._clock.seconds()
-        last, told = self._logged.get(reason, (now - PAUSE, 0))
+        last, logged = self._logged.get(reason, (now - PAUSE, 0))
         if now - last >= PAUSE:
             self._logged[reason] = (now, count)
-            self._log.info("pb-client-dropped", reason=reason, **fields, more=count - told - 1)
+            self._log.info("pb-client-dropped", reason=reason, **fields, more=count - logged - 1)

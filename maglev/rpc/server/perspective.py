@@ -47,7 +47,7 @@ class Perspective(Exported):
         control: IControl,
         entry: SessionEntry,
         *,
-        tally: CallCounters,
+        calls: CallCounters,
         work: WorkQueue,
         encoder: EventBytes,
     ) -> None:
@@ -57,13 +57,13 @@ class Perspective(Exported):
             clock: Measures durations.
             control: The verbs, bound to the client.
             entry: The client's entry in the register of sessions.
-            tally: Counts calls.
+            calls: Counts calls.
             work: The queue in which subscriptions wait for their turns.
             encoder: Encodes events, for all clients.
         """
         self._clock = clock
         self._control = control
-        self._tally = tally
+        self._counters = calls
         self._work = work
         self._encoder = encoder
         self._entry = entry
@@ -93,7 +93,7 @@ class Perspective(Exported):
             result = next((name for kinds, name in RESULTS if isinstance(error, kinds)), "error")
             raise
         finally:
-            self._tally.count(UNKNOWN if method is None else message, result, self._clock.seconds() - began)
+            self._counters.count(UNKNOWN if method is None else message, result, self._clock.seconds() - began)
         return answer
 
     async def _call(self, message: str, method: Method | None, args: list[Any], kwargs: dict[Any, Any]) -> Any:

@@ -47,7 +47,7 @@ class PbService(Service):
 
     Attributes:
         factory: Makes the protocols of connections.
-        tally: Calls so far.
+        calls: Calls so far.
         drops: Connections that were ended by the server.
         limiter: Admits clients, and counts them.
     """
@@ -74,7 +74,7 @@ class PbService(Service):
             descriptors: Those of the process.
         """
         self.factory: ServerFactory = _Clients(self)
-        self.tally = CallCounters()
+        self.calls = CallCounters()
         self.drops = Disconnects(clock)
         self.limiter = ClientLimiter(identities, descriptors)
         self._clock = clock
@@ -140,7 +140,7 @@ class PbService(Service):
             self._clock,
             self._control_for(caller),
             entry,
-            tally=self.tally,
+            calls=self.calls,
             work=self._work,
             encoder=self._encoder,
         )

@@ -99,10 +99,10 @@ class LbCli(LbPlugin):
             raise VppProtocolError("'show lb' does not show the settings of the lb plugin")
         sources = shown.ipv4_src_address, shown.ipv6_src_address
         # Sizes are shown of tables that exist, which are made for the first packet.
-        told = self._conf
-        if told is None or sources != (told.ipv4_src_address, told.ipv6_src_address):
+        known = self._conf
+        if known is None or sources != (known.ipv4_src_address, known.ipv6_src_address):
             return LbConf(*sources, shown.buckets or 0, shown.timeout or 0)
-        return LbConf(*sources, shown.buckets or told.sticky_buckets_per_core, shown.timeout or told.flow_timeout)
+        return LbConf(*sources, shown.buckets or known.sticky_buckets_per_core, shown.timeout or known.flow_timeout)
 
     def _vips(self, text: str) -> Mapping[VipKey, Vip]:
         return {vip.key: self._vip(vip) for vip in parse_vips(text)}
