@@ -87,6 +87,7 @@ class EchoSocket:
 
     Attributes:
         raw: Whether it is a raw socket.
+        variant: Which of the identifiers its own stands for, if it is not; see `maglev.healthcheck.probers.ping`.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class EchoSocket:
         self._behind = behind
         self._socket: socket.SocketType | None = None
         self.raw = False
+        self.variant = 0
         echo_socket = self._open_either()
         try:
             self._prepare(echo_socket, deaf=deaf)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from maglev.healthcheck.probers.base import Prober
 from maglev.healthcheck.probers.faults import ProbeError
-from maglev.healthcheck.probers.ping import ancillary_for
+from maglev.healthcheck.probers.ping import IDENTIFIERS, ancillary_for
 from maglev.model.result import Code
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class IcmpProber(Prober):
     """Probes a backend with one echo request each time, over the socket of its family."""
 
-    __slots__ = ("_ancillary", "_destination", "_ping", "_sequence")
+    __slots__ = ("_ancillary", "_destination", "_ping", "_sequence", "_variant")
 
     def __init__(self, deadlines: Deadlines, ping: PingSocket, destination: Destination) -> None:
         """Prepare the prober of one backend.
@@ -33,9 +33,11 @@ class IcmpProber(Prober):
         self._destination = destination
         self._ancillary = ancillary_for(destination)
         self._sequence: int | None = None
+        self._variant = 0
 
     def replied(self) -> None:
         """The reply came."""
+        self._sequence = None
         self.conclude(Code.L7OK)
 
     def unreachable(self, reason: str) -> None:
@@ -44,7 +46,7 @@ class IcmpProber(Prober):
 
     def _begin(self) -> None:
         try:
-            self._sequence = self._ping.send(self._destination, self._ancillary, self)
+            self._sequence = self._ping.send(self._destination, self._ancillary, self, self._variant)
         except ProbeError as error:
             self.conclude_with(error.outcome)
 
@@ -58,3 +60,5 @@ class IcmpProber(Prober):
         sequence, self._sequence = self._sequence, None
         if sequence is not None:
             self._ping.forget(sequence)
+            # There was no reply: whatever the network remembers of these requests may be why.
+            self._variant = (self._variant + 1) % IDENTIFIERS

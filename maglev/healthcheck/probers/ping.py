@@ -7,6 +7,12 @@ replies that are late, doubled, cut short, or somebody else's match nothing.
 One socket does for all while its send buffer has room. Requests to hosts on the link that do not answer ARP stay in it
 for seconds, and many of those must not keep the others waiting: a request that does not fit goes over a further socket,
 opened when first needed (`echo_socket`).
+
+Firewalls and NAT on the way keep state for the addresses and the identifier. Each request renews it, also when it has
+become wrong because the path has changed: then requests of the same identifier would be lost for good, where those of
+any other pass. So a backend that does not answer is asked with another identifier next time, one of `IDENTIFIERS`. A
+raw socket just writes it into the request; of ping sockets, each has an identifier of its own (Linux, ``ping_bind`` in
+``net/ipv4/ping.c``).
 """
 
 from __future__ import annotations
@@ -35,6 +41,10 @@ MOST_SOCKETS: Final = 64
 """Sockets per family: with the smallest of buffers they hold as many requests as a thousand dead hosts on the link let
 wait in ten seconds."""
 
+IDENTIFIERS: Final = 16
+"""Identifiers per family that take turns. The state for one is gone after 30 s without a request
+(``nf_conntrack_icmp_timeout``); that for the next is new or right."""
+
 LOOKS: Final = 8
 """Batches read for a probe whose time is up, at most."""
 
@@ -60,10 +70,11 @@ class EchoWaiter(Protocol):
 class EchoRequest:
     """An echo request under way."""
 
-    __slots__ = ("address", "payload", "waiting")
+    __slots__ = ("address", "identifier", "payload", "waiting")
 
-    def __init__(self, address: str, payload: bytes, waiting: EchoWaiter) -> None:
+    def __init__(self, address: str, identifier: int, payload: bytes, waiting: EchoWaiter) -> None:
         self.address = address
+        self.identifier = identifier
         self.payload = payload
         self.waiting = waiting
 
@@ -98,8 +109,14 @@ class PingSocket:
         self._sent: dict[int, EchoRequest] = {}
         self._payloads: list[bytes] = []
 
-    def send(self, destination: Destination, ancillary: Ancillary, waiting: EchoWaiter) -> int:
+    def send(self, destination: Destination, ancillary: Ancillary, waiting: EchoWaiter, variant: int = 0) -> int:
         """Send an echo request and return its sequence number; `forget` it when it is over.
+
+        Args:
+            destination: Where to.
+            ancillary: See `ancillary_for`.
+            waiting: Is told of the answer.
+            variant: Which identifier to use, below `IDENTIFIERS`.
 
         Raises:
             ProbeError: It could not be sent.
@@ -107,12 +124,13 @@ class PingSocket:
         self._heed_namespace()
         sequence = self._free_sequence()
         payload = self._fresh_payload()
-        message = echo.request(self._family, self._identifier, sequence, payload)
-        number = self._transmit(message, ancillary, destination)
+        identifier = (self._identifier + variant) % SEQUENCES
+        message = echo.request(self._family, identifier, sequence, payload)
+        number = self._transmit(message, ancillary, destination, variant)
         if number:
             fault = NO_ROOM if number == errno.EAGAIN else send_fault(number, from_source=bool(ancillary))
             raise ProbeError(fault)
-        self._sent[sequence] = EchoRequest(destination.address[0], payload, waiting)
+        self._sent[sequence] = EchoRequest(destination.address[0], identifier, payload, waiting)
         return sequence
 
     def forget(self, sequence: int) -> None:
@@ -141,21 +159,25 @@ class PingSocket:
             self.close()  # the namespace was recreated under its name, and the sockets are still in the old one
         self._namespace = namespace
 
-    def _transmit(self, message: bytes, ancillary: Ancillary, destination: Destination) -> int:
-        """Send over the first socket with room; return 0 or the error number."""
+    def _transmit(self, message: bytes, ancillary: Ancillary, destination: Destination, variant: int) -> int:
+        """Send over the first socket with room and the right identifier; return 0 or the error number."""
         sockets = self._sockets  # a call that reads an error may close them, and so replace the list
-        count = len(sockets)
+        count, full = len(sockets), False
         for step in range(count):
             position = (self._roomy + step) % count
+            if not (sockets[position].raw or sockets[position].variant == variant):
+                continue
             number = sockets[position].send(message, ancillary, destination.address)
             if number != errno.EAGAIN:
                 self._roomy = position
                 return number
-        if count == MOST_SOCKETS:
+            full = True
+        if full and count >= MOST_SOCKETS:
             return errno.EAGAIN
         another = EchoSocket(
             self._poller, self._opener, self._family, self, self._behind, deaf=any(each.raw for each in self._sockets)
         )
+        another.variant = variant
         self._sockets.append(another)
         self._roomy = count
         return another.send(message, ancillary, destination.address)
@@ -181,13 +203,13 @@ class PingSocket:
         """A message came (`EchoReader.take`)."""
         message = echo.strip_ipv4_header(packet) if raw and self._family == socket.AF_INET else packet
         found = echo.read(self._family, message)
-        if found is None or (raw and found.identifier != self._identifier):
+        sent = None if found is None else self._sent.get(found.sequence)
+        if found is None or sent is None or (raw and found.identifier != sent.identifier):
             return
         if isinstance(found, echo.Unreachable):
             self.take_error(found)
             return
-        sent = self._sent.get(found.sequence)
-        if sent is not None and found.payload == sent.payload and sender == sent.address:
+        if found.payload == sent.payload and sender == sent.address:
             del self._sent[found.sequence]
             sent.waiting.replied()
 

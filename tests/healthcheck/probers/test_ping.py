@@ -16,7 +16,7 @@ from maglev.healthcheck.probers import echo
 from maglev.healthcheck.probers.deadlines import Deadlines
 from maglev.healthcheck.probers.echo_socket import BATCH, TRIES
 from maglev.healthcheck.probers.icmp import IcmpProber
-from maglev.healthcheck.probers.ping import LOOKS, MOST_SOCKETS, SEQUENCES, PingSocket, ancillary_for
+from maglev.healthcheck.probers.ping import IDENTIFIERS, LOOKS, MOST_SOCKETS, SEQUENCES, PingSocket, ancillary_for
 from maglev.healthcheck.probers.sockets import Destination
 from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.icmp import as_reply, error, ipv4, ipv6
@@ -177,6 +177,87 @@ def test_a_ping_socket_has_an_identifier_of_the_kernels_choice():
     bench = PingSetup(V4, raw=False).start()
     bench.reply(lambda message: message[:4] + b"\xab\xcd" + message[6:])
     assert bench.codes() == [Code.L7OK]
+
+
+def identifier(request):
+    return request[4:6]
+
+
+@pytest.mark.parametrize("family", [V4, V6])
+def test_a_raw_socket_asks_with_another_identifier_after_a_failure_only(family):
+    bench = PingSetup(family).start()
+    first = identifier(bench.request)
+    bench.reply()
+    bench.start()
+    assert identifier(bench.request) == first
+
+    seen = {first}
+    for _ in range(IDENTIFIERS - 1):
+        bench.clock.advance(1)
+        assert bench.codes()[-1] is Code.L7TOUT
+        bench.start()
+        assert identifier(bench.request) not in seen
+        seen.add(identifier(bench.request))
+    last = identifier(bench.request)
+    bench.reply()
+    bench.start()
+    assert identifier(bench.request) == last
+    bench.prober.cancel()
+    other = bench.another()
+    other.start(bench.outcomes.append)
+    assert identifier(bench.request) == first
+    other.cancel()
+    assert len(bench.ping._sockets) == 1
+
+
+@pytest.mark.parametrize("family", [V4, V6])
+def test_an_error_message_calls_for_another_identifier_too(family):
+    bench = PingSetup(family).start()
+    first = identifier(bench.request)
+    message = error(family, 1, (ipv4 if family == V4 else ipv6)(bench.request[:8]))
+    bench.fake.incoming.append((ipv4(message) if family == V4 else message, OTHER[family]))
+    bench.listen(EPOLLIN)
+    assert bench.codes() == [Code.L4CON]
+    bench.start()
+    assert identifier(bench.request) != first
+    bench.prober.cancel()
+
+
+def test_a_late_reply_to_a_former_identifier_is_not_taken_for_that_to_the_present_one():
+    bench = PingSetup(V4).start()
+    bench.clock.advance(1)
+    bench.start()
+    bench.reply(lambda message: message[:4] + bytes([message[4], message[5] ^ 1]) + message[6:])
+    assert bench.codes() == [Code.L7TOUT]
+    bench.reply()
+    assert bench.codes() == [Code.L7TOUT, Code.L7OK]
+
+
+@pytest.mark.parametrize("family", [V4, V6])
+def test_a_backend_that_failed_is_asked_over_another_ping_socket(family):
+    bench = PingSetup(family, False, None, *(FakePing(3000 + number) for number in range(IDENTIFIERS)))
+    fakes = list(bench.opener.sockets)
+    for _ in range(2 * IDENTIFIERS):
+        bench.start().clock.advance(1)
+    assert [len(fake.sent) for fake in fakes] == [2] * IDENTIFIERS
+    bench.another().start(bench.outcomes.append)
+    assert len(fakes[0].sent) == 3
+    bench.ping.close()
+    assert all(fake.closed for fake in fakes)
+
+
+def test_full_sockets_of_one_identifier_do_not_keep_a_backend_from_the_others():
+    bench = PingSetup(V4, False, None, *(FakePing(3000 + number) for number in range(MOST_SOCKETS + 1)))
+    fakes = list(bench.opener.sockets)
+    bench.start()
+    for fake in fakes[:MOST_SOCKETS]:
+        fake.send_errors = [errno.EAGAIN] * 1000
+    for _ in range(MOST_SOCKETS):
+        bench.another(OTHER[V4]).start(bench.outcomes.append)
+    bench.clock.advance(1)
+    bench.start()
+    assert len(fakes[MOST_SOCKETS].sent) == 1
+    bench.ping.close()
 
 
 @EVERY
