@@ -55,6 +55,14 @@ class ForbiddenError(LocalError):
     """The caller's role does not allow it."""
 
 
+class ArgumentError(LocalError):
+    """There is no such method, or it does not take these arguments."""
+
+
+class LimitError(LocalError):
+    """The client has reached a limit."""
+
+
 class VppError(RemoteError):
     """Base class for failures of VPP or its connection."""
 

@@ -51,14 +51,6 @@ class WireError(PbError):
         self.fields = dict(fields or {})
 
 
-class ArgumentError(WireError):
-    """There is no such method, or it does not take these arguments."""
-
-
-class LimitError(WireError):
-    """The client has reached a limit."""
-
-
 class InternalError(WireError):
     """The daemon made a mistake."""
 
@@ -128,10 +120,10 @@ def type_name(remote_type: bytes | str) -> str:
 def text(value: object) -> str:
     """Accept a text of bounded length."""
     if not isinstance(value, str):
-        raise ArgumentError("must be a string")
+        raise errors.ArgumentError("must be a string")
     if len(value) > MAX_NAME:
         message = f"must have at most {MAX_NAME} characters"
-        raise ArgumentError(message)
+        raise errors.ArgumentError(message)
     return value
 
 
@@ -143,7 +135,7 @@ def text_or_none(value: object) -> str | None:
 def flag(value: object) -> bool:
     """Accept a boolean."""
     if not isinstance(value, bool):
-        raise ArgumentError("must be true or false")
+        raise errors.ArgumentError("must be true or false")
     return value
 
 
@@ -153,7 +145,7 @@ def whole(low: int, high: int) -> Callable[[object], int]:
     def accept(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             message = f"must be a whole number from {low} to {high}"
-            raise ArgumentError(message)
+            raise errors.ArgumentError(message)
         return value
 
     return accept
@@ -162,7 +154,7 @@ def whole(low: int, high: int) -> Callable[[object], int]:
 def reference(value: object) -> RemoteReference:
     """Accept a reference to an object of the client."""
     if not isinstance(value, RemoteReference):
-        raise ArgumentError("must be a referenceable object")
+        raise errors.ArgumentError("must be a referenceable object")
     return value
 
 
@@ -175,7 +167,7 @@ class Parameter(NamedTuple):
 
     Attributes:
         name: Its name.
-        accept: Returns an acceptable value, and raises `ArgumentError` for any other.
+        accept: Returns an acceptable value, and raises `errors.ArgumentError` for any other.
         default: Its value when it is not given.
     """
 
@@ -209,7 +201,7 @@ class Method(NamedTuple):
         given: dict[object, object] = dict(zip(names, args, strict=False))
         if len(args) > len(names) or not kwargs.keys() <= set(names) - given.keys():
             message = f"takes the arguments {', '.join(names) or 'none'}, each once"
-            raise ArgumentError(message)
+            raise errors.ArgumentError(message)
         given.update(kwargs)
         return {parameter.name: _accepted(parameter, given) for parameter in self.parameters}
 
@@ -218,14 +210,14 @@ def _accepted(parameter: Parameter, given: Mapping[object, object]) -> object:
     value = given.get(parameter.name, parameter.default)
     if value is REQUIRED:
         message = f"the argument {parameter.name} is missing"
-        raise ArgumentError(message)
+        raise errors.ArgumentError(message)
     if value is parameter.default:
         return value
     try:
         return parameter.accept(value)
-    except ArgumentError as error:
+    except errors.ArgumentError as error:
         message = f"the argument {parameter.name} {error}"
-        raise ArgumentError(message) from None
+        raise errors.ArgumentError(message) from None
 
 
 _WATCH: Final = (

@@ -8,6 +8,8 @@ import re
 import sys
 import textwrap
 import time
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,26 @@ def test_every_method_is_described_and_has_an_example(method):
 @pytest.mark.parametrize("name", [*SENT, *(each.__name__ for each in WireError.__subclasses__())])
 def test_every_error_is_described(name):
     assert re.search(rf"^``{name}``", PAGE, re.MULTILINE)
+
+
+def test_every_error_that_is_named_exists():
+    known = {
+        *SENT,
+        *(each.__name__ for each in WireError.__subclasses__()),
+        "LostError",
+        "NoAnswerError",
+        "DaemonError",
+    }
+
+    assert set(re.findall(r"\b[A-Z][A-Za-z]*Error\b", PAGE)) <= known
+
+
+def test_every_module_that_is_named_exists():
+    for dotted in set(re.findall(r"\bmaglev(?:\.[a-z_]+)+\b", PAGE)):
+        assert find_spec(dotted) is not None, dotted
+    for module, names in re.findall(r"^ *from (maglev[a-z_.]*) import (.+)$", PAGE, re.MULTILINE):
+        for name in names.split(", "):
+            assert hasattr(import_module(module), name), f"{module}.{name}"
 
 
 def test_every_reason_for_ending_a_connection_is_described():

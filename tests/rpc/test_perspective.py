@@ -213,6 +213,43 @@ BAD = [
 ]
 
 
+OUT_OF_RANGE = [None, True, -1, 2**31 + 1, 2**70, -(2**70), 0.5, float("inf"), "x" * 257, "", [], {}]
+"""Values of every basic type, outside of every range and length."""
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"), [(verb, each.name) for verb, method in VERBS.items() for each in method.parameters]
+)
+def test_our_client_raises_the_documented_error_for_every_argument_out_of_range(rig, verb, name):
+    [at] = [index for index, each in enumerate(METHODS[verb].parameters) if each.name == name]
+    parameter = METHODS[verb].parameters[at]
+    good = [_fitting(each) for each in METHODS[verb].parameters[:at]]
+    later = {each.name: _fitting(each) for each in METHODS[verb].parameters[at + 1 :]}
+    client = rig.connect()
+    refused = 0
+    for value in OUT_OF_RANGE:
+        try:
+            fits = value is parameter.default or parameter.accept(value) == value
+        except errors.ArgumentError:
+            fits = False
+        if not fits:
+            refused += 1
+            with pytest.raises(errors.ArgumentError, match=f"^the argument {name} must |a number is too large to send"):
+                rig.result(getattr(client, verb)(*good, value, **later))
+
+    assert refused >= len(OUT_OF_RANGE) - 3
+    assert not rig.control.calls
+
+
+def _fitting(parameter):
+    for value in (1, "web", True):
+        try:
+            return parameter.accept(value)
+        except errors.ArgumentError:
+            continue
+    raise AssertionError(parameter)
+
+
 @pytest.mark.parametrize(("method", "args", "kwargs", "words"), BAD)
 def test_arguments_are_checked_at_the_door(rig, method, args, kwargs, words):
     perspective, _ = rig.plain()

@@ -467,9 +467,9 @@ def test_what_the_wire_knows_of_a_verb_is_read_from_the_interface():
     }  # fmt: skip
     assert {method.deadline for method in methods.values()} == {30.0, wire.LONG}
     assert wire.METHODS["set_weight"].parameters[3].accept(100) == 100
-    with pytest.raises(wire.ArgumentError, match="from 0 to 100"):
+    with pytest.raises(errors.ArgumentError, match="from 0 to 100"):
         wire.METHODS["set_weight"].parameters[3].accept(101)
-    with pytest.raises(wire.ArgumentError, match="from 1 to 10000"):
+    with pytest.raises(errors.ArgumentError, match="from 1 to 10000"):
         wire.METHODS["names"].parameters[3].accept(0)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.spread.pb import Referenceable, RemoteError
 
-from maglev.model.errors import RefusedError
-from maglev.model.errors import RemoteError as OurRemoteError
+from maglev.model.errors import LimitError, RefusedError
 from maglev.rpc.server.perspective import MAX_WATCHES
 from maglev.rpc.server.pushing import FEW, MAX_BATCH, MAX_REMEMBERED, PAUSE, WINDOW, EventBytes
 from maglev.rpc.wire import LostError
@@ -163,7 +162,7 @@ def test_a_reader_can_give_up_waiting_and_come_back(rig):
 def test_a_connection_has_so_many_watches_and_no_more(rig):
     client = rig.connect()
     watches = [rig.result(client.watch()) for _ in range(MAX_WATCHES)]
-    with pytest.raises(OurRemoteError, match=f"too many subscriptions: at most {MAX_WATCHES} "):
+    with pytest.raises(LimitError, match=f"too many subscriptions: at most {MAX_WATCHES} "):
         rig.result(client.watch())
 
     watches[0].close()

@@ -30,6 +30,8 @@ from twisted.spread.pb import DeadReferenceError, PBConnectionLost, RemoteRefere
 
 from maglev.interfaces import IControl
 from maglev.model.caller import Caller, Role
+from maglev.model.errors import ArgumentError
+from maglev.rpc.basic import BasicError
 from maglev.rpc.client.broker import DaemonBroker
 from maglev.rpc.client.endpoint import endpoint_of, reason_of
 from maglev.rpc.client.subscription import RemoteSubscription
@@ -220,6 +222,9 @@ async def called(reactor: Any, target: RemoteReference, method: str, *arguments:
         return await target.callRemote(method, *arguments).addTimeout(deadline, reactor)
     except (DeadReferenceError, PBConnectionLost):
         raise LostError("lost the connection to maglevd") from None
+    except BasicError as error:
+        message = f"an argument of {method} can't be sent: {error}"
+        raise ArgumentError(message) from None
     except DeferredTimeout:
         message = f"maglevd did not answer within {deadline:g} seconds"
         raise NoAnswerError(message) from None

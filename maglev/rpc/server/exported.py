@@ -8,9 +8,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.spread.pb import Referenceable
 
-from maglev.model.errors import MaglevError
+from maglev.model.errors import ArgumentError, MaglevError
 from maglev.rpc.basic import BasicError
-from maglev.rpc.wire import ArgumentError, InternalError, WireError, to_wire
+from maglev.rpc.wire import InternalError, WireError, to_wire
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maglev.model.errors import ForbiddenError
+from maglev.model.errors import ArgumentError, ForbiddenError, LimitError
 from maglev.rpc.server.exported import Exported
-from maglev.rpc.wire import ArgumentError, LimitError
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:

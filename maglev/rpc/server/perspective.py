@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from maglev.model.errors import LocalError, MaglevError
+from maglev.model.errors import ArgumentError, LimitError, LocalError, MaglevError
 from maglev.rpc.server.counters import UNKNOWN
 from maglev.rpc.server.exported import Exported
 from maglev.rpc.server.pushing import Push
-from maglev.rpc.wire import METHODS, OWN, ArgumentError, LimitError, WireError
+from maglev.rpc.wire import METHODS, OWN, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
