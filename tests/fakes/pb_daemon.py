@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 from maglev.runtime.admission import Descriptors
@@ -89,6 +90,8 @@ class PbDaemon:
 
 
 class _Off:
+    departures = types.SimpleNamespace(departing=lambda _key: {}, release=lambda: None)
+
     def __getattr__(self, _name):
         from maglev.model.errors import VppOffError
 

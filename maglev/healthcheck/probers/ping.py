@@ -115,7 +115,7 @@ class PingSocket:
         Args:
             destination: Where to.
             ancillary: See `ancillary_for`.
-            waiting: Is told of the answer.
+            waiting: Gets the answer.
             variant: Which identifier to use, below `IDENTIFIERS`.
 
         Raises:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, FirstError, fail, gatherResults
 
-from maglev.model.errors import VppRetvalError
+from maglev.model.errors import VppError, VppRetvalError
 from maglev.runtime.logs.logger import EventLogger
 from maglev.vpp.api.messages import RETVAL_TEXTS
 from maglev.vpp.lb.limits import check, check_conf, check_key
@@ -62,6 +62,11 @@ _ADD, _DELETE = False, True
 
 _CODE: Final = re.compile(r"error (-\d+)")
 """The code that the lb plugin prints with a refusal; the retval of a command is always -1."""
+
+
+def is_surprise(error: VppError) -> bool:
+    """Return whether VPP only holds something else than was thought: a read will tell what it serves."""
+    return isinstance(error, VppRetvalError) and error.retval in {VALUE_EXIST, NO_SUCH_ENTRY}
 
 
 class Features(NamedTuple):

@@ -63,6 +63,7 @@ class LbSync:
     Attributes:
         ledger: What VPP is known to hold.
         when_written: Returns a fresh Deferred that fires when no write is under way.
+        close: Begins no further write.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class LbSync:
         self._reports = SyncReports(memory.tally)
         self._writer = Writer(work.clock, lb, self.ledger, memory.tally.writes, failed)
         self.when_written = self._writer.when_idle
+        self.close = self._writer.close
         self._locks = VipLocks()
         self._heap = HeapGuard(lb, memory.tally)
         self._levels = InSyncVips(board, self.ledger)
@@ -148,10 +150,20 @@ class LbSync:
                 self._queued.add(key)
                 await self._settle(key, "vip")
 
-    async def compare(self, key: VipKey) -> None:
-        """Bring one VIP up to what the board says now, whatever is known of it."""
-        if self._known:
-            await self._settle(key, "vip")
+    async def compare(self, keys: set[VipKey]) -> None:
+        """Read everything back, then bring some VIPs up to what the board says now.
+
+        Args:
+            keys: The VIPs; emptied when the read begins, so that later ones call for another one.
+
+        Raises:
+            VppError: VPP could not be read.
+        """
+        async with self._whole:
+            some = sorted(keys)
+            keys.clear()
+            await self._read()
+            await self._side_by_side(self._settle(key, "vip") for key in some)
 
     async def preview(self) -> Preview:
         """Read VPP, and return what a full sync would do now.

@@ -96,6 +96,7 @@ class VppService(Service):
         self._backoff = MIN_BACKOFF
         self._last_error = ""
         self._heart = Heartbeat()
+        self._over: set[VipKey] = set()
         self.tally = SyncCounters()
         self.info: VppInfo | None = None
         self.connected_since = 0.0
@@ -128,16 +129,18 @@ class VppService(Service):
         """Let go of VPP, which keeps forwarding as it is, as soon as writes under way are done."""
         Service.stopService(self)
         self.warm_up.stop()
-        self.departures.trim(())
         if self.sync is None:
             self._end()
             return succeed(None)
-        # A VIP that is being made again must not stay half made.
+        # A VIP that is being made again must not stay half made. Nothing else is begun: what was to be raised first
+        # may not be there yet.
+        self.sync.close()
         return self.sync.when_written().addTimeout(STOP_DEADLINE, self.clock).addBoth(self._end)
 
     def _end(self, _: object = None) -> None:
         """Let go of VPP."""
         self._tasks.cancel()
+        self.departures.trim(())
         self._drop()
 
     async def sync_now(self, frontend: str | None = None) -> Sequence[Operation]:
@@ -214,8 +217,11 @@ class VppService(Service):
             self._tasks.start(self.sync.replan())
 
     def _departure_over(self, key: VipKey) -> None:
+        """Let servers of a VIP go, when VPP was read: others may have come to need them since it was written."""
         if self.sync is not None:
-            self._tasks.start(self.sync.compare(key))
+            self._over.add(key)
+            if len(self._over) == 1:
+                self._tasks.start(self._full(self.sync.compare(self._over)))
 
     def _programmed(self, frontend: Frontend) -> Mapping[str, int]:
         """Return the weights above 0 that VPP is known to hold for a frontend's VIP, by address."""
@@ -294,6 +300,7 @@ class VppService(Service):
             self._retry.cancel()
             self._retry = None
         self._retry_delay = MIN_RETRY
+        self._over = set()
         self.sync = None
         self.counters = None
         self.info = None
@@ -326,7 +333,7 @@ class VppService(Service):
         return PING_PERIOD if self._link is link else None
 
     async def _sync_in_time(self, sync: LbSync) -> float | None:
-        await self._full(sync)
+        await self._full(sync.full())
         return self._board.config.vpp.sync_interval if self.sync is sync else None
 
     async def _count(self, counters: Counters) -> float | None:
@@ -339,9 +346,10 @@ class VppService(Service):
             return None
         return COUNT_PERIOD if self.counters is counters else None
 
-    async def _full(self, sync: LbSync) -> None:
+    async def _full(self, read: Awaitable[object]) -> None:
+        """Wait for what reads VPP and then writes."""
         try:
-            await sync.full()
+            await read
         except VppError as error:
             self._write_failed(error)
         else:
@@ -361,7 +369,7 @@ class VppService(Service):
 
     def _sync_again(self, sync: LbSync) -> None:
         self._retry = None
-        self._tasks.start(self._full(sync))
+        self._tasks.start(self._full(sync.full()))
 
     def _hung(self, error: VppError) -> None:
         if self._link is not None and self._link is not self._given_up:
@@ -373,4 +381,4 @@ class VppService(Service):
         """Begin to write what the warm-up has released."""
         self._log.info("warm-up-released", frontends=len(frontends), over=self.warm_up.over)
         if self.sync is not None:
-            self._tasks.start(self._full(self.sync) if self.warm_up.over else self.sync.replan())
+            self._tasks.start(self._full(self.sync.full()) if self.warm_up.over else self.sync.replan())

@@ -7,11 +7,12 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from maglev.model.addresses import bits
 from maglev.model.errors import VppError, VppLostError, VppTimeoutError
 from maglev.runtime.logs.logger import EventLogger
+from maglev.vpp.lb.calls import is_surprise
 from maglev.vpp.lb.limits import check_pair
 from maglev.vpp.lb.script import has_name
 from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
@@ -146,6 +147,11 @@ class Writer:
         self._refused_at: dict[VipKey, set[str]] = {}
         self._under_way = 0
         self._idle: list[Deferred[None]] = []
+        self._closed = False
+
+    def close(self) -> None:
+        """Send nothing any longer; what is under way may still be answered."""
+        self._closed = True
 
     def when_idle(self) -> Deferred[None]:
         """Return a fresh Deferred that fires when no write is under way."""
@@ -214,6 +220,8 @@ class Writer:
 
     async def write_conf(self, conf: LbConf) -> None:
         """Write the global settings."""
+        if self._closed:
+            return
         self._log.info("vpp-lb-conf-set", **attrs.asdict(conf))
         try:
             await self._lb.write_conf(conf)
@@ -241,6 +249,8 @@ class Writer:
 
     def _deliver(self, batches: Sequence[Batch], scope: str) -> Deferred[Sequence[Operation]]:
         """Send batches all at once, in order; the Deferred fires with the operations that are done."""
+        if self._closed:
+            return succeed(())
         delivery = Delivery(batches, self._ledger.stamp())
         self._under_way += 1
         try:
@@ -291,7 +301,7 @@ class Writer:
         batch = delivery.batches[index]
         if isinstance(failure.value, VppError):
             self._refused(batch, failure.value)
-            if not isinstance(failure.value, VppLostError | VppTimeoutError):
+            if not isinstance(failure.value, VppLostError | VppTimeoutError) and not is_surprise(failure.value):
                 self._note_refused(batch)
         else:
             self.log_bug(failure, str(batch))

@@ -197,6 +197,32 @@ def test_a_weight_that_is_given_to_it_by_hand_is_taken_away(bench):
     assert servers(bench) == {A: 0, B: 100}
 
 
+def test_it_is_not_deleted_before_what_serves_instead_when_others_have_turned_the_vip_round(bench):
+    bench.board.apply(config(b=B))
+    assert bench.writes() == [LOWER_A]
+    vip = bench.lb.vips[KEY]
+    vip.servers[A] = ApplicationServer(A, 100)
+    del vip.servers[B]
+    bench.wait(1.1)
+    assert bench.writes() == [AddServer(KEY, B, 100), DELETE_A]
+    assert servers(bench) == {B: 100}
+
+
+def test_many_that_have_drained_together_are_deleted_after_two_reads():
+    names = [f"web{number}" for number in range(20)]
+    pair = [make_frontend(name, f"192.0.2.{number}", (("a", "b"),)) for number, name in enumerate(names, 1)]
+    alone = [make_frontend(name, f"192.0.2.{number}", (("b",),)) for number, name in enumerate(names, 1)]
+    bench = VppInMemory(config(pair, a=A, b=B))
+    bench.board.apply(config(alone, b=B))
+    reads = bench.lb.reads
+    bench.lb.manual = True
+    bench.wait(1.5)
+    answer_all(bench)
+    assert set(map(str, bench.weights().values())) == {str({B: 100})}
+    assert bench.lb.reads - reads == 2, "one for the first of them, and one for all others"
+    bench.stop()
+
+
 def test_a_plan_says_that_it_will_drain(bench):
     bench.lb.refuse[SetWeight] = -1
     bench.board.apply(config(b=B))

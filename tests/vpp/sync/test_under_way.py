@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from maglev.model.config import Backend, ForeignVips
+from maglev.model.events import FrontendState
 from maglev.vpp.lb.state import SetWeight, VipKey
 from tests.fakes.configs import make_config, make_frontend
-from tests.fakes.vpp_bench import FAIL, QUICK, VppInMemory, results_of
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, results_of
 
 WEB, TLS = "tcp://192.0.2.1:80", "tcp://192.0.2.1:443"
 KEY = VipKey("192.0.2.1", 32, 6, 80)
@@ -87,3 +88,46 @@ def test_a_stop_waits_for_writes_under_way():
     assert (link.closed, len(stopped)) == (True, 1)
     assert bench.writes() == [SetWeight(KEY, A, 0, 100, flush=True)]
     assert bench.clock.getDelayedCalls() == []
+
+
+def replaced(*names):
+    """Return a configuration with one frontend that has these backends only."""
+    frontends = [make_frontend(port=80, pools=(names,))]
+    return make_config(frontends, [each for each in BACKENDS if each.name in names], QUICK, removal_max_delay=60.0)
+
+
+def test_a_stop_takes_nothing_away_that_a_reload_has_not_replaced_yet():
+    bench = VppInMemory(replaced("a", "b"))
+    bench.writes()
+    bench.lb.manual = True
+    bench.board.apply(replaced("c"))
+    assert bench.lb.waiting
+    bench.service.stopService()
+    answer_all(bench)
+    bench.wait(5)
+    assert bench.weights() == {WEB: {A: 100, B: 100, C: 0}}
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_stop_lowers_nothing_while_what_takes_over_is_being_raised():
+    bench = VppInMemory(replaced("a", "b"))
+    bench.writes()
+    bench.board.apply(replaced("c"))
+    bench.lb.manual = True
+    bench.record(c=PASS)
+    bench.service.stopService()
+    answer_all(bench)
+    assert bench.weights() == {WEB: {A: 100, B: 100, C: 100}}
+
+
+@pytest.mark.parametrize("code", [-81, -6])
+def test_a_server_that_others_added_or_deleted_is_not_taken_for_one_that_vpp_refuses(bench, code):
+    bench.record(a=FAIL, b=FAIL)
+    bench.record(c=FAIL)
+    bench.lb.refuse[SetWeight] = code
+    bench.record(c=PASS)
+    assert bench.board.frontend("web").state is FrontendState.UP
+    bench.lb.refuse[SetWeight] = -1
+    bench.wait(35)
+    assert bench.board.frontend("web").state is FrontendState.DOWN
+    bench.lb.refuse.clear()
