@@ -205,7 +205,7 @@ def until_it_works(command, seconds=60.0):
     start = time.time()
     while True:
         done = subprocess.run(command, capture_output=True, timeout=60, check=False, cwd=Path(__file__).parents[2])
-        if done.returncode == 0 and b"maglevd" in done.stdout:
+        if done.returncode == 0 and done.stdout.startswith(b"version "):
             return Delay(start, time.time())
         assert time.time() < start + seconds, done.stderr.decode()
 
