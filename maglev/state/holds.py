@@ -33,6 +33,7 @@ class Holds:
         """
         self._backends = backends
         self._before: Mapping[VipIdentity, Mapping[str, int]] = {}
+        self._served_at: Mapping[str, str] = {}
         self._programmed: Callable[[Frontend], Mapping[str, int]] = _nothing
         self.served_before: Mapping[VipIdentity, Mapping[str, int]] = {}
 
@@ -46,11 +47,17 @@ class Holds:
         self._programmed = programmed
 
     def weights_by_address(self, status: FrontendStatus) -> Mapping[str, int]:
-        """Return the desired weights in the VIP of a frontend, by the address at which each backend serves."""
+        """Return the desired weights in the VIP of a frontend, by the address at which each backend serves.
+
+        What backends that have moved carry at their new addresses is part of it.
+        """
         weights: dict[str, int] = {}
         for name, desired in status.desired.items():
             address = self._backends[name].serving_address
             weights[address] = max(desired.weight, weights.get(address, 0))
+        for name in status.carried.keys() & status.desired.keys():
+            address = self._backends[name].address
+            weights[address] = max(status.carried[name], weights.get(address, 0))
         return weights
 
     def is_served(self, status: FrontendStatus) -> bool:
@@ -61,12 +68,14 @@ class Holds:
         )
 
     def begin_reload(self, statuses: Iterable[FrontendStatus]) -> None:
-        """Remember the desired weights of the VIPs that a reload is about to change."""
-        self._before = {status.frontend.identity: self.weights_by_address(status) for status in statuses}
+        """Remember the desired weights of the VIPs that a reload is about to change, and where their backends serve."""
+        concerned = list(statuses)
+        self._before = {status.frontend.identity: self.weights_by_address(status) for status in concerned}
+        self._served_at = {name: self._backends[name].serving_address for each in concerned for name in each.desired}
 
     def end_reload(self) -> None:
         """Hold nothing more because of what `begin_reload` remembered."""
-        self.served_before, self._before = self._before, {}
+        self.served_before, self._before, self._served_at = self._before, {}, {}
 
     def unproved(self, status: FrontendStatus) -> Collection[str]:
         """Return the backends of a frontend that are unknown."""
@@ -95,6 +104,8 @@ class Holds:
 
     def _carry(self, frontend: FrontendStatus, status: BackendStatus, before: Mapping[str, int]) -> None:
         """Let the new address of a backend that has moved keep the weight it already served for another backend."""
+        if status.name in frontend.carried and not self._before:
+            return  # it has not moved since: a VPP that holds less gets it again
         frontend.carried.pop(status.name, None)
         if status.proved_address is not None and (weight := self._weight_at(frontend, status.address, before)):
             frontend.carried[status.name] = weight
@@ -107,7 +118,10 @@ class Holds:
     def _last_weight(self, frontend: FrontendStatus, name: str, before: Mapping[str, int]) -> int:
         status = self._backends[name]
         desired = frontend.desired.get(name)
-        if desired is not None and (desired.weight or not status.fresh):
+        # A backend that was out of service when it moved serves at its new address, for which its old weight says
+        # nothing.
+        stays = self._served_at.get(name, status.serving_address) == status.serving_address
+        if stays and desired is not None and (desired.weight or not status.fresh):
             return desired.weight
         return self._weight_at(frontend, status.serving_address, before)
 

@@ -27,6 +27,7 @@ memory_client       a client of a simulator (`ITCPTransport`)            real/te
 vpp_instance        a private VPP: simulated here, in a process, real    real/test_contract_vpp runs against each
 papi, papi_client   VPP's own Python client, to look past our code       (real)
 weight_watch        a watcher of VPP's weights                          (real)
+facts               what is known, for judging what the sync does     vpp/sync/test_convergence holds sync to it
 vpp_bench           (the real VPP service over ``lb``)                   real parts but for ``lb`` and the clock
 traffic             (the real service over a simulator that counts)      real/test_counters_real
 plans               plans as flat lists of operations                    (a view)

@@ -480,3 +480,48 @@ def test_addresses_that_all_move_to_dead_servers_leave_the_last_one_serving_for_
     assert servers(bench) == {"10.0.0.2": 100, "10.0.0.8": 0, "10.0.0.9": 0}
     bench.wait(21)
     assert servers(bench) == {"10.0.0.8": 0, "10.0.0.9": 0}
+
+
+def test_a_backend_enabled_at_the_address_of_one_that_serves_keeps_that_ones_weight(bench):
+    pool = web(("a", ("b", 0)))
+    reload(bench, [pool], [Backend("a", "10.0.0.1", "tcp"), Backend("b", "10.0.0.2", "tcp", enabled=False)])
+    bench.writes()
+    swapped = [Backend("a", "10.0.0.2", "tcp", enabled=False), Backend("b", "10.0.0.1", "tcp")]
+    reload(bench, [web((("a", 0), "b"))], swapped)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 0}
+    bench.record(b=FAIL)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 0}
+
+
+def test_a_backend_enabled_again_at_its_own_address_still_waits_for_a_result(bench):
+    both = backends(a="10.0.0.1", b="10.0.0.2")
+    reload(bench, [web(("a", "b"))], [both[0], attrs.evolve(both[1], enabled=False)])
+    bench.writes()
+    reload(bench, [web(("a", "b"))], both)
+    assert (bench.writes(), servers(bench)) == ([], {"10.0.0.1": 100, "10.0.0.2": 0})
+
+
+def test_a_standby_that_took_the_address_of_one_in_service_keeps_its_weight_when_vpp_restarts(bench):
+    reload(bench, [web(("a",), ("c",))], backends(a="10.0.0.1", c="10.0.0.3"))
+    bench.record(c=PASS)
+    reload(bench, [web(("a",), ("c",))], backends(a="10.0.0.2", c="10.0.0.1"))
+    restart_vpp(bench)
+    bench.record(a=PASS)
+    assert servers(bench) == {"10.0.0.2": 100, "10.0.0.1": 100}
+    bench.record(c=FAIL)
+    assert servers(bench) == {"10.0.0.2": 100, "10.0.0.1": 0}
+
+
+def test_what_serves_stays_when_all_names_change_twice_before_any_result(bench):
+    def rename(first, second, third):
+        reload(
+            bench,
+            [web((first, (second, 0)), ((third, 0),))],
+            backends(**{first: "10.0.0.1", second: "10.0.0.2", third: "10.0.0.3"}),
+        )
+
+    rename("a", "b", "c")
+    bench.record(b=PASS, c=PASS)
+    rename("b", "c", "a")
+    rename("c", "a", "b")
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 0, "10.0.0.3": 0}
