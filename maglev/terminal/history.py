@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 
-from maglev.terminal.limits import HISTORY
+from maglev.terminal.limits import HISTORY, HISTORY_TEXT
 
 
 class History:
-    """The lines, oldest first, and the current position while browsing."""
+    """The lines, oldest first, and the current position while browsing.
+
+    Attributes:
+        looked_at: Characters that all searches have looked at.
+    """
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=HISTORY)
+        self.looked_at = 0
+        self._lines: deque[str] = deque()
+        self._size = 0
         self._place = 0
         self._draft = ""
 
@@ -24,6 +30,9 @@ class History:
         """Add a line, unless it is empty or the same as the previous one; stop browsing."""
         if line.strip() and (not self._lines or self._lines[-1] != line):
             self._lines.append(line)
+            self._size += len(line)
+            while len(self._lines) > HISTORY or self._size > HISTORY_TEXT:
+                self._size -= len(self._lines.popleft())
         self._place = len(self._lines)
         self._draft = ""
 
@@ -59,7 +68,12 @@ class History:
             before: Consider only lines older than the one at this index.
         """
         start = len(self._lines) if before is None else before
-        return next((index for index in range(start - 1, -1, -1) if text in self._lines[index]), None)
+        for index in range(start - 1, -1, -1):
+            # A line costs something even if it is short.
+            self.looked_at += len(self._lines[index]) + 1
+            if text in self._lines[index]:
+                return index
+        return None
 
     def go_to(self, index: int) -> str:
         """Go to a line, and return it."""

@@ -21,12 +21,14 @@ class LineBuffer:
         text: The line.
         cursor: Index into it, from 0 to its length.
         killed: The text cut last, for `yank`.
+        looked_at: Characters that all searches for a place have passed.
     """
 
     def __init__(self) -> None:
         self.text = ""
         self.cursor = 0
         self.killed = ""
+        self.looked_at = 0
 
     def __len__(self) -> int:
         return len(self.text)
@@ -51,26 +53,32 @@ class LineBuffer:
         place = max(self.cursor - 1, 0)
         while place and not char_width(self.text[place]):
             place -= 1
-        return place
+        return self._found(place)
 
     def right(self) -> int:
         """Return the place one character to the right."""
         place = min(self.cursor + 1, len(self.text))
         while place < len(self.text) and not char_width(self.text[place]):
             place += 1
-        return place
+        return self._found(place)
 
     def word_left(self) -> int:
         """Return the beginning of the word before the cursor; words are letters and digits."""
-        return self._back(self._back(self.cursor, _separates), _belongs)
+        return self._found(self._back(self._back(self.cursor, _separates), _belongs))
 
     def word_right(self) -> int:
         """Return the end of the word after the cursor."""
-        return self._forth(self._forth(self.cursor, _separates), _belongs)
+        return self._found(self._forth(self._forth(self.cursor, _separates), _belongs))
 
     def blank_left(self) -> int:
         """Return the beginning of the word before the cursor; words are what blanks separate."""
-        return self._back(self._back(self.cursor, str.isspace), lambda char: not char.isspace())
+        before = self.text[: self.cursor].rstrip()
+        words = before.rsplit(maxsplit=1)
+        return self._found(len(before) - len(words[-1]) if words else 0)
+
+    def _found(self, place: int) -> int:
+        self.looked_at += abs(place - self.cursor)
+        return place
 
     def _back(self, place: int, matches: Callable[[str], bool]) -> int:
         while place and matches(self.text[place - 1]):

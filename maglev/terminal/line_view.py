@@ -33,6 +33,7 @@ class LineView:
 
     Attributes:
         columns: Of the terminal. The last one stays empty: a character there may wrap.
+        looked_at: Characters that all drawing has looked at.
     """
 
     def __init__(self, columns: int, *, dumb: bool = False) -> None:
@@ -43,6 +44,7 @@ class LineView:
             dumb: Whether it knows no escape sequences: then blanks erase, and drawing again moves the cursor.
         """
         self.columns = max(columns, MIN_COLUMNS)
+        self.looked_at = 0
         self._dumb = dumb
         self._row = ""
         self._column = 0
@@ -76,6 +78,8 @@ class LineView:
 
     def draw(self, prompt: str, text: str, cursor: int) -> str:
         """Return what turns the row as it was drawn into one that shows the line."""
+        # Of the text, the width of all and that up to the cursor are counted.
+        self.looked_at += len(prompt) + 2 * len(text) + len(self._row)
         shown = self._prompt(prompt)
         if self._dumb and cursor == len(text):
             return self._draw_dumb(shown + text, text_width(shown + text))
@@ -117,8 +121,9 @@ class LineView:
         blanks = " " * (old_width - width) if begin == "\r" else ""
         if not blanks and column == width:
             return f"{begin}{row}"
-        left = 0
-        while left < len(row) and (text_width(row[:left]) < column or not char_width(row[left])):
+        left = passed = 0
+        while left < len(row) and (passed < column or not char_width(row[left])):
+            passed += char_width(row[left])
             left += 1
         return f"{begin}{row}{blanks}\r{row[:left]}"
 

@@ -25,6 +25,7 @@ class Pager:
     Attributes:
         prompt: The text to show while it waits.
         quit: Whether the reader has seen enough.
+        looked_at: Characters of output that were shown or skipped.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class Pager:
         self._until = ""
         self.prompt = MORE
         self.quit = False
+        self.looked_at = 0
 
     @property
     def waiting(self) -> bool:
@@ -71,6 +73,7 @@ class Pager:
         shown = []
         while self._held and self._left > 0:
             line = self._held.popleft()
+            self.looked_at += len(line) + 1
             if self._until and self._until not in line:
                 continue
             self._until = ""

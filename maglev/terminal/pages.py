@@ -42,6 +42,11 @@ class Pages:
         """Whether ``--More--`` is shown, and keys are for it."""
         return self._pager.waiting
 
+    @property
+    def looked_at(self) -> int:
+        """Characters of output that were shown or skipped."""
+        return self._pager.looked_at
+
     def set_length(self, rows: int) -> None:
         """Set the rows of a page, whatever the window; 0 means unlimited."""
         self._length = rows

@@ -56,6 +56,11 @@ class Prompt:
         """The place in it."""
         return self._editor.buffer.cursor
 
+    @property
+    def looked_at(self) -> int:
+        """Characters that all keys and all drawing have looked at."""
+        return self._editor.buffer.looked_at + self.history.looked_at + self._view.looked_at
+
     def press(self, key: Key) -> Outcome:
         """Handle a key; return what it asks for beyond editing the line."""
         outcome = self._editor.press(key)

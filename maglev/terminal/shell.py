@@ -17,7 +17,6 @@ again; ``--More--`` makes them wait.
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -28,13 +27,15 @@ from maglev.model.caller import Role
 from maglev.runtime.logs.logger import EventLogger
 from maglev.terminal.editor import Outcome
 from maglev.terminal.keys import Key, KeyDecoder
-from maglev.terminal.limits import INPUT_SLICE, TYPED_AHEAD
+from maglev.terminal.limits import INPUT_SLICE, LOOKED_AT
+from maglev.terminal.mode import Mode
 from maglev.terminal.monitor import Monitor
 from maglev.terminal.pages import Pages
 from maglev.terminal.prompt import Prompt
 from maglev.terminal.screen import PASTE_OFF, PASTE_ON, Screen
 from maglev.terminal.session import IdleTimer, Session
 from maglev.terminal.stream import Window
+from maglev.terminal.typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -49,15 +50,6 @@ PROMPTS: Final = {Role.OPERATOR: "maglev# ", Role.VIEWER: "maglev> "}
 
 _INTERRUPT: Final = Key("ctrl-c")
 _EOF: Final = Key("eof")
-
-
-class Mode(enum.Enum):
-    """The meaning of keys."""
-
-    TYPING = enum.auto()
-    ASKING = enum.auto()
-    RUNNING = enum.auto()
-    OVER = enum.auto()
 
 
 class Shell:
@@ -82,12 +74,13 @@ class Shell:
         self._decoder = KeyDecoder()
         self._pages = Pages(self._screen, window, dumb=opening.dumb, colour=opening.colour)
         self._mode = Mode.TYPING
-        self._ahead: deque[Key] = deque()
+        self._ahead = TypedAhead()
         self._ending = False
         self._stop_on_key = False
         self._task: Deferred[None] | None = None
         self._catching_up = False
         self._input = b""
+        self._keys: deque[Key] = deque()
         self._eof = False
         self._drinking = False
         self._idle = IdleTimer(context.clock, context.idle_timeout, self._too_idle)
@@ -155,16 +148,23 @@ class Shell:
         if self._mode is Mode.OVER:
             return
         self._idle.restart()
-        piece, self._input = self._input[:INPUT_SLICE], self._input[INPUT_SLICE:]
-        self._stream.consumed(len(self._input))
-        for key in self._decoder.feed(piece):
-            self._take(key)
-        if self._input:
+        if not self._keys:
+            piece, self._input = self._input[:INPUT_SLICE], self._input[INPUT_SLICE:]
+            self._keys.extend(self._decoder.feed(piece))
+            self._stream.consumed(len(self._input))
+        end = self._looked_at + LOOKED_AT
+        while self._keys and self._looked_at < end:
+            self._take(self._keys.popleft())
+        if self._input or self._keys:
             self._drinking = True
             self._context.work.soon(self._obey_input)
         elif self._eof:
             self._take(_EOF)
         self._update()
+
+    @property
+    def _looked_at(self) -> int:
+        return self._prompt.looked_at + self._pages.looked_at
 
     def _take(self, key: Key) -> None:
         if self._mode is Mode.TYPING and not self._ahead:
@@ -179,9 +179,7 @@ class Shell:
             self._cancel("^C")
         elif self._stop_on_key:
             self._cancel()
-        elif len(self._ahead) < TYPED_AHEAD or key is _EOF:
-            self._ahead.append(key)
-        else:
+        elif not self._ahead.append(key, always=key is _EOF):
             self._screen.ring()
 
     def _press(self, key: Key) -> None:
@@ -246,8 +244,9 @@ class Shell:
         if self._catching_up:
             return
         self._catching_up = True
+        end = self._looked_at + LOOKED_AT
         for _ in range(INPUT_SLICE):
-            if self._ahead and self._mode is Mode.TYPING:
+            if self._ahead and self._mode is Mode.TYPING and self._looked_at < end:
                 self._press(self._ahead.popleft())
         self._catching_up = False
         if self._ahead and self._mode is Mode.TYPING:
@@ -315,6 +314,7 @@ class Shell:
     def _let_go(self) -> None:
         """Stop everything that would still happen by itself."""
         self._ahead.clear()
+        self._keys.clear()
         self._input = b""
         self._idle.stop()
         self._monitor.switch(False)
