@@ -94,9 +94,8 @@ WORST = {
     "a word killed backwards": ("x" * 4000, (), b"\x1b\x7f\x19"),
     "a word back and forth": ("\xe4" * 4000, (), b"\x1bb\x1bf"),
     "over combining characters": (COMBINING, (), b"\x02\x06"),
-    "combining characters deleted": (COMBINING, (), b"\x7f\x10"),
+    "combining characters deleted": (COMBINING, (), b"\x15\x19\x7f"),
     "a long line given up": ("", ("日" * LINE_LENGTH,), b"\x10\x03"),
-    "blank lines entered": ("", (), b" \r"),
     "the history searched": ("", [f"{number:04}{'a' * 4000}" for number in range(500)], b"\x12b"),
 }
 
@@ -108,7 +107,7 @@ def test_keys_that_look_at_much_are_obeyed_in_turns(name):
     typist.type((keys * INPUT_SLICE)[:INPUT_SLICE])
 
     assert max(typist.costs) <= LOOKED_AT + ONE_KEY
-    assert sum(typist.costs) <= LOOKED_AT or len(typist.costs) > 1
+    assert len(typist.costs) > 1
 
 
 def test_what_was_typed_ahead_is_obeyed_within_the_same_bound():
@@ -150,6 +149,7 @@ def test_keys_that_wait_are_dropped_at_the_end_of_the_session():
     typist = Typist("x" * 4000)
     typist.shell.data_received(b"\x17\x19" * 300 + b"a")
     typist.shell.closed()
+    assert not typist.shell._keys
     while typist.turns.waiting:
         typist.turns.waiting.popleft()()
 
