@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from maglev.model.text import printable
+from maglev.model.text import VALUE_LIMIT, excerpt
 
 _UNITS: Final = {
     "h": 3_600_000_000_000,
@@ -38,7 +38,10 @@ def parse(text: str) -> float:
     Raises:
         ValueError: The text is not a duration; the message says why, for a person.
     """
-    if len(text) > TEXT_LIMIT or not (match := _DURATION.fullmatch(text)):
+    if len(text) > TEXT_LIMIT:
+        message = f'invalid duration "{excerpt(text)}": expected at most {TEXT_LIMIT} characters, not {len(text)}'
+        raise ValueError(message)
+    if not (match := _DURATION.fullmatch(text)):
         return _zero(text)
     nanoseconds = sum(_nanoseconds(*term) for term in _TERM.findall(match[2]))
     return (-nanoseconds if match[1] == "-" else nanoseconds) / 1e9
@@ -52,12 +55,13 @@ def _nanoseconds(whole: str, fraction: str, unit: str) -> int:
 
 def _zero(text: str) -> float:
     """Return 0.0 for a plain zero; raise an explanatory ValueError for any other text."""
-    if len(text) > TEXT_LIMIT or not _NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text):
         expected = "expected a number with a unit, such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
-        message = f'invalid duration "{printable(text)}": {expected}'
+        message = f'invalid duration "{excerpt(text)}": {expected}'
         raise ValueError(message)
     if float(text) != 0.0:
-        message = f"{text} has no unit: write {text}s or {text}ms"
+        units = f"write {text}s or {text}ms" if len(text) <= VALUE_LIMIT else "expected one, such as s or ms"
+        message = f"{excerpt(text)} has no unit: {units}"
         raise ValueError(message)
     return 0.0
 

@@ -16,15 +16,22 @@ import attrs
 from maglev.config import durations
 from maglev.config.nodes import Node, ScalarNode, describe
 from maglev.model.problem import ProblemKind
-from maglev.model.text import printable
+from maglev.model.text import excerpt
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9](?:_?[0-9]){0,18})")
-"""Decimal integers of at most 19 digits (more than any limit has), with ``_`` between digits as YAML allows. Other
-bases and leading zeros are refused: YAML 1.1 and 1.2 disagree about the meaning of 010."""
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9](?:_?[0-9])*)")
+"""Decimal integers, with ``_`` between digits as YAML allows. Other bases and leading zeros are refused: YAML 1.1 and
+1.2 disagree about the meaning of 010."""
+
+_DECIMAL: Final = "decimal integer"
+"""What an error says that an integer must be."""
+
+_LONGEST_INTEGER: Final = 40
+"""Characters of the longest integer that is converted: with a ``_`` before every digit, one of 20 digits, which is
+beyond every limit. Conversion takes a time quadratic in the digits, and Python refuses more than 4300."""
 
 
 def _spellings(*words: str) -> frozenset[str]:
@@ -89,11 +96,21 @@ class ValueKind(Protocol):
         """Return the text of a value as it is written in the file."""
 
 
-def wrong_type(noun: str, node: Node) -> UnfitError:
+def shown(node: Node) -> str:
+    """Return a value as it is written, clipped; of a list or map only what it is.
+
+    Text is in quotes if it is in the file, is empty, or has spaces.
+    """
+    if type(node) is not ScalarNode:
+        return describe(node)
+    bare = node.plain and node.text and not re.search(r"\s", node.text)
+    return excerpt(node.text) if bare else f'"{excerpt(node.text)}"'
+
+
+def wrong_type(noun: str, limits: str, node: Node, hint: str = "") -> UnfitError:
     """Return the error for a node of a wrong type."""
     article = "an" if noun[0] in "aeioI" else "a"
-    what = printable(node.text) if type(node) is ScalarNode else describe(node)
-    return UnfitError(ProblemKind.PARSE, f"must be {article} {noun}, not {what}", node)
+    return UnfitError(ProblemKind.PARSE, f"must be {article} {noun} ({limits}), not {shown(node)}{hint}", node)
 
 
 def forbidden(node: Node, text: str) -> UnfitError:
@@ -101,22 +118,24 @@ def forbidden(node: Node, text: str) -> UnfitError:
     return UnfitError(ProblemKind.SEMANTIC, text, node)
 
 
-def text_of(noun: str, node: Node) -> str:
+def text_of(noun: str, limits: str, node: Node) -> str:
     """Return the text of a single value; as in Go, ``80`` and ``true`` are text too where text is expected.
 
     Raises:
         UnfitError: The node is a list or a map.
     """
     if type(node) is not ScalarNode:
-        raise wrong_type(noun, node)
+        raise wrong_type(noun, limits, node)
     return node.text
 
 
-def _plain(noun: str, node: Node) -> str:
-    text = text_of(noun, node)
-    if not node.plain:  # type: ignore[union-attr]  # _text returns for a ScalarNode only
-        article = "an" if noun[0] in "aeio" else "a"
-        raise UnfitError(ProblemKind.PARSE, f"must be {article} {noun}, not text: remove the quotes", node)
+def _plain_text(noun: str, limits: str, node: Node, accepted: Callable[[str], object]) -> str:
+    """Return the text of a value that must not be in quotes; `accepted` says whether its form is right."""
+    text = text_of(noun, limits, node)
+    if not accepted(text):
+        raise wrong_type(noun, limits, node)
+    if not node.plain:  # type: ignore[union-attr]  # text_of returns for a ScalarNode only
+        raise wrong_type(noun, limits, node, ", which is text: remove the quotes")
     return text
 
 
@@ -136,13 +155,14 @@ class Integer:
 
     def read(self, node: Node) -> int:
         """Return the number; see `ValueKind.read`."""
-        text = _plain(self.noun, node)
-        if not _INTEGER.fullmatch(text):
-            raise wrong_type("integer (decimal)", node)
-        value = int(text)
-        if not self.minimum <= value <= self.maximum or (self.power_of_two and value.bit_count() != 1):
-            raise forbidden(node, f"must be {self.limits}, not {value}")
+        text = _plain_text(_DECIMAL, self.limits, node, _INTEGER.fullmatch)
+        value = int(text) if len(text) <= _LONGEST_INTEGER else None
+        if value is None or not self._allows(value):
+            raise forbidden(node, f"must be {self.limits}, not {shown(node)}")
         return value
+
+    def _allows(self, value: int) -> bool:
+        return self.minimum <= value <= self.maximum and not (self.power_of_two and value.bit_count() != 1)
 
     def spell(self, value: int) -> str:
         """Return the digits."""
@@ -158,10 +178,7 @@ class Boolean:
 
     def read(self, node: Node) -> bool:
         """Return the boolean; see `ValueKind.read`."""
-        text = _plain(self.noun, node)
-        if text not in TRUE and text not in FALSE:
-            raise wrong_type("boolean (true or false)", node)
-        return text in TRUE
+        return _plain_text(self.noun, self.limits, node, (TRUE | FALSE).__contains__) in TRUE
 
     def spell(self, value: bool) -> str:  # noqa: FBT001  # the value is the point here
         """Return the word."""
@@ -191,14 +208,14 @@ class Duration:
 
     def read(self, node: Node) -> float:
         """Return the seconds; see `ValueKind.read`."""
-        text = text_of(self.noun, node)
+        text = text_of(self.noun, self.limits, node)
         try:
             value = durations.parse(text)
         except ValueError as error:
-            raise UnfitError(ProblemKind.PARSE, str(error), node) from None
+            raise UnfitError(ProblemKind.PARSE, f"{error}; must be {self.limits}", node) from None
         low = value <= 0.0 if self.above_zero else value < self.minimum
         if low or value > self.maximum or (self.whole and value != int(value)):
-            raise forbidden(node, f"must be {self.limits}, not {durations.spell(value)}")
+            raise forbidden(node, f"must be {self.limits}, not {shown(node)}")
         return value
 
     def spell(self, value: float) -> str:
@@ -221,12 +238,12 @@ class OneOf:
 
     def read(self, node: Node) -> enum.StrEnum | None:
         """Return the member; see `ValueKind.read`."""
-        text = text_of(self.noun, node)
+        text = text_of(self.noun, self.limits, node)
         if not text:
             return None
         words = tuple(word.value for word in self.words)
         if text not in words:
-            message = f"must be {self.limits}, not {printable(text)}"
+            message = f"must be {self.limits}, not {shown(node)}"
             raise UnfitError(ProblemKind.SEMANTIC, message, node, candidates=words)
         return self.words(text)
 
@@ -270,13 +287,13 @@ class TextKind:
 
     def read(self, node: Node) -> str | None:
         """Return the text, or None for an empty one; see `ValueKind.read`."""
-        text = text_of(self.noun, node)
+        text = text_of(self.noun, self.limits, node)
         text = " ".join(text.split()) if self.prose else text
         if len(text) > self.length:
-            raise forbidden(node, f"must have {self.limits}, not {len(text)}")
+            raise forbidden(node, f'must have {self.limits}, not {len(text)}: "{excerpt(text)}"')
         for rule in self.rules if text else ():
             if not rule.pattern.fullmatch(text):
-                raise forbidden(node, f"{printable(text)}: {rule.text}")
+                raise forbidden(node, f"{shown(node)}: {rule.text}")
         return text or None
 
     def spell(self, value: str) -> str:
@@ -303,7 +320,7 @@ class Reference:
 
     def read(self, node: Node) -> str | None:
         """Return the name, or None for an empty one; see `ValueKind.read`."""
-        return text_of("name", node) or None
+        return text_of(self.noun, self.limits, node) or None
 
     def spell(self, value: str) -> str:
         """Return it unchanged."""

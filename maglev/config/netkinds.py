@@ -8,10 +8,10 @@ from typing import Final
 import attrs
 import re2
 
-from maglev.config.kinds import UnfitError, forbidden, text_of
+from maglev.config.kinds import UnfitError, forbidden, shown, text_of
 from maglev.config.nodes import ListNode, Node
 from maglev.model import addresses
-from maglev.model.text import printable
+from maglev.model.text import excerpt, printable
 
 
 @attrs.frozen
@@ -34,7 +34,7 @@ class Address:
 
     def read(self, node: Node) -> str | None:
         """Return the canonical text; see `Kind.read`."""
-        text = text_of(self.noun, node)
+        text = text_of(self.noun, self.limits, node)
         if not text:
             return None
         try:
@@ -42,10 +42,11 @@ class Address:
         except ValueError:
             raise forbidden(node, self._no_address(text)) from None
         if self.family and addresses.family(address) != self.family:
-            raise forbidden(node, f"must be an {self.noun}, not {address}")
+            raise forbidden(node, f"must be an {self.noun}, not {shown(node)}")
         reason = addresses.misfit(address)
         if reason and (reason != addresses.LOOPBACK or addresses.family(address) not in self.loopback):
-            raise forbidden(node, f"{address} is {reason}")
+            expected = "" if ": write " in reason else "; expected the address of one machine, on any link"
+            raise forbidden(node, f"{shown(node)} is {reason}{expected}")
         return address
 
     def spell(self, value: str) -> str:
@@ -56,7 +57,7 @@ class Address:
         expected = "expected a literal address, names are not resolved"
         for mark, excess in (("/", "prefix length"), ("%", "zone")):
             expected = f"expected an address without a {excess}" if mark in text else expected
-        return f'invalid {self.noun} "{printable(text)}": {expected}'
+        return f'invalid {self.noun} "{excerpt(text)}": {expected}'
 
 
 @attrs.frozen
@@ -73,7 +74,8 @@ class Host:
     @property
     def limits(self) -> str:
         """The form."""
-        return "a name or IP address" + (", optionally with :port" if self.header else "")
+        form = f"a name of at most {_NAME_LENGTH} characters or an IP address"
+        return f"{form}, optionally with a port, :1..65535" if self.header else form
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -82,12 +84,12 @@ class Host:
 
     def read(self, node: Node) -> str | None:
         """Return the text as it is, or None for an empty one; see `Kind.read`."""
-        text = text_of(self.noun, node)
+        text = text_of(self.noun, self.limits, node)
         if not text:
             return None
         if not _is_host(self.pattern.fullmatch(text)):
-            hint = " (IPv6 addresses need brackets)" if self.header and text.count(":") > 1 else ""
-            raise forbidden(node, f'invalid {self.noun} "{printable(text)}": expected {self.limits}{hint}')
+            hint = "; IPv6 addresses need brackets" if self.header and text.count(":") > 1 else ""
+            raise forbidden(node, f'invalid {self.noun} "{excerpt(text)}": expected {self.limits}{hint}')
         return text
 
     def spell(self, value: str) -> str:
@@ -147,19 +149,20 @@ class Regexp:
 
     def read(self, node: Node) -> str | None:
         """Return the pattern, or None for an empty one; see `Kind.read`."""
-        text = text_of(self.noun, node)
+        text = text_of(self.noun, self.limits, node)
         if len(text) > self.length:
-            raise forbidden(node, f"must have at most {self.length} characters, not {len(text)}")
+            raise forbidden(node, f'must have at most {self.length} characters, not {len(text)}: "{excerpt(text)}"')
         options = re2.Options()
         options.log_errors = False  # else RE2 writes to standard error by itself
         try:
             size = re2.compile(text, options).programsize
         except (re2.error, UnicodeEncodeError) as error:
             reason = error.args[0]
-            shown = printable(reason) if isinstance(reason, bytes) else "not valid Unicode"
-            raise forbidden(node, f"invalid regular expression: {shown}") from None
+            why = printable(reason) if isinstance(reason, bytes) else "not valid Unicode"
+            raise forbidden(node, f'invalid {self.noun} "{excerpt(text)}": {why} (expected {self.limits})') from None
         if size > MAX_PROGRAM:
-            raise forbidden(node, f"too complex: compiles to {size} instructions, at most {MAX_PROGRAM} are allowed")
+            complexity = f"compiles to {size} instructions, at most {MAX_PROGRAM} are allowed"
+            raise forbidden(node, f'{self.noun} "{excerpt(text)}" is too complex: {complexity}')
         return text or None
 
     def spell(self, value: str) -> str:
@@ -185,7 +188,7 @@ class StatusCodes:
     def read(self, node: Node) -> StatusRanges | None:
         """Return the ranges; see `Kind.read`."""
         if type(node) is not ListNode:
-            text = text_of(self.noun, node)
+            text = text_of(self.noun, self.limits, node)
             return (self._range(text, node),) if text else None
         if not 1 <= len(node.items) <= self.most:
             raise forbidden(node, f"must be 1..{self.most} codes or ranges, not {len(node.items)}")
@@ -193,7 +196,7 @@ class StatusCodes:
         errors: list[UnfitError] = []
         for index, item in enumerate(node.items):
             try:
-                ranges.append(self._range(text_of("status code or range", item), item))
+                ranges.append(self._range(text_of("status code or range", self.limits, item), item))
             except UnfitError as error:
                 error.suffix = f"[{index}]"
                 errors.append(error)
@@ -212,7 +215,7 @@ class StatusCodes:
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 100 <= low <= high <= 599:
             expected = f"expected a code (200) or range (200-299) within {self.limits}"
-            raise forbidden(node, f'invalid status code "{printable(text)}": {expected}')
+            raise forbidden(node, f'invalid status code "{excerpt(text)}": {expected}')
         return low, high
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, Final
 
-from maglev.config.kinds import UnfitError
-from maglev.config.nodes import BrokenNode, ListNode, MapNode, ScalarNode, describe, is_null
+from maglev.config.kinds import UnfitError, shown
+from maglev.config.nodes import BrokenNode, ListNode, MapNode, ScalarNode, is_null
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
 from maglev.model.problem import ProblemKind
-from maglev.model.text import printable
+from maglev.model.text import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -94,7 +94,7 @@ class Reader:
             path: Its path.
             place: The place to report for the section as a whole.
         """
-        entries = self._entries(section.noun, node, path)
+        entries = self._entries(section.noun, node, path, section)
         if entries is None:
             return BROKEN
         values = dict(section.defaults)
@@ -108,13 +108,14 @@ class Reader:
                 values[name] = self._absent(section.keys[name], _join(path, name), place)
         return Record(path, place, values, entries)
 
-    def _entries(self, noun: str, node: Node, path: str) -> Entries | None:
+    def _entries(self, noun: str, node: Node, path: str, section: ConfigSection | None = None) -> Entries | None:
         if type(node) is MapNode:
             return node.entries
         if is_null(node):
             return {}
         if type(node) is not BrokenNode:
-            self._findings.parse(path, f"must be a map ({noun}), not {describe(node)}", node)
+            hint = _as_map(node, section) if section else ""
+            self._findings.parse(path, f"must be a map ({noun}), not {shown(node)}{hint}", node)
         return None
 
     def _unknown(
@@ -182,11 +183,27 @@ class Reader:
             if is_null(node):
                 self._absent(entry, path, key)
             elif type(node) is not BrokenNode:
-                self._findings.parse(path, f"must be a list, not {describe(node)}", node)
+                self._findings.parse(path, f"must be a list, not {shown(node)}", node)
             return BROKEN
         if not node.items:
             self._absent(entry, path, node)
         return [self.section(entry.section, item, f"{path}[{i}]", item) for i, item in enumerate(node.items)]
+
+
+def _as_map(node: Node, section: ConfigSection) -> str:
+    """Return a hint at how to write a single value that stands where a section should: ``{weight: 100}`` for 100.
+
+    It was probably meant for the first required key, or for the only one, if it is valid there.
+    """
+    for key in section.keys.values():
+        if isinstance(key, ConfigKey) and (key.needed or len(section.keys) == 1):
+            try:
+                valid = key.kind.read(node) is not None
+            except UnfitError:
+                valid = False
+            clipped = type(node) is ScalarNode and excerpt(node.text) != node.text
+            return f"; did you mean {{{key.name}: {shown(node)}}}?" if valid and not clipped else ""
+    return ""
 
 
 def _is_broken(node: Node) -> bool:

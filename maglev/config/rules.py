@@ -15,6 +15,7 @@ from maglev.config.nodes import is_null
 from maglev.config.reader import BROKEN, Record
 from maglev.config.schema import ConfigKey
 from maglev.model.config import CheckType
+from maglev.model.text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -106,7 +107,7 @@ def check_references(maglev: Record, findings: Findings) -> None:
     for _, backend in maglev.records("backends"):
         name = backend["healthcheck"]
         if isinstance(name, str) and name not in known:
-            text = f"no such healthcheck{findings.hint(name, known)}"
+            text = f"no such healthcheck: {excerpt(name)}{findings.hint(name, known)}"
             findings.semantic(f"{backend.path}.healthcheck", text, backend.place_of("healthcheck"))
 
 

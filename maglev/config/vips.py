@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from maglev.config.reader import BROKEN, Record
 from maglev.model import addresses
 from maglev.model.config import DEFAULT_HEAP, MAX_TABLE_LENGTH, sticky_bytes, table_bytes
+from maglev.model.text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -120,7 +121,7 @@ class FrontendRules:
         if backend is None:
             if self._maglev.sound("backends"):
                 hint = self._findings.hint(name, self._backends)
-                self._findings.semantic(member.path, f"no such backend{hint}", member.place)
+                self._findings.semantic(member.path, f"no such backend: {excerpt(name)}{hint}", member.place)
             return None
         if backend is BROKEN or not backend.sound("address"):
             return None

@@ -8,6 +8,10 @@ DETAIL_LIMIT: Final = 200
 """Enough for an OpenSSL reason and a certificate name; a detail goes to every log line and event."""
 
 
+VALUE_LIMIT: Final = 40
+"""Characters of a value that a message quotes: more than any sensible number, address or duration has."""
+
+
 def printable(outside: bytes | str) -> str:
     """Return text from outside as printable ASCII of bounded length, safe for a terminal or a log."""
     if isinstance(outside, bytes):
@@ -15,3 +19,9 @@ def printable(outside: bytes | str) -> str:
     shown = outside[: 2 * DETAIL_LIMIT].encode("ascii", "backslashreplace").decode("ascii")
     safe = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
     return safe if len(safe) <= DETAIL_LIMIT else safe[: DETAIL_LIMIT - 3] + "..."
+
+
+def excerpt(outside: str) -> str:
+    """Return the beginning of a value from outside, for a message that quotes it."""
+    safe = printable(outside)
+    return safe if len(safe) <= VALUE_LIMIT else safe[: VALUE_LIMIT - 3] + "..."

@@ -177,7 +177,8 @@ def test_without_libyaml_a_lone_surrogate_gets_nowhere():
     check = '{type: http, port: 1, interval: 2s, timeout: 1s, params: {response-regexp: "\\uD800"}}'
     text = f"{GOOD}  healthchecks: {{a: {check}}}\n"
 
-    assert problem_of(text).text == "invalid regular expression: not valid Unicode"
+    expected = 'invalid regular expression "\\ud800": not valid Unicode (expected RE2, at most 1024 characters)'
+    assert problem_of(text).text == expected
 
 
 def test_an_error_without_any_place_is_at_the_start(monkeypatch):

@@ -61,7 +61,8 @@ large, bad_files,
 random_boards,
 random_sites,
 odd_configs,
-random_reloads
+random_reloads,     values of every form, for every kind
+values
 views,              views as the control interface gives them; and
 json_schema,        what editors and other YAML parsers see
 yaml_views

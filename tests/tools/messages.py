@@ -1,7 +1,8 @@
 """Writes what the programs say into one file for review: `python -m tests.tools.messages`, after a change of texts.
 
-The file lists the messages of ``maglevd --check`` over the corpus of bad and doubtful files, the ``--help`` of all
-programs, each kind of mistake in a line of the console, and the ``?`` help of every word of the command tree.
+The file lists the messages of ``maglevd --check`` over the corpus of bad and doubtful files, what each kind of value
+says of values that it refuses, the ``--help`` of all programs, each kind of mistake in a line of the console, and the
+``?`` help of every word of the command tree.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from maglev.maglevc.options import _parser
 from maglev.model.errors import ConfigError
 from maglev.vppsim.program import SimulatorOptions
 from tests.fakes.bad_files import CASES
+from tests.fakes.values import refusals
 
 DOUBTFUL = """\
 maglev:
@@ -122,6 +124,7 @@ def written():
     """Return the content of the file."""
     parts = {
         "maglevd --check": "\n".join(check_messages()),
+        "Values that a kind refuses": "\n".join(refusals()),
         **help_texts(),
         "Mistakes in a line of the console": "\n".join(line_errors()),
         "? help": "\n".join([*node_help(TREE), *node_help(FILTERS, "| ")]),
