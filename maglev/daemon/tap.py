@@ -44,6 +44,7 @@ from maglev.metrics.collectors import (
     VppCollector,
 )
 from maglev.metrics.exposition import ProcessFigures
+from maglev.metrics.healthz import SelfCheck
 from maglev.metrics.resource import TransitionCounter, site_of
 from maglev.metrics.traffic import TrafficCollector
 from maglev.metrics.workers import WorkerCollector
@@ -158,7 +159,9 @@ class Daemon(MultiService):
         where = strport("--metrics-addr", options["metrics-addr"])
         if where is not None:
             share = self._descriptors.share(METRICS_CONNECTIONS)
-            site = site_of(self._cooperator.queue("metrics"), share.get_size, self._collectors)
+            watchdog = None if manager is None else manager.watchdog
+            check = SelfCheck(reactor, self.checker, lag, self.vpp, watchdog)
+            site = site_of(self._cooperator.queue("metrics"), share.get_size, self._collectors, check)
             listening(reactor, where, site).setServiceParent(self)
 
     def startService(self) -> None:

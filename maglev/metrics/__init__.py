@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: the families as data, collectors that read the facts, and the HTTP resource.
+"""What Prometheus scrapes: the families as data, collectors that read the facts, and the HTTP resources.
 
 Rules:
 

@@ -1,4 +1,4 @@
-"""The scrape resource: ``/metrics`` for Prometheus, and a page at ``/`` that says so."""
+"""The site of the metrics listener: ``/metrics`` for Prometheus, ``/healthz``, and a page at ``/`` that links them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from maglev.config.diff import removed
 from maglev.metrics.exposition import CONTENT_TYPE
+from maglev.metrics.healthz import HealthzResource
 from maglev.model.health import State
 from maglev.runtime.http import BoundedSite, Root
 from maglev.runtime.logs.logger import EventLogger
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
     from maglev.metrics.exposition import ICollector
+    from maglev.metrics.healthz import SelfCheck
     from maglev.model.config import Config
     from maglev.model.events import BackendEvent
     from maglev.runtime.cooperator import WorkQueue
@@ -44,7 +46,10 @@ MAX_SCRAPES: Final = 16
 TIME_LIMIT: Final = 120.0
 """Seconds until a scraper that takes its answer in drops is cut off; Prometheus itself gives up after 10."""
 
-_FRONT_PAGE: Final = b'<!doctype html><title>maglevd</title><p>maglevd: <a href="/metrics">metrics</a></p>\n'
+_FRONT_PAGE: Final = (
+    b"<!doctype html><title>maglevd</title>"
+    b'<p>maglevd: <a href="/metrics">metrics</a>, <a href="/healthz">health of maglevd itself</a></p>\n'
+)
 
 
 class TransitionCounter:
@@ -195,15 +200,19 @@ class _FrontPage(Resource):
         return _FRONT_PAGE
 
 
-def site_of(work: WorkQueue, size: Callable[[], int], collectors: Sequence[ICollector]) -> BoundedSite:
-    """Return the site that serves the metrics of these collectors.
+def site_of(
+    work: WorkQueue, size: Callable[[], int], collectors: Sequence[ICollector], check: SelfCheck
+) -> BoundedSite:
+    """Return the site that serves the metrics of these collectors, and whether maglevd is well.
 
     Args:
         work: The queue in which scrapes are written.
         size: Returns the maximum number of connections now.
         collectors: What has metrics.
+        check: Knows whether maglevd is well.
     """
     root = Root()
     root.putChild(b"", _FrontPage())
     root.putChild(b"metrics", MetricsResource(work, collectors))
+    root.putChild(b"healthz", HealthzResource(check))
     return BoundedSite(work, size, root)

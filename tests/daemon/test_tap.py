@@ -1,6 +1,7 @@
 """The composition root: options, the clock, and the tree of services."""
 
 import functools
+import json
 import os
 import signal
 import time
@@ -241,6 +242,26 @@ def test_the_metrics_are_served_where_the_option_says(path, reactor, signals):
     (server,) = reactor.tcpServers
     assert (server[0], server[3]) == (9091, "127.0.0.1")
     assert isinstance(server[1], Site)
+    daemon.stopService()
+
+
+def test_the_health_is_judged_by_the_bound_of_the_watchdog(path, reactor, signals, monkeypatch, tmp_path):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "7000000")
+    daemon = build(
+        reactor,
+        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=127.0.0.1:9091", "--ssh-addr=", "--pb-addr="),
+    )
+    start(daemon)
+    monkeypatch.setattr(daemon.checker, "oldest_wait", lambda: 7.0)
+    connection = HttpConnection(reactor.tcpServers[0][1])
+    connection.ask(b"/healthz")
+    reactor.pump([0.0] * 5)
+    checks = json.loads(connection.text())["checks"]
+
+    assert connection.status() == 503
+    assert checks["probing"] == {"ok": False, "detail": "a probe is 7 s late to start"}
+    assert checks["vpp"] == {"ok": True, "detail": "switched off"}
     daemon.stopService()
 
 

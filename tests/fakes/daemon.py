@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -85,6 +86,16 @@ class MaglevDaemon:
         text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in samples}
+
+    def health(self, target="http://localhost/healthz"):
+        """Ask whether it is well, in the absolute form of a request; return the status and the document."""
+        ask = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(self.metrics_socket))
+            client.sendall(ask.encode())
+            head, _, body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")
+        return int(head.split()[1]), json.loads(body)
 
     def descriptors(self):
         """Return how many descriptors it has open."""

@@ -38,7 +38,7 @@ class Pieces:
 
 
 def site_with(clock, *collectors, size=PLENTY):
-    return site_of(Cooperator(clock).queue("metrics"), lambda: size, collectors)
+    return site_of(Cooperator(clock).queue("metrics"), lambda: size, collectors, check=None)
 
 
 @pytest.fixture
@@ -233,10 +233,11 @@ def test_nothing_can_be_posted(clock):
     assert connection.head().startswith(b"HTTP/1.1 405 ")
 
 
-def test_the_front_page_leads_to_the_metrics(clock):
+def test_the_front_page_leads_to_the_metrics_and_the_health(clock):
     connection = HttpConnection(site_with(clock))
     connection.ask(b"/")
     clock.turn()
 
     assert connection.head().startswith(b"HTTP/1.1 200 OK\r\n")
     assert b'href="/metrics"' in connection.transport.value()
+    assert b'href="/healthz"' in connection.transport.value()

@@ -165,6 +165,9 @@ def test_probes_go_on_without_vpp(vpp, fleet, daemon):
     daemon.wait_for_event("backend-transition", backend="a", to="down")
     assert daemon.metrics()["maglev_vpp_connected"] == 0
     assert not any(name.startswith("maglev_vpp_info") for name in daemon.metrics())
+    status, health = daemon.health()
+    assert status == 200
+    assert health["checks"]["vpp"]["detail"].startswith("not connected for ")
     vpp.restart()
     with PapiReader(vpp.api_socket) as reader:
         reader.wait_for({SITE_KEY: site(0, 100, 0), ("192.0.2.50/32", 17, 53): {A: 0}})

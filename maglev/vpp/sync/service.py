@@ -100,6 +100,7 @@ class VppService(Service):
         self.tally = SyncCounters()
         self.info: VppInfo | None = None
         self.connected_since = 0.0
+        self._unusable_since: float | None = work.clock.seconds()
         self.sync: LbSync | None = None
         self.counters: Counters | None = None
         self.warm_up = WarmUp(work.clock, board, self._released)
@@ -161,6 +162,13 @@ class VppService(Service):
     def connected_for(self) -> float:
         """Return for how many seconds the present connection lasts."""
         return self.clock.seconds() - self.connected_since
+
+    def unusable_for(self) -> float:
+        """Return for how many seconds VPP has not been read over a connection; 0 if the present one has worked.
+
+        Connections that end before VPP could be read do not interrupt this time.
+        """
+        return 0.0 if self._unusable_since is None else self.clock.seconds() - self._unusable_since
 
     def require_link(self) -> ILink:
         """Return the present connection.
@@ -275,6 +283,7 @@ class VppService(Service):
         timers = Tasks()
         try:
             await sync.full()
+            self._unusable_since = None
             counters = self.counters = Counters(self._work, link.lb, link.stats, sync.ledger, self._heart)
             self._repeat(timers, "vpp-ping", lambda: self._ping(link), PING_PERIOD)
             self._repeat(timers, "vpp-sync", lambda: self._sync_in_time(sync), self._board.config.vpp.sync_interval)
@@ -305,6 +314,8 @@ class VppService(Service):
         self.counters = None
         self.info = None
         self._given_up = None
+        if self._unusable_since is None:
+            self._unusable_since = self.clock.seconds()
         link, self._link = self._link, None
         if link is not None:
             link.close()
