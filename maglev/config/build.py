@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from maglev.config.keys import AUTO
 from maglev.config.netkinds import name_of_host
 from maglev.model.config import (
+    DEFAULT_TABLE_LENGTH,
     Backend,
     CheckerConfig,
     CheckType,
@@ -19,6 +23,7 @@ from maglev.model.config import (
     TlsParams,
     VppConfig,
 )
+from maglev.model.scale import fitting_length, programmed_in
 
 if TYPE_CHECKING:
     from maglev.config.reader import Record
@@ -40,9 +45,7 @@ def build_config(maglev: Record) -> Config:
             name: Backend(name, record["address"], record["healthcheck"], record["enabled"])
             for name, record in maglev.records("backends")
         },
-        frontends={
-            name: _frontend(name, record, lb["new-flows-table-length"]) for name, record in maglev.records("frontends")
-        },
+        frontends={name: _frontend(name, record, lb, maglev) for name, record in maglev.records("frontends")},
     )
 
 
@@ -95,8 +98,9 @@ def _tls(params: Record) -> TlsParams:
     )
 
 
-def _frontend(name: str, record: Record, table_length: int) -> Frontend:
-    return Frontend(
+def _frontend(name: str, record: Record, lb: Record, maglev: Record) -> Frontend:
+    length = _or(record["new-flows-table-length"], lb["new-flows-table-length"])
+    frontend = Frontend(
         name=name,
         address=record["address"],
         transport=record["protocol"],
@@ -105,8 +109,15 @@ def _frontend(name: str, record: Record, table_length: int) -> Frontend:
         description=record["description"],
         src_ip_sticky=record["src-ip-sticky"],
         flush_on_down=record["flush-on-down"],
-        table_length=_or(record["new-flows-table-length"], table_length),
+        table_length=DEFAULT_TABLE_LENGTH if length == AUTO else length,
+        table_fits=length == AUTO,
+        weights=_or(record["weights"], lb["weights"]),
+        weight_tolerance=_or(record["weight-tolerance"], lb["weight-tolerance"]),
     )
+    if not frontend.table_fits:
+        return frontend
+    addresses = {member: maglev["backends"][member]["address"] for member in frontend.backends}
+    return attrs.evolve(frontend, table_length=fitting_length(programmed_in(frontend, addresses)))
 
 
 def _pool(pool: Record) -> Pool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from maglev.model.scale import scales_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -68,6 +70,26 @@ def differences(old: Config, new: Config) -> tuple[Difference, ...]:
     )
 
 
+def told_otherwise(old: Frontend, new: Frontend) -> list[tuple[str, tuple[int, int, int]]]:
+    """Return the weights that VPP is told otherwise although they have not changed.
+
+    Returns:
+        The name of each pool, with a weight that it has in both, and what VPP is told for it before and after.
+    """
+    before = {pool.name: (pool, scale) for pool, scale in zip(old.pools, scales_of(old), strict=True)}
+    return [
+        (pool.name, (weight, before[pool.name][1][weight], scale[weight]))
+        for pool, scale in zip(new.pools, scales_of(new), strict=True)
+        if pool.name in before and before[pool.name][1] != scale
+        for weight in sorted(_weights(pool) & _weights(before[pool.name][0]))
+        if before[pool.name][1][weight] != scale[weight]
+    ]
+
+
+def _weights(pool: Pool) -> set[int]:
+    return {member.weight for member in pool.members}
+
+
 def _settings(name: str, old: Any, new: Any) -> Iterator[Difference]:
     details = tuple(_changes(old, new))
     if details:
@@ -81,7 +103,8 @@ def _objects(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
         if name not in old:
             yield Difference(kind, name, "added")
         elif new[name] != old[name]:
-            yield Difference(kind, name, "changed", tuple(_changes(old[name], new[name])))
+            told = _told(old[name], new[name]) if kind == "frontend" else ()
+            yield Difference(kind, name, "changed", (*_changes(old[name], new[name]), *told))
 
 
 def _changes(old: Any, new: Any) -> Iterator[str]:
@@ -92,10 +115,26 @@ def _changes(old: Any, new: Any) -> Iterator[str]:
             continue
         if attribute.name == "pools":
             yield from _pools(old, new)
+        elif attribute.name == "weight_tolerance":
+            yield f"{_key(attribute.name)}: {before:g}% -> {after:g}%"
+        elif attribute.name == "table_length" and (old.table_fits or new.table_fits):
+            yield f"{_key(attribute.name)}: {_length(old)} -> {_length(new)}"
+        elif attribute.name == "table_fits":
+            if old.table_length == new.table_length:
+                yield f"{_key('table_length')}: {_length(old)} -> {_length(new)}"
         elif attrs.has(type(before)) and type(before) is type(after):
             yield from _changes(before, after)
         else:
             yield f"{_key(attribute.name)}: {_text(before)} -> {_text(after)}"
+
+
+def _told(old: Frontend, new: Frontend) -> Iterator[str]:
+    for pool, (weight, before, after) in told_otherwise(old, new):
+        yield f"pool {pool}: weight {weight} is programmed as {after} instead of {before}"
+
+
+def _length(frontend: Frontend) -> str:
+    return f"auto ({frontend.table_length})" if frontend.table_fits else str(frontend.table_length)
 
 
 def _pools(old: Frontend, new: Frontend) -> Iterator[str]:

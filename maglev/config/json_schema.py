@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from maglev.config import durations
 from maglev.config.keys import ROOT
-from maglev.config.kinds import FALSE, TRUE, Boolean, Duration, Integer, OneOf, TextKind
+from maglev.config.kinds import FALSE, PERCENTAGE, TRUE, Boolean, Duration, Integer, OneOf, Percentage, TextKind
 from maglev.config.netkinds import Address, Host, StatusCodes
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
 from maglev.model.config import CheckType
@@ -80,14 +80,14 @@ def _described(key: ConfigKey, schema: Json) -> Json:
     if isinstance(key.default, int | str) and key.default != "":
         schema["default"] = key.default
     elif isinstance(key.default, float):
-        schema["default"] = durations.spell(key.default)
+        schema["default"] = key.kind.spell(key.default)
     return schema
 
 
 def _key(key: ConfigKey) -> Json:
     alternatives = _value(key.kind)
     if not key.needed:
-        alternatives += _ABSENT[:1] if isinstance(key.kind, Integer | Boolean | Duration) else _ABSENT
+        alternatives += _ABSENT[:1] if isinstance(key.kind, Integer | Boolean | Duration | Percentage) else _ABSENT
     return alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
 
 
@@ -103,7 +103,8 @@ def _integer(kind: Integer) -> list[Json]:
     if kind.power_of_two:
         powers = [1 << exponent for exponent in range(kind.maximum.bit_length())]
         number = {"enum": [power for power in powers if kind.minimum <= power <= kind.maximum]}
-    return [number, {"type": "string", "pattern": r"^\+?[0-9]+(_[0-9]+)+$"}]
+    word: list[Json] = [{"const": kind.word}] if kind.word else []
+    return [number, {"type": "string", "pattern": r"^\+?[0-9]+(_[0-9]+)+$"}, *word]
 
 
 @_value.register
@@ -118,6 +119,11 @@ def _duration(kind: Duration) -> list[Json]:
     text = {"type": "string", "pattern": rf"^({durations.PATTERN})$"}
     zero = not kind.minimum and not kind.above_zero
     return [text, {"const": 0}] if zero else [text]
+
+
+@_value.register
+def _percentage(_kind: Percentage) -> list[Json]:
+    return [{"type": "string", "pattern": f"^{PERCENTAGE}$"}]
 
 
 @_value.register

@@ -10,15 +10,25 @@ import re
 from typing import Final
 
 from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
-from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Reference, TextKind, TextRule
+from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, Reference, TextKind, TextRule
 from maglev.config.netkinds import Address
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
-from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, ForeignVips, Transport
+from maglev.model.config import (
+    DEFAULT_TABLE_LENGTH,
+    DEFAULT_TOLERANCE,
+    MAX_TABLE_LENGTH,
+    MAX_WEIGHT,
+    ForeignVips,
+    Transport,
+    WeightScale,
+)
 
 _NO_CONTROL: Final = TextRule(
     re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"), "control characters are not allowed"
 )
-_TABLE_LENGTH: Final = Integer(1, MAX_TABLE_LENGTH, power_of_two=True)
+AUTO: Final = "auto"
+_TABLE_LENGTH: Final = Integer(1, MAX_TABLE_LENGTH, power_of_two=True, word=AUTO)
+_TOLERANCE: Final = Percentage(50)
 
 _HEALTHCHECKER: Final = ConfigSection(
     "healthchecker",
@@ -125,8 +135,26 @@ _LB: Final = ConfigSection(
             "new-flows-table-length",
             _TABLE_LENGTH,
             "Size of the table that spreads new flows, for frontends that do not set their own.",
+            notes="``auto`` is the shortest of at least 1024 that shares them within 1 %, see :doc:`weights`.",
             default=DEFAULT_TABLE_LENGTH,
             unit="buckets",
+        ),
+        ConfigKey(
+            "weights",
+            OneOf(WeightScale),
+            "How VPP is told the weights, for frontends that do not say it themselves.",
+            notes=(
+                "``least-moving`` programs the smallest integers of the same proportions: a server that comes or goes "
+                "then moves fewer flows of the others, see :doc:`weights`."
+            ),
+            default=WeightScale.AS_WRITTEN,
+        ),
+        ConfigKey(
+            "weight-tolerance",
+            _TOLERANCE,
+            "By how much the share of a server may differ from the wanted one.",
+            notes="For ``least-moving``; in percent of the share, ``0%`` for not at all.",
+            default=DEFAULT_TOLERANCE,
         ),
     ),
     notes=(
@@ -233,6 +261,18 @@ _FRONTEND: Final = ConfigSection(
             "Size of the table that spreads new flows. Changing it re-creates the VIP.",
             default_text="that of maglev.vpp.lb",
             unit="buckets",
+        ),
+        ConfigKey(
+            "weights",
+            OneOf(WeightScale),
+            "How VPP is told the weights.",
+            default_text="that of maglev.vpp.lb",
+        ),
+        ConfigKey(
+            "weight-tolerance",
+            _TOLERANCE,
+            "By how much the share of a server may differ from the wanted one.",
+            default_text="that of maglev.vpp.lb",
         ),
     ),
     notes=(

@@ -34,6 +34,10 @@ _LONGEST_INTEGER: Final = 40
 beyond every limit. Conversion takes a time quadratic in the digits, and Python refuses more than 4300."""
 
 
+PERCENTAGE: Final = r"(0|[1-9][0-9]{0,2})(\.[0-9]{1,2})?%"
+_PERCENTAGE: Final = re.compile(PERCENTAGE)
+
+
 def _spellings(*words: str) -> frozenset[str]:
     return frozenset(form(word) for word in words for form in (str, str.title, str.upper))
 
@@ -141,20 +145,28 @@ def _plain_text(noun: str, limits: str, node: Node, accepted: Callable[[str], ob
 
 @attrs.frozen
 class Integer:
-    """A whole number, in decimal."""
+    """A whole number, in decimal.
+
+    Attributes:
+        word: A word that may stand instead of a number; empty for none. It is the value then.
+    """
 
     minimum: int
     maximum: int
     power_of_two: bool = False
+    word: str = ""
     noun = "integer"
 
     @property
     def limits(self) -> str:
         """The range."""
-        return f"{'a power of two, ' if self.power_of_two else ''}{self.minimum}..{self.maximum}"
+        word = f", or {self.word}" if self.word else ""
+        return f"{'a power of two, ' if self.power_of_two else ''}{self.minimum}..{self.maximum}{word}"
 
-    def read(self, node: Node) -> int:
-        """Return the number; see `ValueKind.read`."""
+    def read(self, node: Node) -> int | str:
+        """Return the number or the word; see `ValueKind.read`."""
+        if self.word and text_of(self.noun, self.limits, node) == self.word:
+            return self.word
         text = _plain_text(_DECIMAL, self.limits, node, _INTEGER.fullmatch)
         value = int(text) if len(text) <= _LONGEST_INTEGER else None
         if value is None or not self._allows(value):
@@ -164,8 +176,8 @@ class Integer:
     def _allows(self, value: int) -> bool:
         return self.minimum <= value <= self.maximum and not (self.power_of_two and value.bit_count() != 1)
 
-    def spell(self, value: int) -> str:
-        """Return the digits."""
+    def spell(self, value: int | str) -> str:
+        """Return the digits, or the word."""
         return str(value)
 
 
@@ -221,6 +233,33 @@ class Duration:
     def spell(self, value: float) -> str:
         """Return it with units."""
         return durations.spell(value)
+
+
+@attrs.frozen
+class Percentage:
+    """A part of something, with a percent sign and at most two decimals; the value is in percent."""
+
+    maximum: int
+    noun = "percentage"
+
+    @property
+    def limits(self) -> str:
+        """The range."""
+        return f"0%..{self.maximum}%"
+
+    def read(self, node: Node) -> float:
+        """Return the percent; see `ValueKind.read`."""
+        text = text_of(self.noun, self.limits, node)
+        if not _PERCENTAGE.fullmatch(text):
+            raise wrong_type(self.noun, f"{self.limits}, such as 2% or 0.5%", node)
+        value = float(text[:-1])
+        if value > self.maximum:
+            raise forbidden(node, f"must be {self.limits}, not {shown(node)}")
+        return value
+
+    def spell(self, value: float) -> str:
+        """Return it with the sign."""
+        return f"{value:g}%"
 
 
 @attrs.frozen

@@ -108,6 +108,9 @@ def _frontend_row(frontend: Frontend) -> tuple[int, _Row]:
         frontend.src_ip_sticky,
         frontend.flush_on_down,
         frontend.table_length,
+        frontend.table_fits,
+        frontend.weights,
+        frontend.weight_tolerance,
     )
     return 1 + sum(len(members) for _, members in pools), row
 

@@ -7,18 +7,21 @@ flows is proportional to the weights only while it is at least as long as their 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from maglev.config.keys import AUTO
 from maglev.config.reader import BROKEN, Record
 from maglev.model import addresses
 from maglev.model.config import DEFAULT_HEAP, MAX_TABLE_LENGTH, sticky_bytes, table_bytes
+from maglev.model.scale import AS_WRITTEN, fitting_length, scale_for
 from maglev.model.text import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from maglev.config.findings import Findings, SourcePosition
     from maglev.config.reader import Broken
+    from maglev.model.scale import Scale
 
 
 class _Member(NamedTuple):
@@ -50,11 +53,15 @@ class _Pool(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """The sum of the weights of its application servers: of two backends with one address, the higher counts."""
+        """The sum of the weights of its application servers."""
+        return sum(self.weights(AS_WRITTEN))
+
+    def weights(self, scale: Scale) -> Collection[int]:
+        """Return the programmed weights of its servers: of two backends with one address, the higher counts."""
         highest: dict[str, int] = {}
         for member in self.members:
-            highest[member.server] = max(member.weight, highest.get(member.server, 0))
-        return sum(highest.values())
+            highest[member.server] = max(scale[member.weight], highest.get(member.server, 0))
+        return highest.values()
 
 
 class _Vip(NamedTuple):
@@ -195,14 +202,18 @@ class FrontendRules:
 
         Only the active pool has weights above 0, so the largest sum of one pool counts, not the sum of all pools.
         """
-        length = self._length(record)
+        weights = {pool.record.path: self._programmed(record, pool) for pool in pools}
+        length = self._inherited(record, "new-flows-table-length")
+        if length == AUTO:
+            length = fitting_length(weights.values())
         self._lengths.append(length or 0)
-        heaviest = max(pools, key=lambda pool: pool.weight, default=None)
-        if length is None or heaviest is None or heaviest.weight <= length:
+        heaviest = max(weights, key=lambda path: sum(weights[path]), default="")
+        total = sum(weights.get(heaviest, ()))
+        if length is None or total <= length:
             return
-        enough = 1 << (heaviest.weight - 1).bit_length()
+        enough = 1 << (total - 1).bit_length()
         cure = f"{enough} is enough" if enough <= MAX_TABLE_LENGTH else "lower the weights"
-        text = f"the weights of {heaviest.record.path.rpartition('.')[2]} add up to {heaviest.weight}, more than the "
+        text = f"the weights of {heaviest.rpartition('.')[2]} add up to {total}, more than the "
         text += f"{length} buckets of the table: the shares will not be proportional ({cure})"
         name = "new-flows-table-length"
         self._findings.warning(f"{record.path}.{name}", text, record.place_of(name))
@@ -212,12 +223,19 @@ class FrontendRules:
         lb: Record | Broken = BROKEN if vpp is BROKEN else vpp["lb"]
         return lb
 
-    def _length(self, record: Record) -> int | None:
-        """Return the table length of a frontend, if it is known."""
+    def _inherited(self, record: Record, key: str) -> Any:
+        """Return what a frontend sets, or else what the section of the plugin does; None if it is not known."""
         lb = self._lb()
-        own = record["new-flows-table-length"]
-        length = own if own is not None or lb is BROKEN else lb["new-flows-table-length"]
-        return length if isinstance(length, int) else None
+        own = record[key]
+        value = own if own is not None or lb is BROKEN else lb[key]
+        return None if value is BROKEN else value
+
+    def _programmed(self, record: Record, pool: _Pool) -> Collection[int]:
+        """Return the weights that would be programmed of a pool, as far as they are known."""
+        weights, tolerance = self._inherited(record, "weights"), self._inherited(record, "weight-tolerance")
+        if weights is None or tolerance is None:
+            return ()
+        return pool.weights(scale_for(frozenset(member.weight for member in pool.members), weights, tolerance))
 
     def _check_memory(self) -> None:
         """Warn of tables that may not fit VPP's memory: it aborts at the packet that needs them."""

@@ -53,9 +53,9 @@ def dry_run_steps(
         src_ip_sticky: Whether VPP supports stickiness by source address.
     """
     before = {}
-    for vip in _wanted_now(board):
-        fit = fitted(vip, weights=weights, src_ip_sticky=src_ip_sticky)
-        before[vip.key] = as_held(fit)
+    for status in board.frontends.values():
+        vip = wanted_now(board, status)
+        before[vip.key] = as_held(fitted(vip, weights=weights, src_ip_sticky=src_ip_sticky))
         yield
     after = {}
     states = yield from states_after_steps(board, config)
@@ -144,10 +144,10 @@ def _is_proven(board: Board, config: Config, backend: Backend) -> bool:
     return same and board.backends[backend.name].state is not State.UNKNOWN
 
 
-def _wanted_now(board: Board) -> Iterator[WantedVip]:
-    for status in board.frontends.values():
-        addresses = {name: board.backends[name].address for name in status.desired}
-        yield want(status.frontend, addresses, status.desired, frozenset())
+def wanted_now(board: Board, status: FrontendStatus) -> WantedVip:
+    """Return the VIP that a frontend should have now, once every backend serves at its own address."""
+    addresses = {name: board.backends[name].address for name in status.desired}
+    return want(status.frontend, addresses, status.desired, frozenset())
 
 
 def _wanted_after(config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from maglev.config.diff import told_otherwise
 from maglev.control.audit import Audit
-from maglev.control.dry_run import dry_run_steps
+from maglev.control.dry_run import dry_run_steps, wanted_now
 from maglev.control.events import LEVELS
 from maglev.control.traffic import server_traffic, vip_traffic
 from maglev.control.views import (
@@ -28,7 +29,7 @@ from maglev.model.errors import ConfigError, MaglevError, NotFoundError, Refused
 from maglev.model.health import Lifecycle
 from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import key_of
-from maglev.vpp.sync.forecast import forecast_steps
+from maglev.vpp.sync.forecast import forecast_steps, moved_steps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
@@ -211,9 +212,16 @@ class CallerControl(IControl):
         def change() -> WeightChangeView:
             before = self._weight(frontend, pool, backend)
             self._board.set_weight(frontend, pool, backend, weight)
-            return {"frontend": frontend, "pool": pool, "backend": backend, "from": before, "to": weight}
+            names = {"frontend": frontend, "pool": pool, "backend": backend}
+            return {**names, "from": before, "to": weight, "programmed": [], "moved": None}  # type: ignore[typeddict-item]
 
-        return self._audit.change(what, change)
+        status = self._board.frontends.get(frontend)
+        before = None if status is None else (status.frontend, wanted_now(self._board, status))
+        view = self._audit.change(what, change)
+        if status is not None and before is not None and (told := told_otherwise(before[0], status.frontend)):
+            view["programmed"] = [list(weights) for _, weights in told]
+            view["moved"] = await self._control.work.run(moved_steps(before[1], wanted_now(self._board, status)))
+        return view
 
     async def reload_config(self, now: bool = False) -> ConfigCheckView:  # noqa: FBT001, FBT002
         """Put the file in force."""

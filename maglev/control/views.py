@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from maglev.model.health import Transition
     from maglev.model.problem import Problem
     from maglev.model.result import Result
+    from maglev.model.scale import Scale
     from maglev.model.views import (
         BackendView,
         CheckParamsView,
@@ -74,16 +75,19 @@ def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, 
         "state": str(status.state),
         "src_ip_sticky": frontend.src_ip_sticky,
         "flush_on_down": frontend.flush_on_down,
+        "weights": str(frontend.weights),
         "pools": [
             {
                 "name": pool.name,
                 "active": index == status.active,
                 "backends": [
-                    _member_view(board.backends[member.backend], member.weight, weights[member.backend])
+                    _member_view(board.backends[member.backend], member.weight, weights[member.backend], scale)
                     for member in pool.members
                 ],
             }
-            for index, (pool, weights) in enumerate(zip(frontend.pools, status.pools, strict=True))
+            for index, (pool, weights, scale) in enumerate(
+                zip(frontend.pools, status.pools, status.scales, strict=True)
+            )
         ],
         "departing": [
             {"address": address, "weight": each.weight, "leaves_in": each.seconds}
@@ -92,7 +96,7 @@ def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, 
     }
 
 
-def _member_view(status: BackendStatus, weight: int, effective: int) -> MemberView:
+def _member_view(status: BackendStatus, weight: int, effective: int, scale: Scale) -> MemberView:
     return {
         "name": status.name,
         "address": status.address,
@@ -100,6 +104,7 @@ def _member_view(status: BackendStatus, weight: int, effective: int) -> MemberVi
         "enabled": status.state is not State.DISABLED,
         "weight": weight,
         "effective_weight": effective,
+        "programmed_weight": scale[effective],
     }
 
 

@@ -45,6 +45,7 @@ maglev:
       ipv6-src-address: 2001:db8::fe
       startup-min-delay: 0s
       startup-max-delay: 2s
+      weights: least-moving
   healthchecks:
     web:
       type: http

@@ -129,6 +129,14 @@ class BoardCollector:
                 for pool, weights in zip(status.frontend.pools, status.pools, strict=True)
                 for backend, weight in weights.items()
             )
+        family = "maglev_frontend_pool_backend_programmed_weight"
+        yield header(family)
+        for name, status in frontends:
+            yield "".join(
+                f'{family}{{frontend="{name}",pool="{pool.name}",backend="{backend}"}} {scale[weight]}\n'
+                for pool, weights, scale in zip(status.frontend.pools, status.pools, status.scales, strict=True)
+                for backend, weight in weights.items()
+            )
 
     def _transitions(self) -> Iterator[str]:
         family = "maglev_backend_transitions_total"

@@ -85,6 +85,13 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family(
             "maglev_frontend_pool_backend_effective_weight", "gauge", "The weight that VPP should have now", _MEMBER
         ),
+        Family(
+            "maglev_frontend_pool_backend_programmed_weight",
+            "gauge",
+            "The weight as it is programmed in VPP",
+            _MEMBER,
+            "The same as the effective weight, unless the frontend has ``weights: least-moving``.",
+        ),
     ),
     "Probes": (
         Family(

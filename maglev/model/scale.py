@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, WeightScale
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from maglev.model.config import Frontend, Pool
 
@@ -57,16 +57,37 @@ def scale_of(pool: Pool, weights: WeightScale, tolerance: float) -> Scale:
     """
     if weights is WeightScale.AS_WRITTEN:
         return AS_WRITTEN
-    return _scale(
-        frozenset(member.weight if member.written is None else member.written for member in pool.members),
-        frozenset(member.weight for member in pool.members),
-        round(tolerance * _WHOLE / 100),
-    )
+    written = frozenset(member.weight if member.written is None else member.written for member in pool.members)
+    return _scale(written, frozenset(member.weight for member in pool.members), _hundredths(tolerance))
+
+
+def scale_for(written: frozenset[int], weights: WeightScale, tolerance: float) -> Scale:
+    """Return the scale of a pool with these weights in the file; the other arguments are those of `scale_of`."""
+    return AS_WRITTEN if weights is WeightScale.AS_WRITTEN else _scale(written, written, _hundredths(tolerance))
 
 
 def scales_of(frontend: Frontend) -> tuple[Scale, ...]:
     """Return the scale of each pool of a frontend."""
     return tuple(scale_of(pool, frontend.weights, frontend.weight_tolerance) for pool in frontend.pools)
+
+
+def programmed_in(frontend: Frontend, addresses: Mapping[str, str]) -> Iterator[Collection[int]]:
+    """Yield the programmed weights of the servers of each pool; of two backends with one address, the higher counts.
+
+    Args:
+        frontend: The frontend.
+        addresses: Address of each of its backends, by name.
+    """
+    for pool, scale in zip(frontend.pools, scales_of(frontend), strict=True):
+        highest: dict[str, int] = {}
+        for member in pool.members:
+            address = addresses[member.backend]
+            highest[address] = max(scale[member.weight], highest.get(address, 0))
+        yield highest.values()
+
+
+def _hundredths(tolerance: float) -> int:
+    return round(tolerance * _WHOLE / 100)
 
 
 @lru_cache(_REMEMBERED)

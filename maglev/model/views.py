@@ -47,7 +47,8 @@ class MemberView(TypedDict):
     state: Annotated[str, "State of the backend."]
     enabled: Annotated[bool, "False while the backend is disabled."]
     weight: Annotated[int, "Weight as configured or set, 0..100."]
-    effective_weight: Annotated[int, "Weight that VPP should have now, 0..100."]
+    effective_weight: Annotated[int, "Weight that it should have now, 0..100."]
+    programmed_weight: Annotated[int, "That weight as it is in VPP; the same unless ``weights`` is least-moving."]
 
 
 class PoolView(TypedDict):
@@ -77,6 +78,7 @@ class FrontendView(TypedDict):
     state: Annotated[str, "``unknown``, ``up`` or ``down``."]
     src_ip_sticky: Annotated[bool, "Whether VPP keeps all flows of a source address on one backend."]
     flush_on_down: Annotated[bool, "Whether flows to a backend are forgotten when it goes down."]
+    weights: Annotated[str, "How VPP is told the weights: ``as-written`` or ``least-moving``."]
     pools: Annotated[list[PoolView], "The pools, by priority."]
     departing: Annotated[list[DepartingView], "Servers that left the configuration and are still in VPP."]
 
@@ -275,8 +277,7 @@ class VipChangeView(VipKeyView):
     reasons: Annotated[list[str], "Why it must be recreated, or why it waits."]
     moved: Annotated[
         float | None,
-        "Share of its new flows that go to another server than before, 0..1, computed with the table that VPP "
-        "builds; None for a new VIP, and for a VPP without weights.",
+        "Share of its new flows that change their server, 0..1; None for a new VIP, and for a VPP without weights.",
     ]
     operation_count: Annotated[int, "Number of operations."]
     operations: Annotated[list[str], "The first 50 of them, in words that may change."]
@@ -336,6 +337,8 @@ class WeightChangeView(_WeightChange):
     frontend: Annotated[str, "Name of the frontend."]
     pool: Annotated[str, "Name of the pool."]
     backend: Annotated[str, "Name of the backend."]
+    programmed: Annotated[list[list[int]], "Weights that VPP is told otherwise now: weight, before, after; else empty."]
+    moved: Annotated[float | None, "Share of new flows that this moves, 0..1; null where only one weight changes."]
 
 
 class ProblemView(TypedDict):

@@ -6,16 +6,19 @@ are ours; a reload may change them without any effect on VPP.
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from maglev.model.config import MAX_WEIGHT
 from maglev.model.health import State
+from maglev.state.found_weights import effective_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from maglev.model.config import Frontend, VipIdentity
     from maglev.state.status import BackendStatus, FrontendStatus
+
+    Found = Callable[[], Mapping[str, int]]
 
 
 class Holds:
@@ -41,8 +44,8 @@ class Holds:
         """Set the source of what VPP is known to hold for a frontend.
 
         Args:
-            programmed: Returns the weights above 0 that VPP holds for the VIP of a frontend, by address; empty when
-                nothing is known of it.
+            programmed: Returns the programmed weights above 0 that VPP holds for the VIP of a frontend, by address;
+                empty when nothing is known of it.
         """
         self._programmed = programmed
 
@@ -89,33 +92,39 @@ class Holds:
         backend without a weight in the file holds none.
         """
         before = self._before.get(frontend.frontend.identity, {})
+        found = cache(partial(self._found, frontend.frontend))
         more = False
         for name in names:
             if name in frontend.excluded:
                 continue
-            self._carry(frontend, self._backends[name], before)
+            self._carry(frontend, self._backends[name], before, found)
             if name in frontend.held:
                 continue
-            weight = self._last_weight(frontend, name, before)
+            weight = self._last_weight(frontend, name, before, found)
             if weight:
                 frontend.held[name] = weight
                 more = True
         return more
 
-    def _carry(self, frontend: FrontendStatus, status: BackendStatus, before: Mapping[str, int]) -> None:
+    def _found(self, frontend: Frontend) -> Mapping[str, int]:
+        """Return the effective weights that VPP is known to hold for a frontend, by address."""
+        programmed = self._programmed(frontend)
+        if not programmed:
+            return programmed
+        # In the middle of a reload, backends of a frontend that is yet to change may be gone already.
+        known = [name for name in frontend.backends if name in self._backends]
+        addresses = {name: self._backends[name].serving_address for name in known}
+        return effective_weights(frontend, addresses, programmed)
+
+    def _carry(self, frontend: FrontendStatus, status: BackendStatus, before: Mapping[str, int], found: Found) -> None:
         """Let the new address of a backend that has moved keep the weight it already served for another backend."""
         if status.name in frontend.carried and not self._before:
             return  # it has not moved since: a VPP that holds less gets it again
         frontend.carried.pop(status.name, None)
-        if status.proved_address is not None and (weight := self._weight_at(frontend, status.address, before)):
+        if status.proved_address is not None and (weight := _weight_at(status.address, before, found)):
             frontend.carried[status.name] = weight
 
-    def _weight_at(self, frontend: FrontendStatus, address: str, before: Mapping[str, int]) -> int:
-        if address in before:
-            return before[address]
-        return min(self._programmed(frontend.frontend).get(address, 0), MAX_WEIGHT)
-
-    def _last_weight(self, frontend: FrontendStatus, name: str, before: Mapping[str, int]) -> int:
+    def _last_weight(self, frontend: FrontendStatus, name: str, before: Mapping[str, int], found: Found) -> int:
         status = self._backends[name]
         desired = frontend.desired.get(name)
         # A backend that was out of service when it moved serves at its new address, for which its old weight says
@@ -123,7 +132,11 @@ class Holds:
         stays = self._served_at.get(name, status.serving_address) == status.serving_address
         if stays and desired is not None and (desired.weight or not status.fresh):
             return desired.weight
-        return self._weight_at(frontend, status.serving_address, before)
+        return _weight_at(status.serving_address, before, found)
+
+
+def _weight_at(address: str, before: Mapping[str, int], found: Found) -> int:
+    return before[address] if address in before else found().get(address, 0)
 
 
 def _nothing(_: Frontend) -> Mapping[str, int]:

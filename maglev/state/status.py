@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Backend, Frontend, Healthcheck
     from maglev.model.health import Transition
     from maglev.model.result import Result
+    from maglev.model.scale import Scale
     from maglev.state.weights import DesiredWeight
 
 LATEST: Final = 256
@@ -78,6 +79,7 @@ class FrontendStatus:
         state: The reduction of its backends' states.
         active: Index of the active pool.
         pools: Effective weights, one mapping per pool, by name of backend.
+        scales: The scale of each pool.
         desired: The desired weight of each backend in VPP, by name.
         held: Weights that unknown backends keep until their first result, by name.
         carried: Weights that the new addresses of moved backends had in this VIP before the move, by name.
@@ -100,6 +102,7 @@ class FrontendStatus:
         "held",
         "pools",
         "refused",
+        "scales",
         "state",
     )
 
@@ -108,6 +111,7 @@ class FrontendStatus:
         self.state = FrontendState.UNKNOWN
         self.active = 0
         self.pools: tuple[Mapping[str, int], ...] = ()
+        self.scales: tuple[Scale, ...] = ()
         self.desired: Mapping[str, DesiredWeight] = {}
         self.held: dict[str, int] = {}
         self.carried: dict[str, int] = {}
@@ -127,6 +131,11 @@ class FrontendStatus:
     def knows_all(self) -> bool:
         """Whether every backend had a known state when the frontend was last weighed."""
         return self._weighed is not None and self._weighed.known == len(self.desired)
+
+    def programmed(self, name: str, weight: int) -> int:
+        """Return what VPP is told for an effective weight of a backend: the most that the scale of a pool says."""
+        of_pools = zip(self.pools, self.scales, strict=True)
+        return max((scale[weight] for pool, scale in of_pools if name in pool), default=0)
 
     def release(self, name: str) -> None:
         """Drop the weight held for a backend."""
@@ -152,6 +161,7 @@ class FrontendStatus:
         self.flushes &= states.keys()
         self._weighed = weighed = FrontendWeights(self.frontend, states, self.held)
         self.active, self.pools, self.desired = weighed.active, weighed.pools, weighed.desired
+        self.scales = weighed.scales
         self.changes += 1
         self._latest.clear()
         return weighed.state

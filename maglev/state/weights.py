@@ -16,6 +16,7 @@ backend.
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -24,11 +25,13 @@ from maglev.model.config import MAX_WEIGHT
 from maglev.model.errors import NotFoundError, RefusedError
 from maglev.model.events import FrontendState
 from maglev.model.health import State
+from maglev.model.scale import scales_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from maglev.model.config import Frontend, Pool
+    from maglev.model.config import Frontend, Pool, PoolMember
+    from maglev.model.scale import Scale
 
 
 class Weighing(enum.Enum):
@@ -73,16 +76,18 @@ class DesiredWeight:
     Attributes:
         weight: Effective weight, 0..100.
         flush: Whether lowering it to 0 flushes its flows.
+        programmed: What VPP is told for it, 0..100; the effective weight itself unless the frontend has a scale.
     """
 
     weight: int
     flush: bool
+    programmed: int = attrs.field(default=attrs.Factory(lambda self: self.weight, takes_self=True))
 
 
-_DESERVED: Final = tuple(
-    tuple(DesiredWeight(weight, flush) for weight in range(MAX_WEIGHT + 1)) for flush in (False, True)
-)
-"""Every possible value, by ``flush`` and ``weight``: tens of thousands of backends share these few objects."""
+@lru_cache(None)
+def _desired(weight: int, flush: bool, programmed: int) -> DesiredWeight:  # noqa: FBT001
+    """Return a value; there are at most 20,000, and as many backends share a few of them."""
+    return DesiredWeight(weight, flush, programmed)
 
 
 def flushes(frontend: Frontend, state: State) -> bool:
@@ -157,7 +162,10 @@ def _weights_of(
 
 
 def desired_weights(
-    frontend: Frontend, states: Mapping[str, State], pools: Sequence[Mapping[str, int]]
+    frontend: Frontend,
+    states: Mapping[str, State],
+    pools: Sequence[Mapping[str, int]],
+    scales: Sequence[Scale] | None = None,
 ) -> dict[str, DesiredWeight]:
     """Return the desired weight of each backend of a frontend in VPP, by name.
 
@@ -167,12 +175,18 @@ def desired_weights(
         frontend: The frontend.
         states: State of each of its backends.
         pools: The result of `pool_weights`.
+        scales: The scale of each pool, if it is known already.
     """
     highest: dict[str, int] = {}
-    for weights in pools:
+    programmed: dict[str, int] = {}
+    for weights, scale in zip(pools, scales_of(frontend) if scales is None else scales, strict=True):
         for backend, weight in weights.items():
             highest[backend] = max(weight, highest.get(backend, 0))
-    return {backend: _DESERVED[flushes(frontend, states[backend])][weight] for backend, weight in highest.items()}
+            programmed[backend] = max(scale[weight], programmed.get(backend, 0))
+    return {
+        backend: _desired(weight, flushes(frontend, states[backend]), programmed[backend])
+        for backend, weight in highest.items()
+    }
 
 
 def frontend_state(states: Mapping[str, State], weights: Mapping[str, DesiredWeight]) -> FrontendState:
@@ -208,6 +222,7 @@ class FrontendWeights:
         places: The places of each backend, by name: index of the pool and configured weight there.
         active: Index of the active pool.
         pools: Effective weights, one mapping per pool, by name of backend.
+        scales: The scale of each pool.
         desired: The desired weight of each backend in VPP, by name.
         serving: Number of members of each pool that are in service.
         known: Number of backends with a known state.
@@ -215,7 +230,19 @@ class FrontendWeights:
         state: The state of the frontend.
     """
 
-    __slots__ = ("active", "desired", "frontend", "known", "places", "pools", "serving", "state", "states", "weighing")
+    __slots__ = (
+        "active",
+        "desired",
+        "frontend",
+        "known",
+        "places",
+        "pools",
+        "scales",
+        "serving",
+        "state",
+        "states",
+        "weighing",
+    )
 
     def __init__(self, frontend: Frontend, states: Mapping[str, State], held: Mapping[str, int]) -> None:
         """Compute everything.
@@ -230,7 +257,8 @@ class FrontendWeights:
         self.places = _places(frontend)
         self.active = active_pool(frontend, states, held)
         self.pools = pool_weights(frontend, states, held, self.active)
-        self.desired = desired_weights(frontend, states, self.pools)
+        self.scales = scales_of(frontend)
+        self.desired = desired_weights(frontend, states, self.pools, self.scales)
         self.serving = tuple(
             sum(serves(states[member.backend], held.get(member.backend, 0)) for member in pool.members)
             for pool in frontend.pools
@@ -299,12 +327,13 @@ def shift(before: FrontendWeights, states: Mapping[str, State], held: Mapping[st
     weights = {}
     for name in names:
         state = states.get(name) or before.states[name]
-        highest = 0
+        highest = programmed = 0
         for index, configured in before.places[name]:
             weight = weight_of(state, configured, held.get(name, 0), active=index == active)
             pools[index][name] = weight
             highest = max(highest, weight)
-        weights[name] = _DESERVED[flushes(before.frontend, state)][highest]
+            programmed = max(programmed, before.scales[index][weight])
+        weights[name] = _desired(highest, flushes(before.frontend, state), programmed)
     known = before.known + _known(states) - _known({name: before.states[name] for name in states})
     weighing = before.weighing + _weighing(weights) - _weighing({name: before.desired[name] for name in weights})
     return IncrementalUpdate(states, pools, weights, active, serving, known, weighing, _reduced(known, weighing))
@@ -347,7 +376,12 @@ def reweighted(frontend: Frontend, pool: str, backend: str, weight: int) -> Fron
         message = f"pool {pool} of frontend {frontend.name} has no backend {backend!r}"
         raise NotFoundError(message)
     members = tuple(
-        attrs.evolve(member, weight=weight) if member.backend == backend else member for member in chosen.members
+        _set_at_run_time(member, weight) if member.backend == backend else member for member in chosen.members
     )
     changed = attrs.evolve(chosen, members=members)
     return attrs.evolve(frontend, pools=tuple(changed if each is chosen else each for each in frontend.pools))
+
+
+def _set_at_run_time(member: PoolMember, weight: int) -> PoolMember:
+    written = member.weight if member.written is None else member.written
+    return attrs.evolve(member, weight=weight, written=None if weight == written else written)

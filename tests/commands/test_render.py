@@ -582,3 +582,31 @@ def test_a_checker_without_workers_that_is_later_than_all_buckets():
         "lag-p99           more than all buckets",
         "workers           none",
     ]
+
+
+class ScaledControl(FakeControl):
+    """A control whose frontend has a scale."""
+
+    async def frontend(self, name):
+        member = {**member_view("www1", "198.51.100.11"), "programmed_weight": 2}
+        return frontend_view(name, "203.0.113.80", [("primary", True, [member])], weights="least-moving")
+
+    async def set_weight(self, frontend, pool, backend, weight):
+        view = await super().set_weight(frontend, pool, backend, weight)
+        return {**view, "programmed": [[50, 1, 5], [100, 2, 10]], "moved": 0.1251}
+
+
+def test_a_frontend_with_a_scale_shows_what_is_programmed():
+    output = shown("show frontends web", ScaledControl())
+
+    assert "  weights        least-moving\n" in output
+    assert "    www1 weight 100 effective 100 programmed 2\n" in output
+
+
+def test_a_weight_that_changes_the_scale_says_so():
+    output = shown("set frontend web pool primary backend www1 weight 10", ScaledControl())
+
+    assert output.splitlines()[1] == (
+        "the scale changes: weight 50 is programmed as 5 instead of 1, 100 is programmed as 10 instead of 2; "
+        "12.5% of new flows move"
+    )

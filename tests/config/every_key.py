@@ -16,6 +16,8 @@ maglev:
       startup-max-delay: 0
       foreign-vips: keep
       new-flows-table-length: 4096
+      weights: least-moving
+      weight-tolerance: 0.5%
   healthchecks:
     web:
       type: https

@@ -2,8 +2,8 @@
 
 import attrs
 
-from maglev.config.diff import Difference, differences, removed, touched
-from maglev.model.config import Backend, CheckType, HttpParams, TlsParams
+from maglev.config.diff import Difference, differences, removed, told_otherwise, touched
+from maglev.model.config import Backend, CheckType, HttpParams, TlsParams, WeightScale
 from tests.fakes.configs import make_check, make_config, make_frontend
 
 OLD = make_config()
@@ -96,3 +96,31 @@ def test_what_is_not_the_very_same_object_may_have_changed_and_the_rest_has_not(
     new = {"new": same, "equal": equal, "same": same, "other": other}
     assert touched(old, new) == ["new", "equal", "other"]
     assert removed(old, new) == ["gone"]
+
+
+def test_a_change_of_the_scale_is_announced_with_what_is_programmed():
+    written = make_frontend(pools=((("a", 100), ("b", 50)),))
+    least = attrs.evolve(written, weights=WeightScale.LEAST_MOVING)
+    exact = attrs.evolve(least, weight_tolerance=0.5)
+    more = attrs.evolve(make_frontend(pools=((("a", 100), ("b", 50), ("c", 30)), ("d",))), weights=least.weights)
+    told = "pool pool0: weight {} is programmed as {} instead of {}"
+    old, new = make_config([written]), make_config([least])
+    assert details(new, old) == (
+        "weights: as-written -> least-moving",
+        told.format(50, 1, 50),
+        told.format(100, 2, 100),
+    )
+    assert details(make_config([exact]), new) == ("weight-tolerance: 2% -> 0.5%",)
+    assert told_otherwise(least, more) == [("pool0", (50, 1, 5)), ("pool0", (100, 2, 10))]
+
+
+def test_the_length_of_a_table_that_fits():
+    fixed, fits = make_frontend(), make_frontend(table_fits=True)
+    longer = make_frontend(table_fits=True, table_length=4096)
+    key = "new-flows-table-length: "
+    assert details(make_config([fits]), make_config([fixed])) == (f"{key}1024 -> auto (1024)",)
+    assert details(make_config([longer]), make_config([fixed])) == (f"{key}1024 -> auto (4096)",)
+    assert details(make_config([longer]), make_config([fits])) == (f"{key}auto (1024) -> auto (4096)",)
+    assert details(make_config([make_frontend(table_length=2048)]), make_config([fits])) == (
+        f"{key}auto (1024) -> 2048",
+    )

@@ -8,9 +8,10 @@ import pytest
 from maglev.config.compose import compose
 from maglev.config.findings import Findings
 from maglev.config.keys import ROOT
-from maglev.config.kinds import Reference
+from maglev.config.kinds import Percentage, Reference
 from maglev.config.load import load_text
 from maglev.config.netkinds import Address, Host, Regexp
+from maglev.config.nodes import ScalarNode
 from maglev.config.schema import ConfigKey, walk
 from maglev.model.config import (
     Backend,
@@ -27,6 +28,7 @@ from maglev.model.config import (
     TlsParams,
     Transport,
     VppConfig,
+    WeightScale,
 )
 from tests.config.every_key import EVERY_KEY
 
@@ -127,6 +129,8 @@ def test_every_key_arrives_in_the_model():
                 src_ip_sticky=True,
                 flush_on_down=False,
                 table_length=65536,
+                weights=WeightScale.LEAST_MOVING,
+                weight_tolerance=0.5,
             ),
             "mail": Frontend(
                 name="mail",
@@ -135,6 +139,8 @@ def test_every_key_arrives_in_the_model():
                 l4_port=0,
                 pools=(Pool("all", (PoolMember("imap1", 100), PoolMember("imap2", 0))),),
                 table_length=4096,
+                weights=WeightScale.LEAST_MOVING,
+                weight_tolerance=0.5,
             ),
         },
     )
@@ -421,3 +427,24 @@ def test_texts_are_spelt_as_they_are(kind):
 
 def _node_of(text: str):
     return compose(text, Findings())
+
+
+def test_a_table_that_fits_is_as_long_as_the_weights_need():
+    text = f"""{LB}
+  backends: {{{", ".join(f"s{number}: {{address: 10.0.0.{number}}}" for number in range(1, 13))}}}
+  frontends:
+    web:
+      address: 192.0.2.1
+      weights: least-moving
+      new-flows-table-length: auto
+      pools: [{{name: all, backends: {{{", ".join(f"s{number}: " for number in range(1, 13))}}}}}]
+"""
+    frontend = config_of(text).frontends["web"]
+    assert (frontend.table_length, frontend.table_fits) == (2048, True)
+    assert (frontend.weights, frontend.weight_tolerance) == (WeightScale.LEAST_MOVING, 2.0)
+
+
+@pytest.mark.parametrize(("text", "percent"), [("0%", 0.0), ("2.5%", 2.5), ("50%", 50.0), ("0.01%", 0.01)])
+def test_a_tolerance_is_a_percentage(text, percent):
+    assert Percentage(50).read(ScalarNode(text, True, 1, 1)) == percent
+    assert Percentage(50).spell(percent) == text

@@ -11,7 +11,7 @@ from maglev.control.sessions import Sessions
 from maglev.control.verbs import Control
 from maglev.model.build import Build, read_build
 from maglev.model.caller import Caller, Role
-from maglev.model.config import Backend, CheckType, HttpParams, TlsParams
+from maglev.model.config import Backend, CheckType, HttpParams, TlsParams, WeightScale
 from maglev.model.errors import (
     ConfigError,
     ForbiddenError,
@@ -125,7 +125,9 @@ def test_version(bench):
 
 
 def test_a_frontend(bench):
-    member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100, "effective_weight": 100}
+    member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100}
+    member |= {"effective_weight": 100, "programmed_weight": 100}
+    idle = {"effective_weight": 0, "programmed_weight": 0}
     assert answer_of(bench.viewer.frontend("web")) == {
         "name": "web",
         "address": "192.0.2.1",
@@ -135,6 +137,7 @@ def test_a_frontend(bench):
         "state": "up",
         "src_ip_sticky": False,
         "flush_on_down": True,
+        "weights": "as-written",
         "pools": [
             {
                 "name": "pool0",
@@ -144,7 +147,7 @@ def test_a_frontend(bench):
             {
                 "name": "pool1",
                 "active": False,
-                "backends": [{"name": "c", **member, "address": "10.0.0.3", "effective_weight": 0}],
+                "backends": [{"name": "c", **member, **idle, "address": "10.0.0.3"}],
             },
         ],
         "departing": [],
@@ -295,9 +298,22 @@ def test_an_operator_changes_backends_and_that_is_recorded(bench, audit):
 
 def test_an_operator_changes_a_weight_and_that_is_recorded(bench, audit):
     view = answer_of(bench.operator.set_weight("web", "pool0", "a", 7))
-    assert view == {"frontend": "web", "pool": "pool0", "backend": "a", "from": 100, "to": 7}
+    names = {"frontend": "web", "pool": "pool0", "backend": "a"}
+    assert view == {**names, "from": 100, "to": 7, "programmed": [], "moved": None}
     assert bench.lb.weights()["tcp://192.0.2.1:80"]["10.0.0.1"] == 7
     assert (audit[0]["object"], audit[0]["from"], audit[0]["to"]) == ("web/pool0/a", 100, 7)
+
+
+def test_a_weight_that_changes_the_scale_says_what_that_moves(bench):
+    frontends = [make_frontend(pools=(("a", "b", "c"),), weights=WeightScale.LEAST_MOVING)]
+    bench.board.apply(make_config(frontends, checks=[make_check(rise=1, fall=1)]))
+    view = answer_of(bench.operator.set_weight("web", "pool0", "a", 30))
+    assert view["programmed"] == [[100, 1, 10]]
+    assert 0.2 < view["moved"] < 0.7
+    members = answer_of(bench.viewer.frontend("web"))["pools"][0]["backends"]
+    assert [each["programmed_weight"] for each in members] == [3, 10, 10]
+    again = answer_of(bench.operator.set_weight("web", "pool0", "b", 30))
+    assert (again["programmed"], again["moved"]) == ([], None)
 
 
 def test_what_is_refused_is_recorded_and_changes_nothing(bench, audit):

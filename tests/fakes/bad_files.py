@@ -428,10 +428,28 @@ CASES = {
         "must be remove or keep, not kep; did you mean 'keep'?",
         lb_key("foreign-vips: §kep"),
     ),
+    "table-length-word": (
+        PARSE,
+        "maglev.vpp.lb.new-flows-table-length",
+        "must be a decimal integer (a power of two, 1..65536, or auto), not automatic",
+        lb_key("new-flows-table-length: §automatic"),
+    ),
+    "tolerance-without-sign": (
+        PARSE,
+        "maglev.vpp.lb.weight-tolerance",
+        "must be a percentage (0%..50%, such as 2% or 0.5%), not 2",
+        lb_key("weight-tolerance: §2"),
+    ),
+    "tolerance-too-large": (
+        SEMANTIC,
+        "maglev.vpp.lb.weight-tolerance",
+        "must be 0%..50%, not 60%",
+        lb_key("weight-tolerance: §60%"),
+    ),
     "table-length-zero": (
         SEMANTIC,
         "maglev.vpp.lb.new-flows-table-length",
-        "must be a power of two, 1..65536, not 0",
+        "must be a power of two, 1..65536, or auto, not 0",
         lb_key("new-flows-table-length: §0"),
     ),
     # Healthchecks
@@ -862,7 +880,7 @@ CASES = {
     "frontend-table-length": (
         SEMANTIC,
         "maglev.frontends.www.new-flows-table-length",
-        "must be a power of two, 1..65536, not 131072",
+        "must be a power of two, 1..65536, or auto, not 131072",
         frontend(f"{ADDRESS}, new-flows-table-length: §131072"),
     ),
     "pools-missing": (

@@ -63,6 +63,7 @@ def member_view(name, address, state="up", weight=100, effective=None):
         "enabled": state != "disabled",
         "weight": weight,
         "effective_weight": weight if effective is None else effective,
+        "programmed_weight": weight if effective is None else effective,
     }
 
 
@@ -77,6 +78,7 @@ def frontend_view(name, address, pools, **more):
         "state": "up",
         "src_ip_sticky": False,
         "flush_on_down": True,
+        "weights": "as-written",
         "pools": [{"name": pool, "active": active, "backends": members} for pool, active, members in pools],
         "departing": [],
         **more,
@@ -395,7 +397,8 @@ class FakeControl:
 
     async def set_weight(self, frontend, pool, backend, weight):
         await self._change("set_weight", frontend, pool, backend, weight)
-        return {"frontend": frontend, "pool": pool, "backend": backend, "from": 100, "to": weight}
+        names = {"frontend": frontend, "pool": pool, "backend": backend}
+        return {**names, "from": 100, "to": weight, "programmed": [], "moved": None}
 
     async def check_config(self):
         await self._call("check_config")

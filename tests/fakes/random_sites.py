@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from maglev.model.config import Backend, ForeignVips, Frontend, LbConf, Pool, PoolMember, Transport
+from maglev.model.config import Backend, ForeignVips, Frontend, LbConf, Pool, PoolMember, Transport, WeightScale
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
 from tests.fakes.configs import make_check, make_config
@@ -119,4 +119,5 @@ class RandomSite:
             src_ip_sticky=self.random.random() < 0.3,
             flush_on_down=self.random.random() < 0.5,
             table_length=self.random.choice([64, 1024]),
+            weights=self.random.choice(list(WeightScale)),
         )

@@ -410,10 +410,11 @@ listen site
     assert "no equivalent for: weight 300" in made.comments
 
 
-@pytest.mark.parametrize(("servers", "length"), [(1, 1024), (10, 1024), (11, 2048), (40, 4096)])
+@pytest.mark.parametrize(("servers", "length"), [(1, 1024), (10, 1024), (12, 2048), (40, 4096)])
 def test_the_table_is_as_long_as_the_weights_need(run, servers, length):
-    made = run(listen(*(f"server s{number} 10.0.1.{number}:80" for number in range(1, servers))))
-    assert made.config.frontends["site"].table_length == length
+    made = run(listen(*(f"server s{number} 10.0.1.{number}:80" for number in range(1, servers + 1))))
+    frontend = made.config.frontends["site"]
+    assert (frontend.table_length, frontend.table_fits, frontend.weights) == (length, True, "least-moving")
     assert len(made.remarks) == 1
 
 

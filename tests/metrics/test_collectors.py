@@ -62,6 +62,7 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_frontend_departing_servers": ("gauge", "frontend"),
         "maglev_frontend_pool_backend_weight": ("gauge", "frontend pool backend"),
         "maglev_frontend_pool_backend_effective_weight": ("gauge", "frontend pool backend"),
+        "maglev_frontend_pool_backend_programmed_weight": ("gauge", "frontend pool backend"),
         "maglev_probe_total": ("counter", "backend type result code"),
         "maglev_probe_duration_seconds": ("histogram", "backend type"),
         "maglev_probe_discarded_total": ("counter", "reason"),

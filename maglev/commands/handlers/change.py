@@ -9,7 +9,7 @@ from maglev.commands.render.lines import Line, Style, cell, label, line
 from maglev.commands.render.views import change
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from maglev.commands.language.nodes import Handler, Invocation
     from maglev.interfaces import IControl
@@ -42,12 +42,18 @@ async def set_weight(call: Invocation) -> ExitStatus:
     """Set the weight of a backend in a pool."""
     frontend, pool, backend = (call.text(key) for key in ("frontend", "pool", "backend"))
     view = await call.control.set_weight(frontend, pool, backend, call.number("weight"))
-    await call.output.view(view, [_weight_line(view)])
+    await call.output.view(view, _weight_lines(view))
     return ExitStatus.OK
 
 
-def _weight_line(view: WeightChangeView) -> Line:
+def _weight_lines(view: WeightChangeView) -> Iterator[Line]:
     named = (("frontend", view["frontend"]), ("pool", view["pool"]), ("backend", view["backend"]))
     names = [piece for word, name in named for piece in (label(word), " ", cell(name), " ")]
     same = " (no change)" if view["from"] == view["to"] else ""
-    return line(*names, label("weight"), " ", cell(view["from"]), " -> ", cell(view["to"]), same)
+    yield line(*names, label("weight"), " ", cell(view["from"]), " -> ", cell(view["to"]), same)
+    if view["programmed"]:
+        told = ", ".join(
+            f"{weight} is programmed as {after} instead of {before}" for weight, before, after in view["programmed"]
+        )
+        moved = "" if view["moved"] is None else f"; {100 * view['moved']:.1f}% of new flows move"
+        yield line("the scale changes: weight ", told, moved)

@@ -138,10 +138,11 @@ def frontend_lines(view: FrontendView, *, aligned: bool) -> Iterator[Line]:
             ("state", state_cell(view["state"])),
             ("src-ip-sticky", yes(view["src_ip_sticky"])),
             ("flush-on-down", yes(view["flush_on_down"])),
+            *([("weights", view["weights"])] if view["weights"] != "as-written" else []),
         ]
     )
     for pool in view["pools"]:
-        yield from _pool_lines(pool, aligned=aligned)
+        yield from _pool_lines(pool, scaled=view["weights"] != "as-written", aligned=aligned)
     if view["departing"]:
         yield line("  ", label("departing"))
         yield from phrases(map(_departing_row, view["departing"]), aligned=aligned)
@@ -157,13 +158,13 @@ def _departing_row(server: DepartingView) -> tuple[Cell, ...]:
     )
 
 
-def _pool_lines(pool: PoolView, *, aligned: bool) -> Iterator[Line]:
+def _pool_lines(pool: PoolView, *, scaled: bool, aligned: bool) -> Iterator[Line]:
     active = " [active]" if pool["active"] else ""
     yield line("  ", label("pool"), " ", cell(pool["name"], Style.HEADING), active)
-    yield from phrases(map(_member_row, pool["backends"]), aligned=aligned)
+    yield from phrases((_member_row(member, scaled=scaled) for member in pool["backends"]), aligned=aligned)
 
 
-def _member_row(member: MemberView) -> tuple[Cell, ...]:
+def _member_row(member: MemberView, *, scaled: bool) -> tuple[Cell, ...]:
     state = member["state"]
     note = "" if state == "up" else f"[{state}]"
     return (
@@ -172,6 +173,7 @@ def _member_row(member: MemberView) -> tuple[Cell, ...]:
         cell(member["weight"]),
         label("effective"),
         cell(member["effective_weight"]),
+        *((label("programmed"), cell(member["programmed_weight"])) if scaled else ()),
         state_cell(state)._replace(text=clean(note)),
     )
 

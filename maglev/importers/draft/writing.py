@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maglev.config.durations import spell
 from maglev.importers.draft.fitting import shown
-from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +25,9 @@ WIDTH: Final = 110
 _ADDRESSES: Final = """\
 VPP sends packets to the backends in a GRE tunnel, from these addresses of its own. {program} has no equivalent:
 these are PLACEHOLDERS from the documentation ranges. Replace both."""
+
+_WEIGHTS: Final = """\
+Tell VPP the weights as the smallest integers of the same proportions, in a table in which the shares are within 1 %."""
 
 _HEAD: Final = """\
 Written by maglevd from the configuration of {program} in {name}.
@@ -77,6 +79,8 @@ def written(fitted: Fitted, notes: Mapping[Healthcheck, Iterable[Note]], program
     lines += ["", "maglev:", "  vpp:", "    lb:"]
     lines += comment(_ADDRESSES.format(program=program), 6)
     lines += ["      ipv4-src-address: 192.0.2.254", "      ipv6-src-address: 2001:db8::fe"]
+    lines += comment(_WEIGHTS, 6)
+    lines += ["      weights: least-moving", "      new-flows-table-length: auto"]
     lines += _table("healthchecks", (_healthcheck(*each, notes) for each in fitted.healthchecks.items()))
     lines += _table("backends", (_backend(*each, fitted) for each in fitted.backends.items()))
     lines += _table("frontends", (_frontend(*each, fitted) for each in fitted.frontends.items()))
@@ -181,12 +185,6 @@ def _backend(name: str, server: DraftServer, fitted: Fitted) -> Iterator[str]:
         yield "      enabled: false"
 
 
-def _table_length(vip: DraftVip) -> int:
-    """Return the shortest table that fits the weights of the largest pool, up to the maximum."""
-    most = max(sum(member.weight for member in tier.members) for tier in vip.tiers)
-    return min(1 << max(most - 1, 0).bit_length(), MAX_TABLE_LENGTH)
-
-
 def _frontend(name: str, vip: DraftVip, fitted: Fitted) -> Iterator[str]:
     yield from _notes([vip.origin, *vip.notes], 4)
     yield f"    {_key(name)}:"
@@ -200,10 +198,6 @@ def _frontend(name: str, vip: DraftVip, fitted: Fitted) -> Iterator[str]:
         yield "      src-ip-sticky: true"
     if not vip.flush_on_down:
         yield "      flush-on-down: false"
-    length = _table_length(vip)
-    if length > DEFAULT_TABLE_LENGTH:
-        yield from comment("At least the sum of the weights of a pool, so that the shares are exact.", 6)
-        yield f"      new-flows-table-length: {length}"
     yield "      pools:"
     for tier in vip.tiers:
         yield f"        - name: {_key(tier.name)}"

@@ -21,7 +21,7 @@ from maglev.vpp.lb.script import has_name
 from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from maglev.vpp.lb.state import Operation, Vip
 
@@ -100,6 +100,32 @@ def batched(operations: Sequence[Operation], held: Vip | None, weights: int) -> 
     return Batches(tuple(Batch((operation,), (operation,)) for operation in operations), as_messages / 1e6)
 
 
+def rescales(operations: Iterable[Operation]) -> bool:
+    """Return whether the operations of a VIP change the weights of several servers that serve before and after.
+
+    Written one by one, they would give it shares in between that nobody wants: as the first of ten servers, one whose
+    weight goes from 100 to 1 would lose nearly all it has, and the last one take it.
+    """
+    between = (each for each in operations if isinstance(each, SetWeight) and each.previous and each.weight)
+    return next(between, None) is not None and next(between, None) is not None
+
+
+def at_one_moment(operations: Sequence[Operation], held: Vip | None, weights: int) -> Batches | None:
+    """Return operations of one VIP as a script that VPP's workers see all of or nothing of; None if that can't be.
+
+    What forgets flows follows in further scripts, if it is much.
+
+    Args:
+        operations: Changes and deletions of servers that VPP has: what it can't refuse halfway.
+        held: What VPP holds of the VIP.
+        weights: The sum of the weights there.
+    """
+    if len(operations) > MAX_SCRIPT or not has_name(operations[0].key):
+        return None
+    effort = _script_effort(operations, _rebuild(operations, held, weights)) / 1e6
+    return Batches(tuple(_scripts(operations, MAX_SCRIPT)), effort)
+
+
 def _script_effort(changes: Sequence[Operation], rebuild: float) -> float:
     sets = sum(isinstance(each, SetWeight) for each in changes)
     flushes = sum(map(_flushes, changes))
@@ -109,12 +135,12 @@ def _script_effort(changes: Sequence[Operation], rebuild: float) -> float:
     return lines * (rebuild + _LINE) + (len(changes) + sets + 2 * again) * _ADDRESS
 
 
-def _scripts(operations: Sequence[Operation]) -> Iterator[Batch]:
+def _scripts(operations: Sequence[Operation], size: int = AT_ONCE) -> Iterator[Batch]:
     flushing = [operation for operation in operations if _flushes(operation)]
     if len(flushing) <= FLUSHED_AT_ONCE:
-        yield from (Batch(some, some) for some in _chunks(operations, AT_ONCE))
+        yield from (Batch(some, some) for some in _chunks(operations, size))
         return
-    for some in _chunks(operations, AT_ONCE):
+    for some in _chunks(operations, size):
         yield Batch(tuple(map(_without_flush, some)), tuple(each for each in some if not _flushes(each)))
     for some in _chunks(flushing, FLUSHED_AT_ONCE):
         yield Batch(tuple(map(_flush_only, some)), some)

@@ -16,6 +16,7 @@ import attrs
 
 from maglev.config.diff import touched
 from maglev.runtime.logs.logger import EventLogger
+from maglev.state.found_weights import effective_weights
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.drains import Drains
 from maglev.vpp.sync.plan import WantedServer, encap_of, has_service
@@ -43,7 +44,10 @@ class Departing(NamedTuple):
 
 
 class Departures:
-    """The servers that have left the configuration and are still in VIPs."""
+    """The servers that have left the configuration and are still in VIPs.
+
+    All weights in here are effective ones, also those that a VIP holds: what VPP is told for them is for the caller.
+    """
 
     _log = EventLogger()
 
@@ -81,7 +85,7 @@ class Departures:
 
         Args:
             key: The VIP.
-            weights: The weight with which each serves, by address; a VPP that has lost the VIP gets it again.
+            weights: The effective weight with which each serves, by address; a VPP that has lost the VIP gets it again.
         """
         self._candidates.setdefault(key, {}).update(weights)
 
@@ -109,11 +113,14 @@ class Departures:
                 continue
             if key in held:
                 # Also what serves at an address from before the old configuration, or in what was a foreign VIP.
-                self.expect(key, {address: server.weight for address, server in held[key].servers.items()})
+                programmed = {address: server.weight for address, server in held[key].servers.items()}
+                config, of = (new, frontend) if was is None else (old, was)
+                addresses = {name: config.backends[name].address for name in of.backends}
+                self.expect(key, effective_weights(of, addresses, programmed))
             if was is not None:
                 known = served.get(frontend.identity, {})
-                addresses = {old.backends[name].address for name in was.backends}
-                self.expect(key, {**dict.fromkeys(addresses, 0), **known})
+                all_of_them = dict.fromkeys((old.backends[name].address for name in was.backends), 0)
+                self.expect(key, {**all_of_them, **known})
 
     def would_keep(
         self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, weights: bool = True
@@ -195,7 +202,9 @@ class Departures:
         key = wanted.key
         weights = self._candidates.get(key, {})
         if held is not None:
-            weights = {a: held.servers[a].weight if a in held.servers else 0 for a in weights}
+            serving = {address: server.weight for address, server in held.servers.items()}
+            # What is remembered of a server says more than VPP does, where another scale is in force by now.
+            weights = {a: serving.get(a, 0) and (weight or serving[a]) for a, weight in weights.items()}
         weights = {**weights, **self._kept.get(key, {})}
         return {a: WantedServer(weight) for a, weight in weights.items() if weight and a not in wanted.servers}
 

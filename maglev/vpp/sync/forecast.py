@@ -16,7 +16,7 @@ import attrs
 from maglev.state.weights import DesiredWeight
 from maglev.vpp.lb.state import AddVip, ApplicationServer, DeleteVip, Vip, key_of
 from maglev.vpp.lb.table import owner_steps, stored
-from maglev.vpp.sync.plan import want, why_recreate
+from maglev.vpp.sync.plan import length_after, want, why_recreate
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -86,7 +86,7 @@ def forecast_steps(
         for key in dict.fromkeys((*address.clearing, *address.vips, *address.postponed)):
             change = _change(address, key, wanted.get(key))
             if key in held and key in wanted and key not in address.postponed:
-                moved = yield from _moved_steps(held[key], wanted[key])
+                moved = yield from _moved_steps(held[key], wanted[key], _length_after(address, held[key], wanted[key]))
                 change = attrs.evolve(change, moved=moved if weights else None)
             changes.append(change)
             yield
@@ -131,15 +131,24 @@ def _removal(key: VipKey) -> VipForecast:
     return VipForecast(key, None, "remove", (), (DeleteVip(key),), 1.0)
 
 
-def _moved_steps(held: Vip, wanted: WantedVip) -> Generator[None, None, float | None]:
+def moved_steps(before: WantedVip, after: WantedVip) -> Generator[None, None, float | None]:
+    """Return the share of new flows that a change of weights moves, as `VipForecast.moved` does; yield often."""
+    return (yield from _moved_steps(as_held(before), after, before.table_length))
+
+
+def _length_after(plan: AddressPlan, held: Vip, wanted: WantedVip) -> int:
+    return wanted.table_length if wanted.key in plan.recreated else length_after(wanted, held)
+
+
+def _moved_steps(held: Vip, wanted: WantedVip, length_then: int) -> Generator[None, None, float | None]:
     before = {address: server.weight for address, server in held.servers.items()}
     after = {address: server.weight for address, server in wanted.servers.items()}
-    length = held.table_length or wanted.table_length
+    length = held.table_length or length_then
     hashes_alike = held.src_ip_sticky in {None, wanted.src_ip_sticky}
-    if (before, length) == (after, wanted.table_length) and hashes_alike:
+    if (before, length) == (after, length_then) and hashes_alike:
         return 0.0
     old = yield from _table_steps(before, length)
-    new = yield from _table_steps(after, wanted.table_length)
+    new = yield from _table_steps(after, length_then)
     if old[0] is None:
         return None  # nobody had any weight
     return _moved(old, new) if hashes_alike else _moved_by_chance(old, new)

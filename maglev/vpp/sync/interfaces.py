@@ -1,4 +1,4 @@
-"""What a connection to VPP offers to the service: the seam between it and `maglev.vpp.sync.link`."""
+"""What a connection to VPP offers to the sync and its service: the seam between them and `maglev.vpp.sync.link`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from maglev.vpp.stats.counter_columns import ILookups
-from maglev.vpp.sync.writer import ILb
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from twisted.internet.defer import Deferred
 
+    from maglev.model.config import LbConf
+    from maglev.vpp.lb.calls import Features
+    from maglev.vpp.lb.state import LbState, Operation
     from maglev.vpp.stats.counters import IStats
 
 
@@ -32,6 +34,29 @@ class VppInfo:
     pid: int
     boot_time: float
     weights: bool
+
+
+class ILb(Protocol):
+    """The calls of the lb plugin that a sync makes; `maglev.vpp.lb` has them for the binary API and for the CLI."""
+
+    @property
+    def features(self) -> Features:
+        """What this VPP can do."""
+
+    def read_state(self) -> Deferred[LbState]:
+        """Read everything that the plugin holds."""
+
+    def cli(self, command: str) -> Deferred[str]:
+        """Run a command of VPP's command line."""
+
+    def write_conf(self, conf: LbConf) -> Deferred[None]:
+        """Write the global settings."""
+
+    def apply(self, operation: Operation) -> Deferred[None]:
+        """Do one write."""
+
+    def apply_at_once(self, operations: Sequence[Operation]) -> Deferred[None]:
+        """Do several writes between two moments of VPP's workers."""
 
 
 class ILinkLb(ILb, ILookups, Protocol):

@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import Operation, Prefix, Vip, VipKey
+    from maglev.vpp.sync.interfaces import ILb
     from maglev.vpp.sync.memory import SyncMemory
     from maglev.vpp.sync.plan import Plan, WantedVip
     from maglev.vpp.sync.warmup import WarmUp
-    from maglev.vpp.sync.writer import ILb
 
 BEGUN_AT_ONCE: Final = 16
 """Frontends of a full sync begun before other work has its turn: of ten servers each they take some 2 ms."""
@@ -215,7 +215,7 @@ class LbSync:
         for key, name in tuple(self._wanted.names().items()):
             self._board.hold_programmed([name])
             if not self._known and key in self.ledger.vips:
-                servers = self.ledger.vips[key].servers
+                servers = self._wanted.effective(self._board.frontends[name], self.ledger.vips[key])
                 self._departures.expect(key, {address: server.weight for address, server in servers.items()})
             yield
 

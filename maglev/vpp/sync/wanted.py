@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.vpp.lb.state import key_of, prefix_of
+import attrs
+
+from maglev.state.found_weights import effective_weights, programmed_weight
+from maglev.vpp.lb.state import ApplicationServer, key_of, prefix_of
 from maglev.vpp.sync.plan import fitted, want
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from maglev.state.board import Board
@@ -92,12 +95,22 @@ class WantedVips:
         """Return what the VIP of a frontend should be now, given what VPP holds of it; `decide` as in `steps`."""
         weights = self._features.weights
         wanted, known = self._configured(status, status.desired), status.knows_all
-        if decide:
-            moving = any(self._board.backends[name].proved_address is not None for name in status.desired)
-            wanted = self._departures.keep(wanted, held, newcomers_known=known, moving=moving, weights=weights)
-        else:
-            wanted = self._departures.would_keep(wanted, held, newcomers_known=known, weights=weights)
+        if wanted.key in self._departures:
+            found = None if held is None else attrs.evolve(held, servers=self.effective(status, held))
+            if decide:
+                moving = any(self._board.backends[name].proved_address is not None for name in status.desired)
+                kept = self._departures.keep(wanted, found, newcomers_known=known, moving=moving, weights=weights)
+            else:
+                kept = self._departures.would_keep(wanted, found, newcomers_known=known, weights=weights)
+            wanted = _in_scale(status, kept, wanted.servers)
         return fitted(wanted, weights=weights, src_ip_sticky=self._features.src_ip_sticky)
+
+    def effective(self, status: FrontendStatus, held: Vip) -> dict[str, ApplicationServer]:
+        """Return the servers that VPP holds for a frontend with their effective weights, by address."""
+        addresses = {name: self._board.backends[name].serving_address for name in status.desired}
+        found = {address: server.weight for address, server in held.servers.items()}
+        weights = effective_weights(status.frontend, addresses, found)
+        return {address: ApplicationServer(address, weight) for address, weight in weights.items()}
 
     def _configured(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         addresses, moved = {}, {}
@@ -105,5 +118,15 @@ class WantedVips:
             backend = self._board.backends[name]
             addresses[name] = backend.address
             if backend.proved_address is not None:
-                moved[name] = (backend.proved_address, status.carried.get(name, 0))
+                moved[name] = (backend.proved_address, status.programmed(name, status.carried.get(name, 0)))
         return want(status.frontend, addresses, desired, status.flushes, moved)
+
+
+def _in_scale(status: FrontendStatus, kept: WantedVip, configured: Collection[str]) -> WantedVip:
+    """Return a VIP in which the servers that stay for now are told to VPP by the scale of the frontend, too."""
+    others = {
+        address: attrs.evolve(server, weight=programmed_weight(status.frontend, server.weight))
+        for address, server in kept.servers.items()
+        if address not in configured
+    }
+    return attrs.evolve(kept, servers={**kept.servers, **others}) if others else kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -16,7 +16,7 @@ from maglev.vpp.lb.calls import is_surprise
 from maglev.vpp.lb.limits import check_pair
 from maglev.vpp.lb.script import has_name
 from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
-from maglev.vpp.sync.batches import MAX_SCRIPT, Batch, batched
+from maglev.vpp.sync.batches import MAX_SCRIPT, Batch, at_one_moment, batched, rescales
 from maglev.vpp.sync.plan import raises
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from maglev.model.config import LbConf
-    from maglev.vpp.lb.calls import Features
     from maglev.vpp.lb.ledger import Ledger
-    from maglev.vpp.lb.state import LbState, Operation, VipKey
+    from maglev.vpp.lb.state import Operation, VipKey
+    from maglev.vpp.sync.batches import Batches
+    from maglev.vpp.sync.interfaces import ILb
 
 KINDS: Final[dict[type, str]] = {
     AddVip: "vip_added",
@@ -65,29 +66,6 @@ class SyncCounters:
         self.writes: Counter[tuple[str, str]] = Counter(dict.fromkeys(product(SCOPES, KINDS.values()), 0))
         self.drifts = 0
         self.failures = 0
-
-
-class ILb(Protocol):
-    """The calls of the lb plugin that a sync makes; `maglev.vpp.lb` has them for the binary API and for the CLI."""
-
-    @property
-    def features(self) -> Features:
-        """What this VPP can do."""
-
-    def read_state(self) -> Deferred[LbState]:
-        """Read everything that the plugin holds."""
-
-    def cli(self, command: str) -> Deferred[str]:
-        """Run a command of VPP's command line."""
-
-    def write_conf(self, conf: LbConf) -> Deferred[None]:
-        """Write the global settings."""
-
-    def apply(self, operation: Operation) -> Deferred[None]:
-        """Do one write."""
-
-    def apply_at_once(self, operations: Sequence[Operation]) -> Deferred[None]:
-        """Do several writes between two moments of VPP's workers."""
 
 
 class Delivery:
@@ -184,6 +162,9 @@ class Writer:
     async def write_vip(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
         """Do the operations of one VIP: those that raise, and only when VPP has acknowledged them the others.
 
+        Where several servers change their weights and go on serving, all changes are made at one moment instead, and
+        servers are added after that: in between, the shares would be those of nobody's wish.
+
         Args:
             operations: As `maglev.vpp.sync.plan.plan_vip` orders them.
             scope: One of `SCOPES`.
@@ -191,6 +172,8 @@ class Writer:
         Returns:
             The operations that VPP acknowledged.
         """
+        if rescales(operations) and (done := await self._rescale(operations, scope)) is not None:
+            return done
         raising = [operation for operation in operations if raises(operation)]
         lowering = operations[len(raising) :]
         done = await self._write_half(raising, scope)
@@ -238,14 +221,31 @@ class Writer:
         self._failed(VppError(f"unexpected {failure.type.__name__ if failure.type else 'failure'}"))
         return ()
 
+    async def _rescale(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation] | None:
+        """Change and delete the servers that a VIP has at one moment, then add others; None if that can't be done."""
+        key = operations[0].key
+        changes = [operation for operation in operations if isinstance(operation, SetWeight | DeleteServer)]
+        sent = at_one_moment(changes, self._ledger.vips.get(key), self._ledger.sum_of_weights(key))
+        if sent is None:
+            return None
+        self._rest_after(key, sent)
+        done = await self._deliver(sent.batches, scope)
+        # VPP refuses to change servers that it does not have: it is read again, before others are added.
+        if len(done) < len(changes):
+            return done
+        return [*done, *await self._write_half([each for each in operations if isinstance(each, AddServer)], scope)]
+
     async def _write_half(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
         if not operations:
             return ()
         key = operations[0].key
         sent = batched(operations, self._ledger.vips.get(key), self._ledger.sum_of_weights(key))
+        self._rest_after(key, sent)
+        return await self._deliver(sent.batches, scope)
+
+    def _rest_after(self, key: VipKey, sent: Batches) -> None:
         if sent.effort >= REST_FROM:
             self._resting[key] = max(self._clock.seconds(), self._resting.get(key, 0.0)) + REST * sent.effort
-        return await self._deliver(sent.batches, scope)
 
     def _deliver(self, batches: Sequence[Batch], scope: str) -> Deferred[Sequence[Operation]]:
         """Send batches all at once, in order; the Deferred fires with the operations that are done."""

@@ -5,6 +5,10 @@ deleted, with a ground only, and never the last one while a server is proved up.
 and nothing was refused, and at rest in any case, it holds exactly what the facts say: nothing is left over, no update
 is lost.
 
+`ScaledHistories` plays the same with frontends that are told least-moving or as written, and change that. A change of
+scale lowers numbers without lowering a share, so it judges only whether a server has weight, and at rest the numbers
+by the board's.
+
 A longer run: ``MAGLEV_TEST_ROUNDS=2000 pytest tests/vpp/sync/test_convergence.py``.
 """
 
@@ -18,10 +22,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from maglev.model.config import Backend, ForeignVips, Frontend, Pool, PoolMember, Transport
+from maglev.model.config import Backend, ForeignVips, Frontend, Pool, PoolMember, Transport, WeightScale
 from maglev.model.errors import RefusedError
 from maglev.model.health import Lifecycle
-from maglev.vpp.lb.state import AddServer, AddVip, ApplicationServer, DeleteServer, DeleteVip, SetWeight
+from maglev.vpp.lb.state import AddServer, AddVip, ApplicationServer, DeleteServer, DeleteVip, SetWeight, key_of
 from tests.fakes.configs import make_check, make_config
 from tests.fakes.facts import Facts
 from tests.fakes.lb import FakeLb
@@ -50,10 +54,12 @@ class WatchedLb(FakeLb):
         faults: What was done without a ground.
         trusted: Whether nobody has meddled, and nothing was refused or lost, since VPP was last at rest.
         stopping: Whether the daemon lets go of VPP.
+        level: What of a weight is judged.
     """
 
-    def __init__(self):
+    def __init__(self, level):
         super().__init__()
+        self.level = level
         self.facts = None
         self.drain = 0.0
         self.faults = []
@@ -123,6 +129,7 @@ class WatchedLb(FakeLb):
         seconds = self.facts.clock.seconds()
         if address in judgment.floors and (was or address in judgment.members):
             floor = judgment.floors[address]
+            floor = None if floor is None else self.level(floor)
             if now is None:
                 return floor == 0 and address not in judgment.members
             return now >= was or (floor is not None and now >= floor)
@@ -137,7 +144,7 @@ class WatchedLb(FakeLb):
 
     def _servers(self, key):
         vip = self.vips.get(key)
-        return {} if vip is None else {address: server.weight for address, server in vip.servers.items()}
+        return {} if vip is None else {a: self.level(server.weight) for a, server in vip.servers.items()}
 
 
 def frontends_strategy(draw):
@@ -165,7 +172,8 @@ def configs(draw):
             pools.append(Pool(f"p{number}", tuple(map(PoolMember, members, weights))))
         transport = Transport.TCP if port else None
         sticky = draw(st.integers(0, 9)) == 0
-        frontends.append(Frontend(name, address, transport, port, tuple(pools), src_ip_sticky=sticky))
+        weights = draw(st.sampled_from(WeightScale))
+        frontends.append(Frontend(name, address, transport, port, tuple(pools), src_ip_sticky=sticky, weights=weights))
     used = {name for frontend in frontends for name in frontend.backends}
     return make_config(
         frontends=frontends,
@@ -176,7 +184,15 @@ def configs(draw):
 
 
 class Histories(RuleBasedStateMachine):
-    """One daemon's board and sync, over one VPP."""
+    """One daemon's board and sync, over one VPP.
+
+    Attributes:
+        scaled: Whether frontends may be told least-moving.
+        level: What of a weight is judged.
+    """
+
+    scaled = False
+    level = staticmethod(int)
 
     @initialize(
         config=configs(),
@@ -189,7 +205,7 @@ class Histories(RuleBasedStateMachine):
     def start(self, config, manual, foreign, drain, interval, known):
         self.settings = {"foreign_vips": foreign, "removal_drain": drain, "sync_interval": interval}
         config = self.with_settings(config)
-        self.lb = WatchedLb()
+        self.lb = WatchedLb(self.level)
         self.lb.drain = drain
         self.bench = Bench(config, vpp=False, known=False)
         self.lb.facts = self.facts = Facts(config, self.bench.clock)
@@ -201,7 +217,11 @@ class Histories(RuleBasedStateMachine):
         self.bench.wait(0.5)
 
     def with_settings(self, config):
-        return attrs.evolve(config, vpp=attrs.evolve(config.vpp, **self.settings))
+        config = attrs.evolve(config, vpp=attrs.evolve(config.vpp, **self.settings))
+        if self.scaled:
+            return config
+        written = {name: attrs.evolve(f, weights=WeightScale.AS_WRITTEN) for name, f in config.frontends.items()}
+        return attrs.evolve(config, frontends=written)
 
     def apply(self, config):
         config = self.with_settings(config)
@@ -380,10 +400,13 @@ class Histories(RuleBasedStateMachine):
         self.lb.trusted = True
 
     def held(self):
-        return {key: {a: s.weight for a, s in vip.servers.items()} for key, vip in self.lb.vips.items()}
+        return {key: {a: self.level(s.weight) for a, s in vip.servers.items()} for key, vip in self.lb.vips.items()}
 
     def exact(self):
-        return {key: self.facts.judge(key).exact for key in sorted(self.facts.keys())}
+        return {key: self.levels(self.facts.judge(key).exact) for key in sorted(self.facts.keys())}
+
+    def levels(self, weights):
+        return None if weights is None else {address: self.level(weight) for address, weight in weights.items()}
 
     @invariant()
     def every_message_had_its_ground(self):
@@ -421,10 +444,39 @@ class Histories(RuleBasedStateMachine):
         self.every_message_had_its_ground()
 
 
-Histories.TestCase.settings = settings(
-    max_examples=ROUNDS,
-    stateful_step_count=25,
-    deadline=None,
-    derandomize="MAGLEV_TEST_ROUNDS" not in os.environ,
-)
+class ScaledHistories(Histories):
+    """The same, with a change of the programmed weights' scale in many reloads and weights set at run time."""
+
+    scaled = True
+    level = staticmethod(lambda weight: min(weight, 1))
+
+    @rule()
+    def rest(self):
+        super().rest()
+        held = {key: {a: server.weight for a, server in vip.servers.items()} for key, vip in self.lb.vips.items()}
+        assert held == {key_of(status.frontend): self.programmed(status) for status in self.frontends()}
+
+    def frontends(self):
+        return self.bench.board.frontends.values()
+
+    def programmed(self, status):
+        weights = {}
+        for name, each in status.desired.items():
+            address = self.bench.board.backends[name].address
+            weights[address] = max(each.programmed, weights.get(address, 0))
+        return weights
+
+
+def rounds(count):
+    return settings(
+        max_examples=count,
+        stateful_step_count=25,
+        deadline=None,
+        derandomize="MAGLEV_TEST_ROUNDS" not in os.environ,
+    )
+
+
+Histories.TestCase.settings = rounds(ROUNDS)
+ScaledHistories.TestCase.settings = rounds(ROUNDS // 2)
 HistoriesTests = Histories.TestCase
+ScaledHistoriesTests = ScaledHistories.TestCase

@@ -1,0 +1,96 @@
+"""What the weights found in VPP mean: they may have been programmed by another scale than the one in force.
+
+VPP holds integers, and nothing else that says which weights of a file they stood for. They are taken to be of the scale
+that most servers of the VIP agree with: the one in force, or the one that the frontend would have if its ``weights``
+were the other way round. So a restart with a changed option keeps the shares, and one without changes nothing. Without
+``least-moving``, a weight that agrees with nothing is taken as it is. With it, no scale can say every weight; those
+that agree with nothing keep their proportions, and the largest found is taken to be the largest configured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from maglev.model.config import MAX_WEIGHT, WeightScale
+from maglev.model.scale import scales_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from maglev.model.config import Frontend
+    from maglev.model.scale import Scale
+
+Places = dict[str, list[tuple[int, int]]]
+"""The places of a server, by address: index of the pool and configured weight there."""
+
+
+def effective_weights(frontend: Frontend, addresses: Mapping[str, str], weights: Mapping[str, int]) -> dict[str, int]:
+    """Return the effective weights that weights found in VPP say, by address.
+
+    Args:
+        frontend: The frontend of the VIP.
+        addresses: The address at which each of its backends serves, by name, as far as it is known.
+        weights: The weights that VPP holds, by address; also of servers that are not in the file.
+    """
+    found = {address: weight for address, weight in weights.items() if weight}
+    places: Places = {}
+    for index, pool in enumerate(frontend.pools):
+        for member in pool.members:
+            address = addresses.get(member.backend, "")
+            if member.weight and address in found:
+                places.setdefault(address, []).append((index, member.weight))
+    own = scales_of(frontend)
+    as_written = frontend.weights is WeightScale.AS_WRITTEN
+    others = WeightScale.LEAST_MOVING if as_written else WeightScale.AS_WRITTEN
+    other = scales_of(attrs.evolve(frontend, weights=others))
+    ours, theirs = _agreeing(places, own, found), _agreeing(places, other, found)
+    if ours >= theirs and (ours or as_written):
+        written_by = own
+    elif theirs:
+        written_by = other
+    else:
+        return dict.fromkeys(weights, 0) | _in_proportion(frontend, places, found)
+    meant = {address: _meant(frontend, places.get(address, ()), written_by, found[address]) for address in found}
+    return dict.fromkeys(weights, 0) | meant
+
+
+def programmed_weight(frontend: Frontend, weight: int) -> int:
+    """Return what VPP is told for the effective weight of a server that is not in the file."""
+    return scales_of(frontend)[_first_used(frontend)][weight]
+
+
+def _agreeing(places: Places, scales: Sequence[Scale], found: Mapping[str, int]) -> int:
+    """Return how many servers have the weight that some scales give them in one of their pools."""
+    return sum(any(scales[index][weight] == found[address] for index, weight in own) for address, own in places.items())
+
+
+def _meant(frontend: Frontend, places: Sequence[tuple[int, int]], scales: Sequence[Scale], programmed: int) -> int:
+    """Return the effective weight that a server has: its configured one if that is programmed so."""
+    for index, weight in places:
+        if scales[index][weight] == programmed:
+            return weight
+    index = places[0][0] if places else _first_used(frontend)
+    scale = scales[index]
+    configured = {member.weight for member in frontend.pools[index].members if member.weight} or {MAX_WEIGHT}
+    nearest = min(configured, key=lambda weight: (abs(scale[weight] - programmed), weight))
+    return _rounded(programmed * nearest, scale[nearest])
+
+
+def _in_proportion(frontend: Frontend, places: Places, found: Mapping[str, int]) -> dict[str, int]:
+    known = [weight for own in places.values() for _, weight in own]
+    weights = known or [member.weight for pool in frontend.pools for member in pool.members]
+    highest = max(weights, default=0) or MAX_WEIGHT
+    largest = max((found[address] for address in places or found), default=1)
+    return {address: _rounded(weight * highest, largest) for address, weight in found.items()}
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    return min(max((2 * numerator + denominator) // (2 * denominator), 1), MAX_WEIGHT)
+
+
+def _first_used(frontend: Frontend) -> int:
+    """Return the index of the first pool that has any weight; 0 if none has."""
+    weighted = (index for index, pool in enumerate(frontend.pools) if any(member.weight for member in pool.members))
+    return next(weighted, 0)

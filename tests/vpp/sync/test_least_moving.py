@@ -1,0 +1,244 @@
+"""Weights as the smallest integers of their proportions: what VPP is sent, at changes of the scale most of all."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from maglev.model.config import Backend, WeightScale
+from maglev.model.health import Lifecycle
+from maglev.vpp.lb.state import AddServer, AddVip, ApplicationServer, Encap, SetWeight, Vip, VipKey
+from maglev.vpp.sync.batches import at_one_moment, rescales
+from maglev.vpp.sync.plan import length_after, want, why_recreate
+from tests.fakes.configs import CONF, make_config, make_frontend
+from tests.fakes.lb import FakeLb
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory
+
+AS_WRITTEN, LEAST_MOVING = WeightScale
+KEY = VipKey("192.0.2.1", 32, 6, 80)
+WEB = "tcp://192.0.2.1:80"
+POOLS = ((("a", 100), ("b", 100), ("c", 50)), (("d", 30),))
+A, B, C, D = (f"10.0.0.{number}" for number in range(1, 5))
+
+
+def config(weights=LEAST_MOVING, pools=POOLS, settings=None, **changes):
+    return make_config([make_frontend(pools=pools, weights=weights, **changes)], checks=QUICK, **(settings or {}))
+
+
+@pytest.fixture
+def bench():
+    made = VppInMemory(config())
+    yield made
+    made.stop()
+
+
+def restarted(weights, servers, settings=None):
+    """Start with another VPP that holds the VIP already."""
+    lb = FakeLb()
+    lb.conf = CONF
+    lb.vips[KEY] = Vip(KEY, Encap.GRE4, False, 1024, {a: ApplicationServer(a, w) for a, w in servers.items()})
+    made = VppInMemory(config(weights, settings=settings), vpp=False, known=False)
+    made.lb = lb
+    made.connector.start_vpp(lb)
+    made.wait(1)
+    return made
+
+
+def test_vpp_is_sent_the_smallest_integers(bench):
+    assert bench.weights()[WEB] == {A: 2, B: 2, C: 1, D: 0}
+
+
+def test_a_transition_changes_one_weight_and_no_other(bench):
+    bench.writes()
+    bench.record(c=FAIL)
+    assert bench.writes() == [SetWeight(KEY, C, 0, 1, flush=True)]
+    bench.record(c=PASS)
+    assert bench.writes() == [SetWeight(KEY, C, 1, 0)]
+
+
+def test_each_pool_has_a_scale_of_its_own(bench):
+    bench.record(a=FAIL, b=FAIL, c=FAIL)
+    assert bench.weights()[WEB] == {A: 0, B: 0, C: 0, D: 1}
+
+
+def test_a_sync_finds_nothing_to_repair(bench):
+    bench.writes()
+    bench.wait(61)
+    assert bench.writes() == []
+    assert bench.service.tally.drifts == 0
+
+
+def test_drift_is_a_matter_of_what_is_programmed(bench):
+    bench.lb.vips[KEY].servers[A] = ApplicationServer(A, 100)
+    bench.wait(31)
+    assert bench.weights()[WEB][A] == 2
+    assert bench.service.tally.drifts == 1
+
+
+# Changes of the scale
+
+
+@pytest.mark.parametrize(("old", "new"), [(AS_WRITTEN, LEAST_MOVING), (LEAST_MOVING, AS_WRITTEN)])
+def test_a_change_of_the_option_is_made_at_one_moment(old, new):
+    bench = VppInMemory(config(old))
+    bench.lb.scripts.clear()
+    bench.writes()
+    bench.board.apply(config(new))
+    (script,) = bench.lb.scripts
+    assert [each.address for each in script] == [A, B, C]
+    assert bench.writes() == list(script)
+    assert bench.weights()[WEB] == ({A: 2, B: 2, C: 1, D: 0} if new is LEAST_MOVING else {A: 100, B: 100, C: 50, D: 0})
+    assert bench.lb.zero_moments == []
+    bench.stop()
+
+
+def test_servers_are_added_after_the_others_have_changed():
+    bench = VppInMemory(config(pools=((("a", 100), ("b", 100)),)))
+    bench.writes()
+    bench.board.apply(config(AS_WRITTEN, pools=((("a", 100), ("b", 100), ("c", 50)),)))
+    bench.record(c=PASS)
+    assert bench.writes() == [
+        SetWeight(KEY, A, 100, 1),
+        SetWeight(KEY, B, 100, 1),
+        AddServer(KEY, C, 0),
+        SetWeight(KEY, C, 50, 0),
+    ]
+    bench.stop()
+
+
+def test_what_goes_down_at_a_change_of_the_scale_is_lowered_at_the_same_moment():
+    operations = [
+        SetWeight(KEY, A, 1, 100),
+        SetWeight(KEY, B, 1, 100),
+        SetWeight(KEY, C, 0, 100, flush=True),
+    ]
+    assert rescales(operations)
+    batches = at_one_moment(operations, None, 300)
+    assert [batch.sent for batch in batches.batches] == [tuple(operations)]
+
+
+def test_one_change_of_a_weight_does_not_change_the_scale():
+    assert not rescales([SetWeight(KEY, A, 1, 100), SetWeight(KEY, B, 0, 100), SetWeight(KEY, C, 1, 0)])
+
+
+def test_what_the_command_line_can_not_name_changes_one_by_one():
+    other = KEY._replace(protocol=132)
+    assert at_one_moment([SetWeight(other, A, 1, 100), SetWeight(other, B, 1, 100)], None, 200) is None
+
+
+def test_a_refused_change_of_the_scale_is_read_back_and_repaired():
+    bench = VppInMemory(config(AS_WRITTEN))
+    del bench.lb.vips[KEY].servers[B]  # somebody else did
+    bench.board.apply(config(LEAST_MOVING))
+    bench.wait(10)
+    assert bench.weights()[WEB] == {A: 2, B: 2, C: 1, D: 0}
+    bench.stop()
+
+
+def test_an_override_takes_a_multiple_and_goes_back(bench):
+    bench.board.set_weight("web", "pool0", "a", 30)
+    assert bench.weights()[WEB] == {A: 3, B: 10, C: 5, D: 0}
+    bench.board.set_weight("web", "pool0", "a", 100)
+    assert bench.weights()[WEB] == {A: 2, B: 2, C: 1, D: 0}
+
+
+# Restarts
+
+
+@pytest.mark.parametrize(
+    ("weights", "servers"),
+    [(LEAST_MOVING, {A: 2, B: 2, C: 1, D: 0}), (AS_WRITTEN, {A: 100, B: 100, C: 50, D: 0})],
+)
+def test_a_restart_without_a_change_writes_nothing(weights, servers):
+    bench = restarted(weights, servers)
+    bench.record(a=PASS, b=PASS, c=PASS, d=PASS)
+    bench.wait(35)
+    assert bench.writes() == []
+    bench.stop()
+
+
+@pytest.mark.parametrize(
+    ("weights", "servers", "then"),
+    [
+        (LEAST_MOVING, {A: 100, B: 100, C: 50, D: 0}, {A: 2, B: 2, C: 1, D: 0}),
+        (AS_WRITTEN, {A: 2, B: 2, C: 1, D: 0}, {A: 100, B: 100, C: 50, D: 0}),
+    ],
+)
+def test_a_restart_with_the_other_option_keeps_the_shares_while_nothing_is_known(weights, servers, then):
+    bench = restarted(weights, servers)
+    assert bench.weights()[WEB] == then
+    assert len(bench.lb.scripts) == 1
+    # The first result changes nothing about the shares, and neither does the last.
+    bench.writes()
+    bench.record(a=PASS)
+    bench.wait(1)
+    bench.record(b=PASS, c=PASS)
+    bench.wait(1)
+    assert bench.writes() == []
+    bench.stop()
+
+
+def test_what_was_down_before_a_restart_with_the_other_option_stays_at_zero():
+    bench = restarted(LEAST_MOVING, {A: 100, B: 0, C: 50, D: 0})
+    assert bench.weights()[WEB] == {A: 2, B: 0, C: 1, D: 0}
+    bench.stop()
+
+
+def test_a_resumed_backend_holds_the_weight_that_it_had_across_a_change_of_the_scale(bench):
+    bench.board.apply(attrs.evolve(config(), healthchecks={"tcp": attrs.evolve(QUICK[0], l4_port=81)}))
+    assert bench.weights()[WEB] == {A: 2, B: 2, C: 1, D: 0}
+    bench.board.happen("a", Lifecycle.DISABLE)
+    assert bench.weights()[WEB] == {A: 0, B: 2, C: 1, D: 0}
+
+
+@pytest.mark.parametrize(("old", "new"), [(AS_WRITTEN, LEAST_MOVING), (LEAST_MOVING, AS_WRITTEN)])
+def test_a_replaced_server_that_stays_for_now_is_told_by_the_new_scale(old, new):
+    bench = VppInMemory(config(old, pools=((("a", 100), ("b", 50)),)))
+    after = make_config(
+        [make_frontend(pools=((("x", 100), ("y", 50)),), weights=new)],
+        [Backend("x", "10.0.9.1", "tcp"), Backend("y", "10.0.9.2", "tcp")],
+        QUICK,
+    )
+    bench.board.apply(after)
+    proportions = {A: 2, B: 1} if new is LEAST_MOVING else {A: 100, B: 50}
+    served = {address: weight for address, weight in bench.weights()[WEB].items() if weight}
+    assert served == proportions
+    bench.record(x=PASS, y=PASS)
+    bench.wait(2)
+    least = new is LEAST_MOVING
+    assert bench.weights()[WEB] == {"10.0.9.1": 2 if least else 100, "10.0.9.2": 1 if least else 50}
+    assert bench.lb.zero_moments == []
+    bench.stop()
+
+
+# The length of the table
+
+
+@pytest.mark.parametrize(
+    ("fits", "wanted", "held", "after"),
+    [
+        (True, 2048, 1024, 1024),
+        (True, 4096, 1024, 4096),
+        (True, 1024, 65536, 65536),
+        (True, 65536, 32768, 32768),
+        (True, 1024, 0, 1024),
+        (False, 2048, 1024, 2048),
+        (False, 1024, 2048, 1024),
+    ],
+)
+def test_a_live_vip_is_recreated_for_a_fitting_table_only_if_it_is_worth_it(fits, wanted, held, after):
+    frontend = make_frontend(pools=(("a",),), table_length=wanted, table_fits=fits)
+    vip = want(frontend, {"a": A}, {}, frozenset())
+    live = Vip(KEY, Encap.GRE4, False, held, {})
+    assert length_after(vip, live) == after
+    assert bool(why_recreate(vip, live)) is (after != held != 0)
+
+
+def test_a_vip_is_created_with_the_fitting_length_and_keeps_its_table_when_that_grows_a_little():
+    bench = VppInMemory(config(table_length=2048, table_fits=True))
+    assert [each.table_length for each in bench.writes() if isinstance(each, AddVip)] == [2048]
+    bench.board.apply(config(table_length=4096, table_fits=True))
+    assert bench.lb.vips[KEY].table_length == 2048
+    bench.board.apply(config(table_length=8192, table_fits=True))
+    assert bench.lb.vips[KEY].table_length == 8192
+    bench.stop()
