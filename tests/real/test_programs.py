@@ -348,7 +348,10 @@ def switchboard(path="", data=None):
 
 
 def weights():
-    """Return the weights that the simulated VPP holds, by the end of the address."""
+    """Return the weights that the simulated VPP holds, by the end of the address.
+
+    The demonstration has least-moving weights: 100 and 50 are 2 and 1.
+    """
     return {int(end): int(weight) for end, weight in re.findall(r"127\.0\.0\.(\d+) weight (\d+)", switchboard())}
 
 
@@ -368,19 +371,19 @@ def test_the_demonstration_shows_what_it_promises(demo, folders):
     def shell(command):
         return subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True).stdout
 
-    wait_for_weights({11: 100, 12: 50, 13: 0})
+    wait_for_weights({11: 2, 12: 1, 13: 0})
     shell(stop_1)
-    wait_for_weights({11: 0, 12: 50, 13: 0})
+    wait_for_weights({11: 0, 12: 1, 13: 0})
     shell(stop_2)
-    wait_for_weights({11: 0, 12: 0, 13: 100})
+    wait_for_weights({11: 0, 12: 0, 13: 1})
     assert 'state="down"} 1' in shell(scrapes[0])
     deadline = time.monotonic() + 60  # VPP's counters are read every five seconds
     while not all(map(shell, scrapes)):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     shell(start_1)
-    wait_for_weights({11: 100, 12: 0, 13: 0})
-    assert "127.0.0.11 weight 100" in shell(show)
+    wait_for_weights({11: 2, 12: 0, 13: 0})
+    assert "127.0.0.11 weight 2" in shell(show)
     assert "backend-transition backend=www1 " in demo.stdout
     assert 'detail="connection refused"' in demo.stdout
 
@@ -408,12 +411,12 @@ def test_prometheus_takes_the_metrics_of_the_demonstration(demo):
 
 
 def test_the_demonstration_s_configuration_can_be_changed(demo, folders):
-    wait_for_weights({11: 100, 12: 50, 13: 0})
+    wait_for_weights({11: 2, 12: 1, 13: 0})
     (path,) = folders.glob("*/maglev.yaml")
     assert f"edit {path} and: kill -HUP " in demo.stdout
-    path.write_text(path.read_text().replace("weight: 50", "weight: 7"))
+    path.write_text(path.read_text().replace("weight: 50", "weight: 25"))
     demo.send(signal.SIGHUP)
-    wait_for_weights({11: 100, 12: 7, 13: 0})
+    wait_for_weights({11: 4, 12: 1, 13: 0})
 
 
 def test_the_demonstration_s_switchboard_refuses_what_it_does_not_know(demo):
