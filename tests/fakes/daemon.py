@@ -101,6 +101,13 @@ class MaglevDaemon:
         """Return how many descriptors it has open."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
+    def wait_for_descriptors(self, most, seconds=60.0):
+        """Wait until it has so many open or fewer: probes under way have some, too, which close by themselves."""
+        deadline = time.monotonic() + seconds
+        while (count := self.descriptors()) > most:
+            assert time.monotonic() < deadline, f"{count} descriptors after {seconds} s, not {most}"
+            time.sleep(0.05)
+
     def memory(self):
         """Return its resident memory, in bytes."""
         fields = Path(f"/proc/{self.pid}/statm").read_text().split()

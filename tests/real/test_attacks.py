@@ -329,9 +329,6 @@ def test_probes_operators_and_root_hold_out_against_everybody_at_once(daemon, mo
     assert watch.memory < MOST_MEMORY
     assert most_descriptors <= DESCRIPTORS - BACKENDS
 
-    deadline = time.monotonic() + 60
-    while daemon.descriptors() > descriptors:
-        assert time.monotonic() < deadline, (daemon.descriptors(), descriptors)
-        time.sleep(0.1)
+    daemon.wait_for_descriptors(descriptors)
     assert daemon.temporary_files() == []
     assert "Traceback" not in daemon.output()
