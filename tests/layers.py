@@ -97,8 +97,8 @@ PURE = (
 )
 """Folders and modules without Twisted, clock or I/O (but a file's); `tests.pure_coverage` wants every branch tested."""
 
-NOT_PURE = ("config.child_loader", "model.build")
-"""What is in a pure folder and is not pure: it runs a process, or reads the files of a checkout."""
+NOT_PURE = ("config.child_loader", "config.credentials", "model.build")
+"""What is in a pure folder and is not pure: it runs a process, asks OpenSSL, or reads the files of a checkout."""
 
 PURE_LIBRARIES = {"attrs", "httptools", "re2", "xxhash", "yaml", "zope.interface"}
 """What a pure module may import beside the standard library: values, interfaces, and parsers in C."""

@@ -86,15 +86,29 @@ def _healthcheck(name: str, record: Record) -> Healthcheck:
 
 
 def _http(params: Record) -> HttpParams:
-    return HttpParams(params["path"], params["host"], params["response-code"], params["response-regexp"])
+    return HttpParams(
+        params["path"],
+        params["host"],
+        params["response-code"],
+        params["response-regexp"],
+        params["response-regexp-not"],
+        params["headers"] or (),
+    )
 
 
 def _tls(params: Record) -> TlsParams:
     name = params["server-name"]
     if name is None and params["host"]:
         name = name_of_host(params["host"])
+    verify = not params["insecure-skip-verify"]
     return TlsParams(
-        name and name.removesuffix("."), verify=not params["insecure-skip-verify"], resume=params["tls-resumption"]
+        name and name.removesuffix("."),
+        verify=verify,
+        resume=params["tls-resumption"],
+        curves=params["curves"],
+        ca_file=params["ca-file"] if verify else None,
+        client_certificate=params["client-certificate"],
+        client_key=params["client-key"],
     )
 
 

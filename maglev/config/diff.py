@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from maglev.model.config import PemFile
 from maglev.model.scale import scales_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from maglev.config.netkinds import HeaderLines
     from maglev.model.config import Config, Frontend, Pool
 
 _NAMES: Final = {
@@ -113,8 +115,8 @@ def _changes(old: Any, new: Any) -> Iterator[str]:
         before, after = getattr(old, attribute.name), getattr(new, attribute.name)
         if before == after:
             continue
-        if attribute.name == "pools":
-            yield from _pools(old, new)
+        if attribute.name in _BY_NAME:
+            yield from _BY_NAME[attribute.name](before, after)
         elif attribute.name == "weight_tolerance":
             yield f"{_key(attribute.name)}: {before:g}% -> {after:g}%"
         elif attribute.name == "table_length" and (old.table_fits or new.table_fits):
@@ -122,8 +124,10 @@ def _changes(old: Any, new: Any) -> Iterator[str]:
         elif attribute.name == "table_fits":
             if old.table_length == new.table_length:
                 yield f"{_key('table_length')}: {_length(old)} -> {_length(new)}"
-        elif attrs.has(type(before)) and type(before) is type(after):
+        elif attrs.has(type(before)) and type(before) is type(after) is not PemFile:
             yield from _changes(before, after)
+        elif _text(before) == _text(after):
+            yield f"{_key(attribute.name)}: {_text(after)} has another content"
         else:
             yield f"{_key(attribute.name)}: {_text(before)} -> {_text(after)}"
 
@@ -137,8 +141,22 @@ def _length(frontend: Frontend) -> str:
     return f"auto ({frontend.table_length})" if frontend.table_fits else str(frontend.table_length)
 
 
-def _pools(old: Frontend, new: Frontend) -> Iterator[str]:
-    before, after = ({pool.name: pool for pool in frontend.pools} for frontend in (old, new))
+def _headers(before: HeaderLines, after: HeaderLines) -> Iterator[str]:
+    """Yield the differences between header lines, but not their values: they may be secrets."""
+    old, new = dict(before), dict(after)
+    for name in {**old, **new}:
+        if name not in new:
+            yield f"header {name} removed"
+        elif name not in old:
+            yield f"header {name} added"
+        elif old[name] != new[name]:
+            yield f"header {name} changed"
+    if sorted(old.items()) == sorted(new.items()):
+        yield f"order of headers: {' '.join(old)} -> {' '.join(new)}"
+
+
+def _pools(old: tuple[Pool, ...], new: tuple[Pool, ...]) -> Iterator[str]:
+    before, after = ({pool.name: pool for pool in pools} for pools in (old, new))
     for name in {**before, **after}:
         if name not in after:
             yield f"pool {name} removed"
@@ -163,6 +181,10 @@ def _members(old: Pool, new: Pool) -> Iterator[str]:
             yield f"pool {new.name}: weight of backend {name}: {before[name]} -> {after[name]}"
 
 
+_BY_NAME: Final[Mapping[str, Callable[[Any, Any], Iterator[str]]]] = {"pools": _pools, "headers": _headers}
+"""What yields the differences of an attribute, for those that are not simply an old and a new value."""
+
+
 def _key(attribute: str) -> str:
     return _NAMES.get(attribute, attribute.replace("_", "-"))
 
@@ -172,6 +194,8 @@ def _text(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, PemFile):
+        return value.path
     if attrs.has(type(value)):
         return "set"
     if isinstance(value, tuple):

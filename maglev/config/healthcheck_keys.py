@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, TextKind, TextRule
-from maglev.config.netkinds import Address, Host, Regexp, StatusCodes
+from maglev.config.netkinds import Address, Headers, Host, Regexp, StatusCodes
 from maglev.config.schema import ConfigKey, ConfigSection, Part
 from maglev.model.config import CheckType
 
@@ -25,6 +25,20 @@ MIN_TIMEOUT: Final = 0.001
 _TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS)
 _WEB: Final = (CheckType.HTTP, CheckType.HTTPS)
 _PROBE_PERIOD: Final = Duration(MIN_INTERVAL, DAY)
+
+_PATH: Final = TextKind(
+    1024,
+    (
+        TextRule(re.compile(r"/.*", re.DOTALL), "the path of a file must start with '/'"),
+        TextRule(re.compile(r"[^\x00-\x1f\x7f]*"), "control characters are not allowed in the path of a file"),
+    ),
+    "path",
+)
+
+_CURVES: Final = TextRule(
+    re.compile(r"[A-Za-z0-9_-]+(?::[A-Za-z0-9_-]+)*"),
+    "invalid list of curves: expected names of OpenSSL, with colons between them, such as X25519:P-256",
+)
 
 PARAMS: Final = ConfigSection(
     "params",
@@ -72,6 +86,24 @@ PARAMS: Final = ConfigSection(
             types=_WEB,
         ),
         ConfigKey(
+            "response-regexp-not",
+            Regexp(1024),
+            "Pattern that must not match in the first 64 KiB of the body.",
+            notes="As ``response-regexp``; if both are given, both must hold.",
+            default_text="any body passes",
+            types=_WEB,
+        ),
+        ConfigKey(
+            "headers",
+            Headers(32, 4096),
+            "Further header lines of the request, as a map of names to values.",
+            notes="``{X-Probe: maglevd, Authorization: Basic bWU6c2VjcmV0}``. ``User-Agent`` and ``Accept`` replace "
+            "those of the probe. For the Host header there is ``host``; those that say how long the request is and "
+            "what becomes of the connection are the probe's own. Values are not shown to anybody: they may be secrets.",
+            default_text="none",
+            types=_WEB,
+        ),
+        ConfigKey(
             "ssl",
             Boolean(),
             "Whether to do a TLS handshake after connecting.",
@@ -103,6 +135,45 @@ PARAMS: Final = ConfigSection(
                 "effect for ``https``, and for ``tcp`` with ``ssl``."
             ),
             default=True,
+            types=_TCP_NEEDING,
+        ),
+        ConfigKey(
+            "curves",
+            TextKind(255, (_CURVES,), "names of curves"),
+            "Groups for the key exchange, the preferred one first, as HAProxy names them.",
+            notes=(
+                "The default keeps the ClientHello in one packet; a post-quantum group takes a second one, and servers "
+                "that read it in one go reset the connection. ``DEFAULT`` leaves it to OpenSSL and its configuration "
+                "file. It has an effect for ``https``, and for ``tcp`` with ``ssl``."
+            ),
+            default_text="X25519:P-256:X448:P-384:P-521:ffdhe2048:ffdhe3072",
+            types=_TCP_NEEDING,
+        ),
+        ConfigKey(
+            "ca-file",
+            _PATH,
+            "File with the authorities to trust, in PEM.",
+            notes=(
+                "It takes the place of the system's. This file, ``client-certificate`` and ``client-key`` are read "
+                "with the configuration, at the start and at each reload: at most 512 KiB each, and 4 MiB in all. They "
+                "have an effect for ``https``, and for ``tcp`` with ``ssl``."
+            ),
+            default_text="those of the system",
+            types=_TCP_NEEDING,
+        ),
+        ConfigKey(
+            "client-certificate",
+            _PATH,
+            "File with the certificate to show to backends that ask for one, in PEM.",
+            notes="The certificates above it follow, if they are needed. The key may be in the same file.",
+            default_text="none",
+            types=_TCP_NEEDING,
+        ),
+        ConfigKey(
+            "client-key",
+            _PATH,
+            "File with the key of the client certificate, in PEM, without a passphrase.",
+            default_text="in the file of client-certificate",
             types=_TCP_NEEDING,
         ),
     ),

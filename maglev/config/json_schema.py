@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from maglev.config import durations
 from maglev.config.keys import ROOT
 from maglev.config.kinds import FALSE, PERCENTAGE, TRUE, Boolean, Duration, Integer, OneOf, Percentage, TextKind
-from maglev.config.netkinds import Address, Host, StatusCodes
+from maglev.config.netkinds import HEADER_NAME, HEADER_VALUE, Address, Headers, Host, StatusCodes
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
 from maglev.model.config import CheckType
 
@@ -87,7 +87,9 @@ def _described(key: ConfigKey, schema: Json) -> Json:
 def _key(key: ConfigKey) -> Json:
     alternatives = _value(key.kind)
     if not key.needed:
-        alternatives += _ABSENT[:1] if isinstance(key.kind, Integer | Boolean | Duration | Percentage) else _ABSENT
+        alternatives += (
+            _ABSENT[:1] if isinstance(key.kind, Integer | Boolean | Duration | Headers | Percentage) else _ABSENT
+        )
     return alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
 
 
@@ -151,6 +153,14 @@ def _address(kind: Address) -> list[Json]:
 @_value.register
 def _host(kind: Host) -> list[Json]:
     return [{"type": _ANY_TEXT, "pattern": _whole(kind.pattern)}]
+
+
+@_value.register
+def _headers(kind: Headers) -> list[Json]:
+    names, value = {"pattern": _whole(HEADER_NAME)}, {"type": _ANY_TEXT, "pattern": _whole(HEADER_VALUE)}
+    return [
+        {"type": "object", "maxProperties": kind.most, "propertyNames": names, "additionalProperties": value},
+    ]
 
 
 @_value.register

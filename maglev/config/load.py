@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
-import stat
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from maglev.config.build import build_config
 from maglev.config.compose import compose, place_of
+from maglev.config.files import read_regular, why_unreadable
 from maglev.config.findings import Findings
 from maglev.config.keys import ROOT
 from maglev.config.pairs import check_pairs
 from maglev.config.reader import BROKEN, Reader, Record
-from maglev.config.rules import check_delays, check_healthcheck, check_references, warn_of_times, warn_of_unused
+from maglev.config.rules import (
+    check_delays,
+    check_healthcheck,
+    check_references,
+    warn_of_times,
+    warn_of_unused,
+    with_credentials,
+)
 from maglev.config.vips import FrontendRules
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     from maglev.config.nodes import Node
@@ -56,9 +63,9 @@ def load_file(path: str | os.PathLike[str]) -> Loaded:
         ConfigError: It can't be read, or it is not valid.
     """
     try:
-        content = _content(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise _unreadable(f"can't be read: {getattr(error, 'strerror', None) or error}") from error
+        content = read_regular(path, SIZE_LIMIT)
+    except (OSError, ValueError) as error:
+        raise _unreadable(why_unreadable(error)) from error
     return load_text(content)
 
 
@@ -108,6 +115,10 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
         check_delays(maglev["vpp"]["lb"], findings)
     for _, healthcheck in maglev.records("healthchecks"):
         check_healthcheck(healthcheck, findings)
+    if wanting := with_credentials(maglev):
+        from maglev.config.credential_rules import read_credentials  # takes OpenSSL, which few files need
+
+        read_credentials(wanting, findings)
     warn_of_times(maglev, findings)
     check_references(maglev, findings)
     check_pairs(maglev, findings)
@@ -116,23 +127,6 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
     if findings.valid:
         warn_of_unused(maglev, frontends.used, findings)
     return maglev
-
-
-def _content(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a regular file, without ever waiting for a FIFO or a device.
-
-    Raises:
-        OSError: It is not a regular file, or can't be read.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(0, f"it is {'a directory' if stat.S_ISDIR(mode) else 'not a regular file'}")
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(SIZE_LIMIT + 1)
-    finally:
-        os.close(descriptor)
 
 
 def _decoded(text: bytes | str) -> str:

@@ -209,6 +209,8 @@ def _as_map(node: Node, section: ConfigSection) -> str:
 def _is_broken(node: Node) -> bool:
     if type(node) is ListNode:
         return any(type(item) is BrokenNode for item in node.items)
+    if type(node) is MapNode:
+        return any(type(value) is BrokenNode for _, value in node.entries.values())
     return type(node) is BrokenNode
 
 

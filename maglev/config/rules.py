@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from maglev.config.findings import Findings
     from maglev.config.schema import ConfigSection
 
-_TLS_KEYS: Final = ("server-name", "insecure-skip-verify", "tls-resumption")
+_FILE_KEYS: Final = ("ca-file", "client-certificate", "client-key")
+_TLS_KEYS: Final = ("server-name", "insecure-skip-verify", "tls-resumption", "curves", *_FILE_KEYS)
 
 
 def check_healthcheck(record: Record, findings: Findings) -> None:
@@ -36,6 +37,27 @@ def check_healthcheck(record: Record, findings: Findings) -> None:
     if params is not BROKEN:
         _check_keys(params, PARAMS, kind, findings)
         _warn_of_idle_tls(params, kind, findings)
+        _check_tls(params, findings)
+
+
+def _check_tls(params: Record, findings: Findings) -> None:
+    if params["client-key"] is not None and params["client-certificate"] is None:
+        findings.semantic(f"{params.path}.client-key", "needs client-certificate", params.place_of("client-key"))
+    if params["insecure-skip-verify"] is True and params["ca-file"] is not None:
+        text = "has no effect: insecure-skip-verify accepts any certificate"
+        findings.warning(f"{params.path}.ca-file", text, params.entries["ca-file"][0])
+
+
+def with_credentials(maglev: Record) -> list[Record]:
+    """Return the parameters of the healthchecks for which OpenSSL has to be asked: few files have any."""
+    params = [record["params"] for _, record in maglev.records("healthchecks") if _uses_tls(record)]
+    return [each for each in params if any(each[key] for key in (*_FILE_KEYS, "curves"))]
+
+
+def _uses_tls(record: Record) -> bool:
+    """Return whether the probes of a healthcheck certainly use TLS."""
+    kind, params = record["type"], record["params"]
+    return params is not BROKEN and (kind is CheckType.HTTPS or (kind is CheckType.TCP and params["ssl"] is True))
 
 
 def warn_of_times(maglev: Record, findings: Findings) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from maglev.control.dry_run import DryRunChange
     from maglev.control.traffic import ServerTraffic, VipTraffic
-    from maglev.model.config import Healthcheck, LbConf
+    from maglev.model.config import Healthcheck, LbConf, PemFile
     from maglev.model.event_views import BackendEventView, FrontendEventView
     from maglev.model.events import Event
     from maglev.model.health import Transition
@@ -171,13 +171,20 @@ def _params_view(healthcheck: Healthcheck) -> CheckParamsView:
         http = healthcheck.http
         codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
         params |= {"path": http.path, "host": http.host, "response_code": codes}
-        params["response_regexp"] = http.response_regexp
+        params |= {"response_regexp": http.response_regexp, "response_regexp_not": http.response_regexp_not}
+        params["headers"] = [name for name, _ in http.headers]  # values may be secrets
     if healthcheck.tls is not None:
         tls = healthcheck.tls
         params |= {"server_name": tls.server_name, "insecure_skip_verify": not tls.verify, "tls_resumption": tls.resume}
+        params |= {"curves": tls.curves, "ca_file": _path(tls.ca_file)}
+        params |= {"client_certificate": _path(tls.client_certificate), "client_key": _path(tls.client_key)}
     if healthcheck.type == "tcp":
         params["ssl"] = healthcheck.tls is not None
     return params
+
+
+def _path(file: PemFile | None) -> str | None:
+    return None if file is None else file.path
 
 
 def conf_view(conf: LbConf) -> ConfView:

@@ -70,6 +70,19 @@ class WeightScale(enum.StrEnum):
 
 
 @attrs.frozen
+class PemFile:
+    """What a file held when the configuration was read. Nothing reads it again before the next reload.
+
+    Attributes:
+        path: Its path.
+        content: Its certificates or its key, as PEM without anything between; a key is a secret.
+    """
+
+    path: str
+    content: str = attrs.field(default="", repr=False)
+
+
+@attrs.frozen
 class TlsParams:
     """TLS of a tcp or https probe.
 
@@ -77,11 +90,19 @@ class TlsParams:
         server_name: Name to send (SNI) and to verify; None verifies by address.
         verify: Whether the certificate must be valid.
         resume: Whether most handshakes may resume the session of the last probe.
+        curves: Groups for the key exchange, joined by colons; None for those of a small ClientHello.
+        ca_file: The authorities to trust; None for those of the system.
+        client_certificate: Our own certificate and the chain above it; None to have none.
+        client_key: The key to it; set if the certificate is.
     """
 
     server_name: str | None = None
     verify: bool = True
     resume: bool = True
+    curves: str | None = None
+    ca_file: PemFile | None = None
+    client_certificate: PemFile | None = None
+    client_key: PemFile | None = None
 
 
 @attrs.frozen
@@ -93,12 +114,16 @@ class HttpParams:
         host: Value of the Host header; None sends the address (and the port unless it is the default one).
         response_codes: Inclusive ranges of accepted status codes.
         response_regexp: RE2 pattern that the body must contain; None accepts any body.
+        response_regexp_not: RE2 pattern that the body must not contain; None accepts any body.
+        headers: Names and values of further header lines, in order.
     """
 
     path: str = "/"
     host: str | None = None
     response_codes: tuple[tuple[int, int], ...] = ((200, 200),)
     response_regexp: str | None = None
+    response_regexp_not: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen

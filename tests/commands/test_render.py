@@ -102,21 +102,23 @@ ping         icmp     -        2s       1s     2     3         0
 """,
     "show healthchecks http-check": """\
 healthcheck http-check
-  type             http
-  port             80
-  interval         2s
-  fast-interval    500ms
-  down-interval    1m30s
-  timeout          1s
-  rise             2
-  fall             3
-  probe-ipv4-src   -
-  probe-ipv6-src   -
-  path             /healthz
-  host             -
-  response-code    200-299, 401
-  response-regexp  -
-  backends         3
+  type                 http
+  port                 80
+  interval             2s
+  fast-interval        500ms
+  down-interval        1m30s
+  timeout              1s
+  rise                 2
+  fall                 3
+  probe-ipv4-src       -
+  probe-ipv6-src       -
+  path                 /healthz
+  host                 -
+  response-code        200-299, 401
+  response-regexp      -
+  response-regexp-not  -
+  headers              -
+  backends             3
 """,
     "show vpp info": """\
 version          26.10-release

@@ -38,7 +38,9 @@ def test_the_schema_is_one():
 
 def properties(schema):
     """Yield the name and the schema of every key."""
-    below = [*schema.get("properties", {}).values(), schema.get("additionalProperties"), schema.get("items")]
+    # A value that is a map has names of one's own, and no keys.
+    sections = [each for each in schema.get("properties", {}).values() if "anyOf" not in each]
+    below = [*sections, schema.get("additionalProperties"), schema.get("items")]
     yield from schema.get("properties", {}).items()
     for each in below:
         if isinstance(each, dict):

@@ -1,5 +1,7 @@
 """Reload: all of a file or nothing of it, one at a time, and every reason told."""
 
+from pathlib import Path
+
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -9,6 +11,7 @@ from maglev.model.errors import ConfigError, StartError
 from maglev.model.problem import ProblemKind
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
+from tests.fakes.certificates import Authority
 from tests.fakes.files import config_text
 from tests.fakes.logs import recorded_events
 from tests.fakes.outcomes import result_of
@@ -100,6 +103,28 @@ def test_a_file_that_is_gone_is_an_error_of_the_file(made):
     with pytest.raises(ConfigError, match="No such file"):
         made.run(made.reloader.reload())
     assert made.board.generation == 1
+
+
+def with_authorities(path):
+    check = f"{{type: https, port: 1, interval: 2s, timeout: 1s, params: {{ca-file: {path}}}}}"
+    return config_text(extra=f"  healthchecks: {{web: {check}}}")
+
+
+def test_a_file_with_authorities_is_read_again_and_one_that_is_gone_refuses_the_reload(made, tmp_path):
+    path = tmp_path / "ca.pem"
+    contents = [Path(Authority().write_root(tmp_path)).read_text() for _ in range(2)]
+    made.write(with_authorities(path))
+    for generation, content in enumerate(contents, 2):
+        path.write_text(content)
+        made.run(made.reloader.reload())
+        assert made.board.generation == generation
+        assert made.board.config.healthchecks["web"].tls.ca_file.content == content
+    for spoil in (lambda: path.write_text(contents[0][:100]), path.unlink):
+        spoil()
+        with pytest.raises(ConfigError, match=f"params.ca-file: {path}"):
+            made.run(made.reloader.reload())
+    assert made.board.generation == 3
+    assert made.board.config.healthchecks["web"].tls.ca_file.content == contents[1]
 
 
 def test_what_the_file_alone_does_not_tell_is_a_semantic_error(made):

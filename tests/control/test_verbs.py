@@ -11,7 +11,7 @@ from maglev.control.sessions import Sessions
 from maglev.control.verbs import Control
 from maglev.model.build import Build, read_build
 from maglev.model.caller import Caller, Role
-from maglev.model.config import Backend, CheckType, HttpParams, TlsParams, WeightScale
+from maglev.model.config import Backend, CheckType, HttpParams, PemFile, TlsParams, WeightScale
 from maglev.model.errors import (
     ConfigError,
     ForbiddenError,
@@ -210,24 +210,46 @@ def test_healthchecks():
         make_check(
             "web",
             type=CheckType.HTTPS,
-            http=HttpParams("/x", "h", ((200, 200), (300, 399)), "ok"),
-            tls=TlsParams("h", resume=False),
+            http=HttpParams("/x", "h", ((200, 200), (300, 399)), "ok", "bad", (("X-A", "secret"), ("X-B", "2"))),
+            tls=TlsParams(
+                "h",
+                resume=False,
+                curves="P-384",
+                ca_file=PemFile("/ca"),
+                client_certificate=PemFile("/crt"),
+                client_key=PemFile("/key", "secret"),
+            ),
         ),
     ]
     bench = ControlSetup(make_config(checks=checks))
     rows = answer_of(bench.viewer.healthchecks())["rows"]
     assert [row["params"] for row in rows] == [
         {"ssl": False},
-        {"server_name": "name", "insecure_skip_verify": True, "tls_resumption": True, "ssl": True},
+        {
+            "server_name": "name",
+            "insecure_skip_verify": True,
+            "tls_resumption": True,
+            "curves": None,
+            "ca_file": None,
+            "client_certificate": None,
+            "client_key": None,
+            "ssl": True,
+        },
         {},
         {
             "path": "/x",
             "host": "h",
             "response_code": ["200", "300-399"],
             "response_regexp": "ok",
+            "response_regexp_not": "bad",
+            "headers": ["X-A", "X-B"],
             "server_name": "h",
             "insecure_skip_verify": False,
             "tls_resumption": False,
+            "curves": "P-384",
+            "ca_file": "/ca",
+            "client_certificate": "/crt",
+            "client_key": "/key",
         },
     ]
     one = answer_of(bench.viewer.healthcheck("tcp"))

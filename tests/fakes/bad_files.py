@@ -62,6 +62,10 @@ HTTP = "protocol: tcp, port: 80"
 NAME_RULE = "invalid name: expected 1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit"
 HOST_HEADER = "expected a name of at most 253 characters or an IP address, optionally with a port, :1..65535"
 DURATION = "expected a number with a unit, such as 500ms, 2s or 1m30s (units: ns, us, ms, s, m, h)"
+CURVES = "invalid list of curves: expected names of OpenSSL, with colons between them, such as X25519:P-256"
+HEADERS = "at most 32, 4096 characters in all"
+HEADER_NAME = "expected 1 to 128 letters, digits, '-' or others of !#$%&'*+.^_`|~"
+HEADER_VALUE = "invalid header value: expected visible ASCII characters, spaces and tabs between them"
 TOO_COMPLEX = "is too complex: compiles to 26005 instructions, at most 8000 are allowed"
 
 ITSELF = (
@@ -650,6 +654,150 @@ CASES = {
         "maglev.healthchecks.web.params.response-regexp",
         'must have at most 1024 characters, not 1025: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."',
         params(f"response-regexp: §{'a' * 1025}"),
+    ),
+    "regexp-not-invalid": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.response-regexp-not",
+        'invalid regular expression "(ok": missing ): (ok (expected RE2, at most 1024 characters)',
+        params('response-regexp-not: §"(ok"'),
+    ),
+    "headers-text": (
+        PARSE,
+        "maglev.healthchecks.web.params.headers",
+        f"must be a map of header names to values ({HEADERS}), not X-A",
+        params("headers: §X-A"),
+    ),
+    "headers-list": (
+        PARSE,
+        "maglev.healthchecks.web.params.headers",
+        f"must be a map of header names to values ({HEADERS}), not a list",
+        params("headers: §[{X-A: 1}]"),
+    ),
+    "headers-many": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers",
+        "must be at most 32 headers, not 33",
+        params(f"headers: §{{{', '.join(f'X-{number}: 1' for number in range(33))}}}"),
+    ),
+    "headers-long": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers",
+        "must have at most 4096 characters in all, not 4097",
+        params(f"headers: §{{X-A: {'a' * 2000}, X-B: {'b' * 2091}}}"),
+    ),
+    "header-name": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.X A",
+        f'invalid header name "X A": {HEADER_NAME}',
+        params("headers: {§X A: 1}"),
+    ),
+    "header-name-long": (
+        SEMANTIC,
+        f"maglev.healthchecks.web.params.headers.{'x' * 37}...",
+        f'invalid header name "{"x" * 37}...": {HEADER_NAME}',
+        params(f"headers: {{§{'x' * 129}: 1}}"),
+    ),
+    "header-name-with-a-colon": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.X-A:",
+        f'invalid header name "X-A:": {HEADER_NAME}',
+        params('headers: {§"X-A:": 1}'),
+    ),
+    "header-host": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.host",
+        "host is not set here: set params.host",
+        params("headers: {X-A: 1, §host: www.example.com}"),
+    ),
+    "header-connection": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.Connection",
+        "Connection is the probe's own: it sends no body, and closes after one answer",
+        params("headers: {§Connection: keep-alive}"),
+    ),
+    "header-length": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.Content-Length",
+        "Content-Length is the probe's own: it sends no body, and closes after one answer",
+        params("headers: {§Content-Length: 3}"),
+    ),
+    "header-twice": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.x-a",
+        "x-a is the same header as X-A: expected each once",
+        params("headers: {X-A: 1, §x-a: 2}"),
+    ),
+    "header-without-a-value": (
+        PARSE,
+        "maglev.healthchecks.web.params.headers.X-A",
+        'must be a text (visible ASCII characters, spaces and tabs between them), not ""',
+        params("headers: {X-A: §}"),
+    ),
+    "header-value-list": (
+        PARSE,
+        "maglev.healthchecks.web.params.headers.X-A",
+        "must be a text (visible ASCII characters, spaces and tabs between them), not a list",
+        params("headers: {X-A: §[1]}"),
+    ),
+    "header-value-with-a-line-end": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.X-A",
+        HEADER_VALUE,
+        params('headers: {X-A: §"a\\r\\nX-B: b"}'),
+    ),
+    "header-value-with-a-blank-at-its-end": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.X-A",
+        HEADER_VALUE,
+        params('headers: {X-A: §"a "}'),
+    ),
+    "header-value-beyond-ascii": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.headers.X-A",
+        HEADER_VALUE,
+        params("headers: {X-A: §caf\u00e9}"),
+    ),
+    "curves-separated-by-commas": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.curves",
+        f'"X25519,P-256": {CURVES}',
+        params('curves: §"X25519,P-256"', "https, port: 443"),
+    ),
+    "curve-unknown": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.curves",
+        'OpenSSL knows no curve "X25518"; expected names such as X25519:P-256:X448:P-384:P-521:ffdhe2048:ffdhe3072',
+        params("curves: §P-256:X25518", "https, port: 443"),
+    ),
+    "file-with-a-relative-path": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.ca-file",
+        "ca.pem: the path of a file must start with '/'",
+        params("ca-file: §ca.pem", "https, port: 443"),
+    ),
+    "file-with-a-control-character": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.ca-file",
+        '"/ca\\x00": control characters are not allowed in the path of a file',
+        params('ca-file: §"/ca\\0"', "https, port: 443"),
+    ),
+    "file-that-is-not-there": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.ca-file",
+        "/no/such/file can't be read: No such file or directory",
+        params("ca-file: §/no/such/file", "https, port: 443"),
+    ),
+    "file-that-is-a-directory": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.client-certificate",
+        "/ can't be read: it is a directory",
+        params("client-certificate: §/, ssl: true", "tcp, port: 443"),
+    ),
+    "key-without-a-certificate": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.client-key",
+        "needs client-certificate",
+        params("client-key: §/no/such/file", "https, port: 443"),
     ),
     "param-of-another-type": (
         SEMANTIC,

@@ -99,7 +99,14 @@ def healthcheck_view(name, **more):
         "fall": 3,
         "probe_ipv4_src": None,
         "probe_ipv6_src": None,
-        "params": {"path": "/healthz", "host": None, "response_code": ["200-299", "401"], "response_regexp": None},
+        "params": {
+            "path": "/healthz",
+            "host": None,
+            "response_code": ["200-299", "401"],
+            "response_regexp": None,
+            "response_regexp_not": None,
+            "headers": [],
+        },
         "backends": 3,
         **more,
     }

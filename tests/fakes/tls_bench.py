@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 from twisted.internet.testing import StringTransport
 
 from maglev.healthcheck.probers.answer import Expectation
@@ -12,7 +15,7 @@ from maglev.healthcheck.probers.connection import ABORTED
 from maglev.healthcheck.probers.http import HttpProbe
 from maglev.healthcheck.probers.tls import TlsProbe
 from maglev.healthcheck.probers.trust import Identity
-from maglev.model.config import Backend, CheckType, Healthcheck, TlsParams
+from maglev.model.config import Backend, CheckType, Healthcheck, PemFile, TlsParams
 
 NAME = "backend.test"
 
@@ -24,6 +27,26 @@ def server_context(certificate, version=None):
     context.use_certificate_chain_file(str(certificate[0]))
     context.use_privatekey_file(str(certificate[1]))
     return context
+
+
+def require_certificates(context, root):
+    """Let a server accept only clients that show a certificate of this authority."""
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *arguments: bool(arguments[-1]))
+    context.get_cert_store().add_cert(X509.from_cryptography(root.certificate))
+    context.set_session_id(b"maglev")
+
+
+def pem_file(path):
+    """Return what the configuration makes of a file."""
+    return PemFile(str(path), path.read_text())
+
+
+def client_of(folder, root, name="maglevd", units=0):
+    """Return TLS parameters with a certificate of this authority; units make it large."""
+    unit = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, f"{number:064}") for number in range(units)]
+    subject = x509.Name([*unit, x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate, key = root.issue_person(folder, subject)
+    return TlsParams(NAME, client_certificate=pem_file(certificate), client_key=pem_file(key))
 
 
 class ClosingTransport(StringTransport):
@@ -67,7 +90,7 @@ class TlsExchange:
         inner = None
         if http is not None:
             inner = partial(HttpProbe, request=b"GET / HTTP/1.1\r\n\r\n", expectation=Expectation.of(http))
-        context = contexts.context(verify=tls.verify)
+        context = contexts.context(tls)
         self.probe = TlsProbe(self._conclude, context, self.identity, inner, resumption)
         self.transport.protocol = self.probe
         if not isinstance(certificate, SSL.Context):

@@ -37,7 +37,7 @@ def test_what_is_not_text_is_refused_with_its_place(tmp_path, program, content, 
 def test_what_can_t_be_read_is_refused(tmp_path, program):
     for path, said in (
         (tmp_path / "none", "can't be read: No such file or directory"),
-        (tmp_path, "can't be read: it is not a regular file"),
+        (tmp_path, "can't be read: it is a directory"),
         ("a\0b", "can't be read: embedded null byte"),
     ):
         made = convert(program, str(path))

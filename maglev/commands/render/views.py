@@ -287,7 +287,7 @@ def healthcheck_lines(view: HealthcheckView) -> Iterator[Line]:
 def _param_text(value: object) -> object:
     if isinstance(value, bool):
         return yes(value)
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+    return (", ".join(map(str, value)) or None) if isinstance(value, list) else value
 
 
 def checker_lines(view: CheckerView) -> Iterator[Line]:

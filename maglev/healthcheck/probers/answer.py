@@ -67,10 +67,12 @@ class Expectation:
     Attributes:
         codes: Inclusive ranges of accepted status codes.
         pattern: RE2 object that must be found in the body; None accepts any body.
+        forbidden: RE2 object that must not be found in it; None accepts any body.
     """
 
     codes: tuple[tuple[int, int], ...]
     pattern: re2._Regexp | None = None
+    forbidden: re2._Regexp | None = None
 
     @classmethod
     def of(cls, params: HttpParams) -> Expectation:
@@ -79,8 +81,13 @@ class Expectation:
         Raises:
             re2.error: The pattern is not valid.
         """
-        regexp = params.response_regexp
-        return cls(params.response_codes, None if regexp is None else compile_pattern(regexp))
+        patterns = params.response_regexp, params.response_regexp_not
+        return cls(params.response_codes, *(None if each is None else compile_pattern(each) for each in patterns))
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether the verdict depends on the body."""
+        return self.pattern is not None or self.forbidden is not None
 
     def accepts(self, status: int) -> bool:
         """Return whether the status code is an accepted one."""
@@ -91,9 +98,12 @@ class Expectation:
 
         A truncated body is judged by what did arrive, as HAProxy does.
         """
-        if self.pattern is None or self.pattern.search(_utf8(body)) is not None:
-            return Code.L7OK, ""
-        return Code.L7RSP, f"body does not match{missing}"
+        text = _utf8(body)
+        if self.pattern is not None and self.pattern.search(text) is None:
+            return Code.L7RSP, f"body does not match{missing}"
+        if self.forbidden is not None and self.forbidden.search(text) is not None:
+            return Code.L7RSP, f"body matches response-regexp-not{missing}"
+        return Code.L7OK, ""
 
 
 def compile_pattern(regexp: str) -> re2._Regexp:
@@ -233,9 +243,11 @@ class Answer:
 
     def _judge_body(self, missing: str = "") -> None:
         code, detail = self._expectation.judge_body(bytes(self._body), missing)
-        if code is not Code.L7OK:
+        detail = detail or f"status {self._status}"
+        # Nothing is found in a compressed body: that fails one pattern, and passes the other.
+        if code is not Code.L7OK or self._expectation.forbidden is not None:
             detail += self._compression()
-        self._decide(code, detail or f"status {self._status}")
+        self._decide(code, detail)
 
     def _compression(self) -> str:
         """Return what to say of a body that was compressed, though the probe did not ask for that."""
@@ -254,7 +266,7 @@ class Answer:
         self.progress = Progress.BODY
         if not self._expectation.accepts(status):
             self._decide(Code.L7STS, f"status {status}")
-        elif self._expectation.pattern is None:
+        elif not self._expectation.wants_body:
             self._decide(Code.L7OK, f"status {status}")
 
     # What httptools calls. Nothing here may raise.

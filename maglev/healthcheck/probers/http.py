@@ -26,15 +26,19 @@ _DEFAULT_PORTS: Final = {CheckType.HTTP: 80, CheckType.HTTPS: 443}
 # percent-encoded, so that no value can end a line of the request (RFC 9112 section 3.2, RFC 3986 section 2.1).
 _AS_IS: Final = "".join(chr(code) for code in range(0x21, 0x7F))
 
+_IN_VALUE: Final = f"{_AS_IS} \t"
+
 
 def request_for(backend: Backend, healthcheck: Healthcheck, params: HttpParams) -> bytes:
     """Return the request that a probe sends."""
     host = params.host or _address_host(backend, healthcheck)
+    own = {"user-agent": f"User-Agent: maglevd/{VERSION} (+{PROJECT_URL})", "accept": "Accept: */*"}
+    given = {name.lower() for name, _ in params.headers}
     lines = (
         f"GET {quote(params.path, _AS_IS)} HTTP/1.1",
         f"Host: {quote(host, _AS_IS)}",
-        f"User-Agent: maglevd/{VERSION} (+{PROJECT_URL})",
-        "Accept: */*",
+        *(line for name, line in own.items() if name not in given),
+        *(f"{quote(name, _AS_IS)}: {quote(value, _IN_VALUE)}" for name, value in params.headers),
         "Connection: close",
     )
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")

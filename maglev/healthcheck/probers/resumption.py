@@ -15,6 +15,10 @@ would make it twice as busy, and it might never recover.
 A backend that breaks off a handshake because of the session, where it had only to ignore it, would fail every other
 probe. So one that breaks off is not offered any for some time (`TRUCE`).
 
+The ticket travels in the ClientHello (RFC 8446 section 4.2.11, RFC 5077). One that would no longer fit in a packet with
+it, because the server put our certificate into it, say, is not offered either: a server that reads the ClientHello in
+one go is why it is small.
+
 Of TLS 1.3 a session is worth something only after the backend's tickets were read, which come after the handshake (RFC
 8446 section 4.6.1): the answer of HTTP brings them along.
 """
@@ -43,6 +47,10 @@ TRUCE: Final = 3600.0
 """Seconds without resumption after a backend broke off a handshake. The session was probably not the reason, but full
 handshakes only cost CPU, while false failures must stay too rare ever to reach ``fall``."""
 
+SEGMENT: Final = 1220
+"""Bytes of a ClientHello that go in one packet everywhere: the IPv6 minimum of 1,280 (RFC 8200 section 5) less the
+headers of IPv6 and TCP."""
+
 _SPREAD: Final = 0.5
 """The part of `LIFETIME` after which it may be due already, so that backends which started together part company."""
 
@@ -56,7 +64,7 @@ def _between_half_and_whole() -> float:
 class Resumption:
     """The TLS session with one backend, from one probe to the next."""
 
-    __slots__ = ("_clock", "_due", "_identity", "_kept", "_offered", "_spread", "_truce", "_wall")
+    __slots__ = ("_clock", "_due", "_hello_limit", "_identity", "_kept", "_offered", "_spread", "_truce", "_wall")
 
     def __init__(
         self,
@@ -64,6 +72,7 @@ class Resumption:
         identity: Identity,
         wall: Callable[[], float] = time.time,
         spread: Callable[[], float] = _between_half_and_whole,
+        hello_limit: int | None = SEGMENT,
     ) -> None:
         """Begin without a session.
 
@@ -72,11 +81,13 @@ class Resumption:
             identity: Knows when the certificate expires.
             wall: Returns the seconds since the epoch.
             spread: Returns the part of `LIFETIME` that is to pass between two full handshakes.
+            hello_limit: Maximum number of bytes of a ClientHello with a session; None for any number.
         """
         self._clock = clock
         self._identity = identity
         self._wall = wall
         self._spread = spread
+        self._hello_limit = hello_limit
         self._kept: SSL.Session | None = None
         self._offered: SSL.Session | None = None
         self._due = 0.0
@@ -92,6 +103,14 @@ class Resumption:
     def offered(self) -> SSL.Session | None:
         """The session to resume in this probe; None for a full handshake."""
         return self._offered
+
+    def fits(self, hello: int) -> bool:
+        """Return whether a ClientHello of this many bytes may go out; if not, no session is offered for some time."""
+        if self._offered is None or self._hello_limit is None or hello <= self._hello_limit:
+            return True
+        self._offered = self._kept = None
+        self._truce = self._clock.seconds() + TRUCE
+        return False
 
     def keep(self, tls: SSL.Connection, *, full: bool) -> None:
         """The probe passed: keep the session of its connection.

@@ -17,7 +17,7 @@ from maglev.healthcheck.probers.icmp import IcmpProber
 from maglev.healthcheck.probers.netns import NetworkNamespace
 from maglev.healthcheck.probers.ping import PingSocket
 from maglev.healthcheck.probers.poller import Poller
-from maglev.healthcheck.probers.resumption import Resumption
+from maglev.healthcheck.probers.resumption import SEGMENT, Resumption
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
 from maglev.healthcheck.probers.stream import StreamProber, TlsProber
 from maglev.healthcheck.probers.tcp import TcpProbe
@@ -79,8 +79,11 @@ class ProberSource:
         if healthcheck.tls is None:
             return StreamProber(deadlines, connect, probe or TcpProbe)
         identity = Identity(backend, healthcheck)
-        context = self._contexts.context(verify=healthcheck.tls.verify)
-        resumption = Resumption(self._clock, identity) if healthcheck.tls.resume else None
+        context = self._contexts.context(healthcheck.tls)
+        resumption = None
+        if healthcheck.tls.resume:
+            hello_limit = SEGMENT if healthcheck.tls.curves is None else None
+            resumption = Resumption(self._clock, identity, hello_limit=hello_limit)
         over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption)
         return TlsProber(deadlines, connect, over_tls, identity, resumption)
 

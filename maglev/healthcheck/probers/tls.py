@@ -15,6 +15,7 @@ of the backend.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
@@ -25,6 +26,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from maglev.config.credentials import reason_of
 from maglev.healthcheck.probers.connection import DONE
 from maglev.healthcheck.probers.probe import Probe, how_lost
 from maglev.healthcheck.probers.trust import Verification
@@ -45,7 +47,7 @@ RECORD: Final = 16384
 """The largest plain text of a TLS record (RFC 8446 section 5.1)."""
 
 FLIGHT: Final = 32768
-"""More than any flight of handshake messages that a client without certificate sends."""
+"""More than any flight of handshake messages that a client without certificate sends; a longer one goes in pieces."""
 
 
 @implementer(ITransport)
@@ -86,14 +88,14 @@ class TlsProbe(Probe):
     def connectionMade(self) -> None:
         """Say hello."""
         tls = self._tls
-        if tls is not None:
-            tls.set_app_data(self._verification)
-            tls.set_connect_state()
-            if self._identity.server_name is not None:
-                tls.set_tlsext_host_name(self._identity.server_name)
-            if self._resumption is not None and self._resumption.offered is not None:
-                tls.set_session(self._resumption.offered)
-            self._shake_hands(tls)
+        if tls is None:
+            return
+        hello = self._hello(tls)
+        if self._resumption is not None and not self._resumption.fits(len(hello)):
+            tls = self._tls = SSL.Connection(tls.get_context(), None)
+            hello = self._hello(tls)
+        if self.transport is not None:
+            self.transport.write(hello)
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the backend sent, encrypted or not yet."""
@@ -133,7 +135,7 @@ class TlsProbe(Probe):
             while data:
                 data = data[tls.send(data) :]
         except SSL.Error as error:
-            self._conclude(Code.L6RSP, printable(f"sending failed: {_reason(error)}"))
+            self._conclude(Code.L6RSP, printable(f"sending failed: {reason_of(error)}"))
         else:
             self._flush(tls)
 
@@ -156,6 +158,18 @@ class TlsProbe(Probe):
 
     # Steps
 
+    def _hello(self, tls: SSL.Connection) -> bytes:
+        """Prepare a connection, and return its ClientHello."""
+        tls.set_app_data(self._verification)
+        tls.set_connect_state()
+        if self._identity.server_name is not None:
+            tls.set_tlsext_host_name(self._identity.server_name)
+        if self._resumption is not None and self._resumption.offered is not None:
+            tls.set_session(self._resumption.offered)
+        with contextlib.suppress(SSL.WantReadError):
+            tls.do_handshake()
+        return tls.bio_read(FLIGHT)
+
     def _shake_hands(self, tls: SSL.Connection) -> None:
         try:
             tls.do_handshake()
@@ -164,7 +178,7 @@ class TlsProbe(Probe):
         except SSL.Error as error:
             self._flush(tls)  # the alert that tells the backend why
             self._learn(self._verification.leaf)
-            self._fail_handshake(self._verification.error or printable(f"handshake failed: {_reason(error)}"))
+            self._fail_handshake(self._verification.error or printable(f"handshake failed: {reason_of(error)}"))
         else:
             self._admit(tls)
 
@@ -223,7 +237,7 @@ class TlsProbe(Probe):
             except SSL.ZeroReturnError:
                 self._end(DONE)
             except SSL.Error as error:
-                self._end(Failure(ConnectionLost(_reason(error))))
+                self._end(Failure(ConnectionLost(reason_of(error))))
             else:
                 self._inner.dataReceived(data)
 
@@ -249,11 +263,3 @@ class TlsProbe(Probe):
             return
         if len(data) == FLIGHT:
             self._flush(tls)
-
-
-def _reason(error: SSL.Error) -> str:
-    """Return what OpenSSL says about an error; its arguments are (library, function, reason) triples, oldest first."""
-    queue = error.args[0] if error.args else ()
-    if isinstance(queue, list | tuple) and queue:
-        return str(queue[-1][-1])
-    return "connection lost"

@@ -1,7 +1,8 @@
 """Whose certificates are believed, and what was learned about the one that a backend showed.
 
-There are at most two TLS contexts, however many backends: one that verifies and one that does not. Each takes tens of
-milliseconds to make, for the system's trust store, and is never changed after its first connection.
+Backends that are probed alike share a TLS context, so most installations have two: one that verifies and one that does
+not. Each takes some ten milliseconds to make, for the system's trust store, and is never changed after its first
+connection.
 
 A certificate that does not verify is refused while the handshake is still going on, so that the backend hears why. But
 not before the leaf has been seen, because its expiry is wanted above all when it is the reason: OpenSSL asks from the
@@ -12,12 +13,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
+import attrs
 from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
+from maglev.config.credentials import prepare
 from maglev.model.addresses import is_address
+from maglev.model.config import TlsParams
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
@@ -46,6 +51,9 @@ _ERRORS: Final[Mapping[int, str]] = {
 }
 
 
+_PLAIN: Final = (TlsParams(verify=True), TlsParams(verify=False))
+
+
 class TlsContexts:
     """Makes the TLS contexts of a daemon, each when it is first asked for."""
 
@@ -56,27 +64,37 @@ class TlsContexts:
             trust_root: Path of a PEM file with the certificates of authorities; None for those of the system.
         """
         self._trust_root = trust_root
-        self._made: dict[bool, SSL.Context] = {}
+        # Those with files of their own go with their last prober; the plain ones stay.
+        self._made: WeakValueDictionary[TlsParams, SSL.Context] = WeakValueDictionary()
+        self._plain: list[SSL.Context] = []
 
-    def context(self, *, verify: bool) -> SSL.Context:
-        """Return the context that verifies certificates, or the one that does not."""
-        made = self._made.get(verify)
+    def context(self, tls: TlsParams) -> SSL.Context:
+        """Return the context for probes with these parameters.
+
+        Raises:
+            SSL.Error: OpenSSL refuses what it took when the configuration was read.
+        """
+        alike = attrs.evolve(tls, server_name=None, resume=True)
+        made = self._made.get(alike)
         if made is None:
-            made = self._made[verify] = self._make(verify=verify)
+            made = self._made[alike] = self._make(alike)
+            if alike in _PLAIN:
+                self._plain.append(made)
         return made
 
-    def _make(self, *, verify: bool) -> SSL.Context:
+    def _make(self, tls: TlsParams) -> SSL.Context:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         # A probe that waits for a hanging application holds 55 KB of OpenSSL's, and 16 of those are empty buffers.
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-        if not verify:
+        prepare(context, tls)
+        if not tls.verify:
             context.set_verify(SSL.VERIFY_NONE, _note_certificate)
             return context
         context.set_verify(SSL.VERIFY_PEER, _judge_certificate)
-        if self._trust_root is None:
+        if tls.ca_file is None and self._trust_root is None:
             context.set_default_verify_paths()
-        else:
+        elif tls.ca_file is None:
             context.load_verify_locations(self._trust_root)
         return context
 

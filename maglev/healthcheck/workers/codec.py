@@ -2,7 +2,7 @@
 
 Both sides send frames: a length, a kind, and a payload. All numbers are little-endian and of fixed size. Messages for
 single probes are small (a request of 15 bytes; a result of 18, and its detail). A probe specification, sent once for
-all backends that are probed alike, is JSON.
+all backends that are probed alike, is JSON; one with certificates may take several frames.
 
 The daemon trusts a worker as little as possible, because a worker reads what backends send: every length, number, code
 and character is checked, and the first invalid one raises `CodecError`. The layout limits a frame to 64 KiB.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams
+from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 from maglev.model.result import Code, LocalFault, Result
 from maglev.model.text import DETAIL_LIMIT
 
@@ -43,6 +43,7 @@ class MessageKind(enum.IntEnum):
     FORGET_BACKEND = 19
     PROBE = 20
     CANCEL = 21
+    SPEC_PART = 22
 
 
 REASONS: Final = ("lag", "descriptors", "internal", "memory", "netns", "network", "permission", "ports", "unsupported")
@@ -75,6 +76,9 @@ LONGEST: Final = 1e6
 
 COUNTS: Final = 64
 """Maximum number of counts in a status: several times the number of buckets of the lag histogram."""
+
+
+_FILES: Final = ("ca_file", "client_certificate", "client_key")
 
 
 class CodecError(Exception):
@@ -159,16 +163,19 @@ def read_probe(payload: bytes) -> tuple[int, int]:
     return slot, probe
 
 
-# Sent once: SPEC (its number, then bytes), BACKEND (slot, spec, address), HELLO (the version)
+# Sent once: SPEC and, before it, SPEC_PART (its number, then bytes), BACKEND (slot, spec, address), HELLO (the version)
 
 
-def spec_frame(spec: int, described: bytes) -> bytes:
-    """Return a frame that assigns a number to a spec (`describe`)."""
-    return frame(MessageKind.SPEC, _ONE.pack(spec) + described)
+def spec_frames(spec: int, described: bytes) -> bytes:
+    """Return the frames that assign a number to a spec (`describe`): usually one, else parts, and the last of them."""
+    room = PAYLOAD_LIMIT - _ONE.size
+    parts = [described[start : start + room] for start in range(0, len(described), room)] or [b""]
+    kinds = [MessageKind.SPEC_PART] * (len(parts) - 1) + [MessageKind.SPEC]
+    return b"".join(frame(kind, _ONE.pack(spec) + part) for kind, part in zip(kinds, parts, strict=True))
 
 
 def read_spec(payload: bytes) -> tuple[int, bytes]:
-    """Return the number of a spec and its description."""
+    """Return the number of a spec and its description, or the part of it in this frame."""
     return read_one(payload[: _ONE.size]), payload[_ONE.size :]
 
 
@@ -301,7 +308,7 @@ class Spec(NamedTuple):
 
 
 def describe(spec: Spec) -> bytes:
-    """Return a spec as JSON; the longest healthcheck that the configuration allows takes 24 KiB."""
+    """Return a spec as JSON; the longest healthcheck takes 48 KiB, and its certificates 1.5 MiB."""
     return json.dumps([attrs.asdict(spec.healthcheck), spec.netns]).encode("ascii")
 
 
@@ -322,7 +329,9 @@ def read_description(described: bytes) -> Spec:
 def _healthcheck(fields: dict[str, Any]) -> Healthcheck:
     http, tls = fields["http"], fields["tls"]
     if http is not None:
-        http = HttpParams(**{**http, "response_codes": tuple((low, high) for low, high in http["response_codes"])})
+        codes, headers = (tuple((one, other) for one, other in http[key]) for key in ("response_codes", "headers"))
+        http = HttpParams(**{**http, "response_codes": codes, "headers": headers})
     if tls is not None:
-        tls = TlsParams(**tls)
+        files = {key: PemFile(**tls[key]) for key in _FILES if tls[key] is not None}
+        tls = TlsParams(**{**tls, **files})
     return Healthcheck(**{**fields, "type": CheckType(fields["type"]), "http": http, "tls": tls})

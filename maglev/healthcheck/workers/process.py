@@ -90,7 +90,7 @@ class WorkerProcess(ProcessProtocol):
         if known is None:
             # A spec gets the number of the first slot that needs it; no other spec can have that number.
             known = self._specs[prober.spec] = [prober.slot, 0]
-            self._write(codec.spec_frame(prober.slot, describe(prober.spec)))
+            self._write(codec.spec_frames(prober.slot, describe(prober.spec)))
         known[1] += 1
         self._slots[prober.slot] = prober
         self._write(codec.backend_frame(prober.slot, known[0], prober.address))

@@ -103,6 +103,7 @@ class Worker(Protocol):
         self._ended = False
         self._frames = codec.FrameBuffer()
         self._specs: dict[int, Spec] = {}
+        self._spec_parts: dict[int, list[bytes]] = {}
         self._slots: dict[int, BackendSlot] = {}
         self._queue: deque[tuple[int, int]] = deque()
         self._open = 0
@@ -110,6 +111,7 @@ class Worker(Protocol):
         self._calls: dict[str, IDelayedCall] = {}
         self._read: dict[int, Callable[[bytes], None]] = {
             MessageKind.SPEC: self._take_spec,
+            MessageKind.SPEC_PART: self._take_spec_part,
             MessageKind.FORGET_SPEC: self._forget_spec,
             MessageKind.BACKEND: self._take_backend,
             MessageKind.FORGET_BACKEND: self._forget_backend,
@@ -152,7 +154,11 @@ class Worker(Protocol):
 
     def _take_spec(self, payload: bytes) -> None:
         number, described = codec.read_spec(payload)
-        self._specs[number] = read_description(described)
+        self._specs[number] = read_description(b"".join([*self._spec_parts.pop(number, ()), described]))
+
+    def _take_spec_part(self, payload: bytes) -> None:
+        number, part = codec.read_spec(payload)
+        self._spec_parts.setdefault(number, []).append(part)
 
     def _forget_spec(self, payload: bytes) -> None:
         del self._specs[codec.read_one(payload)]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING, Final
 
+from maglev.config.files import read_regular, why_unreadable
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
 from maglev.model.text import printable
@@ -37,9 +36,9 @@ def read_lines(path: Path) -> list[str]:
         ConfigError: It can't be read, is too large, or is not text.
     """
     try:
-        content = _content(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise refusal(printable(f"can't be read: {getattr(error, 'strerror', None) or error}")) from error
+        content = read_regular(path, SIZE_LIMIT)
+    except (OSError, ValueError) as error:
+        raise refusal(printable(why_unreadable(error))) from error
     return lines_of(content)
 
 
@@ -62,15 +61,3 @@ def lines_of(content: bytes) -> list[str]:
         except UnicodeDecodeError as error:
             raise refusal("is not UTF-8", number) from error
     return lines
-
-
-def _content(path: Path) -> bytes:
-    """Return the content of a regular file, read without ever waiting for a FIFO or a device."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "it is not a regular file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(SIZE_LIMIT + 1)
-    finally:
-        os.close(descriptor)

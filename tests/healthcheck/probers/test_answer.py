@@ -16,9 +16,9 @@ from tests.fakes.http_zoo import ZOO
 from tests.tools.http_zoo import judge, read_page
 
 
-def read(*pieces, regexp=None, codes=((200, 200),), end=None):
+def read(*pieces, regexp=None, forbidden=None, codes=((200, 200),), end=None):
     """Return the verdict on an answer in pieces; None while there is none."""
-    answer = Answer(Expectation.of(HttpParams(response_codes=codes, response_regexp=regexp)))
+    answer = Answer(Expectation.of(HttpParams("/", None, codes, regexp, forbidden)))
     for piece in pieces:
         answer.feed(piece)
     verdict = answer.end(end) if end else answer.verdict
@@ -35,6 +35,45 @@ UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\nall is well"
 def test_without_a_regexp_the_verdict_is_certain_at_the_end_of_the_headers():
     assert read(HEAD + b"Content-Length: 1000000\r\n\r") is None
     assert read(HEAD + b"Content-Length: 1000000\r\n\r\n") == (Code.L7OK, "status 200")
+
+
+MATCHES = (Code.L7RSP, "body matches response-regexp-not")
+
+
+@pytest.mark.parametrize(
+    ("regexp", "forbidden", "verdict"),
+    [
+        (None, "sick", (Code.L7OK, "status 200")),
+        (None, "w.ll$", MATCHES),
+        ("well", "sick", (Code.L7OK, "status 200")),
+        ("well", "all", MATCHES),
+        ("good", "all", (Code.L7RSP, "body does not match")),
+        (None, "", MATCHES),
+    ],
+)
+def test_a_pattern_may_be_forbidden_alone_or_beside_one_that_is_wanted(regexp, forbidden, verdict):
+    assert read(LENGTH, regexp=regexp, forbidden=forbidden) == verdict
+    assert read(LENGTH[:-1], regexp=regexp, forbidden=forbidden) is None, "the body is waited for"
+
+
+def test_of_a_truncated_body_what_came_is_searched_for_a_forbidden_pattern():
+    assert read(LENGTH[:-4], forbidden="well", end="closed") == (Code.L7OK, "status 200")
+    assert read(LENGTH[:-4], forbidden="all", end="closed") == MATCHES
+    reset = (Code.L7RSP, "body matches response-regexp-not; Connection reset by peer")
+    assert read(LENGTH[:-4], forbidden="all", end="Connection reset by peer") == reset
+    large = HEAD + b"Content-Length: 70000\r\n\r\n" + b"a" * BODY_LIMIT
+    assert read(large + b"b", forbidden="b") == (Code.L7OK, "status 200")
+    assert read(large, forbidden="a$") == MATCHES
+
+
+def test_a_status_that_is_not_accepted_fails_before_the_body():
+    assert read(b"HTTP/1.1 503 x\r\nContent-Length: 9\r\n\r\n", forbidden="x") == (Code.L7STS, "status 503")
+
+
+def test_a_compressed_body_passes_as_nothing_can_be_found_in_it_and_the_detail_says_so():
+    answer = HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00"
+    assert read(answer, forbidden="x") == (Code.L7OK, "status 200; it is compressed (gzip)")
+    assert read(answer) == (Code.L7OK, "status 200")
 
 
 @pytest.mark.parametrize(

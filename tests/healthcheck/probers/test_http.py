@@ -52,6 +52,26 @@ def test_a_configured_host_goes_out_as_it_is():
     assert header(request(port=8080, host="www.example.org"), "Host") == ["www.example.org"]
 
 
+def test_further_headers_come_before_the_end_and_replace_only_what_is_not_the_probes_own():
+    text = request(headers=(("X-A", "a \t b"), ("accept", "text/html"), ("USER-AGENT", "me"), ("X-Empty", "")))
+    assert text.split("\r\n")[1:] == [
+        "Host: 192.0.2.1",
+        "X-A: a \t b",
+        "accept: text/html",
+        "USER-AGENT: me",
+        "X-Empty: ",
+        "Connection: close",
+        "",
+        "",
+    ]
+
+
+def test_no_header_can_end_its_line():
+    text = request(headers=(("X-A\r\nX", "a\r\n\r\nGET"),))
+    assert text.count("\r\n") == 7
+    assert "X-A%0D%0AX: a%0D%0A%0D%0AGET\r\n" in text
+
+
 def test_no_value_can_end_a_line_of_the_request():
     text = request(path="/a b\r\nX: y\u00e9%20", host="h\r\nZ: 1")
     assert text.count("\r\n") == 6

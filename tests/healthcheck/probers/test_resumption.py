@@ -13,13 +13,13 @@ from twisted.internet.task import Clock
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.probers.connection import DONE
 from maglev.healthcheck.probers.deadlines import Deadlines
-from maglev.healthcheck.probers.resumption import LIFETIME, TRUCE, Resumption, _between_half_and_whole
+from maglev.healthcheck.probers.resumption import LIFETIME, SEGMENT, TRUCE, Resumption, _between_half_and_whole
 from maglev.healthcheck.probers.stream import TlsProber
 from maglev.healthcheck.probers.trust import Identity
 from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, TlsParams
 from maglev.model.result import TIMEOUTS, Code, Result
 from tests.fakes.certificates import DAY, now
-from tests.fakes.tls_bench import NAME, TlsExchange, server_context
+from tests.fakes.tls_bench import NAME, TlsExchange, client_of, require_certificates, server_context
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 FAILURE = b"HTTP/1.1 503 Sorry\r\nContent-Length: 0\r\n\r\n"
@@ -49,16 +49,16 @@ class ProbeWire:
 class ProbedBackend:
     """One backend that is probed over and over."""
 
-    def __init__(self, contexts, certificate, version=None, *, verify=True, http=True):
+    def __init__(self, contexts, certificate, version=None, *, verify=True, http=True, tls=None, limit=SEGMENT):
         self.contexts = contexts
         self.version = version
-        self.tls = TlsParams(NAME, verify=verify)
+        self.tls = tls or TlsParams(NAME, verify=verify)
         self.http = HttpParams() if http else None
         healthcheck = Healthcheck("web", CheckType.HTTPS, 443, 1, 1, 1, 1, tls=self.tls, http=self.http)
         self.identity = Identity(Backend("b", "192.0.2.1"), healthcheck)
         self.clock = Clock()
         self.wall = now().timestamp()
-        self.resumption = Resumption(self.clock, self.identity, lambda: self.wall, lambda: 1.0)
+        self.resumption = Resumption(self.clock, self.identity, lambda: self.wall, lambda: 1.0, limit)
         connect = partial(ProbeWire, self)
         self.prober = TlsProber(
             Deadlines(self.clock, 1.0, LagMonitor(self.clock)), connect, self._new_probe, self.identity, self.resumption
@@ -99,7 +99,10 @@ class ProbedBackend:
 
     def probe(self, *answers):
         """Probe until neither end has anything more to say; return how the handshake was."""
-        self.begin(*(answers or [ANSWER] if self.http else [])).run()
+        bench = self.begin(*(answers or [ANSWER] if self.http else []))
+        bench.probe.makeConnection(bench.transport)
+        self.first_hello = len(bench.transport.value())
+        bench.run()
         return "full" if self.bench.saw_certificate else "resumed"
 
     @property
@@ -260,6 +263,33 @@ def test_a_connection_that_fails_costs_the_session_too(contexts, good):
     backend.refuses = False
     assert backend.probe() == "full"
     assert backend.prober.certificate_expiry == backend.identity.expiry
+
+
+def backend_with_large_tickets(contexts, folder, root, good, version, **more):
+    """Return a backend that keeps our certificate in the ticket, and that is a large one."""
+    backend = ProbedBackend(contexts, good, version, tls=client_of(folder, root, "n" * 64, units=12), **more)
+    require_certificates(backend.server, root)
+    return backend
+
+
+@VERSIONS
+def test_a_session_with_which_the_clienthello_needs_two_packets_is_not_offered(contexts, folder, root, good, version):
+    backend = backend_with_large_tickets(contexts, folder, root, good, version)
+    assert [backend.probe() for _ in range(4)] == ["full"] * 4
+    assert backend.last == (Code.L7OK, "status 200")
+    assert backend.resumption._kept is None, "none is even kept for a while"
+    assert backend.first_hello <= SEGMENT
+    backend.clock.advance(TRUCE)
+    assert backend.probe() == "full"
+    assert backend.resumption._kept is not None
+    assert backend.probe() == "full"
+
+
+@VERSIONS
+def test_a_healthcheck_that_asks_for_large_ones_gets_them(contexts, folder, root, good, version):
+    backend = backend_with_large_tickets(contexts, folder, root, good, version, limit=None)
+    assert [backend.probe() for _ in range(3)] == ["full", "resumed", "resumed"]
+    assert backend.first_hello > SEGMENT
 
 
 def test_full_handshakes_of_backends_part_company():

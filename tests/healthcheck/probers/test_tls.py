@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -10,11 +11,13 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
+from maglev.config.credentials import CredentialError, check_curves, prepare
 from maglev.healthcheck.probers.connection import ABORTED, DONE
-from maglev.model.config import HttpParams, TlsParams
+from maglev.healthcheck.probers.resumption import SEGMENT
+from maglev.model.config import HttpParams, PemFile, TlsParams
 from maglev.model.result import Code
 from tests.fakes.certificates import DAY, Authority, now
-from tests.fakes.tls_bench import NAME, TlsExchange
+from tests.fakes.tls_bench import NAME, TlsExchange, client_of, require_certificates, server_context
 
 
 @pytest.mark.parametrize("size", [1 << 20, 100, 1])
@@ -187,3 +190,89 @@ def test_a_timeout_tells_the_phase(contexts, good):
     assert bench.probe.timeout_verdict() == (Code.L6TOUT, "handshake not complete")
     bench.run()
     assert bench.probe.timeout_verdict() == (Code.L7TOUT, "no answer")
+
+
+# Authorities, certificates and curves of a healthcheck
+
+
+def test_the_authorities_of_a_healthcheck_take_the_place_of_the_systems(contexts, folder, root, good):
+    other = Authority("of one's own")
+    certificate = other.issue(folder, NAME)
+    ours = TlsParams(NAME, ca_file=PemFile("/ca.pem", Path(other.write_root(folder)).read_text()))
+    assert TlsExchange(contexts, certificate, ours).run().verdict[0] is Code.L6OK
+    assert TlsExchange(contexts, certificate).run().verdict == (Code.L6RSP, "issuer unknown")
+    assert TlsExchange(contexts, good, ours).run().verdict == (Code.L6RSP, "issuer unknown")
+
+
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+@pytest.mark.parametrize("chained", [False, True])
+def test_a_backend_that_asks_for_a_certificate_is_shown_ours_with_its_chain(
+    contexts, folder, root, good, version, chained
+):
+    server = server_context(good, version)
+    require_certificates(server, root)
+    tls = client_of(folder, Authority("below", root) if chained else root)
+    bench = TlsExchange(contexts, server, tls, http=HttpParams())
+    bench.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
+    assert bench.run().verdict == (Code.L7OK, "status 200")
+    assert bench.server.get_peer_certificate(as_cryptography=True).subject.rfc4514_string() == "CN=maglevd"
+
+
+@pytest.mark.parametrize(("version", "code"), [(SSL.TLS1_2_VERSION, Code.L6RSP), (SSL.TLS1_3_VERSION, Code.L7RSP)])
+def test_a_backend_that_refuses_our_certificate_or_the_want_of_one_fails(contexts, folder, root, good, version, code):
+    server = server_context(good, version)
+    require_certificates(server, root)
+    for tls, reason in (
+        (TlsParams(NAME), "certificate required" if version == SSL.TLS1_3_VERSION else "handshake failure"),
+        (client_of(folder, Authority("stranger")), "unknown ca"),
+    ):
+        verdict = TlsExchange(contexts, server, tls, http=HttpParams()).run().verdict
+        assert verdict[0] is code
+        assert reason in verdict[1]
+
+
+@pytest.mark.parametrize("curves", ["P-384", "P-521:P-384", "X448", "ffdhe3072", "P-256", "X25519MLKEM768:X25519"])
+def test_a_backend_that_wants_another_curve_gets_it(contexts, good, curves):
+    server = server_context(good)
+    prepare(server, TlsParams(curves=curves))
+    bench = TlsExchange(contexts, server).run()
+    assert bench.verdict == (Code.L6OK, "TLSv1.3")
+
+
+@pytest.mark.parametrize("curves", ["P-384", "P-521"])
+def test_a_backend_of_tls_1_2_too(contexts, good, curves):
+    server = server_context(good, SSL.TLS1_2_VERSION)
+    prepare(server, TlsParams(curves=curves))
+    assert TlsExchange(contexts, server).run().verdict == (Code.L6OK, "TLSv1.2")
+
+
+def test_a_backend_of_post_quantum_curves_only_takes_a_key(contexts, good):
+    server = server_context(good)
+    prepare(server, TlsParams(curves="X25519MLKEM768"))
+    if credentials_refuse("X25519MLKEM768"):
+        pytest.skip("this OpenSSL does not know it")
+    assert TlsExchange(contexts, server).run().verdict[0] is Code.L6RSP
+    for curves in ("X25519MLKEM768:X25519", "DEFAULT"):
+        assert TlsExchange(contexts, server, TlsParams(NAME, curves=curves)).run().verdict[0] is Code.L6OK
+
+
+def credentials_refuse(curves):
+    try:
+        check_curves(curves)
+    except CredentialError:
+        return True
+    return False
+
+
+def test_curves_of_a_healthcheck_are_offered_and_no_others(contexts, good):
+    server = server_context(good)
+    prepare(server, TlsParams(curves="P-384"))
+    assert TlsExchange(contexts, server, TlsParams(NAME, curves="P-521:P-384")).run().verdict[0] is Code.L6OK
+    assert TlsExchange(contexts, server, TlsParams(NAME, curves="P-521")).run().verdict[0] is Code.L6RSP
+
+
+@pytest.mark.parametrize("tls", [TlsParams(NAME), TlsParams("x" * 63 + ".test", verify=False)])
+def test_a_clienthello_goes_in_one_packet(contexts, good, tls):
+    bench = TlsExchange(contexts, good, tls)
+    bench.probe.makeConnection(bench.transport)
+    assert 100 < len(bench.transport.value()) <= SEGMENT

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
+
 import pytest
 from OpenSSL import SSL
 
+from maglev.healthcheck.probers import trust
 from maglev.healthcheck.probers.trust import Identity, TlsContexts, _epoch
-from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, TlsParams
+from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 
 
 def identity(server_name=None, host=None, address="192.0.2.1"):
@@ -41,13 +45,38 @@ def test_a_tcp_check_has_no_host_to_fall_back_on():
 
 def test_the_system_is_trusted_unless_told_otherwise_and_contexts_are_shared():
     contexts = TlsContexts()
-    assert contexts.context(verify=True) is contexts.context(verify=True)
-    assert contexts.context(verify=True).get_verify_mode() == SSL.VERIFY_PEER
-    assert contexts.context(verify=False).get_verify_mode() == SSL.VERIFY_NONE
+    assert contexts.context(TlsParams()) is contexts.context(TlsParams("a.test", resume=False))
+    assert contexts.context(TlsParams()).get_verify_mode() == SSL.VERIFY_PEER
+    assert contexts.context(TlsParams(verify=False)).get_verify_mode() == SSL.VERIFY_NONE
+
+
+def test_backends_that_are_verified_alike_share_a_context_and_it_goes_with_the_last(root, folder):
+    contexts = TlsContexts()
+    pem = PemFile("/ca.pem", Path(root.write_root(folder)).read_text())
+    one, other = (contexts.context(TlsParams(name, ca_file=pem)) for name in ("a.test", "b.test"))
+    assert one is other
+    assert one is not contexts.context(TlsParams())
+    assert one is not contexts.context(TlsParams(ca_file=pem, curves="P-256"))
+    assert one is not contexts.context(TlsParams(ca_file=PemFile("/ca.pem", pem.content * 2)))
+    kept = len(contexts._made)
+    del one, other
+    assert len(contexts._made) == kept - 1
+    plain = id(contexts.context(TlsParams()))
+    gc.collect()
+    assert id(contexts.context(TlsParams())) == plain, "those that most backends use stay"
+
+
+def test_what_a_healthcheck_needs_of_openssl_is_prepared_once(monkeypatch):
+    prepared = []
+    monkeypatch.setattr(trust, "prepare", lambda _context, tls: prepared.append(tls))
+    contexts = TlsContexts()
+    kept = [contexts.context(TlsParams(f"{number}.test", curves="P-256")) for number in range(100)]
+    assert prepared == [TlsParams(curves="P-256")]
+    assert len(set(map(id, kept))) == 1
 
 
 def test_a_waiting_connection_holds_no_empty_buffers():
-    assert TlsContexts().context(verify=False).set_mode(0) & SSL.MODE_RELEASE_BUFFERS
+    assert TlsContexts().context(TlsParams(verify=False)).set_mode(0) & SSL.MODE_RELEASE_BUFFERS
 
 
 @pytest.mark.parametrize(

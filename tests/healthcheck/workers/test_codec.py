@@ -63,11 +63,14 @@ def test_a_backend_comes_back_as_it_was(slot, spec, address):
     assert codec.read_backend(payload) == (slot, spec, address)
 
 
-@given(NUMBERS, some.binary(max_size=100))
-def test_a_spec_comes_back_as_it_was(number, described):
-    kind, payload = only(codec.spec_frame(number, described))
-    assert kind == MessageKind.SPEC
-    assert codec.read_spec(payload) == (number, described)
+@given(NUMBERS, some.binary(max_size=100), some.sampled_from([0, 65430, 65431, 65432, 130962, 131000]))
+def test_a_spec_comes_back_as_it_was_in_as_many_frames_as_it_takes(number, described, more):
+    described += b"x" * more
+    frames = FrameBuffer().feed(codec.spec_frames(number, described))
+    assert [kind for kind, _ in frames] == [MessageKind.SPEC_PART] * (len(frames) - 1) + [MessageKind.SPEC]
+    assert len(frames) == max(1, -(-len(described) // 65531))
+    numbers, parts = zip(*(codec.read_spec(payload) for _, payload in frames), strict=True)
+    assert (set(numbers), b"".join(parts)) == ({number}, described)
 
 
 @given(NUMBERS, some.none() | some.floats(allow_nan=False, allow_infinity=False))

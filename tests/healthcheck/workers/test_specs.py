@@ -5,10 +5,11 @@ import json
 import pytest
 
 from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError, Spec, describe, read_description
-from maglev.model.config import CheckType, HttpParams, TlsParams
+from maglev.model.config import CheckType, HttpParams, PemFile, TlsParams
 from tests.fakes.configs import make_check
 
-HTTP = HttpParams("/x?y", "h.example", ((200, 299), (404, 404)), "ok|gut")
+HTTP = HttpParams("/x?y", "h.example", ((200, 299), (404, 404)), "ok|gut", "not", (("X-A", "1"), ("X-B", "2")))
+CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,7 @@ HTTP = HttpParams("/x?y", "h.example", ((200, 299), (404, 404)), "ok|gut")
         Spec(make_check(type=CheckType.HTTP, http=HTTP), None),
         Spec(make_check(type=CheckType.HTTPS, http=HTTP, tls=TlsParams("h.example", verify=False)), None),
         Spec(make_check(tls=TlsParams()), "blue"),
+        Spec(make_check(tls=TlsParams(curves="P-256", ca_file=CA, client_certificate=CA, client_key=CA)), None),
     ],
 )
 def test_a_spec_comes_back_as_it_was(spec):
@@ -26,9 +28,10 @@ def test_a_spec_comes_back_as_it_was(spec):
 
 
 def test_the_longest_spec_fits_into_a_frame():
-    http = HttpParams("/" * 2048, "h" * 255, ((100, 599),) * 100, "\U0001f600" * 1024)
-    spec = Spec(make_check("n" * 63, http=http, tls=TlsParams("s" * 255)), "n" * 255)
-    assert len(describe(spec)) < 24 << 10 < PAYLOAD_LIMIT
+    headers = tuple(("h" * 64, '"' * 64) for _ in range(32))
+    http = HttpParams("/" * 2048, "h" * 255, ((100, 599),) * 100, "\U0001f600" * 1024, "\U0001f600" * 1024, headers)
+    spec = Spec(make_check("n" * 63, http=http, tls=TlsParams("s" * 255, curves="c" * 255)), "n" * 255)
+    assert len(describe(spec)) < 48 << 10 < PAYLOAD_LIMIT
 
 
 GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))

@@ -9,6 +9,7 @@ from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.workers import codec
 from maglev.healthcheck.workers.codec import MessageKind, Spec, describe
 from maglev.healthcheck.workers.worker import SLICE, TICK, Worker
+from maglev.model.config import PemFile, TlsParams
 from maglev.model.result import Code, LocalFault, Result
 from maglev.model.version import VERSION
 from tests.fakes.configs import make_check
@@ -37,7 +38,7 @@ class WorkerRig:
         self.worker.dataReceived(b"".join(frames))
 
     def add(self, count=1, spec=SPEC):
-        self.say(codec.spec_frame(1, describe(spec)))
+        self.say(codec.spec_frames(1, describe(spec)))
         self.say(*(codec.backend_frame(slot, 1, f"10.0.0.{slot}") for slot in range(1, count + 1)))
 
     def heard(self):
@@ -60,6 +61,15 @@ def rig():
     rig.worker.connectionLost()
     assert rig.clock.getDelayedCalls() == []
     assert rig.ends == 1
+
+
+def test_a_spec_may_come_in_parts(rig):
+    pem = PemFile("/ca.pem", "x" * 200_000)
+    spec = Spec(make_check(tls=TlsParams(ca_file=pem)), None)
+    assert codec.spec_frames(1, describe(spec)).count(b"\x16\x01\x00\x00\x00") == 3
+    rig.add(spec=spec)
+    assert rig.worker._specs == {1: spec}
+    assert rig.worker._spec_parts == {}
 
 
 def test_it_says_who_it_is_and_then_how_it_is_again_and_again(rig):
