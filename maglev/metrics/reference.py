@@ -28,7 +28,7 @@ Metrics
 Behind each name are its type and its labels.
 
 Counters start at 0 with ``maglevd``; those whose labels are known beforehand are exported from the start. A backend or
-frontend that a reload removes is no longer exported. A family that is missing under some condition is marked *absent*.
+frontend that a reload removes is no longer exported. *Absent* says when a family is not exported.
 
 Beside these there are ``process_cpu_seconds_total``, ``process_resident_memory_bytes``, ``process_open_fds`` and others
 about the process itself. :doc:`monitoring` says what deserves an alert.

@@ -56,7 +56,7 @@ class ForbiddenError(LocalError):
 
 
 class ArgumentError(LocalError):
-    """There is no such method, or it does not take these arguments."""
+    """The method is unknown, or does not take these arguments."""
 
 
 class LimitError(LocalError):

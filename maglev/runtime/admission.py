@@ -25,6 +25,8 @@ from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from maglev.model.caller import Role
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -151,7 +153,7 @@ class WaitingRoom:
         return len(self._crowds.get(source, ()))
 
     def enter(self, visitor: Visitor) -> None:
-        """Add a connection; others may have to go. If there is no place at all, it is this one."""
+        """Add a connection; others may have to go, and with a size of 0 the connection itself."""
         self._crowds.setdefault(visitor.source, {})[visitor] = None
         self._count += 1
         while self._count > self._size() and self.make_room():
@@ -194,6 +196,11 @@ class Trust(IntEnum):
     VIEWER = 0
     OPERATOR = 1
     ROOT = 2
+
+
+def trust_of(role: Role) -> Trust:
+    """Return the trust that goes with a role."""
+    return Trust.OPERATOR if role is Role.OPERATOR else Trust.VIEWER
 
 
 class _Limit(NamedTuple):

@@ -2,7 +2,7 @@
 
 Left to itself, `twisted.web` writes request bodies to the temporary folder before it asks anybody whether they are
 wanted; it goes on reading requests from a peer that reads no answers; a byte now and then keeps a connection for ever;
-and there is no limit on connections. Here:
+and it accepts any number of connections. Here:
 
 * Only the methods of the site are answered, GET and HEAD by default. A body is refused at its header and never read.
 * The head of a request has a size, and a time from its first byte to its last.

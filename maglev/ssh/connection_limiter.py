@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import random
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING
 
-from maglev.model.caller import Role
-from maglev.runtime.admission import Places, Trust, WaitingRoom
+from maglev.runtime.admission import Places, Trust, WaitingRoom, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maglev.model.caller import Caller
-    from maglev.runtime.admission import Descriptors
+    from maglev.runtime.admission import Descriptors, Visitor
     from maglev.ssh.limits import Limits
-
-
-_TRUST: Final = {Role.OPERATOR: Trust.OPERATOR, Role.VIEWER: Trust.VIEWER}
 
 
 class Stage(IntEnum):
@@ -29,16 +25,6 @@ class Stage(IntEnum):
     """It has sent its version."""
     ENCRYPTED = 2
     """It has exchanged keys, which costs it about as much work as us. A person may have to touch a hardware key."""
-
-
-class IPendingConnection(Protocol):
-    """A connection that is not logged in yet."""
-
-    source: str
-    """Whom it counts for; see `maglev.runtime.admission.source_of`."""
-
-    def turn_away(self) -> None:
-        """End it at once, because its place is needed."""
 
 
 class ConnectionLimiter:
@@ -77,20 +63,20 @@ class ConnectionLimiter:
         """Number of pending connections that had to make room."""
         return sum(room.turned_away for room in self._rooms)
 
-    def arrive(self, pending: IPendingConnection, stage: Stage = Stage.SILENT) -> None:
+    def arrive(self, pending: Visitor, stage: Stage = Stage.SILENT) -> None:
         """Register a pending connection that has reached a stage; another one there may be cut off."""
         self.leave(pending)
         self._rooms[stage].enter(pending)
 
-    def leave(self, pending: IPendingConnection) -> None:
+    def leave(self, pending: Visitor) -> None:
         """Remove a pending connection that is closed or logged in; harmless if it is removed already."""
         for room in self._rooms:
             room.leave(pending)
 
     def log_in(self, caller: Caller) -> str:
         """Allocate a login to a caller; return why that is refused, or an empty text."""
-        return self._places.take(caller.name, _TRUST[caller.role])
+        return self._places.take(caller.name, trust_of(caller.role))
 
     def log_out(self, caller: Caller) -> None:
         """Release the login of a caller."""
-        self._places.give_back(caller.name, _TRUST[caller.role])
+        self._places.give_back(caller.name, trust_of(caller.role))

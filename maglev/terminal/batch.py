@@ -235,13 +235,13 @@ class BatchRunner:
         self._stop_on_key = on
 
     def set_monitor(self, on: bool) -> None:  # noqa: FBT001
-        """Do nothing: there is no input line for events to appear above, and commands refuse to switch it on."""
+        """Do nothing: events need an input line to appear above, so commands refuse to switch them on."""
 
     def set_length(self, rows: int) -> None:
         """Do nothing: output is never held back here."""
 
     def set_width(self, columns: int) -> None:
-        """Do nothing: there is no line to fit, and scripts read whole lines."""
+        """Do nothing: scripts read whole lines."""
 
     def history(self) -> Sequence[str]:
         """Return nothing: no lines are typed here."""

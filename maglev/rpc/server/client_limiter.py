@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final
 
-from maglev.model.caller import Role
-from maglev.runtime.admission import Places, Trust, WaitingRoom
+from maglev.runtime.admission import Places, Trust, WaitingRoom, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +23,6 @@ REMOTE: Final = 128
 
 UNKNOWN: Final = 128
 """Connections over TLS that are not logged in; a handshake takes two round trips."""
-
-_TRUST: Final = {Role.OPERATOR: Trust.OPERATOR, Role.VIEWER: Trust.VIEWER}
 
 
 class ClientLimiter:
@@ -63,7 +60,7 @@ class ClientLimiter:
         """Allocate a place to a client that has said who it is; return why that is refused, or an empty text."""
         if client in self._taken:
             return ""
-        refusal = self._take(self._remote, client, caller.name, _TRUST[caller.role])
+        refusal = self._take(self._remote, client, caller.name, trust_of(caller.role))
         if not refusal:
             self._unknown.leave(client)
         return refusal
