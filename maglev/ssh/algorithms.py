@@ -9,6 +9,9 @@ from typing import Final
 
 from twisted.conch.ssh.transport import SSHServerTransport
 
+from maglev.ssh.ciphers import AEAD_KEY_SIZES, ETM_DIGESTS
+from maglev.ssh.packet_transport import STRICT_SERVER
+
 _WANTED: Final = (
     b"mlkem768x25519-sha256",
     b"curve25519-sha256",
@@ -18,11 +21,13 @@ _WANTED: Final = (
     b"ecdh-sha2-nistp521",
 )
 
-KEY_EXCHANGES: Final = tuple(name for name in _WANTED if name in SSHServerTransport.supportedKeyExchanges)
-"""Their availability depends on the versions of Twisted and cryptography."""
+KEY_EXCHANGES: Final = (*(name for name in _WANTED if name in SSHServerTransport.supportedKeyExchanges), STRICT_SERVER)
+"""Their availability depends on the versions of Twisted and cryptography. The last is not one, but announces a rule."""
 
-CIPHERS: Final = (b"aes256-ctr", b"aes192-ctr", b"aes128-ctr")
-MACS: Final = (b"hmac-sha2-512", b"hmac-sha2-256")
+CIPHERS: Final = (*AEAD_KEY_SIZES, b"aes256-ctr", b"aes192-ctr", b"aes128-ctr")
+"""No ChaCha20-Poly1305: without strict key exchange at the client it allows CVE-2023-48795; AES-GCM never does."""
+
+MACS: Final = (*ETM_DIGESTS, b"hmac-sha2-512", b"hmac-sha2-256")
 COMPRESSIONS: Final = (b"none",)
 HOST_KEYS: Final = (b"ssh-ed25519",)
 

@@ -42,6 +42,9 @@ UNKNOWN_PEER_BUFFER: Final = 64 * 1024
 KEXINIT_LIMIT: Final = 16 * 1024
 """Bytes of a client's lists of algorithms: ten times OpenSSH's. Choosing among many takes time."""
 
+PACKET_LIMIT: Final = 256 * 1024
+"""Bytes of a packet whose length is not encrypted: OpenSSH's limit. What claims to be larger is refused unread."""
+
 SLICE: Final = 16 * 1024
 """Bytes of output handed to a connection at a time, so that what it buffers stays small."""
 

@@ -12,7 +12,6 @@ from twisted.conch.ssh.transport import (
     DISCONNECT_PROTOCOL_ERROR,
     DISCONNECT_SERVICE_NOT_AVAILABLE,
     MSG_SERVICE_ACCEPT,
-    SSHServerTransport,
 )
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
@@ -25,6 +24,7 @@ from maglev.ssh.authentication import KeyAuthentication
 from maglev.ssh.connection import ConsoleConnection
 from maglev.ssh.connection_limiter import Stage
 from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER
+from maglev.ssh.packet_transport import PacketTransport
 from maglev.ssh.packets import PacketError, PacketReader
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ISshFactory(Protocol):
 
 
 @implementer(IPushProducer)
-class ConsoleTransport(SSHServerTransport):
+class ConsoleTransport(PacketTransport):
     """The server's side of one connection.
 
     Until `caller` is set, the peer is unauthenticated: a deadline runs, little is buffered, only one key exchange is
@@ -118,7 +118,7 @@ class ConsoleTransport(SSHServerTransport):
         self._registered = True
         self._factory.limiter.arrive(self)
         if not self._ending:
-            SSHServerTransport.connectionMade(self)
+            PacketTransport.connectionMade(self)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Release all resources."""
@@ -131,7 +131,7 @@ class ConsoleTransport(SSHServerTransport):
             self._factory.logins.left(self.caller)
         elif self._refusal:
             self._factory.logins.refused(self._refusal, self.origin, self._user)
-        SSHServerTransport.connectionLost(self, reason)
+        PacketTransport.connectionLost(self, reason)
         self._factory.gone(self)
 
     def dismiss(self, words: str) -> None:
@@ -157,7 +157,7 @@ class ConsoleTransport(SSHServerTransport):
             return
         # Unauthenticated peers are logged when they are gone. Conch's own messages here may quote them.
         self._refusal = self._refusal or printable(desc)
-        SSHServerTransport.sendDisconnect(self, reason, desc)
+        PacketTransport.sendDisconnect(self, reason, desc)
         self._close_soon()
 
     def ssh_DISCONNECT(self, packet: bytes) -> None:
@@ -205,7 +205,7 @@ class ConsoleTransport(SSHServerTransport):
             return
         greeted = self.gotVersion
         try:
-            SSHServerTransport.dataReceived(self, data)
+            PacketTransport.dataReceived(self, data)
         except PacketError as error:
             self._broken(str(error))
         except Exception as error:  # noqa: BLE001  # Conch raises anything for a packet that it does not expect
@@ -224,7 +224,7 @@ class ConsoleTransport(SSHServerTransport):
 
     def getPacket(self) -> bytes | None:
         """Return the next packet; none once the connection is ending."""
-        packet: bytes | None = None if self._ending else SSHServerTransport.getPacket(self)
+        packet: bytes | None = None if self._ending else PacketTransport.getPacket(self)
         return packet
 
     def _broken(self, reason: str) -> None:
@@ -239,17 +239,17 @@ class ConsoleTransport(SSHServerTransport):
             raise PacketError("too many algorithms")
         if self.caller is None and self._exchanges > 1:
             raise PacketError("a second key exchange before the login")
-        SSHServerTransport.ssh_KEXINIT(self, packet)
+        PacketTransport.ssh_KEXINIT(self, packet)
 
     def ssh_NEWKEYS(self, packet: bytes) -> None:
         """Change keys, and resume the output that waited for them."""
-        SSHServerTransport.ssh_NEWKEYS(self, packet)
+        PacketTransport.ssh_NEWKEYS(self, packet)
         self._reached(Stage.ENCRYPTED)
         self._resume_channels()
 
     def sendExtInfo(self, extensions: object) -> None:  # noqa: ARG002  # Conch's signature
         """Announce the signatures that we accept (RFC 8308, 3.1); Conch would announce the type of our host key."""
-        SSHServerTransport.sendExtInfo(self, [(b"server-sig-algs", b",".join(SIGNATURE_NAMES))])
+        PacketTransport.sendExtInfo(self, [(b"server-sig-algs", b",".join(SIGNATURE_NAMES))])
 
     def ssh_SERVICE_REQUEST(self, packet: bytes) -> None:
         """Start the authentication, the only service that may be requested: once, and only after encryption."""

@@ -10,6 +10,8 @@ import pytest
 from maglev.daemon.options import Options
 from maglev.demo.fixtures import PORT
 from maglev.demo.service import SWITCH_PORT
+from maglev.ssh.algorithms import CIPHERS, COMPRESSIONS, HOST_KEYS, KEY_EXCHANGES, MACS
+from maglev.ssh.packet_transport import STRICT_SERVER
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst")), *sorted((ROOT / "man").glob("*.[0-9]"))]
@@ -29,6 +31,19 @@ def test_the_default_addresses_are_those_of_the_options(option):
     options.parseOptions([])
 
     assert f"``--{option}``; ``{options[option]}``" in (ROOT / "docs" / "operation.rst").read_text()
+
+
+def test_the_algorithms_of_the_console_are_those_that_it_offers():
+    text = (ROOT / "docs" / "security.rst").read_text()
+    table = text.partition("The console offers these algorithms")[2].partition("*Prefix truncation*")[0]
+    rows = [re.findall(r"``(.+?)``", row) for row in table.split("   * - ")[2:]]
+    offered = [KEY_EXCHANGES, HOST_KEYS, CIPHERS, MACS]
+    wanted = [[name.decode() for name in names if name != STRICT_SERVER] for names in offered]
+    if b"mlkem768x25519-sha256" not in KEY_EXCHANGES:
+        wanted[0].insert(0, "mlkem768x25519-sha256")
+
+    assert rows == [*wanted, []]
+    assert COMPRESSIONS == (b"none",)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -16,12 +16,14 @@ from twisted.python.failure import Failure
 from maglev.model.caller import Role
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
+from maglev.ssh.ciphers import PacketCiphers
 from maglev.ssh.connection_limiter import ConnectionLimiter
 from maglev.ssh.console import Console
 from maglev.ssh.hostkey import host_key
 from maglev.ssh.keyring import KeyRing
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
+from maglev.ssh.packet_transport import STRICT_CLIENT, PacketTransport
 from maglev.ssh.service import SshFactory
 from tests.fakes.console import ConsoleWorld, Register
 
@@ -76,6 +78,39 @@ class Client(SSHClientTransport):
 
     def receiveError(self, reasonCode, description):
         self.refusals.append((reasonCode, description))
+
+
+class SealingClient(Client):
+    """Knows Encrypt-then-MAC, AES-GCM and, if it shall, strict key exchange.
+
+    Attributes:
+        heard: The numbers of the packets received.
+    """
+
+    sendPacket = PacketTransport.sendPacket
+    getPacket = PacketTransport.getPacket
+
+    def __init__(self, then, ciphers=(b"aes256-ctr",), macs=(b"hmac-sha2-256",), *, strict=True):
+        super().__init__(then)
+        self.supportedCiphers = list(ciphers)
+        self.supportedMACs = list(macs)
+        self.strict = strict
+        self.supportedKeyExchanges = [b"curve25519-sha256", *([STRICT_CLIENT] if strict else [])]
+        self.heard = []
+
+    def ssh_KEXINIT(self, packet):
+        super().ssh_KEXINIT(packet)
+        names = ("outCipType", "inCipType", "outMACType", "inMACType")
+        self.nextEncryptions = PacketCiphers(*(getattr(self.nextEncryptions, name) for name in names))
+
+    def ssh_NEWKEYS(self, packet):
+        if self.strict:
+            self.incomingPacketSequence = 0
+        super().ssh_NEWKEYS(packet)
+
+    def dispatchMessage(self, messageNum, payload):
+        self.heard.append(messageNum)
+        super().dispatchMessage(messageNum, payload)
 
 
 class KeyUser(SSHUserAuthClient):
@@ -136,27 +171,28 @@ class ConsoleRig:
         protocol.makeConnection(wire)
         return protocol
 
-    def login(self, *keys, user=b"anybody", then=None, host="192.0.2.7"):
+    def login(self, *keys, user=b"anybody", then=None, host="192.0.2.7", client=Client, chunk=None):
         """Have a client connect and offer keys; return it, the server's end, and the client's service."""
         server = self.connect(host)
         service = KeyUser(keys, user)
-        client = Client(then or (lambda transport: transport.requestService(service)))
+        client = client(then or (lambda transport: transport.requestService(service)))
         wire = SshWire()
         wire.protocol = client
         client.makeConnection(wire)
-        pump(client, server)
+        pump(client, server, chunk=chunk)
         return client, server, service
 
 
-def pump(*ends):
-    """Carry bytes between two ends until there are none."""
+def pump(*ends, chunk=None):
+    """Carry bytes between two ends until there are none; so many at a time, or all at once."""
     one, other = (end.transport for end in ends)
     while one.value() or other.value():
         for source, target in ((one, other), (other, one)):
             data = source.value()
             source.clear()
-            if data and not target.lost:
-                target.protocol.dataReceived(data)
+            for start in range(0, len(data), chunk or len(data) or 1):
+                if not target.lost:
+                    target.protocol.dataReceived(data[start : start + (chunk or len(data))])
     for wire in (one, other):
         wire.settle()
 

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from tests.fakes.ssh_process import PATIENCE, ConsoleProcess, until
+from tests.fakes.ssh_process import PATIENCE, ROOT, ConsoleProcess, until
 
 pytestmark = [
     pytest.mark.real,
@@ -142,11 +142,56 @@ def test_old_algorithms_are_refused(daemon, option):
     assert b"no matching" in done.stderr
 
 
-def test_keys_are_changed_in_the_middle_of_long_output(daemon):
-    done = daemon.ssh(stdin=b"show backends\n" * 20, options=("-oRekeyLimit=16K",))
+SUITES = [
+    "MACs=hmac-sha2-256-etm@openssh.com",
+    "MACs=hmac-sha2-512-etm@openssh.com",
+    "MACs=hmac-sha2-256",
+    "Ciphers=aes256-gcm@openssh.com",
+    "Ciphers=aes128-gcm@openssh.com",
+]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_keys_are_changed_in_the_middle_of_long_output(daemon, suite):
+    done = daemon.ssh(
+        stdin=b"show backends\n" * 20,
+        options=("-vv", "-oLogLevel=DEBUG2", "-oRekeyLimit=16K", f"-o{suite}", "-oCiphers=aes128-ctr"),
+    )
+    told = done.stderr.decode()
 
     assert done.returncode == 0
     assert done.stdout.count(b"node299") == 20
+    assert told.count("SSH2_MSG_NEWKEYS received") > 3
+    assert suite.partition("=")[2] in told.partition("kex: server->client")[2].partition("\n")[0]
+    assert "kex-strict-s-v00@openssh.com" in told
+
+
+@pytest.mark.parametrize(
+    ("option", "missing"),
+    [
+        ("Ciphers=chacha20-poly1305@openssh.com", "no matching cipher found"),
+        ("MACs=umac-128-etm@openssh.com", "no matching MAC found"),
+        ("MACs=umac-64@openssh.com", "no matching MAC found"),
+    ],
+)
+def test_a_client_without_a_common_algorithm_is_told_as_the_manual_says(daemon, option, missing):
+    said = (ROOT / "docs" / "security.rst").read_text()
+    done = daemon.ssh("show version", options=(f"-o{option}", "-oLogLevel=INFO"))
+
+    assert missing in done.stderr.decode()
+    assert f"``{missing}``" in said
+    repaired = (f"-o{option}", "-oCiphers=^aes256-gcm@openssh.com", "-oMACs=^hmac-sha2-256-etm@openssh.com")[1:]
+    assert daemon.ssh("show version", options=repaired).returncode == 0
+
+
+def test_a_cipher_that_authenticates_needs_a_mac_in_common_too(daemon):
+    said = " ".join((ROOT / "docs" / "security.rst").read_text().split())
+    options = ("-oCiphers=aes256-gcm@openssh.com", "-oMACs=umac-128-etm@openssh.com", "-oLogLevel=INFO")
+    done = daemon.ssh("show version", options=options)
+
+    assert "couldn't match all kex parts" in done.stderr.decode()
+    assert "Otherwise it reports ``couldn't match all kex parts``, too." in said
+    daemon.wait_for_log("ssh-login-refused reason=couldn't match all kex parts")
 
 
 def test_several_sessions_share_one_connection(daemon, tmp_path):

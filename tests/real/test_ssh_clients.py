@@ -166,6 +166,40 @@ def test_paramiko_runs_one_command_without_a_terminal(daemon):
         assert out.channel.recv_exit_status() == 2
 
 
+SUITES = [
+    ("aes128-ctr", "hmac-sha2-256-etm@openssh.com"),
+    ("aes256-ctr", "hmac-sha2-512-etm@openssh.com"),
+    ("aes128-gcm@openssh.com", "hmac-sha2-256"),
+    ("aes256-gcm@openssh.com", "hmac-sha2-256"),
+]
+
+
+def wait_until(seen):
+    deadline = time.monotonic() + PATIENCE
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("cipher", "mac"), SUITES)
+def test_paramiko_encrypts_then_authenticates_and_changes_keys(daemon, cipher, mac):
+    key = paramiko.Ed25519Key.from_private_key_file(str(daemon.path / "ada"))
+    with contextlib.closing(paramiko.Transport(("127.0.0.1", int(daemon.port)))) as transport:
+        options = transport.get_security_options()
+        options.ciphers, options.digests = (cipher,), (mac,)
+        transport.connect(username="ada", pkey=key)
+        assert (transport.local_cipher, transport.remote_cipher) == (cipher, cipher)
+        assert "gcm" in cipher or (transport.local_mac, transport.remote_mac) == (mac, mac)
+        for _ in range(3):
+            channel = transport.open_session()
+            channel.exec_command("show backends | count")
+            assert int(channel.makefile().read()) > 300
+            # Paramiko locks itself up if it has to close a channel while it waits for new keys.
+            wait_until(lambda channel=channel: channel.closed)
+            transport.global_request("are-you-there@example.net", wait=True)
+            transport.renegotiate_keys()
+
+
 # asyncssh
 
 
@@ -190,6 +224,28 @@ def test_asyncssh_talks_on_terminals_and_without_them(daemon):
     assert b"\x1b" not in seen
     assert echo == b"show version | count\r\n3\r\nmaglev# "
     assert status == 0
+
+
+@pytest.mark.parametrize(("cipher", "mac"), SUITES)
+def test_asyncssh_encrypts_then_authenticates_and_changes_keys(daemon, cipher, mac):
+    async def talk():
+        async with asyncssh.connect(
+            "127.0.0.1",
+            int(daemon.port),
+            username="ada",
+            client_keys=[str(daemon.path / "ada")],
+            known_hosts=None,
+            encryption_algs=[cipher],
+            mac_algs=[mac],
+            rekey_bytes=20000,
+        ) as client:
+            done = await client.run(input="show backends\n" * 20)
+            return done.stdout, client.get_extra_info("send_cipher"), client.get_extra_info("recv_mac")
+
+    output, used, authenticated = asyncio.run(asyncio.wait_for(talk(), PATIENCE))
+    assert output.count("node299") == 20
+    assert used == cipher
+    assert "gcm" in cipher or authenticated == mac
 
 
 # OpenSSH on a pty, as expect and pexpect run it
