@@ -19,6 +19,9 @@ MIN_INTERVAL: Final = 0.01
 PROBES: Final = Integer(1, 1000)
 """The range of ``rise`` and ``fall``."""
 
+HEADERS: Final = Headers(32, 4096)
+"""The limits of ``headers``: they go out with the request, in a packet or two."""
+
 MIN_TIMEOUT: Final = 0.001
 """Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
 
@@ -95,7 +98,7 @@ PARAMS: Final = ConfigSection(
         ),
         ConfigKey(
             "headers",
-            Headers(32, 4096),
+            HEADERS,
             "Further header lines of the request, as a map of names to values.",
             notes="``{X-Probe: maglevd, Authorization: Basic bWU6c2VjcmV0}``. ``User-Agent`` and ``Accept`` replace "
             "those of the probe. For the Host header there is ``host``; those that say how long the request is and "

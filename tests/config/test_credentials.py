@@ -16,6 +16,7 @@ from maglev.config import credentials
 from maglev.config.check import report
 from maglev.config.credentials import SMALL, prepare
 from maglev.config.diff import differences
+from maglev.config.healthcheck_keys import HEADERS
 from maglev.config.load import load_text
 from maglev.config.packing import pack, unpack
 from maglev.model.config import HttpParams, TlsParams
@@ -304,6 +305,10 @@ def test_headers_are_taken_as_they_are_and_their_values_are_in_no_difference():
     assert difference.details == ("order of headers: X-A X-B -> X-B X-A",)
     assert config_of("headers: {}") == config_of("headers: ~") == config_of("path: /")
     assert len(config_of(f"headers: {{X-A: {'a' * 4093}}}").healthchecks["web"].http.headers[0][1]) == 4093
+
+
+def test_headers_are_spelled_as_they_are_written():
+    assert HEADERS.spell((("X-A", "1"), ("X-B", 'a "b"'))) == '{"X-A": "1", "X-B": "a \\"b\\""}'
 
 
 def hello(tls, name=b"www.example.com"):

@@ -4,12 +4,15 @@ import re
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from maglev.config.load import load_text
 from maglev.importers.convert import convert
 from maglev.importers.haproxy.address import BindAddress, place_of, seconds
 from maglev.importers.haproxy.words import QuoteError, words_of
 from maglev.model.errors import ConfigError
+from tests.fakes.certificates import Authority
 
 
 class HaproxyImport:
@@ -548,7 +551,7 @@ def test_what_is_sent_is_kept_as_far_as_it_can_be(run):
     check = made.check("s")
     assert (check.http.path, check.http.host) == ("/a", "a.example")
     assert "line 4: not sent by the healthcheck: body x" in made.comments
-    assert "line 4: not sent by the healthcheck: hdr A b" in made.comments
+    assert check.http.headers == (("A", "b"),)
     assert "Host header not supported: a b" in run(listen("option httpchk", "http-check send hdr Host a\\ b")).comments
 
 
@@ -573,7 +576,8 @@ def test_what_is_expected_is_kept(run, rule, codes, regexp):
     "rule",
     [
         "status x",
-        "! string a",
+        "! string ''",
+        "! hdr name x",
         "rstring (",
         "rstatus (",
         "string ''",
@@ -589,10 +593,47 @@ def test_what_can_t_be_expected_is_named(run, rule):
     assert "line 4: no equivalent for this expectation:" in made.comments
 
 
-def test_only_the_first_expectation_can_be_kept(run):
-    made = run(listen("option httpchk GET /", "http-check expect status 204", "http-check expect string x"))
-    assert made.check("s").http.response_codes == ((204, 204),)
-    assert "line 5: no equivalent for this expectation: string x" in made.comments
+def test_one_expectation_of_a_kind_can_be_kept(run):
+    rules = ("status 204", "string x", "! rstring y+", "! string z", "! status 500", "rstring w")
+    made = run(listen("option httpchk GET /", *(f"http-check expect {rule}" for rule in rules)))
+    http = made.check("s").http
+    assert (http.response_codes, http.response_regexp, http.response_regexp_not) == (((204, 204),), "x", "y+")
+    for number, rule in enumerate(rules[3:], 7):
+        assert f"line {number}: no equivalent for this expectation: {rule}" in made.comments
+
+
+def test_what_must_not_be_in_the_body_is_kept(run):
+    http = run(listen("option httpchk GET /", "http-check expect ! string a.b")).check("s").http
+    assert (http.response_codes, http.response_regexp, http.response_regexp_not) == (((100, 599),), None, r"a\.b")
+
+
+def test_expectations_of_a_section_take_the_place_of_the_defaults(run):
+    before = "defaults\n option httpchk GET /\n http-check expect status 204\n"
+    assert run(listen(before=before)).check("s").http.response_codes == ((204, 204),)
+    http = run(listen("http-check expect string x", before=before)).check("s").http
+    assert (http.response_codes, http.response_regexp) == (((100, 599),), "x")
+
+
+def test_headers_are_sent_as_far_as_a_probe_may(run):
+    behind = r"option httpchk GET / HTTP/1.1\r\nHost:\ a.example\r\nX-A:\ 1\ \r\nConnection:\ close\r\nX-B:2"
+    made = run(listen(behind))
+    assert made.check("s").http.host == "a.example"
+    assert made.check("s").http.headers == (("X-A", "1"), ("X-B", "2"))
+    assert "Connection" not in made.comments
+    words = (
+        "User-Agent 'me \"x\"'",
+        "X-C ''",
+        "user-agent y",
+        "X-D %[x]",
+        "X-E $NOT_SET",
+        "TE x",
+        "X:Y z",
+        "X-F \u00e9",
+    )
+    made = run(listen("option httpchk", f"http-check send {' '.join(f'hdr {each}' for each in words)}"))
+    assert made.check("s").http.headers == (("User-Agent", 'me "x"'), ("X-C", ""))
+    for lost in ("user-agent y", "X-D %[x]", "X-E $NOT_SET", "TE x", "X:Y z"):
+        assert f"not sent by the healthcheck: hdr {lost}" in made.comments
 
 
 def test_a_check_may_connect_elsewhere(run):
@@ -626,6 +667,46 @@ def test_what_is_lost_of_a_check_is_told_even_if_nothing_is_checked(run):
     assert made.config.healthchecks == {}
     assert made.comments.count("line 2: only the TCP connection is checked: option mysql-check") == 1
     assert "line 6: no equivalent for this expectation: string y" in made.comments
+
+
+@pytest.fixture
+def pem(tmp_path):
+    root = Authority()
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "haproxy")])
+    certificate, key = root.issue_person(tmp_path, subject)
+    (tmp_path / "both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
+    return root.write_root(tmp_path), str(tmp_path / "both.pem")
+
+
+def test_authorities_certificate_and_curves_of_a_server_are_those_of_its_checks(run, pem):
+    ca, crt = pem
+    folder, _, name = ca.rpartition("/")
+    words = f"10.0.0.1:80 check ssl curves X25519:P-256 crt both.pem ca-file {name}"
+    bases = f"global\n ca-base {folder}\n crt-base {folder}\n ca-base\n"
+    made = run(listen(server=words, before=bases))
+    tls = made.check("s").tls
+    assert (tls.curves, tls.ca_file.path) == ("X25519:P-256", ca)
+    assert (tls.client_certificate.path, tls.client_key.path) == (crt, crt)
+    assert "no equivalent for:" not in made.comments
+    assert "line 4: (global) ca-base" in made.comments
+    lost = run(listen(server=words.replace("X25519:P-256", "X25519,P-256")))
+    assert lost.check("s").tls.curves is None
+    for text in ("curves X25519,P-256", "path: crt both.pem", f"path: ca-file {name}"):
+        assert text in lost.comments
+
+
+def test_authorities_that_are_not_used_are_not_taken(run):
+    for words in ("ssl verify none ca-file /no.pem", "ssl ca-file @system-ca"):
+        assert run(listen(server=f"10.0.0.1:80 check {words}")).check("s").tls.ca_file is None
+    made = run(listen(server="10.0.0.1:80 check ssl ca-file $NOT_SET/ca.pem"))
+    assert made.check("s").tls.ca_file is None
+    assert "expected an absolute path: ca-file $NOT_SET/ca.pem" in made.comments
+
+
+def test_a_file_that_is_not_here_is_left_to_the_check_of_the_output(run):
+    made = run(listen(server="10.0.0.1:80 check ssl ca-file /no/such/ca.pem crt /no/such/crt.pem"))
+    assert made.status == 2
+    assert sum("/no/such/" in remark and "can't be read" in remark for remark in made.remarks) == 2
 
 
 def test_tls_of_a_check_is_as_haproxy_has_it(run):

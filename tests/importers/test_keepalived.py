@@ -2,10 +2,13 @@
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from maglev.config.load import load_text
 from maglev.importers.convert import convert
 from maglev.importers.keepalived.blocks import DEPTH_LIMIT, FILE_LIMIT
+from tests.fakes.certificates import Authority
 
 
 class KeepalivedImport:
@@ -369,6 +372,30 @@ def test_ssl_get_is_https_without_verification(run):
     assert made.check.http.response_codes == ((200, 299),)
     made = run(virtual(check="SSL_GET {\nurl {\nvirtualhost c.example\n}\n}"))
     assert made.check.http.host == "c.example"
+
+
+def test_a_pattern_may_have_to_be_absent(run):
+    for lines in ("regex bad\nregex_no_match", "regex_no_match\nregex bad"):
+        made = run(virtual(check=f"HTTP_GET {{\nurl {{\n{lines}\n}}\n}}"))
+        assert (made.check.http.response_regexp, made.check.http.response_regexp_not) == (None, "bad")
+        assert "regex" not in made.comments
+
+
+def test_the_certificate_of_keepalived_is_the_one_of_its_checks(run, tmp_path):
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "keepalived")])
+    certificate, key = Authority().issue_person(tmp_path, subject)
+    block = f"SSL {{\ncertificate {certificate}\nkeyfile {key}\nca /ca.pem\npassword x\n}}\n"
+    made = run(block + virtual(check="SSL_GET {\nurl {\npath /\n}\n}"))
+    tls = made.check.tls
+    assert (tls.client_certificate.path, tls.client_key.path, tls.ca_file) == (str(certificate), str(key), None)
+    for text in ("ca /ca.pem", "password x"):
+        assert f": {text}" in made.comments
+    assert "keyfile" not in made.comments
+    alone = run("SSL {\nkeyfile /k\n}\n" + virtual(check="SSL_GET {\nurl {\npath /\n}\n}"))
+    assert alone.check.tls.client_key is None
+    assert ": keyfile /k" in alone.comments
+    relative = run("SSL {\ncertificate c\n}\n" + virtual(check="SSL_GET {\nurl {\npath /\n}\n}"))
+    assert ": certificate c" in relative.comments
 
 
 def test_what_a_check_can_t_have_is_named(run):

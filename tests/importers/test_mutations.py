@@ -21,10 +21,12 @@ frontend f
     default_backend a
 backend a
     balance source
-    http-check send hdr Host a.example
+    http-check send hdr Host a.example hdr X-A "b c"
+    http-check expect ! rstring bad
     http-check expect rstatus ^[23]
     server s1 10.0.0.1:80 check weight 10
     server s2 name:80 check ssl verify none check-sni a.example backup
+    server s3 10.0.0.3:80 check ssl ca-file /no/ca.pem crt /no/crt.pem curves P-256:X25519
     server-template t 1-3 10.0.0.9:80 check
 listen b
     bind 192.0.2.2:1-9
@@ -50,6 +52,7 @@ virtual_server group g {
                 path /x
                 status_code 200-299 301
                 regex "ok"
+                regex_no_match
             }
             connect_timeout 2
         }
@@ -59,6 +62,7 @@ virtual_server group g {
     }
     sorry_server 10.0.0.9 80
 }
+SSL { certificate /no/certificate keyfile /no/key }
 virtual_server ${NET}.9 0 { inhibit_on_failure }
 @main vrrp_instance v { state MASTER }
 """
@@ -96,8 +100,8 @@ def test_no_mistake_in_a_file_breaks_the_import(tmp_path, program, text):
         made = convert(program, str(path))
         statuses.add(made.status)
         if made.status == 2:
-            # A mistake can also give a server the address of a VIP.
-            told = ("fill in (", "warning", "expected the address of a server")
+            # A mistake can also give a server the address of a VIP; files are not here, curves not OpenSSL's.
+            told = ("fill in (", "warning", "expected the address of a server", "can't be read", "knows no curve")
             assert all(any(words in remark for words in told) for remark in made.remarks[:-1]), made.remarks
         else:
             assert bool(made.text) == (made.status == 0)

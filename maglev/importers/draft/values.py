@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from maglev.config.healthcheck_keys import DAY, HEALTHCHECK, MIN_INTERVAL, PARAMS, PROBES
+from maglev.config.healthcheck_keys import DAY, HEADERS, HEALTHCHECK, MIN_INTERVAL, PARAMS, PROBES
 from maglev.config.kinds import UnfitError
 from maglev.config.netkinds import Address
-from maglev.config.nodes import ScalarNode
+from maglev.config.nodes import MapNode, ScalarNode
 from maglev.config.schema import ConfigKey
 
 if TYPE_CHECKING:
@@ -25,6 +25,15 @@ def fits(key: str, text: str) -> bool:
     assert isinstance(entry, ConfigKey)  # noqa: S101  # only such keys are asked for
     try:
         return entry.kind.read(ScalarNode(text, False, 1, 1)) is not None
+    except UnfitError:
+        return False
+
+
+def header_fits(name: str, value: str) -> bool:
+    """Return whether a header is one that a healthcheck may send."""
+    key, text = (ScalarNode(each, False, 1, 1) for each in (name, value))
+    try:
+        return HEADERS.read(MapNode({name: (key, text)}, 1, 1)) is not None
     except UnfitError:
         return False
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from maglev.importers.draft.fitting import Fitted
     from maglev.importers.draft.model import DraftServer, DraftVip, Note
-    from maglev.model.config import Healthcheck, HttpParams
+    from maglev.model.config import Healthcheck, HttpParams, TlsParams
 
 BLANK: Final = "FILL-IN"
 """Stands for a value that could not be taken from the file. It is neither an address nor a number, so the file is not
@@ -161,7 +161,14 @@ def _params(healthcheck: Healthcheck) -> dict[str, Any]:
             params["server-name"] = quoted(tls.server_name)
         if not tls.verify:
             params["insecure-skip-verify"] = "true"
+        params |= _tls_files(tls)
     return params
+
+
+def _tls_files(tls: TlsParams) -> dict[str, str]:
+    params = {} if tls.curves is None else {"curves": quoted(tls.curves)}
+    files = {"ca-file": tls.ca_file, "client-certificate": tls.client_certificate, "client-key": tls.client_key}
+    return params | {key: quoted(file.path) for key, file in files.items() if file is not None}
 
 
 def _http_params(http: HttpParams) -> dict[str, Any]:
@@ -172,6 +179,10 @@ def _http_params(http: HttpParams) -> dict[str, Any]:
     params["response-code"] = codes[0] if len(codes) == 1 else f"[{', '.join(codes)}]"
     if http.response_regexp is not None:
         params["response-regexp"] = quoted(http.response_regexp)
+    if http.response_regexp_not is not None:
+        params["response-regexp-not"] = quoted(http.response_regexp_not)
+    if http.headers:
+        params["headers"] = f"{{{', '.join(f'{quoted(name)}: {quoted(value)}' for name, value in http.headers)}}}"
     return params
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -9,11 +10,11 @@ import attrs
 import re2
 
 from maglev.importers.draft.model import Note
-from maglev.importers.draft.values import fits, interval, probes
+from maglev.importers.draft.values import fits, header_fits, interval, probes
 from maglev.importers.haproxy.address import is_port, place_of
 from maglev.importers.haproxy.words import is_known
 from maglev.model.addresses import family
-from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams
+from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +26,34 @@ ALL_CODES: Final = ((100, 599),)
 GOOD_CODES: Final = ((200, 399),)
 """Status codes that ``option httpchk`` accepts without ``http-check expect``."""
 
-_HOST: Final = re.compile(r"\r?\nHost:[ \t]*([^\r\n]+)", re.IGNORECASE)
+_HEADER: Final = re.compile(r"\r?\n([^\r\n:]+):[ \t]*([^\r\n]*)")
 _FORMAT: Final = "%["
+_SYSTEM: Final = "@system-ca"
+
+
+@attrs.define
+class GlobalTls:
+    """What the section ``global`` says about TLS to servers.
+
+    Attributes:
+        verify: Whether certificates are verified if the server does not say.
+        ca_base: Folder of relative paths of ``ca-file``.
+        crt_base: Folder of relative paths of ``crt``.
+    """
+
+    verify: bool = True
+    ca_base: str = ""
+    crt_base: str = ""
+
+    def take(self, words: Sequence[str]) -> bool:
+        """Read a line; return whether it is about this."""
+        if words[:2] == ("ssl-server-verify", "none"):
+            self.verify = False
+        elif words[0] in {"ca-base", "crt-base"} and len(words) == 2:
+            setattr(self, words[0].replace("-", "_"), words[1])
+        else:
+            return False
+        return True
 
 
 @attrs.define
@@ -39,7 +66,9 @@ class CheckRules:
         connect_timeout: Seconds, like ``check_timeout``.
         port: Port for all servers; None to check each server's own.
         tls: Whether to use TLS whatever the server says.
+        codes: Those of an ``expect`` rule; None without one.
         expected: Whether there was an ``expect`` rule.
+        inherited: Whether all such rules are those of the defaults.
         notes: What could not be kept.
     """
 
@@ -47,9 +76,12 @@ class CheckRules:
     method: str = "OPTIONS"
     path: str = "/"
     host: str | None = None
-    codes: tuple[tuple[int, int], ...] = GOOD_CODES
+    codes: tuple[tuple[int, int], ...] | None = None
     regexp: str | None = None
+    regexp_not: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
     expected: bool = False
+    inherited: bool = False
     connect_timeout: float | None = None
     check_timeout: float | None = None
     port: int | None = None
@@ -58,8 +90,8 @@ class CheckRules:
     notes: list[Note] = attrs.field(factory=list)
 
     def copy(self) -> CheckRules:
-        """Return an independent copy."""
-        return attrs.evolve(self, notes=list(self.notes))
+        """Return an independent copy, for a section that has these as its defaults."""
+        return attrs.evolve(self, notes=list(self.notes), inherited=True)
 
     def request(self, words: Sequence[str], place: str) -> None:
         """Read the arguments of ``option httpchk``: a path, or a method, a path and a version with headers."""
@@ -69,9 +101,8 @@ class CheckRules:
         elif words:
             self.method = words[0]
             self._take_path(words[1], place)
-            header = _HOST.search(words[2] if len(words) > 2 else "")
-            if header is not None:
-                self._take_host(header[1].strip(), place)
+            for header in _HEADER.finditer(words[2] if len(words) > 2 else ""):
+                self._take_header(header[1], header[2].rstrip(), place)
 
     def send(self, words: Sequence[str], place: str) -> None:
         """Read the arguments of ``http-check send``."""
@@ -82,11 +113,10 @@ class CheckRules:
                 self.method = value
             elif word == "uri":
                 self._take_path(value, place)
-            elif word == "hdr" and value.lower() == "host":
-                self._take_host(next(waiting, ""), place)
+            elif word == "hdr":
+                self._take_header(value, next(waiting, ""), place)
             elif word != "ver":
-                more = f" {next(waiting, '')}" if word == "hdr" else ""
-                self.notes.append(Note(place, f"not sent by the healthcheck: {word} {value}{more}"))
+                self.notes.append(Note(place, f"not sent by the healthcheck: {word} {value}"))
 
     def connect(self, words: Sequence[str], place: str) -> None:
         """Read the arguments of ``http-check connect`` or ``tcp-check connect``."""
@@ -102,21 +132,48 @@ class CheckRules:
                 self.notes.append(Note(place, f"no equivalent in a healthcheck: {word}"))
 
     def expect(self, words: Sequence[str], place: str) -> None:
-        """Read the arguments of ``http-check expect``; only one rule can be kept."""
+        """Read the arguments of ``http-check expect``: one for the status, one for the body, and one against it."""
         kind, negated, pattern = _expectation(words)
-        codes, regexp = _wanted(kind, pattern, negated=negated)
-        if self.expected or (codes is None and regexp is None):
+        if self.inherited:  # a section with rules of its own has none of the defaults
+            self.codes = self.regexp = self.regexp_not = None
+            self.inherited = False
+        wanted: tuple[tuple[int, int], ...] | str | None
+        if kind in {"status", "rstatus"}:
+            field, wanted = "codes", _codes(kind, pattern, negated=negated)
+        else:
+            field, wanted = "regexp_not" if negated else "regexp", _regexp(kind, pattern)
+        if wanted is None or getattr(self, field) is not None:
             self.notes.append(Note(place, f"no equivalent for this expectation: {' '.join(words)}"))
             return
         self.expected = True
-        self.codes = codes or ALL_CODES
-        self.regexp = regexp
+        setattr(self, field, wanted)
+
+    @property
+    def http(self) -> HttpParams:
+        """The request and what is expected of its answer. With any rule, HAProxy does not check the status itself."""
+        codes = self.codes or (ALL_CODES if self.expected else GOOD_CODES)
+        return HttpParams(self.path, self.host, codes, self.regexp, self.regexp_not, self.headers)
 
     def _take_path(self, path: str, place: str) -> None:
         if is_known(path) and _FORMAT not in path and fits("path", path):
             self.path = path
         else:
             self.notes.append(Note(place, f"path not supported, / is requested instead: {path}"))
+
+    def _take_header(self, name: str, value: str, place: str) -> None:
+        if name.lower() == "host":
+            self._take_host(value, place)
+        elif (name.lower(), value.lower()) == ("connection", "close"):
+            return  # the probe says that itself
+        elif (
+            is_known(value)
+            and _FORMAT not in value
+            and header_fits(name, value)
+            and name.lower() not in {known.lower() for known, _ in self.headers}
+        ):
+            self.headers = (*self.headers, (name, value))
+        else:
+            self.notes.append(Note(place, f"not sent by the healthcheck: hdr {name} {value}"))
 
     def _take_host(self, host: str, place: str) -> None:
         if is_known(host) and _FORMAT not in host and fits("host", host):
@@ -139,16 +196,17 @@ def _expectation(words: Sequence[str]) -> tuple[str, bool, str]:
     return "", negated, ""
 
 
-def _wanted(kind: str, pattern: str, *, negated: bool) -> tuple[tuple[tuple[int, int], ...] | None, str | None]:
-    """Return the codes and the regular expression of an expectation; neither if there are none."""
-    if kind == "status":
-        return _ranges(_listed(pattern), negated=negated), None
-    if kind == "rstatus":
-        return _ranges(_matching(pattern), negated=negated), None
-    if negated or kind not in {"string", "rstring"}:
-        return None, None
+def _codes(kind: str, pattern: str, *, negated: bool) -> tuple[tuple[int, int], ...] | None:
+    """Return the codes of an expectation; None if it is not usable."""
+    return _ranges(_listed(pattern) if kind == "status" else _matching(pattern), negated=negated)
+
+
+def _regexp(kind: str, pattern: str) -> str | None:
+    """Return the regular expression of an expectation; None if it has none."""
+    if kind not in {"string", "rstring"}:
+        return None
     regexp = re2.escape(pattern) if kind == "string" else pattern
-    return (ALL_CODES, regexp) if regexp and fits("response-regexp", regexp) else (None, None)
+    return regexp if regexp and fits("response-regexp", regexp) else None
 
 
 def _listed(text: str) -> set[int]:
@@ -185,7 +243,7 @@ def _ranges(codes: set[int], *, negated: bool) -> tuple[tuple[int, int], ...] | 
 
 
 def healthcheck_of(
-    rules: CheckRules, options: ServerOptions, place: BindAddress, variables: Mapping[str, str], *, verify: bool
+    rules: CheckRules, options: ServerOptions, place: BindAddress, variables: Mapping[str, str], defaults: GlobalTls
 ) -> tuple[Healthcheck | None, list[str]]:
     """Return the healthcheck of a server, if it has one, and what could not be kept.
 
@@ -194,7 +252,7 @@ def healthcheck_of(
         options: The options of the server.
         place: The address of the server.
         variables: The variables of the file.
-        verify: Whether certificates are verified if the server does not say.
+        defaults: What holds for all servers.
     """
     if not options.check:
         return None, []
@@ -202,11 +260,10 @@ def healthcheck_of(
     if port is None:
         return None, ["not probed and therefore always up: no port to check"]
     is_http = rules.option == "httpchk"
-    tls, texts = _tls(rules, options, verify=verify)
+    tls, texts = _tls(rules, options, defaults)
     if is_http and rules.method.upper() != "GET":
         texts.append(f"requested with GET instead of {rules.method}")
     period = interval(options.inter)
-    http = HttpParams(rules.path, rules.host, rules.codes, rules.regexp) if is_http else None
     check = Healthcheck(
         name="",
         type=(CheckType.HTTPS if tls else CheckType.HTTP) if is_http else CheckType.TCP,
@@ -217,7 +274,7 @@ def healthcheck_of(
         timeout=_timeout(rules, options.inter),
         rise=probes(options.rise),
         fall=probes(options.fall),
-        http=http,
+        http=rules.http if is_http else None,
         tls=tls,
         **_sources(options.source, variables),
     )
@@ -232,7 +289,7 @@ def _timeout(rules: CheckRules, inter: float) -> float:
     return interval(connect + rules.check_timeout)
 
 
-def _tls(rules: CheckRules, options: ServerOptions, *, verify: bool) -> tuple[TlsParams | None, list[str]]:
+def _tls(rules: CheckRules, options: ServerOptions, defaults: GlobalTls) -> tuple[TlsParams | None, list[str]]:
     if rules.option == "ssl-hello-chk":
         return TlsParams(None, verify=False), []
     if not (rules.tls or options.is_checked_over_tls()):
@@ -242,10 +299,27 @@ def _tls(rules: CheckRules, options: ServerOptions, *, verify: bool) -> tuple[Tl
     if name is not None and not fits("server-name", name):
         texts.append(f"invalid server name: {name}")
         name = None
-    verify = verify if options.verify is None else options.verify
+    verify = defaults.verify if options.verify is None else options.verify
     if verify and options.verifyhost is None:
         texts.append("the name in the certificate is verified, too, not only its issuer (see insecure-skip-verify)")
-    return TlsParams(name, verify=verify), texts
+    curves = options.curves
+    if curves is not None and not fits("curves", curves):
+        texts.append(f"no equivalent for: curves {curves}")
+        curves = None
+    authorities = None if not verify or options.ca_file == _SYSTEM else options.ca_file
+    files = []
+    for key, path, base in (("ca-file", authorities, defaults.ca_base), ("crt", options.crt, defaults.crt_base)):
+        found = None if path is None else _file(path, base)
+        if path is not None and found is None:
+            texts.append(f"expected an absolute path: {key} {path}")
+        files.append(found)
+    return TlsParams(name, verify=verify, curves=curves, ca_file=files[0], client_certificate=files[1]), texts
+
+
+def _file(path: str, base: str) -> PemFile | None:
+    """Return a file by its path, not read; None if the path is not usable."""
+    whole = posixpath.join(base, path)
+    return PemFile(whole) if is_known(whole) and fits("ca-file", whole) else None
 
 
 def _sources(source: str | None, variables: Mapping[str, str]) -> dict[str, str]:

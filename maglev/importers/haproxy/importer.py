@@ -9,7 +9,7 @@ import attrs
 
 from maglev.importers.draft.model import Draft, DraftServer, DraftVip, Member, Note, Tier, scaled
 from maglev.importers.haproxy.address import place_of
-from maglev.importers.haproxy.check import healthcheck_of
+from maglev.importers.haproxy.check import GlobalTls, healthcheck_of
 from maglev.importers.haproxy.proxy import Proxy
 from maglev.importers.haproxy.sections import PROXIES, ConfigLine, parse
 from maglev.importers.haproxy.server import ServerOptions
@@ -69,7 +69,7 @@ class _HaproxyImporter:
         self._draft = Draft()
         self._proxies: dict[HaproxySection, Proxy] = {}
         self._targets: dict[str, ServerSection] = {}
-        self._verify = True
+        self._tls = GlobalTls()
 
     def draft(self) -> Draft:
         """Return the draft."""
@@ -99,9 +99,9 @@ class _HaproxyImporter:
     def _leave(self, section: HaproxySection) -> None:
         """Note every line of a section that has no equivalent."""
         for line in section.lines:
-            if section.kind == "global" and line.words[:2] == ("ssl-server-verify", "none"):
-                self._verify = False
-            elif section.kind != "global" or line.words[0] not in {"setenv", "presetenv"}:
+            if section.kind == "global" and self._tls.take(line.words):
+                continue
+            if section.kind != "global" or line.words[0] not in {"setenv", "presetenv"}:
                 self._leave_note(line, f"({section.kind}) {line.text.strip()}")
 
     def _read(self, section: HaproxySection) -> Proxy:
@@ -155,7 +155,7 @@ class _HaproxyImporter:
     def _entry(
         self, proxy: Proxy, line: ConfigLine, name: str, place: BindAddress, options: ServerOptions
     ) -> BackendServer:
-        check, texts = healthcheck_of(proxy.rules, options, place, self._file.variables, verify=self._verify)
+        check, texts = healthcheck_of(proxy.rules, options, place, self._file.variables, self._tls)
         notes = [Note(line.place, text) for text in texts]
         if options.unsupported:
             notes.append(Note(line.place, f"no equivalent for: {', '.join(options.unsupported)}"))

@@ -55,6 +55,9 @@ class ServerOptions:
     verify: bool | None = None
     check_sni: str | None = None
     verifyhost: str | None = None
+    ca_file: str | None = None
+    crt: str | None = None
+    curves: str | None = None
     source: str | None = None
     unsupported: list[str] = attrs.field(factory=list)
 
@@ -147,6 +150,9 @@ _VALUES: Final[dict[str, Callable[[ServerOptions, str], bool]]] = {
     "addr": _text("addr"),
     "check-sni": _text("check_sni"),
     "verifyhost": _text("verifyhost"),
+    "ca-file": _text("ca_file"),
+    "crt": _text("crt"),
+    "curves": _text("curves"),
     "source": _text("source"),
     "verify": _take_verify,
 }

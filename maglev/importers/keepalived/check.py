@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
 from maglev.importers.draft.model import Note, words_in
 from maglev.importers.draft.values import address_of, code_ranges, fits, interval, probes
 from maglev.model.addresses import family
-from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams
+from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,9 @@ CHECKERS: Final = words_in(
 SMTP_PORT: Final = 25
 GOOD_CODES: Final = ((200, 299),)
 
+
+ClientFiles: TypeAlias = "tuple[PemFile | None, PemFile | None]"
+NO_CLIENT: Final[ClientFiles] = (None, None)
 
 _WEB: Final = frozenset({"HTTP_GET", "SSL_GET"})
 _PAUSE_OF_WEB: Final = 3.0
@@ -81,6 +84,7 @@ class _CheckerSettings:
     path: str = "/"
     codes: tuple[tuple[int, int], ...] = GOOD_CODES
     regexp: str | None = None
+    negated: bool = False
     source: str | None = None
     urls: int = 0
     notes: list[Note] = attrs.field(factory=list)
@@ -143,6 +147,11 @@ def _take_source(settings: _CheckerSettings, statement: KeepalivedStatement) -> 
     return settings.source is not None
 
 
+def _take_negation(settings: _CheckerSettings, _statement: KeepalivedStatement) -> bool:
+    settings.negated = True
+    return True
+
+
 def _take_silently(_settings: _CheckerSettings, _statement: KeepalivedStatement) -> bool:
     return True
 
@@ -152,6 +161,7 @@ _TAKERS: Final[dict[str, Callable[[_CheckerSettings, KeepalivedStatement], bool]
     "path": _take_path,
     "status_code": _take_codes,
     "regex": _take_regex,
+    "regex_no_match": _take_negation,
     "virtualhost": _take_host,
     "connect_port": _take_port,
     "bindto": _take_source,
@@ -161,7 +171,11 @@ _TAKERS: Final[dict[str, Callable[[_CheckerSettings, KeepalivedStatement], bool]
 
 
 def healthcheck_of(
-    checker: KeepalivedStatement, timing: Timing, host: str | None, port: int | None
+    checker: KeepalivedStatement,
+    timing: Timing,
+    host: str | None,
+    port: int | None,
+    client: ClientFiles = NO_CLIENT,
 ) -> tuple[Healthcheck | None, list[Note]]:
     """Return the healthcheck for a checker (None without an equivalent), and what could not be kept.
 
@@ -170,6 +184,7 @@ def healthcheck_of(
         timing: The timing that the server sets.
         host: The name for the Host header; None if there is none.
         port: The port of the server.
+        client: Our own certificate and its key.
     """
     settings = _CheckerSettings(timing, host, SMTP_PORT if checker.keyword == "SMTP_CHECK" else port)
     kind = _kind(checker.keyword)
@@ -182,7 +197,7 @@ def healthcheck_of(
         return None, [*settings.notes, Note(checker.place, f"no port for {checker.keyword}")]
     if checker.keyword == "SMTP_CHECK":
         settings.notes.append(Note(checker.place, "SMTP_CHECK: only the TCP connection is checked"))
-    return _made(checker.keyword, kind, settings), settings.notes
+    return _made(checker.keyword, kind, settings, client), settings.notes
 
 
 def _kind(keyword: str) -> CheckType | None:
@@ -190,7 +205,21 @@ def _kind(keyword: str) -> CheckType | None:
     return CheckType.TCP if keyword in {"TCP_CHECK", "SMTP_CHECK"} else kinds.get(keyword)
 
 
-def _made(keyword: str, kind: CheckType, settings: _CheckerSettings) -> Healthcheck:
+def client_files(block: KeepalivedStatement) -> tuple[ClientFiles, list[Note]]:
+    """Return our own certificate and its key, which ``SSL`` names, and notes of what else it says."""
+    files: dict[str, PemFile] = {}
+    notes: list[Note] = []
+    for each in block.inside:
+        if each.keyword in {"certificate", "keyfile"} and fits("client-key", each.value):
+            files[each.keyword] = PemFile(each.value)
+        else:
+            notes += each.notes()  # of the authorities: keepalived does not verify by them
+    if "certificate" not in files:
+        return NO_CLIENT, list(block.notes()) if files else notes
+    return (files["certificate"], files.get("keyfile")), notes
+
+
+def _made(keyword: str, kind: CheckType, settings: _CheckerSettings, client: ClientFiles) -> Healthcheck:
     timing = settings.timing
     period = interval(timing.delay_loop or 60.0)
     pause = timing.delay_before_retry or (_PAUSE_OF_WEB if keyword in _WEB else 1.0)
@@ -206,8 +235,18 @@ def _made(keyword: str, kind: CheckType, settings: _CheckerSettings) -> Healthch
         timeout=interval(timing.connect_timeout or 5.0),
         rise=1,
         fall=probes(retries + 1),
-        http=HttpParams(settings.path, settings.host, settings.codes, settings.regexp) if keyword in _WEB else None,
-        # keepalived verifies no certificates.
-        tls=TlsParams(None, verify=False) if kind is CheckType.HTTPS else None,
+        http=_http(settings) if keyword in _WEB else None,
+        tls=_tls(client) if kind is CheckType.HTTPS else None,
         **source,
     )
+
+
+def _http(settings: _CheckerSettings) -> HttpParams:
+    patterns = (None, settings.regexp) if settings.negated else (settings.regexp, None)
+    return HttpParams(settings.path, settings.host, settings.codes, *patterns)
+
+
+def _tls(client: ClientFiles) -> TlsParams:
+    """Return the parameters of a check over TLS; keepalived verifies no certificates."""
+    certificate, key = client
+    return TlsParams(None, verify=False, client_certificate=certificate, client_key=key)

@@ -11,7 +11,7 @@ from maglev.importers.draft.model import Draft, DraftServer, DraftVip, Member, N
 from maglev.importers.draft.source import refusal
 from maglev.importers.draft.values import address_of, fits
 from maglev.importers.keepalived.blocks import parse
-from maglev.importers.keepalived.check import CHECKERS, Timing, healthcheck_of, number
+from maglev.importers.keepalived.check import CHECKERS, NO_CLIENT, Timing, client_files, healthcheck_of, number
 from maglev.model.config import Transport
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _KNOWN: Final = re.compile(
     r"|process_names|ssl|SSL|snmp\w*|debug|notify_\w+|child_wait_time|reload_\w+|script_user|nftables\w*|random_seed"
     r"|config_save_dir|tmp_config_directory|fifo_write_vrrp_states_on_reload|startup_script|shutdown_script"
 )
+_SSL: Final = frozenset({"SSL", "ssl"})
 _RANGE: Final = re.compile(r"(.*[.:])([0-9a-fA-F]+)-([0-9a-fA-F]+)")
 
 
@@ -87,15 +88,21 @@ class _KeepalivedImporter:
         self._draft = Draft(leftovers=list(notes))
         self._groups: dict[str, KeepalivedStatement] = {}
         self._used: set[str] = set()
+        self._client = NO_CLIENT
 
     def draft(self) -> Draft:
         """Return the draft."""
         for each in self._statements:
             if each.keyword == "virtual_server_group" and self._groups.setdefault(each.value, each) is not each:
                 self._draft.leftovers += each.notes()
+            elif each.keyword in _SSL:
+                self._client, notes = client_files(each)
+                self._draft.leftovers += notes
         for each in self._statements:
             if each.keyword == "virtual_server":
                 self._add_virtual(each)
+            elif each.keyword in _SSL:
+                continue
             elif each.keyword != "virtual_server_group":
                 self._draft.leftovers += each.notes()
         for name, group in self._groups.items():
@@ -206,7 +213,7 @@ class _KeepalivedImporter:
                 server.notes.append(Note(each.place, f"only one healthcheck per server, ignored: {each.keyword}"))
                 server.notes += each.notes()
                 continue
-            chosen, notes = healthcheck_of(each, timing, host, port or None)
+            chosen, notes = healthcheck_of(each, timing, host, port or None, self._client)
             if chosen is None:
                 server.notes += notes
             else:
