@@ -75,6 +75,7 @@ PURE = (
     "healthcheck.workers.codec",
     "healthcheck.workers.rendezvous",
     "metrics.families",
+    "state.found_weights",
     "state.status",
     "state.weights",
     "vpp.api.call",

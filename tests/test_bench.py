@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import subprocess
 from collections import Counter
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 import attrs
 import pytest
 
-from tests.bench import haproxy, keepalived, mixed, page, transition_cost
+from tests.bench import haproxy, keepalived, mixed, page, rebuild_cost, transition_cost
 from tests.bench.backends import SERVER_NAME
 from tests.bench.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ceiling, draw
 from tests.bench.figures import Figure, Target, bucket_quantile, compared, figure_of, jain, plain, quantile
@@ -25,6 +26,7 @@ from tests.bench.table import HEADINGS, rows, rst_table, text_table
 from tests.bench.targets import TARGETS
 from tests.fakes.certificates import Authority
 from tests.fakes.large import large_config
+from tests.fakes.vpp_instance import find_vpp
 
 TARGET = Target(2, 1, of="ratio")
 
@@ -238,5 +240,27 @@ def test_transitions_are_measured_on_the_board_and_up_to_vpp(monkeypatch):
     monkeypatch.setattr(transition_cost, "TRANSITIONS", 4)
     monkeypatch.setattr(transition_cost, "MANY", 20)
     figures = list(transition_cost.measure(Options(runs=1)))
-    assert [figure.key for figure in figures] == ["transition-board", "transition-vpp"]
+    assert [figure.key for figure in figures] == [
+        "transition-board",
+        "transition-scaled-board",
+        "transition-vpp",
+        "transition-scaled-vpp",
+    ]
     assert all(figure.ours > 0 and figure.peer > 0 for figure in figures)
+
+
+@pytest.mark.real
+@pytest.mark.vpp
+def test_a_changed_weight_is_measured_in_a_real_vpp(monkeypatch):
+    if find_vpp() is None or os.geteuid() != 0:
+        pytest.skip("no VPP here, or no root")
+    monkeypatch.setattr(rebuild_cost, "SIZES", {4: 4, 20: 4})
+    figures = list(rebuild_cost.measure(Options(runs=1)))
+    assert [figure.key for figure in figures] == ["rebuild-4", "rebuild-20"]
+    assert all(figure.ours > 0 and figure.peer > 0 for figure in figures)
+
+
+def test_what_needs_a_vpp_says_that_there_is_none(monkeypatch):
+    monkeypatch.setattr(rebuild_cost, "find_vpp", lambda: None)
+    (figure,) = rebuild_cost.measure(Options())
+    assert figure.missing

@@ -35,6 +35,7 @@ lab, lab_vpp,       a real VPP with clients and backends in              (real) 
 lab_backend,        network namespaces, and records of each connection
 lab_traffic,
 lab_records
+flow_lab            a real VPP, and where it sends each of many flows     (real) real/test_flows
 **Control and front ends**
 control             the control interface, for consoles (`IControl`)     commands/test_session (verifyObject)
 pb_control          the control interface, for PB (`IControl`)           rpc/test_perspective (verifyObject)

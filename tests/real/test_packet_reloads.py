@@ -10,7 +10,17 @@ import pytest
 from tests.fakes.lab import ADDRESSES
 from tests.fakes.papi import PapiReader
 from tests.fakes.weight_watch import WeightWatch
-from tests.real.test_packets import ALIKE, KEY, again_if_late, daemon, lab, weights, whole_lab
+from tests.real.test_packets import (
+    ALIKE,
+    AS_WRITTEN,
+    KEY,
+    LEAST_MOVING,
+    again_if_late,
+    daemon,
+    lab,
+    programmed,
+    whole_lab,
+)
 
 __all__ = ["daemon", "lab", "whole_lab"]
 
@@ -43,14 +53,13 @@ def same(text):
     return text
 
 
-FIRST_TWO = {ADDRESSES["b1"]: 100, ADDRESSES["b2"]: 100}
-LAST_TWO = {ADDRESSES["b3"]: 100, ADDRESSES["b4"]: 100}
+ALL, FIRST_TWO, LAST_TWO = (100, 100, 100, 100), (100, 100, 0, 0), (0, 0, 100, 100)
 
 CHANGES = {
-    "rename": (ALIKE, ALIKE, renamed, weights(100, 100, 100, 100)),
-    "rename-frontend": (ALIKE, ALIKE, lambda text: text.replace("site:", "place:"), weights(100, 100, 100, 100)),
-    "rename-and-check": (ALIKE, ALIKE, lambda text: rechecked(renamed(text)), weights(100, 100, 100, 100)),
-    "check": (ALIKE, ALIKE, rechecked, weights(100, 100, 100, 100)),
+    "rename": (ALIKE, ALIKE, renamed, ALL),
+    "rename-frontend": (ALIKE, ALIKE, lambda text: text.replace("site:", "place:"), ALL),
+    "rename-and-check": (ALIKE, ALIKE, lambda text: rechecked(renamed(text)), ALL),
+    "check": (ALIKE, ALIKE, rechecked, ALL),
     "replace": (FIRST, OTHERS, same, LAST_TWO),
     "replace-renamed": (FIRST, OTHERS, renamed, LAST_TWO),
     "move": (FIRST, FIRST, moved, LAST_TWO),
@@ -58,22 +67,33 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+WITH_A_SCALE = ("rename-and-check", "replace-renamed", "move-and-check")
+"""Those that are also made while the smallest integers are programmed."""
+
+
+def in_use(way, values):
+    """Return what VPP is told for these weights of b1 to b4, by address; of those that it has."""
+    return {address: weight for address, weight in programmed(way, *values).items() if weight}
+
+
+@pytest.mark.parametrize(
+    ("change", "way"), [*((each, AS_WRITTEN) for each in CHANGES), *((each, LEAST_MOVING) for each in WITH_A_SCALE)]
+)
 @again_if_late
-def test_no_request_notices_a_reload_that_leaves_working_servers(lab, daemon, change):
+def test_no_request_notices_a_reload_that_leaves_working_servers(lab, daemon, change, way):
     before, after, edit, expected = CHANGES[change]
-    first = weights(100, 100, 100, 100) if before == ALIKE else FIRST_TWO
-    daemon.serve(before, first)
+    first = in_use(way, ALL if before == ALIKE else FIRST_TWO)
+    daemon.serve(before, first, way)
     with WeightWatch(lab.vpp.api_socket) as watch, lab.traffic(sessions=0) as traffic:
         for _ in range(2):
             time.sleep(0.3)
-            daemon.reload(edit(daemon.settings(after)))
-            watch.wait_for(expected)
+            daemon.reload(edit(daemon.settings(after, way=way)))
+            watch.wait_for(in_use(way, expected))
             time.sleep(1.0)
-            daemon.reload(daemon.settings(before))
+            daemon.reload(daemon.settings(before, way=way))
             watch.wait_for(first)
             time.sleep(1.0)
-    print(change, traffic.records.summary(), f"{watch.polls} polls, longest {watch.longest:.3f} s")
+    print(change, way, traffic.records.summary(), f"{watch.polls} polls, longest {watch.longest:.3f} s")
     assert len(daemon.events("config-reload")) == 4
     assert all(any(each.weights.values()) for each in watch.sightings)
     assert not traffic.records.failed

@@ -32,6 +32,7 @@ maglev:
     lb:
       ipv4-src-address: {source}
       ipv6-src-address: 2001:db8::1
+      weights: {way}
       sync-interval: 1s
       startup-min-delay: 200ms
       startup-max-delay: 20s
@@ -54,6 +55,8 @@ ALIKE = "[{name: only, backends: {b1: {}, b2: {}, b3: {}, b4: {}}}]"
 UNLIKE = "[{name: only, backends: {b1: {}, b2: {}, b3: {weight: 50}, b4: {weight: 0}}}]"
 TWO_POOLS = "[{name: primary, backends: {b1: {}, b2: {}}}, {name: fallback, backends: {b3: {}, b4: {}}}]"
 
+AS_WRITTEN, LEAST_MOVING = WAYS = ("as-written", "least-moving")
+
 MARGIN = 0.1
 """Seconds after the detection in which a failed request may still begin."""
 
@@ -75,6 +78,11 @@ def detection_time(timeout):
 def weights(*values):
     """Return the weights of b1 to b4 by address."""
     return dict(zip(ADDRESSES.values(), values, strict=True))
+
+
+def programmed(way, *values):
+    """Return what VPP is told for the weights of b1 to b4, if each is 100 or 0, by address."""
+    return weights(*(value if way == AS_WRITTEN else value // 100 for value in values))
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +130,10 @@ class LabDaemon(MaglevDaemon):
         super().__init__(folder, "--vpp-api-addr", lab.vpp.api_socket, "--vpp-stats-addr", lab.vpp.stats_socket)
         self._lab = lab
 
-    def settings(self, pools, *, enabled="true"):
+    def settings(self, pools, *, enabled="true", way=AS_WRITTEN):
         """Return a configuration."""
         addresses = {"netns": self._lab.fabric, "source": VPP_LAN, "vip": VIP, "port": PORT, **ADDRESSES}
-        return SETTINGS.format(pools=pools, enabled=enabled, **addresses)
+        return SETTINGS.format(pools=pools, enabled=enabled, way=way, **addresses)
 
     def start(self):
         super().start()
@@ -142,9 +150,9 @@ class LabDaemon(MaglevDaemon):
             self.kill()
             assert "Traceback" not in self.output()
 
-    def serve(self, pools, expected):
+    def serve(self, pools, expected, way=AS_WRITTEN):
         """Start it, and return when VPP is as it should be."""
-        self.config.write_text(self.settings(pools))
+        self.config.write_text(self.settings(pools, way=way))
         self.start()
         self.wait_for_event("vpp-connect")
         with PapiReader(self._lab.vpp.api_socket) as reader:
@@ -201,13 +209,13 @@ def test_failed_requests_stop_within_the_time_that_it_takes_to_detect_a_dead_bac
     assert records.shares(until).keys() == {"b1", "b3", "b4"}
 
 
-@pytest.mark.parametrize("dead", [(), ("b4",)])
+@pytest.mark.parametrize(("dead", "way"), [((), AS_WRITTEN), (("b4",), AS_WRITTEN), (("b4",), LEAST_MOVING)])
 @again_if_late
-def test_no_request_notices_that_maglevd_is_restarted_killed_or_reloaded(lab, daemon, dead):
+def test_no_request_notices_that_maglevd_is_restarted_killed_or_reloaded(lab, daemon, dead, way):
     for name in dead:
         lab.backends[name].kill()
-    expected = weights(*(0 if name in dead else 100 for name in ADDRESSES))
-    daemon.serve(ALIKE, expected)
+    expected = programmed(way, *(0 if name in dead else 100 for name in ADDRESSES))
+    daemon.serve(ALIKE, expected, way)
     lab.vpp.forget()
     with WeightWatch(lab.vpp.api_socket) as watch, lab.traffic() as traffic:
         time.sleep(0.3)
@@ -217,7 +225,7 @@ def test_no_request_notices_that_maglevd_is_restarted_killed_or_reloaded(lab, da
             daemon.start_again()
             time.sleep(0.3)
         for _ in range(3):
-            daemon.reload(daemon.settings(ALIKE))
+            daemon.reload(daemon.settings(ALIKE, way=way))
             time.sleep(0.2)
     assert len(daemon.events("config-reload")) == 3
     print(traffic.records.summary(), f"{watch.polls} polls, longest {watch.longest:.3f} s")
@@ -225,6 +233,27 @@ def test_no_request_notices_that_maglevd_is_restarted_killed_or_reloaded(lab, da
     assert [each.weights for each in watch.sightings] == [expected]
     assert not [message for message in lab.vpp.handled() if message.writes]
     assert traffic.records.shares().keys() == ADDRESSES.keys() - set(dead)
+
+
+@again_if_late
+def test_no_request_notices_that_the_weights_are_programmed_the_other_way(lab, daemon):
+    daemon.serve(UNLIKE, weights(100, 100, 50, 0))
+    lab.vpp.forget()
+    with WeightWatch(lab.vpp.api_socket) as watch, lab.traffic() as traffic:
+        for _ in range(2):
+            for way, expected in ((LEAST_MOVING, weights(2, 2, 1, 0)), (AS_WRITTEN, weights(100, 100, 50, 0))):
+                time.sleep(0.3)
+                daemon.reload(daemon.settings(UNLIKE, way=way))
+                watch.wait_for(expected)
+        time.sleep(0.3)
+    print(traffic.records.summary(), f"{watch.polls} polls, longest {watch.longest:.3f} s")
+    assert not traffic.records.failed
+    # Nothing in between: no moment without weights, and no mixture of old and new ones.
+    assert [each.weights for each in watch.sightings] == [weights(100, 100, 50, 0), weights(2, 2, 1, 0)] * 2 + [
+        weights(100, 100, 50, 0)
+    ]
+    assert {message.name for message in lab.vpp.handled() if message.writes} == set()  # scripts, not messages
+    assert traffic.records.shares().keys() == {"b1", "b2", "b3"}
 
 
 @again_if_late
@@ -281,9 +310,11 @@ def test_service_is_back_within_two_seconds_of_the_start_of_a_vpp_that_died(lab,
     assert not [event for event in daemon.events("backend-transition") if event["to"] == "down"]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @again_if_late
-def test_a_switch_of_pools_never_leaves_requests_without_a_backend(lab, daemon):
-    daemon.serve(TWO_POOLS, weights(100, 100, 0, 0))
+def test_a_switch_of_pools_never_leaves_requests_without_a_backend(lab, daemon, way):
+    primary, fallback = programmed(way, 100, 100, 0, 0), programmed(way, 0, 0, 100, 100)
+    daemon.serve(TWO_POOLS, primary, way)
     detection = detection_time(0.0)
     lab.vpp.forget()
     with WeightWatch(lab.vpp.api_socket) as watch, lab.traffic() as traffic:
@@ -291,10 +322,10 @@ def test_a_switch_of_pools_never_leaves_requests_without_a_backend(lab, daemon):
         lab.backends["b1"].kill()
         lab.backends["b2"].kill()
         death = lab.backends["b2"].failed
-        watch.wait_for(weights(0, 0, 100, 100))
+        watch.wait_for(fallback)
         time.sleep(1.0)
         lab.repair()
-        watch.wait_for(weights(100, 100, 0, 0))
+        watch.wait_for(primary)
         switched = time.monotonic()
         time.sleep(0.7)
     records = traffic.records
@@ -307,7 +338,7 @@ def test_a_switch_of_pools_never_leaves_requests_without_a_backend(lab, daemon):
     )
     assert all(any(each.weights.values()) for each in watch.sightings)
     # No poll is fast enough to prove it. But VPP remembers every message that it handled: replay them.
-    held = weights(100, 100, 0, 0)
+    held = dict(primary)
     assert {message.name for message in writes} == {"lb_as_set_weight"}
     for message in writes:
         held[message.fields["as_address"]] = int(message.fields["weight"])
@@ -318,9 +349,10 @@ def test_a_switch_of_pools_never_leaves_requests_without_a_backend(lab, daemon):
     assert records.shares(switched).keys() == {"b1", "b2"}
 
 
+@pytest.mark.parametrize(("way", "unit"), [(AS_WRITTEN, 50), (LEAST_MOVING, 1)])
 @again_if_late
-def test_backends_get_new_flows_as_their_weights_say(lab, daemon):
-    daemon.serve(UNLIKE, weights(100, 100, 50, 0))
+def test_backends_get_new_flows_as_their_weights_say(lab, daemon, way, unit):
+    daemon.serve(UNLIKE, weights(2 * unit, 2 * unit, unit, 0), way)
     with lab.traffic(sessions=0) as traffic:
         time.sleep(5)
     shares = traffic.records.shares()
