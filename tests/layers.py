@@ -76,6 +76,8 @@ PURE = (
     "healthcheck.workers.rendezvous",
     "metrics.families",
     "state.found_weights",
+    "state.override_file",
+    "state.overrides",
     "state.status",
     "state.weights",
     "vpp.api.call",

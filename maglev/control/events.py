@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import ILogObserver, LogLevel
 from zope.interface import implementer
 
-from maglev.control.views import event_view, moment
+from maglev.control.views import event_view
 from maglev.interfaces import ISubscription
+from maglev.model.moments import moment
 from maglev.runtime.logs.render import fields_of, name_of
 
 if TYPE_CHECKING:

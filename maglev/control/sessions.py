@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.control.views import moment
+from maglev.model.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

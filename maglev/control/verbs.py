@@ -18,7 +18,6 @@ from maglev.control.views import (
     dry_run_view,
     frontend_view,
     healthcheck_view,
-    moment,
     page_view,
     server_traffic_view,
     vip_traffic_view,
@@ -27,6 +26,7 @@ from maglev.control.views import (
 from maglev.interfaces import IControl
 from maglev.model.errors import ConfigError, MaglevError, NotFoundError, RefusedError
 from maglev.model.health import Lifecycle
+from maglev.model.moments import moment
 from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import forecast_steps, moved_steps

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.model.errors import RefusedError
 from maglev.model.events import BackendEvent
 from maglev.model.health import State
+from maglev.model.moments import moment
 from maglev.model.views import problem_view
 from maglev.vpp.lb.state import ANY_PROTOCOL
 
@@ -56,11 +56,6 @@ MAX_PAGE: Final = 200
 
 MAX_OPERATIONS: Final = 50
 """Number of operations shown for one VIP; those of a VIP with a thousand servers would fill several screens."""
-
-
-def moment(seconds: float) -> str:
-    """Return a wall-clock time as ISO 8601 text in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, Departing]) -> FrontendView:
