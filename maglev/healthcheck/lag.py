@@ -15,6 +15,7 @@ import bisect
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from maglev.model.config import CheckType
 from maglev.model.result import PASSES, TIMEOUTS, Code
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ SHORTEST_PERIOD: Final = 0.01
 
 SHARE: Final = 0.1
 """A timeout is evidence only if the reactor was never late by more than this share of it during the probe."""
+
+SHARE_OF_ONE_STEP: Final = 0.5
+"""The same where the backend needs nothing of us after the first packet, as for a connection or an echo reply: the
+kernel takes what it sends, however late we look, and a last look has found nothing. Half of the time stays for a
+machine that stood still as a whole."""
 
 NOISE: Final = 0.005
 """Seconds of lateness that do not count as a stall: the kernel's timers and one busy turn of the reactor."""
@@ -62,6 +68,7 @@ class LagMonitor:
         self._period = PERIOD
         self._due = 0.0
         self._stalls: deque[tuple[float, float]] = deque(maxlen=STALLS)
+        self._backlogs: deque[tuple[float, float]] = deque(maxlen=STALLS)
         self._behind: dict[object, float] = {}
         self._attended: set[object] = set()
         self.counts = [0] * (len(BUCKETS) + 1)
@@ -96,15 +103,9 @@ class LagMonitor:
 
     def worst_since(self, start: float) -> float:
         """Return the longest stall of the reactor, in seconds, from ``start`` (clock time) to now."""
-        now = self._clock.seconds()
-        worst = min(max(self._overdue(), *(now - since for since in self._behind.values()), 0.0), now - start)
-        for ended, late in reversed(self._stalls):
-            if ended <= start:
-                break
-            worst = max(worst, min(late, ended - start))
-        return worst
+        return max(self._latest_since(start), self._longest_backlog_since(start))
 
-    def excuses(self, result: Result, started: float, timeout: float) -> bool:
+    def excuses(self, result: Result, started: float, timeout: float, kind: str | None = None) -> bool:
         """Return whether the lateness of the reactor may explain why a probe failed.
 
         It may if the timeout was over: a missing answer, and anything read after the timeout, such as a connection that
@@ -115,10 +116,15 @@ class LagMonitor:
             result: The result of the probe.
             started: Clock time at which it began.
             timeout: Its timeout in seconds.
+            kind: The `CheckType` of the probe; None if that is unknown.
         """
         if result.code not in TIMEOUTS and (result.code in _SURE or result.duration <= timeout):
             return False
-        return self.worst_since(started) > SHARE * timeout
+        one_step = result.code is Code.L4TOUT or kind == CheckType.ICMP
+        share = SHARE_OF_ONE_STEP if one_step else SHARE
+        if self._latest_since(started) > share * timeout:
+            return True
+        return self._longest_backlog_since(started) > SHARE * timeout  # beyond the last look
 
     def behind(self, who: object, *, really: bool) -> None:
         """Record whether a caller has work left that should have been done by now."""
@@ -127,7 +133,7 @@ class LagMonitor:
             self._behind[who] = self._clock.seconds()
         elif since is not None and not really:
             del self._behind[who]
-            self._remember(self._clock.seconds() - since)
+            self._remember(self._backlogs, self._clock.seconds() - since)
 
     def quantile(self, share: float) -> float:
         """Return the upper bound, in seconds, of the bucket that holds this share (0..1) of the samples."""
@@ -151,9 +157,24 @@ class LagMonitor:
         late = self._overdue()
         self.counts[bisect.bisect_left(BUCKETS, late)] += 1
         self.total += late
-        self._remember(late)
+        self._remember(self._stalls, late)
         self._schedule()
 
-    def _remember(self, late: float) -> None:
+    def _remember(self, where: deque[tuple[float, float]], late: float) -> None:
         if late > NOISE:
-            self._stalls.append((self._clock.seconds(), late))
+            where.append((self._clock.seconds(), late))
+
+    def _latest_since(self, start: float) -> float:
+        return self._worst(self._stalls, start, self._overdue())
+
+    def _longest_backlog_since(self, start: float) -> float:
+        now = self._clock.seconds()
+        return self._worst(self._backlogs, start, max((now - since for since in self._behind.values()), default=0.0))
+
+    def _worst(self, stalls: deque[tuple[float, float]], start: float, present: float) -> float:
+        worst = min(present, self._clock.seconds() - start)
+        for ended, late in reversed(stalls):
+            if ended <= start:
+                break
+            worst = max(worst, min(late, ended - start))
+        return worst

@@ -348,7 +348,8 @@ class CheckerService(Service):
         """Return the detail of an outcome that may be due to lateness, here or in a worker; None for another one."""
         if isinstance(outcome, LocalFault):
             return outcome.detail if outcome.reason == "lag" else None
-        return outcome.detail if self._lag.excuses(outcome, turn.started, _time_of(turn)) else None
+        excused = self._lag.excuses(outcome, turn.started, _time_of(turn), turn.counts.type)
+        return outcome.detail if excused else None
 
     def _excused_enough(self, turn: _Turn) -> bool:
         """Return whether lateness has excused the backend for so long that it does not count any longer."""

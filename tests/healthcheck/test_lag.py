@@ -4,6 +4,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from maglev.healthcheck.lag import IDLE_PERIOD, PERIOD, LagMonitor
+from maglev.model.config import CheckType
 from maglev.model.result import Code, Result
 from tests.fakes.clocks import LateClock
 
@@ -58,6 +59,37 @@ def test_lateness_excuses_what_failed_when_time_was_up(result, excused):
     clock.stall(3.0)
     assert lag.excuses(result, 0.5, 1.0) is excused
     assert not lag.excuses(result, 0.5, 60.0), "little beside its time"
+
+
+ONE_STEP = [
+    (Result(Code.L4TOUT, duration=1.0), CheckType.HTTP),
+    (Result(Code.L4TOUT, duration=1.0), None),
+    (Result(Code.L7TOUT, duration=1.0), CheckType.ICMP),
+]
+
+
+@pytest.mark.parametrize(("result", "kind"), ONE_STEP)
+def test_what_only_the_kernel_has_to_take_is_excused_by_stalls_of_half_the_time(result, kind):
+    clock, lag = running()
+    clock.pump([PERIOD] * 10)
+    clock.stall(0.4)
+    began = clock.seconds() - 1.0
+    assert not lag.excuses(result, began, 1.0, kind)
+    assert lag.excuses(Result(Code.L7TOUT, duration=1.0), began, 1.0, CheckType.HTTP)
+    clock.stall(0.8)
+    assert lag.excuses(result, began, 1.0, kind)
+
+
+@pytest.mark.parametrize(("result", "kind"), ONE_STEP)
+def test_what_waits_to_be_read_excuses_them_as_it_does_the_others(result, kind):
+    clock, lag = running()
+    clock.pump([PERIOD] * 10)
+    lag.behind("somebody", really=True)
+    clock.pump([PERIOD] * 3)
+    assert lag.excuses(result, 0.5, 1.0, kind)
+    lag.behind("somebody", really=False)
+    assert lag.excuses(result, 0.5, 1.0, kind)
+    assert not lag.excuses(result, clock.seconds(), 1.0, kind)
 
 
 @pytest.mark.parametrize("timeout", [0.1, 0.2, 0.5])

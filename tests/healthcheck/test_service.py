@@ -17,6 +17,7 @@ from tests.fakes.probers import FakeProber
 
 FAIL = Result(Code.L4CON, "refused")
 TIMEOUT = Result(Code.L4TOUT)
+NO_ANSWER = Result(Code.L7TOUT)
 
 STATIC = [Backend(name, f"10.0.0.{ord(name)}") for name in "abc"]
 
@@ -165,7 +166,7 @@ def test_a_failure_that_is_read_after_time_was_up_is_not_evidence_if_the_reactor
     assert bench.checker.discarded["lag"] == 1
 
 
-def dead_under_stalls(bench, name, stall, seconds):
+def dead_under_stalls(bench, name, stall, seconds, result=NO_ANSWER):
     """Let the reactor stall all the time, and a backend never answer; return after how long it is down."""
     begun = start = bench.clock.seconds()
     under_way = None
@@ -174,7 +175,7 @@ def dead_under_stalls(bench, name, stall, seconds):
         if bench[name].finished is not under_way:
             under_way, start = bench[name].finished, bench.clock.seconds()
         if under_way is not None and bench.clock.seconds() - start >= bench[name].healthcheck.timeout:
-            bench[name].finish(TIMEOUT)
+            bench[name].finish(result)
         if bench.state(name) is State.DOWN:
             return bench.clock.seconds() - begun
     return None
@@ -188,6 +189,15 @@ def test_a_dead_backend_goes_down_though_the_reactor_is_late_all_the_time(stall)
     assert bench.checker.discarded["lag"] >= 3
     assert downtime is not None
     assert downtime < 3 * 2 * 2 * 10 * (stall + 0.1)
+
+
+@pytest.mark.parametrize("stall", [0.2, 0.4])
+def test_stalls_that_leave_the_kernel_its_time_do_not_excuse_a_missing_connection(stall):
+    bench = CheckerRig(make_config(checks=[make_check(rise=1, fall=3, timeout=1.0)]))
+    bench.finish("a", PASS, PASS, PASS)
+    downtime = dead_under_stalls(bench, "a", stall, 300.0, TIMEOUT)
+    assert bench.checker.discarded["lag"] == 0
+    assert downtime < 3 * (1.0 + bench["a"].healthcheck.fast_interval + 3 * stall)
 
 
 def lag_discards(bench, name, count):

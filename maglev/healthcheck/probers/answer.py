@@ -68,11 +68,17 @@ class Expectation:
         codes: Inclusive ranges of accepted status codes.
         pattern: RE2 object that must be found in the body; None accepts any body.
         forbidden: RE2 object that must not be found in it; None accepts any body.
+        wants_body: Whether the verdict depends on the body.
     """
 
     codes: tuple[tuple[int, int], ...]
     pattern: re2._Regexp | None = None
     forbidden: re2._Regexp | None = None
+    wants_body: bool = attrs.field(init=False)
+
+    @wants_body.default
+    def _has_pattern(self) -> bool:
+        return self.pattern is not None or self.forbidden is not None
 
     @classmethod
     def of(cls, params: HttpParams) -> Expectation:
@@ -83,11 +89,6 @@ class Expectation:
         """
         patterns = params.response_regexp, params.response_regexp_not
         return cls(params.response_codes, *(None if each is None else compile_pattern(each) for each in patterns))
-
-    @property
-    def wants_body(self) -> bool:
-        """Whether the verdict depends on the body."""
-        return self.pattern is not None or self.forbidden is not None
 
     def accepts(self, status: int) -> bool:
         """Return whether the status code is an accepted one."""
@@ -150,7 +151,7 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the backend; none of them can make it raise."""
-        if self._parser is None or not self._wants_more:
+        if self._parser is None or (self.verdict is not None and self.progress is not Progress.BODY):
             return
         self._received += len(data)
         if self.progress is not Progress.BODY:
@@ -167,10 +168,6 @@ class Answer:
     def unfinished(self) -> bool:
         """Whether there is a verdict, and more of the body to come."""
         return self.verdict is not None and self.progress is Progress.BODY
-
-    @property
-    def _wants_more(self) -> bool:
-        return self.verdict is None or self.progress is Progress.BODY
 
     def end(self, how: str) -> Verdict:
         """Return the verdict on what arrived before the connection ended; ``how`` says how it ended."""

@@ -104,7 +104,8 @@ class HttpProbe(Probe):
         verdict = None if how is None else self._answer.end(how)
         self._answer.release()
         if self._concluded:
-            self._hang_up()  # what ended may be the TLS session only
+            if how is not None:
+                self._hang_up()  # what ended may be the TLS session only
         elif verdict is not None:
             self._concluded = True
             self._conclude(*verdict)

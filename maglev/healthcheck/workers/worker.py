@@ -227,7 +227,8 @@ class Worker(Protocol):
         """Return the outcome, or a fault instead if our own lateness may have caused it."""
         if isinstance(outcome, LocalFault):
             return outcome
-        late = self._lag.excuses(outcome, started, slot.spec.healthcheck.timeout)
+        healthcheck = slot.spec.healthcheck
+        late = self._lag.excuses(outcome, started, healthcheck.timeout, healthcheck.type)
         return LocalFault("lag", outcome.detail) if late else outcome
 
     def _stop(self, slot: BackendSlot) -> None:

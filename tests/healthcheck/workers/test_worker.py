@@ -16,7 +16,7 @@ from tests.fakes.configs import make_check
 from tests.fakes.probers import FakeProbers
 
 PASS = Result(Code.L4OK, "", 0.002)
-LATE = Result(Code.L4TOUT, "no connection in time", 1.0)
+LATE = Result(Code.L7TOUT, "no answer", 1.0)
 SPEC = Spec(make_check(timeout=1.0), None)
 
 
