@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from maglev.healthcheck.probers.base import Prober
 from maglev.healthcheck.probers.faults import ProbeError
-from maglev.healthcheck.probers.ping import IDENTIFIERS, ancillary_for
+from maglev.healthcheck.probers.ping import ancillary_for
 from maglev.model.result import Code
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ class IcmpProber(Prober):
         if sequence is not None:
             self._ping.forget(sequence)
             # There was no reply: whatever the network remembers of these requests may be why.
-            self._variant = (self._variant + 1) % IDENTIFIERS
+            self._variant = self._ping.next_variant()

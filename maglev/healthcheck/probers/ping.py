@@ -10,9 +10,10 @@ opened when first needed (`echo_socket`).
 
 Firewalls and NAT on the way keep state for the addresses and the identifier. Each request renews it, also when it has
 become wrong because the path has changed: then requests of the same identifier would be lost for good, where those of
-any other pass. So a backend that does not answer is asked with another identifier next time, one of `IDENTIFIERS`. A
-raw socket just writes it into the request; of ping sockets, each has an identifier of its own (Linux, ``ping_bind`` in
-``net/ipv4/ping.c``).
+any other pass. So a backend that does not answer is asked with a new identifier next time, one that it was not asked
+with before: a few that take turns would keep each other's state alive if the way was wrong for so long that each of
+them was used. A raw socket just writes it into the request; a ping socket has an identifier of its own (Linux,
+``ping_get_port`` in ``net/ipv4/ping.c``), so there is another socket, for all backends that fail at that time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import errno
 import os
 import random
 import socket
+from bisect import insort
 from typing import TYPE_CHECKING, Final, Protocol
 
 from maglev.healthcheck.probers import echo
@@ -41,9 +43,12 @@ MOST_SOCKETS: Final = 64
 """Sockets per family: with the smallest of buffers they hold as many requests as a thousand dead hosts on the link let
 wait in ten seconds."""
 
-IDENTIFIERS: Final = 16
-"""Identifiers per family that take turns. The state for one is gone after 30 s without a request
-(``nf_conntrack_icmp_timeout``); that for the next is new or right."""
+KEPT: Final = 16
+"""Variants with a ping socket, at most; a backend that was asked over an older one is asked over the oldest of these.
+It need not be one socket for each time at which a backend has failed."""
+
+VARIANT_TIME: Final = 1.0
+"""Seconds until there may be another variant, so that a thousand dead backends do not mean a thousand sockets."""
 
 LOOKS: Final = 8
 """Batches read for a probe whose time is up, at most."""
@@ -70,11 +75,11 @@ class EchoWaiter(Protocol):
 class EchoRequest:
     """An echo request under way."""
 
-    __slots__ = ("address", "identifier", "payload", "waiting")
+    __slots__ = ("address", "payload", "variant", "waiting")
 
-    def __init__(self, address: str, identifier: int, payload: bytes, waiting: EchoWaiter) -> None:
+    def __init__(self, address: str, variant: int, payload: bytes, waiting: EchoWaiter) -> None:
         self.address = address
-        self.identifier = identifier
+        self.variant = variant
         self.payload = payload
         self.waiting = waiting
 
@@ -87,6 +92,7 @@ class PingSocket:
         poller: Readiness,
         opener: SocketOpener,
         family: int,
+        seconds: Callable[[], float],
         behind: Callable[..., None] = lambda _who, *, really: None,  # noqa: ARG005
     ) -> None:
         """Prepare; a socket is opened when it is first needed.
@@ -95,12 +101,17 @@ class PingSocket:
             poller: Waits for the sockets.
             opener: Opens them where the probes belong.
             family: ``AF_INET`` or ``AF_INET6``.
+            seconds: Returns the time.
             behind: Learns whether answers wait to be read (`maglev.healthcheck.lag.LagMonitor.behind`).
         """
         self._poller = poller
         self._opener = opener
         self._family = family
+        self._seconds = seconds
         self._behind = behind
+        self._newest = 0
+        self._renewed = seconds() - VARIANT_TIME
+        self._variants: list[int] = []  # those with a ping socket, the oldest first
         self._sockets: list[EchoSocket] = []
         self._roomy = 0  # the position of the socket that had room last
         self._namespace: tuple[int, int] | None = None
@@ -116,7 +127,7 @@ class PingSocket:
             destination: Where to.
             ancillary: See `ancillary_for`.
             waiting: Gets the answer.
-            variant: Which identifier to use, below `IDENTIFIERS`.
+            variant: Which identifier to use, from `next_variant`.
 
         Raises:
             ProbeError: It could not be sent.
@@ -124,18 +135,26 @@ class PingSocket:
         self._heed_namespace()
         sequence = self._free_sequence()
         payload = self._fresh_payload()
-        identifier = (self._identifier + variant) % SEQUENCES
-        message = echo.request(self._family, identifier, sequence, payload)
+        variant = self._variant_at_hand(variant)
+        message = echo.request(self._family, self._identifier_of(variant), sequence, payload)
         number = self._transmit(message, ancillary, destination, variant)
         if number:
             fault = NO_ROOM if number == errno.EAGAIN else send_fault(number, from_source=bool(ancillary))
             raise ProbeError(fault)
-        self._sent[sequence] = EchoRequest(destination.address[0], identifier, payload, waiting)
+        self._sent[sequence] = EchoRequest(destination.address[0], variant, payload, waiting)
         return sequence
 
     def forget(self, sequence: int) -> None:
         """The request is over: whatever still comes for it is late."""
         self._sent.pop(sequence, None)
+
+    def next_variant(self) -> int:
+        """Return the variant for a backend that did not answer; it has not been asked that way for `VARIANT_TIME`."""
+        now = self._seconds()
+        if now - self._renewed >= VARIANT_TIME:
+            self._renewed = now
+            self._newest += 1
+        return self._newest
 
     def look_again(self) -> None:
         """Read what has come, for a probe whose time is up."""
@@ -180,7 +199,31 @@ class PingSocket:
         another.variant = variant
         self._sockets.append(another)
         self._roomy = count
+        if not another.raw and variant not in self._variants:
+            insort(self._variants, variant)
+            self._close_old()
         return another.send(message, ancillary, destination.address)
+
+    def _identifier_of(self, variant: int) -> int:
+        """Return the identifier that a raw socket writes; a ping socket writes its own."""
+        return (self._identifier + variant) % SEQUENCES
+
+    def _variant_at_hand(self, variant: int) -> int:
+        """Return the variant itself, or the oldest that is kept if it is older."""
+        return max(variant, self._variants[0]) if self._variants else variant
+
+    def _close_old(self) -> None:
+        """Close the ping sockets of old variants over which no reply is awaited."""
+        del self._variants[:-KEPT]
+        awaited = {sent.variant for sent in self._sent.values()}
+        old = [
+            each
+            for each in self._sockets
+            if not each.raw and each.variant < self._variants[0] and each.variant not in awaited
+        ]
+        for each in old:
+            self._sockets.remove(each)
+            each.close()
 
     def _fresh_payload(self) -> bytes:
         if not self._payloads:
@@ -204,7 +247,7 @@ class PingSocket:
         message = echo.strip_ipv4_header(packet) if raw and self._family == socket.AF_INET else packet
         found = echo.read(self._family, message)
         sent = None if found is None else self._sent.get(found.sequence)
-        if found is None or sent is None or (raw and found.identifier != sent.identifier):
+        if found is None or sent is None or (raw and found.identifier != self._identifier_of(sent.variant)):
             return
         if isinstance(found, echo.Unreachable):
             self.take_error(found)

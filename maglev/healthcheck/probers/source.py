@@ -62,7 +62,10 @@ class ProberSource:
         self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
         self._probes: WeakValueDictionary[HttpParams, HttpProbes] = WeakValueDictionary()
         self._deadlines: dict[float, Deadlines] = {}
-        self._ping = {family: PingSocket(self._poller, self._opener, family, lag.behind) for family in _FAMILIES}
+        self._ping = {
+            family: PingSocket(self._poller, self._opener, family, self._clock.seconds, lag.behind)
+            for family in _FAMILIES
+        }
 
     def prober_for(self, backend: Backend, healthcheck: Healthcheck) -> IProber:
         """Return a prober that will probe this backend, over and over.

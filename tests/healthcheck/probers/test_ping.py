@@ -16,7 +16,7 @@ from maglev.healthcheck.probers import echo
 from maglev.healthcheck.probers.deadlines import Deadlines
 from maglev.healthcheck.probers.echo_socket import BATCH, TRIES
 from maglev.healthcheck.probers.icmp import IcmpProber
-from maglev.healthcheck.probers.ping import IDENTIFIERS, LOOKS, MOST_SOCKETS, SEQUENCES, PingSocket, ancillary_for
+from maglev.healthcheck.probers.ping import KEPT, LOOKS, MOST_SOCKETS, SEQUENCES, PingSocket, ancillary_for
 from maglev.healthcheck.probers.sockets import Destination
 from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.icmp import as_reply, error, ipv4, ipv6
@@ -92,7 +92,7 @@ class PingSetup:
         self.poller = FakePoller()
         self.clock = Clock()
         self.lag = LagMonitor(self.clock)
-        self.ping = PingSocket(self.poller, self.opener, family, self.lag.behind)
+        self.ping = PingSocket(self.poller, self.opener, family, self.clock.seconds, self.lag.behind)
         self.outcomes = []
         self.prober = self.another(source=source)
 
@@ -192,7 +192,7 @@ def test_a_raw_socket_asks_with_another_identifier_after_a_failure_only(family):
     assert identifier(bench.request) == first
 
     seen = {first}
-    for _ in range(IDENTIFIERS - 1):
+    for _ in range(100):
         bench.clock.advance(1)
         assert bench.codes()[-1] is Code.L7TOUT
         bench.start()
@@ -233,17 +233,101 @@ def test_a_late_reply_to_a_former_identifier_is_not_taken_for_that_to_the_presen
     assert bench.codes() == [Code.L7TOUT, Code.L7OK]
 
 
+def ping_sockets(count, family=V4):
+    """Return a bench with so many ping sockets to open, and these."""
+    bench = PingSetup(family, False, None, *(FakePing(3000 + number) for number in range(count)))
+    return bench, list(bench.opener.sockets)
+
+
+def still_open(fakes):
+    return [number for number, fake in enumerate(fakes) if fake.options and not fake.closed]
+
+
 @pytest.mark.parametrize("family", [V4, V6])
-def test_a_backend_that_failed_is_asked_over_another_ping_socket(family):
-    bench = PingSetup(family, False, None, *(FakePing(3000 + number) for number in range(IDENTIFIERS)))
-    fakes = list(bench.opener.sockets)
-    for _ in range(2 * IDENTIFIERS):
+def test_a_backend_that_failed_is_asked_over_a_new_ping_socket_each_time(family):
+    bench, fakes = ping_sockets(100, family)
+    for _ in fakes:
         bench.start().clock.advance(1)
-    assert [len(fake.sent) for fake in fakes] == [2] * IDENTIFIERS
-    bench.another().start(bench.outcomes.append)
-    assert len(fakes[0].sent) == 3
+    assert [len(fake.sent) for fake in fakes] == [1] * 100
+    assert still_open(fakes) == list(range(100 - KEPT, 100))
     bench.ping.close()
-    assert all(fake.closed for fake in fakes)
+    assert still_open(fakes) == []
+
+
+def test_a_backend_that_answers_stays_with_its_socket_while_that_is_kept():
+    bench, fakes = ping_sockets(KEPT + 3)
+    other = bench.another(OTHER[V4])
+
+    def ask_other():
+        other.start(bench.outcomes.append)
+        used = next(fake for fake in reversed(fakes) if fake.sent and fake.sent[-1][2][0] == OTHER[V4])
+        used.incoming.append((as_reply(V4, used.sent[-1][0]), OTHER[V4]))
+        bench.listen(EPOLLIN)
+        assert bench.outcomes.pop().code is Code.L7OK
+        return fakes.index(used)
+
+    used = [ask_other()]
+    for _ in fakes:
+        bench.start().clock.advance(1)
+        used.append(ask_other())
+    assert used == [0] * (KEPT + 1) + [1, 2, 3]
+
+
+def test_a_socket_is_closed_only_when_no_reply_over_it_is_awaited():
+    bench, fakes = ping_sockets(KEPT + 3)
+    patient = IcmpProber(
+        Deadlines(bench.clock, 100.0, LagMonitor(bench.clock)), bench.ping, Destination(V4, (OTHER[V4], 0), None)
+    )
+    patient.start(bench.outcomes.append)
+    for _ in range(KEPT + 2):
+        bench.start().clock.advance(1)
+    assert still_open(fakes) == [0, *range(2, KEPT + 2)]
+    fakes[0].incoming.append((as_reply(V4, fakes[0].sent[0][0]), OTHER[V4]))
+    bench.listen(EPOLLIN)
+    assert bench.codes()[-1] is Code.L7OK
+    bench.start().clock.advance(1)
+    assert still_open(fakes) == list(range(3, KEPT + 3))
+
+
+def test_many_that_fail_at_once_share_a_new_socket():
+    bench, fakes = ping_sockets(3)
+    dead = [bench.another(f"198.51.100.{number}") for number in range(50)]
+    for _ in range(3):
+        for prober in dead:
+            prober.start(bench.outcomes.append)
+        bench.clock.advance(1)
+    assert [len(fake.sent) for fake in fakes] == [50] * 3
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_errors_at_once_call_for_one_more_identifier_each_second_at_most(raw):
+    bench = PingSetup(
+        V4, raw, None, *([REFUSED, FakePing()] if raw else [FakePing(3000 + number) for number in range(2)])
+    )
+    fakes = [fake for fake in bench.opener.sockets if fake is not REFUSED]
+    first = fakes[0]
+    for _ in range(20):
+        bench.start()
+        used = next(fake for fake in reversed(fakes) if fake.sent)
+        quoted = ipv4(error(V4, 1, ipv4(used.sent[-1][0])))
+        bench.ping.take(quoted, TARGETS[V4][0], raw=True) if raw else bench.prober.unreachable("no route")
+        bench.clock.advance(0.01)
+    seen = {identifier(message) for message, _, _ in first.sent}
+    assert (len(seen), len(bench.ping._sockets)) == ((2, 1) if raw else (1, 2))
+
+
+def test_variants_are_kept_in_their_order_whichever_is_asked_first():
+    bench, fakes = ping_sockets(4)
+    late = bench.another(OTHER[V4])
+    late.start(bench.outcomes.append)
+    bench.clock.advance(1)  # late has the next variant, and does not use it yet
+    bench.prober._variant = bench.ping.next_variant() + 1
+    bench.clock.advance(1)
+    bench.start()
+    late.start(bench.outcomes.append)
+    assert bench.ping._variants == sorted(bench.ping._variants)
+    assert len(still_open(fakes)) == 3
+    bench.ping.close()
 
 
 def test_full_sockets_of_one_identifier_do_not_keep_a_backend_from_the_others():
