@@ -191,7 +191,7 @@ async def _awaited(awaitable):
 class PbRig:
     """The service, with a `ScriptedControl` for each client that logs in."""
 
-    def __init__(self, operators=(0,), gids=()):
+    def __init__(self, operators=(0,), gids=(), descriptors=None):
         self.clock = Clock()
         self.controls = []
         self.links = []
@@ -204,7 +204,7 @@ class PbRig:
             self.sessions,
             identities,
             [],
-            Descriptors(lambda: 0, lambda: 65_536),
+            descriptors or Descriptors(lambda: 0, lambda: 65_536),
         )
         self.service.startService()
 

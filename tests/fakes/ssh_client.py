@@ -143,7 +143,7 @@ class RecordedConnection(SSHConnection):
 class ConsoleRig:
     """A console without a listener: makes connections in memory."""
 
-    def __init__(self, path, limits=None, operators=(), viewers=()):
+    def __init__(self, path, limits=None, operators=(), viewers=(), descriptors=None):
         self.clock = Clock()
         self.world = ConsoleWorld()
         self.logins = Logins()
@@ -160,7 +160,7 @@ class ConsoleRig:
             "maglevd",
         )
         ring = KeyRing({Role.OPERATOR: str(path / "operators"), Role.VIEWER: str(path / "viewers")})
-        limiter = ConnectionLimiter(self.limits, Descriptors(lambda: 0))
+        limiter = ConnectionLimiter(self.limits, descriptors or Descriptors(lambda: 0))
         self.factory = SshFactory(self.clock, self.limits, limiter, host_key(str(path / "state")), ring, console)
 
     def connect(self, host="192.0.2.7", port=50222):

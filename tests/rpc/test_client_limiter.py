@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from maglev.rpc.server.client_limiter import LOCAL, REMOTE, UNKNOWN
 from maglev.rpc.server.peer import LOGIN_DEADLINE
+from maglev.runtime.admission import OWN, Descriptors
 from tests.fakes.pb_rig import PbRig
 from tests.rpc.test_peer import HELLO, LOGIN, message
 
@@ -79,6 +80,19 @@ def test_viewers_over_tls_leave_places_to_operators(rig):
     assert [fill(rig, host="192.0.2.1", certificate=each) for each in operators] == [48, 16]
     assert len(rig.service.limiter) - 6 == REMOTE  # those that were refused wait for their deadline
     assert gets_in(rig, uid=0)
+
+
+def test_many_backends_leave_fewer_places():
+    # 64 descriptors for 512 places.
+    rig = PbRig(operators=(0,), gids=(STAFF,), descriptors=Descriptors(lambda: 5000, lambda: 5000 + OWN + 64))
+    for number in range(100):
+        rig.raw(host=f"198.51.100.{number}")
+    assert len(rig.service.limiter) == UNKNOWN // 8
+    rig.settle(LOGIN_DEADLINE)
+    assert fill(rig, uid=0) == LOCAL // 8
+    operators = [certificate(name, "operator") for name in ("ada", "bob", "carl")]
+    assert sum(fill(rig, host="192.0.2.1", certificate=each) for each in operators) == REMOTE // 8
+    rig.close()
 
 
 def test_a_client_that_is_refused_is_told_why(rig):

@@ -14,6 +14,7 @@ from twisted.conch.ssh.common import NS, getNS
 from twisted.conch.ssh.keys import Key
 
 from maglev.model.caller import Role
+from maglev.runtime.admission import OWN, Descriptors
 from maglev.ssh.limits import GRACE, KEXINIT_LIMIT, UNKNOWN_PEER_BUFFER, Limits
 from tests.fakes.logs import recorded_events
 from tests.fakes.ssh_client import ConsoleRig, key_line, pump
@@ -461,6 +462,39 @@ def test_those_who_exchange_keys_compete_with_one_another(tmp_path):
     assert not quiet.transport.aborted
     assert sum(each.transport.aborted for each in greedy) == 4
     assert limiter.factory.limiter.pending == 2
+
+
+@pytest.mark.parametrize("changes", [0, 1], ids=["after the login", "after a change of keys"])
+def test_strangers_do_not_displace_somebody_known(tmp_path, changes):
+    limiter = ConsoleRig(tmp_path, Limits(startups=2), operators=[key_line(ED)])
+    client, server, _ = limiter.login(ED)
+    for _ in range(changes):
+        client.sendKexInit()
+        pump(client, server)
+    assert limiter.factory.limiter.pending == 0
+    for _ in range(5):
+        begin_login(limiter)
+
+    assert not server.transport.aborted
+    assert limiter.factory.limiter.pending == 2
+
+
+def test_many_backends_leave_fewer_places(tmp_path):
+    scarce = Descriptors(lambda: 5000, lambda: 5000 + OWN + 60)
+    keys = [key_line(key, name) for key, name in ((ED, b"ada"), (BOB, b"bob"), (OTHER, b"carl"))]
+    limiter = ConsoleRig(tmp_path, Limits(startups=64, logins=128), operators=keys, descriptors=scarce)
+    # 60 descriptors for 320 places: 12 for each stage, 24 for logins. Who goes on leaves a place behind.
+    crowd(limiter, MANY)
+    assert limiter.factory.limiter.pending == 12
+    crowd(limiter, MANY, b"SSH-2.0-x\r\n")
+    assert limiter.factory.limiter.pending == 11 + 12
+    for _ in range(20):
+        begin_login(limiter)
+    assert limiter.factory.limiter.pending == 11 + 11 + 12
+    for key in (ED, BOB, OTHER):
+        while limiter.login(key)[2].connected.started:
+            pass
+    assert limiter.factory.limiter.logins == 24
 
 
 def test_viewers_leave_places_to_operators_and_one_operator_to_another(tmp_path):
