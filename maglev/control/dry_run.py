@@ -13,6 +13,7 @@ import attrs
 
 from maglev.config.diff import Difference, differences
 from maglev.model.health import State
+from maglev.model.scale import scales_of
 from maglev.state.weights import active_pool, desired_weights, pool_weights
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import VipForecast, as_held, forecast_steps
@@ -153,9 +154,10 @@ def wanted_now(board: Board, status: FrontendStatus) -> WantedVip:
 def _wanted_after(config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:
     for frontend in config.frontends.values():
         own = {name: states[name] for name in frontend.backends}
-        weights = pool_weights(frontend, own, {}, active_pool(frontend, own, {}))
+        active = active_pool(frontend, own, {})
+        weights = desired_weights(frontend, own, pool_weights(frontend, own, {}, active), scales_of(frontend)[active])
         addresses = {name: config.backends[name].address for name in own}
-        yield want(frontend, addresses, desired_weights(frontend, own, weights), frozenset())
+        yield want(frontend, addresses, weights, frozenset())
 
 
 def _matched(

@@ -76,13 +76,11 @@ def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, 
                 "name": pool.name,
                 "active": index == status.active,
                 "backends": [
-                    _member_view(board.backends[member.backend], member.weight, weights[member.backend], scale)
+                    _member_view(board.backends[member.backend], member.weight, weights[member.backend], status.scale)
                     for member in pool.members
                 ],
             }
-            for index, (pool, weights, scale) in enumerate(
-                zip(frontend.pools, status.pools, status.scales, strict=True)
-            )
+            for index, (pool, weights) in enumerate(zip(frontend.pools, status.pools, strict=True))
         ],
         "departing": [
             {"address": address, "weight": each.weight, "leaves_in": each.seconds}

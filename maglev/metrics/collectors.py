@@ -132,9 +132,10 @@ class BoardCollector:
         family = "maglev_frontend_pool_backend_programmed_weight"
         yield header(family)
         for name, status in frontends:
+            scale = status.scale
             yield "".join(
                 f'{family}{{frontend="{name}",pool="{pool.name}",backend="{backend}"}} {scale[weight]}\n'
-                for pool, weights, scale in zip(status.frontend.pools, status.pools, status.scales, strict=True)
+                for pool, weights in zip(status.frontend.pools, status.pools, strict=True)
                 for backend, weight in weights.items()
             )
 

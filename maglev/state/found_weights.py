@@ -56,11 +56,6 @@ def effective_weights(frontend: Frontend, addresses: Mapping[str, str], weights:
     return dict.fromkeys(weights, 0) | meant
 
 
-def programmed_weight(frontend: Frontend, weight: int) -> int:
-    """Return what VPP is told for the effective weight of a server that is not in the file."""
-    return scales_of(frontend)[_first_used(frontend)][weight]
-
-
 def _agreeing(places: Places, scales: Sequence[Scale], found: Mapping[str, int]) -> int:
     """Return how many servers have the weight that some scales give them in one of their pools."""
     return sum(any(scales[index][weight] == found[address] for index, weight in own) for address, own in places.items())

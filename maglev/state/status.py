@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from maglev.model.events import FrontendState
 from maglev.model.health import Health, State
+from maglev.model.scale import AS_WRITTEN
 from maglev.state.weights import FrontendWeights, shift
 
 if TYPE_CHECKING:
@@ -132,10 +133,10 @@ class FrontendStatus:
         """Whether every backend had a known state when the frontend was last weighed."""
         return self._weighed is not None and self._weighed.known == len(self.desired)
 
-    def programmed(self, name: str, weight: int) -> int:
-        """Return what VPP is told for an effective weight of a backend: the most that the scale of a pool says."""
-        of_pools = zip(self.pools, self.scales, strict=True)
-        return max((scale[weight] for pool, scale in of_pools if name in pool), default=0)
+    @property
+    def scale(self) -> Scale:
+        """The scale in force, by which all weights are told: that of the active pool."""
+        return self.scales[self.active] if self.scales else AS_WRITTEN
 
     def release(self, name: str) -> None:
         """Drop the weight held for a backend."""

@@ -25,7 +25,7 @@ from maglev.model.config import MAX_WEIGHT
 from maglev.model.errors import NotFoundError, RefusedError
 from maglev.model.events import FrontendState
 from maglev.model.health import State
-from maglev.model.scale import scales_of
+from maglev.model.scale import AS_WRITTEN, scales_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -165,7 +165,7 @@ def desired_weights(
     frontend: Frontend,
     states: Mapping[str, State],
     pools: Sequence[Mapping[str, int]],
-    scales: Sequence[Scale] | None = None,
+    scale: Scale = AS_WRITTEN,
 ) -> dict[str, DesiredWeight]:
     """Return the desired weight of each backend of a frontend in VPP, by name.
 
@@ -175,16 +175,15 @@ def desired_weights(
         frontend: The frontend.
         states: State of each of its backends.
         pools: The result of `pool_weights`.
-        scales: The scale of each pool, if it is known already.
+        scale: The scale of the active pool. It tells all weights, also those that backends of other pools hold: the
+            shares are right only if all of them are told by one scale.
     """
     highest: dict[str, int] = {}
-    programmed: dict[str, int] = {}
-    for weights, scale in zip(pools, scales_of(frontend) if scales is None else scales, strict=True):
+    for weights in pools:
         for backend, weight in weights.items():
             highest[backend] = max(weight, highest.get(backend, 0))
-            programmed[backend] = max(scale[weight], programmed.get(backend, 0))
     return {
-        backend: _desired(weight, flushes(frontend, states[backend]), programmed[backend])
+        backend: _desired(weight, flushes(frontend, states[backend]), scale[weight])
         for backend, weight in highest.items()
     }
 
@@ -258,7 +257,7 @@ class FrontendWeights:
         self.active = active_pool(frontend, states, held)
         self.pools = pool_weights(frontend, states, held, self.active)
         self.scales = scales_of(frontend)
-        self.desired = desired_weights(frontend, states, self.pools, self.scales)
+        self.desired = desired_weights(frontend, states, self.pools, self.scales[self.active])
         self.serving = tuple(
             sum(serves(states[member.backend], held.get(member.backend, 0)) for member in pool.members)
             for pool in frontend.pools
@@ -325,15 +324,15 @@ def shift(before: FrontendWeights, states: Mapping[str, State], held: Mapping[st
         names |= dict.fromkeys(_switched(before, active))
     pools: tuple[dict[str, int], ...] = tuple({} for _ in serving)
     weights = {}
+    scale = before.scales[active]
     for name in names:
         state = states.get(name) or before.states[name]
-        highest = programmed = 0
+        highest = 0
         for index, configured in before.places[name]:
             weight = weight_of(state, configured, held.get(name, 0), active=index == active)
             pools[index][name] = weight
             highest = max(highest, weight)
-            programmed = max(programmed, before.scales[index][weight])
-        weights[name] = _desired(highest, flushes(before.frontend, state), programmed)
+        weights[name] = _desired(highest, flushes(before.frontend, state), scale[highest])
     known = before.known + _known(states) - _known({name: before.states[name] for name in states})
     weighing = before.weighing + _weighing(weights) - _weighing({name: before.desired[name] for name in weights})
     return IncrementalUpdate(states, pools, weights, active, serving, known, weighing, _reduced(known, weighing))
@@ -351,11 +350,18 @@ def _serving_after(before: FrontendWeights, states: Mapping[str, State], held: M
 
 
 def _switched(before: FrontendWeights, active: int) -> Iterator[str]:
-    """Yield the backends of the old and the new active pool whose weight depends on which pool is active."""
+    """Yield the backends whose weight depends on which pool is active.
+
+    These are members of the old and the new active pool; and, if the two have different scales, what holds a weight.
+    """
     for index in (before.active, active):
         for member in before.frontend.pools[index].members:
             if RULES[before.states[member.backend]].weighing is Weighing.CONFIGURED:
                 yield member.backend
+    if before.scales[before.active] != before.scales[active]:
+        for name, desired in before.desired.items():
+            if desired.weight and RULES[before.states[name]].weighing is Weighing.HELD:
+                yield name
 
 
 def reweighted(frontend: Frontend, pool: str, backend: str, weight: int) -> Frontend:

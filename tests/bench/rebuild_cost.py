@@ -10,14 +10,13 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 from maglev.model.scale import fitting_length
 from maglev.vpp.lb.wire import pack_address
 from tests.bench.figures import Figure, compared
 from tests.bench.options import Options
 from tests.fakes.papi import PapiReader
-from tests.fakes.vpp_instance import find_vpp, private_vpp
+from tests.fakes.vpp_instance import ProcessVpp, find_vpp, private_vpp
 
 SIZES = {10: 400, 100: 200, 1000: 60}
 """Servers of a VIP, and how many changes are measured in a run."""
@@ -40,7 +39,7 @@ def measure(options: Options) -> Iterator[Figure]:
     if find_vpp() is None or os.geteuid() != 0:
         yield Figure("rebuild", "a changed weight, VPP", missing="there is no VPP here, or no root")
         return
-    with private_vpp("real") as vpp, Changes(vpp.api_socket, vpp.pid) as changes:
+    with private_vpp("real") as vpp, Changes(vpp) as changes:
         for size, count in SIZES.items():
             addresses = [f"10.0.{number >> 8}.{number & 255}" for number in range(1, size + 1)]
             length = fitting_length([[1] * size])
@@ -63,10 +62,10 @@ def measure(options: Options) -> Iterator[Figure]:
 class Changes:
     """A bare connection to VPP that changes weights; a context manager."""
 
-    def __init__(self, api_socket: str, pid: int) -> None:
-        self._clock = Path(f"/proc/{pid}/task/{pid}/schedstat")
+    def __init__(self, vpp: ProcessVpp) -> None:
+        self._vpp = vpp
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(api_socket)
+        self._socket.connect(vpp.api_socket)
         self._file = self._socket.makefile("rb")
         self._socket.sendall(_frame(_HELLO.pack(15, 1, b"changes")))
         welcome = self._read()
@@ -92,18 +91,14 @@ class Changes:
             )
             for each in (0, weight)
         ]
-        start = self._used()
+        start = self._vpp.used
         self._socket.sendall(b"".join(frames) * (count // 2))
         for _ in range(count // 2 * 2):
             _, _, retval = _ANSWER.unpack(self._read())
             if retval:
                 message = f"VPP refuses with {retval}"
                 raise RuntimeError(message)
-        return (self._used() - start) / count
-
-    def _used(self) -> float:
-        """Return microseconds of CPU that VPP's main thread has used."""
-        return int(self._clock.read_text().split()[0]) / 1e3
+        return (self._vpp.used - start) / count * 1e6
 
     def _read(self) -> bytes:
         _, size, _ = _FRAME.unpack(self._file.read(_FRAME.size))

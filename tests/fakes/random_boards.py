@@ -7,7 +7,7 @@ import contextlib
 import attrs
 from hypothesis import strategies as st
 
-from maglev.model.config import Backend
+from maglev.model.config import Backend, WeightScale
 from maglev.model.errors import RefusedError
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
@@ -21,7 +21,8 @@ names = st.sampled_from(NAMES)
 weights = st.sampled_from([100, 50, 1, 0])
 members = st.lists(st.tuples(names, weights), min_size=1, max_size=3, unique_by=lambda member: member[0])
 pools = st.lists(members.map(tuple), min_size=2, max_size=3).map(tuple)
-shapes = st.lists(st.tuples(pools, st.booleans(), st.booleans()), min_size=1, max_size=3)
+ways = st.sampled_from([*WeightScale])
+shapes = st.lists(st.tuples(pools, st.booleans(), st.booleans(), ways), min_size=1, max_size=3)
 backends = st.lists(
     st.tuples(st.integers(1, 2), st.sampled_from(["tcp", "slow", None]), st.booleans()),
     min_size=len(NAMES),
@@ -33,8 +34,8 @@ backends = st.lists(
 def configs(draw):
     """Draw a configuration of up to three frontends that share four backends, some of which share an address."""
     frontends = [
-        make_frontend(f"f{index}", f"192.0.2.{index}", pools, flush_on_down=flush, src_ip_sticky=sticky)
-        for index, (pools, flush, sticky) in enumerate(draw(shapes), 1)
+        make_frontend(f"f{index}", f"192.0.2.{index}", pools, flush_on_down=flush, src_ip_sticky=sticky, weights=way)
+        for index, (pools, flush, sticky, way) in enumerate(draw(shapes), 1)
     ]
     used = {name for frontend in frontends for name in frontend.backends}
     sharing = draw(st.sampled_from([False, False, True]))

@@ -121,6 +121,11 @@ class ProcessVpp:
         return self._process.pid
 
     @property
+    def used(self):
+        """Seconds of CPU that its main thread has used."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
+    @property
     def output(self):
         """What it printed, in all its lives."""
         return Path(self._directory, "output").read_text(errors="replace")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from maglev.model.config import WeightScale
 from maglev.model.scale import scales_of
-from maglev.state.found_weights import effective_weights, programmed_weight
+from maglev.state.found_weights import effective_weights
 from tests.fakes.configs import make_frontend
 
 AS_WRITTEN, LEAST_MOVING = WeightScale
@@ -62,10 +62,8 @@ def test_servers_that_are_not_in_the_file_are_understood_as_the_others_are():
     assert meaning(LEAST_MOVING, {"10.0.9.9": 1}, (("a", 0),)) == {"10.0.9.9": 100}
 
 
-def test_a_server_that_is_not_in_the_file_is_told_by_the_scale_of_the_first_pool_with_weights():
-    frontend = make_frontend(pools=((("a", 0),), (("b", 100), ("c", 50))), weights=LEAST_MOVING)
-    assert programmed_weight(frontend, 100) == 2
-    assert programmed_weight(make_frontend(weights=AS_WRITTEN), 30) == 30
+def test_a_server_that_is_not_in_the_file_is_understood_by_the_scale_of_the_first_pool_with_weights():
+    assert meaning(LEAST_MOVING, {"b": 2, "10.0.9.9": 1}, (("a", 0),), (("b", 100), ("c", 50)))["10.0.9.9"] == 50
 
 
 @given(found=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 255)), weights=st.sampled_from(WeightScale))

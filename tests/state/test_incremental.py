@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.model.health import State
+from maglev.model.health import Lifecycle, State
+from maglev.model.scale import scales_of
 from maglev.state import status as status_module
 from maglev.state.board import Board
 from maglev.state.status import FrontendStatus
 from maglev.state.weights import FrontendWeights, active_pool, desired_weights, frontend_state, pool_weights, shift
 from tests.fakes.configs import make_frontend
-from tests.fakes.random_boards import NAMES, act, configs, histories
+from tests.fakes.random_boards import NAMES, PASS, act, configs, histories
 from tests.fakes.subscribers import RecordingSubscriber
 
 U, D, X = State.UP, State.DOWN, State.UNKNOWN
@@ -30,7 +32,7 @@ def from_scratch(board, status):
     states = {name: board.backends[name].state for name in status.frontend.backends}
     active = active_pool(status.frontend, states, status.held)
     weights = pool_weights(status.frontend, states, status.held, active)
-    due = desired_weights(status.frontend, states, weights)
+    due = desired_weights(status.frontend, states, weights, scales_of(status.frontend)[active])
     return active, weights, list(due.items()), frontend_state(states, due)
 
 
@@ -69,6 +71,41 @@ def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
             assert status.flushes <= set(status.frontend.backends)
     assert heard.heard == heard_there.heard
     assert list(board.events) == list(scratch.events)
+
+
+@given(configs(), histories)
+def test_no_transition_changes_a_scale(config, some_steps):
+    board = Board(lambda: 0.0, config)
+    for step in some_steps:
+        before = {name: (status.frontend, status.scales) for name, status in board.frontends.items()}
+        act(board, *step)
+        if step[0] in {"record", "happen", "flushed"}:
+            assert {name: (status.frontend, status.scales) for name, status in board.frontends.items()} == before
+        for status in board.frontends.values():
+            assert status.scales == scales_of(status.frontend)
+            assert {name: each.programmed for name, each in status.desired.items()} == {
+                name: status.scale[each.weight] for name, each in status.desired.items()
+            }
+
+
+@given(configs(), histories, histories)
+def test_daemons_with_one_file_program_the_same_whatever_has_happened_to_each(config, some_steps, other_steps):
+    def after(history):
+        board = Board(lambda: 0.0, config)
+        for step in history:
+            act(board, *step)
+        board.apply(attrs.evolve(config))  # which ends what was set at run time
+        for name in board.backends:
+            for event in (Lifecycle.DISABLE, Lifecycle.ENABLE):
+                act(board, "happen", name, event)
+            for _ in range(3):
+                act(board, "record", name, PASS)
+        return {
+            name: (status.scales, {each: desired.programmed for each, desired in status.desired.items()})
+            for name, status in board.frontends.items()
+        }
+
+    assert after(some_steps) == after(other_steps) == after([])
 
 
 @given(configs(), histories, st.integers(1, 5))

@@ -1,6 +1,7 @@
 """Makes the pictures in ``docs/drawings``: ``python -m tests.tools.drawings``."""
 
 from tests.layers import ROOT
+from tests.tools.draw_buckets import draw_buckets
 from tests.tools.draw_failover import draw_failover
 from tests.tools.draw_health import draw_counter, draw_states
 from tests.tools.draw_house import draw_fact, draw_layers
@@ -17,6 +18,7 @@ DRAWINGS = {
     "fact.svg": draw_fact,
     "network.svg": draw_network,
     "warmup.svg": draw_warmup,
+    "buckets.svg": draw_buckets,
 }
 """Each picture, by the name of its file."""
 

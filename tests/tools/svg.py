@@ -84,6 +84,11 @@ class Drawing:
             else:
                 self.words(x + width / 2, base + step * index, line, size - 1, f"dim {inner}".strip(), "middle")
 
+    def cells(self, x, y, size, cells, kind):
+        """Paint some cells of a grid, given as pairs of row and column."""
+        path = "".join(f"M{x + column * size:g} {y + row * size:g}h{size}v{size}h-{size}z" for row, column in cells)
+        self._pieces.append(f'<path class="{kind}" d="{path}"/>')
+
     def arrow(self, path, kind="line", *, both=False, dashed=False):
         """Draw an arrow along a path (SVG's own letters)."""
         more = (' marker-start="url(#end)"' if both else "") + (' stroke-dasharray="5 4"' if dashed else "")

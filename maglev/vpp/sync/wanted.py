@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from maglev.state.found_weights import effective_weights, programmed_weight
+from maglev.state.found_weights import effective_weights
 from maglev.vpp.lb.state import ApplicationServer, key_of, prefix_of
 from maglev.vpp.sync.plan import fitted, want
 
@@ -118,14 +118,14 @@ class WantedVips:
             backend = self._board.backends[name]
             addresses[name] = backend.address
             if backend.proved_address is not None:
-                moved[name] = (backend.proved_address, status.programmed(name, status.carried.get(name, 0)))
+                moved[name] = (backend.proved_address, status.scale[status.carried.get(name, 0)])
         return want(status.frontend, addresses, desired, status.flushes, moved)
 
 
 def _in_scale(status: FrontendStatus, kept: WantedVip, configured: Collection[str]) -> WantedVip:
-    """Return a VIP in which the servers that stay for now are told to VPP by the scale of the frontend, too."""
+    """Return a VIP in which the servers that stay for now are told to VPP by the scale in force, too."""
     others = {
-        address: attrs.evolve(server, weight=programmed_weight(status.frontend, server.weight))
+        address: attrs.evolve(server, weight=status.scale[server.weight])
         for address, server in kept.servers.items()
         if address not in configured
     }

@@ -61,6 +61,32 @@ def test_each_pool_has_a_scale_of_its_own(bench):
     assert bench.weights()[WEB] == {A: 0, B: 0, C: 0, D: 1}
 
 
+def test_a_backend_of_two_pools_that_is_proved_again_is_told_by_the_scale_of_the_active_one():
+    pools = ((("a", 100), ("b", 100)), (("b", 100), ("c", 50)))
+    bench = VppInMemory(config(pools=pools))
+    assert bench.weights()[WEB] == {A: 1, B: 1, C: 0}
+    bench.writes()
+    rechecked = config(pools=pools)
+    bench.board.apply(attrs.evolve(rechecked, healthchecks={"tcp": attrs.evolve(QUICK[0], l4_port=81)}))
+    bench.record(a=PASS, b=PASS, c=PASS)
+    assert bench.writes() == []
+    bench.stop()
+
+
+def test_a_backend_that_keeps_a_weight_across_a_switch_of_pools_is_told_by_the_scale_of_the_new_one():
+    pools = ((("a", 100),), (("b", 100), ("c", 50)))
+    bench = VppInMemory(config(pools=pools))
+    bench.record(a=FAIL)
+    assert bench.weights()[WEB] == {A: 0, B: 2, C: 1}
+    bench.board.apply(attrs.evolve(config(pools=pools), healthchecks={"tcp": attrs.evolve(QUICK[0], l4_port=81)}))
+    bench.record(a=PASS)
+    # By the scale of a's pool, in which 100 is 1.
+    assert bench.weights()[WEB] == {A: 1, B: 1, C: 1}
+    bench.record(b=PASS, c=PASS)
+    assert bench.weights()[WEB] == {A: 1, B: 0, C: 0}
+    bench.stop()
+
+
 def test_a_sync_finds_nothing_to_repair(bench):
     bench.writes()
     bench.wait(61)
