@@ -22,7 +22,8 @@ from maglev.healthcheck.probers.source import ProberSource
 from maglev.model.config import Backend
 from maglev.model.result import Code
 from tests.fakes.certificates import Authority
-from tests.fakes.peers import RESET, ScriptedServer
+from tests.fakes.daemon import MaglevDaemon
+from tests.fakes.peers import RESET, ScriptedServer, answer
 
 pytestmark = pytest.mark.real
 
@@ -239,3 +240,46 @@ async def test_authorities_that_vanish_after_they_were_read_are_still_there(sour
             prober = source.prober_for(Backend("b", "127.0.0.1"), healthcheck)
             assert await outcome_of(prober) == (Code.L7OK, "status 200")
         assert await probe(source, server.port, "path: /") == (Code.L6RSP, "issuer unknown")
+
+
+# The daemon
+
+DAEMON = """\
+maglev:
+  vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: "2001:db8::1"}}}}
+  healthchecker: {{probe-workers: {workers}}}
+  healthchecks:
+    web:
+      type: https
+      port: {port}
+      interval: 100ms
+      timeout: 10s
+      params: {{server-name: {name}, ca-file: {ca}}}
+  backends: {{a: {{address: 127.0.0.1, healthcheck: web}}}}
+  frontends: {{site: {{address: 192.0.2.1, pools: [{{name: p, backends: {{a: }}}}]}}}}
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_reload_reads_the_authorities_again_and_nothing_else_does(tmp_path, good, ca, workers):
+    path, others = tmp_path / "ca.pem", [Authority(f"other {number}") for number in range(150)]
+    many = "".join(Path(other.write_root(tmp_path)).read_text() for other in others)
+    assert len(many) > 65536, "more than a message to a worker holds"
+    path.write_text(many + Path(ca).read_text())
+    daemon = MaglevDaemon(tmp_path, "--vpp-api-addr", "")
+    with ScriptedServer(answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), tls=good) as server:
+        text = DAEMON.format(workers=workers, port=server.port, name=NAME, ca=path)
+        daemon.config.write_text(text)
+        with daemon:
+            daemon.wait_for_event("backend-transition", to="up")
+            path.unlink()
+            daemon.reload(text)
+            daemon.wait_for_event("config-kept")
+            assert any(f"ca-file: {path}" in event["problem"] for event in daemon.events("config-refused"))
+            assert [event["to"] for event in daemon.events("backend-transition")] == ["up"]
+            path.write_text(many)
+            daemon.reload(text)
+            daemon.wait_for_event("backend-transition", to="down")
+            assert daemon.events("backend-transition")[-1]["detail"] == "issuer unknown"
+            assert daemon.events("probe-discarded") == []
+    assert "Traceback" not in daemon.output()
