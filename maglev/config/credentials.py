@@ -255,7 +255,7 @@ def _offer(context: SSL.Context, curves: str) -> bool:
     if accept(context._context, curves.encode("ascii")) == 1:  # noqa: SLF001
         return True
     with contextlib.suppress(SSL.Error):
-        SSL._raise_current_error()  # noqa: SLF001  # takes it out of OpenSSL's queue, where the next call would find it
+        SSL._raise_current_error()  # noqa: SLF001  # some versions leave an error behind, for the next call to find
     return False
 
 

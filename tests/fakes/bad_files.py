@@ -142,6 +142,12 @@ CASES = {
         "unknown anchor &c (an anchor must precede its aliases)",
         params("response-code: [200, §*c]"),
     ),
+    "yaml-alias-in-a-map-of-values": (
+        PARSE,
+        "maglev.healthchecks.web.params.headers.X-B",
+        "unknown anchor &c (an anchor must precede its aliases)",
+        params("headers: {X-A: 1, X-B: §*c}"),
+    ),
     "yaml-duplicate-key": (
         PARSE,
         "maglev.vpp.lb.flow-timeout",

@@ -10,6 +10,7 @@ from zope.interface import implementer
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.probers import netns
 from maglev.healthcheck.probers.icmp import IcmpProber
+from maglev.healthcheck.probers.resumption import SEGMENT
 from maglev.healthcheck.probers.source import ProberSource
 from maglev.healthcheck.probers.stream import StreamProber, TlsProber
 from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, TlsParams
@@ -79,6 +80,12 @@ def test_lateness_is_measured_as_finely_as_the_shortest_timeout_needs():
 )
 def test_each_type_has_its_prober(source, healthcheck, prober):
     assert type(source.prober_for(BACKEND, healthcheck)) is prober
+
+
+@pytest.mark.parametrize(("curves", "limit"), [(None, SEGMENT), ("X25519", None), ("DEFAULT", None)])
+def test_only_a_clienthello_that_is_meant_to_be_small_is_kept_small(source, curves, limit):
+    prober = source.prober_for(BACKEND, check(CheckType.TCP, tls=TlsParams(curves=curves)))
+    assert prober._resumption._hello_limit == limit
 
 
 def test_an_http_check_without_parameters_contradicts_itself(source):

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from maglev.config.credentials import CredentialError, check_curves, prepare
 from maglev.healthcheck.probers.connection import ABORTED, DONE
 from maglev.healthcheck.probers.resumption import SEGMENT
+from maglev.healthcheck.probers.trust import TlsContexts
 from maglev.model.config import HttpParams, PemFile, TlsParams
 from maglev.model.result import Code
 from tests.fakes.certificates import DAY, Authority, now
@@ -202,6 +203,15 @@ def test_the_authorities_of_a_healthcheck_take_the_place_of_the_systems(contexts
     assert TlsExchange(contexts, certificate, ours).run().verdict[0] is Code.L6OK
     assert TlsExchange(contexts, certificate).run().verdict == (Code.L6RSP, "issuer unknown")
     assert TlsExchange(contexts, good, ours).run().verdict == (Code.L6RSP, "issuer unknown")
+
+
+def test_what_the_system_trusts_is_not_trusted_beside_them(monkeypatch, folder, root, good):
+    monkeypatch.setenv("SSL_CERT_FILE", root.write_root(folder))
+    contexts = TlsContexts()
+    assert TlsExchange(contexts, good).run().verdict[0] is Code.L6OK
+    other = PemFile("/ca.pem", Path(Authority("of one's own").write_root(folder)).read_text())
+    verdict = TlsExchange(contexts, good, TlsParams(NAME, ca_file=other)).run().verdict
+    assert verdict == (Code.L6RSP, "issuer unknown")
 
 
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
