@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 from pathlib import Path
 
@@ -285,6 +286,17 @@ async def test_whatever_the_path_is_the_error_says_why(tmp_path):
         ):
             with pytest.raises(VppNotConnectedError, match=reason):
                 await connected_to(str(where))
+
+
+@pytest_twisted.ensureDeferred
+async def test_too_few_descriptors_are_an_error_like_any_other(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(VppNotConnectedError, match="Too many open files"):
+            await connected_to(str(tmp_path / "nobody"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest_twisted.ensureDeferred

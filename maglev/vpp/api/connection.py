@@ -97,6 +97,9 @@ async def connect(
         # Without a number it was EAGAIN: too many connections wait for VPP already.
         reason = os.strerror(error.osError) if error.osError else "VPP is not accepting connections"
         raise VppNotConnectedError(f"no connection to VPP at {path}: {reason}") from error
+    except OSError as error:  # Twisted lets what socket() raises through, such as too many open files
+        protocol.abort("no socket")
+        raise VppNotConnectedError(f"no connection to VPP at {path}: {error.strerror}") from error
     except ConnectingCancelledError as error:
         raise CancelledError from error
     except BaseException:
