@@ -17,7 +17,7 @@ from maglev.model.scale import scales_of
 from maglev.state.weights import active_pool, desired_weights, pool_weights
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import VipForecast, as_held, forecast_steps
-from maglev.vpp.sync.plan import fitted, plan_steps, want
+from maglev.vpp.sync.plan import fitted, length_after, plan_steps, want
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Backend, Config, Frontend
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
-    from maglev.vpp.lb.state import VipKey
+    from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.plan import WantedVip
 
 
@@ -43,7 +43,12 @@ class DryRunChange:
 
 
 def dry_run_steps(
-    board: Board, config: Config, *, weights: bool, src_ip_sticky: bool
+    board: Board,
+    config: Config,
+    *,
+    weights: bool,
+    src_ip_sticky: bool,
+    held: Mapping[VipKey, Vip] | None = None,
 ) -> Generator[None, None, tuple[DryRunChange, ...]]:
     """Return the changes that a configuration would make; yield often, so that others can have a turn.
 
@@ -52,10 +57,13 @@ def dry_run_steps(
         config: The other configuration.
         weights: Whether VPP supports weights.
         src_ip_sticky: Whether VPP supports stickiness by source address.
+        held: What VPP holds, as far as it is known: a VIP may have kept a table of another length.
     """
     before = {}
     for status in board.frontends.values():
         vip = wanted_now(board, status)
+        if held is not None and vip.key in held:
+            vip = attrs.evolve(vip, table_length=length_after(vip, held[vip.key]))
         before[vip.key] = as_held(fitted(vip, weights=weights, src_ip_sticky=src_ip_sticky))
         yield
     after = {}

@@ -1,13 +1,15 @@
 """The change of a reload: which states are expected of which backends, and what that makes of the VIPs."""
 
+import attrs
 import pytest
 
 from maglev.config.diff import Difference
-from maglev.control.dry_run import dry_run_steps, interim_steps, states_after_steps
+from maglev.control.dry_run import dry_run_steps, interim_steps, states_after_steps, wanted_now
 from maglev.model.config import Backend
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result
 from maglev.state.board import Board
+from maglev.vpp.sync.forecast import as_held
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.outcomes import run_steps
 
@@ -41,6 +43,18 @@ def backends(**changes):
 
 def test_nothing_is_expected_of_the_same_file():
     assert look(board_of(), make_config(checks=QUICK)) == ()
+
+
+@pytest.mark.parametrize(("kept", "recreated"), [(2048, True), (4096, False), (65536, False)])
+def test_a_fitting_table_is_compared_with_the_length_that_the_vip_has_kept(kept, recreated):
+    def fitting(length):
+        return make_config([make_frontend(table_length=length, table_fits=True)], checks=QUICK)
+
+    board = board_of(fitting(4096))
+    vip = wanted_now(board, board.frontends["web"])
+    held = {vip.key: attrs.evolve(as_held(vip), table_length=kept)}
+    changes = run_steps(dry_run_steps(board, fitting(8192), weights=True, src_ip_sticky=True, held=held))
+    assert [change.action for each in changes for change in each.changes] == ["recreate"] * recreated
 
 
 @pytest.mark.parametrize(
