@@ -10,18 +10,21 @@ from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar
 from zope.interface import Attribute, Interface
 
 from maglev.model.caller import Caller
+from maglev.model.checker_views import CheckerView
 from maglev.model.event_views import EventView
+from maglev.model.override import MAX_DURATION
 from maglev.model.result import Outcome
 from maglev.model.views import (
     BackendChangeView,
     BackendView,
-    CheckerView,
     ConfigCheckView,
     ConfigDiffView,
     FrontendView,
     HealthcheckView,
     LbPlanView,
     LbStateView,
+    OverrideClearView,
+    OverridesView,
     PageView,
     ServerCountersView,
     SessionView,
@@ -81,6 +84,7 @@ MAX_LIMIT: Final = 10_000
 """Number of rows or names to return at most; the daemon may return fewer."""
 
 Limit = Annotated[int, Within(1, MAX_LIMIT)]
+Duration = Annotated[int, Within(0, MAX_DURATION)]
 Weight = Annotated[int, Within(0, 100)]
 
 Verb = TypeVar("Verb", bound=Callable[..., Coroutine[Any, Any, object]])
@@ -119,7 +123,8 @@ class IControl(Protocol):
         """Return the names of live objects, in their order, for completion.
 
         Args:
-            kind: ``frontend``, ``backend``, ``healthcheck``, ``pool`` or ``member``.
+            kind: ``frontend``, ``backend``, ``healthcheck``, ``overridden`` (a backend with an override), ``pool`` or
+                ``member``.
             prefix: What they must begin with.
             within: For pools, the frontend; for members (the backends of a pool), ``frontend/pool``.
             limit: How many at most.
@@ -144,8 +149,14 @@ class IControl(Protocol):
         """Return one healthcheck."""
 
     @changes
-    async def pause_backend(self, name: str) -> BackendChangeView:
-        """Stop probing a backend."""
+    async def pause_backend(self, name: str, duration: Duration = 0, reason: str = "") -> BackendChangeView:
+        """Stop probing a backend, over restarts as well.
+
+        Args:
+            name: Its name.
+            duration: Seconds after which it is as the file says again; 0 for until further notice.
+            reason: Why: one line of at most 120 characters.
+        """
 
     @changes
     async def resume_backend(self, name: str) -> BackendChangeView:
@@ -156,12 +167,30 @@ class IControl(Protocol):
         """Put a disabled backend back into service."""
 
     @changes
-    async def disable_backend(self, name: str) -> BackendChangeView:
-        """Take a backend out of service."""
+    async def disable_backend(self, name: str, duration: Duration = 0, reason: str = "") -> BackendChangeView:
+        """Take a backend out of service, over restarts as well; the arguments are those of `pause_backend`."""
 
     @changes
-    async def set_weight(self, frontend: str, pool: str, backend: str, weight: Weight) -> WeightChangeView:
-        """Set a weight until the next reload."""
+    async def set_weight(
+        self, frontend: str, pool: str, backend: str, weight: Weight, duration: Duration = 0, reason: str = ""
+    ) -> WeightChangeView:
+        """Set a weight until the file changes it, over restarts as well.
+
+        Args:
+            frontend: Name of the frontend.
+            pool: Name of its pool.
+            backend: Name of a backend in the pool.
+            weight: The weight.
+            duration: As for `pause_backend`.
+            reason: As for `pause_backend`.
+        """
+
+    async def overrides(self, after: str = "", limit: Limit = 100) -> OverridesView:
+        """Return a page of what operators have ordered that differs from the file."""
+
+    @changes
+    async def clear_override(self, backend: str, frontend: str = "", pool: str = "") -> OverrideClearView:
+        """End an override: of a backend, or of its weight in a pool of a frontend."""
 
     @slow
     async def check_config(self) -> ConfigCheckView:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.commands.handlers import change, config, session, sync, watch
-from maglev.commands.language.arguments import LiveName, Number
+from maglev.commands.language.arguments import LiveName, Number, Sentence, TimeSpan
 from maglev.commands.language.nodes import Argument, Command, Handler, Keyword, TreePosition
 from maglev.commands.tree_show import SHOW
 from maglev.model.caller import Role
+from maglev.model.override import MAX_DURATION, MAX_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +27,30 @@ def _operator(handler: Handler, summary: str = "", notes: str = "") -> Command:
     return Command(handler, summary, Role.OPERATOR, notes)
 
 
-def _state(word: str, help: str, summary: str, verb: Callable[[IControl], StateVerb]) -> Keyword:  # noqa: A002
+def _state(
+    word: str,
+    help: str,  # noqa: A002
+    summary: str,
+    verb: Callable[[IControl], StateVerb],
+    options: tuple[Keyword, ...] = (),
+) -> Keyword:
     """Return the word for a verb that changes the state of a backend."""
-    return Keyword(word, help=help, command=_operator(change.change_state(verb), summary))
+    notes = "It holds over restarts, until it is undone or its time is over." if options else ""
+    return Keyword(word, help=help, command=_operator(change.change_state(verb), summary, notes), options=options)
+
+
+_REMARKS: Final = (
+    Keyword(
+        "for",
+        help="End it after some time",
+        children=(Argument("duration", type=TimeSpan(MAX_DURATION), help="Such as 30m, 2h or 1d12h", ends=True),),
+    ),
+    Keyword(
+        "reason",
+        help="Say why",
+        children=(Argument("reason", type=Sentence(MAX_REASON), help="Text, in quotes", ends=True),),
+    ),
+)
 
 
 _WEIGHT: Final = Keyword(
@@ -40,37 +62,24 @@ _WEIGHT: Final = Keyword(
             type=Number(0, 100),
             help="Weight; 0 for no new flows",
             command=_operator(
-                change.set_weight, "Set the share of new flows of a backend", notes="It holds until the next reload."
+                change.set_weight,
+                "Set the share of new flows of a backend",
+                notes="It holds over reloads and restarts, until the file changes this weight or its time is over.",
             ),
+            options=_REMARKS,
         ),
     ),
 )
 
-_POOL: Final = Keyword(
-    "pool",
-    help="Pool of the frontend",
-    children=(
-        Argument(
-            "pool",
-            type=LiveName("pool", within=("frontend",), label="pool"),
-            help="Name of the pool",
-            children=(
-                Keyword(
-                    "backend",
-                    help="Backend of the pool",
-                    children=(
-                        Argument(
-                            "backend",
-                            type=LiveName("member", within=("frontend", "pool")),
-                            help="Name of the backend",
-                            children=(_WEIGHT,),
-                        ),
-                    ),
-                ),
-            ),
-        ),
-    ),
-)
+
+def _in_pool(member: Argument) -> Argument:
+    """Return the name of a frontend, followed by a pool and by the name of a backend in it."""
+    backend = Keyword("backend", help="Backend of the pool", children=(member,))
+    within = LiveName("pool", within=("frontend",), label="pool")
+    name = Argument("pool", type=within, help="Name of the pool", children=(backend,))
+    pool = Keyword("pool", help="Pool of the frontend", children=(name,))
+    return Argument("frontend", type=LiveName("frontend"), help="Name of the frontend", children=(pool,))
+
 
 _STATES: Final = (
     _state(
@@ -78,6 +87,7 @@ _STATES: Final = (
         "Stop its probes; no new flows",
         "Stop the probes of a backend; no new flows",
         lambda control: control.pause_backend,
+        _REMARKS,
     ),
     _state(
         "resume",
@@ -96,6 +106,7 @@ _STATES: Final = (
         "Take it out of service, and drop its flows",
         "Take a backend out of service, and drop its flows",
         lambda control: control.disable_backend,
+        _REMARKS,
     ),
 )
 
@@ -111,9 +122,56 @@ _SET: Final = Keyword(
         Keyword(
             "frontend",
             help="The weights in a frontend",
-            children=(Argument("frontend", type=LiveName("frontend"), help="Name of the frontend", children=(_POOL,)),),
+            children=(
+                _in_pool(
+                    Argument(
+                        "backend",
+                        type=LiveName("member", within=("frontend", "pool")),
+                        help="Name of the backend",
+                        children=(_WEIGHT,),
+                    )
+                ),
+            ),
         ),
     ),
+)
+
+_CLEAR_BACKEND: Final = Keyword(
+    "backend",
+    help="What was ordered for a backend",
+    children=(
+        Argument(
+            "backend",
+            type=LiveName("overridden"),
+            help="Name of the backend",
+            command=_operator(
+                change.clear_override,
+                "Let a backend be as the file says",
+                notes="It is then probed before it serves.",
+            ),
+        ),
+    ),
+)
+
+_CLEAR_WEIGHT: Final = Keyword(
+    "frontend",
+    help="A weight in a frontend",
+    children=(
+        _in_pool(
+            Argument(
+                "backend",
+                type=LiveName("member", within=("frontend", "pool")),
+                help="Name of the backend",
+                command=_operator(change.clear_override, "Let a weight be as the file says"),
+            )
+        ),
+    ),
+)
+
+_CLEAR: Final = Keyword(
+    "clear",
+    help="Undo what was ordered at run time",
+    children=(Keyword("override", help="Let the file hold again", children=(_CLEAR_BACKEND, _CLEAR_WEIGHT)),),
 )
 
 _REPAIR: Final = Keyword(
@@ -287,6 +345,7 @@ ROOT: Final = TreePosition(
     children=(
         SHOW,
         _SET,
+        _CLEAR,
         _SYNC,
         _CONFIG,
         _WATCH,

@@ -129,6 +129,14 @@ SHOW: Final = Keyword(
                 ),
             ),
         ),
+        Keyword(
+            "overrides",
+            help="Orders at run time that differ from the file",
+            command=Command(
+                show.show_overrides,
+                notes="``file`` is what the file says, ``ends-in`` the time after which that holds again.",
+            ),
+        ),
         Keyword("sessions", help="Connected users", command=Command(show.show_sessions)),
         Keyword("history", help="Command history of this session", command=Command(show.show_history)),
     ),

@@ -12,10 +12,10 @@ from maglev.model.config import PemFile
 from maglev.model.scale import scales_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from maglev.config.netkinds import HeaderLines
-    from maglev.model.config import Config, Frontend, Pool
+    from maglev.model.config import Backend, Config, Frontend, Pool
 
 _NAMES: Final = {
     "l4_port": "port",
@@ -56,6 +56,13 @@ def touched(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
 def removed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
     """Return the names that are gone."""
     return list(filterfalse(new.__contains__, old))
+
+
+def concerned_backends(old: Config, new: Config) -> Iterable[Backend]:
+    """Return the backends that another configuration may change; of thousands, mostly none."""
+    if any(old.healthchecks.get(name) != check for name, check in new.healthchecks.items()):
+        return new.backends.values()
+    return [new.backends[name] for name in touched(old.backends, new.backends)]
 
 
 def differences(old: Config, new: Config) -> tuple[Difference, ...]:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from maglev.model.caller import Caller
-    from maglev.model.views import BackendChangeView, WeightChangeView
+    from maglev.model.views import BackendChangeView, OverrideClearView, WeightChangeView
 
-Change = TypeVar("Change", "BackendChangeView", "WeightChangeView")
+Change = TypeVar("Change", "BackendChangeView", "OverrideClearView", "WeightChangeView")
 
 
 class Audit:

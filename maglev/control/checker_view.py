@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from maglev.healthcheck.lag import LagMonitor
     from maglev.healthcheck.service import CheckerService
     from maglev.healthcheck.workers.pool import WorkerPool, WorkerSlot
-    from maglev.model.views import CheckerView, WorkerView
+    from maglev.model.checker_views import CheckerView, WorkerView
 
 RECENTLY: Final = 60.0
 """Seconds over which the worst lag is reported: long enough to be still visible when somebody looks."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.logger import LogEvent, LogPublisher
 
     from maglev.model.event_views import EventView, LogEventView, SnapshotView
-    from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.model.events import BackendEvent, FrontendEvent, OverrideEvent
     from maglev.state.board import Board
 
 QUEUE_LENGTH: Final = 1000
@@ -126,7 +126,11 @@ class EventHub:
         self._publisher = publisher
         self._watches: set[Subscription] = set()
         self._observing = False
-        board.subscribe(backend_changed=self._backend_changed, frontend_changed=self._frontend_changed)
+        board.subscribe(
+            backend_changed=self._backend_changed,
+            frontend_changed=self._frontend_changed,
+            override_changed=self._override_changed,
+        )
 
     def __len__(self) -> int:
         """Return the number of subscriptions."""
@@ -164,6 +168,13 @@ class EventHub:
             view = event_view(event)
             for watch in tuple(self._watches):
                 if watch.frontend:
+                    watch.offer(view)
+
+    def _override_changed(self, event: OverrideEvent) -> None:
+        if self._watches:
+            view = event_view(event)
+            for watch in tuple(self._watches):
+                if watch.frontend if event.override.target.frontend else watch.backend:
                     watch.offer(view)
 
     def __call__(self, event: LogEvent) -> None:

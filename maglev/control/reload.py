@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
     from maglev.config.load import Loaded
+    from maglev.control.overrides import Overrides
     from maglev.model.config import Config, Frontend
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
+    from maglev.state.overrides import Dropped
 
 
 class Reloader:
@@ -43,7 +45,13 @@ class Reloader:
     _log = EventLogger()
 
     def __init__(
-        self, reactor: Any, work: WorkQueue, path: str, board: Board, verify: Callable[[Config], None]
+        self,
+        reactor: Any,
+        work: WorkQueue,
+        path: str,
+        board: Board,
+        overrides: Overrides,
+        verify: Callable[[Config], None],
     ) -> None:
         """Create a reloader.
 
@@ -51,7 +59,8 @@ class Reloader:
             reactor: Provides a thread in which to wait for the process that reads the file.
             work: The queue in which the new configuration is unpacked.
             path: The configuration file.
-            board: Where a new configuration is applied.
+            board: Has the configuration in force.
+            overrides: What operators have ordered, and stays in force; applies a new configuration.
             verify: Checks conditions outside the file, such as whether the network namespace exists; raises
                 `StartError`.
         """
@@ -59,6 +68,7 @@ class Reloader:
         self._work = work
         self._path = path
         self._board = board
+        self._overrides = overrides
         self._verify = verify
         self._one = DeferredLock()
         self._waiting: list[Deferred[Loaded]] = []
@@ -84,7 +94,8 @@ class Reloader:
             raise ConfigError((problem, *loaded.warnings)) from error
         found = await self._work.run(recreation_steps(self._board.config, loaded.config))
         announcements = tuple(_announcement(loaded.config.frontends[name], why) for name, why in found.items())
-        return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements))
+        ending = tuple(map(_ending, self._overrides.fit(loaded.config).dropped))
+        return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements, *ending))
 
     async def reload(self) -> Loaded:
         """Read, check and apply the file.
@@ -126,7 +137,7 @@ class Reloader:
         await self._work.run(self._warn_steps(loaded.warnings))
         if all(result.called for result in waiting):
             raise CancelledError  # nobody wants it any longer
-        self._board.apply(loaded.config)
+        self._overrides.apply(loaded.config)
         self._count("applied")
         return loaded
 
@@ -151,3 +162,10 @@ def _announcement(frontend: Frontend, reasons: Iterable[str]) -> Problem:
     """Return a warning about an effect of a reload that an operator should know of beforehand."""
     text = f"a reload re-creates VIP {key_of(frontend)}, which drops its flows: {', '.join(reasons)}"
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{frontend.name}", text)
+
+
+def _ending(dropped: Dropped) -> Problem:
+    """Return a warning about an override that a reload ends."""
+    target = dropped.override.target
+    path = f"maglev.frontends.{target.frontend}" if target.frontend else f"maglev.backends.{target.backend}"
+    return Problem(ProblemKind.WARNING, path, str(dropped))

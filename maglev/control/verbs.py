@@ -3,71 +3,65 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.config.diff import told_otherwise
 from maglev.control.audit import Audit
 from maglev.control.dry_run import dry_run_steps, wanted_now
 from maglev.control.events import LEVELS
-from maglev.control.traffic import server_traffic, vip_traffic
+from maglev.control.names import names_of
 from maglev.control.views import (
     backend_view,
-    change_view,
     check_view,
-    conf_view,
     dry_run_view,
     frontend_view,
     healthcheck_view,
+    kept_view,
+    override_view,
     page_view,
-    server_traffic_view,
-    vip_traffic_view,
-    vip_view,
 )
+from maglev.control.vpp_verbs import VppVerbs
 from maglev.interfaces import IControl
 from maglev.model.errors import ConfigError, MaglevError, NotFoundError, RefusedError
 from maglev.model.health import Lifecycle
-from maglev.model.moments import moment
+from maglev.model.override import Target, remark_by
 from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import key_of
-from maglev.vpp.sync.forecast import forecast_steps, moved_steps
+from maglev.vpp.sync.forecast import moved_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from maglev.control.dry_run import DryRunChange
     from maglev.control.events import EventHub, Subscription
+    from maglev.control.overrides import Overrides
     from maglev.control.reload import Reloader
     from maglev.control.sessions import Sessions
     from maglev.model.build import Build
     from maglev.model.caller import Caller
+    from maglev.model.checker_views import CheckerView
     from maglev.model.config import Config
+    from maglev.model.override import Override
     from maglev.model.problem import Problem
     from maglev.model.views import (
         BackendChangeView,
         BackendView,
-        CheckerView,
         ConfigCheckView,
         ConfigDiffView,
         FrontendView,
         HealthcheckView,
-        LbPlanView,
-        LbStateView,
+        OverrideClearView,
+        OverridesView,
+        OverrideView,
         PageView,
-        ServerCountersView,
         SessionView,
         SyncView,
         VersionView,
-        VipCountersView,
-        VppInfoView,
         WeightChangeView,
     )
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
-    from maglev.state.status import FrontendStatus
-    from maglev.vpp.lb.state import LbState, Vip
-    from maglev.vpp.stats.counters import Counters
-    from maglev.vpp.stats.counts import Counts
-    from maglev.vpp.sync.forecast import Preview, VipForecast
+    from maglev.state.status import BackendStatus, FrontendStatus
     from maglev.vpp.sync.service import VppService
 
 Row = TypeVar("Row")
@@ -91,6 +85,7 @@ class Control:
         build: Build,
         wall: Callable[[], float],
         checker_view: Callable[[], CheckerView],
+        overrides: Overrides,
     ) -> None:
         self.work = work
         self.board = board
@@ -101,11 +96,7 @@ class Control:
         self.build = build
         self.wall = wall
         self.checker_view = checker_view
-
-    def forecast(self, preview: Preview) -> Awaitable[Sequence[VipForecast]]:
-        """Compute what a plan does to each VIP."""
-        steps = forecast_steps(preview.plan, preview.wanted, preview.state.vips, weights=preview.weights)
-        return self.work.run(steps)
+        self.overrides = overrides
 
     def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
         """Compute the effects of a configuration; without a connection, a VPP with all features is assumed."""
@@ -118,18 +109,17 @@ class Control:
         return CallerControl(self, caller)
 
 
-class CallerControl(IControl):
+class CallerControl(VppVerbs, IControl):
     """The verbs bound to one caller; see `maglev.interfaces.IControl` for what each does and returns."""
 
     def __init__(self, control: Control, caller: Caller) -> None:
+        VppVerbs.__init__(self, control.work, control.board, control.vpp, control.wall)
         self.caller = caller
         self._audit = Audit(caller)
         self._control = control
-        self._board = control.board
-        self._lb_state: tuple[LbState, Sequence[Vip]] | None = None
-        self._plan: tuple[Preview, Sequence[VipForecast]] | None = None
+        self._overrides = control.overrides
         self._dry_run: tuple[Sequence[Problem], Sequence[DryRunChange]] | None = None
-        self._traffic: dict[object, tuple[Counters | None, Sequence[Any]]] = {}
+        self._kept: Awaitable[str]
 
     async def version(self) -> VersionView:
         """The running build."""
@@ -139,7 +129,7 @@ class CallerControl(IControl):
     async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> list[str]:
         """Names for completion; none for a kind or object that does not exist."""
         found = []
-        for name in self._names(kind, within):
+        for name in names_of(self._board, self._overrides.backends(), kind, within):
             if name.startswith(prefix):
                 found.append(name)
                 if len(found) >= min(limit, MAX_NAMES):
@@ -159,12 +149,23 @@ class CallerControl(IControl):
 
     async def backends(self, after: str = "", limit: int = 100) -> PageView[BackendView]:
         """A page of backends."""
-        board = self._board
-        return page_view(board.backends.values(), after, limit, lambda status: backend_view(board, status))
+        return page_view(self._board.backends.values(), after, limit, self._backend_view)
 
     async def backend(self, name: str) -> BackendView:
         """One backend."""
-        return backend_view(self._board, self._board.backend(name))
+        return self._backend_view(self._board.backend(name))
+
+    def _backend_view(self, status: BackendStatus) -> BackendView:
+        override = self._overrides.get(Target(status.name))
+        return backend_view(self._board, status, None if override is None else self._override_view(override))
+
+    async def overrides(self, after: str = "", limit: int = 100) -> OverridesView:
+        """A page of overrides."""
+        kept = {"not_kept": self._overrides.not_kept, "damage": self._overrides.damage}
+        return {**page_view(self._overrides.all(), after, limit, self._override_view), **kept}  # type: ignore[typeddict-item]
+
+    def _override_view(self, override: Override) -> OverrideView:
+        return override_view(override, self._overrides.age(override), self._overrides.left(override.target))
 
     async def healthchecks(self, after: str = "", limit: int = 100) -> PageView[HealthcheckView]:
         """A page of healthchecks."""
@@ -190,38 +191,59 @@ class CallerControl(IControl):
 
     # Changes
 
-    async def pause_backend(self, name: str) -> BackendChangeView:
+    async def pause_backend(self, name: str, duration: int = 0, reason: str = "") -> BackendChangeView:
         """Stop probing."""
-        return self._happen(name, Lifecycle.PAUSE)
+        return await self._happen(name, Lifecycle.PAUSE, duration, reason)
 
     async def resume_backend(self, name: str) -> BackendChangeView:
         """Probe again."""
-        return self._happen(name, Lifecycle.RESUME)
+        return await self._happen(name, Lifecycle.RESUME)
 
     async def enable_backend(self, name: str) -> BackendChangeView:
         """Put into service again."""
-        return self._happen(name, Lifecycle.ENABLE)
+        return await self._happen(name, Lifecycle.ENABLE)
 
-    async def disable_backend(self, name: str) -> BackendChangeView:
+    async def disable_backend(self, name: str, duration: int = 0, reason: str = "") -> BackendChangeView:
         """Take out of service."""
-        return self._happen(name, Lifecycle.DISABLE)
+        return await self._happen(name, Lifecycle.DISABLE, duration, reason)
 
-    async def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> WeightChangeView:
-        """Set a weight until the next reload."""
-        what = {"action": "set-weight", "object": f"{frontend}/{pool}/{backend}"}
+    async def set_weight(
+        self, frontend: str, pool: str, backend: str, weight: int, duration: int = 0, reason: str = ""
+    ) -> WeightChangeView:
+        """Set a weight."""
+        target = Target(backend, frontend, pool)
+        remark = remark_by(self.caller, duration, reason)
+        what = {"action": "set-weight", "object": f"{frontend}/{pool}/{backend}", **self._overrides.notes(remark)}
 
         def change() -> WeightChangeView:
             before = self._weight(frontend, pool, backend)
-            self._board.set_weight(frontend, pool, backend, weight)
+            self._kept = self._overrides.set_weight(target, weight, remark)
             names = {"frontend": frontend, "pool": pool, "backend": backend}
-            return {**names, "from": before, "to": weight, "programmed": [], "moved": None}  # type: ignore[typeddict-item]
+            found = {"from": before, "to": weight, "programmed": [], "moved": None}
+            return {**names, **found, **kept_view(self._overrides.get(target))}  # type: ignore[typeddict-item]
 
         status = self._board.frontends.get(frontend)
         before = None if status is None else (status.frontend, wanted_now(self._board, status))
         view = self._audit.change(what, change)
+        view["not_kept"] = await self._kept
         if status is not None and before is not None and (told := told_otherwise(before[0], status.frontend)):
             view["programmed"] = [list(weights) for _, weights in told]
             view["moved"] = await self._control.work.run(moved_steps(before[1], wanted_now(self._board, status)))
+        return view
+
+    async def clear_override(self, backend: str, frontend: str = "", pool: str = "") -> OverrideClearView:
+        """End an override."""
+        target = Target(backend, frontend, pool)
+        remark = remark_by(self.caller)
+
+        def change() -> OverrideClearView:
+            found = self._overrides.get(target)
+            self._kept = self._overrides.clear(target, remark)
+            changed = {"from": str(found.value), "to": str(found.base)} if found is not None else {}
+            return {"object": str(target), **changed, **kept_view(None)}  # type: ignore[typeddict-item]
+
+        view = self._audit.change({"action": "clear-override", "object": str(target)}, change)
+        view["not_kept"] = await self._kept
         return view
 
     async def reload_config(self, now: bool = False) -> ConfigCheckView:  # noqa: FBT001, FBT002
@@ -260,7 +282,7 @@ class CallerControl(IControl):
                 loaded = await self._control.reloader.check()
             except ConfigError as error:
                 return {**check_view(error.problems, ok=False), "rows": [], "next": None}
-            self._dry_run = loaded.warnings, await self._control.dry_run(loaded.config)
+            self._dry_run = loaded.warnings, await self._control.dry_run(self._overrides.fit(loaded.config).config)
         warnings, changes = self._dry_run
         page = page_view(changes, after, limit, dry_run_view)
         if page["next"] is None:
@@ -275,52 +297,6 @@ class CallerControl(IControl):
             return check_view(error.problems, ok=False)
         return check_view(loaded.warnings, ok=True)
 
-    async def vpp_info(self) -> VppInfoView:
-        """Version and process of the connected VPP."""
-        info = self._control.vpp.require_link().info
-        return {
-            "version": info.version,
-            "build_date": info.build_date,
-            "build_directory": info.build_directory,
-            "pid": info.pid,
-            "boot_time": moment(info.boot_time) if info.boot_time else None,
-            "connected_since": moment(self._control.wall() - self._control.vpp.connected_for()),
-            "weights": info.weights,
-        }
-
-    async def vpp_lb_state(self, after: str = "", limit: int = 100) -> LbStateView:
-        """The load balancer's state in VPP, read for the first page."""
-        if not after or self._lb_state is None:
-            state = await self._control.vpp.require_link().lb.read_state()
-            self._lb_state = (state, tuple(state.vips.values()))
-        state, vips = self._lb_state
-        ours = {key_of(status.frontend): name for name, status in self._board.frontends.items()}
-        departing = self._control.vpp.departures.departing
-        page = page_view(vips, after, limit, lambda vip: vip_view(vip, ours.get(vip.key), departing(vip.key)))
-        if page["next"] is None:
-            self._lb_state = None
-        return {"conf": conf_view(state.conf), **page}
-
-    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> LbPlanView:
-        """The effects of a sync, computed for the first page."""
-        if not after or self._plan is None:
-            preview = await self._control.vpp.require_sync().preview()
-            self._plan = preview, await self._control.forecast(preview)
-        preview, changes = self._plan
-        page = page_view(changes, after, limit, change_view)
-        if page["next"] is None:
-            self._plan = None
-        conf = None if preview.conf is None else conf_view(preview.conf)
-        return {"conf": conf, "waiting": preview.waiting, **page}
-
-    async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> PageView[VipCountersView]:
-        """VPP's counters of VIPs."""
-        return await self._traffic_page(vip_traffic, after, limit, vip_traffic_view)
-
-    async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> PageView[ServerCountersView]:
-        """VPP's counters of traffic sent to application servers."""
-        return await self._traffic_page(server_traffic, after, limit, server_traffic_view)
-
     async def sessions(self) -> list[SessionView]:
         """The connected sessions."""
         return self._control.register.views()
@@ -334,42 +310,6 @@ class CallerControl(IControl):
 
     # Implementation
 
-    async def _traffic_page(
-        self,
-        traffic: Callable[[Board, Counts], Generator[None, None, Sequence[Value]]],
-        after: str,
-        limit: int,
-        view: Callable[[Value], Row],
-    ) -> PageView[Row]:
-        """Return a page of the counters read for the first page; they are read again if VPP has changed since."""
-        vpp = self._control.vpp
-        counts = vpp.read_counts()
-        reader, rows = self._traffic.pop(traffic, (None, ()))
-        if not after or reader is not vpp.counters:
-            reader = vpp.counters
-            rows = await self._control.work.run(traffic(self._board, counts))
-            vpp.require_link()
-        page = page_view(rows, after, limit, view)
-        if page["next"] is not None:
-            self._traffic[traffic] = (reader, rows)
-        return page
-
-    def _names(self, kind: str, within: str) -> Iterable[str]:
-        frontend, _, pool = within.partition("/")
-        status = self._board.frontends.get(frontend)
-        pools = status.frontend.pools if status is not None else ()
-        kinds: dict[str, Callable[[], Iterable[str]]] = {
-            "frontend": lambda: self._board.frontends,
-            "backend": lambda: self._board.backends,
-            "healthcheck": lambda: self._board.config.healthchecks,
-            "pool": lambda: [each.name for each in pools],
-            "member": lambda: [member.backend for each in pools if each.name == pool for member in each.members],
-        }
-        if kind not in kinds:
-            message = f"invalid kind {kind!r}: expected one of {', '.join(kinds)}"
-            raise RefusedError(message)
-        return kinds[kind]()
-
     def _users(self) -> Counter[str | None]:
         return Counter(backend.healthcheck for backend in self._board.config.backends.values())
 
@@ -380,10 +320,16 @@ class CallerControl(IControl):
                     return member.weight
         return 0  # not a member: the board will refuse it
 
-    def _happen(self, name: str, event: Lifecycle) -> BackendChangeView:
+    async def _happen(self, name: str, event: Lifecycle, duration: int = 0, reason: str = "") -> BackendChangeView:
+        remark = remark_by(self.caller, duration, reason)
+
         def change() -> BackendChangeView:
             before = self._board.backend(name).state
-            self._board.happen(name, event)
-            return {"backend": name, "from": str(before), "to": str(self._board.backend(name).state)}
+            self._kept = self._overrides.happen(name, event, remark)
+            states = {"from": str(before), "to": str(self._board.backend(name).state)}
+            return {"backend": name, **states, **kept_view(self._overrides.get(Target(name)))}  # type: ignore[typeddict-item]
 
-        return self._audit.change({"action": f"{event.name.lower()}-backend", "object": name}, change)
+        what = {"action": f"{event.name.lower()}-backend", "object": name, **self._overrides.notes(remark)}
+        view = self._audit.change(what, change)
+        view["not_kept"] = await self._kept
+        return view

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.model.errors import RefusedError
-from maglev.model.events import BackendEvent
+from maglev.model.events import BackendEvent, OverrideEvent
 from maglev.model.health import State
 from maglev.model.moments import moment
 from maglev.model.views import problem_view
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from maglev.control.dry_run import DryRunChange
     from maglev.control.traffic import ServerTraffic, VipTraffic
-    from maglev.model.config import Healthcheck, LbConf, PemFile
-    from maglev.model.event_views import BackendEventView, FrontendEventView
+    from maglev.model.config import Healthcheck, LbConf, PemFile, PoolMember
+    from maglev.model.event_views import BackendEventView, FrontendEventView, OverrideEventView
     from maglev.model.events import Event
     from maglev.model.health import Transition
+    from maglev.model.override import Override
     from maglev.model.problem import Problem
     from maglev.model.result import Result
     from maglev.model.scale import Scale
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
         DifferenceView,
         FrontendView,
         HealthcheckView,
+        KeptView,
         MemberView,
+        OverrideView,
         PageView,
         ResultView,
         ServerCountersView,
@@ -76,7 +79,7 @@ def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, 
                 "name": pool.name,
                 "active": index == status.active,
                 "backends": [
-                    _member_view(board.backends[member.backend], member.weight, weights[member.backend], status.scale)
+                    _member_view(board.backends[member.backend], member, weights[member.backend], status.scale)
                     for member in pool.members
                 ],
             }
@@ -89,20 +92,21 @@ def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, 
     }
 
 
-def _member_view(status: BackendStatus, weight: int, effective: int, scale: Scale) -> MemberView:
+def _member_view(status: BackendStatus, member: PoolMember, effective: int, scale: Scale) -> MemberView:
     return {
         "name": status.name,
         "address": status.address,
         "state": str(status.state),
         "enabled": status.state is not State.DISABLED,
-        "weight": weight,
+        "weight": member.weight,
+        "file_weight": member.weight if member.written is None else member.written,
         "effective_weight": effective,
         "programmed_weight": scale[effective],
     }
 
 
-def backend_view(board: Board, status: BackendStatus) -> BackendView:
-    """Return one backend."""
+def backend_view(board: Board, status: BackendStatus, override: OverrideView | None) -> BackendView:
+    """Return one backend, and what an operator ordered for it."""
     health = status.health
     return {
         "name": status.name,
@@ -114,7 +118,36 @@ def backend_view(board: Board, status: BackendStatus) -> BackendView:
         "last_result": None if status.last_result is None else result_view(status.last_result),
         "transitions": [transition_view(each) for each in status.transitions],
         "frontends": list(board.frontends_of(status.name)),
+        "override": override,
     }
+
+
+def override_view(override: Override, age: float, left: float | None) -> OverrideView:
+    """Return one override, for how many seconds it has been in force, and in how many it ends."""
+    target = override.target
+    return {
+        "backend": target.backend,
+        "frontend": target.frontend or None,
+        "pool": target.pool or None,
+        "value": str(override.value),
+        "file": str(override.base),
+        "who": override.who,
+        "origin": override.origin,
+        "reason": override.reason,
+        "since": moment(override.at),
+        "age": round(age, 1),
+        "until": _until(override),
+        "ends_in": None if left is None else round(left, 1),
+    }
+
+
+def _until(override: Override | None) -> str | None:
+    return None if override is None or override.until is None else moment(override.until)
+
+
+def kept_view(override: Override | None) -> KeptView:
+    """Return how long a change holds; whether it is kept is not known yet."""
+    return {"until": _until(override), "not_kept": ""}
 
 
 def result_view(result: Result) -> ResultView:
@@ -244,10 +277,12 @@ def server_traffic_view(traffic: ServerTraffic) -> ServerCountersView:
     }
 
 
-def event_view(event: Event) -> BackendEventView | FrontendEventView:
+def event_view(event: Event) -> BackendEventView | FrontendEventView | OverrideEventView:
     """Return an entry of the event log."""
     if isinstance(event, BackendEvent):
         return _backend_event_view(event)
+    if isinstance(event, OverrideEvent):
+        return _override_event_view(event)
     return {
         "type": "frontend",
         "seq": event.seq,
@@ -270,6 +305,22 @@ def _backend_event_view(event: BackendEvent) -> BackendEventView:
         "to": str(transition.new),
         "code": str(transition.code),
         "detail": transition.detail,
+    }
+
+
+def _override_event_view(event: OverrideEvent) -> OverrideEventView:
+    override = event.override
+    return {
+        "type": "override",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "action": event.action,
+        "object": str(override.target),
+        "value": str(override.value),
+        "file": str(override.base),
+        "who": event.who,
+        "reason": event.reason,
+        "until": _until(override),
     }
 
 

@@ -47,7 +47,7 @@ SETTINGS: Final = (
     Setting("pb-tls-cert", "", "certificate of maglevd for --pb-tls-addr, with its chain (PEM)"),
     Setting("pb-tls-key", "", "private key of that certificate (PEM)"),
     Setting("pb-tls-ca", "", "CA certificates to verify client certificates with (PEM)"),
-    Setting("state-dir", "/var/lib/vpp-maglev", "directory of the SSH host key"),
+    Setting("state-dir", "/var/lib/vpp-maglev", "directory of the SSH host key and of what operators ordered"),
     Setting("log-level", "info", "lowest level to log: debug, info, warn, error or critical"),
 )
 

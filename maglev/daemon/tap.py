@@ -11,6 +11,7 @@ import random
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.application.service import MultiService
@@ -21,6 +22,7 @@ from maglev.config.child_loader import read
 from maglev.config.packing import unpack
 from maglev.control.checker_view import checker_view
 from maglev.control.events import EventHub
+from maglev.control.overrides import Overrides, restore
 from maglev.control.reload import Reloader
 from maglev.control.sessions import Sessions
 from maglev.control.transition_log import TransitionLog
@@ -40,6 +42,7 @@ from maglev.metrics.collectors import (
     BoardCollector,
     CheckerCollector,
     CooperatorCollector,
+    OverrideCollector,
     ReloadCollector,
     VppCollector,
 )
@@ -55,10 +58,12 @@ from maglev.model.version import VERSION
 from maglev.runtime import clock
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
+from maglev.runtime.files import is_writable
 from maglev.runtime.listening import listening
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
 from maglev.state.board import Board
+from maglev.state.override_file import FILE_NAME
 from maglev.vpp.sync.link import MessageCounter, VppConnector
 from maglev.vpp.sync.service import VppService
 
@@ -91,6 +96,7 @@ class Daemon(MultiService):
         vpp: Keeps VPP programmed.
         reloader: Reloads the configuration file.
         control: The verbs behind every front end.
+        overrides: What operators have ordered, kept over reloads and restarts.
     """
 
     _log = EventLogger()
@@ -111,10 +117,14 @@ class Daemon(MultiService):
         self._reactor = reactor
         self._tasks = Tasks()
         self._trace = options["log-level"] == "debug"
-        self.board = Board(time.time, config)
+        restored = restore(_overrides_file(options), config, time.time())
+        self.board = Board(time.time, restored.config, restored.orders)
         self._cooperator = Cooperator(reactor)
         self._descriptors = Descriptors(lambda: _probe_descriptors(self.board.config))
-        self.reloader = Reloader(reactor, self._cooperator.queue("reload"), options["config"], self.board, verify)
+        self.overrides = Overrides(reactor, time.time, self.board, restored)
+        self.reloader = Reloader(
+            reactor, self._cooperator.queue("reload"), options["config"], self.board, self.overrides, verify
+        )
         TransitionLog(self.board)
         transitions = TransitionCounter(self.board)
         lag = LagMonitor(reactor)
@@ -125,6 +135,7 @@ class Daemon(MultiService):
         messages = MessageCounter()
         work = self._cooperator.queue("vpp")
         self.vpp = VppService(work, self.board, self._connector(work, options, messages), jitter)
+        self.overrides.setServiceParent(self)
         self.pool.setServiceParent(self)
         self.checker.setServiceParent(self)
         self.vpp.setServiceParent(self)
@@ -141,6 +152,7 @@ class Daemon(MultiService):
             read_build(),
             time.time,
             how,
+            self.overrides,
         )
         self._front_ends = tuple(listeners(reactor, self._cooperator, self._descriptors, options, self.control))
         self._given = options.given
@@ -151,6 +163,7 @@ class Daemon(MultiService):
             CheckerCollector(self.checker, lag),
             WorkerCollector(self.pool),
             ReloadCollector(self.reloader),
+            OverrideCollector(self.overrides),
             CooperatorCollector(self._cooperator),
             VppCollector(reactor, time.time, self.vpp, messages.counts),
             TrafficCollector(self.board, self.vpp),
@@ -232,6 +245,13 @@ def _probe_descriptors(config: Config) -> int:
     """Return the number of descriptors that probes may need at once: one for each backend, here or in the workers."""
     workers = config.checker.probe_workers
     return workers * WORKER_DESCRIPTORS if workers else len(config.backends)
+
+
+def _overrides_file(options: Options) -> str:
+    """Return the file of overrides; empty without a state directory, or if that is only a default that we can't use."""
+    folder = options["state-dir"]
+    usable = folder and ("state-dir" in options.given or is_writable(folder))
+    return str(Path(folder) / FILE_NAME) if usable else ""
 
 
 def jitter() -> float:

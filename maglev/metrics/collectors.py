@@ -13,6 +13,7 @@ from maglev.metrics.exposition import LABELS, Histograms, escape, histogram
 from maglev.metrics.families import header
 from maglev.model.events import FrontendState
 from maglev.model.health import State
+from maglev.model.override import BackendOrder
 from maglev.model.result import PASSES, Code
 from maglev.runtime.cooperator import BUCKETS as TURN_BUCKETS
 from maglev.vpp.lb.state import key_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
+    from maglev.control.overrides import Overrides
     from maglev.control.reload import Reloader
     from maglev.healthcheck.lag import LagMonitor
     from maglev.healthcheck.service import CheckerService
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 BACKEND_STATES: Final = tuple(state for state in State if state is not State.REMOVED)
 """A removed backend has no metrics."""
+
+OVERRIDES: Final = (*BackendOrder, "weight")
+"""The kinds of overrides."""
 
 RESULTS: Final = {code: "pass" if code in PASSES else "fail" for code in Code}
 
@@ -189,6 +194,31 @@ class CheckerCollector:
         for name, counted in counters:
             labels = f'backend="{name}",type="{counted.type}"'
             yield _DURATIONS.lines(labels, counted.counts, counted.total)
+
+
+class OverrideCollector:
+    """What operators have ordered, and whether it is kept."""
+
+    def __init__(self, overrides: Overrides) -> None:
+        self._overrides = overrides
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the families."""
+        found = self._overrides.all()
+        kinds = dict.fromkeys(OVERRIDES, 0)
+        for override in found:
+            kinds["weight" if override.target.frontend else str(override.value)] += 1
+        text = header("maglev_overrides_active")
+        for kind, count in kinds.items():
+            text += f'maglev_overrides_active{{kind="{kind}"}} {count}\n'
+        oldest = max(map(self._overrides.age, found), default=0.0)
+        text += header("maglev_override_oldest_seconds") + f"maglev_override_oldest_seconds {oldest:.1f}\n"
+        keeper = self._overrides.keeper
+        text += header("maglev_overrides_kept")
+        if keeper.path:
+            text += f"maglev_overrides_kept {int(not keeper.problem)}\n"
+        text += header("maglev_overrides_damaged")
+        yield text + f"maglev_overrides_damaged {int(bool(self._overrides.damage))}\n"
 
 
 class ReloadCollector:

@@ -188,6 +188,21 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
     ),
     "maglevd itself": (
         Family(
+            "maglev_overrides_active",
+            "gauge",
+            "Orders of operators that differ from the file",
+            ("kind",),
+            "``kind`` is ``enable``, ``pause``, ``disable`` or ``weight``.",
+        ),
+        Family("maglev_override_oldest_seconds", "gauge", "Age of the oldest of them, 0 without any"),
+        Family(
+            "maglev_overrides_kept",
+            "gauge",
+            "0 while a restart would forget changes of them, since their file can't be written",
+            absent="there is no state directory",
+        ),
+        Family("maglev_overrides_damaged", "gauge", "1 if their file was damaged at the start and is set aside"),
+        Family(
             "maglev_config_reloads_total",
             "counter",
             "Reloads of the configuration, by result",

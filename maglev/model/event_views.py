@@ -41,6 +41,21 @@ class FrontendEventView(ChangeView):
     frontend: Annotated[str, "Name of the frontend."]
 
 
+class OverrideEventView(TypedDict):
+    """An override was made or has ended; sent to those who see the backends, or the frontends for a weight."""
+
+    type: Annotated[Literal["override"], "``override``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    action: Annotated[str, "``set``, ``cleared`` (by a user), ``expired``, or ``dropped`` (the file is newer)."]
+    object: Annotated[str, "The backend, or the weight, in words."]
+    value: Annotated[str, "What was ordered: ``pause``, ``disable``, ``enable``, or a weight."]
+    file: Annotated[str, "What the file says: ``enable``, ``disable``, or a weight."]
+    who: Annotated[str, "Name of the user; empty if maglevd did it by itself."]
+    reason: Annotated[str, "Why; may be empty."]
+    until: Annotated[str | None, "When it ends by itself; None if it does not."]
+
+
 class LogEventView(TypedDict):
     """A line of the daemon's log; only if it was asked for."""
 
@@ -58,4 +73,4 @@ class GapView(TypedDict):
     missed: Annotated[int, "Number of events."]
 
 
-EventView = SnapshotView | BackendEventView | FrontendEventView | LogEventView | GapView
+EventView = SnapshotView | BackendEventView | FrontendEventView | OverrideEventView | LogEventView | GapView

@@ -9,6 +9,7 @@ import attrs
 
 if TYPE_CHECKING:
     from maglev.model.health import Transition
+    from maglev.model.override import Override
 
 
 class FrontendState(enum.StrEnum):
@@ -52,4 +53,25 @@ class FrontendEvent:
     at: float
 
 
-Event = BackendEvent | FrontendEvent
+@attrs.frozen
+class OverrideEvent:
+    """An override was made or has ended.
+
+    Attributes:
+        seq: Position in the event log, in one sequence for all kinds.
+        action: ``set``, ``cleared`` (by an operator), ``expired``, or ``dropped`` (the file says otherwise now).
+        override: The override.
+        who: Who did that; empty for the program itself.
+        reason: Why; may be empty.
+        at: Wall-clock time, seconds since the epoch: for display only.
+    """
+
+    seq: int
+    action: str
+    override: Override
+    who: str
+    reason: str
+    at: float
+
+
+Event = BackendEvent | FrontendEvent | OverrideEvent

@@ -52,6 +52,9 @@ class Lifecycle(enum.StrEnum):
 PROBED: Final = frozenset({State.UNKNOWN, State.UP, State.DOWN})
 """The states in which a backend is probed and its results count."""
 
+ORDERED_OUT: Final = frozenset({State.PAUSED, State.DISABLED})
+"""The states in which an operator, or the file, has ordered a backend out of service."""
+
 TRANSITIONS: Final[Mapping[Lifecycle, Mapping[State, State]]] = {
     Lifecycle.START: {State.UNKNOWN: State.UNKNOWN},
     Lifecycle.PAUSE: {

@@ -39,6 +39,23 @@ class VersionView(TypedDict):
 # Frontends and backends
 
 
+class OverrideView(TypedDict):
+    """What an operator has ordered at run time that differs from the file."""
+
+    backend: Annotated[str, "Name of the backend."]
+    frontend: Annotated[str | None, "Name of the frontend, for a weight; None for the state of a backend."]
+    pool: Annotated[str | None, "Name of the pool, for a weight; None for the state of a backend."]
+    value: Annotated[str, "What holds: ``pause``, ``disable``, ``enable``, or a weight."]
+    file: Annotated[str, "What the file says: ``enable``, ``disable``, or a weight."]
+    who: Annotated[str, "Name of the user who ordered it."]
+    origin: Annotated[str, "Where the session came from."]
+    reason: Annotated[str, "Why, in the words of the user; may be empty."]
+    since: Annotated[str, "When it was ordered."]
+    age: Annotated[float, "Seconds since then."]
+    until: Annotated[str | None, "When it ends by itself; None if it does not."]
+    ends_in: Annotated[float | None, "Seconds until then; None if it does not end by itself."]
+
+
 class MemberView(TypedDict):
     """A backend in a pool."""
 
@@ -47,6 +64,7 @@ class MemberView(TypedDict):
     state: Annotated[str, "State of the backend."]
     enabled: Annotated[bool, "False while the backend is disabled."]
     weight: Annotated[int, "Weight as configured or set, 0..100."]
+    file_weight: Annotated[int, "Weight in the file; another one than ``weight`` if that was set at run time."]
     effective_weight: Annotated[int, "Weight that it should have now, 0..100."]
     programmed_weight: Annotated[int, "That weight as it is in VPP; the same unless ``weights`` is least-moving."]
 
@@ -125,6 +143,7 @@ class BackendView(TypedDict):
     last_result: Annotated[ResultView | None, "Outcome of the last probe; None before the first."]
     transitions: Annotated[list[TransitionView], "Changes of its state, newest first."]
     frontends: Annotated[list[str], "Names of the frontends that use it."]
+    override: Annotated[OverrideView | None, "What an operator ordered for it; None if the file holds."]
 
 
 class CheckParamsView(TypedDict, total=False):
@@ -162,45 +181,6 @@ class HealthcheckView(TypedDict):
     probe_ipv6_src: Annotated[str | None, "Source address of IPv6 probes; None if the system chooses."]
     params: Annotated[CheckParamsView, "The parameters of the type."]
     backends: Annotated[int, "Number of backends that use it."]
-
-
-# The checker
-
-
-class LagView(TypedDict):
-    """How late the checker's event loop runs."""
-
-    worst: Annotated[float, "The longest delay of the last minute, in seconds."]
-    p50: Annotated[float | None, "Upper bound of the median since the start, in seconds; None above all buckets."]
-    p99: Annotated[float | None, "Upper bound of the 99th percentile likewise, in seconds; None above all buckets."]
-
-
-class WorkerView(TypedDict):
-    """A worker process."""
-
-    worker: Annotated[int, "Its number, counted from 0."]
-    state: Annotated[str, "``up``, ``down`` or ``leaving``."]
-    pid: Annotated[int | None, "Its process; None while there is none."]
-    in_flight: Annotated[int, "Probes that it works on."]
-    queued: Annotated[int, "Probes that it was asked for and could not begin yet."]
-    restarts: Annotated[int, "Number of times that it was started again."]
-
-
-class CheckerView(TypedDict):
-    """The checker itself."""
-
-    backends: Annotated[int, "Number of backends that are probed."]
-    probes: Annotated[int, "Results so far."]
-    discarded: Annotated[dict[str, int], "Number of results that were no evidence, by the reason."]
-    overdue: Annotated[float, "Seconds that the most overdue probe has been waiting."]
-    without_evidence: Annotated[
-        int,
-        "Number of backends that are probed and have had no result for three intervals and a timeout, 15 s at least.",
-    ]
-    oldest_evidence: Annotated[float, "Seconds since the last result of the backend that has waited longest for one."]
-    lag: Annotated[LagView, "How late the event loop runs."]
-    waiting: Annotated[int, "Probes for which there is no worker."]
-    workers: Annotated[list[WorkerView], "The worker processes."]
 
 
 # VPP
@@ -319,13 +299,33 @@ class SyncView(TypedDict):
 # Changes, and the configuration
 
 
-class BackendChangeView(ChangeView):
+class KeptView(TypedDict):
+    """How long a change holds that was made by a command."""
+
+    until: Annotated[str | None, "When it ends by itself; None if it does not."]
+    not_kept: Annotated[str, "Why a restart would forget it, although it is in force; empty if a restart would not."]
+
+
+class BackendChangeView(ChangeView, KeptView):
     """A change of a backend's state by a command."""
 
     backend: Annotated[str, "Name of the backend."]
 
 
-class WeightChangeView(_WeightChange):
+class OverrideClearView(ChangeView, KeptView):
+    """The end of an override by a command: ``from`` what was ordered ``to`` what the file says."""
+
+    object: Annotated[str, "The backend, or the weight, in words."]
+
+
+class OverridesView(PageView[OverrideView]):
+    """The overrides: a page of them, the oldest first, and whether they are kept."""
+
+    not_kept: Annotated[str, "Why a restart would forget them; empty if it would not."]
+    damage: Annotated[str, "What was wrong with the file of overrides at the start; empty if nothing was."]
+
+
+class WeightChangeView(_WeightChange, KeptView):
     """A change of a weight."""
 
     frontend: Annotated[str, "Name of the frontend."]

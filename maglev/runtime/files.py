@@ -69,3 +69,18 @@ def is_writable(folder: str) -> bool:
     while not place.exists() and place != place.parent:
         place = place.parent
     return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+
+
+def set_aside(path: str, now: float) -> str:
+    """Rename a file that can't be used, so that a person can look at it; return its new name, empty if that failed.
+
+    Args:
+        path: The file.
+        now: The wall-clock time, which becomes part of the name.
+    """
+    place = f"{path}.damaged-{now:.0f}"
+    try:
+        Path(path).rename(place)
+    except OSError:
+        return ""
+    return place

@@ -1,24 +1,26 @@
 """The board: the single mutable record of every backend and frontend, with an event log and subscribers.
 
 `Board.record`, `Board.happen`, `Board.set_weight` and `Board.apply` first complete their change and then notify the
-subscribers, one change at a time. A subscriber may change the board again; the resulting notifications are queued
-behind those already pending. Subscribers must not rely on the order in which they are called.
+subscribers (`maglev.state.subscribers`), who must not rely on the order in which they are called.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.config.diff import removed, touched
+from maglev.config.diff import concerned_backends, removed, touched
 from maglev.model.errors import NotFoundError, RefusedError
-from maglev.model.events import BackendEvent, Event, FrontendEvent, FrontendState
+from maglev.model.events import BackendEvent, Event, FrontendEvent, FrontendState, OverrideEvent
 from maglev.model.health import Lifecycle, State, Transition
-from maglev.runtime.logs.logger import EventLogger
+from maglev.model.override import BackendOrder
 from maglev.state.holds import Holds
+from maglev.state.overrides import leading
 from maglev.state.status import BackendStatus, FrontendStatus, thresholds
+from maglev.state.subscribers import Subscribers
 from maglev.state.weights import flushes, reweighted
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Backend, Config, Frontend
+    from maglev.model.override import Override
     from maglev.model.result import Result
 
 EVENT_LOG_LENGTH: Final = 10_000
@@ -42,19 +45,19 @@ class Board:
         holds: Decides which weights unknown backends keep.
     """
 
-    _log = EventLogger()
-
-    def __init__(self, wall: Callable[[], float], config: Config) -> None:
-        """Create a board with an initial configuration.
+    def __init__(
+        self, wall: Callable[[], float], config: Config, orders: Mapping[str, Override] = MappingProxyType({})
+    ) -> None:
+        """Create it.
 
         Args:
             wall: Returns the wall-clock time in seconds since the epoch, for display.
             config: A valid configuration.
+            orders: What operators have ordered for backends, by name, and what holds from the beginning.
         """
         self._wall = wall
-        self._subscribers: defaultdict[str, list[Callable[..., object]]] = defaultdict(list)
-        self._news: deque[tuple[str, tuple[object, ...]]] = deque()
-        self._telling = False
+        self._subscribers = Subscribers()
+        self._tell, self._later = self._subscribers.tell, self._subscribers.later
         self._frontends_of: dict[str, list[FrontendStatus]] = {}
         self._unweighed: dict[str, set[str]] = {}
         self.events: deque[Event] = deque(maxlen=EVENT_LOG_LENGTH)
@@ -65,9 +68,9 @@ class Board:
         self.holds = Holds(self.backends)
         self.frontends: dict[str, FrontendStatus] = {}
         for backend in config.backends.values():
-            self._add_backend(backend)
+            self._add_backend(backend, orders.get(backend.name))
         self._place_frontends({})
-        self._news.clear()
+        self._subscribers.clear()
 
     # Reading
 
@@ -77,11 +80,10 @@ class Board:
         Raises:
             NotFoundError: There is none of that name.
         """
-        try:
-            return self.backends[name]
-        except KeyError:
+        if name not in self.backends:
             message = f"unknown backend {name!r}"
-            raise NotFoundError(message) from None
+            raise NotFoundError(message)
+        return self.backends[name]
 
     def frontend(self, name: str) -> FrontendStatus:
         """Return the status of a frontend.
@@ -89,11 +91,10 @@ class Board:
         Raises:
             NotFoundError: There is none of that name.
         """
-        try:
-            return self.frontends[name]
-        except KeyError:
+        if name not in self.frontends:
             message = f"unknown frontend {name!r}"
-            raise NotFoundError(message) from None
+            raise NotFoundError(message)
+        return self.frontends[name]
 
     def frontends_of(self, backend: str) -> Iterable[str]:
         """Return the names of the frontends that use a backend."""
@@ -110,6 +111,7 @@ class Board:
         frontend_changed: Callable[[FrontendEvent], object] | None = None,
         weights_changed: Callable[[frozenset[str]], object] | None = None,
         config_changed: Callable[[Config, Config], object] | None = None,
+        override_changed: Callable[[OverrideEvent], object] | None = None,
     ) -> None:
         """Register callbacks; each is called after a change of its kind is in place.
 
@@ -121,15 +123,15 @@ class Board:
             weights_changed: Called with the names of frontends whose desired weights in VPP may have changed.
             config_changed: Called with the old and the new configuration. The states of all objects, old and new, are
                 on the board already; their changes are notified next.
+            override_changed: Called when an override was made or has ended.
         """
-        for topic, callback in (
-            ("backend_changed", backend_changed),
-            ("frontend_changed", frontend_changed),
-            ("weights_changed", weights_changed),
-            ("config_changed", config_changed),
-        ):
-            if callback is not None:
-                self._subscribers[topic].append(callback)
+        self._subscribers.add(
+            backend_changed=backend_changed,
+            frontend_changed=frontend_changed,
+            weights_changed=weights_changed,
+            config_changed=config_changed,
+            override_changed=override_changed,
+        )
 
     # Changing
 
@@ -145,8 +147,13 @@ class Board:
             self._tell()
         status.last_result = result
 
-    def happen(self, name: str, event: Lifecycle) -> None:
+    def happen(self, name: str, event: Lifecycle, detail: str = "") -> None:
         """Apply an operator's command: pause, resume, disable or enable.
+
+        Args:
+            name: Name of the backend.
+            event: The command.
+            detail: Who commands it, and why.
 
         Raises:
             NotFoundError: There is no such backend.
@@ -154,7 +161,7 @@ class Board:
         """
         status = self.backend(name)
         try:
-            self._happen(status, event)
+            self._happen(status, event, detail)
         except RefusedError as error:
             message = f"backend {name} can't be {event}: {error}"
             raise RefusedError(message) from None
@@ -162,7 +169,7 @@ class Board:
         self._tell()
 
     def set_weight(self, frontend: str, pool: str, backend: str, weight: int) -> None:
-        """Change the configured weight of a backend in a pool, until the next reload.
+        """Change the configured weight of a backend in a pool, in the configuration in force.
 
         Args:
             frontend: Name of the frontend.
@@ -218,6 +225,21 @@ class Board:
             self._reduce(status)
             self._tell()
 
+    def note_override(self, action: str, override: Override, who: str, reason: str) -> None:
+        """Tell that an override was made or has ended; the change that it stands for is on the board already.
+
+        Args:
+            action: One of those of `OverrideEvent`.
+            override: The override.
+            who: Who did that; empty for the program itself.
+            reason: Why.
+        """
+        self.seq += 1
+        event = OverrideEvent(self.seq, action, override, who, reason, self._wall())
+        self.events.append(event)
+        self._later("override_changed", event)
+        self._tell()
+
     def apply(self, config: Config) -> None:
         """Put another configuration in force, leaving unchanged objects untouched."""
         old = self.config
@@ -230,7 +252,7 @@ class Board:
                 status.transitions = status.transitions[: config.checker.transition_history]
         for name in removed(old.backends, config.backends):
             self._remove_backend(self.backends[name])
-        for backend in _concerned(old, config):
+        for backend in concerned_backends(old, config):
             self._update_backend(old, backend)
         self._place_frontends(old.frontends)
         self.holds.end_reload()
@@ -238,11 +260,14 @@ class Board:
 
     # Implementation
 
-    def _add_backend(self, backend: Backend) -> None:
+    def _add_backend(self, backend: Backend, override: Override | None = None) -> None:
         status = BackendStatus(backend, self.config.healthcheck_of(backend))
         self.backends[backend.name] = status
         self._happen(status, Lifecycle.START)
-        if not backend.enabled:
+        if override is not None:
+            if (event := leading(status.state, BackendOrder(str(override.value)))) is not None:
+                self._happen(status, event, str(override))
+        elif not backend.enabled:
             self._happen(status, Lifecycle.DISABLE)
 
     def _remove_backend(self, status: BackendStatus) -> None:
@@ -292,11 +317,11 @@ class Board:
                 index.setdefault(backend, []).append(status)
         self._frontends_of = index
 
-    def _happen(self, status: BackendStatus, event: Lifecycle) -> None:
+    def _happen(self, status: BackendStatus, event: Lifecycle, detail: str = "") -> None:
         old = status.state
         # A changed backend has something to prove again even if its state has the same name as before.
         if status.health.happen(event) or event in {Lifecycle.START, Lifecycle.CHANGE}:
-            self._moved(status, Transition(old, status.state, self._wall(), "", event.value))
+            self._moved(status, Transition(old, status.state, self._wall(), "", event.value, detail))
 
     def _moved(self, status: BackendStatus, transition: Transition) -> None:
         status.transitions = (transition, *status.transitions)[: self.config.checker.transition_history]
@@ -331,7 +356,7 @@ class Board:
     def _concerned_frontends(self, old: Config, new: Config) -> Iterable[FrontendStatus]:
         """Return the frontends that another configuration may change, or whose backends it may change."""
         names = {*touched(new.frontends, old.frontends), *touched(old.frontends, new.frontends)}
-        names |= {name for backend in _concerned(old, new) for name in self.frontends_of(backend.name)}
+        names |= {name for backend in concerned_backends(old, new) for name in self.frontends_of(backend.name)}
         return [self.frontends[name] for name in names if name in self.frontends]
 
     def _weigh_all(self, reconfigured: AbstractSet[str] = frozenset()) -> None:
@@ -369,32 +394,3 @@ class Board:
             status.state = state
             self.events.append(event)
             self._later("frontend_changed", event)
-
-    def _later(self, topic: str, *args: object) -> None:
-        self._news.append((topic, args))
-
-    def _tell(self) -> None:
-        if self._telling:
-            return
-        self._telling = True
-        try:
-            while self._news:
-                topic, args = self._news.popleft()
-                for callback in tuple(self._subscribers[topic]):
-                    self._call(callback, topic, args)
-        finally:
-            self._telling = False
-
-    def _call(self, callback: Callable[..., object], topic: str, args: tuple[object, ...]) -> None:
-        try:
-            callback(*args)
-        except Exception:  # noqa: BLE001  # one failing subscriber must not stop the others
-            name = getattr(callback, "__qualname__", type(callback).__name__)
-            self._log.failure("board-subscriber-failed", subscriber=name, topic=topic)
-
-
-def _concerned(old: Config, new: Config) -> Iterable[Backend]:
-    """Return the backends that another configuration may change; of thousands, mostly none."""
-    if any(old.healthchecks.get(name) != check for name, check in new.healthchecks.items()):
-        return new.backends.values()
-    return [new.backends[name] for name in touched(old.backends, new.backends)]

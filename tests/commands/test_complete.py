@@ -12,6 +12,7 @@ from maglev.commands.language.faults import IncompleteLineError, UsageError
 from maglev.commands.language.parse import parse
 from maglev.commands.session import CommandSession
 from maglev.commands.tree import ROOT
+from maglev.commands.tree_show import SHOW
 from maglev.model.caller import Role
 from maglev.model.errors import VppNotConnectedError
 from tests.fakes.control import FakeControl, backend_view, finish
@@ -46,7 +47,7 @@ def listed(completion):
         ("SHO", "w ", ["show"]),
         ("s", "", ["show", "set", "sync"]),
         ("", "", [node.word for node in ROOT.children]),
-        ("show ", "", ["version", "frontends", "backends", "healthchecks", "checker", "vpp", "sessions", "history"]),
+        ("show ", "", [node.word for node in SHOW.children]),
         ("show h", "", ["healthchecks", "history"]),
         ("show he", "althchecks ", ["healthchecks"]),
         ("sh vpp lb ", "", ["state", "plan", "counters", "backends"]),

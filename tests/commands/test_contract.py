@@ -31,6 +31,7 @@ from tests.fakes.configs import make_check, make_config
 from tests.fakes.control import CHECKER, FakeControl, finish
 from tests.fakes.environment import FakeEnvironment
 from tests.fakes.lb import FakeConnector, FakeLb
+from tests.fakes.overrides import overrides_of
 
 CHECKS = [make_check(type=CheckType.HTTP, http=HttpParams("/healthz", None, ((200, 299), (401, 401))), rise=1)]
 NAMES = {"frontend": "web", "pool": "pool0", "backend": "a", "healthcheck": "tcp", "0-100": "50", "0-512": "24"}
@@ -57,6 +58,13 @@ class FixedReloader:
         return self.loaded
 
 
+BEFORE = {
+    "clear override backend a": "set backend a disable",
+    "clear override frontend web pool pool0 backend a": "set frontend web pool pool0 backend a weight 7",
+}
+"""What has to be done before a command."""
+
+
 class ControlWorld:
     """A control interface over a real board and a VPP in memory."""
 
@@ -71,7 +79,16 @@ class ControlWorld:
         reloader = FixedReloader(self.board)
         work = Cooperator(clock).queue("control")
         self.control = Control(
-            work, self.board, self.vpp, reloader, feed, self.sessions, build, lambda: 1000.0, lambda: CHECKER
+            work,
+            self.board,
+            self.vpp,
+            reloader,
+            feed,
+            self.sessions,
+            build,
+            lambda: 1000.0,
+            lambda: CHECKER,
+            overrides_of(self.board),
         )
         for name in self.board.backends:
             self.board.record(name, Result(Code.L7OK, "HTTP 200", 0.00125))
@@ -108,8 +125,11 @@ def typed(summary):
             words[index] = NAMES[before if before in NAMES else "frontend"]
         elif word.startswith("<"):
             words[index] = NAMES[word.strip("<>")]
-    return " ".join(words) + (" num 3" if summary.options else "")
+    return " ".join(words) + OPTIONS.get(summary.options[0].word if summary.options else "", "")
 
+
+OPTIONS = {"num": " num 3", "for": ' for 2h reason "disk swap"'}
+"""What is typed after a command, by the first of its options."""
 
 COMMANDS = [pytest.param(summary, id=summary.syntax) for summary in summaries(ROOT)]
 
@@ -130,6 +150,8 @@ def test_every_command_works_over_the_real_control(world, summary):
     line = typed(summary)
     if line.endswith((" resume", " enable")):
         world.run(line.replace("resume", "pause").replace("enable", "disable"))
+    if line in BEFORE:
+        world.run(BEFORE[line])
     status, _, errors = world.run(line)
 
     assert (status, errors) == (ExitStatus.OK, "")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maglev.commands.handlers import change, config, session, show, sync, watch
+from maglev.commands.language.arguments import Sentence, TimeSpan
 from maglev.commands.language.faults import (
     AmbiguousWordError,
     BadArgumentError,
@@ -20,6 +21,8 @@ from maglev.commands.language.nodes import Argument, Command, Keyword, TreePosit
 from maglev.commands.language.parse import FILTER_LIMIT, parse
 from maglev.commands.session import CommandSession
 from maglev.commands.tree import ROOT
+from maglev.commands.tree_show import SHOW
+from maglev.model.override import MAX_DURATION
 from tests.fakes.control import FakeControl, finish
 from tests.fakes.environment import FakeEnvironment
 
@@ -57,7 +60,7 @@ WEIGHT = {"frontend": "web", "pool": "primary", "backend": "www1", "weight": 50}
         ("sync vpp lb state", sync.sync_vpp_lb_state, {}),
         ("sy v l s web", sync.sync_vpp_lb_state, {"frontend": "web"}),
         ("config check", config.check_config, {}),
-        ("c r", config.reload_config, {}),
+        ("co r", config.reload_config, {}),
         ("watch events", watch.watch_events, {}),
         ("w e num 3", watch.watch_events, {"num": 3}),
         ("w e log", watch.watch_events, {"log": "info"}),
@@ -148,7 +151,7 @@ def test_a_word_that_is_short_for_several_lists_them(line, column, candidates):
 @pytest.mark.parametrize(
     ("line", "column", "following"),
     [
-        ("show", 4, ["version", "frontends", "backends", "healthchecks", "checker", "vpp", "sessions", "history"]),
+        ("show", 4, [node.word for node in SHOW.children]),
         ("set backend  ", 13, ["<name>"]),
         ("set backend www1", 16, ["pause", "resume", "enable", "disable"]),
         ("set frontend web pool", 21, ["<pool>"]),
@@ -316,3 +319,26 @@ def test_options_come_in_any_order(options):
     statement = parsed(f"watch events {' '.join(options)}")
 
     assert statement.arguments == {"num": 5, "log": "error", "backend": 1, "frontend": 1}
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds"),
+    [("1s", 1), ("90s", 90), ("2h", 7200), ("1D12h", 129_600), ("366d", 366 * 86400), ("1h0m1s", 3601)],
+)
+def test_a_time_span_has_units(word, seconds):
+    assert TimeSpan(MAX_DURATION).parse(word) == seconds
+
+
+@pytest.mark.parametrize(
+    "word", ["", "0s", "5", "2 h", "1.5h", "-1h", "367d", "1h1d", "h", "1w", "999999999d", "\u0661h"]
+)
+def test_what_is_not_a_time_span_says_what_is(word):
+    with pytest.raises(ValueError, match=r"Expected a duration from 1s to 366d, such as 90s, 30m, 2h or 1d12h"):
+        TimeSpan(MAX_DURATION).parse(word)
+
+
+def test_a_sentence_is_one_line_of_text():
+    assert Sentence(120).parse("disk swap") == "disk swap"
+    for word in ("", "  ", "x" * 121, "\x1b[31m", "a\nb"):
+        with pytest.raises(ValueError, match="Expected a text of 1 to 120 printable characters"):
+            Sentence(120).parse(word)

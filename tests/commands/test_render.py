@@ -16,12 +16,15 @@ from maglev.commands.session import CommandSession
 from tests.fakes.control import (
     CHECKER,
     CONF,
+    OVERRIDES,
+    UNTIL,
     FakeControl,
     backend_view,
     finish,
     frontend_view,
     healthcheck_view,
     member_view,
+    override_view,
     vip_view,
 )
 from tests.fakes.environment import FakeEnvironment
@@ -612,3 +615,59 @@ def test_a_weight_that_changes_the_scale_says_so():
         "the scale changes: weight 50 is programmed as 5 instead of 1, 100 is programmed as 10 instead of 2; "
         "12.5% of new flows move"
     )
+
+
+# Overrides
+
+
+def test_overrides_are_a_table():
+    assert [" ".join(line.split()) for line in shown("show overrides").splitlines()] == [
+        "backend frontend pool value file who age ends-in reason",
+        "www2 - - disable enable ada 10m 1h50m disk swap",
+        "www1 web primary 25 100 bob 25h - -",
+    ]
+
+
+def test_what_is_wrong_with_the_file_of_overrides_comes_first():
+    control = FakeControl()
+    control.not_kept, control.damage = "No space left on device", "overrides.json: not valid JSON"
+    head = shown("show overrides", control).splitlines()[:2]
+    assert head == [
+        "Damaged at the start, and set aside: overrides.json: not valid JSON",
+        "Not kept over a restart: No space left on device",
+    ]
+
+
+def test_an_override_is_shown_with_its_backend():
+    control = FakeControl()
+    control.rows["backend"][1] = backend_view("www2", "198.51.100.12", "disabled", override=OVERRIDES[0])
+    control.rows["backend"][0] = backend_view(
+        "www1", "198.51.100.11", override=override_view("www1", value="pause", ends_in=None, reason="")
+    )
+    expected = "disable by ada since 2026-11-21T08:00:00.000Z, ends in 1h50m: disk swap"
+    assert expected in shown("show backends www2", control)
+    assert "pause by ada since 2026-11-21T08:00:00.000Z\n" in shown("show backends www1", control)
+
+
+def test_a_weight_that_is_not_that_of_the_file_is_marked():
+    control = FakeControl()
+    member = {**member_view("www1", "198.51.100.11", weight=25), "file_weight": 100}
+    control.rows["frontend"][0] = frontend_view("web", "203.0.113.80", [("primary", True, [member])])
+    assert "www1 weight 25 effective 25 [file 100]\n" in shown("show frontends web", control)
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (
+            {"action": "set", "who": "ada", "reason": "disk swap"},
+            "set by ada until 2026-11-21T10:00:00.000Z: disk swap",
+        ),
+        ({"action": "cleared", "who": "ada", "reason": ""}, "cleared by ada"),
+        ({"action": "expired", "who": "", "reason": "its time has come"}, "expired: its time has come"),
+    ],
+)
+def test_an_override_is_an_event(more, text):
+    event = {"type": "override", "seq": 9, "at": "2026-11-21T08:00:00.000Z", "object": "backend www1"}
+    event |= {"value": "disable", "file": "enable", "until": UNTIL, **more}
+    assert event_line(event).plain == f"2026-11-21T08:00:00.000Z override backend www1 disable {text}"

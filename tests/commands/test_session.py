@@ -12,11 +12,21 @@ from zope.interface.verify import verifyObject
 from maglev.commands.language.environment import ExitStatus
 from maglev.commands.language.output import PAGE, SLICE_LINES, SLICE_TEXT
 from maglev.commands.session import CommandSession
+from maglev.commands.tree_show import SHOW
 from maglev.interfaces import ISubscription
 from maglev.model.caller import Role
 from maglev.model.errors import ConfigError, MaglevError, VppNotConnectedError, VppOffError
 from maglev.model.problem import Problem, ProblemKind
-from tests.fakes.control import FakeControl, FakeSubscription, Turn, backend_view, finish, frontend_view, member_view
+from tests.fakes.control import (
+    UNTIL,
+    FakeControl,
+    FakeSubscription,
+    Turn,
+    backend_view,
+    finish,
+    frontend_view,
+    member_view,
+)
 from tests.fakes.environment import FakeEnvironment
 from tests.fakes.views import has_every_verb
 
@@ -75,6 +85,24 @@ def test_a_line_without_meaning_does_nothing_and_is_not_an_error(line):
         ("set frontend web pool primary backend www1 weight 7", [("set_weight", "web", "primary", "www1", 7)]),
         ("sync vpp lb state", [("sync_vpp", None)]),
         ("sync vpp lb state web", [("sync_vpp", "web")]),
+        (
+            'set backend www1 disable for 2h reason "disk swap"',
+            [("disable_backend", "www1", 7200, "disk swap"), ("backend", "www1")],
+        ),
+        (
+            "set backend www1 pause reason noise for 1d12h",
+            [("pause_backend", "www1", 129_600, "noise"), ("backend", "www1")],
+        ),
+        (
+            "set frontend web pool primary backend www1 weight 7 for 90s",
+            [("set_weight", "web", "primary", "www1", 7, 90, "")],
+        ),
+        ("show overrides", [("overrides", "", PAGE)]),
+        ("clear override backend www2", [("clear_override", "www2", "", "")]),
+        (
+            "clear override frontend web pool primary backend www1",
+            [("clear_override", "www1", "web", "primary")],
+        ),
         ("config check", [("check_config",)]),
         ("config diff", [("config_diff", "", PAGE)]),
         ("config reload", [("reload_config", False)]),
@@ -108,7 +136,20 @@ def test_every_command_asks_its_verb_whatever_the_filters(line, calls, filters):
         ("sync vpp lb state", "VPP holds what it should: nothing was written\n"),
         ("config check", "The file is valid\n"),
         ("config reload", "The file is in force\n"),
-        ("set backend www1 pause | json", '{\n  "backend": "www1",\n  "from": "up",\n  "to": "paused"\n}\n'),
+        (
+            "set backend www1 pause | json",
+            '{\n  "backend": "www1",\n  "from": "up",\n  "to": "paused",\n  "until": null,\n  "not_kept": ""\n}\n',
+        ),
+        ("set backend www1 disable for 2h", f"backend www1 up -> disabled until {UNTIL}\n"),
+        (
+            "set frontend web pool primary backend www1 weight 7 for 2h",
+            f"frontend web pool primary backend www1 weight 100 -> 7 until {UNTIL}\n",
+        ),
+        ("clear override backend www2", "backend www2 disable -> enable (the file)\n"),
+        (
+            "clear override frontend web pool primary backend www1",
+            "weight of backend www1 in pool primary of frontend web 25 -> 100 (the file)\n",
+        ),
         ("sync vpp lb state | json", '{\n  "writes": []\n}\n'),
         ("terminal length 24", ""),
         ("quit", ""),
@@ -116,6 +157,16 @@ def test_every_command_asks_its_verb_whatever_the_filters(line, calls, filters):
 )
 def test_changes_say_what_was_changed(line, output):
     assert Typed(line).output == output
+
+
+def test_what_is_not_kept_is_an_error_after_the_change():
+    control = FakeControl()
+    control.not_kept = "No space left on device"
+    for line in ("set backend www1 pause", "clear override backend www2"):
+        typed = Typed(line, control)
+        assert typed.status == ExitStatus.FAILED
+        assert typed.output
+        assert typed.errors == "% In force, but not kept over a restart: No space left on device\n"
 
 
 def test_a_sync_lists_what_it_wrote():
@@ -286,7 +337,7 @@ def test_a_caret_is_below_the_word_in_question(line, environment, errors):
     [
         (
             "show",
-            "% Incomplete line; next: version, frontends, backends, healthchecks, checker, vpp, sessions, history\n",
+            f"% Incomplete line; next: {', '.join(node.word for node in SHOW.children)}\n",
         ),
         ("s", " " * 8 + '^\n% Ambiguous word "s": show, set, sync\n'),
         ("terminal length x", " " * 24 + "^\n% Expected a whole number from 0 to 512\n"),
@@ -330,9 +381,10 @@ def test_the_history_is_shown_printably():
 def test_help_lists_every_command_and_fits_a_terminal():
     output = Typed("help").output
 
-    assert "show frontends <name>       One frontend, with the weights of its backends\n" in output
-    assert "\nset frontend <name> pool <pool> backend <name> weight <0-100>\n" + " " * 28 + "Set the share" in output
-    assert [line for line in output.splitlines() if len(line) >= 80 and not line.startswith("watch events [")] == []
+    assert "show frontends <name>      One frontend, with the weights of its backends\n" in output
+    assert " weight <0-100> [for <duration>] [reason <text>]\n" + " " * 27 + "Set the share" in output
+    long = [line for line in output.splitlines() if len(line) >= 80]
+    assert [line for line in long if not line.startswith(("watch events [", "set "))] == []
     assert {"command": "quit", "help": "End the session"} in json.loads(Typed("help | json").output)
     assert Typed("help | include ^quit").output.split() == ["quit", "End", "the", "session"]
 

@@ -86,13 +86,16 @@ def test_all_commands_of_the_specification_are_there():
         "show vpp lb plan",
         "show vpp lb counters",
         "show vpp lb backends",
+        "show overrides",
         "show sessions",
         "show history",
-        "set backend <name> pause",
+        "set backend <name> pause [for <duration>] [reason <text>]",
         "set backend <name> resume",
         "set backend <name> enable",
-        "set backend <name> disable",
-        "set frontend <name> pool <pool> backend <name> weight <0-100>",
+        "set backend <name> disable [for <duration>] [reason <text>]",
+        "set frontend <name> pool <pool> backend <name> weight <0-100> [for <duration>] [reason <text>]",
+        "clear override backend <name>",
+        "clear override frontend <name> pool <pool> backend <name>",
         "sync vpp lb state",
         "sync vpp lb state <name>",
         "config check",
@@ -116,5 +119,5 @@ def test_only_what_changes_something_needs_an_operator():
     assert operators == {
         syntax
         for syntax in (summary.syntax for summary in COMMANDS)
-        if syntax.startswith(("set ", "sync ", "config reload"))
+        if syntax.startswith(("set ", "clear ", "sync ", "config reload"))
     }

@@ -15,6 +15,7 @@ from tests.fakes.certificates import Authority
 from tests.fakes.files import config_text
 from tests.fakes.logs import recorded_events
 from tests.fakes.outcomes import result_of
+from tests.fakes.overrides import overrides_of
 from tests.fakes.reactor import FakeReactor
 
 
@@ -40,8 +41,9 @@ class Made:
         self.reactor = FakeReactor()
         self.board = Board(lambda: 0.0, load_file(path).config)
         self.verify = Verifier()
+        self.overrides = overrides_of(self.board, self.reactor)
         self.reloader = Reloader(
-            self.reactor, Cooperator(self.reactor).queue("reload"), str(path), self.board, self.verify
+            self.reactor, Cooperator(self.reactor).queue("reload"), str(path), self.board, self.overrides, self.verify
         )
 
     def write(self, text):

@@ -20,6 +20,8 @@ from maglev.model.errors import (
     VppNotConnectedError,
     VppOffError,
 )
+from maglev.model.event_views import OverrideEventView
+from maglev.model.moments import moment
 from maglev.model.problem import Problem, ProblemKind
 from maglev.model.result import Code, Result
 from maglev.runtime.cooperator import Cooperator
@@ -29,11 +31,13 @@ from maglev.vpp.lb.table import flow_table
 from maglev.vpp.sync.service import VppService
 from tests.fakes.configs import CONF, make_check, make_config, make_frontend
 from tests.fakes.lb import FakeConnector, FakeLb
-from tests.fakes.outcomes import basic_result_of
+from tests.fakes.outcomes import basic_result_of, result_of
+from tests.fakes.overrides import overrides_of
 from tests.fakes.views import VERBS, answer_type, has_every_verb, misfits
 
 OPERATOR = Caller("ann", Role.OPERATOR, "ssh 192.0.2.7:1")
 VIEWER = Caller("bob", Role.VIEWER, "unix uid 1000")
+KEPT = {"until": None, "not_kept": ""}
 PASS = Result(Code.L7OK, "status 200", 0.0015)
 
 
@@ -62,13 +66,23 @@ class ControlSetup:
         self.lb = FakeLb()
         connector = None if off else FakeConnector(self.lb if vpp else None)
         self.vpp = VppService(Cooperator(self.clock).queue("vpp"), self.board, connector, lambda: 1.0)
+        self.overrides = overrides_of(self.board, self.clock)
         self.reloader = FakeReloader(self.board)
         self.sessions = Sessions(self.clock, lambda: 1000.0)
         event_hub = EventHub(self.board, LogPublisher())
         build = Build("1.2", "abc", "today")
         work = Cooperator(self.clock).queue("control")
         self.control = Control(
-            work, self.board, self.vpp, self.reloader, event_hub, self.sessions, build, lambda: 1000.0, dict
+            work,
+            self.board,
+            self.vpp,
+            self.reloader,
+            event_hub,
+            self.sessions,
+            build,
+            lambda: 1000.0,
+            dict,
+            self.overrides,
         )
         self.operator = self.control.for_caller(OPERATOR)
         self.viewer = self.control.for_caller(VIEWER)
@@ -94,7 +108,7 @@ def audit():
 
     def observe(event):
         if event.get("log_event") == "audit":
-            keys = ("who", "role", "origin", "action", "object", "from", "to", "refused", "writes")
+            keys = ("who", "role", "origin", "action", "object", "from", "to", "refused", "writes", "reason", "until")
             lines.append({key: event[key] for key in keys if key in event})
 
     globalLogPublisher.addObserver(observe)
@@ -125,7 +139,7 @@ def test_version(bench):
 
 
 def test_a_frontend(bench):
-    member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100}
+    member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100, "file_weight": 100}
     member |= {"effective_weight": 100, "programmed_weight": 100}
     idle = {"effective_weight": 0, "programmed_weight": 0}
     assert answer_of(bench.viewer.frontend("web")) == {
@@ -192,6 +206,7 @@ def test_a_backend(bench):
             {"from": "unknown", "to": "unknown", "at": "1970-01-01T00:16:40.000Z", "code": "start", "detail": ""},
         ],
         "frontends": ["web"],
+        "override": None,
     }
 
 
@@ -305,7 +320,7 @@ def test_names_that_do_not_exist_are_an_error_of_their_own(bench, verb):
 
 
 def test_an_operator_changes_backends_and_that_is_recorded(bench, audit):
-    assert answer_of(bench.operator.pause_backend("a")) == {"backend": "a", "from": "up", "to": "paused"}
+    assert answer_of(bench.operator.pause_backend("a")) == {"backend": "a", "from": "up", "to": "paused", **KEPT}
     assert answer_of(bench.operator.resume_backend("a"))["to"] == "unknown"
     assert answer_of(bench.operator.disable_backend("a"))["to"] == "disabled"
     assert answer_of(bench.operator.enable_backend("a"))["to"] == "unknown"
@@ -321,9 +336,53 @@ def test_an_operator_changes_backends_and_that_is_recorded(bench, audit):
 def test_an_operator_changes_a_weight_and_that_is_recorded(bench, audit):
     view = answer_of(bench.operator.set_weight("web", "pool0", "a", 7))
     names = {"frontend": "web", "pool": "pool0", "backend": "a"}
-    assert view == {**names, "from": 100, "to": 7, "programmed": [], "moved": None}
+    assert view == {**names, "from": 100, "to": 7, "programmed": [], "moved": None, **KEPT}
     assert bench.lb.weights()["tcp://192.0.2.1:80"]["10.0.0.1"] == 7
     assert (audit[0]["object"], audit[0]["from"], audit[0]["to"]) == ("web/pool0/a", 100, 7)
+
+
+def test_what_was_ordered_is_listed_and_shown_with_its_object_until_it_is_cleared(bench, audit):
+    now = bench.overrides._wall()
+    view = answer_of(bench.operator.disable_backend("a", 7200, "disk swap"))
+    assert view["until"] == moment(now + 7200)
+    answer_of(bench.operator.set_weight("web", "pool0", "b", 7, 0, "less"))
+    by = {"who": "ann", "origin": "ssh 192.0.2.7:1", "since": moment(now), "age": 0.0}
+    ends = {"until": moment(now + 7200), "ends_in": 7200.0}
+    state = {"backend": "a", "frontend": None, "pool": None, "value": "disable", "file": "enable", **by, **ends}
+    state["reason"] = "disk swap"
+    weight = {"backend": "b", "frontend": "web", "pool": "pool0", "value": "7", "file": "100", **by, "reason": "less"}
+    page = answer_of(bench.viewer.overrides())
+    assert page["rows"] == [state, {**weight, "until": None, "ends_in": None}]
+    assert (page["damage"], page["next"]) == ("", None)
+    assert answer_of(bench.viewer.backend("a"))["override"] == state
+    members = answer_of(bench.viewer.frontend("web"))["pools"][0]["backends"]
+    assert [(each["weight"], each["file_weight"]) for each in members] == [(100, 100), (7, 100)]
+    assert answer_of(bench.viewer.names("overridden")) == ["a"]
+    cleared = answer_of(bench.operator.clear_override("a"))
+    assert cleared == {"object": "backend a", "from": "disable", "to": "enable", **KEPT}
+    cleared = answer_of(bench.operator.clear_override("b", "web", "pool0"))
+    assert (cleared["from"], cleared["to"]) == ("7", "100")
+    assert answer_of(bench.viewer.overrides())["rows"] == []
+    with pytest.raises(NotFoundError, match="there is no override of the backend a"):
+        answer_of(bench.operator.clear_override("a"))
+    assert (audit[0]["reason"], audit[0]["until"]) == ("disk swap", moment(now + 7200))
+    assert [line["action"] for line in audit] == ["disable-backend", "set-weight", *["clear-override"] * 3]
+
+
+def test_orders_are_events_for_those_who_watch_the_object(bench):
+    watches = [result_of(bench.viewer.watch(backend=backend, frontend=not backend)) for backend in (True, False)]
+    for watch in watches:
+        result_of(watch.next())
+    answer_of(bench.operator.pause_backend("a", 60, "noise"))
+    answer_of(bench.operator.set_weight("web", "pool0", "b", 7))
+    seen = [[each for each in result_of(watch.next()) if each["type"] == "override"] for watch in watches]
+    assert [[each["object"] for each in some] for some in seen] == [
+        ["backend a"], ["weight of backend b in pool pool0 of frontend web"]
+    ]  # fmt: skip
+    event = seen[0][0]
+    assert (event["action"], event["value"], event["file"], event["who"]) == ("set", "pause", "enable", "ann")
+    assert (event["reason"], event["until"] is None) == ("noise", False)
+    assert misfits(event, OverrideEventView) == []
 
 
 def test_a_weight_that_changes_the_scale_says_what_that_moves(bench):
@@ -358,6 +417,7 @@ CHANGES = {
     "enable_backend": ("a",),
     "disable_backend": ("a",),
     "set_weight": ("web", "pool0", "a", 7),
+    "clear_override": ("a",),
     "reload_config": (),
     "sync_vpp": (),
 }
@@ -378,7 +438,7 @@ def test_every_verb_is_either_for_reading_or_refused_to_viewers():
     reading = {
         "version", "names", "frontends", "frontend", "backends", "backend", "healthchecks", "healthcheck",
         "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
-        "vpp_backend_counters", "sessions", "watch",
+        "vpp_backend_counters", "overrides", "sessions", "watch",
     }  # fmt: skip
     assert VERBS.keys() == reading | set(CHANGES)
     assert {name for name, verb in VERBS.items() if hasattr(verb, "changes")} == set(CHANGES)

@@ -41,4 +41,5 @@ def signals():
 
 @pytest.fixture
 def daemon(path, reactor, signals):
-    return build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr="))
+    addresses = ("--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr=")
+    return build(reactor, parse(f"--config={path}", f"--state-dir={path.parent}/state", *addresses))

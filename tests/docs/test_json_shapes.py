@@ -25,6 +25,7 @@ ARGUMENTS = {
     "resume_backend": ("www1",),
     "enable_backend": ("www1",),
     "disable_backend": ("www1",),
+    "clear_override": ("www2",),
     "set_weight": ("web", "primary", "www1", 50),
 }
 

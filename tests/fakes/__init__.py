@@ -68,6 +68,7 @@ views,              views as the control interface gives them; and
 json_schema,        what editors and other YAML parsers see
 yaml_views
 logs                the log events of a test
+overrides           orders of operators around a board
 outcomes            results of Deferreds, coroutines, work in steps
 descriptors         descriptors that a test leaves open
 ==================  ===================================================  ==============================================

@@ -50,6 +50,7 @@ def backend_view(name, address, state="up", **more):
             {"from": "unknown", "to": "unknown", "at": "2026-10-12T08:00:00.000Z", "code": "start", "detail": ""},
         ],
         "frontends": ["web"],
+        "override": None,
         **more,
     }
 
@@ -62,6 +63,7 @@ def member_view(name, address, state="up", weight=100, effective=None):
         "state": state,
         "enabled": state != "disabled",
         "weight": weight,
+        "file_weight": weight,
         "effective_weight": weight if effective is None else effective,
         "programmed_weight": weight if effective is None else effective,
     }
@@ -264,6 +266,40 @@ CONF = {
 }
 
 
+UNTIL = "2026-11-21T10:00:00.000Z"
+"""When an override ends that was made for some time."""
+
+
+def override_view(backend, value="disable", file="enable", **more):
+    """Return an override as in a page of `IControl.overrides`."""
+    return {
+        "backend": backend,
+        "frontend": None,
+        "pool": None,
+        "value": value,
+        "file": file,
+        "who": "ada",
+        "origin": "ssh 192.0.2.7:50222",
+        "reason": "",
+        "since": "2026-11-21T08:00:00.000Z",
+        "age": 600.0,
+        "until": None,
+        "ends_in": None,
+        **more,
+    }
+
+
+OVERRIDES = (
+    override_view("www2", reason="disk swap", until=UNTIL, ends_in=6600.0),
+    override_view("www1", "25", "100", frontend="web", pool="primary", who="bob", age=90_000.0),
+)
+
+
+def _said(duration, reason):
+    """Return what was said besides the command, if anything was."""
+    return (duration, reason) if duration or reason else ()
+
+
 @implementer(ISubscription)
 class FakeSubscription:
     """A watch whose events are given in batches; it ends after the last."""
@@ -312,7 +348,10 @@ class FakeControl:
             "difference": list(DIFFERENCES),
             "vip-counters": list(VIP_COUNTERS),
             "backend-counters": list(BACKEND_COUNTERS),
+            "override": list(OVERRIDES),
         }
+        self.not_kept = ""
+        self.damage = ""
         self.page = 1000
         self.calls = []
         self.errors = {}
@@ -383,8 +422,8 @@ class FakeControl:
     async def healthcheck(self, name):
         return await self._one("healthcheck", name)
 
-    async def pause_backend(self, name):
-        return await self._happen("pause_backend", name, "paused")
+    async def pause_backend(self, name, duration=0, reason=""):
+        return await self._happen("pause_backend", name, "paused", *_said(duration, reason))
 
     async def resume_backend(self, name):
         return await self._happen("resume_backend", name, "unknown")
@@ -392,20 +431,34 @@ class FakeControl:
     async def enable_backend(self, name):
         return await self._happen("enable_backend", name, "unknown")
 
-    async def disable_backend(self, name):
-        return await self._happen("disable_backend", name, "disabled")
+    async def disable_backend(self, name, duration=0, reason=""):
+        return await self._happen("disable_backend", name, "disabled", *_said(duration, reason))
 
-    async def _happen(self, verb, name, to):
-        await self._change(verb, name)
+    async def _happen(self, verb, name, to, *said):
+        await self._change(verb, name, *said)
         view = await self._one("backend", name)
         if verb == "pause_backend" and view["state"] == "disabled":
             raise RefusedError(f"backend {name}: it is disabled")
-        return {"backend": name, "from": view["state"], "to": to}
+        return {"backend": name, "from": view["state"], "to": to, **self._kept(said[0] if said else 0)}
 
-    async def set_weight(self, frontend, pool, backend, weight):
-        await self._change("set_weight", frontend, pool, backend, weight)
+    async def set_weight(self, frontend, pool, backend, weight, duration=0, reason=""):
+        await self._change("set_weight", frontend, pool, backend, weight, *_said(duration, reason))
         names = {"frontend": frontend, "pool": pool, "backend": backend}
-        return {**names, "from": 100, "to": weight, "programmed": [], "moved": None}
+        return {**names, "from": 100, "to": weight, "programmed": [], "moved": None, **self._kept(duration)}
+
+    def _kept(self, duration=0):
+        return {"until": UNTIL if duration else None, "not_kept": self.not_kept}
+
+    async def overrides(self, after="", limit=100):
+        page = await self._page("overrides", "override", after, limit)
+        return {"not_kept": self.not_kept, "damage": self.damage, **page}
+
+    async def clear_override(self, backend, frontend="", pool=""):
+        await self._change("clear_override", backend, frontend, pool)
+        if frontend:
+            what = f"weight of backend {backend} in pool {pool} of frontend {frontend}"
+            return {"object": what, "from": "25", "to": "100", **self._kept()}
+        return {"object": f"backend {backend}", "from": "disable", "to": "enable", **self._kept()}
 
     async def check_config(self):
         await self._call("check_config")

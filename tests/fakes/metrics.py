@@ -12,6 +12,7 @@ from maglev.metrics.collectors import (
     BoardCollector,
     CheckerCollector,
     CooperatorCollector,
+    OverrideCollector,
     ReloadCollector,
     VppCollector,
 )
@@ -21,6 +22,7 @@ from maglev.state.board import Board
 from maglev.vpp.sync.link import MessageCounter
 from maglev.vpp.sync.service import VppService
 from tests.fakes.lb import FakeConnector
+from tests.fakes.overrides import overrides_of
 from tests.fakes.probers import FakeProbers
 from tests.fakes.reactor import FakeReactor
 
@@ -72,12 +74,14 @@ class ScrapedWorld:
         self.messages = MessageCounter()
         self.cooperator = Cooperator(self.clock)
         self.vpp = VppService(self.cooperator.queue("vpp"), self.board, self.connector, lambda: 1.0)
+        self.overrides = overrides_of(self.board, self.clock)
         self.reloader = Reloader(
-            FakeReactor(), self.cooperator.queue("reload"), "none.yaml", self.board, lambda config: None
+            FakeReactor(), self.cooperator.queue("reload"), "none.yaml", self.board, self.overrides, lambda config: None
         )
         self.collectors = (
             BoardCollector(self.board, self.vpp.departures, self.moves.counts),
             CheckerCollector(self.checker, self.lag),
+            OverrideCollector(self.overrides),
             ReloadCollector(self.reloader),
             CooperatorCollector(self.cooperator),
             VppCollector(self.clock, lambda: WALL, self.vpp, self.messages.counts),

@@ -48,6 +48,11 @@ class ScriptedSubscription:
         self._waiting = None
 
 
+def _said(duration, reason):
+    """Return what was said besides the command, if anything was."""
+    return (duration, reason) if duration or reason else ()
+
+
 class ScriptedControl:
     """Every verb answers `answers[verb]`: a value, an exception to raise, or a Deferred; else what was asked."""
 
@@ -97,8 +102,8 @@ class ScriptedControl:
     async def healthcheck(self, name):
         return await self._answer("healthcheck", name)
 
-    async def pause_backend(self, name):
-        return await self._answer("pause_backend", name)
+    async def pause_backend(self, name, duration=0, reason=""):
+        return await self._answer("pause_backend", name, *_said(duration, reason))
 
     async def resume_backend(self, name):
         return await self._answer("resume_backend", name)
@@ -106,11 +111,17 @@ class ScriptedControl:
     async def enable_backend(self, name):
         return await self._answer("enable_backend", name)
 
-    async def disable_backend(self, name):
-        return await self._answer("disable_backend", name)
+    async def disable_backend(self, name, duration=0, reason=""):
+        return await self._answer("disable_backend", name, *_said(duration, reason))
 
-    async def set_weight(self, frontend, pool, backend, weight):
-        return await self._answer("set_weight", frontend, pool, backend, weight)
+    async def set_weight(self, frontend, pool, backend, weight, duration=0, reason=""):
+        return await self._answer("set_weight", frontend, pool, backend, weight, *_said(duration, reason))
+
+    async def overrides(self, after="", limit=100):
+        return {"not_kept": "", "damage": "", **await self._page("overrides", after, limit)}
+
+    async def clear_override(self, backend, frontend="", pool=""):
+        return await self._answer("clear_override", backend, frontend, pool)
 
     async def check_config(self):
         return await self._answer("check_config")

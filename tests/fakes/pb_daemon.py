@@ -114,6 +114,7 @@ def serve(path, backends, rate, uids):
     from maglev.runtime.listening import UnixSocket
     from maglev.state.board import Board
     from tests.fakes.configs import make_config, make_frontend
+    from tests.fakes.overrides import overrides_of
 
     use_monotonic_time(reactor)
     names = [f"b{number}" for number in range(backends)]
@@ -126,7 +127,18 @@ def serve(path, backends, rate, uids):
     sessions = Sessions(reactor, time.time)
     feed = EventHub(board, globalLogPublisher)
     cooperator = Cooperator(reactor)
-    control = Control(cooperator.queue("control"), board, _Off(), None, feed, sessions, read_build(), time.time, dict)
+    control = Control(
+        cooperator.queue("control"),
+        board,
+        _Off(),
+        None,
+        feed,
+        sessions,
+        read_build(),
+        time.time,
+        dict,
+        overrides_of(board, reactor),
+    )
     identities = Identities(Operators(frozenset(uids)), UserNames(reactor))
     service = PbService(
         reactor,

@@ -18,7 +18,7 @@ BIN = Path(sys.executable).parent
 def quiet_environment(**variables):
     """Return an environment in which maglevd listens nowhere and looks for no VPP unless it is told to."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAGLEV_")}
-    environment |= {each.variable: "" for each in SETTINGS if each.name.endswith("-addr")}
+    environment |= {each.variable: "" for each in SETTINGS if each.name.endswith("-addr") or each.name == "state-dir"}
     return environment | {"PYTHONUNBUFFERED": "1", **variables}
 
 

@@ -21,6 +21,7 @@ from maglev.vppsim.simulator import Simulator
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.memory_client import MemoryClient
 from tests.fakes.memory_link import MemoryConnector
+from tests.fakes.overrides import overrides_of
 
 VIEWER = Caller("bob", Role.VIEWER, "unix uid 1000")
 STEP = 0.125
@@ -90,6 +91,6 @@ def control_of(clock, board, vpp):
     """Return the verbs for a viewer."""
     sessions, event_hub = Sessions(clock, lambda: 0.0), EventHub(board, LogPublisher())
     work = Cooperator(clock).queue("control")
-    return Control(work, board, vpp, None, event_hub, sessions, Build("1", "c", "d"), lambda: 0.0, dict).for_caller(
-        VIEWER
-    )
+    return Control(
+        work, board, vpp, None, event_hub, sessions, Build("1", "c", "d"), lambda: 0.0, dict, overrides_of(board)
+    ).for_caller(VIEWER)

@@ -20,9 +20,9 @@ QUICK = [make_check(rise=1, fall=1)]
 class VppInMemory:
     """A board, the service, and a VPP in memory."""
 
-    def __init__(self, config=None, vpp=True, known=True, **settings):
+    def __init__(self, config=None, vpp=True, known=True, orders=(), **settings):
         self.clock = Clock()
-        self.board = Board(lambda: 0.0, config or make_config(checks=QUICK, **settings))
+        self.board = Board(lambda: 0.0, config or make_config(checks=QUICK, **settings), dict(orders))
         self.lb = FakeLb()
         self.connector = FakeConnector(self.lb if vpp else None)
         self.service = VppService(Cooperator(self.clock).queue("vpp"), self.board, self.connector, lambda: 1.0)

@@ -51,6 +51,7 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
     for name in "abc":
         world.board.record(name, Result(Code.L4OK))
     world.probers.made["a"].certificate_expiry = 2e9
+    world.overrides.keeper.path = "overrides.json"
     scraped = world.scrape()
 
     expected = {
@@ -58,6 +59,10 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_backend_health": ("gauge", "backend"),
         "maglev_backend_enabled": ("gauge", "backend"),
         "maglev_frontend_state": ("gauge", "frontend state"),
+        "maglev_overrides_active": ("gauge", "kind"),
+        "maglev_override_oldest_seconds": ("gauge", ""),
+        "maglev_overrides_kept": ("gauge", ""),
+        "maglev_overrides_damaged": ("gauge", ""),
         "maglev_frontend_active_pool": ("gauge", "frontend"),
         "maglev_frontend_departing_servers": ("gauge", "frontend"),
         "maglev_frontend_pool_backend_weight": ("gauge", "frontend pool backend"),

@@ -57,6 +57,7 @@ def everything(world):
     world.messages.count("show_version", "sent", "ok")
     world.board.record("a", Result(Code.L4OK))
     world.board.happen("a", Lifecycle.PAUSE)
+    world.overrides.keeper.path = "overrides.json"
     world.checker.certificate_expiries = lambda: [("a", 1.8e9)]
     bench = TrafficRig()
     for _ in range(4):

@@ -34,6 +34,7 @@ from maglev.runtime.cooperator import Cooperator
 from maglev.runtime.listening import UnixSocket
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
+from tests.fakes.overrides import overrides_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "pb-api.rst").read_text()
@@ -63,10 +64,12 @@ def address(tmp_path):
     board = Board(time.time, load_file(str(path)).config)
     sessions = Sessions(reactor, time.time)
     feed = EventHub(board, globalLogPublisher)
-    reloader = Reloader(reactor, Cooperator(reactor).queue("reload"), str(path), board, lambda _: None)
+    overrides = overrides_of(board, reactor)
+    reloader = Reloader(reactor, Cooperator(reactor).queue("reload"), str(path), board, overrides, lambda _: None)
     vpp = VppService(Cooperator(reactor).queue("vpp"), board, None, lambda: 1.0)
     work = Cooperator(reactor).queue("control")
-    control = Control(work, board, vpp, reloader, feed, sessions, read_build(), time.time, lambda: {"overdue": 0.0})
+    checker = {"overdue": 0.0}
+    control = Control(work, board, vpp, reloader, feed, sessions, read_build(), time.time, lambda: checker, overrides)
     identities = Identities(Operators(frozenset({os.geteuid()})), UserNames(reactor))
     service = PbService(
         reactor,

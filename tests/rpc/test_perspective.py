@@ -22,6 +22,7 @@ from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.departures import Departures
 from tests.fakes.configs import make_config
+from tests.fakes.overrides import overrides_of
 from tests.fakes.pb_rig import PbRig
 from tests.fakes.views import has_every_verb
 
@@ -45,7 +46,16 @@ def real_control(rig):
     board = Board(time.time, make_config())
     work = Cooperator(rig.clock).queue("control")
     control = Control(
-        work, board, Off(), None, EventHub(board, globalLogPublisher), rig.sessions, read_build(), time.time, dict
+        work,
+        board,
+        Off(),
+        None,
+        EventHub(board, globalLogPublisher),
+        rig.sessions,
+        read_build(),
+        time.time,
+        dict,
+        overrides_of(board),
     )
     rig.service._control_for = control.for_caller
     return board
@@ -67,6 +77,9 @@ EVERY_VERB = [
     ("enable_backend", ("www1",)),
     ("disable_backend", ("www1",)),
     ("set_weight", ("web", "primary", "www1", 50)),
+    ("disable_backend", ("www1", 7200, "disk swap")),
+    ("set_weight", ("web", "primary", "www1", 50, 60, "less")),
+    ("clear_override", ("www1", "web", "primary")),
     ("check_config", ()),
     ("reload_config", (True,)),
     ("checker", ()),
@@ -293,6 +306,7 @@ def test_a_viewer_is_refused_every_change_and_nothing_changes(rig):
         viewer.enable_backend("a"),
         viewer.disable_backend("a"),
         viewer.set_weight("web", "pool0", "a", 5),
+        viewer.clear_override("a"),
         viewer.reload_config(),
         viewer.sync_vpp(),
     ]

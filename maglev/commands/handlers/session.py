@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from maglev.commands.language.nodes import Invocation
     from maglev.commands.render.lines import Line
 
-SHORT: Final = 36
+SHORT: Final = 28
 """Longest command, in characters, that has its help beside it; longer ones have it below."""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from maglev.commands.language.environment import ExitStatus
 from maglev.commands.language.output import json_text
 from maglev.commands.render.lines import cell, line
+from maglev.commands.render.overrides import override_table, overrides_head
 from maglev.commands.render.views import (
     backend_lines,
     backend_table,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from maglev.commands.language.nodes import Invocation
     from maglev.commands.render.lines import Line
-    from maglev.model.views import LbPlanView, LbStateView
+    from maglev.model.views import LbPlanView, LbStateView, OverridesView
 
 
 async def show_version(call: Invocation) -> ExitStatus:
@@ -131,6 +132,18 @@ async def show_vpp_lb_counters(call: Invocation) -> ExitStatus:
 async def show_vpp_lb_backends(call: Invocation) -> ExitStatus:
     """Show what VPP has sent to each backend, one per row."""
     await call.output.pages(call.control.vpp_backend_counters, server_counter_table().page)
+    return ExitStatus.OK
+
+
+async def show_overrides(call: Invocation) -> ExitStatus:
+    """Show what operators have ordered that differs from the file, one per row."""
+
+    def opening(page: OverridesView) -> str:
+        return f'{{"not_kept": {json_text(page["not_kept"])}, "damage": {json_text(page["damage"])}, "rows": ['
+
+    await call.output.pages(
+        call.control.overrides, override_table().page, opening=opening, closing="]}", head=overrides_head
+    )
     return ExitStatus.OK
 
 

@@ -99,6 +99,49 @@ class Number(_Typed):
         raise ValueError(f"Expected a whole number from {self.low} to {self.high}")
 
 
+_TERMS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_SPAN: Final = re.compile("".join(f"(?:([0-9]{{1,8}}){unit})?" for unit, _ in _TERMS))
+
+
+@attrs.frozen
+class TimeSpan(_Typed):
+    """A time in whole seconds, with units: ``90s``, ``2h``, ``1d12h``.
+
+    Attributes:
+        high: The longest, in seconds.
+    """
+
+    high: int
+    label: str = "duration"
+
+    def parse(self, word: str) -> Value:
+        """Return seconds."""
+        match = _SPAN.fullmatch(word.lower())
+        terms = match.groups(default="0") if word and match else ("0",)
+        value = sum(int(term) * seconds for term, (_, seconds) in zip(terms, _TERMS, strict=False))
+        if 1 <= value <= self.high:
+            return value
+        raise ValueError(f"Expected a duration from 1s to {self.high // 86400}d, such as 90s, 30m, 2h or 1d12h")
+
+
+@attrs.frozen
+class Sentence(_Typed):
+    """A text on one line, in quotes if it has several words.
+
+    Attributes:
+        high: Maximum number of characters.
+    """
+
+    high: int
+    label: str = "text"
+
+    def parse(self, word: str) -> Value:
+        """Return the text."""
+        if word.strip() and word.isprintable() and len(word) <= self.high:
+            return word
+        raise ValueError(f"Expected a text of 1 to {self.high} printable characters, in quotes")
+
+
 @attrs.frozen
 class Expression(_Typed):
     """A regular expression, up to the end of the filter."""

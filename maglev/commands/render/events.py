@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         FrontendEventView,
         GapView,
         LogEventView,
+        OverrideEventView,
         SnapshotView,
     )
 
@@ -34,6 +35,14 @@ def _backend(event: BackendEventView) -> Line:
 def _frontend(event: FrontendEventView) -> Line:
     what = (label("frontend"), " ", cell(event["frontend"], Style.HEADING))
     return line(cell(event["at"]), " ", *what, " ", *change(event))
+
+
+def _override(event: OverrideEventView) -> Line:
+    by = f" by {event['who']}" if event["who"] else ""
+    until = f" until {event['until']}" if event["until"] and event["action"] == "set" else ""
+    reason = f": {event['reason']}" if event["reason"] else ""
+    what = (label("override"), " ", cell(event["object"], Style.HEADING), " ", cell(event["value"]))
+    return line(cell(event["at"]), " ", *what, " ", cell(event["action"]), cell(f"{by}{until}{reason}"))
 
 
 def _log(event: LogEventView) -> Line:
@@ -62,6 +71,7 @@ def _unknown(event: EventView) -> Line:
 _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "backend": _backend,
     "frontend": _frontend,
+    "override": _override,
     "log": _log,
     "snapshot": _snapshot,
     "gap": _gap,

@@ -13,15 +13,16 @@ from maglev.commands.render.lines import Cell, Columns, Line, Style, cell, clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from maglev.model.checker_views import CheckerView
     from maglev.model.views import (
         BackendView,
         ChangeView,
-        CheckerView,
         DepartingView,
         FrontendView,
         HealthcheckView,
         HealthView,
         MemberView,
+        OverrideView,
         PageView,
         PoolView,
         ResultView,
@@ -166,7 +167,9 @@ def _pool_lines(pool: PoolView, *, scaled: bool, aligned: bool) -> Iterator[Line
 
 def _member_row(member: MemberView, *, scaled: bool) -> tuple[Cell, ...]:
     state = member["state"]
-    note = "" if state == "up" else f"[{state}]"
+    notes = [] if state == "up" else [f"[{state}]"]
+    if member["file_weight"] != member["weight"]:
+        notes.append(f"[file {member['file_weight']}]")
     return (
         cell(member["name"]),
         label("weight"),
@@ -174,7 +177,7 @@ def _member_row(member: MemberView, *, scaled: bool) -> tuple[Cell, ...]:
         label("effective"),
         cell(member["effective_weight"]),
         *((label("programmed"), cell(member["programmed_weight"])) if scaled else ()),
-        state_cell(state)._replace(text=clean(note)),
+        state_cell(state)._replace(text=clean(" ".join(notes))),
     )
 
 
@@ -224,6 +227,7 @@ def backend_lines(view: BackendView) -> Iterator[Line]:
             ("healthcheck", view["healthcheck"] or "- (static)"),
             ("health", f"{_health_text(health)} rise {health['rise']} fall {health['fall']}"),
             ("last-result", _result_text(view["last_result"])),
+            *([("override", _override_text(view["override"]))] if view["override"] else []),
             *(("frontend", name) for name in view["frontends"] or [NOTHING]),
         ]
     )
@@ -231,6 +235,13 @@ def backend_lines(view: BackendView) -> Iterator[Line]:
         yield line("  ", label("transitions"))
         for each in view["transitions"]:
             yield line("    ", each["at"], " ", *change(each, each["code"], each["detail"]))
+
+
+def _override_text(view: OverrideView) -> str:
+    """Return who ordered something for a backend, why, and for how long."""
+    left = "" if view["ends_in"] is None else f", ends in {duration_text(round(view['ends_in']))}"
+    reason = f": {view['reason']}" if view["reason"] else ""
+    return f"{view['value']} by {view['who']} since {view['since']}{left}{reason}"
 
 
 def _result_text(result: ResultView | None) -> str | None:

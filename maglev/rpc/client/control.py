@@ -196,12 +196,17 @@ class Client(IControl):
 def _remote(declared: Callable[..., object]) -> Callable[..., Coroutine[Any, Any, Any]]:
     """Return a verb of the interface as a method of the client."""
     name, signature = declared.__name__, inspect.signature(declared)
+    defaults = [parameter.default for parameter in signature.parameters.values()][1:]
 
     @functools.wraps(declared)
     def verb(self: Client, *args: object, **kwargs: object) -> Coroutine[Any, Any, Any]:
         given = signature.bind(self, *args, **kwargs)
         given.apply_defaults()
-        return called(self._reactor, self._perspective, name, *given.args[1:])  # it is a method
+        arguments = [*given.args[1:]]  # it is a method
+        # An older daemon does not know the newest arguments: it is not told what has its default.
+        while arguments and arguments[-1] == defaults[len(arguments) - 1]:
+            arguments.pop()
+        return called(self._reactor, self._perspective, name, *arguments)
 
     return verb
 

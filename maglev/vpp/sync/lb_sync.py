@@ -120,7 +120,8 @@ class LbSync:
         """
         async with self._whole:
             await self._read()
-            return await self._write_all()
+            out = await self._side_by_side(self._settle(key, "all") for key in self._wanted.with_orders())
+            return [*out, *await self._write_all()]
 
     async def replan(self) -> Sequence[Operation]:
         """Do what a full sync does, against what VPP is known to hold; return what was written."""
@@ -281,7 +282,7 @@ class LbSync:
             self._queued.discard(key)
             status = self._wanted.status_at(key)
             if status is None:
-                return ()
+                return await self._writer.write_vip(self._wanted.ordered_out(key, self.ledger.vips), scope)
             changed = None if key in self._departures else self._levels.changed(key, status)
             operations = self._plan(status, key) if changed is None else self._plan_some(status, key, changed)
             if operations is not None:

@@ -6,6 +6,7 @@ once when the socket files change, because a VPP that has just started must not 
 
 from __future__ import annotations
 
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -15,6 +16,7 @@ from twisted.internet.task import deferLater
 
 from maglev.config.diff import touched
 from maglev.model.errors import StatsError, VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
+from maglev.model.health import ORDERED_OUT
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
 from maglev.vpp.lb.state import key_of
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from maglev.model.config import Config, Frontend
+    from maglev.model.events import BackendEvent
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.vpp.lb.calls import Features
@@ -107,7 +110,11 @@ class VppService(Service):
         self.departures = Departures(work.clock, lambda: board.config.vpp, self._departure_over)
         self.memory = SyncMemory(self.tally, self.departures)
         board.holds.know_programmed(self._programmed)
-        board.subscribe(weights_changed=self._weights_changed, config_changed=self._config_changed)
+        board.subscribe(
+            backend_changed=self._backend_changed,
+            weights_changed=self._weights_changed,
+            config_changed=self._config_changed,
+        )
 
     @property
     def off(self) -> bool:
@@ -133,8 +140,7 @@ class VppService(Service):
         if self.sync is None:
             self._end()
             return succeed(None)
-        # A VIP that is being made again must not stay half made. Nothing else is begun: what was to be raised first
-        # may not be there yet.
+        # A VIP being made again must not stay half made. Nothing else is begun: what is raised first may not be there.
         self.sync.close()
         return self.sync.when_written().addTimeout(STOP_DEADLINE, self.clock).addBoth(self._end)
 
@@ -213,6 +219,12 @@ class VppService(Service):
                 if self.warm_up.is_free(name):
                     self._tasks.start(self.sync.touched(name))
 
+    def _backend_changed(self, event: BackendEvent) -> None:
+        """Write what an operator orders, also where the warm-up lets nothing else be written."""
+        if self.sync is not None and event.transition.new in ORDERED_OUT:
+            for name in filterfalse(self.warm_up.is_free, self._board.frontends_of(event.backend)):
+                self._tasks.start(self.sync.touched(name))
+
     def _config_changed(self, old: Config, new: Config) -> None:
         """Write what a reload changed, and delete what it took out."""
         held = {} if self.sync is None else self.sync.ledger.vips
@@ -272,14 +284,7 @@ class VppService(Service):
         self.connected_since = self.clock.seconds()
         self._last_error = ""
         self._log.info("vpp-connect", **attrs.asdict(link.info))
-        sync = self.sync = LbSync(
-            self._work,
-            self._board,
-            link.lb,
-            self.warm_up,
-            self.memory,
-            self._write_failed,
-        )
+        sync = self.sync = LbSync(self._work, self._board, link.lb, self.warm_up, self.memory, self._write_failed)
         timers = Tasks()
         try:
             await sync.full()

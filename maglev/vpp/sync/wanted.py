@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from maglev.model.health import ORDERED_OUT
 from maglev.state.found_weights import effective_weights
-from maglev.vpp.lb.state import ApplicationServer, key_of, prefix_of
-from maglev.vpp.sync.plan import fitted, want
+from maglev.vpp.lb.state import ApplicationServer, DeleteServer, SetWeight, key_of, prefix_of
+from maglev.vpp.sync.plan import fitted, plan_servers, want
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from maglev.state.status import FrontendStatus
     from maglev.state.weights import DesiredWeight
     from maglev.vpp.lb.calls import Features
-    from maglev.vpp.lb.state import Prefix, Vip, VipKey
+    from maglev.vpp.lb.state import Operation, Prefix, Vip, VipKey
     from maglev.vpp.sync.departures import Departures
     from maglev.vpp.sync.plan import WantedVip
     from maglev.vpp.sync.warmup import WarmUp
@@ -104,6 +105,31 @@ class WantedVips:
                 kept = self._departures.would_keep(wanted, found, newcomers_known=known, weights=weights)
             wanted = _in_scale(status, kept, wanted.servers)
         return fitted(wanted, weights=weights, src_ip_sticky=self._features.src_ip_sticky)
+
+    def with_orders(self) -> list[VipKey]:
+        """Return the VIPs that the warm-up protects and in which operators have ordered backends out of service."""
+        if self._warm_up.over:
+            return []
+        board = self._board
+        ordered = [name for name, status in board.backends.items() if status.state in ORDERED_OUT]
+        names = dict.fromkeys(frontend for name in ordered for frontend in board.frontends_of(name))
+        return [key_of(board.frontends[name].frontend) for name in names if not self._warm_up.is_free(name)]
+
+    def ordered_out(self, key: VipKey, held: Mapping[VipKey, Vip]) -> list[Operation]:
+        """Return what takes out of a VIP that the warm-up protects the servers that operators have ordered out.
+
+        The warm-up waits for evidence, and an operator's word is all that there is to know: maglevd may have ended
+        between the order and its write to VPP.
+        """
+        name = self.names().get(key)
+        if name is None or key not in held:
+            return []
+        status, backends, vip = self._board.frontends[name], self._board.backends, held[key]
+        out = {name: desired for name, desired in status.desired.items() if backends[name].state in ORDERED_OUT}
+        others = {backends[name].serving_address for name in status.desired if name not in out}
+        serving = {address for address, server in vip.servers.items() if server.weight} - others
+        operations = plan_servers(self.some(status, out), vip)
+        return [each for each in operations if isinstance(each, SetWeight | DeleteServer) and each.address in serving]
 
     def effective(self, status: FrontendStatus, held: Vip) -> dict[str, ApplicationServer]:
         """Return the servers that VPP holds for a frontend with their effective weights, by address."""

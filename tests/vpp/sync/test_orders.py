@@ -1,0 +1,89 @@
+"""An operator's word is evidence: it is written during the warm-up, too, and nothing else is."""
+
+import pytest
+
+from maglev.model.health import Lifecycle
+from maglev.model.override import BackendOrder, Override, Target
+from maglev.vpp.lb.state import ApplicationServer, DeleteServer, Encap, SetWeight, Vip, key_of
+from tests.fakes.configs import make_config, make_frontend
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory
+
+WARM = {"startup_min_delay": 5.0, "startup_max_delay": 30.0}
+HELD = {"10.0.0.1": 100, "10.0.0.2": 50, "10.0.0.3": 0}
+KEY = key_of(make_frontend())
+
+
+def order(name, value):
+    return Override(Target(name), value, BackendOrder.ENABLE, "ann", "ssh", "disk swap", 0.0)
+
+
+class Restarted(VppInMemory):
+    """A daemon that has just started over a VPP that serves; it knows of orders, and nothing of backends."""
+
+    def __init__(self, *orders, held=HELD):
+        config = make_config(checks=QUICK, **WARM)
+        super().__init__(config, vpp=False, known=False, orders={each.target.backend: each for each in orders})
+        self.lb.vips[KEY] = Vip(KEY, Encap.GRE4, False, 1024, {a: ApplicationServer(a, w) for a, w in held.items()})
+        self.lb.conf = self.board.config.vpp.conf
+
+    def connect(self):
+        self.connector.start_vpp(self.lb)
+        self.wait(0.5)
+
+
+@pytest.mark.parametrize(("value", "flush"), [(BackendOrder.DISABLE, True), (BackendOrder.PAUSE, False)])
+def test_a_backend_that_was_ordered_out_loses_its_weight_as_soon_as_vpp_is_read(value, flush):
+    bench = Restarted(order("a", value))
+    bench.connect()
+    assert bench.writes() == [SetWeight(KEY, "10.0.0.1", 0, 100, flush=flush)]
+    bench.wait(3)
+    assert bench.writes() == []
+    bench.stop()
+
+
+def test_a_backend_that_has_no_weight_already_is_left_alone():
+    bench = Restarted(order("c", BackendOrder.DISABLE))
+    bench.connect()
+    bench.wait(3)
+    assert bench.writes() == []
+    bench.stop()
+
+
+def test_an_order_during_the_warm_up_is_written_at_once_and_nothing_else_is():
+    bench = Restarted()
+    bench.connect()
+    bench.record(b=FAIL, c=PASS)
+    assert bench.writes() == []
+    bench.board.happen("a", Lifecycle.DISABLE)
+    assert bench.writes() == [SetWeight(KEY, "10.0.0.1", 0, 100, flush=True)]
+    bench.wait(6)
+    assert bench.weights()["tcp://192.0.2.1:80"] == {"10.0.0.1": 0, "10.0.0.2": 0, "10.0.0.3": 100}
+    bench.stop()
+
+
+def test_the_server_of_another_backend_at_the_same_address_stays():
+    bench = Restarted()
+    bench.connect()
+    bench.board.backends["b"].address = "10.0.0.1"
+    bench.board.happen("a", Lifecycle.DISABLE)
+    assert bench.writes() == []
+    bench.stop()
+
+
+def test_a_vpp_without_weights_loses_the_server():
+    bench = Restarted(order("a", BackendOrder.DISABLE), held={"10.0.0.1": 100, "10.0.0.2": 100})
+    bench.lb.features = bench.lb.features._replace(weights=False)
+    bench.connect()
+    (write,) = bench.writes()
+    assert isinstance(write, DeleteServer)
+    assert write.address == "10.0.0.1"
+    bench.stop()
+
+
+def test_a_vip_that_vpp_does_not_have_is_not_made_for_an_order():
+    bench = Restarted()
+    bench.lb.vips.clear()
+    bench.connect()
+    bench.board.happen("a", Lifecycle.DISABLE)
+    assert bench.writes() == []
+    bench.stop()
