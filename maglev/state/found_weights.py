@@ -2,13 +2,18 @@
 
 VPP holds integers, and nothing else that says which weights of a file they stood for. They are taken to be of the scale
 that most servers of the VIP agree with: the one in force, or the one that the frontend would have if its ``weights``
-were the other way round. So a restart with a changed option keeps the shares, and one without changes nothing. Without
-``least-moving``, a weight that agrees with nothing is taken as it is. With it, no scale can say every weight; those
-that agree with nothing keep their proportions, and the largest found is taken to be the largest configured.
+were the other way round. So a restart with a changed option keeps the shares, and one without changes nothing.
+
+If less than half of the servers agree with either, as after a change of both the option and the weights, or with a
+scale that an override had multiplied, the unit is unknown. Then all weights are multiplied by one factor: the median of
+configured / found weight. More than half of the servers may have been changed neither by an override nor by an edit of
+the file; in their unit, the median is exact, however large the other changes are. All weights of a VIP are in one unit
+at any time: what is proved has its configured weight, and what is not keeps its proportion to that.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -46,12 +51,10 @@ def effective_weights(frontend: Frontend, addresses: Mapping[str, str], weights:
     others = WeightScale.LEAST_MOVING if as_written else WeightScale.AS_WRITTEN
     other = scales_of(attrs.evolve(frontend, weights=others))
     ours, theirs = _agreeing(places, own, found), _agreeing(places, other, found)
-    if ours >= theirs and (ours or as_written):
-        written_by = own
-    elif theirs:
-        written_by = other
-    else:
-        return dict.fromkeys(weights, 0) | _in_proportion(frontend, places, found)
+    agreeing = max(ours, theirs)
+    if not agreeing or 2 * agreeing < len(places):
+        return dict.fromkeys(weights, 0) | _converted(frontend, places, found)
+    written_by = own if ours >= theirs else other
     meant = {address: _meant(frontend, places.get(address, ()), written_by, found[address]) for address in found}
     return dict.fromkeys(weights, 0) | meant
 
@@ -73,12 +76,28 @@ def _meant(frontend: Frontend, places: Sequence[tuple[int, int]], scales: Sequen
     return _rounded(programmed * nearest, scale[nearest])
 
 
-def _in_proportion(frontend: Frontend, places: Places, found: Mapping[str, int]) -> dict[str, int]:
-    known = [weight for own in places.values() for _, weight in own]
-    weights = known or [member.weight for pool in frontend.pools for member in pool.members]
-    highest = max(weights, default=0) or MAX_WEIGHT
-    largest = max((found[address] for address in places or found), default=1)
-    return {address: _rounded(weight * highest, largest) for address, weight in found.items()}
+def _converted(frontend: Frontend, places: Places, found: Mapping[str, int]) -> dict[str, int]:
+    """Return weights of an unknown unit in that of the file, each at most 100."""
+    numerator, denominator = _unit(frontend, places, found)
+    return {address: _rounded(weight * numerator, denominator) for address, weight in found.items()}
+
+
+def _unit(frontend: Frontend, places: Places, found: Mapping[str, int]) -> tuple[int, int]:
+    """Return the factor from found to configured weights, as a fraction.
+
+    It is the median over the servers of the pool that most of them are in: VPP holds one pool, and of others only what
+    was not proved yet. Of an even number, the two in the middle are added. Without any server of the file, the largest
+    weight found is taken for the largest of the file.
+    """
+    pools = Counter(index for own in places.values() for index, _ in own)
+    if not pools:
+        weights = (member.weight for pool in frontend.pools for member in pool.members)
+        return max(weights, default=0) or MAX_WEIGHT, max(found.values(), default=1)
+    ((most, _),) = pools.most_common(1)
+    pairs = ((weight, found[address]) for address, own in places.items() for index, weight in own if index == most)
+    ratios = sorted(pairs, key=lambda pair: pair[0] / pair[1])
+    middle = ratios[(len(ratios) - 1) // 2 : len(ratios) // 2 + 1]
+    return sum(weight for weight, _ in middle), sum(programmed for _, programmed in middle)
 
 
 def _rounded(numerator: int, denominator: int) -> int:

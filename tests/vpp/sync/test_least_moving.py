@@ -32,12 +32,12 @@ def bench():
     made.stop()
 
 
-def restarted(weights, servers, settings=None):
+def restarted(weights, servers, settings=None, pools=POOLS):
     """Start with another VPP that holds the VIP already."""
     lb = FakeLb()
     lb.conf = CONF
     lb.vips[KEY] = Vip(KEY, Encap.GRE4, False, 1024, {a: ApplicationServer(a, w) for a, w in servers.items()})
-    made = VppInMemory(config(weights, settings=settings), vpp=False, known=False)
+    made = VppInMemory(config(weights, pools, settings), vpp=False, known=False)
     made.lb = lb
     made.connector.start_vpp(lb)
     made.wait(1)
@@ -200,6 +200,19 @@ def test_a_restart_with_the_other_option_keeps_the_shares_while_nothing_is_known
     bench.wait(1)
     bench.record(b=PASS, c=PASS)
     bench.wait(1)
+    assert bench.writes() == []
+    bench.stop()
+
+
+def test_a_restart_with_another_option_and_another_weight_tells_all_servers_in_one_unit():
+    # What a file of 100, 50 and 25 had left, and the new one has 100, 60 and 25.
+    bench = restarted(AS_WRITTEN, {A: 4, B: 2, C: 1}, pools=((("a", 100), ("b", 60), ("c", 25)),))
+    assert bench.weights()[WEB] == {A: 100, B: 50, C: 25}
+    bench.record(b=PASS)
+    assert bench.weights()[WEB] == {A: 100, B: 60, C: 25}
+    bench.writes()
+    bench.record(a=PASS, c=PASS)
+    bench.wait(31)
     assert bench.writes() == []
     bench.stop()
 
