@@ -99,6 +99,21 @@ def test_a_verb_gets_its_arguments_and_gives_its_answer(rig, verb, arguments):
     assert rig.control.calls == [(verb, *arguments)]
 
 
+def test_an_older_daemon_is_not_sent_arguments_that_have_their_defaults(rig, monkeypatch):
+    client = rig.connect()
+    sent = []
+    call = client._perspective.callRemote
+    monkeypatch.setattr(client._perspective, "callRemote", lambda *args: sent.append(args) or call(*args))
+    rig.result(client.disable_backend("www1"))
+    rig.result(client.disable_backend("www1", 60))
+    rig.result(client.disable_backend("www1", 0, "disk swap"))
+    assert sent == [
+        ("disable_backend", "www1"),
+        ("disable_backend", "www1", 60),
+        ("disable_backend", "www1", 0, "disk swap"),
+    ]
+
+
 @pytest.mark.parametrize("verb", [name for name, method in METHODS.items() if method.paged])
 def test_a_list_comes_in_pages(rig, verb):
     client = rig.connect()
