@@ -246,7 +246,10 @@ class BoundedChannel(HTTPChannel):
         elif self._idle:
             self._idle = False
             self._close_after(REQUEST_TIME)
-        HTTPChannel.dataReceived(self, data)
+        try:
+            HTTPChannel.dataReceived(self, data)
+        except ValueError:  # int() of more than 4300 digits, which Twisted does not expect
+            self._refuse(b"400 Bad Request")
 
     def rawDataReceived(self, data: bytes) -> None:
         """Keep the beginning of further requests; what remains of a refused one is discarded."""

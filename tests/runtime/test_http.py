@@ -176,10 +176,11 @@ def test_the_body_of_a_pipelined_request_is_refused_too(world):
         (b"GET /" + b"a" * MAX_TARGET + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET /page?" + b"a&" * MAX_ARGUMENTS + b" HTTP/1.1\r\n\r\n", 400),
         (b"GET /page HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET /page HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 400),
         (b"GET /page HTTP/2.0\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_is_too_large_or_no_request_ends_the_connection(world, request_, status):
     connection = world.connect()

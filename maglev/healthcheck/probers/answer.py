@@ -37,12 +37,16 @@ ANSWER_LIMIT: Final = 1 << 20
 LINGER_LIMIT: Final = 65536
 
 _SWITCHING_PROTOCOLS: Final = 101
+_LONGEST_LENGTH: Final = 18
+"""Digits of the longest Content-Length that is understood."""
 
 # What HAProxy takes for one, in h1_headers_to_hdr_list() of src/h1.c: empty lines before it, any version of two digits,
 # spaces or tabs, any number of digits; the reason phrase does not matter.
 _STATUS_LINE: Final = re.compile(rb"[\r\n]*HTTP/\d\.\d[ \t]+(\d{1,9})(?:[ \t\r][^\n]*)?\n")
 _STATUS_LINE_BEGUN: Final = re.compile(rb"[\r\n]*HTTP/\d\.\d[ \t][^\n]*\Z")
 _EMPTY_LINE: Final = re.compile(rb"\n\r{0,2}\n")
+_CONTENT_LENGTH: Final = re.compile(rb"\ncontent-length[ \t]*:([^\r\n]*)", re.IGNORECASE)
+_TRANSFER_ENCODING: Final = re.compile(rb"\ntransfer-encoding[ \t]*:", re.IGNORECASE)
 _CONTENT_ENCODING: Final = re.compile(rb"\ncontent-encoding[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE)
 
 # The arguments of `httptools.HttpResponseParser.set_dangerous_leniencies`, dangerous to those who forward.
@@ -118,6 +122,18 @@ def compile_pattern(regexp: str) -> re2._Regexp:
     return re2.compile(regexp.encode(), options)
 
 
+def _length_of(head: bytes) -> int | None:
+    """Return the length of the body; None if it is not told, or not in one way only.
+
+    Equal values, in a list or in several lines, are one (RFC 9112, 6.3, item 5).
+    """
+    values = {value.strip() for found in _CONTENT_LENGTH.findall(head) for value in found.split(b",")}
+    if len(values) != 1 or _TRANSFER_ENCODING.search(head):
+        return None
+    (value,) = values
+    return int(value) if value.isdigit() and len(value) <= _LONGEST_LENGTH else None
+
+
 def _utf8(body: bytes) -> bytes:
     """Return the body as UTF-8, in which RE2 works; each other byte counts as U+FFFD, so that ``.`` matches it."""
     try:
@@ -147,6 +163,7 @@ class Answer:
         self._head = bytearray()  # until the headers are complete
         self._gave_up: str | None = None  # why llhttp did, in the headers
         self._searched = 0
+        self._missing: int | None = None  # bytes of a body whose length only we understood
         self._body = bytearray()
 
     def feed(self, data: bytes) -> None:
@@ -159,7 +176,7 @@ class Answer:
         if self._gave_up is None:
             self._parse(self._parser, data)
         elif self.progress is Progress.BODY:
-            self.on_body(data)
+            self._take_plainly(data)
         else:
             self._read_plainly()
         self._check_bounds()
@@ -199,7 +216,7 @@ class Answer:
 
     def _read_plainly(self) -> None:
         """Read headers that llhttp does not: they are whatever comes between a status line and an empty line."""
-        while self.progress is not Progress.BODY:
+        while True:
             line = _STATUS_LINE.match(self._head)
             if line is None:
                 if len(self._head) > STATUS_LINE_LIMIT or _STATUS_LINE_BEGUN.match(self._head) is None:
@@ -215,8 +232,20 @@ class Answer:
                 if not body:
                     return
                 continue
+            self._missing = _length_of(bytes(self._head[: empty.end()]))
             self._begin_body(int(line[1]))
-            self.on_body(body)
+            self._take_plainly(body)
+            return
+
+    def _take_plainly(self, data: bytes) -> None:
+        """Take a part of the body that llhttp does not frame."""
+        if self._missing is None:
+            self.on_body(data)
+            return
+        self.on_body(data[: self._missing])
+        self._missing -= len(data)
+        if self._missing <= 0 and self.progress is Progress.BODY:
+            self._end_body()
 
     def _check_bounds(self) -> None:
         if self.progress is Progress.BODY:

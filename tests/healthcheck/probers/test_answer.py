@@ -202,6 +202,25 @@ def test_a_body_after_headers_read_plainly_ends_with_the_connection():
     assert read(odd, b" sick", regexp="well", end="closed") == (Code.L7RSP, "body does not match")
 
 
+TWICE = b"Content-Length: 11\r\nContent-Length: 11\r\n\r\n"
+LIST = b"Content-Length: 11 , 11\r\n\r\n"
+
+
+@pytest.mark.parametrize("rest", [TWICE, LIST])
+@pytest.mark.parametrize("after", [b"", b"HTTP/1.1 500 what comes later\r\n\r\n"])
+def test_equal_lengths_are_one_and_end_the_body_of_an_open_connection(rest, after):
+    answer = HEAD + rest + b"all is well" + after
+    assert read(answer, regexp="^all is well$") == (Code.L7OK, "status 200")
+    assert read(*[answer[i : i + 1] for i in range(len(answer))], regexp="^all is well$") == (Code.L7OK, "status 200")
+    assert read((HEAD + rest + b"all is wel"), regexp="well") is None
+    assert read(HEAD + rest.replace(b"11", b"0"), regexp="^$") == (Code.L7OK, "status 200")
+
+
+@pytest.mark.parametrize("other", [b"Content-Length: 12", b"Transfer-Encoding: x", b"Content-Length: " + b"1" * 5000])
+def test_lengths_that_say_different_things_end_no_body(other):
+    assert read(HEAD + other + b"\r\n" + TWICE + b"all is well", regexp="well") is None
+
+
 def test_endless_headers_read_plainly_are_cut_off_in_linear_time():
     start = time.process_time()
     verdict, taken = feed_for_ever(b"\r", HEAD + b"no colon\r\n")
