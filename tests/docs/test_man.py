@@ -101,7 +101,7 @@ def test_the_examples_of_maglevc_run(machine):
         endless = "watch" in line
         output, status = machine.shell.run(f"timeout 2 {line}" if endless else line)
         assert status == 0, f"{line}: {output}"
-    assert len(lines) == 5
+    assert len(lines) == 7
 
 
 @pytest.mark.real
