@@ -11,7 +11,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Final
 
-from maglev.daemon.signals import remember_hang_ups
+from maglev.daemon.signals import remember_end, remember_hang_ups
 from maglev.model.errors import ConfigError, StartError
 from maglev.runtime.garbage import settle
 
@@ -104,6 +104,7 @@ def _serve(options: Options) -> int:
     from maglev.config.check import exit_code
     from maglev.daemon.tap import build, complaint, use_monotonic_time
 
+    end = remember_end()
     try:
         use_monotonic_time(reactor)
         service = build(reactor, options)
@@ -116,6 +117,8 @@ def _serve(options: Options) -> int:
         return _complain(complaint(options, error), EXIT_UNAVAILABLE)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.callWhenRunning(_settle, reactor)
+    # Where it came before the reactor had a handler; what has been started is stopped in order.
+    reactor.callWhenRunning(lambda: reactor.stop() if end.received else None)
     reactor.run()
     return 0
 

@@ -1,7 +1,8 @@
-"""The program: what it does about the garbage collector, in a process of its own."""
+"""The program, in a process of its own: the garbage collector, and signals that come early."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -30,6 +31,31 @@ def test_the_garbage_collector_waits_for_the_start_and_then_looks_only_at_what_i
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["False", f"True True True {THRESHOLDS}"]
+
+
+TOLD_TO_END_EARLY = """
+import os, signal
+from twisted.internet import reactor
+from maglev.daemon.program import main
+
+def run(run=reactor.run):
+    os.kill(os.getpid(), signal.SIGTERM)
+    run()
+
+reactor.run = run
+main()
+"""
+
+
+def test_a_daemon_told_to_end_before_its_reactor_runs_stops_in_order(path, tmp_path):
+    addresses = ("--vpp-api-addr=", f"--metrics-addr=unix:{tmp_path}/metrics", "--ssh-addr=", "--pb-addr=")
+    arguments = (f"--config={path}", f"--state-dir={tmp_path}/state", *addresses)
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_TO_END_EARLY, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()][-1] == "stop"
+    assert not (tmp_path / "metrics").exists()
 
 
 def test_a_daemon_that_runs_does_not_load_what_it_has_no_use_for():
