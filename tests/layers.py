@@ -97,6 +97,7 @@ PURE = (
     "vpp.sync.forecast",
     "vpp.sync.in_sync",
     "vpp.sync.plan",
+    "vpp.sync.remaking",
 )
 """Folders and modules without Twisted, clock or I/O (but a file's); `tests.pure_coverage` wants every branch tested."""
 

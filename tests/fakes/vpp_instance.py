@@ -158,13 +158,17 @@ class ProcessVpp:
 
     def _end(self, number):
         process, self._process = self._process, None
-        process.send_signal(number)
-        try:
-            process.wait(STOP_DEADLINE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        deadline = time.monotonic() + STOP_DEADLINE
+        while process.returncode is None:
+            # Said again: VPP loses a SIGTERM now and then that comes soon after its start.
+            process.send_signal(number)
+            try:
+                process.wait(1.0)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > deadline:
+                    process.kill()
+                    process.wait()
+                    raise
 
 
 class SimulatorProcess(ProcessVpp):

@@ -40,6 +40,7 @@ class Ledger:
         self.wide: list[VipKey] = []
         self._journal: list[Operation] = []
         self._reads = 0
+        self._ended = 0
         self._reading = False
 
     @property
@@ -95,6 +96,7 @@ class Ledger:
         self._reading = False
         if state is None:
             return
+        self._ended = self._reads
         self.conf = state.conf
         self.changed.update(_remade(self._vips, state.vips))
         self._vips = dict(state.vips)
@@ -108,6 +110,10 @@ class Ledger:
     def stamp(self) -> int:
         """Return what `done` needs to know about the moment at which a write is sent."""
         return self._reads
+
+    def was_read_since(self, stamp: int) -> bool:
+        """Return whether VPP was read to the end after `stamp` returned this."""
+        return self._ended > stamp
 
     def done(self, operation: Operation, stamp: int) -> None:
         """Record a write that VPP has acknowledged.

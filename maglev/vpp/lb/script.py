@@ -10,12 +10,14 @@ Both together make two things possible that single messages can't do:
   set one weight after the other; so they are deleted and added again, by two lines of one script. Deleting without
   flush leaves the flows where they are, and adding takes the same slot again (``lb_vip_add_ass``).
 
-VPP runs the lines in order and stops at the first that fails. Every command here has arguments on its own line: one
-without would swallow the next line.
+VPP runs the lines in order and stops at the first that fails: what a VIP loses by one line, the next ones give back to
+it before anything is said about another VIP, where VPP allows that (see ``remaking`` in the sync). Every command here
+has arguments on its own line: one without would swallow the next line.
 """
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
@@ -57,7 +59,8 @@ def add_vip(vip: AddVip) -> str:
 def script(operations: Sequence[Operation], *, weights: bool) -> str:
     """Return the script that does all these operations, in lines.
 
-    VIPs are deleted first, then added; changes of servers come last, those of one VIP and kind in one line.
+    The order of the VIPs is kept. What is said in a row about one VIP is its deletion, its addition and the changes of
+    its servers, those of one kind in one line.
 
     Args:
         operations: No two about the same server; every weight that is set is of a server in use.
@@ -67,13 +70,17 @@ def script(operations: Sequence[Operation], *, weights: bool) -> str:
     Raises:
         ValueError: The command line can't say this.
     """
-    lines = [*_deletions(operations), *(add_vip(each) for each in operations if isinstance(each, AddVip))]
-    changes: dict[VipKey, list[Operation]] = {}
-    for operation in operations:
-        changes.setdefault(operation.key, []).append(operation)
-    for key, of_vip in changes.items():
+    lines: list[str] = []
+    for key, group in groupby(operations, _key):
+        of_vip = list(group)
+        lines += _deletions(of_vip)
+        lines += (add_vip(each) for each in of_vip if isinstance(each, AddVip))
         lines += _changes(key, of_vip, weights=weights)
     return "\n".join(lines)
+
+
+def _key(operation: Operation) -> VipKey:
+    return operation.key
 
 
 def _deletions(operations: Sequence[Operation]) -> Iterator[str]:

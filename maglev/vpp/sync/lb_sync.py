@@ -4,7 +4,7 @@ Three ways lead to a write, and all end in `LbSync._settle`, `LbSync._restructur
 what is wanted *now* with what VPP is known to hold and send the difference:
 
 * a change on the board: the frontends concerned, at once, without asking VPP anything;
-* a reload: all frontends, and the VIPs that are no longer configured, again without a read;
+* a reload: all frontends, and the VIPs that are no longer configured, again without a read, but for what follows;
 * a full sync (after connecting, periodically, on demand): everything is read back first, so whatever others did to
   VPP is repaired.
 
@@ -14,13 +14,16 @@ VIP under the lock of that VIP, which is held until VPP has answered. Only the o
 lock of the prefix as well, because VPP refuses some neighbours there. After waiting for a lock, each decides by the
 board and the ledger as they are then. Different VIPs, and a read, go on side by side (see `ledger`). Of a VIP that was
 in sync a moment ago, `_settle` compares only what has changed on the board since (see `in_sync`).
+
+Two things are put off until VPP was read: to delete VIPs in order to make them again, for which the ledger has to be
+right; and anything about VIPs of which VPP has refused a write since it was read, for then it is not.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.task import deferLater
 
 from maglev.model.config import ForeignVips
@@ -31,7 +34,9 @@ from maglev.vpp.sync.heap import HeapGuard
 from maglev.vpp.sync.in_sync import InSyncVips
 from maglev.vpp.sync.locks import VipLocks
 from maglev.vpp.sync.plan import differs, plan_address, plan_servers, plan_steps
+from maglev.vpp.sync.remaking import remaking
 from maglev.vpp.sync.reports import SyncReports
+from maglev.vpp.sync.side_by_side import SideBySide
 from maglev.vpp.sync.wanted import WantedVips
 from maglev.vpp.sync.writer import Writer
 
@@ -48,13 +53,6 @@ if TYPE_CHECKING:
     from maglev.vpp.sync.memory import SyncMemory
     from maglev.vpp.sync.plan import Plan, WantedVip
     from maglev.vpp.sync.warmup import WarmUp
-
-BEGUN_AT_ONCE: Final = 16
-"""Frontends of a full sync begun before other work has its turn: of ten servers each they take some 2 ms."""
-
-UNDER_WAY: Final = 64
-"""Frontends of a full sync under way: of ten servers each that is some 700 messages, more than VPP is sent before it
-answers (`maglev.vpp.api.pipeline.WINDOW`), and what a transition waits for is 30 ms at most."""
 
 
 class LbSync:
@@ -99,10 +97,12 @@ class LbSync:
         self._writer = Writer(work.clock, lb, self.ledger, memory.tally.writes, failed)
         self.when_written = self._writer.when_idle
         self.close = self._writer.close
+        self._run = SideBySide(work, self._writer.log_bug).run
         self._locks = VipLocks()
         self._heap = HeapGuard(lb, memory.tally)
         self._levels = InSyncVips(board, self.ledger)
         self._queued: set[VipKey] = set()
+        self._unread: set[VipKey] = set()
         self._wanted = WantedVips(board, lb.features, warm_up, memory.departures)
         self._whole = DeferredLock()
         self._known = False
@@ -119,14 +119,19 @@ class LbSync:
             VppError: VPP could not be read.
         """
         async with self._whole:
-            await self._read()
-            out = await self._side_by_side(self._settle(key, "all") for key in self._wanted.with_orders())
-            return [*out, *await self._write_all()]
+            return await self._read_and_write_all()
 
     async def replan(self) -> Sequence[Operation]:
-        """Do what a full sync does, against what VPP is known to hold; return what was written."""
+        """Do what a full sync does against what VPP is known to hold, then one if need be; return what was written.
+
+        Raises:
+            VppError: VPP could not be read.
+        """
         async with self._whole:
-            return await self._write_all() if self._known else ()
+            if not self._known:
+                return ()
+            done = await self._write_all(read=False)
+            return [*done, *await self._read_and_write_all()] if self._unread else done
 
     async def frontend(self, name: str) -> Sequence[Operation]:
         """Do a full sync of one frontend; no VIP is removed for good. Return what was written.
@@ -143,13 +148,19 @@ class LbSync:
             return [*done, *await self._settle(key, "all")]
 
     async def touched(self, name: str) -> None:
-        """Bring one frontend up to what the board says now."""
+        """Bring one frontend up to what the board says now.
+
+        Raises:
+            VppError: VPP could not be read, where that is necessary.
+        """
         if self._known and name in self._board.frontends:
             key = key_of(self._board.frontends[name].frontend)
             # What waits already will see the newest state of the board when its turn comes.
             if key not in self._queued:
                 self._queued.add(key)
-                await self._settle(key, "vip")
+                await self._settle(key, "vip", read=False)
+                if self._unread:
+                    await self.compare(self._unread)
 
     async def compare(self, keys: set[VipKey]) -> None:
         """Read everything back, then bring some VIPs up to what the board says now.
@@ -163,8 +174,10 @@ class LbSync:
         async with self._whole:
             some = sorted(keys)
             keys.clear()
+            if not some:
+                return  # somebody else has read meanwhile
             await self._read()
-            await self._side_by_side(self._settle(key, "vip") for key in some)
+            await self._run(self._settle(key, "vip") for key in some)
 
     async def preview(self) -> Preview:
         """Read VPP, and return what a full sync would do now.
@@ -222,7 +235,14 @@ class LbSync:
 
     # Writing
 
-    async def _write_all(self) -> Sequence[Operation]:
+    async def _read_and_write_all(self) -> Sequence[Operation]:
+        self._unread.clear()
+        await self._read()
+        out = await self._run(self._settle(key, "all") for key in self._wanted.with_orders())
+        return [*out, *await self._write_all(read=True)]
+
+    async def _write_all(self, *, read: bool) -> Sequence[Operation]:
+        """Write every difference; `read` says whether VPP was read for that."""
         if not self._warm_up.begun:
             return ()
         if differs(conf := await self._heap.fitting(self._board.config.vpp.conf, self.ledger.conf), self.ledger.conf):
@@ -230,8 +250,8 @@ class LbSync:
         wanted = await self._work.run(self._wanted.steps(self.ledger.vips))
         plan = await self._work.run(plan_steps(wanted, self.ledger.vips, self._to_delete(self.ledger.vips)))
         self._reports.postponed(plan)
-        done = await self._side_by_side(self._making(plan, wanted))
-        done += await self._side_by_side(self._remove(prefix) for prefix in self._prefixes_to_clear())
+        done = await self._run(self._making(plan, wanted, read=read))
+        done += await self._run(self._remove(prefix) for prefix in self._prefixes_to_clear())
         names = self._wanted.names()
         for key, refused in self._writer.take_refused().items():
             self._board.refused(names.get(key, ""), refused)
@@ -241,37 +261,22 @@ class LbSync:
         return done
 
     def _making(
-        self, plan: Plan, wanted: Mapping[VipKey, WantedVip]
+        self, plan: Plan, wanted: Mapping[VipKey, WantedVip], *, read: bool
     ) -> Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]:
         """Yield the work on each VIP that is not as wanted, or that is being written: its plan may be outdated."""
         for prefix, address in plan.items():
             if address.clearing or any(address.added):
-                yield self._restructure(prefix, None)
+                yield self._restructure(prefix, None, read=read)
         changed = {key for address in plan.values() for key in address.vips.keys() - set(address.added)}
         for key in wanted:
             if key in changed or self._locks.is_locked(key):
-                yield self._settle(key, "all")
+                yield self._settle(key, "all", read=read)
 
     def _prefixes_to_clear(self) -> list[Prefix]:
         """Return the prefixes on which a VIP is to be deleted, those on which it is still being made included."""
         return list({prefix_of(key) for key in self._to_delete(self.ledger.vips) | self._left_configuration})
 
-    async def _side_by_side(
-        self, coroutines: Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]
-    ) -> list[Operation]:
-        """Run coroutines side by side, but not all at once: a transition must not wait for all of them."""
-        slots = DeferredSemaphore(UNDER_WAY)
-        running: list[Deferred[Sequence[Operation]]] = []
-        for coroutine in coroutines:
-            await slots.acquire()
-            task = Deferred.fromCoroutine(coroutine).addErrback(self._writer.log_bug)
-            running.append(task.addBoth(_releasing, slots))
-            if len(running) % BEGUN_AT_ONCE == 0:
-                await self._work.turn()
-        results = await DeferredList(running, fireOnOneErrback=True, consumeErrors=True)
-        return [operation for _, operations in results for operation in operations]
-
-    async def _settle(self, key: VipKey, scope: str) -> Sequence[Operation]:
+    async def _settle(self, key: VipKey, scope: str, *, read: bool = True) -> Sequence[Operation]:
         """Write the difference between one VIP as it should be now and as VPP is known to have it.
 
         A VIP that has to be made, or made again, is a matter of its whole prefix.
@@ -281,13 +286,16 @@ class LbSync:
                 await deferLater(self._clock, rest)
             self._queued.discard(key)
             status = self._wanted.status_at(key)
+            if self._writer.in_doubt(key):
+                self._unread.add(key)
+                return ()
             if status is None:
                 return await self._writer.write_vip(self._wanted.ordered_out(key, self.ledger.vips), scope)
             changed = None if key in self._departures else self._levels.changed(key, status)
             operations = self._plan(status, key) if changed is None else self._plan_some(status, key, changed)
             if operations is not None:
                 return await self._write_vip(key, status, operations, scope, was_level=changed is not None)
-        return await self._restructure(prefix_of(key), frozenset(), scope)
+        return await self._restructure(prefix_of(key), frozenset(), scope, read=read)
 
     async def _write_vip(
         self, key: VipKey, status: FrontendStatus, operations: Sequence[Operation], scope: str, *, was_level: bool
@@ -316,7 +324,7 @@ class LbSync:
         return plan_servers(self._wanted.some(status, some), self.ledger.vips[key])
 
     async def _restructure(
-        self, prefix: Prefix, to_delete: AbstractSet[VipKey] | None, scope: str = "all"
+        self, prefix: Prefix, to_delete: AbstractSet[VipKey] | None, scope: str = "all", *, read: bool = True
     ) -> Sequence[Operation]:
         """Make VIPs on a prefix, or make them again, while nobody else works on any VIP there.
 
@@ -326,22 +334,13 @@ class LbSync:
             prefix: The prefix. What should be on it is decided when all locks are held.
             to_delete: VIPs to delete if they stand in the way; None for all those that a full sync deletes.
             scope: One of `maglev.vpp.sync.writer.SCOPES`.
+            read: Whether VPP was read for this.
         """
-        async with self._locks.prefix(prefix):
-            locks = []
-            try:
-                for key in sorted({*self._wanted.keys_on(prefix), *self.ledger.on(prefix)}):
-                    # Asked for only now: while the one before was waited for, idle ones may have been forgotten.
-                    lock = self._locks.vip(key)
-                    await lock.acquire()
-                    locks.append(lock)
-                return await self._restructure_locked(prefix, to_delete, scope)
-            finally:
-                for lock in locks:
-                    lock.release()
+        async with self._locks.whole_prefix(prefix, lambda: {*self._wanted.keys_on(prefix), *self.ledger.on(prefix)}):
+            return await self._restructure_locked(prefix, to_delete, scope, read=read)
 
     async def _restructure_locked(
-        self, prefix: Prefix, to_delete: AbstractSet[VipKey] | None, scope: str
+        self, prefix: Prefix, to_delete: AbstractSet[VipKey] | None, scope: str, *, read: bool
     ) -> Sequence[Operation]:
         held = self.ledger.on(prefix)
         statuses = {
@@ -349,18 +348,21 @@ class LbSync:
         }
         wanted = {key: self._wanted.whole(status, held.get(key)) for key, status in statuses.items()}
         plan = plan_address(wanted, held, self._to_delete(held) if to_delete is None else to_delete)
+        if (plan.clearing and not read) or any(map(self._writer.in_doubt, {*wanted, *held})):
+            self._unread.update(wanted)
+            return ()
         self._reports.recreated(plan, wanted)
         added = list(plan.added)
         flushes = {key: frozenset(statuses[key].flushes) for key in added}
         if plan.clearing:
-            operations = tuple(plan.remaking)
+            operations = tuple(remaking(plan, wanted, held))
             done = await self._writer.write_at_once(operations, scope)
             if len(done) == len(operations):
                 for key in added:
                     self._board.flushed(wanted[key].frontend, flushes[key])
             return done
         making = [self._write_vip(key, statuses[key], plan.vips[key], scope, was_level=False) for key in added]
-        return await self._side_by_side(making)
+        return await self._run(making)
 
     async def _remove(self, prefix: Prefix) -> Sequence[Operation]:
         """Delete the VIPs on a prefix that are not wanted at this moment, while nobody else works on them."""
@@ -368,7 +370,9 @@ class LbSync:
         async with self._locks.prefix(prefix):
             for key in tuple(self.ledger.on(prefix)):
                 async with self._locks.vip(key):
-                    if key in self._to_delete(self.ledger.on(prefix)):
+                    if self._writer.in_doubt(key):
+                        self._unread.add(key)
+                    elif key in self._to_delete(self.ledger.on(prefix)):
                         if key not in self._left_configuration:
                             self._contest.removed(key)
                         done += await self._writer.delete_vip(key, "all")
@@ -387,8 +391,3 @@ class LbSync:
         if self._warm_up.over and remove:
             return held.keys() - ours
         return self._left_configuration & held.keys()
-
-
-def _releasing(result: Any, slots: DeferredSemaphore) -> Any:
-    slots.release()
-    return result

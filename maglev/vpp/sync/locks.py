@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import DeferredLock
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
     from maglev.vpp.lb.state import Prefix, VipKey
 
 
@@ -24,6 +27,27 @@ class VipLocks:
     def prefix(self, prefix: Prefix) -> DeferredLock:
         """Return the lock of a prefix, under which VIPs are added and deleted there."""
         return self._prefixes.setdefault(prefix, DeferredLock())
+
+    @asynccontextmanager
+    async def whole_prefix(self, prefix: Prefix, keys: Callable[[], Iterable[VipKey]]) -> AsyncIterator[None]:
+        """Hold the lock of a prefix, and those of all VIPs there.
+
+        Args:
+            prefix: The prefix.
+            keys: Returns the VIPs; called when the lock of the prefix is held, under which none is added or deleted.
+        """
+        async with self.prefix(prefix):
+            locks = []
+            try:
+                for key in sorted(keys()):
+                    # Asked for only now: while the one before was waited for, idle ones may have been forgotten.
+                    lock = self.vip(key)
+                    await lock.acquire()
+                    locks.append(lock)
+                yield
+            finally:
+                for lock in locks:
+                    lock.release()
 
     def is_locked(self, key: VipKey) -> bool:
         """Return whether somebody works on a VIP."""

@@ -110,13 +110,6 @@ class AddressPlan:
             yield from operations
 
     @property
-    def remaking(self) -> Iterator[Operation]:
-        """What belongs together if anything has to be deleted first: that, and all that is added."""
-        yield from map(DeleteVip, self.clearing)
-        for key in self.added:
-            yield from self.vips[key]
-
-    @property
     def added(self) -> Iterator[VipKey]:
         """The VIPs that are added, for the first time or again."""
         return (key for key, operations in self.vips.items() if isinstance(operations[0], AddVip))
@@ -301,7 +294,7 @@ def plan_address(
     postponed = {vip.key: other for vip in missing for other in _obstacles(vip, held, to_delete | reasons.keys())}
     coming = [vip for vip in missing if vip.key not in postponed]
     recreated = {key: why for key, why in reasons.items() if key not in postponed}
-    in_the_way = {key for key in held if key in to_delete and any(_excludes(held[key], vip) for vip in coming)}
+    in_the_way = {key for key in held if key in to_delete and any(excludes(held[key], vip) for vip in coming)}
     vips = {}
     for key, vip in wanted.items():
         operations = () if key in postponed else plan_vip(vip, None if key in recreated else held.get(key))
@@ -349,11 +342,12 @@ def plan_steps(
 def _obstacles(vip: WantedVip, held: Mapping[VipKey, Vip], leaving: AbstractSet[VipKey]) -> Iterator[VipKey]:
     """Yield the VIPs beside which VPP would refuse another one, and that can't be taken out of its way."""
     for key, other in held.items():
-        if key != vip.key and key not in leaving and _excludes(other, vip):
+        if key != vip.key and key not in leaving and excludes(other, vip):
             yield key
 
 
-def _excludes(held: Vip, wanted: WantedVip) -> bool:
+def excludes(held: Vip, wanted: WantedVip) -> bool:
+    """Return whether VPP would refuse a VIP beside another one that it holds on the same prefix."""
     return held.encap != wanted.encap or (not held.key.port) != (not wanted.key.port)
 
 

@@ -24,13 +24,12 @@ from maglev.vpp.stats.counters import Counters, Heartbeat
 from maglev.vpp.sync.departures import Departures
 from maglev.vpp.sync.lb_sync import LbSync
 from maglev.vpp.sync.memory import SyncMemory
+from maglev.vpp.sync.retry import Retry
 from maglev.vpp.sync.warmup import WarmUp
 from maglev.vpp.sync.writer import SyncCounters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-
-    from twisted.internet.interfaces import IDelayedCall
 
     from maglev.model.config import Config, Frontend
     from maglev.model.events import BackendEvent
@@ -56,9 +55,6 @@ COUNT_PERIOD: Final = 5.0
 
 STOP_DEADLINE: Final = 1.0
 """Seconds that writes under way may take when the daemon stops: it has two for everything."""
-
-MIN_RETRY: Final = 1.0
-"""Seconds from a refused write to the full sync that looks why; doubles while it goes on, up to the sync interval."""
 
 
 class VppService(Service):
@@ -94,8 +90,7 @@ class VppService(Service):
         self._tasks = Tasks()
         self._link: ILink | None = None
         self._given_up: ILink | None = None
-        self._retry: IDelayedCall | None = None
-        self._retry_delay = MIN_RETRY
+        self._retry = Retry(work.clock)
         self._backoff = MIN_BACKOFF
         self._last_error = ""
         self._heart = Heartbeat()
@@ -217,7 +212,7 @@ class VppService(Service):
         if self.sync is not None:
             for name in frontends:
                 if self.warm_up.is_free(name):
-                    self._tasks.start(self.sync.touched(name))
+                    self._tasks.start(self._reading(self.sync.touched(name)))
 
     def _backend_changed(self, event: BackendEvent) -> None:
         """Write what an operator orders, also where the warm-up lets nothing else be written."""
@@ -234,7 +229,7 @@ class VppService(Service):
             key_of(frontend) for frontend in new.frontends.values()
         }
         if self.sync is not None:
-            self._tasks.start(self.sync.replan())
+            self._tasks.start(self._full(self.sync.replan()))
 
     def _departure_over(self, key: VipKey) -> None:
         """Let servers of a VIP go, when VPP was read: others may have come to need them since it was written."""
@@ -310,10 +305,7 @@ class VppService(Service):
             self._drop()
 
     def _drop(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        self._retry_delay = MIN_RETRY
+        self._retry.cancel()
         self._over = set()
         self.sync = None
         self.counters = None
@@ -364,13 +356,17 @@ class VppService(Service):
 
     async def _full(self, read: Awaitable[object]) -> None:
         """Wait for what reads VPP and then writes."""
+        if await self._reading(read):
+            self._retry.succeeded()
+
+    async def _reading(self, read: Awaitable[object]) -> bool:
+        """Wait for what may read VPP; return whether that went well."""
         try:
             await read
         except VppError as error:
             self._write_failed(error)
-        else:
-            if self._retry is None:
-                self._retry_delay = MIN_RETRY
+            return False
+        return True
 
     def _write_failed(self, error: VppError) -> None:
         """Decide what a failed write or read means: a hung VPP is left, any other is read again soon."""
@@ -379,13 +375,12 @@ class VppService(Service):
         self.tally.failures += 1
         if isinstance(error, VppTimeoutError):
             self._hung(error)
-        elif self._retry is None and self.sync is not None:
-            self._retry = self.clock.callLater(self._retry_delay, self._sync_again, self.sync)
-            self._retry_delay = min(2 * self._retry_delay, self._board.config.vpp.sync_interval)
+        elif self.sync is not None:
+            self._retry.schedule(self._sync_again, self._board.config.vpp.sync_interval)
 
-    def _sync_again(self, sync: LbSync) -> None:
-        self._retry = None
-        self._tasks.start(self._full(sync.full()))
+    def _sync_again(self) -> None:
+        if self.sync is not None:
+            self._tasks.start(self._full(self.sync.full()))
 
     def _hung(self, error: VppError) -> None:
         if self._link is not None and self._link is not self._given_up:
@@ -397,4 +392,4 @@ class VppService(Service):
         """Begin to write what the warm-up has released."""
         self._log.info("warm-up-released", frontends=len(frontends), over=self.warm_up.over)
         if self.sync is not None:
-            self._tasks.start(self._full(self.sync.full()) if self.warm_up.over else self.sync.replan())
+            self._tasks.start(self._full(self.sync.full() if self.warm_up.over else self.sync.replan()))

@@ -15,9 +15,10 @@ from maglev.runtime.logs.logger import EventLogger
 from maglev.vpp.lb.calls import is_surprise
 from maglev.vpp.lb.limits import check_pair
 from maglev.vpp.lb.script import has_name
-from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, SetWeight
+from maglev.vpp.lb.state import AddServer, DeleteServer, DeleteVip, SetWeight
 from maglev.vpp.sync.batches import MAX_SCRIPT, Batch, at_one_moment, batched, rescales
 from maglev.vpp.sync.plan import raises
+from maglev.vpp.sync.write_logger import KINDS, WriteLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,21 +32,8 @@ if TYPE_CHECKING:
     from maglev.vpp.sync.batches import Batches
     from maglev.vpp.sync.interfaces import ILb
 
-KINDS: Final[dict[type, str]] = {
-    AddVip: "vip_added",
-    DeleteVip: "vip_removed",
-    AddServer: "as_added",
-    DeleteServer: "as_removed",
-    SetWeight: "as_weight_updated",
-}
-"""The ``kind`` label of ``maglev_vpp_lbsync_total``."""
-
 SCOPES: Final = ("all", "vip")
 """Its ``scope`` label: a sync of everything, or what one change on the board led to."""
-
-
-TOLD_ONE_BY_ONE: Final = 24
-"""Operations of one script that get a line of log each; more get one together."""
 
 REST_FROM: Final = 0.002
 REST: Final = 4.0
@@ -123,6 +111,8 @@ class Writer:
         self._failed = failed
         self._resting: dict[VipKey, float] = {}
         self._refused_at: dict[VipKey, set[str]] = {}
+        self._doubtful: dict[VipKey, int] = {}
+        self._writes = WriteLogger()
         self._under_way = 0
         self._idle: list[Deferred[None]] = []
         self._closed = False
@@ -148,6 +138,17 @@ class Writer:
         serving = {} if vip is None else vip.servers
         refused = (a for a in self._refused_at[key] if a not in serving or not serving[a].weight)
         return frozenset(refused)
+
+    def in_doubt(self, key: VipKey) -> bool:
+        """Return whether VPP has refused something about a VIP, and was not read since: the ledger may be wrong.
+
+        Of a script that was refused, some may be done; and what VPP refuses is often what somebody else did before.
+        """
+        if key not in self._doubtful:
+            return False  # nearly always, and each write asks
+        if self._ledger.was_read_since(self._doubtful[key]):
+            del self._doubtful[key]
+        return key in self._doubtful
 
     def take_refused(self) -> Mapping[VipKey, frozenset[str]]:
         """Return what `refused` does for each VIP of which VPP refused anything, and forget what is over."""
@@ -301,8 +302,10 @@ class Writer:
         batch = delivery.batches[index]
         if isinstance(failure.value, VppError):
             self._refused(batch, failure.value)
-            if not isinstance(failure.value, VppLostError | VppTimeoutError) and not is_surprise(failure.value):
-                self._note_refused(batch)
+            if not isinstance(failure.value, VppLostError | VppTimeoutError):
+                self._doubtful.update(dict.fromkeys((each.key for each in batch.sent), delivery.stamp))
+                if not is_surprise(failure.value):
+                    self._note_refused(batch)
         else:
             self.log_bug(failure, str(batch))
         self._ended(delivery, index, scope, ok=False)
@@ -327,42 +330,13 @@ class Writer:
         if not delivery.left:
             done = delivery.done
             self._under_way -= 1
-            self._tell_all(done, scope)
+            self._writes.tell(done, scope)
             delivery.over.callback(done)
             if not self._under_way:
                 waiting, self._idle = self._idle, []
                 for idle in waiting:
                     if not idle.called:  # its deadline is over
                         idle.callback(None)
-
-    def _tell_all(self, operations: Sequence[Operation], scope: str) -> None:
-        """Tell what was done: each operation if they are few, those that come with a new VIP, or are many, together."""
-        of_vip: dict[VipKey, list[Operation]] = {}
-        for operation in operations:
-            of_vip.setdefault(operation.key, []).append(operation)
-        for key, some in of_vip.items():
-            added = next((operation for operation in some if isinstance(operation, AddVip)), None)
-            if added is not None:
-                self._tell_added(added, [each for each in some if isinstance(each, AddServer)], scope)
-                some = [each for each in some if not isinstance(each, AddVip | AddServer)]  # noqa: PLW2901
-            if len(some) > TOLD_ONE_BY_ONE:
-                kinds = Counter(KINDS[type(operation)] for operation in some)
-                self._log.info("vpp-lbsync-many", vip=str(key), scope=scope, **kinds)
-            else:
-                for operation in some:
-                    self._tell(operation, scope)
-
-    def _tell_added(self, vip: AddVip, servers: Sequence[AddServer], scope: str) -> None:
-        self._log.info(
-            "vpp-lbsync-vip-added",
-            vip=str(vip.key),
-            encap=vip.encap.name.lower(),
-            src_ip_sticky=vip.src_ip_sticky,
-            table_length=vip.table_length,
-            servers=len(servers),
-            weighing=sum(1 for server in servers if server.weight),
-            scope=scope,
-        )
 
     def _has_capacity(self, lowering: Sequence[Operation]) -> bool:
         """Return whether a VIP still has a weight above 0 after these operations."""
@@ -376,24 +350,3 @@ class Writer:
         if not isinstance(error, VppLostError | VppTimeoutError):  # of these the service tells
             self._log.warn("vpp-lbsync-refused", operation=str(what), error=str(error))
         self._failed(error)
-
-    def _tell(self, operation: Operation, scope: str) -> None:
-        match operation:
-            case DeleteVip(key):
-                self._log.info("vpp-lbsync-vip-removed", vip=str(key), scope=scope)
-            case AddServer(key, address, weight, flush):
-                self._log.info(
-                    "vpp-lbsync-as-added", vip=str(key), address=address, weight=weight, flush=flush, scope=scope
-                )
-            case DeleteServer(key, address, flush):
-                self._log.info("vpp-lbsync-as-removed", vip=str(key), address=address, flush=flush, scope=scope)
-            case SetWeight(key, address, weight, previous, flush):
-                self._log.info(
-                    "vpp-lbsync-as-weight",
-                    vip=str(key),
-                    address=address,
-                    previous=previous,
-                    weight=weight,
-                    flush=flush,
-                    scope=scope,
-                )

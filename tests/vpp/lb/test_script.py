@@ -47,10 +47,11 @@ def test_a_vip_is_recreated_in_one_script():
     assert script(operations[2:], weights=False) == f"{AS} 10.0.0.1 10.0.0.3\n{AS} 10.0.0.2"
 
 
-def test_all_vips_of_a_script_are_deleted_before_any_is_added():
+def test_a_script_keeps_the_order_of_the_vips():
     operations = [
         DeleteVip(WEB),
         AddVip(WEB, Encap.GRE6, False, 64),
+        AddServer(WEB, "2001:db8::1", 100),
         DeleteVip(ALL),
         AddVip(ALL, Encap.GRE6, False, 64),
     ]
@@ -58,7 +59,7 @@ def test_all_vips_of_a_script_are_deleted_before_any_is_added():
         line.split()[-1] if line.endswith("del") else line.split()[1]
         for line in script(operations, weights=True).split("\n")
     ]
-    assert verbs == ["flush", "del", "flush", "del", "vip", "vip"]
+    assert verbs == ["flush", "del", "vip", "as", "flush", "del", "vip"]
 
 
 def test_weights_of_servers_in_use_are_set_by_deleting_and_adding_them():

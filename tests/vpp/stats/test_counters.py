@@ -363,9 +363,11 @@ def test_the_counts_of_a_route_that_were_cleared_are_told_again_after_a_look(ben
 
 def test_what_vpp_had_changed_already_when_it_was_read_is_left_out(bench):
     bench.simulator.count(NAME, first=50, octets=500)
-    bench.wait(COUNT_PERIOD - 2 * STEP)
+    bench.wait(COUNT_PERIOD - 1 - 2 * STEP)
     bench.simulator.faults.delays["cli_inband"] = 1.0
     bench.reload([make_frontend(src_ip_sticky=True)])
+    bench.wait(1)  # the read before
+    assert bench.simulator._find(NAME).sticky
     assert not bench.service.sync.ledger.vips[KEY].src_ip_sticky  # recreated, and we do not know it yet
     bench.wait(1)
     bench.simulator.faults.clear()

@@ -293,7 +293,7 @@ def test_a_vpp_that_refuses_everything_is_asked_ever_less_often_and_a_line_tells
     bench.board.record("a", FAIL)
     bench.wait(60)
     refusals = bench.to_wire("vpp-lbsync-refused")
-    assert 4 <= len(refusals) <= 8
+    assert 4 <= len(refusals) <= 9  # the second follows at once, as a read comes first
     assert bench.to_wire("vpp-disconnect") == []
     bench.simulator.faults.clear()
     bench.wait(31)

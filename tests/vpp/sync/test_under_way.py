@@ -62,7 +62,7 @@ def test_a_full_sync_compares_a_vip_that_is_being_written_when_the_write_is_done
     wanted = {KEY: sync._wanted.whole(bench.board.frontend("web"), sync.ledger.vips[KEY])}
 
     def concerned():
-        coroutines = list(sync._making({}, wanted))
+        coroutines = list(sync._making({}, wanted, read=False))
         for coroutine in coroutines:
             coroutine.close()
         return len(coroutines)
