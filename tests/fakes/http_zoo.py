@@ -46,6 +46,7 @@ REASONS = {
     "size": "HAProxy's buffer has room for 100 headers and 16 KiB; a probe's limit is 64 KiB.",
     "length": "Without a usable length the body ends with the connection.",
     "coding": "The transfer coding is unknown or not final, so the body ends with the connection (RFC 9112, 6.3).",
+    "codings": "HAProxy knows chunked alone; a probe reads lists (RFC 9110, 5.6.1), and ignores identity, like curl.",
     "chunks": "Only a regexp needs the chunks. It is matched against what came before the broken one.",
     "interim": "1xx answers are skipped (RFC 9110, 15.2); HAProxy takes the first one for the answer.",
     "end": "A regexp is matched when the body is complete; HAProxy matches while it arrives.",
@@ -56,6 +57,10 @@ REASONS = {
 
 def _odd(name: str, *sent: bytes, stays: bool = False, why: str = "") -> Odd:
     return Odd(name, sent, stays, why)
+
+
+def _coded(codings: bytes) -> bytes:
+    return b"Transfer-Encoding:" + codings + b"\r\n\r\n"
 
 
 ZOO = (
@@ -118,6 +123,7 @@ ZOO = (
     _odd("a header of 20 KB", OK + b"X: " + b"y" * 20000 + b"\r\n" + LENGTH + b"\r\n" + WELL, why="size"),
     _odd("headers without an end", OK + LENGTH),
     # Lengths
+    _odd("a header of 66,000 bytes", OK + b"X: " + b"y" * 66000 + b"\r\n" + LENGTH + b"\r\n" + WELL),
     _odd("Content-Length and chunked", OK + LENGTH + CHUNKED + b"\r\n" + CHUNKS),
     _odd("chunked and Content-Length", OK + CHUNKED + LENGTH + b"\r\n" + CHUNKS),
     _odd("Content-Length twice, the same", OK + LENGTH + LENGTH + b"\r\n" + WELL),
@@ -139,6 +145,13 @@ ZOO = (
     _odd("chunked before gzip", OK + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + CHUNKS, why="coding"),
     _odd("chunked twice", OK + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + CHUNKS, why="coding"),
     _odd("chunked, quoted", OK + b'Transfer-Encoding: "chunked"\r\n\r\n' + CHUNKS, why="coding"),
+    _odd("empty codings, kept open", OK + _coded(b" , chunked ,") + CHUNKS, stays=True, why="codings"),
+    _odd("an empty coding line, kept open", OK + CHUNKED + _coded(b"") + CHUNKS, stays=True),
+    _odd("a tab after chunked, kept open", OK + _coded(b" chunked\t") + CHUNKS, stays=True),
+    _odd("chunked in a folded line, kept open", OK + _coded(b"\r\n ,\r\n chunked") + CHUNKS, stays=True, why="codings"),
+    _odd("gzip before chunked, kept open", OK + _coded(b"gzip, chunked") + CHUNKS, stays=True, why="codings"),
+    _odd("identity and a length, kept open", OK + LENGTH + _coded(b"identity") + WELL, stays=True, why="codings"),
+    _odd("chunked and no colon, kept open", OK + CHUNKED + b"x\r\n\r\n" + CHUNKS, stays=True, why="headers"),
     _odd("chunked in HTTP/1.0", b"HTTP/1.0 200 OK\r\n" + CHUNKED + b"\r\n" + CHUNKS),
     _odd("chunk size not hexadecimal", OK + CHUNKED + b"\r\nxyz\r\nall is well\n\r\n0\r\n\r\n", why="chunks"),
     _odd("chunk size with spaces", OK + CHUNKED + b"\r\nc  \r\nall is well\n\r\n0\r\n\r\n"),

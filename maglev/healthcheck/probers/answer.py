@@ -2,13 +2,14 @@
 
 The status line decides, however odd the rest is: strictness about line ends, header lines and framing protects proxies
 from requests that two of them read differently (RFC 9112 section 11), and a probe forwards nothing. The bytes are
-parsed by llhttp (`httptools`), in C, with all its leniencies. Where even that gives up in the headers, they are read
-*plainly*: a status line, then lines up to an empty one, then a body until the connection ends. Framing matters only to
-know where a body ends.
+parsed by llhttp (`httptools`), in C, with all its leniencies. Where even that gives up in the headers, or would
+misread the transfer coding, they are read *plainly*: a status line, then lines up to an empty one; for the body, llhttp
+is then given a header block with nothing but its framing. Framing matters only to know where a body ends.
 
-What is bounded, and why:
+What is bounded, and why. A bound falls between two bytes, wherever the pieces end that the kernel delivers:
 
-* the header block with all interim (1xx) answers before it: 64 KiB, several times what servers accept themselves;
+* the status lines and headers, with all interim (1xx) answers before them: 64 KiB, several times what servers accept;
+* a status line that is read plainly: 4 KiB, as it is looked at again with each piece;
 * the body that is kept for the regexp: 64 KiB; without one, nothing is kept and nothing is waited for;
 * the whole answer: 1 MiB, because chunk framing may take many times the bytes that it frames, for ever;
 * what is read after the verdict, so that the server is not reset while it writes: 64 KiB.
@@ -25,16 +26,16 @@ import httptools
 import re2
 
 from maglev.model.result import Code
-from maglev.model.text import printable
+from maglev.model.text import excerpt, printable
 
 if TYPE_CHECKING:
     from maglev.model.config import HttpParams
 
-HEADER_LIMIT: Final = 65536
+HEADER_LIMIT: Final = 1 << 16
 STATUS_LINE_LIMIT: Final = 4096
-BODY_LIMIT: Final = 65536
+BODY_LIMIT: Final = 1 << 16
 ANSWER_LIMIT: Final = 1 << 20
-LINGER_LIMIT: Final = 65536
+LINGER_LIMIT: Final = 1 << 16
 
 _SWITCHING_PROTOCOLS: Final = 101
 _LONGEST_LENGTH: Final = 18
@@ -45,12 +46,16 @@ _LONGEST_LENGTH: Final = 18
 _STATUS_LINE: Final = re.compile(rb"[\r\n]*HTTP/\d\.\d[ \t]+(\d{1,9})(?:[ \t\r][^\n]*)?\n")
 _STATUS_LINE_BEGUN: Final = re.compile(rb"[\r\n]*HTTP/\d\.\d[ \t][^\n]*\Z")
 _EMPTY_LINE: Final = re.compile(rb"\n\r{0,2}\n")
-_CONTENT_LENGTH: Final = re.compile(rb"\ncontent-length[ \t]*:([^\r\n]*)", re.IGNORECASE)
-_TRANSFER_ENCODING: Final = re.compile(rb"\ntransfer-encoding[ \t]*:", re.IGNORECASE)
+_VALUE: Final = rb"[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)"  # with folded lines (RFC 9112, 5.2)
+_CONTENT_LENGTH: Final = re.compile(rb"\ncontent-length" + _VALUE, re.IGNORECASE)
+_TRANSFER_ENCODING: Final = re.compile(rb"\ntransfer-encoding" + _VALUE, re.IGNORECASE)
 _CONTENT_ENCODING: Final = re.compile(rb"\ncontent-encoding[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE)
 
 # The arguments of `httptools.HttpResponseParser.set_dangerous_leniencies`, dangerous to those who forward.
 _ALL_LENIENCIES: Final = (True,) * 10
+
+_TLS_ALERT: Final = b"\x15\x03"
+_ORDINARY: Final = 200
 
 Verdict = tuple[Code, str]
 
@@ -72,13 +77,19 @@ class Expectation:
         codes: Inclusive ranges of accepted status codes.
         pattern: RE2 object that must be found in the body; None accepts any body.
         forbidden: RE2 object that must not be found in it; None accepts any body.
+        accepted: The status codes themselves.
         wants_body: Whether the verdict depends on the body.
     """
 
     codes: tuple[tuple[int, int], ...]
     pattern: re2._Regexp | None = None
     forbidden: re2._Regexp | None = None
+    accepted: frozenset[int] = attrs.field(init=False)
     wants_body: bool = attrs.field(init=False)
+
+    @accepted.default
+    def _list_codes(self) -> frozenset[int]:
+        return frozenset(code for low, high in self.codes for code in range(low, high + 1))
 
     @wants_body.default
     def _has_pattern(self) -> bool:
@@ -93,10 +104,6 @@ class Expectation:
         """
         patterns = params.response_regexp, params.response_regexp_not
         return cls(params.response_codes, *(None if each is None else compile_pattern(each) for each in patterns))
-
-    def accepts(self, status: int) -> bool:
-        """Return whether the status code is an accepted one."""
-        return any(low <= status <= high for low, high in self.codes)
 
     def judge_body(self, body: bytes, missing: str) -> Verdict:
         """Return the verdict on a body; ``missing`` says which part of it did not arrive, if any.
@@ -122,16 +129,40 @@ def compile_pattern(regexp: str) -> re2._Regexp:
     return re2.compile(regexp.encode(), options)
 
 
-def _length_of(head: bytes) -> int | None:
-    """Return the length of the body; None if it is not told, or not in one way only.
+def _codings(head: bytes | bytearray) -> list[bytes]:
+    """Return the transfer codings, in lower case.
 
-    Equal values, in a list or in several lines, are one (RFC 9112, 6.3, item 5).
+    A list may have empty elements (RFC 9110, 5.6.1.2). RFC 2616 had `identity` for no coding; curl ignores it, too.
     """
+    listed = b",".join(_TRANSFER_ENCODING.findall(head)).lower().split(b",")
+    return [coding for each in listed if (coding := each.strip()) not in {b"", b"identity"}]
+
+
+def _framing_of(head: bytes) -> bytes:
+    """Return a header line for the end of the body, written as llhttp knows it; empty if that is the connection's.
+
+    A coding that is not `chunked` at its end leaves it to the connection (RFC 9112, 6.3, item 4). Equal lengths, in a
+    list or in several lines, are one (item 5).
+    """
+    if codings := _codings(head):
+        return b"Transfer-Encoding: chunked\r\n" if codings[-1] == b"chunked" else b""
     values = {value.strip() for found in _CONTENT_LENGTH.findall(head) for value in found.split(b",")}
-    if len(values) != 1 or _TRANSFER_ENCODING.search(head):
-        return None
+    if len(values) != 1:
+        return b""
     (value,) = values
-    return int(value) if value.isdigit() and len(value) <= _LONGEST_LENGTH else None
+    return b"Content-Length: %b\r\n" % value if value.isdigit() and len(value) <= _LONGEST_LENGTH else b""
+
+
+def _may_be_misread(head: bytes | bytearray) -> bool:
+    """Return whether llhttp may not see how the body is framed: it goes by the last bytes of a line of codings."""
+    values = _TRANSFER_ENCODING.findall(head)
+    return any(b"\n" in value or not value.lower().rstrip(b" ").endswith(b"chunked") for value in values)
+
+
+def _new_parser(callbacks: Answer) -> httptools.HttpResponseParser:
+    parser = httptools.HttpResponseParser(callbacks)
+    parser.set_dangerous_leniencies(*_ALL_LENIENCIES)
+    return parser
 
 
 def _utf8(body: bytes) -> bytes:
@@ -155,31 +186,49 @@ class Answer:
         self.verdict: Verdict | None = None
         self.progress = Progress.NOTHING
         self._expectation = expectation
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(*_ALL_LENIENCIES)
+        self._parser: httptools.HttpResponseParser | None = _new_parser(self)
         self._received = 0
-        self._limit = ANSWER_LIMIT
+        self._limit = HEADER_LIMIT
         self._status = 0
         self._head = bytearray()  # until the headers are complete
-        self._gave_up: str | None = None  # why llhttp did, in the headers
+        self._plain = False  # whether llhttp does not read the headers
         self._searched = 0
-        self._missing: int | None = None  # bytes of a body whose length only we understood
         self._body = bytearray()
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the backend; none of them can make it raise."""
-        if self._parser is None or (self.verdict is not None and self.progress is not Progress.BODY):
+        parser, progress = self._parser, self.progress
+        if not data or parser is None or (self.verdict is not None and progress is not Progress.BODY):
+            return
+        if len(data) > self._limit - self._received:
+            self._feed_beyond(data)
             return
         self._received += len(data)
-        if self.progress is not Progress.BODY:
+        if progress is Progress.NOTHING:
+            self.progress = Progress.HEADERS
+        if progress is not Progress.BODY:
             self._head += data
-        if self._gave_up is None:
-            self._parse(self._parser, data)
-        elif self.progress is Progress.BODY:
-            self._take_plainly(data)
-        else:
+        if not self._plain:
+            try:
+                parser.feed_data(data)
+            except httptools.HttpParserUpgrade:
+                pass  # judged by its headers, like any answer
+            except httptools.HttpParserError as error:
+                self._go_on_without_parser(error)
+        if self._plain:
             self._read_plainly()
-        self._check_bounds()
+
+    def _feed_beyond(self, data: bytes) -> None:
+        """Take bytes up to the limit; those after it only if there is another limit by then."""
+        room = self._limit - self._received
+        if room:
+            self.feed(data[:room])
+        if self._received < self._limit:
+            self.feed(data[room:])
+        elif self.progress is Progress.BODY:
+            self._end_body("; answer too large")
+        else:
+            self._decide(Code.L7RSP, "headers too large")
 
     @property
     def unfinished(self) -> bool:
@@ -201,60 +250,53 @@ class Answer:
         """Let go of the parser, which refers to us."""
         self._parser = None
 
-    def _parse(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
-        try:
-            parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # judged by its headers, like any answer
-        except httptools.HttpParserError as error:
-            reason = printable(str(error))
-            if self.progress is Progress.BODY:
-                self._end_body(f"; malformed framing: {reason}")
-            elif self.verdict is None:
-                self._gave_up = reason
-                self._read_plainly()
+    def _go_on_without_parser(self, error: httptools.HttpParserError) -> None:
+        """Read on, or not, after llhttp gave up."""
+        if self.progress is Progress.BODY:
+            self._end_body("; malformed trailer" if "header" in str(error) else "; malformed chunk")
+        elif self.verdict is None:
+            self._plain = True
 
     def _read_plainly(self) -> None:
         """Read headers that llhttp does not: they are whatever comes between a status line and an empty line."""
         while True:
             line = _STATUS_LINE.match(self._head)
             if line is None:
-                if len(self._head) > STATUS_LINE_LIMIT or _STATUS_LINE_BEGUN.match(self._head) is None:
-                    self._decide(Code.L7RSP, f"malformed answer: {self._gave_up}")
+                if _STATUS_LINE_BEGUN.match(self._head) is None:
+                    self._decide_malformed()
+                elif len(self._head) > STATUS_LINE_LIMIT:
+                    self._decide(Code.L7RSP, "status line too large")
                 return
             empty = _EMPTY_LINE.search(self._head, max(line.end() - 1, self._searched))
             if empty is None:
                 self._searched = len(self._head) - 3  # an empty line may be under way
                 return
             body = bytes(self._head[empty.end() :])
-            if self._is_interim(int(line[1])):
-                self._head, self._searched = bytearray(body), 0
-                if not body:
-                    return
-                continue
-            self._missing = _length_of(bytes(self._head[: empty.end()]))
-            self._begin_body(int(line[1]))
-            self._take_plainly(body)
-            return
+            status = int(line[1])
+            if not self._is_interim(status):
+                self._read_body(status, _framing_of(bytes(self._head[: empty.end()])), body)
+                return
+            self._head, self._searched = bytearray(body), 0
+            if not body:
+                return
 
-    def _take_plainly(self, data: bytes) -> None:
-        """Take a part of the body that llhttp does not frame."""
-        if self._missing is None:
-            self.on_body(data)
-            return
-        self.on_body(data[: self._missing])
-        self._missing -= len(data)
-        if self._missing <= 0 and self.progress is Progress.BODY:
-            self._end_body()
+    def _read_body(self, status: int, framing: bytes, data: bytes) -> None:
+        """Let a new parser read the body after headers that were read plainly."""
+        self._plain = False
+        self._begin_body(status)
+        self._parser = parser = _new_parser(self)
+        # With some statuses there is no body (RFC 9112, 6.3, item 1), and llhttp reads no status of four digits.
+        known = status if 100 <= status <= 999 else _ORDINARY
+        try:
+            parser.feed_data(b"HTTP/1.1 %d\r\n%b\r\n%b" % (known, framing, data))
+        except httptools.HttpParserError as error:
+            self._go_on_without_parser(error)
 
-    def _check_bounds(self) -> None:
-        if self.progress is Progress.BODY:
-            if self._received > self._limit:
-                self._end_body("; answer too large")
-        elif self._received > HEADER_LIMIT:
-            self._decide(Code.L7RSP, "headers too large")
-        elif self.progress is Progress.NOTHING and self._received:
-            self.progress = Progress.HEADERS
+    def _decide_malformed(self) -> None:
+        start = bytes(self._head.lstrip(b"\r\n"))
+        line = re.split(rb"[\r\n]", start, maxsplit=1)[0]
+        what = "a TLS alert" if start.startswith(_TLS_ALERT) else f'"{excerpt(line.decode("latin-1"))}"'
+        self._decide(Code.L7RSP, f"malformed answer: expected a status line (HTTP/1.1 200), received {what}")
 
     def _decide(self, code: Code, detail: str) -> None:
         if self.verdict is None:
@@ -278,9 +320,10 @@ class Answer:
     def _compression(self) -> str:
         """Return what to say of a body that was compressed, though the probe did not ask for that."""
         found = _CONTENT_ENCODING.search(self._head)
-        if found is None or found[1].strip().lower() == b"identity":
-            return ""
-        return printable(f"; it is compressed ({found[1].decode('latin-1').strip()})")
+        encodings = [] if found is None else [found[1].strip()]
+        encodings += _codings(self._head)
+        shown = b", ".join(each for each in encodings if each.lower() not in {b"identity", b"chunked"})
+        return printable(f"; it is compressed ({shown.decode('latin-1')})") if shown else ""
 
     @staticmethod
     def _is_interim(status: int) -> bool:
@@ -290,7 +333,8 @@ class Answer:
         """The headers are complete of the answer that counts."""
         self._status = status
         self.progress = Progress.BODY
-        if not self._expectation.accepts(status):
+        self._limit = ANSWER_LIMIT
+        if status not in self._expectation.accepted:
             self._decide(Code.L7STS, f"status {status}")
         elif not self._expectation.wants_body:
             self._decide(Code.L7OK, f"status {status}")
@@ -299,11 +343,17 @@ class Answer:
 
     def on_headers_complete(self) -> None:
         """A header block is complete: of an interim answer, or of the one that counts."""
-        if self._parser is None or self.verdict is not None:
+        if self._parser is None or self.progress is Progress.BODY or self.verdict is not None:
             return
         if not self._head.startswith(b"HTTP/") and not self._head.lstrip(b"\r\n").startswith(b"HTTP/"):
-            self._decide(Code.L7RSP, "malformed answer: not HTTP")  # llhttp also reads RTSP and ICE
-        elif not self._is_interim(status := self._parser.get_status_code()):
+            self._decide_malformed()  # llhttp also reads RTSP and ICE
+            return
+        status = self._parser.get_status_code()
+        if status < 200 and self._is_interim(status):
+            return
+        if self._expectation.wants_body and _may_be_misread(self._head):
+            self._plain = True
+        else:
             self._begin_body(status)
 
     def on_body(self, data: bytes) -> None:
@@ -316,4 +366,6 @@ class Answer:
     def on_message_complete(self) -> None:
         """An answer is complete: an interim one, or the one that counts."""
         if self.progress is Progress.BODY:
-            self._end_body()
+            self.progress = Progress.END
+            if self.verdict is None:
+                self._judge_body()

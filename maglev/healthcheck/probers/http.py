@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from twisted.internet.protocol import connectionDone
 
-from maglev.healthcheck.probers.answer import Answer, Expectation
+from maglev.healthcheck.probers.answer import Answer, Expectation, Progress
 from maglev.healthcheck.probers.probe import Probe, how_lost
 from maglev.model.addresses import family
 from maglev.model.config import CheckType
@@ -80,7 +80,8 @@ class HttpProbe(Probe):
     @property
     def unfinished(self) -> bool:
         """Whether it has concluded, and the body has not ended."""
-        return self._answer.unfinished
+        answer = self._answer
+        return answer.verdict is not None and answer.progress is Progress.BODY
 
     def connectionMade(self) -> None:
         """Send the request."""

@@ -9,7 +9,16 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.healthcheck.probers.answer import ANSWER_LIMIT, BODY_LIMIT, HEADER_LIMIT, Answer, Expectation, Progress
+from maglev.healthcheck.probers.answer import (
+    ANSWER_LIMIT,
+    BODY_LIMIT,
+    HEADER_LIMIT,
+    LINGER_LIMIT,
+    STATUS_LINE_LIMIT,
+    Answer,
+    Expectation,
+    Progress,
+)
 from maglev.model.config import HttpParams
 from maglev.model.result import Code
 from tests.fakes.http_zoo import ZOO
@@ -159,8 +168,49 @@ def test_interim_answers_are_passed_over():
 def test_junk_is_a_malformed_answer(junk):
     code, detail = read(junk)
     assert code is Code.L7RSP
-    assert detail.startswith("malformed answer")
+    assert detail.startswith("malformed answer: expected a status line (HTTP/1.1 200), received ")
     assert detail.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("junk", "received"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", '"SSH-2.0-OpenSSH_9.2"'),
+        (b"\r\nRTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", '"RTSP/1.0 200 OK"'),
+        (b"HTTP/3 200 OK\r\n\r\n", '"HTTP/3 200 OK"'),
+        (b"<html>" + b"x" * 5000, '"<html>' + "x" * 31 + '..."'),
+        (b"\x00\xff", '"\\x00\\xff"'),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "a TLS alert"),
+    ],
+)
+def test_the_detail_of_a_malformed_answer_says_what_was_received(junk, received):
+    assert read(junk)[1] == f"malformed answer: expected a status line (HTTP/1.1 200), received {received}"
+
+
+ODD_STATUS = b"HTTP/1.1  200"  # two spaces: llhttp gives up
+
+
+def test_an_endless_status_line_that_is_read_plainly_is_cut_off_in_linear_time():
+    start = time.process_time()
+    verdict, taken = feed_for_ever(b"x", ODD_STATUS + b" ")
+    assert verdict == (Code.L7RSP, "status line too large")
+    assert taken <= STATUS_LINE_LIMIT
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (b"xyz\r\n", "chunk"),
+        (b"f" * 20 + b"\r\n", "chunk"),
+        (b"1;\x00\r\nx\r\n", "chunk"),
+        (b"1\r\nxx\r\n", "chunk"),
+        (b"0\r\nno colon\r\n\r\n", "trailer"),
+    ],
+)
+def test_the_detail_of_broken_framing_is_in_our_words(body, what):
+    verdict = read(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body, regexp="y")
+    assert verdict == (Code.L7RSP, f"body does not match; malformed {what}")
 
 
 @pytest.mark.parametrize("odd", ZOO, ids=[odd.name for odd in ZOO])
@@ -237,6 +287,36 @@ def test_a_mismatch_of_a_compressed_body_says_so(name):
     assert read(body, regexp=".") == (Code.L7OK, "status 200")
 
 
+def test_a_mismatch_of_a_body_compressed_for_the_transfer_says_so():
+    body = HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n4\r\n\x1f\x8b\x08\0\r\n0\r\n\r\n"
+    assert read(body, regexp="well") == (Code.L7RSP, "body does not match; it is compressed (gzip)")
+    both = body.replace(b"Transfer", b"Content-Encoding: br\r\nTransfer")
+    assert read(both, regexp="well") == (Code.L7RSP, "body does not match; it is compressed (br, gzip)")
+
+
+OPEN_ENDED = {
+    "line feeds only", "line feeds in pieces", "100 before 200, line feeds", "HTTP/1.0", "no header at all",
+    "body until close, kept open", "unknown transfer coding", "identity as transfer coding", "chunked before gzip",
+    "chunked, quoted", "Content-Length twice, not the same", "Content-Length of 30 digits", "negative Content-Length",
+    "Content-Length with a plus", "Content-Length in letters", "Content-Length empty",
+}  # fmt: skip
+UNFINISHED = {
+    "nothing", "nothing, kept open", "status line and nothing else", "status line without its end",
+    "headers without an end", "headers, kept open", "body shorter than its length", "no last chunk",
+}  # fmt: skip
+MISUNDERSTOOD = {
+    "carriage returns only",
+    "two carriage returns per line",  # llhttp takes the second one for the end of the headers
+    "line feeds in chunk framing",  # after a size, llhttp takes two line feeds for one line end
+}
+"""Answers whose framing llhttp reads in another way than its author meant it."""
+
+
+def test_a_pattern_is_matched_while_the_connection_is_open_unless_only_its_end_is_the_end_of_the_body():
+    waiting = {odd.name for odd in ZOO if read(*odd.sent, regexp="well") is None}
+    assert waiting == OPEN_ENDED | UNFINISHED | MISUNDERSTOOD
+
+
 def test_junk_after_the_end_does_not_matter():
     assert read(LENGTH + b"\x00junk", regexp="well")[0] is Code.L7OK
     assert read(HEAD + b"Transfer-Encoding: chunked\r\n\r\nnot a chunk") == (Code.L7OK, "status 200")
@@ -265,11 +345,66 @@ def feed_for_ever(piece, first=HEAD, regexp=None):
 
 
 @pytest.mark.parametrize("piece", [b"X: y\r\n" * 100, b"x" * 1000, b"HTTP/1.1 100 Continue\r\n\r\n" * 10])
-def test_endless_headers_are_cut_off(piece):
+def test_endless_headers_are_cut_off_whatever_their_form(piece):
     first = b"" if piece.startswith(b"HTTP") else HEAD
     verdict, taken = feed_for_ever(piece, first)
     assert verdict == (Code.L7RSP, "headers too large")
     assert taken <= HEADER_LIMIT + len(piece)
+
+
+def head_of(size, line=b"X: "):
+    """Return a status line and headers of exactly so many bytes."""
+    rest = b"\r\nContent-Length: 11\r\n\r\n"
+    return HEAD + line + b"y" * (size - len(HEAD + line + rest)) + rest
+
+
+@pytest.mark.parametrize("step", [1000, 16384, 65536, 1 << 20])
+@pytest.mark.parametrize("regexp", [None, "well"])
+@pytest.mark.parametrize("line", [b"X: ", b"no colon "])
+@pytest.mark.parametrize("size", [HEADER_LIMIT, HEADER_LIMIT + 1, 66_000, 10 * HEADER_LIMIT])
+def test_the_bound_of_the_headers_does_not_depend_on_the_pieces(size, line, regexp, step):
+    answer = head_of(size, line) + b"all is well"
+    pieces = [answer[start : start + step] for start in range(0, len(answer), step)]
+    fits = size <= HEADER_LIMIT
+    assert read(*pieces, regexp=regexp) == ((Code.L7OK, "status 200") if fits else (Code.L7RSP, "headers too large"))
+
+
+@pytest.mark.parametrize("head", [b"X: y\r\n" * 11_000, b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2500])
+def test_headers_above_the_bound_in_one_piece_are_refused_whatever_their_form(head):
+    first, rest = (b"", HEAD) if head.startswith(b"HTTP") else (HEAD, b"")
+    assert read(first + head + rest + b"\r\n") == (Code.L7RSP, "headers too large")
+
+
+CHUNKS = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("step", [16384, 1 << 30])
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"1;" + b"e" * ANSWER_LIMIT + b"\r\ny\r\n0\r\n\r\n",
+        b"1;e\r\nx\r\n" * (BODY_LIMIT - 1) + b"1;" + b"e" * ANSWER_LIMIT + b"\r\ny\r\n0\r\n\r\n",
+        b"0\r\n" + b"X: y\r\n" * (ANSWER_LIMIT // 6) + b"\r\n",
+    ],
+    ids=["one extension", "many chunks", "trailers"],
+)
+def test_the_bound_of_an_answer_does_not_depend_on_the_pieces(framing, step):
+    answer = CHUNKS + framing
+    pieces = [answer[start : start + step] for start in range(0, len(answer), step)]
+    assert read(*pieces, regexp="y") == (Code.L7RSP, "body does not match; answer too large")
+
+
+@pytest.mark.parametrize("step", [100, 1 << 20])
+def test_after_the_verdict_no_more_is_read_than_the_bound(step):
+    answer = Answer(Expectation.of(HttpParams()))
+    answer.feed(HEAD + b"Content-Length: 1000000\r\n\r\n")
+    taken = 0
+    while answer.unfinished and taken < ANSWER_LIMIT:
+        answer.feed(b"x" * step)
+        taken += step
+    answer.release()
+    assert taken - step <= LINGER_LIMIT
+    assert answer.verdict == (Code.L7OK, "status 200")
 
 
 def test_only_the_first_part_of_a_large_body_is_looked_at():
