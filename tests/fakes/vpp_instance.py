@@ -158,17 +158,13 @@ class ProcessVpp:
 
     def _end(self, number):
         process, self._process = self._process, None
-        deadline = time.monotonic() + STOP_DEADLINE
-        while process.returncode is None:
-            # Said again: VPP loses a SIGTERM now and then that comes soon after its start.
-            process.send_signal(number)
-            try:
-                process.wait(1.0)
-            except subprocess.TimeoutExpired:
-                if time.monotonic() > deadline:
-                    process.kill()
-                    process.wait()
-                    raise
+        process.send_signal(number)
+        try:
+            process.wait(STOP_DEADLINE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
 
 class SimulatorProcess(ProcessVpp):
@@ -242,9 +238,15 @@ def _wait_for(process, path, kind, deadline, instance):
     while True:
         with socket.socket(socket.AF_UNIX, kind) as probe:
             try:
-                return probe.connect(path)
+                probe.connect(path)
+                if kind == socket.SOCK_SEQPACKET:
+                    # VPP sends the segment's descriptor. If it can't, it tells syslog; a SIGTERM at that moment is told
+                    # to syslog by its handler, which waits for the lock that its own thread holds, for ever.
+                    probe.recv(1)
             except OSError as error:
                 problem = error
+            else:
+                return
         if process.poll() is not None or time.monotonic() > deadline:
             raise AssertionError(f"{path}: {problem}; exit status {process.poll()}; {instance.output[-2000:]}")
         time.sleep(0.01)
