@@ -13,8 +13,9 @@ import attrs
 
 from maglev.config.diff import Difference, differences
 from maglev.model.health import State
-from maglev.model.scale import scales_of
-from maglev.state.weights import active_pool, desired_weights, pool_weights
+from maglev.state.decision import Situation, decide
+from maglev.state.pools import no_memory, remembered
+from maglev.state.standing import evidence_of
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import VipForecast, as_held, forecast_steps
 from maglev.vpp.sync.plan import fitted, length_after, plan_steps, want
@@ -68,7 +69,7 @@ def dry_run_steps(
         yield
     after = {}
     states = yield from states_after_steps(board, config)
-    for vip in _wanted_after(config, states):
+    for vip in _wanted_after(board, config, states):
         after[vip.key] = fitted(vip, weights=weights, src_ip_sticky=src_ip_sticky)
         yield
     plan = yield from plan_steps(after, before, before.keys() - after.keys())
@@ -159,13 +160,15 @@ def wanted_now(board: Board, status: FrontendStatus) -> WantedVip:
     return want(status.frontend, addresses, status.desired, frozenset())
 
 
-def _wanted_after(config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:
+def _wanted_after(board: Board, config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:
+    ranks = {name: status.rank for name, status in board.backends.items()}
     for frontend in config.frontends.values():
-        own = {name: states[name] for name in frontend.backends}
-        active = active_pool(frontend, own, {})
-        weights = desired_weights(frontend, own, pool_weights(frontend, own, {}, active), scales_of(frontend)[active])
-        addresses = {name: config.backends[name].address for name in own}
-        yield want(frontend, addresses, weights, frozenset())
+        status = board.frontends.get(frontend.name)
+        memory = no_memory(frontend) if status is None else remembered(status.memory, status.frontend, frontend)
+        evidence = {name: evidence_of(states[name], rank=ranks.get(name, 0)) for name in frontend.backends}
+        decision, _ = decide(Situation(frontend, evidence, memory=memory, out=status is not None and status.out))
+        addresses = {name: config.backends[name].address for name in frontend.backends}
+        yield want(frontend, addresses, decision.desired, frozenset())
 
 
 def _matched(

@@ -107,7 +107,7 @@ class BoardCollector:
         family = "maglev_frontend_active_pool"
         yield header(family)
         for name, status in list(self._board.frontends.items()):
-            yield f'{family}{{frontend="{name}"}} {status.active}\n'
+            yield f'{family}{{frontend="{name}"}} {-1 if status.active is None else status.active}\n'
 
     def _departing(self) -> Iterator[str]:
         family = "maglev_frontend_departing_servers"

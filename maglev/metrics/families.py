@@ -72,7 +72,10 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "The others are 0: ``unknown``, ``up``, ``down``.",
         ),
         Family(
-            "maglev_frontend_active_pool", "gauge", "Position of the pool in service, 0 for the first", ("frontend",)
+            "maglev_frontend_active_pool",
+            "gauge",
+            "Position of the pool in service, 0 for the first, -1 if none",
+            ("frontend",),
         ),
         Family(
             "maglev_frontend_departing_servers",

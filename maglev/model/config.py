@@ -189,11 +189,42 @@ class PoolMember:
 
 
 @attrs.frozen
+class MinUp:
+    """How much of a pool has to be in service for it to be taken: so many backends, or such a part of their weights.
+
+    Attributes:
+        amount: Backends, or hundredths of a percent of the configured weights.
+        share: Whether it is a part of the weights.
+    """
+
+    amount: int = 1
+    share: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.amount / 100:g}%" if self.share else str(self.amount)
+
+
+ONE_UP: Final = MinUp()
+
+
+class WhenNoneEligible(enum.StrEnum):
+    """What a frontend does when no pool has enough backends in service."""
+
+    DOWN = "down"
+    HOLD = "hold"
+
+
+@attrs.frozen
 class Pool:
-    """An ordered priority tier of a frontend."""
+    """An ordered priority tier of a frontend.
+
+    Attributes:
+        min_up: What has to be in service before it is taken.
+    """
 
     name: str
     members: tuple[PoolMember, ...]
+    min_up: MinUp = ONE_UP
 
 
 VipIdentity = tuple[str, "Transport | None", int]
@@ -211,6 +242,8 @@ class Frontend:
         table_fits: Whether that length follows from the weights. A VIP that VPP has then need not have it exactly.
         weights: How VPP is told the weights.
         weight_tolerance: By how much a share may differ from the wanted one for that, in percent of it.
+        when_none_eligible: What it does when no pool has enough backends in service.
+        failback_delay: Seconds for which an earlier pool must have had enough before it takes over again.
     """
 
     name: str
@@ -225,6 +258,8 @@ class Frontend:
     table_fits: bool = False
     weights: WeightScale = WeightScale.AS_WRITTEN
     weight_tolerance: float = DEFAULT_TOLERANCE
+    when_none_eligible: WhenNoneEligible = WhenNoneEligible.DOWN
+    failback_delay: float = 0.0
 
     @property
     def identity(self) -> VipIdentity:

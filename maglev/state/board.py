@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.config.diff import concerned_backends, removed, touched
-from maglev.model.errors import NotFoundError, RefusedError
+from maglev.model.errors import RefusedError
 from maglev.model.events import BackendEvent, Event, FrontendEvent, FrontendState, OverrideEvent
 from maglev.model.health import Lifecycle, State, Transition
 from maglev.model.override import BackendOrder
 from maglev.state.holds import Holds
 from maglev.state.overrides import leading
+from maglev.state.records import Records
+from maglev.state.reweighted import reweighted
 from maglev.state.status import BackendStatus, FrontendStatus, thresholds
 from maglev.state.subscribers import Subscribers
-from maglev.state.weights import flushes, reweighted
+from maglev.state.weights import flushes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,18 +37,21 @@ EVENT_LOG_LENGTH: Final = 10_000
 """Events kept: enough for a minute of a bad day. A reader that falls further behind is sent a gap marker."""
 
 
-class Board:
-    """Holds the state of every configured backend and frontend.
+class Board(Records):
+    """Holds the state of every configured backend and frontend, and changes it.
 
     Attributes:
-        config: The configuration in force, including weights set at run time.
         generation: Incremented with each configuration applied.
         events: The latest events, oldest first.
         holds: Decides which weights unknown backends keep.
     """
 
     def __init__(
-        self, wall: Callable[[], float], config: Config, orders: Mapping[str, Override] = MappingProxyType({})
+        self,
+        wall: Callable[[], float],
+        config: Config,
+        orders: Mapping[str, Override] = MappingProxyType({}),
+        now: Callable[[], float] = float,
     ) -> None:
         """Create it.
 
@@ -54,55 +59,21 @@ class Board:
             wall: Returns the wall-clock time in seconds since the epoch, for display.
             config: A valid configuration.
             orders: What operators have ordered for backends, by name, and what holds from the beginning.
+            now: Returns the seconds of a monotonic clock; by default, it stands still.
         """
+        super().__init__(config, now)
         self._wall = wall
         self._subscribers = Subscribers()
         self._tell, self._later = self._subscribers.tell, self._subscribers.later
-        self._frontends_of: dict[str, list[FrontendStatus]] = {}
         self._unweighed: dict[str, set[str]] = {}
         self.events: deque[Event] = deque(maxlen=EVENT_LOG_LENGTH)
         self.seq = 0
         self.generation = 1
-        self.config = config
-        self.backends: dict[str, BackendStatus] = {}
         self.holds = Holds(self.backends)
-        self.frontends: dict[str, FrontendStatus] = {}
         for backend in config.backends.values():
             self._add_backend(backend, orders.get(backend.name))
         self._place_frontends({})
         self._subscribers.clear()
-
-    # Reading
-
-    def backend(self, name: str) -> BackendStatus:
-        """Return the status of a backend.
-
-        Raises:
-            NotFoundError: There is none of that name.
-        """
-        if name not in self.backends:
-            message = f"unknown backend {name!r}"
-            raise NotFoundError(message)
-        return self.backends[name]
-
-    def frontend(self, name: str) -> FrontendStatus:
-        """Return the status of a frontend.
-
-        Raises:
-            NotFoundError: There is none of that name.
-        """
-        if name not in self.frontends:
-            message = f"unknown frontend {name!r}"
-            raise NotFoundError(message)
-        return self.frontends[name]
-
-    def frontends_of(self, backend: str) -> Iterable[str]:
-        """Return the names of the frontends that use a backend."""
-        return [status.frontend.name for status in self._frontends_of.get(backend, ())]
-
-    def knows_all(self, frontend: str) -> bool:
-        """Return whether every backend of a frontend has a known state."""
-        return self.frontends[frontend].knows_all
 
     def subscribe(
         self,
@@ -185,8 +156,7 @@ class Board:
         changed = reweighted(status.frontend, pool, backend, weight)
         if changed == status.frontend:
             return
-        status.frontend = changed
-        status.drop_excluded()
+        status.configure(changed)
         self.config = attrs.evolve(self.config, frontends={**self.config.frontends, frontend: changed})
         self._weigh_all({frontend})
         self._tell()
@@ -301,21 +271,13 @@ class Board:
             if old.get(name) is not frontend and old.get(name) != frontend:
                 if status.frontend.identity != frontend.identity:
                     status.leave_vip()
-                status.frontend = frontend
-                status.drop_excluded()
+                status.configure(frontend)
                 self.holds.hold(status, self.holds.unproved(status))
                 changed.add(name)
         self.frontends = frontends
         if changed:
             self._index()
         self._weigh_all(changed)
-
-    def _index(self) -> None:
-        index: dict[str, list[FrontendStatus]] = {}
-        for status in self.frontends.values():
-            for backend in status.frontend.backends:
-                index.setdefault(backend, []).append(status)
-        self._frontends_of = index
 
     def _happen(self, status: BackendStatus, event: Lifecycle, detail: str = "") -> None:
         old = status.state
@@ -332,6 +294,8 @@ class Board:
             status.fresh = False
             status.proved_address = None
         self.seq += 1
+        if transition.new is State.DOWN:
+            status.rank = self.seq
         event = BackendEvent(self.seq, status.name, status.address, transition)
         self.events.append(event)
         self._later("backend_changed", event)
@@ -376,11 +340,8 @@ class Board:
 
     def _weigh(self, status: FrontendStatus, backends: AbstractSet[str] | None) -> None:
         names = status.frontend.backends if backends is None else backends
-        states = {name: self.backends[name].state for name in names}
-        if backends is None:
-            status.weigh(states)
-        else:
-            status.shift(states)
+        evidence = {name: self._evidence(name) for name in names}
+        (status.weigh if backends is None else status.shift)(evidence, self._now(), self._wall())
         self._reduce(status)
 
     def _reduce(self, status: FrontendStatus) -> None:

@@ -12,7 +12,7 @@ import attrs
 
 from maglev.model.health import Lifecycle, State
 from maglev.model.override import BackendOrder, Override
-from maglev.state.weights import reweighted
+from maglev.state.reweighted import reweighted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

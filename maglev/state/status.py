@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from maglev.model.events import FrontendState
 from maglev.model.health import Health, State
 from maglev.model.scale import AS_WRITTEN
+from maglev.state.changes import WeightChange
+from maglev.state.pools import no_memory, remembered
 from maglev.state.weights import FrontendWeights, shift
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from maglev.model.health import Transition
     from maglev.model.result import Result
     from maglev.model.scale import Scale
+    from maglev.state.pools import Choice, Memory
+    from maglev.state.standing import Evidence
     from maglev.state.weights import DesiredWeight
 
 LATEST: Final = 256
@@ -41,9 +45,10 @@ class BackendStatus:
         proved_address: The address at which it was last proved, while its current one is still unproved; None
             otherwise. It keeps serving there until the first result.
         fresh: Whether it has never left the state in which it was first configured.
+        rank: Grows with the time at which it went down last; 0 if it never did.
     """
 
-    __slots__ = ("address", "fresh", "health", "last_result", "name", "proved_address", "transitions")
+    __slots__ = ("address", "fresh", "health", "last_result", "name", "proved_address", "rank", "transitions")
 
     def __init__(self, backend: Backend, healthcheck: Healthcheck | None) -> None:
         self.name = backend.name
@@ -54,6 +59,7 @@ class BackendStatus:
         self.transitions: tuple[Transition, ...] = ()
         self.proved_address: str | None = None
         self.fresh = True
+        self.rank = 0
 
     @property
     def state(self) -> State:
@@ -78,7 +84,7 @@ class FrontendStatus:
     Attributes:
         frontend: Its configuration, with weights set at run time.
         state: The reduction of its backends' states.
-        active: Index of the active pool.
+        active: Index of the pool whose backends serve; None while no backend has a weight.
         pools: Effective weights, one mapping per pool, by name of backend.
         scales: The scale of each pool.
         desired: The desired weight of each backend in VPP, by name.
@@ -86,6 +92,9 @@ class FrontendStatus:
         carried: Weights that the new addresses of moved backends had in this VIP before the move, by name.
         excluded: Backends without a weight in the file: they hold none either.
         refused: Addresses of servers that VPP has refused to let serve.
+        out: Whether an operator has taken all of it out of service.
+        memory: What the choice of the active pool leaves for the next one.
+        last_changes: The last change of the weight of each backend, by name, of those that had any.
         flushes: Backends whose flows still have to be flushed.
         changes: Incremented with each change of weights; a mark for `changed_since`.
     """
@@ -101,6 +110,9 @@ class FrontendStatus:
         "flushes",
         "frontend",
         "held",
+        "last_changes",
+        "memory",
+        "out",
         "pools",
         "refused",
         "scales",
@@ -110,7 +122,10 @@ class FrontendStatus:
     def __init__(self, frontend: Frontend) -> None:
         self.frontend = frontend
         self.state = FrontendState.UNKNOWN
-        self.active = 0
+        self.active: int | None = None
+        self.out = False
+        self.memory: Memory = no_memory(frontend)
+        self.last_changes: dict[str, WeightChange] = {}
         self.pools: tuple[Mapping[str, int], ...] = ()
         self.scales: tuple[Scale, ...] = ()
         self.desired: Mapping[str, DesiredWeight] = {}
@@ -134,9 +149,27 @@ class FrontendStatus:
         return self._weighed is not None and self._weighed.known == len(self.desired)
 
     @property
+    def choice(self) -> Choice | None:
+        """The choice of the active pool, as it was weighed last; None if it never was."""
+        return None if self._weighed is None else self._weighed.choice
+
+    @property
+    def guarded(self) -> frozenset[str]:
+        """The backends that the guard keeps in service although they are down."""
+        return frozenset() if self._weighed is None else self._weighed.guarded
+
+    @property
     def scale(self) -> Scale:
         """The scale in force, by which all weights are told: that of the active pool."""
-        return self.scales[self.active] if self.scales else AS_WRITTEN
+        if self._weighed is None:
+            return AS_WRITTEN
+        return self.scales[self._weighed.choice.active or 0]
+
+    def configure(self, frontend: Frontend) -> None:
+        """Take another configuration; the weights are to be computed next."""
+        self.memory = remembered(self.memory, self.frontend, frontend)
+        self.frontend = frontend
+        self.drop_excluded()
 
     def release(self, name: str) -> None:
         """Drop the weight held for a backend."""
@@ -156,32 +189,47 @@ class FrontendStatus:
         self.carried.clear()
         self.desired = {}
 
-    def weigh(self, states: Mapping[str, State]) -> FrontendState:
-        """Recompute all weights from the states of all backends; return the resulting state, which is not yet set."""
-        self.held = {name: weight for name, weight in self.held.items() if states.get(name) is State.UNKNOWN}
-        self.flushes &= states.keys()
-        self._weighed = weighed = FrontendWeights(self.frontend, states, self.held)
-        self.active, self.pools, self.desired = weighed.active, weighed.pools, weighed.desired
-        self.scales = weighed.scales
-        self.changes += 1
-        self._latest.clear()
-        return weighed.state
-
-    def shift(self, states: Mapping[str, State]) -> FrontendState:
-        """Update the weights incrementally after some backends changed state; return the same as `weigh`.
+    def weigh(self, evidence: Mapping[str, Evidence], now: float, at: float) -> None:
+        """Recompute all weights.
 
         Args:
-            states: The new states, by name. The previous ones must have been weighed.
+            evidence: What is known of each backend, by name.
+            now: Seconds of a monotonic clock.
+            at: Wall-clock time, seconds since the epoch.
+        """
+        unknown = {name for name, each in evidence.items() if each.state is State.UNKNOWN}
+        self.held = {name: weight for name, weight in self.held.items() if name in unknown}
+        self.flushes &= evidence.keys()
+        self.last_changes = {name: change for name, change in self.last_changes.items() if name in evidence}
+        weighed = FrontendWeights(self.frontend, evidence, self.held, self.memory, now, out=self.out)
+        self._note(weighed.desired, at)
+        self._weighed = weighed
+        self.active, self.pools, self.desired = weighed.active, weighed.pools, weighed.desired
+        self.memory, self.scales = weighed.choice.memory, weighed.scales
+        self.changes += 1
+        self._latest.clear()
+
+    def shift(self, evidence: Mapping[str, Evidence], now: float, at: float) -> None:
+        """Update the weights incrementally; the arguments are those of `weigh`, for the backends that changed.
+
+        The previous ones must have been weighed.
         """
         assert self._weighed is not None  # noqa: S101
-        change = shift(self._weighed, states, self.held)
+        change = shift(self._weighed, evidence, self.held, now)
+        self._note(change.desired, at)
         self._weighed.take(change)
-        self.active = self._weighed.active
+        self.active, self.memory = self._weighed.active, change.choice.memory
         self.changes += len(change.desired)
         self._latest += change.desired
         if len(self._latest) > LATEST:
             self._latest.clear()
-        return self._weighed.state
+
+    def _note(self, desired: Mapping[str, DesiredWeight], at: float) -> None:
+        """Record which weights are about to change."""
+        for name, new in desired.items():
+            old = self.desired.get(name)
+            if old is not None and (old.weight != new.weight or old.reason is not new.reason):
+                self.last_changes[name] = WeightChange(at, old, new)
 
     def changed_since(self, changes: int) -> AbstractSet[str] | None:
         """Return the backends whose state or desired weight has changed since.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from maglev.model.config import WeightScale
 from maglev.model.scale import scales_of
 from maglev.state.found_weights import effective_weights
-from maglev.state.weights import reweighted
+from maglev.state.reweighted import reweighted
 from tests.fakes.configs import make_frontend
 
 AS_WRITTEN, LEAST_MOVING = WeightScale

@@ -11,8 +11,11 @@ from maglev.model.health import Lifecycle, State
 from maglev.model.scale import scales_of
 from maglev.state import status as status_module
 from maglev.state.board import Board
+from maglev.state.decision import decide
+from maglev.state.pools import no_memory
+from maglev.state.standing import evidence_of
 from maglev.state.status import FrontendStatus
-from maglev.state.weights import FrontendWeights, active_pool, desired_weights, frontend_state, pool_weights, shift
+from maglev.state.weights import FrontendWeights, shift
 from tests.fakes.configs import make_frontend
 from tests.fakes.random_boards import NAMES, PASS, act, configs, histories
 from tests.fakes.subscribers import RecordingSubscriber
@@ -27,13 +30,32 @@ class ScratchBoard(Board):
         super()._weigh(status, None)
 
 
-def from_scratch(board, status):
-    """Return what the reference says of a frontend: active pool, weights, what is desired, state."""
-    states = {name: board.backends[name].state for name in status.frontend.backends}
-    active = active_pool(status.frontend, states, status.held)
-    weights = pool_weights(status.frontend, states, status.held, active)
-    due = desired_weights(status.frontend, states, weights, scales_of(status.frontend)[active])
-    return active, weights, list(due.items()), frontend_state(states, due)
+def evidence_in(states):
+    return {name: evidence_of(state) for name, state in states.items()}
+
+
+def weighed(frontend, states, held=()):
+    return FrontendWeights(frontend, evidence_in(states), dict(held), no_memory(frontend), 0.0)
+
+
+def shifted(before, states):
+    return shift(before, evidence_in(states), {}, 0.0)
+
+
+def decided(board, status):
+    """Return what the reference says of a frontend: choice, active pool, weights, what is desired, guard, state."""
+    decision, trace = decide(board.situation(status.frontend.name))
+    for name, each in trace.backends.items():
+        assert (each.effective, each.programmed) == (decision.desired[name].weight, decision.desired[name].programmed)
+    assert trace.active == decision.active
+    return (
+        decision.choice,
+        decision.active,
+        decision.pools,
+        list(decision.desired.items()),
+        decision.guarded,
+        decision.state,
+    )
 
 
 def facts(board):
@@ -43,6 +65,8 @@ def facts(board):
             name,
             each.state,
             each.active,
+            each.choice,
+            each.last_changes,
             [list(pool.items()) for pool in each.pools],
             list(each.desired.items()),
             each.held,
@@ -62,9 +86,8 @@ def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
         act(scratch, *step)
         assert facts(board) == facts(scratch)
         for status in board.frontends.values():
-            assert (status.active, status.pools, list(status.desired.items()), status.state) == (
-                from_scratch(board, status)
-            )
+            found = (status.choice, status.active, status.pools, list(status.desired.items()), status.guarded)
+            assert (*found, status.state) == decided(board, status)
             states = [board.backends[name].state for name in status.frontend.backends]
             assert status.knows_all == (X not in states)
             assert all(board.backends[name].state is X for name in status.held)
@@ -129,30 +152,32 @@ def test_whatever_is_not_as_before_is_among_what_changed_since(config, some_step
 
 def test_a_change_that_touches_one_backend_names_only_that_one():
     frontend = make_frontend(pools=(NAMES, ("z",)))
-    before = FrontendWeights(frontend, dict.fromkeys((*NAMES, "z"), U), {})
-    change = shift(before, {"b": D}, {})
-    assert (change.active, change.serving, change.known, change.weighing) == (0, (3, 1), 5, 3)
+    before = weighed(frontend, dict.fromkeys((*NAMES, "z"), U))
+    change = shifted(before, {"b": D})
+    assert (change.choice.active, [each.backends for each in change.counts]) == (0, [3, 1])
+    assert (change.known, change.weighing) == (5, 3)
     assert (list(change.desired), change.pools) == (["b"], ({"b": 0}, {}))
     assert before.desired["b"].weight == 100
 
 
 def test_a_switch_of_pools_names_those_of_both_that_are_up():
     frontend = make_frontend(pools=(("a", "b"), ("c", "d"), ("e",)))
-    before = FrontendWeights(frontend, dict(zip("abcde", (U, D, U, D, U), strict=True)), {})
-    change = shift(before, {"a": D}, {})
+    before = weighed(frontend, dict(zip("abcde", (U, D, U, D, U), strict=True)))
+    change = shifted(before, {"a": D})
     assert {name: each.weight for name, each in change.desired.items()} == {"a": 0, "c": 100}
     before.take(change)
     assert {name: each.weight for name, each in before.desired.items()} == {"a": 0, "b": 0, "c": 100, "d": 0, "e": 0}
-    change = shift(before, {"b": U}, {})
+    change = shifted(before, {"b": U})
     assert {name: each.weight for name, each in change.desired.items()} == {"b": 100, "c": 0}
 
 
 def test_a_held_weight_is_service_until_it_is_given_up():
     frontend = make_frontend(pools=(("a",), ("b",)))
-    weighed = FrontendWeights(frontend, {"a": X, "b": U}, {"a": 60})
-    assert (weighed.active, weighed.serving) == (0, (1, 1))
-    weighed.take(shift(weighed, {"a": D}, {}))
-    assert (weighed.active, weighed.serving, weighed.desired["b"].weight) == (1, (0, 1), 100)
+    before = weighed(frontend, {"a": X, "b": U}, {"a": 60})
+    assert (before.active, [each.backends for each in before.counts]) == (0, [1, 1])
+    before.take(shifted(before, {"a": D}))
+    assert (before.active, [each.backends for each in before.counts]) == (1, [0, 1])
+    assert before.desired["b"].weight == 100
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -160,21 +185,21 @@ def test_a_frontend_remembers_a_few_changes_and_says_when_they_are_too_many(monk
     monkeypatch.setattr(status_module, "LATEST", 2)
     status = FrontendStatus(make_frontend(pools=(NAMES,)))
     assert not status.knows_all
-    status.weigh(dict.fromkeys(NAMES, X))
+    status.weigh(evidence_in(dict.fromkeys(NAMES, X)), 0.0, 0.0)
     mark = status.changes
     assert status.changed_since(mark) == frozenset()
     assert status.changed_since(mark - 1) is None
     for name in NAMES[:count]:
-        status.shift({name: U})
+        status.shift(evidence_in({name: U}), 0.0, 0.0)
     assert status.changed_since(mark) == (None if count > 2 else frozenset(NAMES[:count]))
     assert status.changed_since(status.changes) == frozenset()
-    status.shift({"d": D})
+    status.shift(evidence_in({"d": D}), 0.0, 0.0)
     assert status.changed_since(status.changes - 1) == {"d"}
 
 
 def test_backends_that_get_another_weight_are_among_those_that_changed():
     status = FrontendStatus(make_frontend(pools=(("a", "b"), ("c", "d"))))
-    status.weigh(dict(zip("abcd", (U, D, U, D), strict=True)))
+    status.weigh(evidence_in(dict(zip("abcd", (U, D, U, D), strict=True))), 0.0, 0.0)
     mark = status.changes
-    status.shift({"a": D})
+    status.shift(evidence_in({"a": D}), 0.0, 0.0)
     assert status.changed_since(mark) == {"a", "c"}

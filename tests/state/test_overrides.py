@@ -7,7 +7,7 @@ from maglev.model.config import Backend
 from maglev.model.health import TRANSITIONS, Lifecycle, State
 from maglev.model.override import BackendOrder, Override, Target
 from maglev.state.overrides import Dropped, fit, leading, order_in, orders, remaining, resumed, said_by_file
-from maglev.state.weights import reweighted
+from maglev.state.reweighted import reweighted
 from tests.fakes.configs import make_config, make_frontend
 
 PAUSE, DISABLE, ENABLE = BackendOrder.PAUSE, BackendOrder.DISABLE, BackendOrder.ENABLE

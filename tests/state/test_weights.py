@@ -7,16 +7,22 @@ from hypothesis import strategies as st
 from maglev.model.errors import NotFoundError, RefusedError
 from maglev.model.events import FrontendState
 from maglev.model.health import State
-from maglev.state.weights import active_pool, desired_weights, flushes, frontend_state, pool_weights, reweighted
+from maglev.state.decision import Situation, decide
+from maglev.state.reweighted import reweighted
+from maglev.state.standing import evidence_of
+from maglev.state.weights import flushes
 from tests.fakes.configs import make_frontend
 
 U, D, X, P, B = State.UP, State.DOWN, State.UNKNOWN, State.PAUSED, State.DISABLED
 
 
+def decided(frontend, states, held=None):
+    evidence = {name: evidence_of(state) for name, state in states.items()}
+    return decide(Situation(frontend, evidence, held or {}))[0]
+
+
 def weigh(frontend, states, held=None):
-    held = held or {}
-    pools = pool_weights(frontend, states, held, active_pool(frontend, states, held))
-    return desired_weights(frontend, states, pools)
+    return decided(frontend, states, held).desired
 
 
 def test_the_first_pool_with_an_up_backend_is_active():
@@ -26,14 +32,20 @@ def test_the_first_pool_with_an_up_backend_is_active():
         ((D, U, U, U), 0),
         ((D, D, U, U), 1),
         ((D, P, B, U), 2),
-        ((D, D, D, D), 0),
-        ((X, X, X, X), 0),
+        ((D, D, D, D), None),
+        ((X, X, X, X), None),
         ((X, X, U, X), 1),
-        ((P, P, P, P), 0),
-        ((B, B, B, B), 0),
+        ((P, P, P, P), None),
+        ((B, B, B, B), None),
     ]
     for states, expected in cases:
-        assert active_pool(frontend, dict(zip("abcd", states, strict=True)), {}) == expected, states
+        assert decided(frontend, dict(zip("abcd", states, strict=True))).active == expected, states
+
+
+def test_no_pool_is_active_in_a_frontend_that_serves_nothing():
+    frontend = make_frontend(pools=((("a", 0),), ("b",)))
+    assert decided(frontend, {"a": U, "b": U}).active is None
+    assert decided(frontend, {"a": D, "b": U}).active == 1
 
 
 # state, in the active pool, flush-on-down -> weight of 60, flush: the table of the specification
@@ -87,8 +99,8 @@ def test_a_frontend_is_unknown_until_a_backend_is_known_then_up_or_down_by_weigh
     cases = [((X, X), "unknown"), ((X, U), "down"), ((U, X), "up"), ((D, X), "down"), ((P, B), "down"), ((U, D), "up")]
     for states, expected in cases:
         mapping = dict(zip("ab", states, strict=True))
-        assert frontend_state(mapping, weigh(frontend, mapping)) is FrontendState(expected), states
-    assert frontend_state({}, {}) is FrontendState.UNKNOWN
+        assert decided(frontend, mapping).state is FrontendState(expected), states
+    assert decided(make_frontend(pools=((),)), {}).state is FrontendState.UNKNOWN
 
 
 names = st.sampled_from("abcdef")
@@ -101,18 +113,18 @@ holds = st.dictionaries(names, st.integers(0, 100))
 def test_no_weight_exceeds_the_configured_or_held_one_and_only_one_pool_serves(pools, all_states, held):
     frontend = make_frontend(pools=tuple(map(tuple, pools)))
     states = {name: state for name, state in zip("abcdef", all_states, strict=True) if name in frontend.backends}
-    active = active_pool(frontend, states, held)
-    weights = pool_weights(frontend, states, held, active)
+    decision = decided(frontend, states, held)
+    weights = decision.pools
     for index, (pool, got) in enumerate(zip(frontend.pools, weights, strict=True)):
         for member in pool.members:
             weight = got[member.backend]
             if states[member.backend] is U:
-                assert weight == (member.weight if index == active else 0)
+                assert weight == (member.weight if index == decision.choice.active else 0)
             elif states[member.backend] is X:
                 assert weight == held.get(member.backend, 0)
             else:
                 assert weight == 0
-    got = desired_weights(frontend, states, weights)
+    got = decision.desired
     assert set(got) == set(frontend.backends)
     for name, each in got.items():
         assert each.weight == max(pool.get(name, 0) for pool in weights)

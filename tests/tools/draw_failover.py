@@ -2,7 +2,8 @@
 
 from maglev.model.config import Frontend, Pool, PoolMember, Transport
 from maglev.model.health import State
-from maglev.state.weights import active_pool, desired_weights, pool_weights
+from maglev.state.decision import Situation, decide
+from maglev.state.standing import evidence_of
 from maglev.vpp.lb.state import ApplicationServer, Vip
 from maglev.vpp.sync.plan import plan_vip, raises, want
 from tests.tools.svg import Drawing
@@ -28,10 +29,9 @@ STORY = (("www1", State.DOWN), ("www2", State.DOWN), ("www1", State.UP))
 
 def wanted_in(states, changed):
     """Return what VPP should hold, and the name of the pool that is active."""
-    active = active_pool(FRONTEND, states, {})
-    weights = desired_weights(FRONTEND, states, pool_weights(FRONTEND, states, {}, active))
+    decision, _ = decide(Situation(FRONTEND, {name: evidence_of(state) for name, state in states.items()}))
     flushes = {changed} if changed else set()
-    return want(FRONTEND, ADDRESSES, weights, flushes), FRONTEND.pools[active].name
+    return want(FRONTEND, ADDRESSES, decision.desired, flushes), FRONTEND.pools[decision.active].name
 
 
 def moments():

@@ -1,0 +1,91 @@
+"""What the board keeps, and how it is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.model.errors import NotFoundError
+from maglev.state.decision import Situation
+from maglev.state.standing import evidence_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from maglev.model.config import Config
+    from maglev.state.standing import Evidence
+    from maglev.state.status import BackendStatus, FrontendStatus
+
+
+class Records:
+    """The state of every configured backend and frontend.
+
+    Attributes:
+        config: The configuration in force, including weights set at run time.
+        backends: Every backend, by name.
+        frontends: Every frontend, by name.
+    """
+
+    def __init__(self, config: Config, now: Callable[[], float]) -> None:
+        """Create it without any object.
+
+        Args:
+            config: A valid configuration.
+            now: Returns the seconds of a monotonic clock.
+        """
+        self._now = now
+        self._frontends_of: dict[str, list[FrontendStatus]] = {}
+        self.config = config
+        self.backends: dict[str, BackendStatus] = {}
+        self.frontends: dict[str, FrontendStatus] = {}
+
+    def backend(self, name: str) -> BackendStatus:
+        """Return the status of a backend.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        if name not in self.backends:
+            message = f"unknown backend {name!r}"
+            raise NotFoundError(message)
+        return self.backends[name]
+
+    def frontend(self, name: str) -> FrontendStatus:
+        """Return the status of a frontend.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        if name not in self.frontends:
+            message = f"unknown frontend {name!r}"
+            raise NotFoundError(message)
+        return self.frontends[name]
+
+    def frontends_of(self, backend: str) -> Iterable[str]:
+        """Return the names of the frontends that use a backend."""
+        return [status.frontend.name for status in self._frontends_of.get(backend, ())]
+
+    def knows_all(self, frontend: str) -> bool:
+        """Return whether every backend of a frontend has a known state."""
+        return self.frontends[frontend].knows_all
+
+    def situation(self, frontend: str) -> Situation:
+        """Return what the decision about a frontend depends on now, for `maglev.state.decision.decide`.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        status = self.frontend(frontend)
+        evidence = {name: self._evidence(name) for name in status.frontend.backends}
+        return Situation(status.frontend, evidence, status.held, status.memory, self._now(), status.out)
+
+    def _evidence(self, name: str) -> Evidence:
+        status, backend = self.backends[name], self.config.backends.get(name)
+        by_file = backend is not None and not backend.enabled
+        return evidence_of(status.state, by_file=by_file, rank=status.rank)
+
+    def _index(self) -> None:
+        index: dict[str, list[FrontendStatus]] = {}
+        for status in self.frontends.values():
+            for backend in status.frontend.backends:
+                index.setdefault(backend, []).append(status)
+        self._frontends_of = index

@@ -1,0 +1,129 @@
+"""What a frontend may expect of a backend: the first half of the decision, from the evidence to the standing.
+
+Separate causes decide, and each is undone only by what made it: an operator or the file (`Evidence.state`,
+`Evidence.drained`), the checks (`Evidence.state`), and doubt about the checks (`Evidence.doubted`). They stay apart in
+`Evidence`, and `standing_of` is the only place where one prevails over another.
+"""
+
+from __future__ import annotations
+
+import enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from maglev.model.health import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Cause(enum.StrEnum):
+    """Who keeps a backend in service or out of it."""
+
+    CHECK = "check"
+    OPERATOR = "operator"
+    CONFIG = "config"
+    BLINDNESS = "blindness"
+    GUARD = "guard"
+
+
+class Standing(enum.StrEnum):
+    """What a frontend may expect of a backend."""
+
+    UP = "up"
+    DOUBTED = "doubted"
+    """Down, but so many went down together that the checks are in doubt: it counts as up."""
+    HELD = "held"
+    """Unknown, with a weight from before that it keeps until its first result."""
+    DOWN = "down"
+    UNPROVED = "unproved"
+    """Unknown, without any weight from before."""
+    DRAINED = "drained"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    REMOVED = "removed"
+
+
+@attrs.frozen
+class Evidence:
+    """What is known of a backend, wherever it is used.
+
+    Attributes:
+        state: Its state.
+        drained: Whether an operator has ordered that it gets no new flows; it is probed all the same.
+        doubted: Whether the checks that say that it is down are in doubt.
+        by_file: Whether the file, rather than an operator, has disabled it.
+        rank: Grows with the time at which it went down: of two that are down, the lower one has been so for longer.
+    """
+
+    state: State
+    drained: bool = False
+    doubted: bool = False
+    by_file: bool = False
+    rank: int = 0
+
+
+@lru_cache(None)
+def _shared(state: State, drained: bool, doubted: bool, by_file: bool) -> Evidence:  # noqa: FBT001
+    return Evidence(state, drained, doubted, by_file)
+
+
+def evidence_of(
+    state: State, *, drained: bool = False, doubted: bool = False, by_file: bool = False, rank: int = 0
+) -> Evidence:
+    """Return what is known of a backend; thousands of backends share a few objects."""
+    if state is State.DOWN and rank:
+        return Evidence(state, drained, doubted, by_file=False, rank=rank)
+    return _shared(state, drained, doubted and state is State.DOWN, by_file and state is State.DISABLED)
+
+
+IN_SERVICE: Final = frozenset({Standing.UP, Standing.DOUBTED, Standing.HELD})
+"""The standings that make a backend count for its pool."""
+
+AS_CONFIGURED: Final = frozenset({Standing.UP, Standing.DOUBTED})
+"""The standings that give a backend its configured weight in the active pool."""
+
+_OUT: Final[Mapping[State, Standing]] = {
+    State.PAUSED: Standing.PAUSED,
+    State.DISABLED: Standing.DISABLED,
+    State.REMOVED: Standing.REMOVED,
+}
+
+
+def standing_of(evidence: Evidence, held: int) -> Standing:
+    """Return what a frontend may expect of a backend.
+
+    Args:
+        evidence: What is known of it.
+        held: The weight that it keeps from before in this frontend, 0 for none.
+    """
+    state = evidence.state
+    if state in _OUT:
+        return _OUT[state]
+    if evidence.drained:
+        return Standing.DRAINED
+    if state is State.UP:
+        return Standing.UP
+    if state is State.DOWN:
+        return Standing.DOUBTED if evidence.doubted else Standing.DOWN
+    return Standing.HELD if held > 0 else Standing.UNPROVED
+
+
+def causes_of(evidence: Evidence) -> frozenset[Cause]:
+    """Return who keeps a backend in service or out of it, as far as that is the same in every frontend."""
+    causes = set()
+    if (
+        evidence.drained
+        or evidence.state is State.PAUSED
+        or (evidence.state is State.DISABLED and not evidence.by_file)
+    ):
+        causes.add(Cause.OPERATOR)
+    if evidence.by_file or evidence.state is State.REMOVED:
+        causes.add(Cause.CONFIG)
+    if evidence.state in {State.UP, State.DOWN}:
+        causes.add(Cause.CHECK)
+    if evidence.doubted:
+        causes.add(Cause.BLINDNESS)
+    return frozenset(causes)
