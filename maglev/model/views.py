@@ -73,7 +73,7 @@ class PoolView(TypedDict):
     """A pool of a frontend."""
 
     name: Annotated[str, "Name of the pool."]
-    active: Annotated[bool, "Whether this is the active pool: the first one with a backend that is up."]
+    active: Annotated[bool, "Whether this is the active pool; in a frontend that serves nothing, none is."]
     backends: Annotated[list[MemberView], "The members, in the order of the configuration."]
 
 

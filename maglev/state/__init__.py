@@ -2,9 +2,10 @@
 
 Rules:
 
-* No I/O and no clock. `Board` is the only mutable truth; there is no second copy of a state anywhere.
+* No I/O and no clock but the one that is passed in. `Board` is the only mutable truth; there is no second copy of a state anywhere.
 * Change first, notify afterwards: a subscriber never sees a change half made, and must not rely on the order in which
   subscribers are called (`maglev.state.board`).
 * Knows neither who probes (`maglev.healthcheck`) nor who programs VPP (`maglev.vpp`); these two meet only here.
-* The incremental weights must always equal the full computation (`maglev.state.weights`); a test compares them.
+* One chain decides, in this order: `maglev.state.standing`, `maglev.state.pools`, `maglev.state.weights`. The board
+  follows it incrementally; `maglev.state.decision` is the whole of it, with a trace of why, and a test compares them.
 """

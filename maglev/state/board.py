@@ -66,6 +66,7 @@ class Board(Records):
         self._subscribers = Subscribers()
         self._tell, self._later = self._subscribers.tell, self._subscribers.later
         self._unweighed: dict[str, set[str]] = {}
+        self._dues: dict[str, float] = {}
         self.events: deque[Event] = deque(maxlen=EVENT_LOG_LENGTH)
         self.seq = 0
         self.generation = 1
@@ -159,6 +160,20 @@ class Board(Records):
         status.configure(changed)
         self.config = attrs.evolve(self.config, frontends={**self.config.frontends, frontend: changed})
         self._weigh_all({frontend})
+        self._tell()
+
+    @property
+    def next_due(self) -> float | None:
+        """When `pass_time` is to be called next, by the monotonic clock; None if nothing depends on time."""
+        return min(self._dues.values(), default=None)
+
+    def pass_time(self) -> None:
+        """Do what has become due: let pools take over again that have had enough in service for long enough."""
+        now = self._now()
+        for name, due in self._dues.items():
+            if due <= now:
+                self._unweighed.setdefault(name, set())
+        self._weigh_all()
         self._tell()
 
     def flushed(self, frontend: str, backends: Iterable[str]) -> None:
@@ -277,6 +292,7 @@ class Board(Records):
         self.frontends = frontends
         if changed:
             self._index()
+            self._dues = {name: due for name, due in self._dues.items() if name in frontends}
         self._weigh_all(changed)
 
     def _happen(self, status: BackendStatus, event: Lifecycle, detail: str = "") -> None:
@@ -342,6 +358,9 @@ class Board(Records):
         names = status.frontend.backends if backends is None else backends
         evidence = {name: self._evidence(name) for name in names}
         (status.weigh if backends is None else status.shift)(evidence, self._now(), self._wall())
+        self._dues.pop(status.frontend.name, None)
+        if status.choice is not None and status.choice.due is not None:
+            self._dues[status.frontend.name] = status.choice.due
         self._reduce(status)
 
     def _reduce(self, status: FrontendStatus) -> None:

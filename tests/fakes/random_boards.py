@@ -7,10 +7,11 @@ import contextlib
 import attrs
 from hypothesis import strategies as st
 
-from maglev.model.config import Backend, WeightScale
+from maglev.model.config import Backend, MinUp, WeightScale, WhenNoneEligible
 from maglev.model.errors import RefusedError
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
+from maglev.state.board import Board
 from tests.fakes.configs import make_check, make_config, make_frontend
 
 NAMES = "abcd"
@@ -19,10 +20,25 @@ FAIL = Result(Code.L4CON, "refused")
 
 names = st.sampled_from(NAMES)
 weights = st.sampled_from([100, 50, 1, 0])
+min_ups = st.sampled_from([MinUp(), MinUp(), MinUp(2), MinUp(5000, share=True), MinUp(10000, share=True)])
+delays = st.sampled_from([0.0, 0.0, 3.0, 10.0])
 members = st.lists(st.tuples(names, weights), min_size=1, max_size=3, unique_by=lambda member: member[0])
 pools = st.lists(members.map(tuple), min_size=2, max_size=3).map(tuple)
 ways = st.sampled_from([*WeightScale])
-shapes = st.lists(st.tuples(pools, st.booleans(), st.booleans(), ways), min_size=1, max_size=3)
+whens = st.sampled_from(WhenNoneEligible)
+shapes = st.lists(
+    st.tuples(
+        pools,
+        st.booleans(),
+        st.booleans(),
+        ways,
+        st.sampled_from(WhenNoneEligible),
+        delays,
+        st.lists(min_ups, min_size=3),
+    ),
+    min_size=1,
+    max_size=3,
+)
 backends = st.lists(
     st.tuples(st.integers(1, 2), st.sampled_from(["tcp", "slow", None]), st.booleans()),
     min_size=len(NAMES),
@@ -30,13 +46,25 @@ backends = st.lists(
 )
 
 
+def _frontend(pools, flush, sticky, way, when, delay, least, *, index):
+    frontend = make_frontend(
+        f"f{index}",
+        f"192.0.2.{index}",
+        pools,
+        flush_on_down=flush,
+        src_ip_sticky=sticky,
+        weights=way,
+        when_none_eligible=when,
+        failback_delay=delay,
+    )
+    made = (attrs.evolve(pool, min_up=each) for pool, each in zip(frontend.pools, least, strict=False))
+    return attrs.evolve(frontend, pools=tuple(made))
+
+
 @st.composite
 def configs(draw):
     """Draw a configuration of up to three frontends that share four backends, some of which share an address."""
-    frontends = [
-        make_frontend(f"f{index}", f"192.0.2.{index}", pools, flush_on_down=flush, src_ip_sticky=sticky, weights=way)
-        for index, (pools, flush, sticky, way) in enumerate(draw(shapes), 1)
-    ]
+    frontends = [_frontend(*shape, index=index) for index, shape in enumerate(draw(shapes), 1)]
     used = {name for frontend in frontends for name in frontend.backends}
     sharing = draw(st.sampled_from([False, False, True]))
     made = [
@@ -59,13 +87,38 @@ steps = st.one_of(
     st.tuples(st.just("flushed"), st.integers(0, 99), st.sets(names)),
     st.tuples(st.just("apply"), configs()),
     st.tuples(st.just("recheck"), st.sampled_from([4.0, 5.0])),
+    st.tuples(st.just("wait"), st.sampled_from([1.0, 3.0, 10.0])),
+    st.tuples(st.just("take"), st.integers(0, 99), st.booleans()),
 )
 histories = st.lists(steps, max_size=25).map(lambda some: [("record", name, PASS) for name in NAMES] + some)
+
+
+class TimedBoard(Board):
+    """A board with a clock that stands still between the steps."""
+
+    def __init__(self, config, **arguments):
+        self.time = 0.0
+        super().__init__(lambda: self.time, config, now=lambda: self.time, **arguments)
+
+    def wait(self, seconds):
+        """Let some seconds pass, as the daemon does: everything happens when it is due."""
+        end = self.time + seconds
+        while self.next_due is not None and self.next_due <= end:
+            self.time = max(self.next_due, self.time)
+            self.pass_time()
+        self.time = end
 
 
 def act(board, what, *arguments):
     """Do one step, as far as it makes sense there."""
     match what, arguments:
+        case "wait", (seconds,):
+            board.wait(seconds)
+        case "take", (number, out):
+            name = list(board.frontends)[number % len(board.frontends)]
+            board.frontends[name].out = out
+            board._weigh_all({name})
+            board._tell()
         case "record", (name, result):
             board.record(name, result)
         case "happen", (name, event) if name in board.backends and event not in {Lifecycle.START, Lifecycle.CHANGE}:

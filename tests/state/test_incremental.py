@@ -10,20 +10,19 @@ from hypothesis import strategies as st
 from maglev.model.health import Lifecycle, State
 from maglev.model.scale import scales_of
 from maglev.state import status as status_module
-from maglev.state.board import Board
 from maglev.state.decision import decide
 from maglev.state.pools import no_memory
 from maglev.state.standing import evidence_of
 from maglev.state.status import FrontendStatus
 from maglev.state.weights import FrontendWeights, shift
 from tests.fakes.configs import make_frontend
-from tests.fakes.random_boards import NAMES, PASS, act, configs, histories
+from tests.fakes.random_boards import NAMES, PASS, TimedBoard, act, configs, histories
 from tests.fakes.subscribers import RecordingSubscriber
 
 U, D, X = State.UP, State.DOWN, State.UNKNOWN
 
 
-class ScratchBoard(Board):
+class ScratchBoard(TimedBoard):
     """A board that weighs everything from scratch at each change."""
 
     def _weigh(self, status, backends):
@@ -79,7 +78,7 @@ def facts(board):
 
 @given(configs(), histories)
 def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
-    board, scratch = Board(lambda: 0.0, config), ScratchBoard(lambda: 0.0, config)
+    board, scratch = TimedBoard(config), ScratchBoard(config)
     heard, heard_there = RecordingSubscriber(board), RecordingSubscriber(scratch)
     for step in some_steps:
         act(board, *step)
@@ -98,7 +97,7 @@ def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
 
 @given(configs(), histories)
 def test_no_transition_changes_a_scale(config, some_steps):
-    board = Board(lambda: 0.0, config)
+    board = TimedBoard(config)
     for step in some_steps:
         before = {name: (status.frontend, status.scales) for name, status in board.frontends.items()}
         act(board, *step)
@@ -114,15 +113,18 @@ def test_no_transition_changes_a_scale(config, some_steps):
 @given(configs(), histories, histories)
 def test_daemons_with_one_file_program_the_same_whatever_has_happened_to_each(config, some_steps, other_steps):
     def after(history):
-        board = Board(lambda: 0.0, config)
+        board = TimedBoard(config)
         for step in history:
             act(board, *step)
+        for name in board.frontends:
+            act(board, "take", list(board.frontends).index(name), False)
         board.apply(attrs.evolve(config))  # which ends what was set at run time
         for name in board.backends:
             for event in (Lifecycle.DISABLE, Lifecycle.ENABLE):
                 act(board, "happen", name, event)
             for _ in range(3):
                 act(board, "record", name, PASS)
+        act(board, "wait", 10.0)
         return {
             name: (status.scales, {each: desired.programmed for each, desired in status.desired.items()})
             for name, status in board.frontends.items()
@@ -133,7 +135,7 @@ def test_daemons_with_one_file_program_the_same_whatever_has_happened_to_each(co
 
 @given(configs(), histories, st.integers(1, 5))
 def test_whatever_is_not_as_before_is_among_what_changed_since(config, some_steps, often):
-    board = Board(lambda: 0.0, config)
+    board = TimedBoard(config)
     marks = {}
     for number, step in enumerate(some_steps):
         if not number % often:

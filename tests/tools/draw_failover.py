@@ -1,4 +1,4 @@
-"""The picture of a failover between pools: each write to VPP, by `maglev.state.weights` and `maglev.vpp.sync.plan`."""
+"""The picture of a failover between pools: each write to VPP, by `maglev.state.decision` and `maglev.vpp.sync.plan`."""
 
 from maglev.model.config import Frontend, Pool, PoolMember, Transport
 from maglev.model.health import State
