@@ -108,7 +108,7 @@ class Board(Records):
     # Changing
 
     def record(self, name: str, result: Result) -> None:
-        """Count the result of a probe; ignored if the backend does not exist or is not probed."""
+        """PoolCount the result of a probe; ignored if the backend does not exist or is not probed."""
         status = self.backends.get(name)
         if status is None:
             return

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from maglev.model.config import Frontend, MinUp
     from maglev.model.events import FrontendState
-    from maglev.state.pools import Choice, Count, Memory, PoolReason
+    from maglev.state.pools import PoolChoice, PoolCount, Memory, PoolReason
     from maglev.state.standing import Evidence, Standing
 
 
@@ -126,7 +126,7 @@ class PoolTrace:
     name: str
     backends: int
     total: int
-    count: Count
+    count: PoolCount
     min_up: MinUp
     enough: bool
     since: float | None
@@ -166,7 +166,7 @@ class Decision:
         state: The state of the frontend.
     """
 
-    choice: Choice
+    choice: PoolChoice
     pools: tuple[Mapping[str, int], ...]
     desired: Mapping[str, DesiredWeight]
     guarded: frozenset[str]
@@ -226,7 +226,7 @@ def decide(situation: Situation) -> tuple[Decision, FrontendTrace]:
 
 
 def _places(
-    situation: Situation, choice: Choice, standings: Mapping[str, Standing], guarded: AbstractSet[str]
+    situation: Situation, choice: PoolChoice, standings: Mapping[str, Standing], guarded: AbstractSet[str]
 ) -> dict[str, list[PlaceTrace]]:
     """Return what follows for each backend in each pool that it is in, by name."""
     places: dict[str, list[PlaceTrace]] = {name: [] for name in standings}
@@ -243,7 +243,7 @@ def _places(
 
 
 def _pools(
-    situation: Situation, totals: list[int], counts: list[Count], choice: Choice, guarded: frozenset[str]
+    situation: Situation, totals: list[int], counts: list[PoolCount], choice: PoolChoice, guarded: frozenset[str]
 ) -> Iterator[PoolTrace]:
     """Yield what there is to know of each pool."""
     for index, pool in enumerate(situation.frontend.pools):

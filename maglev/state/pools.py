@@ -46,7 +46,7 @@ class PoolReason(enum.StrEnum):
     """An operator has taken the whole frontend out of service."""
 
 
-class Count(NamedTuple):
+class PoolCount(NamedTuple):
     """What of a pool is in service.
 
     Attributes:
@@ -72,7 +72,7 @@ class Memory(NamedTuple):
     since: tuple[float | None, ...]
 
 
-class Choice(NamedTuple):
+class PoolChoice(NamedTuple):
     """Which pool is active.
 
     Attributes:
@@ -106,7 +106,7 @@ def remembered(memory: Memory, old: Frontend, new: Frontend) -> Memory:
     return Memory(active, tuple(since))
 
 
-def count(frontend: Frontend, pool: Pool, standings: Mapping[str, Standing]) -> Count:
+def count(frontend: Frontend, pool: Pool, standings: Mapping[str, Standing]) -> PoolCount:
     """Return what of a pool is in service.
 
     Args:
@@ -114,13 +114,13 @@ def count(frontend: Frontend, pool: Pool, standings: Mapping[str, Standing]) -> 
         pool: The pool.
         standings: What the frontend may expect of each of its backends, by name.
     """
-    total = Count(0, 0, 0)
+    total = PoolCount(0, 0, 0)
     for member in pool.members:
         total = added(total, frontend, member.weight, standings[member.backend])
     return total
 
 
-def added(to: Count, frontend: Frontend, weight: int, standing: Standing, sign: int = 1) -> Count:
+def added(to: PoolCount, frontend: Frontend, weight: int, standing: Standing, sign: int = 1) -> PoolCount:
     """Return a count with one member more, or less if the sign is -1.
 
     Args:
@@ -131,13 +131,13 @@ def added(to: Count, frontend: Frontend, weight: int, standing: Standing, sign: 
         sign: 1 or -1.
     """
     if standing in IN_SERVICE and (weight or frontend.when_none_eligible is WhenNoneEligible.DOWN):
-        return Count(to.backends + sign, to.weight + sign * weight, to.down)
+        return PoolCount(to.backends + sign, to.weight + sign * weight, to.down)
     if standing is Standing.DOWN and weight:
-        return Count(to.backends, to.weight, to.down + sign)
+        return PoolCount(to.backends, to.weight, to.down + sign)
     return to
 
 
-def has_enough(pool: Pool, total: int, counted: Count) -> bool:
+def has_enough(pool: Pool, total: int, counted: PoolCount) -> bool:
     """Return whether as much of a pool is in service as has to be.
 
     Args:
@@ -148,7 +148,7 @@ def has_enough(pool: Pool, total: int, counted: Count) -> bool:
     return counted.backends > 0 and _missing(pool, total, counted)[0] <= 0
 
 
-def _missing(pool: Pool, total: int, counted: Count) -> tuple[int, int]:
+def _missing(pool: Pool, total: int, counted: PoolCount) -> tuple[int, int]:
     """Return what a pool lacks and what it needs, in the same unit."""
     if pool.min_up.share:
         need = pool.min_up.amount * total
@@ -156,7 +156,7 @@ def _missing(pool: Pool, total: int, counted: Count) -> tuple[int, int]:
     return pool.min_up.amount - counted.backends, pool.min_up.amount
 
 
-def _kept(pool: Pool, total: int, counted: Count) -> int:
+def _kept(pool: Pool, total: int, counted: PoolCount) -> int:
     """Return how many backends of a pool the guard keeps: all while none is in service, in the end none."""
     if not counted.backends:
         return counted.down
@@ -165,8 +165,8 @@ def _kept(pool: Pool, total: int, counted: Count) -> int:
 
 
 def choose(
-    frontend: Frontend, totals: Sequence[int], counts: Sequence[Count], memory: Memory, now: float, *, out: bool
-) -> Choice:
+    frontend: Frontend, totals: Sequence[int], counts: Sequence[PoolCount], memory: Memory, now: float, *, out: bool
+) -> PoolChoice:
     """Return which pool is active.
 
     Args:
@@ -180,22 +180,22 @@ def choose(
     enough = [has_enough(*each) for each in zip(frontend.pools, totals, counts, strict=True)]
     since = tuple((now if at is None else at) if yes else None for yes, at in zip(enough, memory.since, strict=True))
     if out:
-        return Choice(None, PoolReason.FRONTEND_DISABLED, Memory(memory.active, since))
+        return PoolChoice(None, PoolReason.FRONTEND_DISABLED, Memory(memory.active, since))
     first = enough.index(True) if True in enough else None
     if first is None:
         return _best(frontend, totals, counts, Memory(memory.active, since))
     last = memory.active
     if last is None or last <= first or not enough[last] or not frontend.failback_delay:
-        return Choice(first, PoolReason.ENOUGH, Memory(first, since))
+        return PoolChoice(first, PoolReason.ENOUGH, Memory(first, since))
     ends = {index: at + frontend.failback_delay for index, at in enumerate(since[:last]) if at is not None}
     active = min((index for index, end in ends.items() if end <= now), default=last)
     if active == first:
-        return Choice(first, PoolReason.ENOUGH, Memory(first, since))
+        return PoolChoice(first, PoolReason.ENOUGH, Memory(first, since))
     due, heir = min((end, index) for index, end in ends.items() if index < active)
-    return Choice(active, PoolReason.FAILBACK_DELAY, Memory(active, since), due, heir)
+    return PoolChoice(active, PoolReason.FAILBACK_DELAY, Memory(active, since), due, heir)
 
 
-def _best(frontend: Frontend, totals: Sequence[int], counts: Sequence[Count], memory: Memory) -> Choice:
+def _best(frontend: Frontend, totals: Sequence[int], counts: Sequence[PoolCount], memory: Memory) -> PoolChoice:
     """Return which pool serves when none has enough."""
     guards = frontend.when_none_eligible is WhenNoneEligible.HOLD
     best = next((index for index, each in enumerate(counts) if each.backends), None)
@@ -204,10 +204,10 @@ def _best(frontend: Frontend, totals: Sequence[int], counts: Sequence[Count], me
         order = (*(() if memory.active is None else (memory.active,)), *range(len(counts)))
         best = next((index for index in order if counts[index].down), None)
     if best is None:
-        return Choice(None, PoolReason.NONE_IN_SERVICE, memory)
+        return PoolChoice(None, PoolReason.NONE_IN_SERVICE, memory)
     guarded = _kept(frontend.pools[best], totals[best], counts[best]) if guards else 0
     reason = PoolReason.GUARD if guarded else PoolReason.TOO_FEW
-    return Choice(best, reason, Memory(best, memory.since), guarded=guarded)
+    return PoolChoice(best, reason, Memory(best, memory.since), guarded=guarded)
 
 
 def guarded_in(

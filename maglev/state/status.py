@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from maglev.model.health import Transition
     from maglev.model.result import Result
     from maglev.model.scale import Scale
-    from maglev.state.pools import Choice, Memory
+    from maglev.state.pools import PoolChoice, Memory
     from maglev.state.standing import Evidence
     from maglev.state.weights import DesiredWeight
 
@@ -149,7 +149,7 @@ class FrontendStatus:
         return self._weighed is not None and self._weighed.known == len(self.desired)
 
     @property
-    def choice(self) -> Choice | None:
+    def choice(self) -> PoolChoice | None:
         """The choice of the active pool, as it was weighed last; None if it never was."""
         return None if self._weighed is None else self._weighed.choice
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Frontend
-    from maglev.state.pools import Choice, Count, Memory
+    from maglev.state.pools import PoolChoice, PoolCount, Memory
     from maglev.state.standing import Evidence
 
 
@@ -232,7 +232,7 @@ class FrontendWeights:
 
 def _weigh(
     weights: FrontendWeights,
-    choice: Choice,
+    choice: PoolChoice,
     guarded: AbstractSet[str],
     standings: Mapping[str, Standing],
     evidence: Mapping[str, Evidence],
@@ -261,7 +261,7 @@ def _weigh(
 
 
 def _guarded(
-    weights: FrontendWeights, choice: Choice, standings: Mapping[str, Standing], evidence: Mapping[str, Evidence]
+    weights: FrontendWeights, choice: PoolChoice, standings: Mapping[str, Standing], evidence: Mapping[str, Evidence]
 ) -> frozenset[str]:
     if not choice.guarded or choice.active is None:
         return frozenset()
@@ -295,8 +295,8 @@ class IncrementalUpdate:
     standings: Mapping[str, Standing]
     pools: tuple[Mapping[str, int], ...]
     desired: Mapping[str, DesiredWeight]
-    choice: Choice
-    counts: tuple[Count, ...]
+    choice: PoolChoice
+    counts: tuple[PoolCount, ...]
     guarded: frozenset[str]
     known: int
     weighing: int
@@ -338,7 +338,7 @@ def shift(
     return IncrementalUpdate(evidence, standings, pools, desired, choice, counts, guarded, known, weighing, state)
 
 
-def _counts_after(before: FrontendWeights, standings: Mapping[str, Standing]) -> tuple[Count, ...]:
+def _counts_after(before: FrontendWeights, standings: Mapping[str, Standing]) -> tuple[PoolCount, ...]:
     counts = list(before.counts)
     for name, standing in standings.items():
         old = before.standings[name]
@@ -348,7 +348,7 @@ def _counts_after(before: FrontendWeights, standings: Mapping[str, Standing]) ->
     return tuple(counts)
 
 
-def _others(before: FrontendWeights, choice: Choice, guarded: frozenset[str]) -> Iterator[str]:
+def _others(before: FrontendWeights, choice: PoolChoice, guarded: frozenset[str]) -> Iterator[str]:
     """Yield the backends whose weight depends on which pool is active, or on the guard, if that has changed.
 
     These are members of the old and the new active pool; and, if the two have different scales, what holds a weight.

@@ -173,7 +173,7 @@ def test_a_pool_takes_over_again_only_after_the_delay():
     assert (choice.active, choice.reason, choice.due) == (0, PoolReason.ENOUGH, None)
 
 
-def test_the_delay_begins_anew_when_the_pool_fails_and_does_not_keep_a_pool_that_has_not_enough():
+def test_the_delay_begins_again_when_the_pool_fails_and_does_not_keep_a_pool_that_has_not_enough():
     frontend = frontend_of(("a",), ("b",), failback_delay=10.0)
     both, first, second = ({"a": evidence_of(a), "b": evidence_of(b)} for a, b in ((U, U), (U, D), (D, U)))
     memory = no_memory(frontend)
