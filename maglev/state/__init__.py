@@ -2,7 +2,8 @@
 
 Rules:
 
-* No I/O and no clock but the one that is passed in. `Board` is the only mutable truth; there is no second copy of a state anywhere.
+* No I/O, and no clock but those that are passed in. `Board` is the only mutable truth; there is no second copy of a
+  state anywhere.
 * Change first, notify afterwards: a subscriber never sees a change half made, and must not rely on the order in which
   subscribers are called (`maglev.state.board`).
 * Knows neither who probes (`maglev.healthcheck`) nor who programs VPP (`maglev.vpp`); these two meet only here.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from maglev.model.config import Frontend, MinUp
     from maglev.model.events import FrontendState
-    from maglev.state.pools import PoolChoice, PoolCount, Memory, PoolReason
+    from maglev.state.pools import Memory, PoolChoice, PoolCount, PoolReason
     from maglev.state.standing import Evidence, Standing
 
 

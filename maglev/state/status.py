@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from maglev.model.health import Transition
     from maglev.model.result import Result
     from maglev.model.scale import Scale
-    from maglev.state.pools import PoolChoice, Memory
+    from maglev.state.pools import Memory, PoolChoice
     from maglev.state.standing import Evidence
     from maglev.state.weights import DesiredWeight
 

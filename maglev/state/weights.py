@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Frontend
-    from maglev.state.pools import PoolChoice, PoolCount, Memory
+    from maglev.state.pools import Memory, PoolChoice, PoolCount
     from maglev.state.standing import Evidence
 
 

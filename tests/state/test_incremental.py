@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maglev.model.health import Lifecycle, State
-from maglev.model.scale import scales_of
+from maglev.model.scale import AS_WRITTEN, scales_of
 from maglev.state import status as status_module
 from maglev.state.decision import decide
 from maglev.state.pools import no_memory
@@ -187,6 +187,7 @@ def test_a_frontend_remembers_a_few_changes_and_says_when_they_are_too_many(monk
     monkeypatch.setattr(status_module, "LATEST", 2)
     status = FrontendStatus(make_frontend(pools=(NAMES,)))
     assert not status.knows_all
+    assert (status.choice, status.guarded, status.scale) == (None, frozenset(), AS_WRITTEN)
     status.weigh(evidence_in(dict.fromkeys(NAMES, X)), 0.0, 0.0)
     mark = status.changes
     assert status.changed_since(mark) == frozenset()
