@@ -163,6 +163,13 @@ class IControl(Protocol):
         """Probe a backend again after a pause."""
 
     @changes
+    async def drain_backend(self, name: str, duration: Duration = 0, reason: str = "") -> BackendChangeView:
+        """Give a backend no new flows, and leave those that it has alone; the arguments are those of `pause_backend`.
+
+        It is probed as before, and `enable_backend` puts it back into service with what the probes have found.
+        """
+
+    @changes
     async def enable_backend(self, name: str) -> BackendChangeView:
         """Put a disabled backend back into service."""
 

@@ -83,6 +83,13 @@ def _in_pool(member: Argument) -> Argument:
 
 _STATES: Final = (
     _state(
+        "drain",
+        "No new flows; those that it has go on",
+        "Give a backend no new flows; those that it has go on",
+        lambda control: control.drain_backend,
+        _REMARKS,
+    ),
+    _state(
         "pause",
         "Stop its probes; no new flows",
         "Stop the probes of a backend; no new flows",
@@ -97,8 +104,8 @@ _STATES: Final = (
     ),
     _state(
         "enable",
-        "Put it back into service",
-        "Put a backend back into service",
+        "Put it back into service, or end its drain",
+        "Put a backend back into service, or end its drain",
         lambda control: control.enable_backend,
     ),
     _state(

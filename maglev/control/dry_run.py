@@ -98,7 +98,9 @@ def _state_after(board: Board, config: Config, backend: Backend) -> State:
         return State.UP if backend.enabled and not before.enabled else State.DISABLED
     if state is State.PAUSED:
         return State.PAUSED
-    return state if _is_proven(board, config, backend) else State.UP
+    if _is_proven(board, config, backend):
+        return state
+    return State.DRAINING if board.backends[backend.name].health.draining else State.UP
 
 
 def interim_steps(board: Board, config: Config) -> Generator[None, None, dict[str, tuple[str, ...]]]:
@@ -162,10 +164,14 @@ def wanted_now(board: Board, status: FrontendStatus) -> WantedVip:
 
 def _wanted_after(board: Board, config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:
     ranks = {name: status.rank for name, status in board.backends.items()}
+    drained = {name for name, status in board.backends.items() if status.health.draining}
     for frontend in config.frontends.values():
         status = board.frontends.get(frontend.name)
         memory = no_memory(frontend) if status is None else remembered(status.memory, status.frontend, frontend)
-        evidence = {name: evidence_of(states[name], rank=ranks.get(name, 0)) for name in frontend.backends}
+        evidence = {
+            name: evidence_of(states[name], drained=name in drained, rank=ranks.get(name, 0))
+            for name in frontend.backends
+        }
         decision, _ = decide(Situation(frontend, evidence, memory=memory, out=status is not None and status.out))
         addresses = {name: config.backends[name].address for name in frontend.backends}
         yield want(frontend, addresses, decision.desired, frozenset())

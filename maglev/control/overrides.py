@@ -46,6 +46,7 @@ NO_FOLDER: Final = "there is no state directory that can be written"
 _ORDERS: Final = {
     Lifecycle.PAUSE: BackendOrder.PAUSE,
     Lifecycle.RESUME: BackendOrder.ENABLE,
+    Lifecycle.DRAIN: BackendOrder.DRAIN,
     Lifecycle.DISABLE: BackendOrder.DISABLE,
     Lifecycle.ENABLE: BackendOrder.ENABLE,
 }
@@ -290,7 +291,7 @@ class Overrides(Service):
         assert base is not None  # noqa: S101  # overrides of what the file does not have were dropped
         if not isinstance(base, BackendOrder):
             self._board.set_weight(target.frontend, target.pool, target.backend, base)
-        elif (event := leading(self._board.backend(target.backend).state, base)) is not None:
+        elif (event := leading(self._board.backend(target.backend).health, base)) is not None:
             self._board.happen(target.backend, event, detail)
 
     def _changed(self) -> Deferred[str]:

@@ -199,6 +199,10 @@ class CallerControl(VppVerbs, IControl):
         """Probe again."""
         return await self._happen(name, Lifecycle.RESUME)
 
+    async def drain_backend(self, name: str, duration: int = 0, reason: str = "") -> BackendChangeView:
+        """Give it no new flows."""
+        return await self._happen(name, Lifecycle.DRAIN, duration, reason)
+
     async def enable_backend(self, name: str) -> BackendChangeView:
         """Put into service again."""
         return await self._happen(name, Lifecycle.ENABLE)

@@ -221,7 +221,7 @@ class CheckerService(Service):
         elif event.transition.code in {Lifecycle.START, Lifecycle.CHANGE} or name not in self._turns:
             self._drop_turn(name)
             self._resume(self._add_turn(name))
-        else:
+        elif not {event.transition.old, event.transition.new} <= PROBED:  # a drain lets its probes go on
             self._halt(self._turns[name])
             self._turns[name].evidence = self._clock.seconds()
             self._resume(self._turns[name])

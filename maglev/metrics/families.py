@@ -51,7 +51,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "gauge",
             "1 for the state that the backend is in",
             ("backend", "address", "state"),
-            "The others are 0: ``unknown``, ``up``, ``down``, ``paused``, ``disabled``.",
+            "The others are 0: ``unknown``, ``up``, ``down``, ``draining``, ``paused``, ``disabled``.",
         ),
         Family("maglev_backend_health", "gauge", "The rise/fall counter, 0 to rise + fall - 1", ("backend",)),
         Family("maglev_backend_enabled", "gauge", "0 while disabled", ("backend",)),

@@ -49,7 +49,7 @@ class OverrideEventView(TypedDict):
     at: Annotated[str, "When it happened."]
     action: Annotated[str, "``set``, ``cleared`` (by a user), ``expired``, or ``dropped`` (the file is newer)."]
     object: Annotated[str, "The backend, or the weight, in words."]
-    value: Annotated[str, "What was ordered: ``pause``, ``disable``, ``enable``, or a weight."]
+    value: Annotated[str, "What was ordered: ``drain``, ``pause``, ``disable``, ``enable``, or a weight."]
     file: Annotated[str, "What the file says: ``enable``, ``disable``, or a weight."]
     who: Annotated[str, "Name of the user; empty if maglevd did it by itself."]
     reason: Annotated[str, "Why; may be empty."]

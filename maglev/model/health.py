@@ -7,8 +7,9 @@ one. A backend about which nothing is known yet starts at ``rise - 1``: the firs
 while it is unknown brings it down.
 
 The states surround the counter. Probe results move a backend among `unknown`, `up` and `down`; anything else that
-happens to it is a `Lifecycle` event. The table `TRANSITIONS` says what each event does in each state; events without an
-entry are refused.
+happens to it is a `Lifecycle` event. A backend that drains is probed as before: what would be `unknown` or `up` is
+`draining` as long as the order holds, and `down` is `down`. The table `TRANSITIONS` says what each event does in each
+state; events without an entry are refused.
 
 Source: HAProxy ``check.c`` (``set_server_check_status``, health in 0 .. rise+fall-1).
 """
@@ -32,6 +33,7 @@ class State(enum.StrEnum):
     UNKNOWN = "unknown"
     UP = "up"
     DOWN = "down"
+    DRAINING = "draining"
     PAUSED = "paused"
     DISABLED = "disabled"
     REMOVED = "removed"
@@ -43,16 +45,17 @@ class Lifecycle(enum.StrEnum):
     START = "start"
     PAUSE = "paused"
     RESUME = "resumed"
+    DRAIN = "draining"
     DISABLE = "disabled"
     ENABLE = "enabled"
     CHANGE = "changed"
     REMOVE = "removed"
 
 
-PROBED: Final = frozenset({State.UNKNOWN, State.UP, State.DOWN})
+PROBED: Final = frozenset({State.UNKNOWN, State.UP, State.DOWN, State.DRAINING})
 """The states in which a backend is probed and its results count."""
 
-ORDERED_OUT: Final = frozenset({State.PAUSED, State.DISABLED})
+ORDERED_OUT: Final = frozenset({State.DRAINING, State.PAUSED, State.DISABLED})
 """The states in which an operator, or the file, has ordered a backend out of service."""
 
 TRANSITIONS: Final[Mapping[Lifecycle, Mapping[State, State]]] = {
@@ -61,27 +64,42 @@ TRANSITIONS: Final[Mapping[Lifecycle, Mapping[State, State]]] = {
         State.UNKNOWN: State.PAUSED,
         State.UP: State.PAUSED,
         State.DOWN: State.PAUSED,
+        State.DRAINING: State.PAUSED,
         State.PAUSED: State.PAUSED,
     },
     Lifecycle.RESUME: {State.PAUSED: State.UNKNOWN},
+    Lifecycle.DRAIN: {
+        State.UNKNOWN: State.DRAINING,
+        State.UP: State.DRAINING,
+        State.DOWN: State.DOWN,
+        State.DRAINING: State.DRAINING,
+        State.PAUSED: State.DRAINING,
+    },
     Lifecycle.DISABLE: {
         State.UNKNOWN: State.DISABLED,
         State.UP: State.DISABLED,
         State.DOWN: State.DISABLED,
+        State.DRAINING: State.DISABLED,
         State.PAUSED: State.DISABLED,
         State.DISABLED: State.DISABLED,
     },
-    Lifecycle.ENABLE: {State.DISABLED: State.UNKNOWN},
+    # A drain that ends leaves what the probes have found: `Health.happen`.
+    Lifecycle.ENABLE: {State.DISABLED: State.UNKNOWN, State.DRAINING: State.UP},
     # A changed healthcheck or address: health must be proved again; operators' decisions stay.
     Lifecycle.CHANGE: {
         State.UNKNOWN: State.UNKNOWN,
         State.UP: State.UNKNOWN,
         State.DOWN: State.UNKNOWN,
+        State.DRAINING: State.DRAINING,
         State.PAUSED: State.PAUSED,
         State.DISABLED: State.DISABLED,
     },
     Lifecycle.REMOVE: dict.fromkeys(set(State) - {State.REMOVED}, State.REMOVED),
 }
+
+
+_NOTHING_PROVED: Final = {(State.PAUSED, Lifecycle.DRAIN), (State.DRAINING, Lifecycle.CHANGE)}
+"""After these events in these states, a backend that drains has yet to prove its health."""
 
 
 @attrs.frozen
@@ -90,7 +108,8 @@ class Transition:
 
     Attributes:
         old: State before.
-        new: State after; equal to ``old`` only for the start of a backend, and for a change while unknown.
+        new: State after; equal to ``old`` only for the start of a backend, a change of one that has nothing proved,
+            and a drain that begins or ends while it is down.
         at: Wall-clock time, seconds since the epoch: for display only.
         layer: Layer of the result that caused it; empty for a lifecycle event.
         code: Code of that result, or the `Lifecycle` value.
@@ -113,15 +132,17 @@ class Health:
         fall: Failures that bring it down from the top.
         value: The counter, 0 .. rise+fall-1.
         state: The state.
+        draining: Whether it is ordered to drain.
     """
 
-    __slots__ = ("fall", "rise", "state", "value")
+    __slots__ = ("draining", "fall", "rise", "state", "value")
 
     def __init__(self, rise: int, fall: int) -> None:
         self.rise = rise
         self.fall = fall
         self.value = rise - 1
         self.state = State.UNKNOWN
+        self.draining = False
 
     @property
     def top(self) -> int:
@@ -134,26 +155,34 @@ class Health:
         if state not in PROBED:
             return False
         self.value = min(self.value + 1, self.top) if passed else max(self.value - 1, 0)
-        self.state = State.UP if self.value >= self.rise else State.DOWN
+        self.state = State.DOWN if self.value < self.rise else State.DRAINING if self.draining else State.UP
         return self.state is not state
 
     def happen(self, event: Lifecycle) -> bool:
-        """Apply a lifecycle event; return whether the state changed.
+        """Apply a lifecycle event; return whether the state, or the order to drain, changed.
 
         Raises:
             RefusedError: The event makes no sense in this state; nothing changed.
         """
-        old = self.state
-        new = TRANSITIONS[event].get(old)
+        old, drained = self.state, self.draining
+        new = self._found if drained and event is Lifecycle.ENABLE else TRANSITIONS[event].get(old)
         if new is None:
             message = f"it is {old}"
             raise RefusedError(message)
-        self.state = new
-        if new is State.UNKNOWN:
+        self.draining = event is Lifecycle.DRAIN or (drained and event is Lifecycle.CHANGE)
+        self.state = State.DRAINING if self.draining and new is State.UNKNOWN else new
+        if new is State.UNKNOWN or (old, event) in _NOTHING_PROVED:
             self.value = self.rise - 1
         elif new is State.PAUSED:
             self.value = 0
-        return new is not old
+        return self.state is not old or self.draining is not drained
+
+    @property
+    def _found(self) -> State:
+        """What the probes have found of a backend that is ordered to drain."""
+        if self.state is State.DOWN:
+            return State.DOWN
+        return State.UP if self.value >= self.rise else State.UNKNOWN
 
     def retune(self, rise: int, fall: int) -> None:
         """Set new thresholds, before a `Lifecycle.CHANGE`."""

@@ -30,6 +30,7 @@ class BackendOrder(enum.StrEnum):
     """What an operator, or the file (``enabled``), orders for a backend."""
 
     ENABLE = "enable"
+    DRAIN = "drain"
     PAUSE = "pause"
     DISABLE = "disable"
 

@@ -45,7 +45,7 @@ class OverrideView(TypedDict):
     backend: Annotated[str, "Name of the backend."]
     frontend: Annotated[str | None, "Name of the frontend, for a weight; None for the state of a backend."]
     pool: Annotated[str | None, "Name of the pool, for a weight; None for the state of a backend."]
-    value: Annotated[str, "What holds: ``pause``, ``disable``, ``enable``, or a weight."]
+    value: Annotated[str, "What holds: ``drain``, ``pause``, ``disable``, ``enable``, or a weight."]
     file: Annotated[str, "What the file says: ``enable``, ``disable``, or a weight."]
     who: Annotated[str, "Name of the user who ordered it."]
     origin: Annotated[str, "Where the session came from."]
@@ -125,8 +125,8 @@ class TransitionView(ChangeView):
     at: Annotated[str, "When it happened."]
     code: Annotated[
         str,
-        "Code of the probe, or another cause: ``start``, ``paused``, ``resumed``, ``disabled``, ``enabled``, "
-        "``changed`` or ``removed``.",
+        "Code of the probe, or another cause: ``start``, ``draining``, ``paused``, ``resumed``, ``disabled``, "
+        "``enabled``, ``changed`` or ``removed``.",
     ]
     detail: Annotated[str, "What happened, for a person; may be empty."]
 
@@ -136,7 +136,7 @@ class BackendView(TypedDict):
 
     name: Annotated[str, "Name of the backend."]
     address: Annotated[str, "Address of the backend."]
-    state: Annotated[str, "``unknown``, ``up``, ``down``, ``paused`` or ``disabled``."]
+    state: Annotated[str, "``unknown``, ``up``, ``down``, ``draining``, ``paused`` or ``disabled``."]
     enabled: Annotated[bool, "False while the backend is disabled."]
     healthcheck: Annotated[str | None, "Name of its healthcheck; None for a static backend."]
     health: Annotated[HealthView, "The health counter."]

@@ -135,7 +135,7 @@ class Board(Records):
         try:
             self._happen(status, event, detail)
         except RefusedError as error:
-            message = f"backend {name} can't be {event}: {error}"
+            message = f"backend {name} can't be {'drained' if event is Lifecycle.DRAIN else event}: {error}"
             raise RefusedError(message) from None
         self._weigh_all()
         self._tell()
@@ -250,7 +250,7 @@ class Board(Records):
         self.backends[backend.name] = status
         self._happen(status, Lifecycle.START)
         if override is not None:
-            if (event := leading(status.state, BackendOrder(str(override.value)))) is not None:
+            if (event := leading(status.health, BackendOrder(str(override.value)))) is not None:
                 self._happen(status, event, str(override))
         elif not backend.enabled:
             self._happen(status, Lifecycle.DISABLE)

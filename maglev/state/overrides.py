@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from maglev.model.config import Config, Frontend, PoolMember
+    from maglev.model.health import Health
     from maglev.model.override import Target, Value
 
 
@@ -54,21 +55,24 @@ class OverriddenConfig:
     dropped: tuple[Dropped, ...]
 
 
-def order_in(state: State) -> BackendOrder:
-    """Return the order that a backend in some state follows."""
-    return {State.PAUSED: BackendOrder.PAUSE, State.DISABLED: BackendOrder.DISABLE}.get(state, BackendOrder.ENABLE)
+def order_in(health: Health) -> BackendOrder:
+    """Return the order that a backend follows."""
+    if health.draining:
+        return BackendOrder.DRAIN
+    states = {State.PAUSED: BackendOrder.PAUSE, State.DISABLED: BackendOrder.DISABLE}
+    return states.get(health.state, BackendOrder.ENABLE)
 
 
-def leading(state: State, order: BackendOrder) -> Lifecycle | None:
-    """Return the event that brings a backend from a state to what is ordered; None if it is there.
+def leading(health: Health, order: BackendOrder) -> Lifecycle | None:
+    """Return the event that brings a backend to what is ordered; None if it is there.
 
-    ``PAUSE`` is only asked of backends that are not disabled.
+    ``PAUSE`` and ``DRAIN`` are only asked of backends that are not disabled.
     """
-    if order_in(state) is order:
+    if order_in(health) is order:
         return None
-    if order is BackendOrder.ENABLE:
-        return Lifecycle.RESUME if state is State.PAUSED else Lifecycle.ENABLE
-    return Lifecycle.PAUSE if order is BackendOrder.PAUSE else Lifecycle.DISABLE
+    if order is BackendOrder.ENABLE and health.state is State.PAUSED:
+        return Lifecycle.RESUME
+    return Lifecycle[order.name]
 
 
 def said_by_file(config: Config, target: Target) -> Value | None:

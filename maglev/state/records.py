@@ -81,7 +81,7 @@ class Records:
     def _evidence(self, name: str) -> Evidence:
         status, backend = self.backends[name], self.config.backends.get(name)
         by_file = backend is not None and not backend.enabled
-        return evidence_of(status.state, by_file=by_file, rank=status.rank)
+        return evidence_of(status.state, drained=status.health.draining, by_file=by_file, rank=status.rank)
 
     def _index(self) -> None:
         index: dict[str, list[FrontendStatus]] = {}

@@ -86,6 +86,7 @@ AS_CONFIGURED: Final = frozenset({Standing.UP, Standing.DOUBTED})
 """The standings that give a backend its configured weight in the active pool."""
 
 _OUT: Final[Mapping[State, Standing]] = {
+    State.DRAINING: Standing.DRAINED,
     State.PAUSED: Standing.PAUSED,
     State.DISABLED: Standing.DISABLED,
     State.REMOVED: Standing.REMOVED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.model.events import FrontendState
-from maglev.model.health import Health, State
+from maglev.model.health import ORDERED_OUT, Health, State
 from maglev.model.scale import AS_WRITTEN
 from maglev.state.changes import WeightChange
 from maglev.state.pools import no_memory, remembered
@@ -65,6 +65,11 @@ class BackendStatus:
     def state(self) -> State:
         """Its health state."""
         return self.health.state
+
+    @property
+    def ordered_out(self) -> bool:
+        """Whether an operator, or the file, has ordered it out of service."""
+        return self.health.draining or self.health.state in ORDERED_OUT
 
     @property
     def serving_address(self) -> str:

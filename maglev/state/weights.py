@@ -43,6 +43,7 @@ class Flushing(enum.Enum):
 FLUSHING: Final[Mapping[State, Flushing]] = {
     State.UP: Flushing.NEVER,
     State.UNKNOWN: Flushing.NEVER,
+    State.DRAINING: Flushing.NEVER,
     State.PAUSED: Flushing.NEVER,
     State.DOWN: Flushing.IF_CONFIGURED,
     State.DISABLED: Flushing.ALWAYS,

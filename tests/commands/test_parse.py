@@ -97,7 +97,8 @@ def test_lines_find_their_handlers(line, handler, arguments):
         ("set backend www1 pause", "pause_backend"),
         ("se b www1 r", "resume_backend"),
         ("se b www1 e", "enable_backend"),
-        ("se b www1 d", "disable_backend"),
+        ("se b www1 di", "disable_backend"),
+        ("se b www1 dr", "drain_backend"),
     ],
 )
 def test_lines_that_change_a_state_find_their_verbs(line, verb):
@@ -153,7 +154,7 @@ def test_a_word_that_is_short_for_several_lists_them(line, column, candidates):
     [
         ("show", 4, [node.word for node in SHOW.children]),
         ("set backend  ", 13, ["<name>"]),
-        ("set backend www1", 16, ["pause", "resume", "enable", "disable"]),
+        ("set backend www1", 16, ["drain", "pause", "resume", "enable", "disable"]),
         ("set frontend web pool", 21, ["<pool>"]),
         ("terminal length", 15, ["<0-512>"]),
         ("watch events num", 16, ["<1-1000000>"]),

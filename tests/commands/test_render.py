@@ -488,10 +488,13 @@ def test_each_type_of_event_is_a_line(event, text):
 
 def test_every_style_has_one_colour_and_states_have_theirs():
     assert set(COLOURS) == set(Style) - {Style.PLAIN}
-    assert {state_cell(state).style for state in ("up", "down", "unknown", "paused", "disabled", "removed")} == {
+    assert {
+        state_cell(state).style for state in ("up", "down", "unknown", "draining", "paused", "disabled", "removed")
+    } == {
         Style.UP,
         Style.DOWN,
         Style.UNKNOWN,
+        Style.DRAINING,
         Style.PAUSED,
         Style.DISABLED,
         Style.REMOVED,

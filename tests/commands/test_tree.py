@@ -89,6 +89,7 @@ def test_all_commands_of_the_specification_are_there():
         "show overrides",
         "show sessions",
         "show history",
+        "set backend <name> drain [for <duration>] [reason <text>]",
         "set backend <name> pause [for <duration>] [reason <text>]",
         "set backend <name> resume",
         "set backend <name> enable",

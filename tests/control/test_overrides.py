@@ -102,7 +102,7 @@ def test_an_order_is_recorded_with_all_that_is_known_of_it(run, path):
     assert run.actions() == [("set", "backend a", "ann")]
 
 
-@pytest.mark.parametrize("event", [Lifecycle.DISABLE, Lifecycle.PAUSE])
+@pytest.mark.parametrize("event", [Lifecycle.DISABLE, Lifecycle.PAUSE, Lifecycle.DRAIN])
 def test_a_restart_finds_the_backend_as_it_was_before_anything_else_happens(run, path, event):
     run.happen("a", event, 0, "disk swap")
     again = Run(path)
@@ -122,7 +122,7 @@ def test_a_weight_is_there_from_the_beginning_of_the_next_run(run, path):
     assert again.overrides.get(WEIGHT).base == 100
 
 
-@pytest.mark.parametrize(("there", "back"), [("DISABLE", "ENABLE"), ("PAUSE", "RESUME")])
+@pytest.mark.parametrize(("there", "back"), [("DISABLE", "ENABLE"), ("PAUSE", "RESUME"), ("DRAIN", "ENABLE")])
 def test_undoing_an_order_removes_its_record(run, path, there, back):
     run.happen("a", Lifecycle[there])
     run.happen("a", Lifecycle[back])

@@ -415,6 +415,7 @@ CHANGES = {
     "pause_backend": ("a",),
     "resume_backend": ("a",),
     "enable_backend": ("a",),
+    "drain_backend": ("a",),
     "disable_backend": ("a",),
     "set_weight": ("web", "pool0", "a", 7),
     "clear_override": ("a",),

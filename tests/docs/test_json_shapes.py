@@ -24,6 +24,7 @@ ARGUMENTS = {
     "pause_backend": ("www1",),
     "resume_backend": ("www1",),
     "enable_backend": ("www1",),
+    "drain_backend": ("www1",),
     "disable_backend": ("www1",),
     "clear_override": ("www2",),
     "set_weight": ("web", "primary", "www1", 50),

@@ -431,6 +431,9 @@ class FakeControl:
     async def enable_backend(self, name):
         return await self._happen("enable_backend", name, "unknown")
 
+    async def drain_backend(self, name, duration=0, reason=""):
+        return await self._happen("drain_backend", name, "draining", *_said(duration, reason))
+
     async def disable_backend(self, name, duration=0, reason=""):
         return await self._happen("disable_backend", name, "disabled", *_said(duration, reason))
 

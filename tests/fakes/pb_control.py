@@ -111,6 +111,9 @@ class ScriptedControl:
     async def enable_backend(self, name):
         return await self._answer("enable_backend", name)
 
+    async def drain_backend(self, name, duration=0, reason=""):
+        return await self._answer("drain_backend", name, *_said(duration, reason))
+
     async def disable_backend(self, name, duration=0, reason=""):
         return await self._answer("disable_backend", name, *_said(duration, reason))
 

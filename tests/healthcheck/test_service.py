@@ -336,6 +336,30 @@ def test_pausing_aborts_the_probe_and_resuming_probes_at_once():
     assert bench["a"].starts == 2
 
 
+def test_a_drain_and_its_end_leave_the_probe_under_way_and_the_next_one_alone():
+    bench = CheckerRig()
+    bench.clock.advance(0)
+    bench.board.happen("a", Lifecycle.DRAIN)
+    bench.board.happen("a", Lifecycle.ENABLE)
+    bench.board.happen("a", Lifecycle.DRAIN)
+    assert (bench["a"].starts, bench["a"].cancels) == (1, 0)
+    bench.finish("a", PASS)
+    assert bench.state("a") is State.DRAINING
+    bench.board.happen("a", Lifecycle.ENABLE)
+    assert bench.state("a") is State.UP
+    assert (bench["a"].starts, bench["a"].cancels) == (1, 0)
+
+
+def test_a_paused_backend_that_drains_is_probed_again():
+    bench = CheckerRig()
+    bench.board.happen("a", Lifecycle.PAUSE)
+    bench.clock.pump([1.0] * 20)
+    assert bench["a"].starts == 0
+    bench.board.happen("a", Lifecycle.DRAIN)
+    bench.clock.advance(0)
+    assert bench["a"].starts == 1
+
+
 def test_a_paused_backend_that_waits_for_its_next_probe_is_not_probed():
     bench = CheckerRig()
     bench.finish("a", PASS)

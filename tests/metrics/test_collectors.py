@@ -20,7 +20,7 @@ from tests.fakes.metrics import ScrapedWorld as World
 
 TCP = ("L4TOUT", "L4CON", "L4OK")
 KINDS = ("vip_added", "vip_removed", "as_added", "as_removed", "as_weight_updated")
-STATES = ("unknown", "up", "down", "paused", "disabled")
+STATES = ("unknown", "up", "down", "draining", "paused", "disabled")
 
 
 @pytest.fixture

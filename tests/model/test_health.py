@@ -13,6 +13,7 @@ thresholds = st.integers(1, 6)
 def health(state=State.UNKNOWN, rise=2, fall=3, value=None):
     made = Health(rise, fall)
     made.state = state
+    made.draining = state is State.DRAINING
     if value is not None:
         made.value = value
     return made
@@ -80,16 +81,18 @@ def test_results_are_ignored_in_states_that_are_not_probed(state):
 
 # What the specification says of each event in each state; None is a refusal.
 EXPECTED = {
-    Lifecycle.PAUSE: {"unknown": "paused", "up": "paused", "down": "paused", "paused": "paused"},
+    Lifecycle.PAUSE: dict.fromkeys(("unknown", "up", "down", "draining", "paused"), "paused"),
     Lifecycle.RESUME: {"paused": "unknown"},
-    Lifecycle.DISABLE: dict.fromkeys(("unknown", "up", "down", "paused", "disabled"), "disabled"),
-    Lifecycle.ENABLE: {"disabled": "unknown"},
+    Lifecycle.DRAIN: {**dict.fromkeys(("unknown", "up", "draining", "paused"), "draining"), "down": "down"},
+    Lifecycle.DISABLE: dict.fromkeys(("unknown", "up", "down", "draining", "paused", "disabled"), "disabled"),
+    Lifecycle.ENABLE: {"disabled": "unknown", "draining": "up"},
     Lifecycle.START: {"unknown": "unknown"},
-    Lifecycle.REMOVE: dict.fromkeys(("unknown", "up", "down", "paused", "disabled"), "removed"),
+    Lifecycle.REMOVE: dict.fromkeys(("unknown", "up", "down", "draining", "paused", "disabled"), "removed"),
     Lifecycle.CHANGE: {
         "unknown": "unknown",
         "up": "unknown",
         "down": "unknown",
+        "draining": "draining",
         "paused": "paused",
         "disabled": "disabled",
     },
@@ -106,13 +109,61 @@ def test_lifecycle_events_do_what_the_specification_says(event, state):
             made.happen(event)
         assert (made.state, made.value) == (state, 3)
     else:
-        assert made.happen(event) == (expected != state.value)
+        assert made.happen(event) == (expected != state.value or made.draining != (state is State.DRAINING))
         assert made.state.value == expected
-        assert made.value == {"unknown": 1, "paused": 0}.get(expected, 3)
+        unproved = (state, event) in {("paused", Lifecycle.DRAIN), ("draining", Lifecycle.CHANGE)}
+        assert made.value == (1 if unproved else {"unknown": 1, "paused": 0}.get(expected, 3))
+        assert made.draining == (event is Lifecycle.DRAIN or expected == "draining")
 
 
 def test_every_event_has_a_row():
     assert set(TRANSITIONS) == set(Lifecycle) == set(EXPECTED)
+
+
+def test_a_backend_that_drains_is_probed_and_its_drain_ends_with_what_the_probes_found():
+    made = health(State.UP, value=4)
+    assert made.happen(Lifecycle.DRAIN)
+    assert [made.record(False) for _ in range(3)] == [False, False, True]
+    assert made.state is State.DOWN
+    assert [made.record(True) for _ in range(2)] == [True, False]
+    assert (made.state, made.value) == (State.DRAINING, 3)
+    assert made.happen(Lifecycle.ENABLE)
+    assert (made.state, made.value) == (State.UP, 3)
+
+
+def test_a_backend_that_is_down_drains_when_it_comes_back():
+    made = health(State.DOWN, value=1)
+    assert made.happen(Lifecycle.DRAIN)
+    assert not made.happen(Lifecycle.DRAIN)
+    assert (made.state, made.value, made.draining) == (State.DOWN, 1, True)
+    assert made.record(True)
+    assert made.state is State.DRAINING
+
+
+def test_the_drain_of_a_backend_that_is_down_ends_and_it_is_still_down():
+    made = health(State.DOWN, value=1)
+    made.happen(Lifecycle.DRAIN)
+    assert made.happen(Lifecycle.ENABLE)
+    assert (made.state, made.value, made.draining) == (State.DOWN, 1, False)
+    with pytest.raises(RefusedError):
+        made.happen(Lifecycle.ENABLE)
+
+
+def test_a_backend_about_which_nothing_is_known_drains_and_is_unknown_after_that():
+    made = Health(2, 3)
+    made.happen(Lifecycle.DRAIN)
+    assert made.state is State.DRAINING
+    made.happen(Lifecycle.ENABLE)
+    assert (made.state, made.value) == (State.UNKNOWN, 1)
+
+
+def test_a_changed_backend_that_is_down_and_drains_has_to_prove_itself_and_drains():
+    made = health(State.DOWN, value=0)
+    made.happen(Lifecycle.DRAIN)
+    made.happen(Lifecycle.CHANGE)
+    assert (made.state, made.value, made.draining) == (State.DRAINING, 1, True)
+    made.happen(Lifecycle.ENABLE)
+    assert made.state is State.UNKNOWN
 
 
 def test_new_thresholds_bound_the_counter():

@@ -84,12 +84,37 @@ def test_failover_and_back():
     assert weights(board) == {"a": 0, "b": 100, "c": 0}
 
 
+def test_a_drain_takes_the_weight_and_flushes_nothing_and_its_end_gives_it_back():
+    board, subscriber = make_board()
+    board.record("a", PASS)
+    subscriber.heard.clear()
+    board.happen("a", Lifecycle.DRAIN, "by ann")
+    assert (board.backend("a").state, weights(board)["a"], flushes(board)) == (State.DRAINING, 0, set())
+    board.record("a", PASS)
+    board.happen("a", Lifecycle.ENABLE)
+    assert (board.backend("a").state, weights(board)["a"]) == (State.UP, 100)
+
+
+def test_a_backend_that_is_down_says_that_it_drains_and_never_serves_on_coming_back():
+    board, _ = make_board()
+    board.record("a", FAIL)
+    board.happen("a", Lifecycle.DRAIN, "by ann")
+    (last, *_) = board.backend("a").transitions
+    assert (last.old, last.new, last.code, last.detail) == (State.DOWN, State.DOWN, "draining", "by ann")
+    for _ in range(3):
+        board.record("a", PASS)
+        assert weights(board)["a"] == 0
+    assert board.backend("a").state is State.DRAINING
+
+
 def test_events_that_make_no_sense_are_refused_with_a_text_for_a_person():
     board, subscriber = make_board()
     board.happen("a", Lifecycle.DISABLE)
     subscriber.heard.clear()
     with pytest.raises(RefusedError, match="backend a can't be paused: it is disabled"):
         board.happen("a", Lifecycle.PAUSE)
+    with pytest.raises(RefusedError, match="backend a can't be drained: it is disabled"):
+        board.happen("a", Lifecycle.DRAIN)
     with pytest.raises(NotFoundError, match="unknown backend 'nope'"):
         board.happen("nope", Lifecycle.PAUSE)
     with pytest.raises(NotFoundError, match="unknown frontend 'nope'"):

@@ -118,7 +118,7 @@ def weight(**changes):
         (changed(object={"backend": "-www1"}), "expected names"),
         (changed(object={"backend": 1}), "expected names"),
         (changed(object={"backend": "www2"}), "one override for each object"),
-        (changed(value="drain"), "expected one of enable, pause, disable"),
+        (changed(value="stop"), "expected one of enable, drain, pause, disable"),
         (changed(value=None), "expected one of"),
         (changed(value=[]), "expected one of"),
         (changed(base="up"), "expected one of"),

@@ -4,13 +4,13 @@ import attrs
 import pytest
 
 from maglev.model.config import Backend
-from maglev.model.health import TRANSITIONS, Lifecycle, State
+from maglev.model.health import Health, Lifecycle, State
 from maglev.model.override import BackendOrder, Override, Target
 from maglev.state.overrides import Dropped, fit, leading, order_in, orders, remaining, resumed, said_by_file
 from maglev.state.reweighted import reweighted
 from tests.fakes.configs import make_config, make_frontend
 
-PAUSE, DISABLE, ENABLE = BackendOrder.PAUSE, BackendOrder.DISABLE, BackendOrder.ENABLE
+PAUSE, DISABLE, ENABLE, DRAIN = (BackendOrder[name] for name in ("PAUSE", "DISABLE", "ENABLE", "DRAIN"))
 WEIGHT = Target("a", "web", "pool0")
 
 
@@ -23,22 +23,33 @@ def with_backend(config, name, **changes):
     return attrs.evolve(config, backends={**config.backends, name: backend})
 
 
+def health(state, *, draining=False):
+    made = Health(2, 3)
+    made.state, made.draining = state, draining or state is State.DRAINING
+    return made
+
+
+@pytest.mark.parametrize("draining", [False, True])
 @pytest.mark.parametrize("state", [state for state in State if state is not State.REMOVED])
 @pytest.mark.parametrize("order", BackendOrder)
-def test_the_event_that_leads_to_an_order_is_possible_and_leads_there(state, order):
-    if state is State.DISABLED and order is PAUSE:
+def test_the_event_that_leads_to_an_order_is_possible_and_leads_there(state, order, draining):
+    if state is State.DISABLED and order in {PAUSE, DRAIN}:
         return  # nobody asks for that
-    event = leading(state, order)
-    reached = state if event is None else TRANSITIONS[event][state]
-    assert order_in(reached) is order
+    made = health(state, draining=draining and state is State.DOWN)
+    event = leading(made, order)
+    if event is not None:
+        made.happen(event)
+    assert order_in(made) is order
 
 
 def test_a_backend_that_is_where_it_should_be_needs_no_event():
-    assert leading(State.DOWN, ENABLE) is None
-    assert leading(State.PAUSED, ENABLE) is Lifecycle.RESUME
-    assert leading(State.DISABLED, ENABLE) is Lifecycle.ENABLE
-    assert leading(State.UP, PAUSE) is Lifecycle.PAUSE
-    assert leading(State.PAUSED, DISABLE) is Lifecycle.DISABLE
+    assert leading(health(State.DOWN), ENABLE) is None
+    assert leading(health(State.DOWN, draining=True), DRAIN) is None
+    assert leading(health(State.PAUSED), ENABLE) is Lifecycle.RESUME
+    assert leading(health(State.DISABLED), ENABLE) is Lifecycle.ENABLE
+    assert leading(health(State.DRAINING), ENABLE) is Lifecycle.ENABLE
+    assert leading(health(State.UP), PAUSE) is Lifecycle.PAUSE
+    assert leading(health(State.PAUSED), DISABLE) is Lifecycle.DISABLE
 
 
 def test_what_the_file_says():

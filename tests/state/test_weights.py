@@ -13,7 +13,7 @@ from maglev.state.standing import evidence_of
 from maglev.state.weights import flushes
 from tests.fakes.configs import make_frontend
 
-U, D, X, P, B = State.UP, State.DOWN, State.UNKNOWN, State.PAUSED, State.DISABLED
+U, D, X, P, B, N = State.UP, State.DOWN, State.UNKNOWN, State.PAUSED, State.DISABLED, State.DRAINING
 
 
 def decided(frontend, states, held=None):
@@ -54,6 +54,7 @@ TABLE = [
     (U, False, True, 0, False),
     (X, True, True, 0, False),
     (P, True, True, 0, False),
+    (N, True, True, 0, False),
     (D, True, True, 0, True),
     (D, True, False, 0, False),
     (D, False, True, 0, True),
@@ -96,7 +97,15 @@ def test_removal_always_flushes():
 
 def test_a_frontend_is_unknown_until_a_backend_is_known_then_up_or_down_by_weight():
     frontend = make_frontend(pools=(("a", ("b", 0)),))
-    cases = [((X, X), "unknown"), ((X, U), "down"), ((U, X), "up"), ((D, X), "down"), ((P, B), "down"), ((U, D), "up")]
+    cases = [
+        ((X, X), "unknown"),
+        ((X, U), "down"),
+        ((U, X), "up"),
+        ((D, X), "down"),
+        ((P, B), "down"),
+        ((N, X), "down"),
+        ((U, D), "up"),
+    ]
     for states, expected in cases:
         mapping = dict(zip("ab", states, strict=True))
         assert decided(frontend, mapping).state is FrontendState(expected), states

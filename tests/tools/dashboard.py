@@ -155,8 +155,8 @@ AT_A_GLANCE = (
     ),
     stat(
         "Taken out",
-        "Backends that somebody has paused or disabled.",
-        f'sum(maglev_backend_state{{{HERE},state=~"paused|disabled"}})',
+        "Backends that somebody has drained, paused or disabled.",
+        f'sum(maglev_backend_state{{{HERE},state=~"draining|paused|disabled"}})',
         steps=((GREEN, None), (BLUE, 1)),
     ),
     stat(

@@ -19,6 +19,7 @@ PLACES = {
     State.UNKNOWN: (310, 190, "plain"),
     State.UP: (620, 110, "good"),
     State.DOWN: (620, 280, "bad"),
+    State.DRAINING: (440, 356, "wait"),
     State.REMOVED: (880, 190, "area"),
 }
 WIDE, HIGH = 110, 44
@@ -36,6 +37,10 @@ WAYS = {
     (State.DISABLED, State.UNKNOWN): ("M150 270 C220 270 240 224 307 220", 205, 284),
     (State.PAUSED, State.DISABLED): ("M95 164 L95 257", 88, 215),
     (FILE, State.REMOVED): ("M805 212 L877 212", 841, 204),
+    (State.UNKNOWN, State.DRAINING): ("M340 237 C340 300 380 362 437 366", 352, 320),
+    (State.PAUSED, State.DRAINING): ("M40 146 L28 146 L28 388 L437 388", 120, 380),
+    (State.UP, State.DRAINING): ("M632 157 C606 220 606 340 553 372", 566, 340),
+    (State.DRAINING, State.UP): ("M553 386 L760 386 L760 132 L733 132", 660, 380),
 }
 """How each arrow goes, and where its words are: to the left of it where it goes down, else in its middle."""
 
@@ -45,6 +50,8 @@ ANCHORS = {
     (State.PAUSED, State.DISABLED): "end",
     (State.UP, State.UNKNOWN): "start",
     (State.DOWN, State.UNKNOWN): "start",
+    (State.UNKNOWN, State.DRAINING): "start",
+    (State.UP, State.DRAINING): "end",
 }
 
 
@@ -82,10 +89,10 @@ def moves_by_events():
 def draw_states():
     """Return the states and all ways between them."""
     about = "Which results and events lead a backend from one state to another; made of maglev/model/health.py."
-    drawing = Drawing(1010, 400, "The states of a backend", about)
-    drawing.area(20, 56, 785, 300, "area", 10)
-    drawing.words(34, 344, "in the file", 12, "dim")
-    drawing.area(262, 76, 530, 262, "plain", 10, dashed=True)
+    drawing = Drawing(1010, 480, "The states of a backend", about)
+    drawing.area(20, 56, 785, 380, "area", 10)
+    drawing.words(34, 424, "in the file", 12, "dim")
+    drawing.area(262, 76, 530, 334, "plain", 10, dashed=True)
     drawing.words(276, 96, f"probed, with rise {RISE} and fall {FALL}", 12, "dim")
     for state, (x, y, kind) in PLACES.items():
         drawing.box(x, y, WIDE, HIGH, [state.value], kind, 14)
@@ -96,7 +103,10 @@ def draw_states():
         drawing.words(x, y, moves[pair], 12, "", ANCHORS.get(pair, "middle"))
     drawing.arrow("M365 20 L365 187")
     drawing.words(373, 34, Lifecycle.START.value, 12)
-    drawing.words(20, 382, "What has no arrow is refused, or changes nothing.", 12, "dim")
+    drawing.words(20, 454, "What has no arrow is refused, or changes nothing.", 12, "dim")
+    drawing.words(
+        20, 472, "During a drain, results move it between draining and down as between up and down.", 12, "dim"
+    )
     return drawing.text
 
 

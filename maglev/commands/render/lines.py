@@ -24,6 +24,7 @@ class Style(enum.StrEnum):
     UP = "up"
     DOWN = "down"
     UNKNOWN = "unknown"
+    DRAINING = "draining"
     PAUSED = "paused"
     DISABLED = "disabled"
     REMOVED = "removed"
@@ -35,6 +36,7 @@ COLOURS: Final = {
     Style.UP: "32",
     Style.DOWN: "31",
     Style.UNKNOWN: "33",
+    Style.DRAINING: "36",
     Style.PAUSED: "36",
     Style.DISABLED: "35",
     Style.REMOVED: "90",
@@ -86,7 +88,7 @@ def state_cell(state: object) -> Cell:
 
 
 _STATES: Final = frozenset(
-    {Style.UP, Style.DOWN, Style.UNKNOWN, Style.PAUSED, Style.DISABLED, Style.REMOVED},
+    {Style.UP, Style.DOWN, Style.UNKNOWN, Style.DRAINING, Style.PAUSED, Style.DISABLED, Style.REMOVED},
 )
 
 

@@ -16,7 +16,6 @@ from twisted.internet.task import deferLater
 
 from maglev.config.diff import touched
 from maglev.model.errors import StatsError, VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
-from maglev.model.health import ORDERED_OUT
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
 from maglev.vpp.lb.state import key_of
@@ -216,7 +215,8 @@ class VppService(Service):
 
     def _backend_changed(self, event: BackendEvent) -> None:
         """Write what an operator orders, also where the warm-up lets nothing else be written."""
-        if self.sync is not None and event.transition.new in ORDERED_OUT:
+        status = self._board.backends.get(event.backend)
+        if self.sync is not None and status is not None and status.ordered_out:
             for name in filterfalse(self.warm_up.is_free, self._board.frontends_of(event.backend)):
                 self._tasks.start(self.sync.touched(name))
 

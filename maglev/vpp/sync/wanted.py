@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from maglev.model.health import ORDERED_OUT
 from maglev.state.found_weights import effective_weights
 from maglev.vpp.lb.state import ApplicationServer, DeleteServer, SetWeight, key_of, prefix_of
 from maglev.vpp.sync.plan import fitted, plan_servers, want
@@ -111,7 +110,7 @@ class WantedVips:
         if self._warm_up.over:
             return []
         board = self._board
-        ordered = [name for name, status in board.backends.items() if status.state in ORDERED_OUT]
+        ordered = [name for name, status in board.backends.items() if status.ordered_out]
         names = dict.fromkeys(frontend for name in ordered for frontend in board.frontends_of(name))
         return [key_of(board.frontends[name].frontend) for name in names if not self._warm_up.is_free(name)]
 
@@ -125,7 +124,7 @@ class WantedVips:
         if name is None or key not in held:
             return []
         status, backends, vip = self._board.frontends[name], self._board.backends, held[key]
-        out = {name: desired for name, desired in status.desired.items() if backends[name].state in ORDERED_OUT}
+        out = {name: desired for name, desired in status.desired.items() if backends[name].ordered_out}
         others = {backends[name].serving_address for name in status.desired if name not in out}
         serving = {address for address, server in vip.servers.items() if server.weight} - others
         operations = plan_servers(self.some(status, out), vip)

@@ -31,13 +31,25 @@ class Restarted(VppInMemory):
         self.wait(0.5)
 
 
-@pytest.mark.parametrize(("value", "flush"), [(BackendOrder.DISABLE, True), (BackendOrder.PAUSE, False)])
+@pytest.mark.parametrize(
+    ("value", "flush"), [(BackendOrder.DISABLE, True), (BackendOrder.PAUSE, False), (BackendOrder.DRAIN, False)]
+)
 def test_a_backend_that_was_ordered_out_loses_its_weight_as_soon_as_vpp_is_read(value, flush):
     bench = Restarted(order("a", value))
     bench.connect()
     assert bench.writes() == [SetWeight(KEY, "10.0.0.1", 0, 100, flush=flush)]
     bench.wait(3)
     assert bench.writes() == []
+    bench.stop()
+
+
+def test_a_backend_that_is_down_and_ordered_to_drain_loses_its_weight_during_the_warm_up():
+    bench = Restarted()
+    bench.connect()
+    bench.record(a=FAIL)
+    assert bench.writes() == []
+    bench.board.happen("a", Lifecycle.DRAIN)
+    assert [(each.address, each.weight) for each in bench.writes()] == [("10.0.0.1", 0)]
     bench.stop()
 
 
