@@ -21,7 +21,7 @@ class Fact:
     Attributes:
         address: Where it is.
         passed: Its last result there; None before the first.
-        out: How an operator took it out of service, "paused" or "disabled"; empty if nobody did.
+        out: How an operator took it out of service, "draining", "paused" or "disabled"; empty if nobody did.
         serving: Where it was before it moved, until its first result at its address; None otherwise.
     """
 
@@ -117,7 +117,7 @@ class Facts:
 
     def record(self, name, passed):
         fact = self.backends.get(name)
-        if fact is not None and not fact.out:
+        if fact is not None and fact.out in {"", "draining"}:
             fact.passed, fact.serving = passed, None
             self._changed()
 
@@ -128,6 +128,12 @@ class Facts:
             self._take_out(fact, "paused")
         elif event == "disabled":
             self._take_out(fact, "disabled")
+        elif event == "draining" and fact.out != "disabled":
+            if fact.out == "paused":
+                fact.forget()
+            self._take_out(fact, "draining")
+        elif (event, fact.out) == ("enabled", "draining"):
+            fact.out = ""
         elif (event, fact.out) in {("resumed", "paused"), ("enabled", "disabled")}:
             fact.out = ""
             fact.forget()

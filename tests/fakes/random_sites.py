@@ -54,7 +54,9 @@ class RandomSite:
             if self.random.random() < 0.7:
                 board.record(name, Result(self.random.choice([Code.L4OK, Code.L4CON])))
                 continue
-            event = self.random.choice([Lifecycle.PAUSE, Lifecycle.RESUME, Lifecycle.DISABLE, Lifecycle.ENABLE])
+            event = self.random.choice(
+                [Lifecycle.PAUSE, Lifecycle.RESUME, Lifecycle.DRAIN, Lifecycle.DISABLE, Lifecycle.ENABLE]
+            )
             try:
                 board.happen(name, event)
             except Exception:

@@ -183,6 +183,10 @@ def configs(draw):
     )
 
 
+OPERATED = [each for each in Lifecycle if each not in {Lifecycle.START, Lifecycle.CHANGE, Lifecycle.REMOVE}]
+"""What operators do."""
+
+
 class Histories(RuleBasedStateMachine):
     """One daemon's board and sync, over one VPP.
 
@@ -319,7 +323,7 @@ class Histories(RuleBasedStateMachine):
         for name, result in results:
             self.record(name, result)
 
-    @rule(name=st.sampled_from(BACKENDS), event=st.sampled_from(list(Lifecycle)[1:5]))
+    @rule(name=st.sampled_from(BACKENDS), event=st.sampled_from(OPERATED))
     def operate(self, name, event):
         if name in self.facts.backends:
             if self.facts.operate(name, event.value):
