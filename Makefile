@@ -9,13 +9,16 @@ run: $(VENV)/.run
 	$(BIN)/maglevd --demo
 
 # The folders whose tests alone must reach every branch of the pure modules. Tracing triples the time of a test, so the
-# others run without; they mostly wait for processes and clocks, so more of them run at once.
+# others run without, and so does one that plays long histories; they mostly wait for processes and clocks, so more of
+# them run at once.
 TRACED = model config importers commands control healthcheck metrics state vpp
+LONG = tests/vpp/sync/test_convergence.py
+OTHERS = $(filter-out %__pycache__ $(TRACED:%=tests/%), $(patsubst %/.,%,$(wildcard tests/*/.))) $(wildcard tests/test_*.py)
 
 test: $(VENV)/.test lint
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=html:build/coverage $(TRACED:%=tests/%)
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=html:build/coverage $(TRACED:%=tests/%) --ignore=$(LONG)
 	$(BIN)/python -m tests.pure_coverage
-	$(BIN)/pytest -n 4 --dist worksteal $(TRACED:%=--ignore=tests/%)
+	$(BIN)/pytest -n 6 --dist worksteal $(LONG) $(OTHERS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
