@@ -149,13 +149,20 @@ class IControl(Protocol):
         """Return one healthcheck."""
 
     @changes
-    async def pause_backend(self, name: str, duration: Duration = 0, reason: str = "") -> BackendChangeView:
+    async def pause_backend(
+        self,
+        name: str,
+        duration: Duration = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
+    ) -> BackendChangeView:
         """Stop probing a backend, over restarts as well.
 
         Args:
             name: Its name.
             duration: Seconds after which it is as the file says again; 0 for until further notice.
             reason: Why: one line of at most 120 characters.
+            force: Do it even if it leaves a frontend with ``when-none-eligible: hold`` with nothing in service.
         """
 
     @changes
@@ -163,7 +170,13 @@ class IControl(Protocol):
         """Probe a backend again after a pause."""
 
     @changes
-    async def drain_backend(self, name: str, duration: Duration = 0, reason: str = "") -> BackendChangeView:
+    async def drain_backend(
+        self,
+        name: str,
+        duration: Duration = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
+    ) -> BackendChangeView:
         """Give a backend no new flows, and leave those that it has alone; the arguments are those of `pause_backend`.
 
         It is probed as before, and `enable_backend` puts it back into service with what the probes have found.
@@ -174,12 +187,25 @@ class IControl(Protocol):
         """Put a disabled backend back into service."""
 
     @changes
-    async def disable_backend(self, name: str, duration: Duration = 0, reason: str = "") -> BackendChangeView:
+    async def disable_backend(
+        self,
+        name: str,
+        duration: Duration = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
+    ) -> BackendChangeView:
         """Take a backend out of service, over restarts as well; the arguments are those of `pause_backend`."""
 
     @changes
     async def set_weight(
-        self, frontend: str, pool: str, backend: str, weight: Weight, duration: Duration = 0, reason: str = ""
+        self,
+        frontend: str,
+        pool: str,
+        backend: str,
+        weight: Weight,
+        duration: Duration = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
     ) -> WeightChangeView:
         """Set a weight until the file changes it, over restarts as well.
 
@@ -190,6 +216,7 @@ class IControl(Protocol):
             weight: The weight.
             duration: As for `pause_backend`.
             reason: As for `pause_backend`.
+            force: As for `pause_backend`.
         """
 
     async def overrides(self, after: str = "", limit: Limit = 100) -> OverridesView:

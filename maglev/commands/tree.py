@@ -52,6 +52,13 @@ _REMARKS: Final = (
     ),
 )
 
+_FORCE: Final = Keyword(
+    "force", help="Even if a frontend that holds has nothing left in service", binds=("force", 1), ends=True
+)
+
+_ORDERED: Final = (*_REMARKS, _FORCE)
+"""What may follow an order that takes something out of service."""
+
 
 _WEIGHT: Final = Keyword(
     "weight",
@@ -66,7 +73,7 @@ _WEIGHT: Final = Keyword(
                 "Set the share of new flows of a backend",
                 notes="It holds over reloads and restarts, until the file changes this weight or its time is over.",
             ),
-            options=_REMARKS,
+            options=_ORDERED,
         ),
     ),
 )
@@ -87,14 +94,14 @@ _STATES: Final = (
         "No new flows; those that it has go on",
         "Give a backend no new flows; those that it has go on",
         lambda control: control.drain_backend,
-        _REMARKS,
+        _ORDERED,
     ),
     _state(
         "pause",
         "Stop its probes; no new flows",
         "Stop the probes of a backend; no new flows",
         lambda control: control.pause_backend,
-        _REMARKS,
+        _ORDERED,
     ),
     _state(
         "resume",
@@ -113,7 +120,7 @@ _STATES: Final = (
         "Take it out of service, and drop its flows",
         "Take a backend out of service, and drop its flows",
         lambda control: control.disable_backend,
-        _REMARKS,
+        _ORDERED,
     ),
 )
 

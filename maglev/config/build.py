@@ -127,6 +127,8 @@ def _frontend(name: str, record: Record, lb: Record, maglev: Record) -> Frontend
         table_fits=length == AUTO,
         weights=_or(record["weights"], lb["weights"]),
         weight_tolerance=_or(record["weight-tolerance"], lb["weight-tolerance"]),
+        when_none_eligible=record["when-none-eligible"],
+        failback_delay=record["failback-delay"],
     )
     if not frontend.table_fits:
         return frontend
@@ -136,7 +138,7 @@ def _frontend(name: str, record: Record, lb: Record, maglev: Record) -> Frontend
 
 def _pool(pool: Record) -> Pool:
     members = tuple(PoolMember(name, member["weight"]) for name, member in pool.records("backends"))
-    return Pool(pool["name"], members)
+    return Pool(pool["name"], members, pool["min-up"])
 
 
 def _or(value: Any, fallback: Any) -> Any:

@@ -178,6 +178,8 @@ def _pools(old: tuple[Pool, ...], new: tuple[Pool, ...]) -> Iterator[str]:
 
 
 def _members(old: Pool, new: Pool) -> Iterator[str]:
+    if old.min_up != new.min_up:
+        yield f"pool {new.name}: min-up: {old.min_up} -> {new.min_up}"
     before, after = ({member.backend: member.weight for member in pool.members} for pool in (old, new))
     for name in {**before, **after}:
         if name not in after:

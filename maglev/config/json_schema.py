@@ -20,8 +20,9 @@ from maglev.config import durations
 from maglev.config.keys import ROOT
 from maglev.config.kinds import FALSE, PERCENTAGE, TRUE, Boolean, Duration, Integer, OneOf, Percentage, TextKind
 from maglev.config.netkinds import HEADER_NAME, HEADER_VALUE, Address, Headers, Host, StatusCodes
+from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
-from maglev.model.config import CheckType
+from maglev.model.config import CheckType, MinUp
 
 if TYPE_CHECKING:
     from maglev.config.kinds import ValueKind
@@ -77,7 +78,9 @@ def _described(key: ConfigKey, schema: Json) -> Json:
     words = f"{key.help} {key.notes}".rstrip().replace("``", "")
     default = f"{key.shown_default.capitalize()}." if key.required else f"Default: {key.shown_default}."
     schema = {"description": f"{words}\n{limits[0].upper()}{limits[1:]}. {default}", **schema}
-    if isinstance(key.default, int | str) and key.default != "":
+    if isinstance(key.default, MinUp):
+        schema["default"] = key.default.amount
+    elif isinstance(key.default, int | str) and key.default != "":
         schema["default"] = key.default
     elif isinstance(key.default, float):
         schema["default"] = key.kind.spell(key.default)
@@ -88,7 +91,9 @@ def _key(key: ConfigKey) -> Json:
     alternatives = _value(key.kind)
     if not key.needed:
         alternatives += (
-            _ABSENT[:1] if isinstance(key.kind, Integer | Boolean | Duration | Headers | Percentage) else _ABSENT
+            _ABSENT[:1]
+            if isinstance(key.kind, Integer | Boolean | Duration | Headers | Percentage | LeastUp)
+            else _ABSENT
         )
     return alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
 
@@ -126,6 +131,14 @@ def _duration(kind: Duration) -> list[Json]:
 @_value.register
 def _percentage(_kind: Percentage) -> list[Json]:
     return [{"type": "string", "pattern": f"^{PERCENTAGE}$"}]
+
+
+@_value.register
+def _least_up(kind: LeastUp) -> list[Json]:
+    return [
+        {"type": "integer", "minimum": 1, "maximum": kind.maximum},
+        {"type": "string", "pattern": f"^{PERCENTAGE}$"},
+    ]
 
 
 @_value.register

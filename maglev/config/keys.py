@@ -12,15 +12,18 @@ from typing import Final
 from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, Reference, TextKind, TextRule
 from maglev.config.netkinds import Address
+from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
     DEFAULT_TOLERANCE,
     MAX_TABLE_LENGTH,
     MAX_WEIGHT,
+    ONE_UP,
     ForeignVips,
     Transport,
     WeightScale,
+    WhenNoneEligible,
 )
 
 _NO_CONTROL: Final = TextRule(
@@ -206,12 +209,21 @@ _POOL: Final = ConfigSection(
     "pool",
     (
         ConfigKey("name", TextKind(63, (NAME,), noun="name"), "Its name, unique in the frontend.", required=True),
+        ConfigKey(
+            "min-up",
+            # More than a table of new flows has buckets can't serve.
+            LeastUp(MAX_TABLE_LENGTH),
+            "What has to be in service: so many backends, or such a part of its weight.",
+            notes="Until then, a later pool that has enough serves instead; see :doc:`health`.",
+            default=ONE_UP,
+            unit="backends",
+        ),
         NamedSections("backends", _MEMBER, "The backends in it, by their names under maglev.backends."),
     ),
     notes=(
-        "The first pool with a backend that is up is the active one: its backends get their weights, those of "
-        "all other pools get 0. A pool without backends is worth a warning, and so is one whose weights are all 0 "
-        "before one with weights: it would be active, and nobody would get traffic."
+        "The first pool that has enough in service (``min-up``, one backend by default) is the active one: its "
+        "backends get their weights, those of all other pools get 0. A pool without backends is worth a warning, and "
+        "so is one whose weights are all 0 before one with weights: it would be active, and nobody would get traffic."
     ),
 )
 
@@ -273,6 +285,23 @@ _FRONTEND: Final = ConfigSection(
             _TOLERANCE,
             "By how much the share of a server may differ from the wanted one.",
             default_text="that of maglev.vpp.lb",
+        ),
+        ConfigKey(
+            "when-none-eligible",
+            OneOf(WhenNoneEligible),
+            "What happens when no pool has enough in service.",
+            notes=(
+                "``down``: what is left serves, and nothing when nothing is left. ``hold``: backends that are down go "
+                "on serving, for the checks may be wrong; see :doc:`health`."
+            ),
+            default=WhenNoneEligible.DOWN,
+        ),
+        ConfigKey(
+            "failback-delay",
+            Duration(0.0, DAY),
+            "How long an earlier pool must have had enough in service before it takes over again.",
+            notes="A pool that no longer has enough is left at once.",
+            default=0.0,
         ),
     ),
     notes=(

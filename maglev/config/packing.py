@@ -97,7 +97,10 @@ def _backend_row(backend: Backend) -> tuple[int, _Row]:
 
 
 def _frontend_row(frontend: Frontend) -> tuple[int, _Row]:
-    pools = [(pool.name, [(member.backend, member.weight) for member in pool.members]) for pool in frontend.pools]
+    pools = [
+        (pool.name, [(member.backend, member.weight) for member in pool.members], pool.min_up)
+        for pool in frontend.pools
+    ]
     row = (
         frontend.name,
         frontend.address,
@@ -111,21 +114,23 @@ def _frontend_row(frontend: Frontend) -> tuple[int, _Row]:
         frontend.table_fits,
         frontend.weights,
         frontend.weight_tolerance,
+        frontend.when_none_eligible,
+        frontend.failback_delay,
     )
-    return 1 + sum(len(members) for _, members in pools), row
+    return 1 + sum(len(members) for _, members, _ in pools), row
 
 
 def _frontend_steps(row: _Row, backends: Mapping[str, Backend]) -> Generator[None, None, Frontend]:
     """Return the frontend of a row; names of backends are shared with the existing objects."""
     name, address, transport, l4_port, packed, *others = row
     pools = []
-    for pool, rows in packed:
+    for pool, rows, min_up in packed:
         members: list[PoolMember] = []
         for start in range(0, len(rows), WEIGHT):
             some = rows[start : start + WEIGHT]
             members += [PoolMember(backends[backend].name, weight) for backend, weight in some]
             yield
-        pools.append(Pool(pool, tuple(members)))
+        pools.append(Pool(pool, tuple(members), min_up))
     return Frontend(name, address, transport, l4_port, tuple(pools), *others)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from maglev.config.keys import AUTO
 from maglev.config.reader import BROKEN, Record
 from maglev.model import addresses
-from maglev.model.config import DEFAULT_HEAP, MAX_TABLE_LENGTH, sticky_bytes, table_bytes
+from maglev.model.config import DEFAULT_HEAP, MAX_TABLE_LENGTH, ONE_UP, sticky_bytes, table_bytes
 from maglev.model.scale import AS_WRITTEN, fitting_length, scale_for
 from maglev.model.text import excerpt
 
@@ -108,6 +108,7 @@ class FrontendRules:
         self._check_pools(pools)
         self._check_twins(members)
         self._check_hidden(pools)
+        self._check_min_up(pools)
         self._check_table_length(record, pools)
         return _Vip(record, self._check_family(members))
 
@@ -191,6 +192,14 @@ class FrontendRules:
                 text = f"gives every backend weight 0, yet is the active pool while one of them is up: pools[{later}] "
                 text += "then gets no traffic (expected a weight above 0, or the pool left out)"
                 self._findings.warning(f"{pool.record.path}.backends", text, pool.record.place)
+
+    def _check_min_up(self, pools: Iterable[_Pool]) -> None:
+        """Warn of pools that can never have enough in service."""
+        for pool in pools:
+            record, least = pool.record, pool.record["min-up"] if pool.record.sound("min-up", "backends") else ONE_UP
+            if not least.share and len(pool.members) < least.amount > 1:
+                text = f"asks for {least} backends, but the pool has {len(pool.members)}: it never has enough"
+                self._findings.warning(f"{record.path}.min-up", text, record.place_of("min-up"))
 
     def _may_be_up(self, member: _Member) -> bool:
         """Return whether a backend is probed, as far as its record can be read."""

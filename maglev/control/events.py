@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.logger import LogEvent, LogPublisher
 
     from maglev.model.event_views import EventView, LogEventView, SnapshotView
-    from maglev.model.events import BackendEvent, FrontendEvent, OverrideEvent
+    from maglev.model.events import BackendEvent, FrontendEvent, GuardEvent, OverrideEvent
     from maglev.state.board import Board
 
 QUEUE_LENGTH: Final = 1000
@@ -130,6 +130,7 @@ class EventHub:
             backend_changed=self._backend_changed,
             frontend_changed=self._frontend_changed,
             override_changed=self._override_changed,
+            guard_changed=self._frontend_changed,
         )
 
     def __len__(self) -> int:
@@ -163,7 +164,7 @@ class EventHub:
                 if watch.backend:
                     watch.offer(view)
 
-    def _frontend_changed(self, event: FrontendEvent) -> None:
+    def _frontend_changed(self, event: FrontendEvent | GuardEvent) -> None:
         if self._watches:
             view = event_view(event)
             for watch in tuple(self._watches):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.logger import LogLevel
 
@@ -10,11 +10,15 @@ from maglev.config.diff import removed, touched
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from maglev.model.config import Config
-    from maglev.model.events import BackendEvent, FrontendEvent
+    from maglev.model.events import BackendEvent, FrontendEvent, GuardEvent
     from maglev.state.board import Board
+
+
+SHOWN: Final = 10
+"""Names in a line about many backends."""
 
 
 class TransitionLog:
@@ -26,6 +30,7 @@ class TransitionLog:
         board.subscribe(
             backend_changed=self._backend_changed,
             frontend_changed=self._frontend_changed,
+            guard_changed=self._guard_changed,
             config_changed=self._config_changed,
         )
 
@@ -46,6 +51,11 @@ class TransitionLog:
         states = {"from": str(event.old), "to": str(event.new)}
         self._log.info("frontend-transition", frontend=event.frontend, **states, seq=event.seq)
 
+    def _guard_changed(self, event: GuardEvent) -> None:
+        level = LogLevel.warn if event.held else LogLevel.info
+        names = {"kept": _some(event.kept), "released": _some(event.released)}
+        self._log.emit(level, "frontend-guard", frontend=event.frontend, held=event.held, **names, seq=event.seq)
+
     def _config_changed(self, old: Config, new: Config) -> None:
         self._log.info(
             "config-applied",
@@ -56,6 +66,12 @@ class TransitionLog:
             frontends_removed=len(removed(old.frontends, new.frontends)),
             backends_removed=len(removed(old.backends, new.backends)),
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names, the first few of many."""
+    more = len(names) - SHOWN
+    return " ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> int:

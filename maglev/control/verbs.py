@@ -9,6 +9,7 @@ from maglev.config.diff import told_otherwise
 from maglev.control.audit import Audit
 from maglev.control.dry_run import dry_run_steps, wanted_now
 from maglev.control.events import LEVELS
+from maglev.control.guard import refuse_to_take_out, refuse_weight
 from maglev.control.names import names_of
 from maglev.control.views import (
     backend_view,
@@ -191,28 +192,53 @@ class CallerControl(VppVerbs, IControl):
 
     # Changes
 
-    async def pause_backend(self, name: str, duration: int = 0, reason: str = "") -> BackendChangeView:
+    async def pause_backend(
+        self,
+        name: str,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+    ) -> BackendChangeView:
         """Stop probing."""
-        return await self._happen(name, Lifecycle.PAUSE, duration, reason)
+        return await self._happen(name, Lifecycle.PAUSE, duration, reason, force)
 
     async def resume_backend(self, name: str) -> BackendChangeView:
         """Probe again."""
         return await self._happen(name, Lifecycle.RESUME)
 
-    async def drain_backend(self, name: str, duration: int = 0, reason: str = "") -> BackendChangeView:
+    async def drain_backend(
+        self,
+        name: str,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+    ) -> BackendChangeView:
         """Give it no new flows."""
-        return await self._happen(name, Lifecycle.DRAIN, duration, reason)
+        return await self._happen(name, Lifecycle.DRAIN, duration, reason, force)
 
     async def enable_backend(self, name: str) -> BackendChangeView:
         """Put into service again."""
         return await self._happen(name, Lifecycle.ENABLE)
 
-    async def disable_backend(self, name: str, duration: int = 0, reason: str = "") -> BackendChangeView:
+    async def disable_backend(
+        self,
+        name: str,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+    ) -> BackendChangeView:
         """Take out of service."""
-        return await self._happen(name, Lifecycle.DISABLE, duration, reason)
+        return await self._happen(name, Lifecycle.DISABLE, duration, reason, force)
 
     async def set_weight(
-        self, frontend: str, pool: str, backend: str, weight: int, duration: int = 0, reason: str = ""
+        self,
+        frontend: str,
+        pool: str,
+        backend: str,
+        weight: int,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
     ) -> WeightChangeView:
         """Set a weight."""
         target = Target(backend, frontend, pool)
@@ -221,6 +247,8 @@ class CallerControl(VppVerbs, IControl):
 
         def change() -> WeightChangeView:
             before = self._weight(frontend, pool, backend)
+            if not force:
+                refuse_weight(self._board, target, weight)
             self._kept = self._overrides.set_weight(target, weight, remark)
             names = {"frontend": frontend, "pool": pool, "backend": backend}
             found = {"from": before, "to": weight, "programmed": [], "moved": None}
@@ -324,11 +352,20 @@ class CallerControl(VppVerbs, IControl):
                     return member.weight
         return 0  # not a member: the board will refuse it
 
-    async def _happen(self, name: str, event: Lifecycle, duration: int = 0, reason: str = "") -> BackendChangeView:
+    async def _happen(
+        self,
+        name: str,
+        event: Lifecycle,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = True,  # noqa: FBT001, FBT002
+    ) -> BackendChangeView:
         remark = remark_by(self.caller, duration, reason)
 
         def change() -> BackendChangeView:
             before = self._board.backend(name).state
+            if not force:
+                refuse_to_take_out(self._board, [name])
             self._kept = self._overrides.happen(name, event, remark)
             states = {"from": str(before), "to": str(self._board.backend(name).state)}
             return {"backend": name, **states, **kept_view(self._overrides.get(Target(name)))}  # type: ignore[typeddict-item]

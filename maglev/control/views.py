@@ -6,10 +6,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.model.errors import RefusedError
-from maglev.model.events import BackendEvent, OverrideEvent
+from maglev.model.events import BackendEvent, GuardEvent, OverrideEvent
 from maglev.model.health import State
 from maglev.model.moments import moment
-from maglev.model.views import problem_view
+from maglev.model.problem import problem_view
 from maglev.vpp.lb.state import ANY_PROTOCOL
 
 if TYPE_CHECKING:
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from maglev.control.dry_run import DryRunChange
     from maglev.control.traffic import ServerTraffic, VipTraffic
     from maglev.model.config import Healthcheck, LbConf, PemFile, PoolMember
-    from maglev.model.event_views import BackendEventView, FrontendEventView, OverrideEventView
+    from maglev.model.event_views import BackendEventView, FrontendEventView, GuardEventView, OverrideEventView
     from maglev.model.events import Event
     from maglev.model.health import Transition
     from maglev.model.override import Override
     from maglev.model.problem import Problem
     from maglev.model.result import Result
-    from maglev.model.scale import Scale
     from maglev.model.views import (
         BackendView,
         CheckParamsView,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
         MemberView,
         OverrideView,
         PageView,
+        PoolView,
         ResultView,
         ServerCountersView,
         TransitionView,
@@ -74,17 +74,10 @@ def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, 
         "src_ip_sticky": frontend.src_ip_sticky,
         "flush_on_down": frontend.flush_on_down,
         "weights": str(frontend.weights),
-        "pools": [
-            {
-                "name": pool.name,
-                "active": index == status.active,
-                "backends": [
-                    _member_view(board.backends[member.backend], member, weights[member.backend], status.scale)
-                    for member in pool.members
-                ],
-            }
-            for index, (pool, weights) in enumerate(zip(frontend.pools, status.pools, strict=True))
-        ],
+        "when_none_eligible": str(frontend.when_none_eligible),
+        "failback_delay": frontend.failback_delay,
+        "held": len(status.guarded),
+        "pools": [_pool_view(board, status, index) for index in range(len(status.pools))],
         "departing": [
             {"address": address, "weight": each.weight, "leaves_in": each.seconds}
             for address, each in sorted(departing.items())
@@ -92,7 +85,23 @@ def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, 
     }
 
 
-def _member_view(status: BackendStatus, member: PoolMember, effective: int, scale: Scale) -> MemberView:
+def _pool_view(board: Board, status: FrontendStatus, index: int) -> PoolView:
+    pool, weights, choice, now = status.frontend.pools[index], status.pools[index], status.choice, board.now()
+    since = status.memory.since[index]
+    due = choice.due if choice is not None and choice.heir == index else None
+    return {
+        "name": pool.name,
+        "active": index == status.active,
+        "min_up": str(pool.min_up),
+        "in_service": status.in_service[index],
+        "eligible_for": None if since is None else round(max(now - since, 0.0), 1),
+        "fails_back_in": None if due is None else round(max(due - now, 0.0), 1),
+        "backends": [_member_view(board, status, member, weights[member.backend]) for member in pool.members],
+    }
+
+
+def _member_view(board: Board, frontend: FrontendStatus, member: PoolMember, effective: int) -> MemberView:
+    status = board.backends[member.backend]
     return {
         "name": status.name,
         "address": status.address,
@@ -101,7 +110,8 @@ def _member_view(status: BackendStatus, member: PoolMember, effective: int, scal
         "weight": member.weight,
         "file_weight": member.weight if member.written is None else member.written,
         "effective_weight": effective,
-        "programmed_weight": scale[effective],
+        "programmed_weight": frontend.scale[effective],
+        "reason": str(frontend.desired[status.name].reason),
     }
 
 
@@ -277,12 +287,14 @@ def server_traffic_view(traffic: ServerTraffic) -> ServerCountersView:
     }
 
 
-def event_view(event: Event) -> BackendEventView | FrontendEventView | OverrideEventView:
+def event_view(event: Event) -> BackendEventView | FrontendEventView | OverrideEventView | GuardEventView:
     """Return an entry of the event log."""
     if isinstance(event, BackendEvent):
         return _backend_event_view(event)
     if isinstance(event, OverrideEvent):
         return _override_event_view(event)
+    if isinstance(event, GuardEvent):
+        return _guard_event_view(event)
     return {
         "type": "frontend",
         "seq": event.seq,
@@ -290,6 +302,18 @@ def event_view(event: Event) -> BackendEventView | FrontendEventView | OverrideE
         "frontend": event.frontend,
         "from": str(event.old),
         "to": str(event.new),
+    }
+
+
+def _guard_event_view(event: GuardEvent) -> GuardEventView:
+    return {
+        "type": "guard",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "frontend": event.frontend,
+        "kept": list(event.kept),
+        "released": list(event.released),
+        "held": event.held,
     }
 
 

@@ -25,6 +25,7 @@ from maglev.control.events import EventHub
 from maglev.control.overrides import Overrides, restore
 from maglev.control.reload import Reloader
 from maglev.control.sessions import Sessions
+from maglev.control.timekeeping import Timekeeper
 from maglev.control.transition_log import TransitionLog
 from maglev.control.verbs import Control
 from maglev.daemon.listeners import FrontEnd, listeners
@@ -118,7 +119,7 @@ class Daemon(MultiService):
         self._tasks = Tasks()
         self._trace = options["log-level"] == "debug"
         restored = restore(_overrides_file(options), config, time.time())
-        self.board = Board(time.time, restored.config, restored.orders)
+        self.board = Board(time.time, restored.config, restored.orders, reactor.seconds)
         self._cooperator = Cooperator(reactor)
         self._descriptors = Descriptors(lambda: _probe_descriptors(self.board.config))
         self.overrides = Overrides(reactor, time.time, self.board, restored)
@@ -136,6 +137,7 @@ class Daemon(MultiService):
         work = self._cooperator.queue("vpp")
         self.vpp = VppService(work, self.board, self._connector(work, options, messages), jitter)
         self.overrides.setServiceParent(self)
+        Timekeeper(reactor, self.board).setServiceParent(self)
         self.pool.setServiceParent(self)
         self.checker.setServiceParent(self)
         self.vpp.setServiceParent(self)

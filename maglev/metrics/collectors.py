@@ -109,6 +109,11 @@ class BoardCollector:
         for name, status in list(self._board.frontends.items()):
             yield f'{family}{{frontend="{name}"}} {-1 if status.active is None else status.active}\n'
 
+        family = "maglev_frontend_held_backends"
+        yield header(family)
+        for name, status in list(self._board.frontends.items()):
+            yield f'{family}{{frontend="{name}"}} {len(status.guarded)}\n'
+
     def _departing(self) -> Iterator[str]:
         family = "maglev_frontend_departing_servers"
         yield header(family)

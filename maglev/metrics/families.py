@@ -78,6 +78,12 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             ("frontend",),
         ),
         Family(
+            "maglev_frontend_held_backends",
+            "gauge",
+            "Backends that are down and kept in service by ``hold``",
+            ("frontend",),
+        ),
+        Family(
             "maglev_frontend_departing_servers",
             "gauge",
             "Servers that left the file and still serve, as nothing else does",

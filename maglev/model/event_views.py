@@ -56,6 +56,18 @@ class OverrideEventView(TypedDict):
     until: Annotated[str | None, "When it ends by itself; None if it does not."]
 
 
+class GuardEventView(TypedDict):
+    """The guard of a frontend began to keep backends in service although they are down, or ceased to."""
+
+    type: Annotated[Literal["guard"], "``guard``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    frontend: Annotated[str, "Name of the frontend."]
+    kept: Annotated[list[str], "Names of the backends that it began to keep."]
+    released: Annotated[list[str], "Names of those that it keeps no longer."]
+    held: Annotated[int, "Number of those that it keeps now."]
+
+
 class LogEventView(TypedDict):
     """A line of the daemon's log; only if it was asked for."""
 
@@ -73,4 +85,6 @@ class GapView(TypedDict):
     missed: Annotated[int, "Number of events."]
 
 
-EventView = SnapshotView | BackendEventView | FrontendEventView | OverrideEventView | LogEventView | GapView
+EventView = (
+    SnapshotView | BackendEventView | FrontendEventView | OverrideEventView | GuardEventView | LogEventView | GapView
+)

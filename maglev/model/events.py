@@ -74,4 +74,24 @@ class OverrideEvent:
     at: float
 
 
-Event = BackendEvent | FrontendEvent | OverrideEvent
+@attrs.frozen
+class GuardEvent:
+    """The guard began to keep backends of a frontend in service although they are down, or ceased to.
+
+    Attributes:
+        seq: Position in the event log, in one sequence for all kinds.
+        kept: Names of those that it began to keep.
+        released: Names of those that it keeps no longer.
+        held: Number of those that it keeps now.
+        at: Wall-clock time, seconds since the epoch: for display only.
+    """
+
+    seq: int
+    frontend: str
+    kept: tuple[str, ...]
+    released: tuple[str, ...]
+    held: int
+    at: float
+
+
+Event = BackendEvent | FrontendEvent | OverrideEvent | GuardEvent

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 import attrs
+
+if TYPE_CHECKING:
+    from maglev.model.views import ProblemView
 
 
 class ProblemKind(enum.StrEnum):
@@ -37,3 +41,14 @@ class Problem:
         place = f"line {self.line}, column {self.column}: " if self.line else ""
         path = f"{self.path}: " if self.path else ""
         return f"{place}{self.kind}{' error' if self.kind is not ProblemKind.WARNING else ''}: {path}{self.text}"
+
+
+def problem_view(problem: Problem) -> ProblemView:
+    """Return something that is wrong with the configuration file."""
+    return {
+        "kind": str(problem.kind),
+        "path": problem.path,
+        "text": problem.text,
+        "line": problem.line,
+        "column": problem.column,
+    }

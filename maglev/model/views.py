@@ -6,10 +6,7 @@ no mask. Each key is annotated with its meaning; the tables in ``docs/json.rst``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Generic, TypedDict, TypeVar
-
-if TYPE_CHECKING:
-    from maglev.model.problem import Problem
+from typing import Annotated, Generic, TypedDict, TypeVar
 
 Row = TypeVar("Row")
 
@@ -67,6 +64,7 @@ class MemberView(TypedDict):
     file_weight: Annotated[int, "Weight in the file; another one than ``weight`` if that was set at run time."]
     effective_weight: Annotated[int, "Weight that it should have now, 0..100."]
     programmed_weight: Annotated[int, "That weight as it is in VPP; the same unless ``weights`` is least-moving."]
+    reason: Annotated[str, "Why it has that weight; the words are in :doc:`health`."]
 
 
 class PoolView(TypedDict):
@@ -74,6 +72,10 @@ class PoolView(TypedDict):
 
     name: Annotated[str, "Name of the pool."]
     active: Annotated[bool, "Whether this is the active pool; in a frontend that serves nothing, none is."]
+    min_up: Annotated[str, "What has to be in service: a number of backends, or a percentage of the weight."]
+    in_service: Annotated[int, "How many of its backends are in service, whether the pool is active or not."]
+    eligible_for: Annotated[float | None, "Seconds for which it has had enough; None while it has not."]
+    fails_back_in: Annotated[float | None, "Seconds until it takes over, if it stays so; None if it is not about to."]
     backends: Annotated[list[MemberView], "The members, in the order of the configuration."]
 
 
@@ -97,6 +99,9 @@ class FrontendView(TypedDict):
     src_ip_sticky: Annotated[bool, "Whether VPP keeps all flows of a source address on one backend."]
     flush_on_down: Annotated[bool, "Whether flows to a backend are forgotten when it goes down."]
     weights: Annotated[str, "How VPP is told the weights: ``as-written`` or ``least-moving``."]
+    when_none_eligible: Annotated[str, "What it does when no pool has enough in service: ``down`` or ``hold``."]
+    failback_delay: Annotated[float, "Seconds for which an earlier pool must have had enough to take over again."]
+    held: Annotated[int, "Number of backends that are down and kept in service, by ``hold``."]
     pools: Annotated[list[PoolView], "The pools, by priority."]
     departing: Annotated[list[DepartingView], "Servers that left the configuration and are still in VPP."]
 
@@ -381,14 +386,3 @@ class SessionView(TypedDict):
     front_end: Annotated[str, "``ssh`` or ``pb``."]
     since: Annotated[str, "When it began."]
     idle: Annotated[float, "Seconds since the last command."]
-
-
-def problem_view(problem: Problem) -> ProblemView:
-    """Return something that is wrong with the configuration file."""
-    return {
-        "kind": str(problem.kind),
-        "path": problem.path,
-        "text": problem.text,
-        "line": problem.line,
-        "column": problem.column,
-    }

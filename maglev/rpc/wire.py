@@ -14,8 +14,7 @@ from twisted.spread.pb import RemoteReference
 
 from maglev.interfaces import IControl, Within
 from maglev.model import errors
-from maglev.model.problem import Problem, ProblemKind
-from maglev.model.views import problem_view
+from maglev.model.problem import Problem, ProblemKind, problem_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

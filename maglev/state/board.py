@@ -14,7 +14,7 @@ import attrs
 
 from maglev.config.diff import concerned_backends, removed, touched
 from maglev.model.errors import RefusedError
-from maglev.model.events import BackendEvent, Event, FrontendEvent, FrontendState, OverrideEvent
+from maglev.model.events import BackendEvent, Event, FrontendEvent, FrontendState, GuardEvent, OverrideEvent
 from maglev.model.health import Lifecycle, State, Transition
 from maglev.model.override import BackendOrder
 from maglev.state.holds import Holds
@@ -84,6 +84,7 @@ class Board(Records):
         weights_changed: Callable[[frozenset[str]], object] | None = None,
         config_changed: Callable[[Config, Config], object] | None = None,
         override_changed: Callable[[OverrideEvent], object] | None = None,
+        guard_changed: Callable[[GuardEvent], object] | None = None,
     ) -> None:
         """Register callbacks; each is called after a change of its kind is in place.
 
@@ -96,6 +97,7 @@ class Board(Records):
             config_changed: Called with the old and the new configuration. The states of all objects, old and new, are
                 on the board already; their changes are notified next.
             override_changed: Called when an override was made or has ended.
+            guard_changed: Called when the guard has begun or ceased to keep backends of a frontend in service.
         """
         self._subscribers.add(
             backend_changed=backend_changed,
@@ -103,6 +105,7 @@ class Board(Records):
             weights_changed=weights_changed,
             config_changed=config_changed,
             override_changed=override_changed,
+            guard_changed=guard_changed,
         )
 
     # Changing
@@ -169,7 +172,7 @@ class Board(Records):
 
     def pass_time(self) -> None:
         """Do what has become due: let pools take over again that have had enough in service for long enough."""
-        now = self._now()
+        now = self.now()
         for name, due in self._dues.items():
             if due <= now:
                 self._unweighed.setdefault(name, set())
@@ -219,10 +222,7 @@ class Board(Records):
             who: Who did that; empty for the program itself.
             reason: Why.
         """
-        self.seq += 1
-        event = OverrideEvent(self.seq, action, override, who, reason, self._wall())
-        self.events.append(event)
-        self._later("override_changed", event)
+        self._happened("override_changed", OverrideEvent, action, override, who, reason, self._wall())
         self._tell()
 
     def apply(self, config: Config) -> None:
@@ -309,12 +309,9 @@ class Board(Records):
         if transition.new is not State.UNKNOWN:
             status.fresh = False
             status.proved_address = None
-        self.seq += 1
+        self._happened("backend_changed", BackendEvent, status.name, status.address, transition)
         if transition.new is State.DOWN:
             status.rank = self.seq
-        event = BackendEvent(self.seq, status.name, status.address, transition)
-        self.events.append(event)
-        self._later("backend_changed", event)
 
     def _settle(self, frontend: FrontendStatus, status: BackendStatus, transition: Transition) -> None:
         """Update held weights and pending flushes after a transition."""
@@ -357,7 +354,19 @@ class Board(Records):
     def _weigh(self, status: FrontendStatus, backends: AbstractSet[str] | None) -> None:
         names = status.frontend.backends if backends is None else backends
         evidence = {name: self._evidence(name) for name in names}
-        (status.weigh if backends is None else status.shift)(evidence, self._now(), self._wall())
+        guarded = status.guarded
+        (status.weigh if backends is None else status.shift)(evidence, self.now(), self._wall())
+        if status.guarded != guarded:
+            kept, released = sorted(status.guarded - guarded), sorted(guarded - status.guarded)
+            self._happened(
+                "guard_changed",
+                GuardEvent,
+                status.frontend.name,
+                (*kept,),
+                (*released,),
+                len(status.guarded),
+                self._wall(),
+            )
         self._dues.pop(status.frontend.name, None)
         if status.choice is not None and status.choice.due is not None:
             self._dues[status.frontend.name] = status.choice.due
@@ -369,8 +378,12 @@ class Board(Records):
         if state is FrontendState.UP and status.refused and not self.holds.is_served(status):
             state = FrontendState.DOWN
         if state is not status.state:
-            self.seq += 1
-            event = FrontendEvent(self.seq, status.frontend.name, status.state, state, self._wall())
+            self._happened("frontend_changed", FrontendEvent, status.frontend.name, status.state, state, self._wall())
             status.state = state
-            self.events.append(event)
-            self._later("frontend_changed", event)
+
+    def _happened(self, topic: str, kind: Callable[..., Event], *what: object) -> None:
+        """Add an event to the log, and tell it next."""
+        self.seq += 1
+        event = kind(self.seq, *what)
+        self.events.append(event)
+        self._later(topic, event)

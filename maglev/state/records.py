@@ -23,6 +23,7 @@ class Records:
         config: The configuration in force, including weights set at run time.
         backends: Every backend, by name.
         frontends: Every frontend, by name.
+        now: Returns the seconds of a monotonic clock.
     """
 
     def __init__(self, config: Config, now: Callable[[], float]) -> None:
@@ -32,7 +33,7 @@ class Records:
             config: A valid configuration.
             now: Returns the seconds of a monotonic clock.
         """
-        self._now = now
+        self.now = now
         self._frontends_of: dict[str, list[FrontendStatus]] = {}
         self.config = config
         self.backends: dict[str, BackendStatus] = {}
@@ -76,7 +77,7 @@ class Records:
         """
         status = self.frontend(frontend)
         evidence = {name: self._evidence(name) for name in status.frontend.backends}
-        return Situation(status.frontend, evidence, status.held, status.memory, self._now(), status.out)
+        return Situation(status.frontend, evidence, status.held, status.memory, self.now(), status.out)
 
     def _evidence(self, name: str) -> Evidence:
         status, backend = self.backends[name], self.config.backends.get(name)

@@ -159,6 +159,11 @@ class FrontendStatus:
         return None if self._weighed is None else self._weighed.choice
 
     @property
+    def in_service(self) -> tuple[int, ...]:
+        """How many members of each pool are in service."""
+        return () if self._weighed is None else tuple(each.backends for each in self._weighed.counts)
+
+    @property
     def guarded(self) -> frozenset[str]:
         """The backends that the guard keeps in service although they are down."""
         return frozenset() if self._weighed is None else self._weighed.guarded

@@ -25,6 +25,7 @@ from tests.fakes.control import (
     healthcheck_view,
     member_view,
     override_view,
+    pool_view,
     vip_view,
 )
 from tests.fakes.environment import FakeEnvironment
@@ -674,3 +675,21 @@ def test_an_override_is_an_event(more, text):
     event = {"type": "override", "seq": 9, "at": "2026-11-21T08:00:00.000Z", "object": "backend www1"}
     event |= {"value": "disable", "file": "enable", "until": UNTIL, **more}
     assert event_line(event).plain == f"2026-11-21T08:00:00.000Z override backend www1 disable {text}"
+
+
+def test_pools_say_what_is_enough_and_when_they_take_over_again():
+    control = FakeControl()
+    members = [member_view("www1", "10.0.0.1"), {**member_view("www2", "10.0.0.2", "down"), "reason": "guarded"}]
+    view = frontend_view("web", "192.0.2.1", [], when_none_eligible="hold", failback_delay=30.0, held=1)
+    view["pools"] = [
+        pool_view("primary", False, members, min_up="60%", eligible_for=18.2, fails_back_in=11.8),
+        pool_view("last", True, [member_view("sorry", "10.0.0.3")]),
+    ]
+    control.rows["frontend"] = [view]
+    text = shown("show frontends web", control)
+    assert "when-none-eligible hold" in " ".join(text.split())
+    assert "failback-delay 30s" in " ".join(text.split())
+    assert " held 1 " in " ".join(text.split())
+    assert "pool primary [min-up 60%, 1 in service] [eligible for 18.2s, fails back in 11.8s]\n" in text
+    assert "pool last [active]\n" in text
+    assert "[down] [held]" in text

@@ -90,6 +90,14 @@ def test_a_line_without_meaning_does_nothing_and_is_not_an_error(line):
             [("disable_backend", "www1", 7200, "disk swap"), ("backend", "www1")],
         ),
         (
+            "set backend www1 disable force for 2h",
+            [("disable_backend", "www1", 7200, "", True), ("backend", "www1")],
+        ),
+        (
+            "set frontend web pool primary backend www1 weight 0 force",
+            [("set_weight", "web", "primary", "www1", 0, 0, "", True)],
+        ),
+        (
             "set backend www1 pause reason noise for 1d12h",
             [("pause_backend", "www1", 129_600, "noise"), ("backend", "www1")],
         ),
@@ -382,7 +390,7 @@ def test_help_lists_every_command_and_fits_a_terminal():
     output = Typed("help").output
 
     assert "show frontends <name>      One frontend, with the weights of its backends\n" in output
-    assert " weight <0-100> [for <duration>] [reason <text>]\n" + " " * 27 + "Set the share" in output
+    assert " weight <0-100> [for <duration>] [reason <text>] [force]\n" + " " * 27 + "Set the share" in output
     long = [line for line in output.splitlines() if len(line) >= 80]
     assert [line for line in long if not line.startswith(("watch events [", "set "))] == []
     assert {"command": "quit", "help": "End the session"} in json.loads(Typed("help | json").output)

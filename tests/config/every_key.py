@@ -60,12 +60,15 @@ maglev:
       port: 443
       src-ip-sticky: true
       flush-on-down: false
+      when-none-eligible: hold
+      failback-delay: 30s
       new-flows-table-length: 65536
       pools:
         - name: primary
           backends:
             www1: {weight: 10}
         - name: last-resort
+          min-up: 33.5%
           backends:
             static:
     mail:

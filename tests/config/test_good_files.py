@@ -12,6 +12,7 @@ from maglev.config.kinds import Percentage, Reference
 from maglev.config.load import load_text
 from maglev.config.netkinds import Address, Host, Regexp
 from maglev.config.nodes import ScalarNode
+from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import ConfigKey, walk
 from maglev.model.config import (
     Backend,
@@ -23,12 +24,14 @@ from maglev.model.config import (
     Healthcheck,
     HttpParams,
     LbConf,
+    MinUp,
     Pool,
     PoolMember,
     TlsParams,
     Transport,
     VppConfig,
     WeightScale,
+    WhenNoneEligible,
 )
 from tests.config.every_key import EVERY_KEY
 
@@ -123,7 +126,7 @@ def test_every_key_arrives_in_the_model():
                 l4_port=443,
                 pools=(
                     Pool("primary", (PoolMember("www1", 10),)),
-                    Pool("last-resort", (PoolMember("static", 100),)),
+                    Pool("last-resort", (PoolMember("static", 100),), MinUp(3350, share=True)),
                 ),
                 description="The web site",
                 src_ip_sticky=True,
@@ -131,6 +134,8 @@ def test_every_key_arrives_in_the_model():
                 table_length=65536,
                 weights=WeightScale.LEAST_MOVING,
                 weight_tolerance=0.5,
+                when_none_eligible=WhenNoneEligible.HOLD,
+                failback_delay=30.0,
             ),
             "mail": Frontend(
                 name="mail",
@@ -200,6 +205,15 @@ def test_empty_strings_and_nulls_are_absent_keys():
     assert config.healthchecks["web"].tls == TlsParams()
     assert config.backends["a"].healthcheck is None
     assert config.frontends["x"].transport is None
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [("1", MinUp()), ("12", MinUp(12)), ("100%", MinUp(10000, share=True)), ("0.01%", MinUp(1, share=True))],
+)
+def test_how_much_of_a_pool_is_enough(text, least):
+    assert LeastUp(20).read(ScalarNode(text, True, 1, 1)) == least
+    assert LeastUp(20).spell(least) == text
 
 
 @pytest.mark.parametrize(

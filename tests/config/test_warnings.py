@@ -122,3 +122,15 @@ def test_a_pool_without_weights_that_hides_another_one():
     assert hidden("{a: {weight: 0}}", "{b: {weight: 0}}") == []
     assert hidden("{}", "{b: }") == []
     assert hidden("{off: {weight: 0}, a: {weight: 0}}", "{b: }") == [(12, "pools[1].backends", "pools[2]")]
+
+
+@pytest.mark.parametrize(("least", "warned"), [("3", True), ("2", False), ("100%", False)])
+def test_a_pool_that_can_never_have_enough(least, warned):
+    loaded = load_text(
+        FILE.format(lb="", times="interval: 2s, timeout: 1s", a="10.0.0.1", b="10.0.0.2", vip="").replace(
+            "name: p,", f"name: p, min-up: {least},"
+        )
+    )
+    found = [(each.path, each.text) for each in loaded.warnings]
+    text = "asks for 3 backends, but the pool has 2: it never has enough"
+    assert found == ([("maglev.frontends.www.pools[0].min-up", text)] if warned else [])

@@ -1,5 +1,6 @@
 """Watching events: the snapshot, the order, and what becomes of the slow."""
 
+import attrs
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, LogPublisher
@@ -7,6 +8,7 @@ from zope.interface.verify import verifyObject
 
 from maglev.control.events import BATCH, QUEUE_LENGTH, EventHub
 from maglev.interfaces import ISubscription
+from maglev.model.config import WhenNoneEligible
 from maglev.model.result import Code, Result
 from maglev.runtime.logs.logger import EventLogger
 from maglev.state.board import Board
@@ -191,3 +193,22 @@ def test_levels_are_those_of_the_log():
     from maglev.control.events import LEVELS
 
     assert [level.name for level in LogLevel.iterconstants()] == list(LEVELS)
+
+
+def test_the_guard_of_a_frontend_is_an_event_of_the_frontend():
+    bench = EventHubSetup()
+    frontend = attrs.evolve(bench.board.config.frontends["web"], when_none_eligible=WhenNoneEligible.HOLD)
+    bench.board.apply(attrs.evolve(bench.board.config, frontends={"web": frontend}))
+    watch, other = bench.watch(backend=False), bench.watch(frontend=False)
+    drain(watch)
+    for name in "ab":
+        bench.board.record(name, FAIL)
+    bench.board.record("b", PASS)
+    events = [event for event in drain(watch) if event["type"] == "guard"]
+    assert [(event["kept"], event["released"], event["held"]) for event in events] == [
+        (["a"], [], 1),
+        (["b"], [], 2),
+        ([], ["a", "b"], 0),
+    ]
+    assert {event["frontend"] for event in events} == {"web"}
+    assert "guard" not in {event["type"] for event in drain(other)}

@@ -4,13 +4,13 @@ import pytest
 from twisted.logger import LogLevel
 
 from maglev.control.transition_log import TransitionLog
-from maglev.model.config import Backend
+from maglev.model.config import Backend, WhenNoneEligible
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.logs.render import fields_of, name_of
 from maglev.state.board import Board
-from tests.fakes.configs import make_config, make_frontend
+from tests.fakes.configs import make_check, make_config, make_frontend
 
 
 class RecordedLog(TransitionLog):
@@ -99,3 +99,23 @@ def test_changes_of_weights_are_left_to_the_one_who_writes_them(board, log):
     board.set_weight("web", "pool0", "a", 50)
 
     assert log.lines() == []
+
+
+def test_the_guard_tells_whom_it_keeps_and_releases():
+    names = [f"b{number:02}" for number in range(12)]
+    frontend = make_frontend(pools=(names,), when_none_eligible=WhenNoneEligible.HOLD)
+    board = Board(lambda: 0.0, make_config([frontend], checks=[make_check(rise=1, fall=1)]))
+    for name in names:
+        board.record(name, Result(Code.L4OK))
+    log = RecordedLog(board)
+    for name in names:
+        board.record(name, Result(Code.L4CON))
+    board.record("b00", Result(Code.L4OK))
+    held, released = (
+        (event["log_level"], fields_of(event)) for event in log.seen if name_of(event) == "frontend-guard"
+    )
+    assert held[0] is LogLevel.warn
+    some = "b00 b01 b02 b03 b04 b05 b06 b07 b08 b09 and 2 more"
+    assert held[1] == {"frontend": "web", "held": 12, "kept": some, "released": "", "seq": held[1]["seq"]}
+    assert released[0] is LogLevel.info
+    assert released[1] == {"frontend": "web", "held": 0, "kept": "", "released": some, "seq": released[1]["seq"]}

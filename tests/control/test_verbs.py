@@ -11,7 +11,7 @@ from maglev.control.sessions import Sessions
 from maglev.control.verbs import Control
 from maglev.model.build import Build, read_build
 from maglev.model.caller import Caller, Role
-from maglev.model.config import Backend, CheckType, HttpParams, PemFile, TlsParams, WeightScale
+from maglev.model.config import Backend, CheckType, HttpParams, PemFile, TlsParams, WeightScale, WhenNoneEligible
 from maglev.model.errors import (
     ConfigError,
     ForbiddenError,
@@ -140,8 +140,9 @@ def test_version(bench):
 
 def test_a_frontend(bench):
     member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100, "file_weight": 100}
-    member |= {"effective_weight": 100, "programmed_weight": 100}
-    idle = {"effective_weight": 0, "programmed_weight": 0}
+    member |= {"effective_weight": 100, "programmed_weight": 100, "reason": "active"}
+    idle = {"effective_weight": 0, "programmed_weight": 0, "reason": "standby"}
+    eligible = {"min_up": "1", "eligible_for": 0.0, "fails_back_in": None}
     assert answer_of(bench.viewer.frontend("web")) == {
         "name": "web",
         "address": "192.0.2.1",
@@ -152,15 +153,22 @@ def test_a_frontend(bench):
         "src_ip_sticky": False,
         "flush_on_down": True,
         "weights": "as-written",
+        "when_none_eligible": "down",
+        "failback_delay": 0.0,
+        "held": 0,
         "pools": [
             {
                 "name": "pool0",
                 "active": True,
+                "in_service": 2,
+                **eligible,
                 "backends": [{"name": "a", **member}, {"name": "b", **member, "address": "10.0.0.2"}],
             },
             {
                 "name": "pool1",
                 "active": False,
+                "in_service": 1,
+                **eligible,
                 "backends": [{"name": "c", **member, **idle, "address": "10.0.0.3"}],
             },
         ],
@@ -395,6 +403,49 @@ def test_a_weight_that_changes_the_scale_says_what_that_moves(bench):
     assert [each["programmed_weight"] for each in members] == [3, 10, 10]
     again = answer_of(bench.operator.set_weight("web", "pool0", "b", 30))
     assert (again["programmed"], again["moved"]) == ([], None)
+
+
+def guarded(**frontend):
+    """Return a bench with a frontend that holds what is down rather than serve nothing."""
+    frontends = [make_frontend(pools=(("a", "b"),), when_none_eligible=WhenNoneEligible.HOLD, **frontend)]
+    return ControlSetup(make_config(frontends, checks=[make_check(rise=1, fall=1)]))
+
+
+def test_an_order_that_leaves_a_guarded_frontend_with_nothing_needs_force(audit):
+    bench = guarded()
+    text = "frontend web would have nothing left in service, and its when-none-eligible is hold: add force"
+    answer_of(bench.operator.pause_backend("a"))
+    orders = (
+        lambda **more: bench.operator.disable_backend("b", **more),
+        lambda **more: bench.operator.pause_backend("b", **more),
+        lambda **more: bench.operator.set_weight("web", "pool0", "b", 0, **more),
+    )
+    for order in orders:
+        with pytest.raises(RefusedError, match=text):
+            answer_of(order())
+    assert audit[-1]["refused"].startswith(text)
+    # What is down counts as well: the guard keeps it, unless an operator takes it out.
+    bench.board.record("b", Result(Code.L4CON))
+    assert bench.board.frontends["web"].guarded == {"b"}
+    with pytest.raises(RefusedError, match=text):
+        answer_of(bench.operator.disable_backend("b"))
+    assert answer_of(bench.operator.disable_backend("b", force=True))["to"] == "disabled"
+    assert bench.board.frontends["web"].active is None
+    # Nothing is in service any longer: another order makes no difference.
+    answer_of(bench.operator.set_weight("web", "pool0", "b", 0))
+    bench.stop()
+
+
+def test_an_order_that_leaves_something_is_carried_out_and_so_is_one_where_nothing_is_held():
+    bench = guarded()
+    bench.board.record("a", Result(Code.L4CON))
+    answer_of(bench.operator.disable_backend("b"))
+    assert bench.board.frontends["web"].guarded == {"a"}
+    bench.stop()
+    bench = ControlSetup()
+    for name in "abc":
+        answer_of(bench.operator.disable_backend(name))
+    bench.stop()
 
 
 def test_what_is_refused_is_recorded_and_changes_nothing(bench, audit):

@@ -462,6 +462,36 @@ CASES = {
         "must be a power of two, 1..65536, or auto, not 0",
         lb_key("new-flows-table-length: §0"),
     ),
+    "min-up-zero": (
+        SEMANTIC,
+        "maglev.frontends.www.pools[0].min-up",
+        "must be 1..65536, or more than 0%, at most 100%, not 0",
+        frontend(ADDRESS, "[{name: p, min-up: §0, backends: {a: }}]"),
+    ),
+    "min-up-nothing": (
+        SEMANTIC,
+        "maglev.frontends.www.pools[0].min-up",
+        "must be 1..65536, or more than 0%, at most 100%, not 0%",
+        frontend(ADDRESS, "[{name: p, min-up: §0%, backends: {a: }}]"),
+    ),
+    "min-up-more-than-all": (
+        SEMANTIC,
+        "maglev.frontends.www.pools[0].min-up",
+        "must be 1..65536, or more than 0%, at most 100%, not 101%",
+        frontend(ADDRESS, "[{name: p, min-up: §101%, backends: {a: }}]"),
+    ),
+    "min-up-word": (
+        PARSE,
+        "maglev.frontends.www.pools[0].min-up",
+        "must be a number of backends or percentage (1..65536, or more than 0%, at most 100%), not most",
+        frontend(ADDRESS, "[{name: p, min-up: §most, backends: {a: }}]"),
+    ),
+    "when-none-eligible-word": (
+        SEMANTIC,
+        "maglev.frontends.www.when-none-eligible",
+        "must be down or hold, not up",
+        frontend(f"{ADDRESS}, when-none-eligible: §up"),
+    ),
     # Healthchecks
     "type-missing": (
         SEMANTIC,

@@ -66,6 +66,20 @@ def member_view(name, address, state="up", weight=100, effective=None):
         "file_weight": weight,
         "effective_weight": weight if effective is None else effective,
         "programmed_weight": weight if effective is None else effective,
+        "reason": state if state != "up" else "active" if effective is None else "standby",
+    }
+
+
+def pool_view(name, active, members, **more):
+    return {
+        "name": name,
+        "active": active,
+        "min_up": "1",
+        "in_service": sum(member["state"] == "up" for member in members),
+        "eligible_for": 7.5 if active else None,
+        "fails_back_in": None,
+        "backends": members,
+        **more,
     }
 
 
@@ -81,7 +95,10 @@ def frontend_view(name, address, pools, **more):
         "src_ip_sticky": False,
         "flush_on_down": True,
         "weights": "as-written",
-        "pools": [{"name": pool, "active": active, "backends": members} for pool, active, members in pools],
+        "when_none_eligible": "down",
+        "failback_delay": 0.0,
+        "held": 0,
+        "pools": [pool_view(*pool) for pool in pools],
         "departing": [],
         **more,
     }
@@ -295,8 +312,10 @@ OVERRIDES = (
 )
 
 
-def _said(duration, reason):
+def _said(duration, reason, force):
     """Return what was said besides the command, if anything was."""
+    if force:
+        return duration, reason, force
     return (duration, reason) if duration or reason else ()
 
 
@@ -422,8 +441,8 @@ class FakeControl:
     async def healthcheck(self, name):
         return await self._one("healthcheck", name)
 
-    async def pause_backend(self, name, duration=0, reason=""):
-        return await self._happen("pause_backend", name, "paused", *_said(duration, reason))
+    async def pause_backend(self, name, duration=0, reason="", force=False):
+        return await self._happen("pause_backend", name, "paused", *_said(duration, reason, force))
 
     async def resume_backend(self, name):
         return await self._happen("resume_backend", name, "unknown")
@@ -431,11 +450,11 @@ class FakeControl:
     async def enable_backend(self, name):
         return await self._happen("enable_backend", name, "unknown")
 
-    async def drain_backend(self, name, duration=0, reason=""):
-        return await self._happen("drain_backend", name, "draining", *_said(duration, reason))
+    async def drain_backend(self, name, duration=0, reason="", force=False):
+        return await self._happen("drain_backend", name, "draining", *_said(duration, reason, force))
 
-    async def disable_backend(self, name, duration=0, reason=""):
-        return await self._happen("disable_backend", name, "disabled", *_said(duration, reason))
+    async def disable_backend(self, name, duration=0, reason="", force=False):
+        return await self._happen("disable_backend", name, "disabled", *_said(duration, reason, force))
 
     async def _happen(self, verb, name, to, *said):
         await self._change(verb, name, *said)
@@ -444,8 +463,8 @@ class FakeControl:
             raise RefusedError(f"backend {name}: it is disabled")
         return {"backend": name, "from": view["state"], "to": to, **self._kept(said[0] if said else 0)}
 
-    async def set_weight(self, frontend, pool, backend, weight, duration=0, reason=""):
-        await self._change("set_weight", frontend, pool, backend, weight, *_said(duration, reason))
+    async def set_weight(self, frontend, pool, backend, weight, duration=0, reason="", force=False):
+        await self._change("set_weight", frontend, pool, backend, weight, *_said(duration, reason, force))
         names = {"frontend": frontend, "pool": pool, "backend": backend}
         return {**names, "from": 100, "to": weight, "programmed": [], "moved": None, **self._kept(duration)}
 

@@ -48,8 +48,10 @@ class ScriptedSubscription:
         self._waiting = None
 
 
-def _said(duration, reason):
+def _said(duration, reason, force):
     """Return what was said besides the command, if anything was."""
+    if force:
+        return duration, reason, force
     return (duration, reason) if duration or reason else ()
 
 
@@ -102,8 +104,8 @@ class ScriptedControl:
     async def healthcheck(self, name):
         return await self._answer("healthcheck", name)
 
-    async def pause_backend(self, name, duration=0, reason=""):
-        return await self._answer("pause_backend", name, *_said(duration, reason))
+    async def pause_backend(self, name, duration=0, reason="", force=False):
+        return await self._answer("pause_backend", name, *_said(duration, reason, force))
 
     async def resume_backend(self, name):
         return await self._answer("resume_backend", name)
@@ -111,14 +113,14 @@ class ScriptedControl:
     async def enable_backend(self, name):
         return await self._answer("enable_backend", name)
 
-    async def drain_backend(self, name, duration=0, reason=""):
-        return await self._answer("drain_backend", name, *_said(duration, reason))
+    async def drain_backend(self, name, duration=0, reason="", force=False):
+        return await self._answer("drain_backend", name, *_said(duration, reason, force))
 
-    async def disable_backend(self, name, duration=0, reason=""):
-        return await self._answer("disable_backend", name, *_said(duration, reason))
+    async def disable_backend(self, name, duration=0, reason="", force=False):
+        return await self._answer("disable_backend", name, *_said(duration, reason, force))
 
-    async def set_weight(self, frontend, pool, backend, weight, duration=0, reason=""):
-        return await self._answer("set_weight", frontend, pool, backend, weight, *_said(duration, reason))
+    async def set_weight(self, frontend, pool, backend, weight, duration=0, reason="", force=False):
+        return await self._answer("set_weight", frontend, pool, backend, weight, *_said(duration, reason, force))
 
     async def overrides(self, after="", limit=100):
         return {"not_kept": "", "damage": "", **await self._page("overrides", after, limit)}

@@ -79,6 +79,7 @@ EVERY_VERB = [
     ("disable_backend", ("www1",)),
     ("set_weight", ("web", "primary", "www1", 50)),
     ("disable_backend", ("www1", 7200, "disk swap")),
+    ("disable_backend", ("www1", 0, "", True)),
     ("set_weight", ("web", "primary", "www1", 50, 60, "less")),
     ("clear_override", ("www1", "web", "primary")),
     ("check_config", ()),

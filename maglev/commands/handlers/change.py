@@ -36,7 +36,8 @@ def change_state(verb: Callable[[IControl], StateVerb]) -> Handler:
 
 def _remarks(call: Invocation) -> dict[str, Value]:
     """Return what was said besides what to do; an older daemon is not asked for what was not said."""
-    return {key: call.arguments[key] for key in ("duration", "reason") if key in call.arguments}
+    said: dict[str, Value] = {key: call.arguments[key] for key in ("duration", "reason") if key in call.arguments}
+    return said | ({"force": True} if "force" in call.arguments else {})
 
 
 def _kept(call: Invocation, view: KeptView) -> ExitStatus:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         EventView,
         FrontendEventView,
         GapView,
+        GuardEventView,
         LogEventView,
         OverrideEventView,
         SnapshotView,
@@ -45,6 +46,13 @@ def _override(event: OverrideEventView) -> Line:
     return line(cell(event["at"]), " ", *what, " ", cell(event["action"]), cell(f"{by}{until}{reason}"))
 
 
+def _guard(event: GuardEventView) -> Line:
+    what = (label("guard"), " ", cell(event["frontend"], Style.HEADING), " ")
+    names = [(word, ", ".join(event[key])) for word, key in (("keeps", "kept"), ("releases", "released")) if event[key]]  # type: ignore[literal-required]
+    told = "; ".join(f"{word} {text}" for word, text in names)
+    return line(cell(event["at"]), " ", *what, cell(told), cell(f" ({event['held']} held)"))
+
+
 def _log(event: LogEventView) -> Line:
     fields = [
         piece for name, value in event["fields"].items() for piece in (" ", cell(name, Style.LABEL), "=", cell(value))
@@ -72,6 +80,7 @@ _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "backend": _backend,
     "frontend": _frontend,
     "override": _override,
+    "guard": _guard,
     "log": _log,
     "snapshot": _snapshot,
     "gap": _gap,

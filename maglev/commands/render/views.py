@@ -140,6 +140,9 @@ def frontend_lines(view: FrontendView, *, aligned: bool) -> Iterator[Line]:
             ("src-ip-sticky", yes(view["src_ip_sticky"])),
             ("flush-on-down", yes(view["flush_on_down"])),
             *([("weights", view["weights"])] if view["weights"] != "as-written" else []),
+            *([("when-none-eligible", view["when_none_eligible"])] if view["when_none_eligible"] != "down" else []),
+            *([("failback-delay", f"{view['failback_delay']:g}s")] if view["failback_delay"] else []),
+            *([("held", view["held"])] if view["held"] else []),
         ]
     )
     for pool in view["pools"]:
@@ -160,14 +163,20 @@ def _departing_row(server: DepartingView) -> tuple[Cell, ...]:
 
 
 def _pool_lines(pool: PoolView, *, scaled: bool, aligned: bool) -> Iterator[Line]:
-    active = " [active]" if pool["active"] else ""
-    yield line("  ", label("pool"), " ", cell(pool["name"], Style.HEADING), active)
+    notes = [" [active]"] if pool["active"] else []
+    if pool["min_up"] != "1":
+        notes.append(f" [min-up {pool['min_up']}, {pool['in_service']} in service]")
+    if pool["fails_back_in"] is not None:
+        notes.append(f" [eligible for {pool['eligible_for']:g}s, fails back in {pool['fails_back_in']:g}s]")
+    yield line("  ", label("pool"), " ", cell(pool["name"], Style.HEADING), "".join(notes))
     yield from phrases((_member_row(member, scaled=scaled) for member in pool["backends"]), aligned=aligned)
 
 
 def _member_row(member: MemberView, *, scaled: bool) -> tuple[Cell, ...]:
     state = member["state"]
     notes = [] if state == "up" else [f"[{state}]"]
+    if member["reason"] == "guarded":
+        notes.append("[held]")
     if member["file_weight"] != member["weight"]:
         notes.append(f"[file {member['file_weight']}]")
     return (
