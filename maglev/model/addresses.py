@@ -37,6 +37,13 @@ def is_address(text: str) -> bool:
     return True
 
 
+def without_port(host: str) -> str:
+    """Return the name or address in the value of a Host header."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host if host.count(":") > 1 else host.partition(":")[0]
+
+
 def family(address: str) -> Family:
     """Return 4 or 6, the IP version of a canonical address."""
     return 6 if ":" in address else 4

@@ -722,11 +722,47 @@ def test_tls_of_a_check_is_as_haproxy_has_it(run):
     assert tls("ssl no-check-ssl") is None
     assert tls("ssl check-sni a.example").server_name == "a.example"
     assert tls("ssl verifyhost b.example").server_name == "b.example"
+    assert tls("ssl verify none verifyhost b.example").server_name is None
+    assert tls("ssl verifyhost b.example check-sni a.example").server_name == "a.example"
+    own = ("option tcp-check", "tcp-check connect ssl sni c.example")
+    assert tls("ssl check-sni a.example", *own).server_name == "c.example"
+    assert tls("ssl check-sni a.example", "option tcp-check", "tcp-check connect ssl").server_name is None
+    assert tls("ssl check-sni a.example", "option tcp-check", "tcp-check connect port 81") is None
+    assert tls("ssl check-sni a.example", "option tcp-check", "tcp-check connect default").server_name == "a.example"
     assert tls("", "option ssl-hello-chk").verify is False
     made = run(listen("option httpchk GET /", server="10.0.0.1:80 check ssl check-sni a\\ b"))
     assert made.check("s").type == "https"
     assert "invalid server name: a b" in made.comments
     assert "the name in the certificate is verified, too" in made.comments
+
+
+HOST = ("option httpchk", "http-check send hdr Host www.example:8443")
+
+
+@pytest.mark.parametrize(
+    ("words", "lines", "note"),
+    [
+        ("ssl", HOST, "SNI www.example is sent; HAProxy sends it since 3.3, and none before without check-sni"),
+        ("ssl no-check-sni-auto", HOST, "SNI www.example is sent; HAProxy sends none in this check"),
+        ("ssl verifyhost b.example", HOST, "SNI b.example is sent; HAProxy sends none in this check"),
+        ("ssl verifyhost b.example", (), "SNI b.example is sent; HAProxy sends none in this check"),
+        ("ssl check-sni-auto", HOST, ""),
+        ("ssl check-sni www.example", HOST, ""),
+        ("ssl", ("option httpchk", "http-check send hdr Host 192.0.2.7:8443"), ""),
+        ("ssl", ("option httpchk",), ""),
+        ("ssl", (), ""),
+        ("", HOST, ""),
+    ],
+)
+def test_a_name_that_haproxy_may_not_send_is_told(run, words, lines, note):
+    made = run(listen(*lines, server=f"10.0.0.1:80 check {words}"))
+    assert note in made.comments
+    assert ("SNI" in made.comments) is bool(note)
+
+
+def test_the_name_that_haproxy_sends_is_one_that_it_verifies(run):
+    assert "is verified, too" not in run(listen(server="10.0.0.1:80 check ssl check-sni a.example")).comments
+    assert "is verified, too" in run(listen(*HOST, server="10.0.0.1:80 check ssl")).comments
 
 
 def test_probes_come_from_the_source_of_the_traffic(run):

@@ -370,8 +370,12 @@ def test_ssl_get_is_https_without_verification(run):
     assert (made.check.type, made.check.tls.verify, made.check.http.host) == ("https", False, "b.example")
     assert "enable_sni" not in made.comments
     assert made.check.http.response_codes == ((200, 299),)
+    assert "SNI" not in made.comments
     made = run(virtual(check="SSL_GET {\nurl {\nvirtualhost c.example\n}\n}"))
     assert made.check.http.host == "c.example"
+    assert "SNI c.example is sent; keepalived sends none without enable_sni" in made.comments
+    for other in ("SSL_GET {\nurl {\nvirtualhost 192.0.2.7\n}\n}", "HTTP_GET {\nurl {\nvirtualhost c.example\n}\n}"):
+        assert "SNI" not in run(virtual(check=other)).comments
 
 
 def test_a_pattern_may_have_to_be_absent(run):

@@ -2,13 +2,21 @@
 
 import pytest
 
-from maglev.model.addresses import canonical, is_address
+from maglev.model.addresses import canonical, is_address, without_port
 
 
 @pytest.mark.parametrize("text", ["192.0.2.1", "2001:db8::1", "2001:DB8:0::1", "::ffff:192.0.2.1"])
 def test_an_address_is_one_in_any_spelling(text):
     assert is_address(text)
     assert is_address(canonical(text))
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("a.example:8443", "a.example"), ("a.example", "a.example"), ("[2001:db8::1]:80", "2001:db8::1"), ("::1", "::1")],
+)
+def test_a_name_is_read_without_the_port_after_it(host, name):
+    assert without_port(host) == name
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
 from maglev.config.credentials import prepare
-from maglev.model.addresses import is_address
+from maglev.model.addresses import is_address, without_port
 from maglev.model.config import TlsParams
 from maglev.model.text import printable
 
@@ -143,7 +143,7 @@ class Identity:
     def __init__(self, backend: Backend, healthcheck: Healthcheck) -> None:
         """Take the name from ``server-name``, else ``host``, else verify by the address."""
         tls, http = healthcheck.tls, healthcheck.http
-        name = (tls and tls.server_name) or (http and http.host and _without_port(http.host)) or backend.address
+        name = (tls and tls.server_name) or (http and http.host and without_port(http.host)) or backend.address
         self._by_address = is_address(name)
         self._name = name if self._by_address else _ascii(name)
         self.server_name = None if self._by_address else self._name.encode("ascii")
@@ -177,13 +177,6 @@ class Identity:
         except (CertificateError, ValueError) as error:  # ValueError: what cryptography can't parse
             return printable(f"certificate without a usable name: {error}")
         return None
-
-
-def _without_port(host: str) -> str:
-    """Return the host of a Host header."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host if host.count(":") > 1 else host.partition(":")[0]
 
 
 def _ascii(name: str) -> str:

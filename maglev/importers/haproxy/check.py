@@ -13,7 +13,7 @@ from maglev.importers.draft.model import Note
 from maglev.importers.draft.values import fits, header_fits, interval, probes
 from maglev.importers.haproxy.address import is_port, place_of
 from maglev.importers.haproxy.words import is_known
-from maglev.model.addresses import family
+from maglev.model.addresses import family, is_address, without_port
 from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class CheckRules:
         connect_timeout: Seconds, like ``check_timeout``.
         port: Port for all servers; None to check each server's own.
         tls: Whether to use TLS whatever the server says.
+        uses_server: Whether the TLS options of the server apply: a ``connect`` rule without ``default`` has its own.
         codes: Those of an ``expect`` rule; None without one.
         expected: Whether there was an ``expect`` rule.
         inherited: Whether all such rules are those of the defaults.
@@ -86,6 +87,7 @@ class CheckRules:
     check_timeout: float | None = None
     port: int | None = None
     tls: bool = False
+    uses_server: bool = True
     sni: str | None = None
     notes: list[Note] = attrs.field(factory=list)
 
@@ -120,6 +122,7 @@ class CheckRules:
 
     def connect(self, words: Sequence[str], place: str) -> None:
         """Read the arguments of ``http-check connect`` or ``tcp-check connect``."""
+        self.uses_server = "default" in words
         waiting = iter(words)
         for word in waiting:
             if word == "ssl":
@@ -292,16 +295,10 @@ def _timeout(rules: CheckRules, inter: float) -> float:
 def _tls(rules: CheckRules, options: ServerOptions, defaults: GlobalTls) -> tuple[TlsParams | None, list[str]]:
     if rules.option == "ssl-hello-chk":
         return TlsParams(None, verify=False), []
-    if not (rules.tls or options.is_checked_over_tls()):
+    if not (rules.tls or (rules.uses_server and options.is_checked_over_tls())):
         return None, []
-    name = options.check_sni or rules.sni or options.verifyhost
-    texts = []
-    if name is not None and not fits("server-name", name):
-        texts.append(f"invalid server name: {name}")
-        name = None
     verify = defaults.verify if options.verify is None else options.verify
-    if verify and options.verifyhost is None:
-        texts.append("the name in the certificate is verified, too, not only its issuer (see insecure-skip-verify)")
+    name, texts = _server_name(rules, options, verify=verify)
     curves = options.curves
     if curves is not None and not fits("curves", curves):
         texts.append(f"no equivalent for: curves {curves}")
@@ -314,6 +311,29 @@ def _tls(rules: CheckRules, options: ServerOptions, defaults: GlobalTls) -> tupl
             texts.append(f"expected an absolute path: {key} {path}")
         files.append(found)
     return TlsParams(name, verify=verify, curves=curves, ca_file=files[0], client_certificate=files[1]), texts
+
+
+def _server_name(rules: CheckRules, options: ServerOptions, *, verify: bool) -> tuple[str | None, list[str]]:
+    """Return the name to send and to verify, and in what that differs from HAProxy.
+
+    HAProxy verifies the name that it sends, else that of ``verifyhost``, else none.
+    """
+    sent = rules.sni or (options.check_sni if rules.uses_server else None)
+    name = sent or (options.verifyhost if verify else None)
+    texts = []
+    if name is not None and not fits("server-name", name):
+        texts.append(f"invalid server name: {name}")
+        name = sent = None
+    if verify and name is None:
+        texts.append("the name in the certificate is verified, too, not only its issuer (see insecure-skip-verify)")
+    by_host = without_port(rules.host) if name is None and rules.option == "httpchk" and rules.host else None
+    ours = name or by_host
+    if sent is None and ours is not None and not is_address(ours):
+        if options.check_sni_auto is False or by_host is None:
+            texts.append(f"SNI {ours} is sent; HAProxy sends none in this check")
+        elif options.check_sni_auto is None:
+            texts.append(f"SNI {ours} is sent; HAProxy sends it since 3.3, and none before without check-sni")
+    return name, texts
 
 
 def _file(path: str, base: str) -> PemFile | None:

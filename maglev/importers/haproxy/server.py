@@ -34,6 +34,8 @@ class ServerOptions:
         check_ssl: Whether checks use TLS; None if that depends on whether the traffic does.
         inter: Seconds, as are the other two.
         addr: Address to check in place of its own.
+        check_sni_auto: Whether checks send the name in their Host header; None for the default, which depends on the
+            version.
         verify: None for the default of the file.
         unsupported: Parameters without an equivalent, with their values.
     """
@@ -54,6 +56,7 @@ class ServerOptions:
     addr: str | None = None
     verify: bool | None = None
     check_sni: str | None = None
+    check_sni_auto: bool | None = None
     verifyhost: str | None = None
     ca_file: str | None = None
     crt: str | None = None
@@ -92,6 +95,8 @@ _FLAGS: Final[dict[str, tuple[str, bool]]] = {
     "no-check": ("check", False),
     "check-ssl": ("check_ssl", True),
     "no-check-ssl": ("check_ssl", False),
+    "check-sni-auto": ("check_sni_auto", True),
+    "no-check-sni-auto": ("check_sni_auto", False),
     "ssl": ("ssl", True),
     "no-ssl": ("ssl", False),
     "backup": ("backup", True),

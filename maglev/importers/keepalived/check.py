@@ -8,7 +8,7 @@ import attrs
 
 from maglev.importers.draft.model import Note, words_in
 from maglev.importers.draft.values import address_of, code_ranges, fits, interval, probes
-from maglev.model.addresses import family
+from maglev.model.addresses import family, is_address, without_port
 from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class _CheckerSettings:
     codes: tuple[tuple[int, int], ...] = GOOD_CODES
     regexp: str | None = None
     negated: bool = False
+    sni: bool = False
     source: str | None = None
     urls: int = 0
     notes: list[Note] = attrs.field(factory=list)
@@ -152,7 +153,8 @@ def _take_negation(settings: _CheckerSettings, _statement: KeepalivedStatement) 
     return True
 
 
-def _take_silently(_settings: _CheckerSettings, _statement: KeepalivedStatement) -> bool:
+def _take_sni(settings: _CheckerSettings, _statement: KeepalivedStatement) -> bool:
+    settings.sni = True
     return True
 
 
@@ -165,8 +167,7 @@ _TAKERS: Final[dict[str, Callable[[_CheckerSettings, KeepalivedStatement], bool]
     "virtualhost": _take_host,
     "connect_port": _take_port,
     "bindto": _take_source,
-    # A name is sent whenever one is known.
-    "enable_sni": _take_silently,
+    "enable_sni": _take_sni,
 }
 
 
@@ -197,6 +198,9 @@ def healthcheck_of(
         return None, [*settings.notes, Note(checker.place, f"no port for {checker.keyword}")]
     if checker.keyword == "SMTP_CHECK":
         settings.notes.append(Note(checker.place, "SMTP_CHECK: only the TCP connection is checked"))
+    name = None if settings.host is None else without_port(settings.host)
+    if kind is CheckType.HTTPS and not settings.sni and name is not None and not is_address(name):
+        settings.notes.append(Note(checker.place, f"SNI {name} is sent; keepalived sends none without enable_sni"))
     return _made(checker.keyword, kind, settings, client), settings.notes
 
 
