@@ -159,16 +159,16 @@ class WaitingRoom:
         while self._count > self._size() and self.make_room():
             pass
 
-    def make_room(self, source: str | None = None) -> bool:
-        """Turn one connection away, of a source if one is given; return whether there was any."""
+    def make_room(self, source: str | None = None) -> Visitor | None:
+        """Turn one connection away, of a source if one is given, and return it; None if there was none."""
         crowd = self._largest_crowd() if source is None else self._crowds.get(source)
         if not crowd:
-            return False
+            return None
         visitor = next(islice(crowd, self._one_of_the_older(len(crowd)), None))
         self.turned_away += 1
         self.leave(visitor)
         visitor.turn_away()
-        return True
+        return visitor
 
     def leave(self, visitor: Visitor) -> None:
         """Remove a connection that is closed, or that is known now; harmless if it is removed already."""

@@ -176,6 +176,7 @@ class BoundedChannel(HTTPChannel):
     """
 
     MAX_LENGTH = totalHeadersSize = MAX_HEAD
+    delimiter = b"\n"  # a carriage return before it is part of the line end (RFC 9112, 2.2); people type requests, too
     maxHeaders = MAX_HEADERS
     site: BoundedSite
     transport: Any
@@ -250,6 +251,10 @@ class BoundedChannel(HTTPChannel):
             HTTPChannel.dataReceived(self, data)
         except ValueError:  # int() of more than 4300 digits, which Twisted does not expect
             self._refuse(b"400 Bad Request")
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take a line of a head."""
+        HTTPChannel.lineReceived(self, line.removesuffix(b"\r"))
 
     def rawDataReceived(self, data: bytes) -> None:
         """Keep the beginning of further requests; what remains of a refused one is discarded."""

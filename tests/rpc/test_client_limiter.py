@@ -52,6 +52,33 @@ def test_one_viewer_leaves_places_to_another_and_all_of_them_to_operators_and_ro
     assert len(rig.service.limiter) == LOCAL
 
 
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_a_user_gets_in_in_spite_of_its_own_connections_that_say_nothing(rig, uid):
+    silent = [rig.raw(uid=uid)[1] for _ in range(300)]
+    alive = sum(not link.lost for link in silent)
+    assert alive == (LOCAL if uid == 0 else 48)
+    other = rig.raw(uid=2000)[1]
+    for _ in range(20):
+        assert gets_in(rig, uid=uid)
+    assert sum(not link.lost for link in silent) == alive - 20
+    assert uid == 0 or not other.lost, "only its own connections make room"
+
+
+def test_a_client_that_has_logged_in_makes_no_room(rig):
+    assert fill(rig, uid=1000) == 48
+    rig.raw(uid=1000)
+    assert len(rig.service.limiter) == 48
+
+
+def test_root_gets_in_with_few_descriptors():
+    rig = PbRig(operators=(0,), gids=(STAFF,), descriptors=Descriptors(lambda: 10, lambda: 230))
+    for _ in range(300):
+        rig.raw(uid=0)
+    assert len(rig.service.limiter) < 120
+    assert gets_in(rig, uid=0)
+    rig.close()
+
+
 def test_a_place_is_free_again_when_its_client_goes(rig):
     fill(rig, uid=1000)
     rig.links[0].server.abortConnection()

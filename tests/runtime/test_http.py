@@ -116,6 +116,30 @@ def test_an_unknown_target_is_not_found_and_not_quoted(world, target):
     assert (connection.status(), connection.text()) == (404, b"not found\n")
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /page HTTP/1.0\n\n",
+        b"\nGET /page HTTP/1.1\nHost: h\nConnection: close\n\n",
+        b"GET /page HTTP/1.1\r\nHost: h\nConnection: close\r\n\n",
+    ],
+)
+@pytest.mark.parametrize("step", [1, 1000])
+def test_lines_may_end_with_a_line_feed_alone(world, request_, step):
+    connection = world.connect()
+    for start in range(0, len(request_), step):
+        connection.send(request_[start : start + step])
+    world.clock.turn()
+    assert connection.status() == 200
+
+
+@pytest.mark.parametrize("request_", [b"hello\n", b"hello\r\n", b"GET /page\n", b"\n\n\n"])
+def test_a_line_that_is_not_a_request_is_refused_at_once(world, request_):
+    connection = world.connect()
+    connection.send(request_)
+    assert connection.status() == 400
+
+
 def test_a_head_has_no_body(world):
     connection = world.ask(b"/page", b"HEAD")
     assert (connection.status(), connection.text()) == (200, b"")

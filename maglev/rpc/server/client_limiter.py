@@ -1,9 +1,13 @@
-"""Limits the number of clients: those on a UNIX socket, whom the kernel names at once, and those over TLS."""
+"""Limits the number of clients: those on a UNIX socket, whom the kernel names at once, and those over TLS.
+
+A local user whose places are all taken gets in at the cost of its own connections that have not logged in; nobody who
+has is ever turned out.
+"""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from maglev.runtime.admission import Places, Trust, WaitingRoom, trust_of
 
@@ -42,6 +46,8 @@ class ClientLimiter:
         self._local = Places(descriptors.share(LOCAL).get_size, Trust.ROOT)
         self._remote = Places(descriptors.share(REMOTE).get_size, Trust.OPERATOR)
         self._unknown = WaitingRoom(descriptors.share(UNKNOWN).get_size, choose)
+        self._silent = WaitingRoom(lambda: LOCAL, choose)
+        """Those on the UNIX socket that have a place and have not logged in."""
         self._taken: dict[ClientBroker, tuple[Places, str, Trust]] = {}
 
     def __len__(self) -> int:
@@ -54,10 +60,18 @@ class ClientLimiter:
         if trust is None:
             self._unknown.enter(client)
             return True
-        return not self._take(self._local, client, client.source, trust)
+        refusal = self._take(self._local, client, client.source, trust)
+        if refusal and (other := self._silent.make_room(client.source)) is not None:
+            self.leave(cast("ClientBroker", other))
+            refusal = self._take(self._local, client, client.source, trust)
+        if refusal:
+            return False
+        self._silent.enter(client)
+        return True
 
     def log_in(self, client: ClientBroker, caller: Caller) -> str:
         """Allocate a place to a client that has said who it is; return why that is refused, or an empty text."""
+        self._silent.leave(client)
         if client in self._taken:
             return ""
         refusal = self._take(self._remote, client, caller.name, trust_of(caller.role))
@@ -68,6 +82,7 @@ class ClientLimiter:
     def leave(self, client: ClientBroker) -> None:
         """Forget a connection that is lost; harmless if it was not admitted."""
         self._unknown.leave(client)
+        self._silent.leave(client)
         place = self._taken.pop(client, None)
         if place is not None:
             places, who, trust = place
