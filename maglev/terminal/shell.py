@@ -79,6 +79,7 @@ class Shell:
         self._stop_on_key = False
         self._task: Deferred[None] | None = None
         self._catching_up = False
+        self._begun = 0
         self._input = b""
         self._keys: deque[Key] = deque()
         self._eof = False
@@ -152,8 +153,8 @@ class Shell:
             piece, self._input = self._input[:INPUT_SLICE], self._input[INPUT_SLICE:]
             self._keys.extend(self._decoder.feed(piece))
             self._stream.consumed(len(self._input))
-        end = self._looked_at + LOOKED_AT
-        while self._keys and self._looked_at < end:
+        end, begun = self._looked_at + LOOKED_AT, self._begun  # a command takes a step as it begins: one in a turn
+        while self._keys and self._looked_at < end and (self._begun == begun or self._mode is not Mode.TYPING):
             self._take(self._keys.popleft())
         if self._input or self._keys:
             self._drinking = True
@@ -219,6 +220,7 @@ class Shell:
     def _do(self, mode: Mode, coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
         """Do something while keys wait."""
         self._mode = mode
+        self._begun += 1
         self._task = Deferred.fromCoroutine(coroutine)
         self._task.addErrback(self._failed)
         self._task.addCallback(self._done)
@@ -324,10 +326,9 @@ class Shell:
         if self._mode in {Mode.RUNNING, Mode.ASKING} and not self._pages.waiting:
             self._idle.restart()
             return
-        task = self._task
         self._end("\nLogged out: idle for too long.\n", 1)
-        if task is not None:
-            task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     # What commands ask of their surroundings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 
 import pytest
@@ -108,6 +109,20 @@ def test_keys_that_look_at_much_are_obeyed_in_turns(name):
 
     assert max(typist.costs) <= LOOKED_AT + ONE_KEY
     assert len(typist.costs) > 1
+
+
+@pytest.mark.parametrize("keys", [b"show backends\r\x03", b"show b?\x03", b"sh\t\x03", b"show version\r"])
+def test_one_command_or_question_at_most_begins_in_a_turn(keys):
+    typist = Typist()
+    begun = [0]
+    typist.shell.data_received(keys * 40)
+    begun.append(typist.shell._begun)
+    while typist.turns.waiting:
+        typist.turns.waiting.popleft()()
+        begun.append(typist.shell._begun)
+
+    assert max(after - before for before, after in itertools.pairwise(begun)) == 1
+    assert begun[-1] == 40
 
 
 def test_what_was_typed_ahead_is_obeyed_within_the_same_bound():
