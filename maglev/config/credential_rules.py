@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maglev.config.credentials import CredentialError, CredentialReader, check_curves, check_pair
+from maglev.config.credentials import CredentialError, CredentialReader, check_curves, check_pair, why_outdated
 from maglev.config.reader import BROKEN
+from maglev.model.config import PemFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from maglev.config.findings import Findings
     from maglev.config.reader import Broken, Record
-    from maglev.model.config import PemFile
 
 
 def read_credentials(params: Iterable[Record], findings: Findings) -> None:
@@ -36,8 +36,10 @@ class _Credentials:
         if isinstance(params["curves"], str):
             self._attempt("curves", lambda: check_curves(params["curves"]))
         self._take("ca-file", params["ca-file"], self._reader.authorities)
+        self._warn("ca-file", "no certificate in it is valid now: the last one", first_only=False)
         certificate, key = params["client-certificate"], params["client-key"]
         self._take("client-certificate", certificate, self._reader.chain)
+        self._warn("client-certificate", "the certificate", first_only=True)
         if not isinstance(certificate, str) or not params.sound("client-certificate" if key is None else "client-key"):
             return
         # As in HAProxy's crt, the key may be in the file of the certificate.
@@ -49,6 +51,13 @@ class _Credentials:
     def _take(self, name: str, path: object, read: Callable[[str], PemFile], place: str = "") -> None:
         if isinstance(path, str):
             self._params.values[name] = self._attempt(place or name, lambda: read(path))
+
+    def _warn(self, name: str, what: str, *, first_only: bool) -> None:
+        """Warn of certificates that are not valid now: backends, or the probes, are going to refuse them."""
+        file = self._params[name]
+        reason = why_outdated(file, first_only=first_only) if isinstance(file, PemFile) else ""
+        if reason:
+            self._findings.warning(f"{self._params.path}.{name}", f"{what} {reason}", self._params.place_of(name))
 
     def _attempt(self, name: str, use: Callable[[], PemFile | None]) -> PemFile | Broken | None:
         try:

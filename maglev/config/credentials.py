@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -188,6 +189,28 @@ def check_pair(certificate: PemFile, key: PemFile) -> None:
     except (SSL.Error, TypeError):
         text = f"{printable(key.path)}: the key does not belong to the certificate in {printable(certificate.path)}"
         raise CredentialError(text) from None
+
+
+def why_outdated(file: PemFile, now: datetime | None = None, *, first_only: bool = False) -> str:
+    """Return why no certificate of a file that was read before is valid now; empty if one is, or may be.
+
+    Args:
+        file: The file.
+        now: The time; None asks the clock.
+        first_only: Whether only the first one counts: our own, before those above it.
+    """
+    now = datetime.now(UTC) if now is None else now
+    reason = ""
+    for text in _split(file)[: 1 if first_only else None]:
+        try:
+            certificate = x509.load_pem_x509_certificate(text)
+        except ValueError:  # OpenSSL takes more
+            return ""
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if begins <= now <= ends:
+            return ""
+        reason = f"expired on {ends:%Y-%m-%d}" if ends < now else f"is not valid before {begins:%Y-%m-%d}"
+    return reason
 
 
 def check_curves(curves: str) -> None:

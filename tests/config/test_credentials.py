@@ -14,12 +14,12 @@ from OpenSSL import SSL
 
 from maglev.config import credentials
 from maglev.config.check import report
-from maglev.config.credentials import SMALL, prepare
+from maglev.config.credentials import SMALL, prepare, why_outdated
 from maglev.config.diff import differences
 from maglev.config.healthcheck_keys import HEADERS
 from maglev.config.load import load_text
 from maglev.config.packing import pack, unpack
-from maglev.model.config import HttpParams, TlsParams
+from maglev.model.config import HttpParams, PemFile, TlsParams
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
 from tests.fakes.certificates import DAY, Authority, now
@@ -334,3 +334,39 @@ def test_curves_that_this_openssl_does_not_have_are_left_out_and_leave_no_error_
     with pytest.raises(SSL.Error) as caught:
         SSL._raise_current_error()
     assert caught.value.args == ([],), "the queue is empty"
+
+
+NOW = now()
+
+
+@pytest.mark.parametrize(
+    ("spans", "first_only", "reason"),
+    [
+        ([(-10, 10)], False, ""),
+        ([(-10, -1)], False, f"expired on {NOW - DAY:%Y-%m-%d}"),
+        ([(-10, -1)], True, f"expired on {NOW - DAY:%Y-%m-%d}"),
+        ([(2, 10)], True, f"is not valid before {NOW + 2 * DAY:%Y-%m-%d}"),
+        ([(-10, -1), (-10, 10)], False, ""),
+        ([(-10, -1), (-10, 10)], True, f"expired on {NOW - DAY:%Y-%m-%d}"),
+        ([(-10, 10), (-10, -1)], True, ""),
+    ],
+)
+def test_why_no_certificate_is_valid_now(folder, root, spans, first_only, reason):
+    issued = [
+        root.issue(folder, "x.example", not_before=NOW + begin * DAY, not_after=NOW + end * DAY)[0].read_text()
+        for begin, end in spans
+    ]
+    assert why_outdated(PemFile("/x", "".join(issued)), NOW, first_only=first_only) == reason
+
+
+def test_a_certificate_that_openssl_alone_can_read_counts_as_valid():
+    assert why_outdated(PemFile("/x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), NOW) == ""
+
+
+def test_expired_certificates_are_worth_a_warning_and_refuse_nothing(folder, root):
+    certificate, key = root.issue(folder, "x.example", not_before=NOW - 9 * DAY, not_after=NOW - DAY)
+    loaded = load_text(file(f"ca-file: {certificate}, client-certificate: {certificate}, client-key: {key}"))
+    texts = [(warning.path.rpartition(".")[2], warning.text) for warning in loaded.warnings]
+    day = f"{NOW - DAY:%Y-%m-%d}"
+    assert ("ca-file", f"no certificate in it is valid now: the last one expired on {day}") in texts
+    assert ("client-certificate", f"the certificate expired on {day}") in texts
