@@ -11,6 +11,7 @@ from maglev.config.netkinds import name_of_host
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
     Backend,
+    Blindness,
     CheckerConfig,
     CheckType,
     Config,
@@ -38,7 +39,12 @@ def build_config(maglev: Record) -> Config:
     lb = maglev["vpp"]["lb"]
     checker = maglev["healthchecker"]
     return Config(
-        checker=CheckerConfig(checker["transition-history"], checker["netns"], checker["probe-workers"]),
+        checker=CheckerConfig(
+            checker["transition-history"],
+            checker["netns"],
+            checker["probe-workers"],
+            _blindness(checker["blindness"]),
+        ),
         vpp=_vpp(lb),
         healthchecks={name: _healthcheck(name, record) for name, record in maglev.records("healthchecks")},
         backends={
@@ -47,6 +53,12 @@ def build_config(maglev: Record) -> Config:
         },
         frontends={name: _frontend(name, record, lb, maglev) for name, record in maglev.records("frontends")},
     )
+
+
+def _blindness(record: Record) -> Blindness | None:
+    if not record["share"]:
+        return None
+    return Blindness(record["share"], record["window"], record["hold"], record["canary"])
 
 
 def _vpp(lb: Record) -> VppConfig:

@@ -124,7 +124,7 @@ def _changes(old: Any, new: Any) -> Iterator[str]:
             continue
         if attribute.name in _BY_NAME:
             yield from _BY_NAME[attribute.name](before, after)
-        elif attribute.name == "weight_tolerance":
+        elif attribute.name in {"weight_tolerance", "share"}:
             yield f"{_key(attribute.name)}: {before:g}% -> {after:g}%"
         elif attribute.name == "table_length" and (old.table_fits or new.table_fits):
             yield f"{_key(attribute.name)}: {_length(old)} -> {_length(new)}"

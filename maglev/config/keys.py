@@ -33,6 +33,36 @@ AUTO: Final = "auto"
 _TABLE_LENGTH: Final = Integer(1, MAX_TABLE_LENGTH, power_of_two=True, word=AUTO)
 _TOLERANCE: Final = Percentage(50)
 
+_BLINDNESS: Final = ConfigSection(
+    "blindness",
+    (
+        ConfigKey(
+            "share",
+            Percentage(100),
+            "Which part of the backends in service has to go down together for the checks to be in doubt.",
+            notes="Three backends at least, whatever it says.",
+            default_text="none: the checks are always believed",
+        ),
+        ConfigKey("window", Duration(0.0, DAY, above_zero=True), "Within which time.", default=30.0),
+        ConfigKey(
+            "hold",
+            Duration(0.0, DAY, above_zero=True),
+            "How long they are doubted: after that, they are believed.",
+            default=300.0,
+        ),
+        ConfigKey(
+            "canary",
+            Reference("backends", "backend"),
+            "A backend of which it is known that it is there: while it is up, nothing is doubted that it shares.",
+            default_text="none",
+        ),
+    ),
+    notes=(
+        "Judged for each healthcheck, for each family with its source address, and for all backends together; see "
+        ":doc:`health`. Without ``share`` it is off."
+    ),
+)
+
 _HEALTHCHECKER: Final = ConfigSection(
     "healthchecker",
     (
@@ -69,6 +99,7 @@ _HEALTHCHECKER: Final = ConfigSection(
             default=0,
             unit="processes",
         ),
+        Part("blindness", _BLINDNESS, "When the checks are in doubt."),
     ),
 )
 

@@ -16,6 +16,7 @@ from maglev.config.keys import ROOT
 from maglev.config.pairs import check_pairs
 from maglev.config.reader import BROKEN, Reader, Record
 from maglev.config.rules import (
+    check_blindness,
     check_delays,
     check_healthcheck,
     check_references,
@@ -121,11 +122,13 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
         read_credentials(wanting, findings)
     warn_of_times(maglev, findings)
     check_references(maglev, findings)
+    check_blindness(maglev, findings)
     check_pairs(maglev, findings)
     frontends = FrontendRules(maglev, findings)
     frontends.check()
     if findings.valid:
-        warn_of_unused(maglev, frontends.used, findings)
+        canary = maglev["healthchecker"]["blindness"]["canary"]
+        warn_of_unused(maglev, frontends.used | {canary}, findings)
     return maglev
 
 

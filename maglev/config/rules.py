@@ -121,6 +121,26 @@ def check_delays(lb: Record, findings: Findings) -> None:
     )
 
 
+def check_blindness(maglev: Record, findings: Findings) -> None:
+    """Check that the canary exists and is probed, and that the other keys have an effect."""
+    checker = maglev["healthchecker"]
+    record = BROKEN if checker is BROKEN else checker["blindness"]
+    if record is BROKEN:
+        return
+    if record.sound("share") and not record["share"]:
+        for name in record.entries.keys() - {"share"}:
+            findings.warning(f"{record.path}.{name}", "has no effect without share", record.place_of(name))
+    name, known = record["canary"], maglev.table("backends")
+    if not isinstance(name, str) or not maglev.sound("backends"):
+        return
+    if name not in known:
+        text = f"no such backend: {excerpt(name)}{findings.hint(name, known)}"
+        findings.semantic(f"{record.path}.canary", text, record.place_of("canary"))
+    elif (backend := known[name]) is not BROKEN and backend["healthcheck"] is None:
+        text = f"has no effect: {name} has no healthcheck, and so is always up"
+        findings.warning(f"{record.path}.canary", text, record.place_of("canary"))
+
+
 def check_references(maglev: Record, findings: Findings) -> None:
     """Check that the healthcheck of every backend exists."""
     if not maglev.sound("healthchecks"):

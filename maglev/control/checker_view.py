@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from maglev.healthcheck.service import CheckerService
     from maglev.healthcheck.workers.pool import WorkerPool, WorkerSlot
     from maglev.model.checker_views import CheckerView, WorkerView
+    from maglev.state.blindness import Doubts
 
 RECENTLY: Final = 60.0
 """Seconds over which the worst lag is reported: long enough to be still visible when somebody looks."""
 
 
 def checker_view(
-    now: Callable[[], float], checker: CheckerService, lag: LagMonitor, pool: WorkerPool
+    now: Callable[[], float], checker: CheckerService, lag: LagMonitor, pool: WorkerPool, doubts: Doubts
 ) -> Callable[[], CheckerView]:
     """Return the view for `IControl.checker`.
 
@@ -27,6 +28,7 @@ def checker_view(
         checker: The checker.
         lag: Measures how late the reactor runs.
         pool: The workers, if there are any.
+        doubts: What the checks are in doubt about.
     """
 
     def view() -> CheckerView:
@@ -45,6 +47,16 @@ def checker_view(
             },
             "waiting": len(pool.waiting),
             "workers": [_worker_view(slot) for slot in pool.slots.values()],
+            "blind": [
+                {
+                    "scope": str(each.scope),
+                    "name": each.name,
+                    "backends": len(sight.down),
+                    "total": sight.total,
+                    "ends_in": round(max((sight.until or 0.0) - now(), 0.0), 1),
+                }
+                for each, sight in doubts.blind()
+            ],
         }
 
     return view

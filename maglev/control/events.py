@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import ILogObserver, LogLevel
 from zope.interface import implementer
 
-from maglev.control.views import event_view
+from maglev.control.event_views import event_view
 from maglev.interfaces import ISubscription
 from maglev.model.moments import moment
 from maglev.runtime.logs.render import fields_of, name_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.logger import LogEvent, LogPublisher
 
     from maglev.model.event_views import EventView, LogEventView, SnapshotView
-    from maglev.model.events import BackendEvent, FrontendEvent, GuardEvent, OverrideEvent
+    from maglev.model.events import BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent, OverrideEvent
     from maglev.state.board import Board
 
 QUEUE_LENGTH: Final = 1000
@@ -131,6 +131,7 @@ class EventHub:
             frontend_changed=self._frontend_changed,
             override_changed=self._override_changed,
             guard_changed=self._frontend_changed,
+            blindness_changed=self._backend_changed,
         )
 
     def __len__(self) -> int:
@@ -157,7 +158,7 @@ class EventHub:
 
     # Sources
 
-    def _backend_changed(self, event: BackendEvent) -> None:
+    def _backend_changed(self, event: BackendEvent | BlindnessEvent) -> None:
         if self._watches:
             view = event_view(event)
             for watch in tuple(self._watches):

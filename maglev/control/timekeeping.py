@@ -26,7 +26,7 @@ class Timekeeper(Service):
         self._board = board
         self._call: IDelayedCall | None = None
         self._due: float | None = None
-        board.subscribe(weights_changed=lambda _: self._schedule())
+        board.subscribe(weights_changed=lambda _: self._schedule(), blindness_changed=lambda _: self._schedule())
 
     def startService(self) -> None:
         """Begin to wake the board up."""

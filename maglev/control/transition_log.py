@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from maglev.model.config import Config
-    from maglev.model.events import BackendEvent, FrontendEvent, GuardEvent
+    from maglev.model.events import BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent
     from maglev.state.board import Board
 
 
@@ -31,6 +31,7 @@ class TransitionLog:
             backend_changed=self._backend_changed,
             frontend_changed=self._frontend_changed,
             guard_changed=self._guard_changed,
+            blindness_changed=self._blindness_changed,
             config_changed=self._config_changed,
         )
 
@@ -55,6 +56,13 @@ class TransitionLog:
         level = LogLevel.warn if event.held else LogLevel.info
         names = {"kept": _some(event.kept), "released": _some(event.released)}
         self._log.emit(level, "frontend-guard", frontend=event.frontend, held=event.held, **names, seq=event.seq)
+
+    def _blindness_changed(self, event: BlindnessEvent) -> None:
+        what = {"scope": event.scope, "name": event.name, "backends": event.backends, "total": event.total}
+        if event.blind:
+            self._log.error("checks-doubted", **what, seq=event.seq)
+        else:
+            self._log.warn("checks-believed", **what, reason=event.why, seq=event.seq)
 
     def _config_changed(self, old: Config, new: Config) -> None:
         self._log.info(

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.model.errors import RefusedError
-from maglev.model.events import BackendEvent, GuardEvent, OverrideEvent
 from maglev.model.health import State
 from maglev.model.moments import moment
 from maglev.model.problem import problem_view
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from maglev.control.dry_run import DryRunChange
     from maglev.control.traffic import ServerTraffic, VipTraffic
     from maglev.model.config import Healthcheck, LbConf, PemFile, PoolMember
-    from maglev.model.event_views import BackendEventView, FrontendEventView, GuardEventView, OverrideEventView
-    from maglev.model.events import Event
     from maglev.model.health import Transition
     from maglev.model.override import Override
     from maglev.model.problem import Problem
@@ -146,18 +143,19 @@ def override_view(override: Override, age: float, left: float | None) -> Overrid
         "reason": override.reason,
         "since": moment(override.at),
         "age": round(age, 1),
-        "until": _until(override),
+        "until": until_of(override),
         "ends_in": None if left is None else round(left, 1),
     }
 
 
-def _until(override: Override | None) -> str | None:
+def until_of(override: Override | None) -> str | None:
+    """Return when an override ends by itself; None if it does not, or there is none."""
     return None if override is None or override.until is None else moment(override.until)
 
 
 def kept_view(override: Override | None) -> KeptView:
     """Return how long a change holds; whether it is kept is not known yet."""
-    return {"until": _until(override), "not_kept": ""}
+    return {"until": until_of(override), "not_kept": ""}
 
 
 def result_view(result: Result) -> ResultView:
@@ -284,67 +282,6 @@ def server_traffic_view(traffic: ServerTraffic) -> ServerCountersView:
         "address": traffic.address,
         "fib_packets": traffic.counts.packets,
         "fib_bytes": traffic.counts.octets,
-    }
-
-
-def event_view(event: Event) -> BackendEventView | FrontendEventView | OverrideEventView | GuardEventView:
-    """Return an entry of the event log."""
-    if isinstance(event, BackendEvent):
-        return _backend_event_view(event)
-    if isinstance(event, OverrideEvent):
-        return _override_event_view(event)
-    if isinstance(event, GuardEvent):
-        return _guard_event_view(event)
-    return {
-        "type": "frontend",
-        "seq": event.seq,
-        "at": moment(event.at),
-        "frontend": event.frontend,
-        "from": str(event.old),
-        "to": str(event.new),
-    }
-
-
-def _guard_event_view(event: GuardEvent) -> GuardEventView:
-    return {
-        "type": "guard",
-        "seq": event.seq,
-        "at": moment(event.at),
-        "frontend": event.frontend,
-        "kept": list(event.kept),
-        "released": list(event.released),
-        "held": event.held,
-    }
-
-
-def _backend_event_view(event: BackendEvent) -> BackendEventView:
-    transition = event.transition
-    return {
-        "type": "backend",
-        "seq": event.seq,
-        "at": moment(transition.at),
-        "backend": event.backend,
-        "address": event.address,
-        "from": str(transition.old),
-        "to": str(transition.new),
-        "code": str(transition.code),
-        "detail": transition.detail,
-    }
-
-
-def _override_event_view(event: OverrideEvent) -> OverrideEventView:
-    override = event.override
-    return {
-        "type": "override",
-        "seq": event.seq,
-        "at": moment(event.at),
-        "action": event.action,
-        "object": str(override.target),
-        "value": str(override.value),
-        "file": str(override.base),
-        "who": event.who,
-        "reason": event.reason,
-        "until": _until(override),
     }
 
 

@@ -143,7 +143,7 @@ class Daemon(MultiService):
         self.vpp.setServiceParent(self)
         self._event_hub = EventHub(self.board, globalLogPublisher)
         sessions = Sessions(reactor, time.time)
-        how = checker_view(reactor.seconds, self.checker, lag, self.pool)
+        how = checker_view(reactor.seconds, self.checker, lag, self.pool, self.board.doubts)
         self.control = Control(
             self._cooperator.queue("control"),
             self.board,

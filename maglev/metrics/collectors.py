@@ -16,6 +16,7 @@ from maglev.model.health import State
 from maglev.model.override import BackendOrder
 from maglev.model.result import PASSES, Code
 from maglev.runtime.cooperator import BUCKETS as TURN_BUCKETS
+from maglev.state.blindness import Scope
 from maglev.vpp.lb.state import key_of
 
 if TYPE_CHECKING:
@@ -113,6 +114,14 @@ class BoardCollector:
         yield header(family)
         for name, status in list(self._board.frontends.items()):
             yield f'{family}{{frontend="{name}"}} {len(status.guarded)}\n'
+
+        doubts = self._board.doubts
+        blind = list(doubts.blind())
+        yield header("maglev_checks_doubted")
+        for scope in Scope:
+            yield f'maglev_checks_doubted{{scope="{scope}"}} {sum(view.scope is scope for view, _ in blind)}\n'
+        yield header("maglev_backends_doubted")
+        yield f"maglev_backends_doubted {len({name for _, sight in blind for name in sight.down})}\n"
 
     def _departing(self) -> Iterator[str]:
         family = "maglev_frontend_departing_servers"

@@ -123,6 +123,14 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             ("reason",),
             "The reasons are those of :doc:`probes`.",
         ),
+        Family(
+            "maglev_checks_doubted",
+            "gauge",
+            "Healthchecks, paths, or everything, of which so many backends went down together that they are doubted",
+            ("scope",),
+            "``scope`` is ``healthcheck``, ``path`` or ``all``.",
+        ),
+        Family("maglev_backends_doubted", "gauge", "Backends that are down, are doubted, and count as up"),
         Family("maglev_probe_overdue_seconds", "gauge", "Delay of the most overdue probe"),
         Family(
             "maglev_backends_without_evidence",

@@ -24,6 +24,16 @@ class WorkerView(TypedDict):
     restarts: Annotated[int, "Number of times that it was started again."]
 
 
+class BlindView(TypedDict):
+    """A view of backends that is in doubt, since many of them went down together."""
+
+    scope: Annotated[str, "What they have in common: ``healthcheck``, ``path`` or ``all``."]
+    name: Annotated[str, "Name of the healthcheck, or the family and the source address; empty for all."]
+    backends: Annotated[int, "Number of backends that are doubted."]
+    total: Annotated[int, "Number of backends that were in service."]
+    ends_in: Annotated[float, "Seconds for which they are doubted at most."]
+
+
 class CheckerView(TypedDict):
     """The checker itself."""
 
@@ -39,3 +49,4 @@ class CheckerView(TypedDict):
     lag: Annotated[LagView, "How late the event loop runs."]
     waiting: Annotated[int, "Probes for which there is no worker."]
     workers: Annotated[list[WorkerView], "The worker processes."]
+    blind: Annotated[list[BlindView], "What the checks are in doubt about."]

@@ -312,6 +312,23 @@ class VppConfig:
 
 
 @attrs.frozen
+class Blindness:
+    """When the checks are in doubt, because so many backends went down together.
+
+    Attributes:
+        share: How many of those in service, in percent.
+        window: Seconds within which they went down.
+        hold: Seconds after which the checks are believed after all.
+        canary: Name of a backend that shows by being up that there is nothing wrong; None for none.
+    """
+
+    share: float
+    window: float = 30.0
+    hold: float = 300.0
+    canary: str | None = None
+
+
+@attrs.frozen
 class CheckerConfig:
     """Settings of the checker as a whole.
 
@@ -319,11 +336,13 @@ class CheckerConfig:
         transition_history: Transitions kept per backend.
         netns: Name of the network namespace that probes run in; None is the daemon's own.
         probe_workers: Number of processes that probe; 0 probes in the daemon itself.
+        blindness: When the checks are in doubt; None for never.
     """
 
     transition_history: int = 5
     netns: str | None = None
     probe_workers: int = 0
+    blindness: Blindness | None = None
 
 
 @attrs.frozen

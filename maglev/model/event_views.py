@@ -68,6 +68,20 @@ class GuardEventView(TypedDict):
     held: Annotated[int, "Number of those that it keeps now."]
 
 
+class BlindnessEventView(TypedDict):
+    """Doubt about the checks has begun or ended, since many backends went down together."""
+
+    type: Annotated[Literal["blindness"], "``blindness``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    scope: Annotated[str, "What they have in common: ``healthcheck``, ``path`` or ``all``."]
+    name: Annotated[str, "Name of the healthcheck, or the family and the source address; empty for all."]
+    blind: Annotated[bool, "Whether it has begun."]
+    backends: Annotated[int, "Number of backends that are doubted, or were at the end."]
+    total: Annotated[int, "Number of backends that were in service."]
+    why: Annotated[str, "``share``; or why it has ended: ``recovered``, ``canary``, ``hold`` or ``config``."]
+
+
 class LogEventView(TypedDict):
     """A line of the daemon's log; only if it was asked for."""
 
@@ -86,5 +100,12 @@ class GapView(TypedDict):
 
 
 EventView = (
-    SnapshotView | BackendEventView | FrontendEventView | OverrideEventView | GuardEventView | LogEventView | GapView
+    SnapshotView
+    | BackendEventView
+    | FrontendEventView
+    | OverrideEventView
+    | GuardEventView
+    | BlindnessEventView
+    | LogEventView
+    | GapView
 )

@@ -94,4 +94,29 @@ class GuardEvent:
     at: float
 
 
-Event = BackendEvent | FrontendEvent | OverrideEvent | GuardEvent
+@attrs.frozen
+class BlindnessEvent:
+    """Doubt about the checks has begun or ended: many backends went down together.
+
+    Attributes:
+        seq: Position in the event log, in one sequence for all kinds.
+        scope: What the backends have in common: ``healthcheck``, ``path`` or ``all``.
+        name: Name of the healthcheck, or the family and the source address; empty for all.
+        blind: Whether it has begun.
+        backends: Number of backends that are doubted, or were at the end.
+        total: Number of backends that were in service.
+        why: ``share``; or why it has ended: ``recovered``, ``canary``, ``hold`` (it took too long) or ``config``.
+        at: Wall-clock time, seconds since the epoch: for display only.
+    """
+
+    seq: int
+    scope: str
+    name: str
+    blind: bool
+    backends: int
+    total: int
+    why: str
+    at: float
+
+
+Event = BackendEvent | FrontendEvent | OverrideEvent | GuardEvent | BlindnessEvent

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections import deque
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 import attrs
 
 from maglev.config.diff import concerned_backends, removed, touched
 from maglev.model.errors import RefusedError
-from maglev.model.events import BackendEvent, Event, FrontendEvent, FrontendState, GuardEvent, OverrideEvent
+from maglev.model.events import (
+    BackendEvent,
+    BlindnessEvent,
+    Event,
+    FrontendEvent,
+    FrontendState,
+    GuardEvent,
+    OverrideEvent,
+)
 from maglev.model.health import Lifecycle, State, Transition
 from maglev.model.override import BackendOrder
 from maglev.state.holds import Holds
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Backend, Config, Frontend
     from maglev.model.override import Override
     from maglev.model.result import Result
+    from maglev.state.subscribers import Callbacks
 
 EVENT_LOG_LENGTH: Final = 10_000
 """Events kept: enough for a minute of a bad day. A reader that falls further behind is sent a gap marker."""
@@ -76,37 +85,15 @@ class Board(Records):
         self._place_frontends({})
         self._subscribers.clear()
 
-    def subscribe(
-        self,
-        *,
-        backend_changed: Callable[[BackendEvent], object] | None = None,
-        frontend_changed: Callable[[FrontendEvent], object] | None = None,
-        weights_changed: Callable[[frozenset[str]], object] | None = None,
-        config_changed: Callable[[Config, Config], object] | None = None,
-        override_changed: Callable[[OverrideEvent], object] | None = None,
-        guard_changed: Callable[[GuardEvent], object] | None = None,
-    ) -> None:
+    def subscribe(self, **callbacks: Unpack[Callbacks]) -> None:
         """Register callbacks; each is called after a change of its kind is in place.
 
         An exception raised by a callback is logged; the others are still called.
 
         Args:
-            backend_changed: Called when a backend has changed state.
-            frontend_changed: Called when a frontend has changed state.
-            weights_changed: Called with the names of frontends whose desired weights in VPP may have changed.
-            config_changed: Called with the old and the new configuration. The states of all objects, old and new, are
-                on the board already; their changes are notified next.
-            override_changed: Called when an override was made or has ended.
-            guard_changed: Called when the guard has begun or ceased to keep backends of a frontend in service.
+            callbacks: By the kind of change, as `Callbacks` says.
         """
-        self._subscribers.add(
-            backend_changed=backend_changed,
-            frontend_changed=frontend_changed,
-            weights_changed=weights_changed,
-            config_changed=config_changed,
-            override_changed=override_changed,
-            guard_changed=guard_changed,
-        )
+        self._subscribers.add(**callbacks)
 
     # Changing
 
@@ -168,11 +155,15 @@ class Board(Records):
     @property
     def next_due(self) -> float | None:
         """When `pass_time` is to be called next, by the monotonic clock; None if nothing depends on time."""
-        return min(self._dues.values(), default=None)
+        dues = [*self._dues.values()]
+        if self.doubts.next_due is not None:
+            dues.append(self.doubts.next_due)
+        return min(dues, default=None)
 
     def pass_time(self) -> None:
-        """Do what has become due: let pools take over again that have had enough in service for long enough."""
+        """Do what has become due: let pools take over again, and end doubts."""
         now = self.now()
+        self._doubt(self.doubts.pass_time(now))
         for name, due in self._dues.items():
             if due <= now:
                 self._unweighed.setdefault(name, set())
@@ -239,6 +230,7 @@ class Board(Records):
             self._remove_backend(self.backends[name])
         for backend in concerned_backends(old, config):
             self._update_backend(old, backend)
+        self._doubt(self.doubts.apply(config))
         self._place_frontends(old.frontends)
         self.holds.end_reload()
         self._tell()
@@ -303,7 +295,9 @@ class Board(Records):
 
     def _moved(self, status: BackendStatus, transition: Transition) -> None:
         status.transitions = (transition, *status.transitions)[: self.config.checker.transition_history]
-        for frontend in self._frontends_of.get(status.name, ()):
+        frontends = self._frontends_of.get(status.name, ())
+        served = any(status.name in each.held for each in frontends)
+        for frontend in frontends:
             self._settle(frontend, status, transition)
             self._unweighed.setdefault(frontend.frontend.name, set()).add(status.name)
         if transition.new is not State.UNKNOWN:
@@ -312,6 +306,20 @@ class Board(Records):
         self._happened("backend_changed", BackendEvent, status.name, status.address, transition)
         if transition.new is State.DOWN:
             status.rank = self.seq
+        # What is ordered out is not doubted, even if it is down.
+        state = State.DRAINING if status.health.draining else transition.new
+        self._doubt(self.doubts.moved(status.name, state, served=served, now=self.now()))
+
+    def _doubt(self, names: Iterable[str]) -> None:
+        """Have backends weighed again whose doubt has changed, and tell what began or ended."""
+        for name in names:
+            for frontend in self._frontends_of.get(name, ()):
+                self._unweighed.setdefault(frontend.frontend.name, set()).add(name)
+        for each in self.doubts.notices:
+            scope, name = str(each.view.scope), each.view.name
+            what = (scope, name, each.blind, each.backends, each.total, each.why)
+            self._happened("blindness_changed", BlindnessEvent, *what, self._wall())
+        self.doubts.notices.clear()
 
     def _settle(self, frontend: FrontendStatus, status: BackendStatus, transition: Transition) -> None:
         """Update held weights and pending flushes after a transition."""

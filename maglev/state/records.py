@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.model.errors import NotFoundError
+from maglev.model.health import State
+from maglev.state.blindness import Doubts
 from maglev.state.decision import Situation
 from maglev.state.standing import evidence_of
 
@@ -24,6 +26,7 @@ class Records:
         backends: Every backend, by name.
         frontends: Every frontend, by name.
         now: Returns the seconds of a monotonic clock.
+        doubts: Decides which backends that are down are doubted.
     """
 
     def __init__(self, config: Config, now: Callable[[], float]) -> None:
@@ -34,6 +37,7 @@ class Records:
             now: Returns the seconds of a monotonic clock.
         """
         self.now = now
+        self.doubts = Doubts(config, self._is_up)
         self._frontends_of: dict[str, list[FrontendStatus]] = {}
         self.config = config
         self.backends: dict[str, BackendStatus] = {}
@@ -82,7 +86,16 @@ class Records:
     def _evidence(self, name: str) -> Evidence:
         status, backend = self.backends[name], self.config.backends.get(name)
         by_file = backend is not None and not backend.enabled
-        return evidence_of(status.state, drained=status.health.draining, by_file=by_file, rank=status.rank)
+        return evidence_of(
+            status.state,
+            drained=status.health.draining,
+            doubted=status.state is State.DOWN and self.doubts.doubted(name),
+            by_file=by_file,
+            rank=status.rank,
+        )
+
+    def _is_up(self, name: str) -> bool:
+        return name in self.backends and self.backends[name].state is State.UP
 
     def _index(self) -> None:
         index: dict[str, list[FrontendStatus]] = {}

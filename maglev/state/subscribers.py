@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from maglev.model.config import Config
+    from maglev.model.events import BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent, OverrideEvent
+
+
+class Callbacks(TypedDict, total=False):
+    """Callbacks for changes of the board, by the kind of change.
+
+    Attributes:
+        backend_changed: Called when a backend has changed state.
+        frontend_changed: Called when a frontend has changed state.
+        weights_changed: Called with the names of frontends whose desired weights in VPP may have changed.
+        config_changed: Called with the old and the new configuration. The states of all objects, old and new, are on
+            the board already; their changes are notified next.
+        override_changed: Called when an override was made or has ended.
+        guard_changed: Called when the guard has begun or ceased to keep backends of a frontend in service.
+        blindness_changed: Called when doubt about the checks has begun or ended.
+    """
+
+    backend_changed: Callable[[BackendEvent], object]
+    frontend_changed: Callable[[FrontendEvent], object]
+    weights_changed: Callable[[frozenset[str]], object]
+    config_changed: Callable[[Config, Config], object]
+    override_changed: Callable[[OverrideEvent], object]
+    guard_changed: Callable[[GuardEvent], object]
+    blindness_changed: Callable[[BlindnessEvent], object]
 
 
 class Subscribers:
@@ -21,11 +47,10 @@ class Subscribers:
         self._news: deque[tuple[str, tuple[object, ...]]] = deque()
         self._telling = False
 
-    def add(self, **callbacks: Callable[..., object] | None) -> None:
-        """Register callbacks by topic; None is none."""
+    def add(self, **callbacks: Unpack[Callbacks]) -> None:
+        """Register callbacks by topic."""
         for topic, callback in callbacks.items():
-            if callback is not None:
-                self._callbacks[topic].append(callback)
+            self._callbacks[topic].append(cast("Callable[..., object]", callback))
 
     def later(self, topic: str, *args: object) -> None:
         """Note news, for the next `tell`."""

@@ -693,3 +693,29 @@ def test_pools_say_what_is_enough_and_when_they_take_over_again():
     assert "pool primary [min-up 60%, 1 in service] [eligible for 18.2s, fails back in 11.8s]\n" in text
     assert "pool last [active]\n" in text
     assert "[down] [held]" in text
+
+
+def test_what_is_in_doubt_is_shown_with_the_checker():
+    control = FakeControl()
+    blind = {"scope": "path", "name": "IPv4", "backends": 5, "total": 8, "ends_in": 250.0}
+    control.checker_view = {**CHECKER, "blind": [blind, {**blind, "scope": "all", "name": ""}]}
+    lines = shown("show checker", control).splitlines()
+    assert "blind path IPv4 5 of 8 backends are doubted, for 4m10s at most" in lines
+    assert "blind all 5 of 8 backends are doubted, for 4m10s at most" in lines
+
+
+def test_events_of_the_guard_and_of_doubt():
+    at = "2026-10-01T09:00:00.000Z"
+    guard = {"type": "guard", "seq": 1, "at": at, "frontend": "web", "kept": ["a", "b"], "released": [], "held": 2}
+    doubt = {"type": "blindness", "seq": 2, "at": at, "scope": "all", "name": "", "blind": True}
+    doubt |= {"backends": 3, "total": 4, "why": "share"}
+    told = [
+        event_line(event).plain
+        for event in (guard, {**guard, "kept": [], "released": ["a"], "held": 1}, doubt, {**doubt, "blind": False})
+    ]
+    assert told == [
+        f"{at} guard web keeps a, b (2 held)",
+        f"{at} guard web releases a (1 held)",
+        f"{at} blindness all 3 of 4 backends are doubted",
+        f"{at} blindness all 3 of 4 backends were doubted until now (share)",
+    ]

@@ -5,6 +5,7 @@ maglev:
   healthchecker:
     transition-history: 10
     netns: dataplane
+    blindness: {share: 60%, window: 20s, hold: 10m, canary: imap2}
   vpp:
     lb:
       ipv4-src-address: 192.0.2.1

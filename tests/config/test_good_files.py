@@ -16,6 +16,7 @@ from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import ConfigKey, walk
 from maglev.model.config import (
     Backend,
+    Blindness,
     CheckerConfig,
     CheckType,
     Config,
@@ -58,7 +59,7 @@ def healthcheck(keys: str) -> Healthcheck:
 
 def test_every_key_arrives_in_the_model():
     assert config_of(EVERY_KEY) == Config(
-        checker=CheckerConfig(transition_history=10, netns="dataplane"),
+        checker=CheckerConfig(10, "dataplane", blindness=Blindness(60.0, 20.0, 600.0, "imap2")),
         vpp=VppConfig(
             conf=LbConf(
                 ipv4_src_address="192.0.2.1",

@@ -134,3 +134,29 @@ def test_a_pool_that_can_never_have_enough(least, warned):
     found = [(each.path, each.text) for each in loaded.warnings]
     text = "asks for 3 backends, but the pool has 2: it never has enough"
     assert found == ([("maglev.frontends.www.pools[0].min-up", text)] if warned else [])
+
+
+GOOD = FILE.format(lb="", times="interval: 2s, timeout: 1s", a="10.0.0.1", b="10.0.0.2", vip="")
+
+
+@pytest.mark.parametrize(
+    ("blindness", "warned"),
+    [
+        ("{share: 50%, canary: a}", {}),
+        ("{share: 50%, canary: }", {}),
+        ("{share: 0%, hold: 1m}", {"hold": "has no effect without share"}),
+        ("{canary: a}", {"canary": "has no effect without share"}),
+        ("{share: 50%, canary: c}", {"canary": "has no effect: c has no healthcheck, and so is always up"}),
+    ],
+)
+def test_a_doubt_that_never_begins_or_never_ends(blindness, warned):
+    more = f"  healthchecker: {{blindness: {blindness}}}\n  backends:\n    c: {{address: 10.0.0.9}}\n"
+    loaded = load_text(GOOD.replace("  backends:\n", more))
+    found = {each.path.rpartition(".")[2]: each.text for each in loaded.warnings if "blindness" in each.path}
+    assert found == warned
+
+
+def test_a_canary_need_not_be_in_a_frontend():
+    more = "  healthchecker: {blindness: {share: 50%, canary: c}}\n  backends:\n"
+    more += "    c: {address: 10.0.0.9, healthcheck: web}\n"
+    assert load_text(GOOD.replace("  backends:\n", more)).warnings == ()

@@ -2,13 +2,15 @@
 
 import json
 
+import attrs
+
 from maglev.control.checker_view import RECENTLY, checker_view
 from maglev.healthcheck.lag import BUCKETS
-from maglev.model.config import Backend
+from maglev.model.config import Backend, Blindness
 from maglev.model.health import Lifecycle
-from maglev.model.result import LocalFault
+from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.checker import PASS, CheckerRig
-from tests.fakes.configs import make_config, make_frontend
+from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.control import CHECKER
 from tests.fakes.logs import recorded_events
 from tests.fakes.workers import WorkerPoolRig
@@ -16,7 +18,7 @@ from tests.fakes.workers import WorkerPoolRig
 
 def view_of(bench, pool=None):
     lag = bench.checker._lag
-    made = checker_view(bench.clock.seconds, bench.checker, lag, pool or WorkerPoolRig(0).pool)()
+    made = checker_view(bench.clock.seconds, bench.checker, lag, pool or WorkerPoolRig(0).pool, bench.board.doubts)()
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     return made
 
@@ -72,3 +74,22 @@ def test_it_tells_of_its_workers():
         first, second = view_of(CheckerRig(), rig.pool)["workers"]
         assert (first["state"], first["restarts"], second["state"]) == ("down", 1, "leaving")
         rig.pool.stopService()
+
+
+def test_what_the_checks_are_in_doubt_about():
+    rig = CheckerRig(blinded(("a", "b", "c", "d")))
+    for name in "abcd":
+        rig.board.record(name, Result(Code.L4OK))
+    for name in "abcd":
+        rig.board.record(name, Result(Code.L4CON))
+    rig.clock.advance(1.5)
+    assert view_of(rig)["blind"] == [
+        {"scope": "all", "name": "", "backends": 4, "total": 4, "ends_in": 8.5},
+        {"scope": "healthcheck", "name": "tcp", "backends": 4, "total": 4, "ends_in": 8.5},
+        {"scope": "path", "name": "IPv4", "backends": 4, "total": 4, "ends_in": 8.5},
+    ]
+
+
+def blinded(names):
+    config = make_config([make_frontend(pools=(names,))], checks=[make_check(rise=1, fall=1)])
+    return attrs.evolve(config, checker=attrs.evolve(config.checker, blindness=Blindness(50.0, 5.0, 10.0)))

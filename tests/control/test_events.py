@@ -8,7 +8,7 @@ from zope.interface.verify import verifyObject
 
 from maglev.control.events import BATCH, QUEUE_LENGTH, EventHub
 from maglev.interfaces import ISubscription
-from maglev.model.config import WhenNoneEligible
+from maglev.model.config import Blindness, WhenNoneEligible
 from maglev.model.result import Code, Result
 from maglev.runtime.logs.logger import EventLogger
 from maglev.state.board import Board
@@ -212,3 +212,23 @@ def test_the_guard_of_a_frontend_is_an_event_of_the_frontend():
     ]
     assert {event["frontend"] for event in events} == {"web"}
     assert "guard" not in {event["type"] for event in drain(other)}
+
+
+def test_doubt_about_the_checks_is_an_event_of_the_backends():
+    bench = EventHubSetup("abc")
+    config = bench.board.config
+    bench.board.apply(attrs.evolve(config, checker=attrs.evolve(config.checker, blindness=Blindness(100.0))))
+    watch, other = bench.watch(frontend=False), bench.watch(backend=False)
+    for result in (PASS, FAIL):
+        for name in "abc":
+            bench.board.record(name, result)
+    events = [event for event in drain(watch) if event["type"] == "blindness"]
+    assert [(event["scope"], event["name"]) for event in events] == [
+        ("healthcheck", "tcp"),
+        ("path", "IPv4"),
+        ("all", ""),
+    ]
+    assert {(event["blind"], event["backends"], event["total"], event["why"]) for event in events} == {
+        (True, 3, 3, "share")
+    }
+    assert "blindness" not in {event["type"] for event in drain(other)}

@@ -1,10 +1,11 @@
 """Every transition on the board is an event of the log."""
 
+import attrs
 import pytest
 from twisted.logger import LogLevel
 
 from maglev.control.transition_log import TransitionLog
-from maglev.model.config import Backend, WhenNoneEligible
+from maglev.model.config import Backend, Blindness, CheckerConfig, WhenNoneEligible
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
 from maglev.runtime.logs.logger import EventLogger
@@ -119,3 +120,19 @@ def test_the_guard_tells_whom_it_keeps_and_releases():
     assert held[1] == {"frontend": "web", "held": 12, "kept": some, "released": "", "seq": held[1]["seq"]}
     assert released[0] is LogLevel.info
     assert released[1] == {"frontend": "web", "held": 0, "kept": "", "released": some, "seq": released[1]["seq"]}
+
+
+def test_doubt_about_the_checks_is_an_error_and_its_end_is_told():
+    config = make_config([make_frontend(pools=("abcd",))], checks=[make_check(rise=1, fall=1)])
+    board = Board(lambda: 0.0, attrs.evolve(config, checker=CheckerConfig(blindness=Blindness(75.0))))
+    for name in "abcd":
+        board.record(name, Result(Code.L4OK))
+    log = RecordedLog(board)
+    for name, code in (("a", Code.L4CON), ("b", Code.L4CON), ("c", Code.L4CON), ("a", Code.L4OK), ("b", Code.L4OK)):
+        board.record(name, Result(code))
+    told = [(name_of(event), event["log_level"], fields_of(event)) for event in log.seen if "checks" in name_of(event)]
+    begun, ended = told[0], told[-1]
+    assert begun[:2] == ("checks-doubted", LogLevel.error)
+    assert begun[2] | {"seq": 0} == {"scope": "healthcheck", "name": "tcp", "backends": 3, "total": 4, "seq": 0}
+    assert ended[:2] == ("checks-believed", LogLevel.warn)
+    assert (ended[2]["scope"], ended[2]["backends"], ended[2]["reason"]) == ("all", 1, "recovered")

@@ -462,6 +462,24 @@ CASES = {
         "must be a power of two, 1..65536, or auto, not 0",
         lb_key("new-flows-table-length: §0"),
     ),
+    "canary-unknown": (
+        SEMANTIC,
+        "maglev.healthchecker.blindness.canary",
+        "no such backend: nobody",
+        f"{LB}{WEB}  healthchecker: {{blindness: {{share: 50%, canary: §nobody}}}}\n",
+    ),
+    "blindness-share-without-sign": (
+        PARSE,
+        "maglev.healthchecker.blindness.share",
+        "must be a percentage (0%..100%, such as 2% or 0.5%), not 50",
+        f"{LB}{WEB}  healthchecker: {{blindness: {{share: §50, canary: a}}}}\n",
+    ),
+    "blindness-broken": (
+        PARSE,
+        "maglev.healthchecker.blindness",
+        "must be a map (blindness), not often",
+        f"{LB}{WEB}  healthchecker: {{blindness: §often}}\n",
+    ),
     "min-up-zero": (
         SEMANTIC,
         "maglev.frontends.www.pools[0].min-up",

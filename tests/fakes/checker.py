@@ -19,7 +19,7 @@ class CheckerRig:
     def __init__(self, config=None, **checker):
         self.clock = LateClock()
         self.clock.advance(1000)
-        self.board = Board(lambda: 0.0, config or make_config())
+        self.board = Board(lambda: 0.0, config or make_config(), now=self.clock.seconds)
         self.probers = FakeProbers()
         lag = LagMonitor(self.clock)
         lag.attend(self.probers, really=True)

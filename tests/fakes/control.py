@@ -345,6 +345,7 @@ CHECKER = {
     "lag": {"worst": 0.0, "p50": 0.001, "p99": 0.005},
     "waiting": 0,
     "workers": [{"worker": 0, "state": "up", "pid": 4712, "in_flight": 1, "queued": 0, "restarts": 0}],
+    "blind": [],
 }
 """How the checker does, as `maglev.control.checker_view` tells it."""
 
@@ -369,6 +370,7 @@ class FakeControl:
             "backend-counters": list(BACKEND_COUNTERS),
             "override": list(OVERRIDES),
         }
+        self.checker_view = CHECKER
         self.not_kept = ""
         self.damage = ""
         self.page = 1000
@@ -495,7 +497,7 @@ class FakeControl:
 
     async def checker(self):
         await self._call("checker")
-        return CHECKER
+        return self.checker_view
 
     async def vpp_info(self):
         await self._call("vpp_info")

@@ -7,7 +7,7 @@ import contextlib
 import attrs
 from hypothesis import strategies as st
 
-from maglev.model.config import Backend, MinUp, WeightScale, WhenNoneEligible
+from maglev.model.config import Backend, Blindness, MinUp, WeightScale, WhenNoneEligible
 from maglev.model.errors import RefusedError
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
@@ -25,6 +25,7 @@ delays = st.sampled_from([0.0, 0.0, 3.0, 10.0])
 members = st.lists(st.tuples(names, weights), min_size=1, max_size=3, unique_by=lambda member: member[0])
 pools = st.lists(members.map(tuple), min_size=2, max_size=3).map(tuple)
 ways = st.sampled_from([*WeightScale])
+rules = st.sampled_from([None, Blindness(50.0, 3.0, 10.0), Blindness(50.0, 3.0, 10.0, "a")])
 whens = st.sampled_from(WhenNoneEligible)
 shapes = st.lists(
     st.tuples(
@@ -74,7 +75,8 @@ def configs(draw):
     ]
     interval = draw(st.sampled_from([2.0, 3.0]))
     checks = [make_check(rise=1, fall=1), make_check("slow", rise=2, fall=2, interval=interval)]
-    return make_config(frontends, made, checks)
+    config = make_config(frontends, made, checks)
+    return attrs.evolve(config, checker=attrs.evolve(config.checker, blindness=draw(rules)))
 
 
 results = st.tuples(st.just("record"), names, st.sampled_from([PASS, FAIL]))

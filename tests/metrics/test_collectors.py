@@ -65,6 +65,8 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_overrides_damaged": ("gauge", ""),
         "maglev_frontend_active_pool": ("gauge", "frontend"),
         "maglev_frontend_held_backends": ("gauge", "frontend"),
+        "maglev_checks_doubted": ("gauge", "scope"),
+        "maglev_backends_doubted": ("gauge", ""),
         "maglev_frontend_departing_servers": ("gauge", "frontend"),
         "maglev_frontend_pool_backend_weight": ("gauge", "frontend pool backend"),
         "maglev_frontend_pool_backend_effective_weight": ("gauge", "frontend pool backend"),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from maglev.model.event_views import (
         BackendEventView,
+        BlindnessEventView,
         EventView,
         FrontendEventView,
         GapView,
@@ -53,6 +54,13 @@ def _guard(event: GuardEventView) -> Line:
     return line(cell(event["at"]), " ", *what, cell(told), cell(f" ({event['held']} held)"))
 
 
+def _blindness(event: BlindnessEventView) -> Line:
+    what = (label("blindness"), " ", cell(f"{event['scope']} {event['name']}".rstrip(), Style.HEADING), " ")
+    told = f"{event['backends']} of {event['total']} backends "
+    told += "are doubted" if event["blind"] else f"were doubted until now ({event['why']})"
+    return line(cell(event["at"]), " ", *what, cell(told))
+
+
 def _log(event: LogEventView) -> Line:
     fields = [
         piece for name, value in event["fields"].items() for piece in (" ", cell(name, Style.LABEL), "=", cell(value))
@@ -81,6 +89,7 @@ _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "frontend": _frontend,
     "override": _override,
     "guard": _guard,
+    "blindness": _blindness,
     "log": _log,
     "snapshot": _snapshot,
     "gap": _gap,

@@ -175,8 +175,8 @@ def _pool_lines(pool: PoolView, *, scaled: bool, aligned: bool) -> Iterator[Line
 def _member_row(member: MemberView, *, scaled: bool) -> tuple[Cell, ...]:
     state = member["state"]
     notes = [] if state == "up" else [f"[{state}]"]
-    if member["reason"] == "guarded":
-        notes.append("[held]")
+    if member["reason"] in {"guarded", "doubted"}:
+        notes.append("[held]" if member["reason"] == "guarded" else "[doubted]")
     if member["file_weight"] != member["weight"]:
         notes.append(f"[file {member['file_weight']}]")
     return (
@@ -330,6 +330,11 @@ def checker_lines(view: CheckerView) -> Iterator[Line]:
         ],
         indent=0,
     )
+    for blind in view["blind"]:
+        name = f"{blind['scope']} {blind['name']}".rstrip()
+        told = f"{blind['backends']} of {blind['total']} backends are doubted, for "
+        told += f"{duration_text(blind['ends_in'])} at most"
+        yield line(label("blind"), " ", cell(name, Style.HEADING), " ", cell(told))
     for each in view["workers"]:
         yield line(label(f"worker {each['worker']}"), " ", state_cell(each["state"]))
         yield from fields(

@@ -1,0 +1,96 @@
+"""Builds the views of events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.control.views import until_of
+from maglev.model.events import BackendEvent, BlindnessEvent, GuardEvent, OverrideEvent
+from maglev.model.moments import moment
+
+if TYPE_CHECKING:
+    from maglev.model.event_views import (
+        BackendEventView,
+        BlindnessEventView,
+        EventView,
+        GuardEventView,
+        OverrideEventView,
+    )
+    from maglev.model.events import Event
+
+
+def event_view(event: Event) -> EventView:
+    """Return an entry of the event log."""
+    if isinstance(event, BackendEvent):
+        return _backend_event_view(event)
+    if isinstance(event, OverrideEvent):
+        return _override_event_view(event)
+    if isinstance(event, GuardEvent):
+        return _guard_event_view(event)
+    if isinstance(event, BlindnessEvent):
+        return _blindness_event_view(event)
+    return {
+        "type": "frontend",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "frontend": event.frontend,
+        "from": str(event.old),
+        "to": str(event.new),
+    }
+
+
+def _guard_event_view(event: GuardEvent) -> GuardEventView:
+    return {
+        "type": "guard",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "frontend": event.frontend,
+        "kept": list(event.kept),
+        "released": list(event.released),
+        "held": event.held,
+    }
+
+
+def _blindness_event_view(event: BlindnessEvent) -> BlindnessEventView:
+    return {
+        "type": "blindness",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "scope": event.scope,
+        "name": event.name,
+        "blind": event.blind,
+        "backends": event.backends,
+        "total": event.total,
+        "why": event.why,
+    }
+
+
+def _backend_event_view(event: BackendEvent) -> BackendEventView:
+    transition = event.transition
+    return {
+        "type": "backend",
+        "seq": event.seq,
+        "at": moment(transition.at),
+        "backend": event.backend,
+        "address": event.address,
+        "from": str(transition.old),
+        "to": str(transition.new),
+        "code": str(transition.code),
+        "detail": transition.detail,
+    }
+
+
+def _override_event_view(event: OverrideEvent) -> OverrideEventView:
+    override = event.override
+    return {
+        "type": "override",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "action": event.action,
+        "object": str(override.target),
+        "value": str(override.value),
+        "file": str(override.base),
+        "who": event.who,
+        "reason": event.reason,
+        "until": until_of(override),
+    }
