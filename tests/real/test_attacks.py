@@ -46,7 +46,7 @@ DETECTION = (INTERVAL + (FALL - 1) * FAST) * (1 + JITTER) + FALL * SLOT
 """Seconds from the death of a backend, which then refuses connections, until it is down, by the configuration."""
 
 GETTING_IN = 2.0
-"""Seconds to run a command over SSH or the UNIX socket, besides what it takes without any attack."""
+"""Seconds to run a command over SSH, the UNIX socket or TLS, besides what it takes without any attack."""
 
 MOST_MEMORY = 200_000_000
 DESCRIPTORS = 1024
@@ -124,8 +124,11 @@ class AttackedDaemon(MaglevDaemon):
         viewers = [write_key(folder / f"vera{number}", f"vera{number}") for number in range(VIEWERS)]
         (folder / "viewers").write_text("".join(viewers))
         authority = Authority()
-        person = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lb1")])
-        certificate, key = authority.issue_person(folder, person)
+        certificate, key = authority.issue(folder, "127.0.0.1")
+        person = [(NameOID.COMMON_NAME, "olga"), (NameOID.ORGANIZATIONAL_UNIT_NAME, "operator")]
+        subject = x509.Name([x509.NameAttribute(*attribute) for attribute in person])
+        files = (authority.write_root(folder), *authority.issue_person(folder, subject))
+        self._client = [f"--tls-{name}={file}" for name, file in zip(("ca", "cert", "key"), files, strict=True)]
         super().__init__(
             folder,
             "--vpp-api-addr=",
@@ -137,7 +140,7 @@ class AttackedDaemon(MaglevDaemon):
             f"--pb-tls-addr=127.0.0.1:{self.tls_port}",
             f"--pb-tls-cert={certificate}",
             f"--pb-tls-key={key}",
-            f"--pb-tls-ca={authority.write_root(folder)}",
+            f"--pb-tls-ca={files[0]}",
         )
 
     def command(self):
@@ -163,9 +166,12 @@ class AttackedDaemon(MaglevDaemon):
         key = str(self._folder / who)
         return ["ssh", "-F", "none", "-p", str(self.ssh_port), "-i", key, *given, "x@127.0.0.1", *command]
 
-    def maglevc(self, *command):
+    def maglevc(self, *command, server=""):
         program = "from maglev.maglevc.program import main; main()"
-        return [sys.executable, "-c", program, "--server", f"unix:{self.pb_socket}", *command]
+        return [sys.executable, "-c", program, "--server", server or f"unix:{self.pb_socket}", *command]
+
+    def maglevc_over_tls(self, *command):
+        return self.maglevc(*self._client, *command, server=f"tls:127.0.0.1:{self.tls_port}")
 
     def metrics(self):
         """Scrape it, among the attackers: a new connection may have to make room before its request has been read."""
@@ -290,12 +296,13 @@ class Watch:
 def test_probes_operators_and_root_hold_out_against_everybody_at_once(daemon, mortals, tmp_path):
     _, mortals = mortals
     as_operator, as_root = daemon.ssh("ada", "show", "version"), daemon.maglevc("show", "version")
+    over_tls = daemon.maglevc_over_tls("show", "version")
     usual = {
         name: max(until_it_works(command).seconds for _ in range(2))
-        for name, command in (("operator", as_operator), ("root", as_root))
+        for name, command in (("operator", as_operator), ("root", as_root), ("operator over TLS", over_tls))
     }
     descriptors = daemon.descriptors()
-    took = {"operator": [], "root": []}
+    took = {name: [] for name in usual}
 
     attackers = Attackers(tmp_path, daemon.metrics_port, daemon.ssh_port, daemon.tls_port)
     with Watch(daemon) as watch, watchers(daemon), attackers:
@@ -307,6 +314,8 @@ def test_probes_operators_and_root_hold_out_against_everybody_at_once(daemon, mo
                 took["operator"].append(until_it_works(as_operator))
             if number % 3 == 1:
                 took["root"].append(until_it_works(as_root))
+            if number % 3 == 2:
+                took["operator over TLS"].append(until_it_works(over_tls))
         names = [f"m{number}" for number in range(MORTALS)]
         downs = [daemon.wait_for_event("backend-transition", backend=name, to="down") for name in names]
         scraped = daemon.metrics()
