@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar
 
 from zope.interface import Attribute, Interface
 
+from maglev.model.announce_views import AnnounceChangeView, AnnouncementsView, AnnouncementView
 from maglev.model.caller import Caller
 from maglev.model.checker_views import CheckerView
 from maglev.model.event_views import EventView
@@ -123,8 +124,8 @@ class IControl(Protocol):
         """Return the names of live objects, in their order, for completion.
 
         Args:
-            kind: ``frontend``, ``backend``, ``healthcheck``, ``overridden`` (a backend with an override), ``pool`` or
-                ``member``.
+            kind: ``frontend``, ``backend``, ``healthcheck``, ``overridden`` (a backend with an override), ``announced``
+                (an address), ``pool`` or ``member``.
             prefix: What they must begin with.
             within: For pools, the frontend; for members (the backends of a pool), ``frontend/pool``.
             limit: How many at most.
@@ -225,6 +226,29 @@ class IControl(Protocol):
     @changes
     async def clear_override(self, backend: str, frontend: str = "", pool: str = "") -> OverrideClearView:
         """End an override: of a backend, or of its weight in a pool of a frontend."""
+
+    async def announcements(self, after: str = "", limit: Limit = 100) -> AnnouncementsView:
+        """Return a page of the addresses that are announced while something serves behind them."""
+
+    async def announcement(self, address: str) -> AnnouncementView:
+        """Return one of these addresses."""
+
+    @changes
+    async def set_announce(
+        self,
+        address: str,
+        on: bool,  # noqa: FBT001  # a word on the wire
+        duration: Duration = 0,
+        reason: str = "",
+    ) -> AnnounceChangeView:
+        """Keep an address withdrawn, over restarts as well, or let it be announced again.
+
+        Args:
+            address: The address.
+            on: Whether it may be announced.
+            duration: As for `pause_backend`.
+            reason: As for `pause_backend`.
+        """
 
     @slow
     async def check_config(self) -> ConfigCheckView:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.commands.handlers import change, config, session, sync, watch
-from maglev.commands.language.arguments import LiveName, Number, Sentence, TimeSpan
+from maglev.commands.language.arguments import LiveAddress, LiveName, Number, Sentence, TimeSpan
 from maglev.commands.language.nodes import Argument, Command, Handler, Keyword, TreePosition
 from maglev.commands.tree_show import SHOW
 from maglev.model.caller import Role
@@ -92,7 +92,7 @@ _STATES: Final = (
     _state(
         "drain",
         "No new flows; those that it has go on",
-        "Give a backend no new flows; those that it has go on",
+        "Give a backend no new flows; those it has go on",
         lambda control: control.drain_backend,
         _ORDERED,
     ),
@@ -124,10 +124,36 @@ _STATES: Final = (
     ),
 )
 
+_ANNOUNCE: Final = Keyword(
+    "announce",
+    help="Keep an address withdrawn, or announce it",
+    children=(
+        Argument(
+            "address",
+            type=LiveAddress(),
+            help="An announced address",
+            children=(
+                Keyword(
+                    "off",
+                    help="Withdraw it, and keep it so",
+                    command=_operator(
+                        change.set_announce(on=False),
+                        "Withdraw an address, and keep it so",
+                        notes="It holds over restarts, until it is undone or its time is over.",
+                    ),
+                    options=_REMARKS,
+                ),
+                Keyword("on", help="Announce it if something serves", command=_operator(change.set_announce(on=True))),
+            ),
+        ),
+    ),
+)
+
 _SET: Final = Keyword(
     "set",
-    help="Change a backend or a weight at run time",
+    help="Change a backend, a weight or an announcement",
     children=(
+        _ANNOUNCE,
         Keyword(
             "backend",
             help="Put a backend in or out of service",
@@ -202,7 +228,7 @@ _REPAIR: Final = Keyword(
             help="Only this frontend",
             command=_operator(
                 sync.sync_vpp_lb_state,
-                "Read back one frontend and repair every difference",
+                "Read one frontend back, repair every difference",
                 notes="No VIP is ever removed.",
             ),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from maglev.commands.handlers import show
-from maglev.commands.language.arguments import LiveName
+from maglev.commands.language.arguments import LiveAddress, LiveName
 from maglev.commands.language.nodes import Argument, Command, Keyword
 
 _COUNTERS: Final = Keyword(
@@ -135,6 +135,22 @@ SHOW: Final = Keyword(
             command=Command(
                 show.show_overrides,
                 notes="``file`` is what the file says, ``ends-in`` the time after which that holds again.",
+            ),
+        ),
+        Keyword(
+            "announcements",
+            help="Addresses announced by BGP, and why",
+            command=Command(
+                show.show_announcements,
+                notes="``undecided`` is as it was before the start of maglevd. Above the table is who can't be told.",
+            ),
+            children=(
+                Argument(
+                    "address",
+                    type=LiveAddress(),
+                    help="One address, with its conditions",
+                    command=Command(show.show_announcement),
+                ),
             ),
         ),
         Keyword("sessions", help="Connected users", command=Command(show.show_sessions)),

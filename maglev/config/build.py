@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from maglev.config.announce_keys import build_announce
 from maglev.config.keys import AUTO
 from maglev.config.netkinds import name_of_host
 from maglev.model.config import (
@@ -52,6 +53,7 @@ def build_config(maglev: Record) -> Config:
             for name, record in maglev.records("backends")
         },
         frontends={name: _frontend(name, record, lb, maglev) for name, record in maglev.records("frontends")},
+        announce=build_announce(maglev["announce"]),
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from maglev.config.netkinds import HeaderLines
+    from maglev.model.announce import AnnounceConfig
     from maglev.model.config import Backend, Config, Frontend, Pool
 
 _NAMES: Final = {
@@ -32,7 +33,7 @@ class Difference:
     """An object that differs between the two.
 
     Attributes:
-        kind: ``setting``, ``healthcheck``, ``backend`` or ``frontend``.
+        kind: ``setting``, ``healthcheck``, ``backend``, ``frontend``, ``announced address`` or ``hook``.
         name: Its name; for a setting, the section.
         change: ``added``, ``removed`` or ``changed``.
         details: A text for each change, as ``key: old -> new``; empty if it was added or removed.
@@ -76,6 +77,7 @@ def differences(old: Config, new: Config) -> tuple[Difference, ...]:
         *_objects("healthcheck", old.healthchecks, new.healthchecks),
         *_objects("backend", old.backends, new.backends),
         *_objects("frontend", old.frontends, new.frontends),
+        *_announce(old.announce, new.announce),
     )
 
 
@@ -97,6 +99,18 @@ def told_otherwise(old: Frontend, new: Frontend) -> list[tuple[str, tuple[int, i
 
 def _weights(pool: Pool) -> set[int]:
     return {member.weight for member in pool.members}
+
+
+def _announce(old: AnnounceConfig, new: AnnounceConfig) -> Iterator[Difference]:
+    if old.vpp_lost_delay != new.vpp_lost_delay:
+        detail = f"vpp-lost-delay: {old.vpp_lost_delay} -> {new.vpp_lost_delay}"
+        yield Difference("setting", "announce", "changed", (detail,))
+    if old.bird is not None and new.bird is not None:
+        yield from _settings("announce.bird", old.bird, new.bird)
+    elif old.bird is not new.bird:
+        yield Difference("setting", "announce.bird", "removed" if new.bird is None else "added")
+    yield from _objects("announced address", old.addresses, new.addresses)
+    yield from _objects("hook", old.hooks, new.hooks)
 
 
 def _settings(name: str, old: Any, new: Any) -> Iterator[Difference]:
@@ -208,5 +222,12 @@ def _text(value: Any) -> str:
     if attrs.has(type(value)):
         return "set"
     if isinstance(value, tuple):
-        return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in value)
+        return _listed(value)
     return str(value) or "none"
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    """Return the words of a command, or ranges of numbers."""
+    if not values or isinstance(values[0], str):
+        return " ".join(values) or "none"
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in values)

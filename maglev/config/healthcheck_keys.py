@@ -29,7 +29,7 @@ _TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS)
 _WEB: Final = (CheckType.HTTP, CheckType.HTTPS)
 _PROBE_PERIOD: Final = Duration(MIN_INTERVAL, DAY)
 
-_PATH: Final = TextKind(
+PATH: Final = TextKind(
     1024,
     (
         TextRule(re.compile(r"/.*", re.DOTALL), "the path of a file must start with '/'"),
@@ -37,6 +37,7 @@ _PATH: Final = TextKind(
     ),
     "path",
 )
+"""The path of a file or socket."""
 
 _CURVES: Final = TextRule(
     re.compile(r"[A-Za-z0-9_-]+(?::[A-Za-z0-9_-]+)*"),
@@ -154,7 +155,7 @@ PARAMS: Final = ConfigSection(
         ),
         ConfigKey(
             "ca-file",
-            _PATH,
+            PATH,
             "File with the authorities to trust, in PEM.",
             notes=(
                 "It takes the place of the system's. This file, ``client-certificate`` and ``client-key`` are read "
@@ -166,7 +167,7 @@ PARAMS: Final = ConfigSection(
         ),
         ConfigKey(
             "client-certificate",
-            _PATH,
+            PATH,
             "File with the certificate to show to backends that ask for one, in PEM.",
             notes="The certificates above it follow, if they are needed. The key may be in the same file.",
             default_text="none",
@@ -174,7 +175,7 @@ PARAMS: Final = ConfigSection(
         ),
         ConfigKey(
             "client-key",
-            _PATH,
+            PATH,
             "File with the key of the client certificate, in PEM, without a passphrase.",
             default_text="in the file of client-certificate",
             types=_TCP_NEEDING,

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from maglev.config import durations
 from maglev.config.keys import ROOT
 from maglev.config.kinds import FALSE, PERCENTAGE, TRUE, Boolean, Duration, Integer, OneOf, Percentage, TextKind
-from maglev.config.netkinds import HEADER_NAME, HEADER_VALUE, Address, Headers, Host, StatusCodes
+from maglev.config.netkinds import (
+    ARGUMENT,
+    HEADER_NAME,
+    HEADER_VALUE,
+    Address,
+    Headers,
+    Host,
+    ProgramArguments,
+    StatusCodes,
+)
 from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
 from maglev.model.config import CheckType, MinUp
@@ -69,7 +78,8 @@ def _entry(entry: Entry) -> Json:
         names = {"pattern": _whole(NAME.pattern)}
         below = {"type": ["object", "null"], "propertyNames": names, "additionalProperties": below}
     elif isinstance(entry, Listing):
-        below = {"type": "array", "minItems": 1, "items": below}
+        some = {"type": "array", "minItems": 1} if entry.needed else {"type": ["array", "null"]}
+        below = {**some, "items": below}
     return {"description": entry.help, **below}
 
 
@@ -174,6 +184,12 @@ def _headers(kind: Headers) -> list[Json]:
     return [
         {"type": "object", "maxProperties": kind.most, "propertyNames": names, "additionalProperties": value},
     ]
+
+
+@_value.register
+def _command_line(kind: ProgramArguments) -> list[Json]:
+    word = {"type": _ANY_TEXT, "maxLength": kind.length, "pattern": _whole(ARGUMENT)}
+    return [{"type": "array", "minItems": 1, "maxItems": kind.most, "items": word}]
 
 
 @_value.register

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from maglev.config.announce_keys import ANNOUNCE
 from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, Reference, TextKind, TextRule
 from maglev.config.netkinds import Address
@@ -354,6 +355,7 @@ ROOT: Final = ConfigSection(
                     NamedSections("healthchecks", HEALTHCHECK, "How to probe."),
                     NamedSections("backends", _BACKEND, "What is probed."),
                     NamedSections("frontends", _FRONTEND, "The VIPs."),
+                    Part("announce", ANNOUNCE, "Which VIPs are announced by BGP, and when."),
                 ),
                 notes="Only ``vpp`` must be there, as VPP's source addresses have no default.",
             ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.config.announce_keys import check_announce
 from maglev.config.build import build_config
 from maglev.config.compose import compose, place_of
 from maglev.config.files import read_regular, why_unreadable
@@ -126,6 +127,7 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
     check_pairs(maglev, findings)
     frontends = FrontendRules(maglev, findings)
     frontends.check()
+    check_announce(maglev, findings)
     if findings.valid:
         canary = maglev["healthchecker"]["blindness"]["canary"]
         warn_of_unused(maglev, frontends.used | {canary}, findings)

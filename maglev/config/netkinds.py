@@ -319,3 +319,47 @@ class StatusCodes:
 
 _CODES: Final = re.compile(r"([0-9]{3})(?: ?- ?([0-9]{3}))?")
 """RFC 9110, 15: three digits, and the classes 1xx to 5xx."""
+
+
+ARGUMENT: Final = re.compile(r"[^\x00-\x1f\x7f]+")
+"""What an argument of a command may be: nothing that a log or a shell would show as something else."""
+
+
+@attrs.frozen
+class ProgramArguments:
+    """A program and its arguments, as a list; there is no shell.
+
+    Attributes:
+        most: Maximum number of arguments, the program included.
+        length: Maximum characters of each.
+    """
+
+    most: int
+    length: int
+    noun = "list"
+
+    @property
+    def limits(self) -> str:
+        """The form."""
+        return f"the path of a program and its arguments, at most {self.most} of {self.length} characters"
+
+    def read(self, node: Node) -> tuple[str, ...] | None:
+        """Return the words; see `ValueKind.read`."""
+        if type(node) is not ListNode:
+            if is_null(node):
+                return None
+            raise wrong_type(self.noun, self.limits, node, ": write [/path, argument]")
+        if len(node.items) > self.most:
+            raise forbidden(node, f"must be a list ({self.limits}), not of {len(node.items)}")
+        words = tuple(text_of("argument", self.limits, item) for item in node.items)
+        if not words or not words[0].startswith("/"):
+            raise forbidden(node, f"must be a list ({self.limits}), which starts with '/'")
+        for word, item in zip(words, node.items, strict=True):
+            if len(word) > self.length or not ARGUMENT.fullmatch(word):
+                text = f"expected 1 to {self.length} characters without control characters, not {excerpt(word)!r}"
+                raise forbidden(item, text)
+        return words
+
+    def spell(self, value: tuple[str, ...]) -> str:
+        """Return the words with spaces between."""
+        return " ".join(value)

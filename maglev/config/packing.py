@@ -34,7 +34,7 @@ _Row = tuple[Any, ...]
 def pack(loaded: Loaded) -> Iterator[bytes]:
     """Yield the pieces of a file: first the small sections, then its backends, frontends and warnings."""
     config = loaded.config
-    yield pickle.dumps((_HEAD, (config.checker, config.vpp, dict(config.healthchecks))))
+    yield pickle.dumps((_HEAD, (config.checker, config.vpp, dict(config.healthchecks), config.announce)))
     yield from _pieces(_BACKENDS, map(_backend_row, config.backends.values()))
     yield from _pieces(_FRONTENDS, map(_frontend_row, config.frontends.values()))
     yield from _pieces(_WARNINGS, ((1, warning) for warning in loaded.warnings))
@@ -59,7 +59,7 @@ def unpack_steps(pieces: Iterable[bytes], old: Config | None = None) -> Generato
         old: The configuration whose objects are reused where nothing has changed.
     """
     rest = map(pickle.loads, pieces)
-    _, (checker, vpp, healthchecks) = next(rest)
+    _, (checker, vpp, healthchecks, announce) = next(rest)
     known = Config(checker, vpp, {}, {}, {}) if old is None else old
     backends: dict[str, Backend] = {}
     frontends: dict[str, Frontend] = {}
@@ -74,7 +74,8 @@ def unpack_steps(pieces: Iterable[bytes], old: Config | None = None) -> Generato
         else:
             warnings += rows
         yield
-    config = Config(checker, vpp, _kept(healthchecks.values(), known.healthchecks), backends, frontends)
+    announce = known.announce if known.announce == announce else announce
+    config = Config(checker, vpp, _kept(healthchecks.values(), known.healthchecks), backends, frontends, announce)
     return Loaded(config, tuple(warnings))
 
 

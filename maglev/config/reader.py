@@ -134,6 +134,8 @@ class Reader:
             return self.section(entry.section, ScalarNode("", True, place.line, place.column), path, place)
         if isinstance(entry, NamedSections):
             return {}
+        if isinstance(entry, Listing) and not entry.needed:
+            return None
         what = "at least one is required" if isinstance(entry, Listing) else "is required"
         self._findings.semantic(path, what, place)
         return BROKEN
@@ -178,14 +180,15 @@ class Reader:
             self._findings.semantic(path, NAME.text, key)
         return self.section(entry.section, node, path, key)
 
-    def _listing(self, entry: Listing, node: Node, path: str, key: ScalarNode) -> list[Record | Broken] | Broken:
+    def _listing(self, entry: Listing, node: Node, path: str, key: ScalarNode) -> list[Record | Broken] | Broken | None:
         if type(node) is not ListNode:
             if is_null(node):
-                self._absent(entry, path, key)
-            elif type(node) is not BrokenNode:
+                absent: Broken | None = self._absent(entry, path, key)
+                return absent
+            if type(node) is not BrokenNode:
                 self._findings.parse(path, f"must be a list, not {shown(node)}", node)
             return BROKEN
-        if not node.items:
+        if not node.items and entry.needed:
             self._absent(entry, path, node)
         return [self.section(entry.section, item, f"{path}[{i}]", item) for i, item in enumerate(node.items)]
 

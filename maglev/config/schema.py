@@ -144,12 +144,13 @@ class Listing:
         name: Name in the file.
         section: The schema of each item.
         help: Its purpose.
+        needed: Whether it must be present; else an absent one is None.
     """
 
     name: str
     section: ConfigSection
     help: str
-    needed = True
+    needed: bool = True
 
 
 Entry: TypeAlias = ConfigKey | Part | NamedSections | Listing

@@ -11,10 +11,11 @@ from maglev.runtime.logs.logger import EventLogger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from maglev.model.announce_views import AnnounceChangeView
     from maglev.model.caller import Caller
     from maglev.model.views import BackendChangeView, OverrideClearView, WeightChangeView
 
-Change = TypeVar("Change", "BackendChangeView", "OverrideClearView", "WeightChangeView")
+Change = TypeVar("Change", "AnnounceChangeView", "BackendChangeView", "OverrideClearView", "WeightChangeView")
 
 
 class Audit:

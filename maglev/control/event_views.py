@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maglev.control.announce_views import announcement_event_view
 from maglev.control.views import until_of
-from maglev.model.events import BackendEvent, BlindnessEvent, GuardEvent, OverrideEvent
+from maglev.model.events import AnnouncementEvent, BackendEvent, BlindnessEvent, GuardEvent, OverrideEvent, SinkEvent
 from maglev.model.moments import moment
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def event_view(event: Event) -> EventView:
         return _override_event_view(event)
     if isinstance(event, GuardEvent):
         return _guard_event_view(event)
+    if isinstance(event, AnnouncementEvent | SinkEvent):
+        return announcement_event_view(event)
     if isinstance(event, BlindnessEvent):
         return _blindness_event_view(event)
     return {

@@ -19,12 +19,20 @@ from maglev.model.moments import moment
 from maglev.runtime.logs.render import fields_of, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from twisted.logger import LogEvent, LogPublisher
 
     from maglev.model.event_views import EventView, LogEventView, SnapshotView
-    from maglev.model.events import BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent, OverrideEvent
+    from maglev.model.events import (
+        AnnouncementEvent,
+        BackendEvent,
+        BlindnessEvent,
+        FrontendEvent,
+        GuardEvent,
+        OverrideEvent,
+        SinkEvent,
+    )
     from maglev.state.board import Board
 
 QUEUE_LENGTH: Final = 1000
@@ -115,13 +123,20 @@ class Subscription:
 class EventHub:
     """Feeds all subscriptions from the board and the log."""
 
-    def __init__(self, board: Board, publisher: LogPublisher) -> None:
+    def __init__(
+        self,
+        board: Board,
+        publisher: LogPublisher,
+        announcements: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         """Subscribe to the board; the log is observed only while there are subscriptions to it.
 
         Args:
             board: The source of events.
             publisher: The source of log lines.
+            announcements: Returns the states of announced addresses, for snapshots.
         """
+        self._announcements = announcements
         self._board = board
         self._publisher = publisher
         self._watches: set[Subscription] = set()
@@ -132,6 +147,7 @@ class EventHub:
             override_changed=self._override_changed,
             guard_changed=self._frontend_changed,
             blindness_changed=self._backend_changed,
+            announcement_changed=self._announcement_changed,
         )
 
     def __len__(self) -> int:
@@ -140,7 +156,8 @@ class EventHub:
 
     def watch(self, *, log: str | None, backend: bool, frontend: bool) -> Subscription:
         """Return a new subscription, which begins with a snapshot."""
-        parts = [self._snapshot_backends() if backend else (), self._snapshot_frontends() if frontend else ()]
+        parts: list[Iterable[SnapshotView]] = [self._snapshot_backends()] if backend else []
+        parts += [self._snapshot_frontends(), self._snapshot_announcements()] if frontend else []
         made = Subscription(self, chain.from_iterable(parts), log=log, backend=backend, frontend=frontend)
         self._watches.add(made)
         self._observe_log()
@@ -176,7 +193,14 @@ class EventHub:
         if self._watches:
             view = event_view(event)
             for watch in tuple(self._watches):
-                if watch.frontend if event.override.target.frontend else watch.backend:
+                if watch.backend if event.override.target.is_state else watch.frontend:
+                    watch.offer(view)
+
+    def _announcement_changed(self, event: AnnouncementEvent | SinkEvent) -> None:
+        if self._watches:
+            view = event_view(event)
+            for watch in tuple(self._watches):
+                if watch.frontend:
                     watch.offer(view)
 
     def __call__(self, event: LogEvent) -> None:
@@ -209,6 +233,10 @@ class EventHub:
     def _snapshot_frontends(self) -> Iterator[SnapshotView]:
         for name, status in list(self._board.frontends.items()):
             yield self._snapshot("frontend", name, str(status.state))
+
+    def _snapshot_announcements(self) -> Iterator[SnapshotView]:
+        for address, state in self._announcements().items():
+            yield self._snapshot("announcement", address, str(state))
 
     def _snapshot(self, kind: str, name: str, state: str) -> SnapshotView:
         return {"type": "snapshot", "kind": kind, "name": name, "state": state, "seq": self._board.seq}

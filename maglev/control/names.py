@@ -31,6 +31,7 @@ def names_of(board: Board, overridden: Iterable[str], kind: str, within: str) ->
         "frontend": lambda: board.frontends,
         "backend": lambda: board.backends,
         "overridden": lambda: overridden,
+        "announced": lambda: board.config.announce.addresses,
         "healthcheck": lambda: board.config.healthchecks,
         "pool": lambda: [each.name for each in pools],
         "member": lambda: [member.backend for each in pools if each.name == pool for member in each.members],

@@ -15,7 +15,9 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import succeed
 
+from maglev.model.announce import AnnounceOrder
 from maglev.model.errors import NotFoundError, RefusedError
+from maglev.model.events import OverrideEvent
 from maglev.model.health import Lifecycle
 from maglev.model.moments import moment
 from maglev.model.override import BackendOrder, Override, Target
@@ -168,7 +170,12 @@ class Overrides(Service):
 
     def backends(self) -> list[str]:
         """Return the names of the backends for which something was ordered."""
-        return [target.backend for target in self._entries if not target.frontend]
+        return [target.backend for target in self._entries if target.is_state]
+
+    def kept_off(self, address: str) -> str:
+        """Return why an operator keeps an announced address withdrawn; empty if nobody does."""
+        override = self._entries.get(Target("", address=address))
+        return "" if override is None else f"kept off {override}"
 
     def left(self, target: Target) -> float | None:
         """Return in how many seconds an override ends; None if it does not end by itself."""
@@ -221,6 +228,19 @@ class Overrides(Service):
         self._board.set_weight(target.frontend, target.pool, target.backend, weight)
         return self._put(target, made, remark)
 
+    def announce(self, address: str, order: AnnounceOrder, remark: Remark) -> Deferred[str]:
+        """Keep an address withdrawn, or let it be announced again.
+
+        Raises:
+            NotFoundError: No such address is announced.
+            RefusedError: It can't be ordered.
+        """
+        if address not in self._board.config.announce.addresses:
+            message = f"{address} is not under maglev.announce.addresses"
+            raise NotFoundError(message)
+        target = Target("", address=address)
+        return self._put(target, self._made(target, order, remark), remark)
+
     def clear(self, target: Target, remark: Remark) -> Deferred[str]:
         """End an override: from now on the file holds.
 
@@ -271,9 +291,9 @@ class Overrides(Service):
         old = self._forget(target)
         if made is not None:
             self._enter(made)
-            self._board.note_override("set", made, remark.who, remark.reason)
+            self._note("set", made, remark.who, remark.reason)
         elif old is not None:
-            self._board.note_override("cleared", old, remark.who, remark.reason)
+            self._note("cleared", old, remark.who, remark.reason)
         return succeed("") if made is None and old is None else self._changed()
 
     def _enter(self, override: Override) -> None:
@@ -289,6 +309,8 @@ class Overrides(Service):
         """Let an object be as the file says."""
         base = said_by_file(self._board.config, target)
         assert base is not None  # noqa: S101  # overrides of what the file does not have were dropped
+        if isinstance(base, AnnounceOrder):
+            return  # the announcer looks when it is told that the override has ended
         if not isinstance(base, BackendOrder):
             self._board.set_weight(target.frontend, target.pool, target.backend, base)
         elif (event := leading(self._board.backend(target.backend).health, base)) is not None:
@@ -300,7 +322,10 @@ class Overrides(Service):
 
     def _ended(self, action: str, dropped: Dropped) -> None:
         self._log.warn("override-ended", **_fields(dropped.override), cause=dropped.why)
-        self._board.note_override(action, dropped.override, "", dropped.why)
+        self._note(action, dropped.override, "", dropped.why)
+
+    def _note(self, action: str, override: Override, who: str, reason: str) -> None:
+        self._board.note("override_changed", OverrideEvent, action, override, who, reason)
 
     # Time
 

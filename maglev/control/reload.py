@@ -168,4 +168,5 @@ def _ending(dropped: Dropped) -> Problem:
     """Return a warning about an override that a reload ends."""
     target = dropped.override.target
     path = f"maglev.frontends.{target.frontend}" if target.frontend else f"maglev.backends.{target.backend}"
+    path = "maglev.announce.addresses" if target.address else path
     return Problem(ProblemKind.WARNING, path, str(dropped))

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.config.diff import told_otherwise
+from maglev.control.announce_verbs import AnnounceVerbs
 from maglev.control.audit import Audit
 from maglev.control.dry_run import dry_run_steps, wanted_now
 from maglev.control.events import LEVELS
@@ -33,6 +34,7 @@ from maglev.vpp.sync.forecast import moved_steps
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from maglev.announce.announcer import Announcer
     from maglev.control.dry_run import DryRunChange
     from maglev.control.events import EventHub, Subscription
     from maglev.control.overrides import Overrides
@@ -87,6 +89,7 @@ class Control:
         wall: Callable[[], float],
         checker_view: Callable[[], CheckerView],
         overrides: Overrides,
+        announcer: Announcer,
     ) -> None:
         self.work = work
         self.board = board
@@ -98,6 +101,7 @@ class Control:
         self.wall = wall
         self.checker_view = checker_view
         self.overrides = overrides
+        self.announcer = announcer
 
     def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
         """Compute the effects of a configuration; without a connection, a VPP with all features is assumed."""
@@ -110,7 +114,7 @@ class Control:
         return CallerControl(self, caller)
 
 
-class CallerControl(VppVerbs, IControl):
+class CallerControl(VppVerbs, AnnounceVerbs, IControl):
     """The verbs bound to one caller; see `maglev.interfaces.IControl` for what each does and returns."""
 
     def __init__(self, control: Control, caller: Caller) -> None:
@@ -119,6 +123,7 @@ class CallerControl(VppVerbs, IControl):
         self._audit = Audit(caller)
         self._control = control
         self._overrides = control.overrides
+        self._announcer = control.announcer
         self._dry_run: tuple[Sequence[Problem], Sequence[DryRunChange]] | None = None
         self._kept: Awaitable[str]
 

@@ -53,7 +53,6 @@ Value = TypeVar("Value")
 
 MAX_PAGE: Final = 200
 """Maximum number of rows on a page: they render in a few milliseconds, and stay far below the limits of the wire."""
-
 MAX_OPERATIONS: Final = 50
 """Number of operations shown for one VIP; those of a VIP with a thousand servers would fill several screens."""
 
@@ -136,6 +135,7 @@ def override_view(override: Override, age: float, left: float | None) -> Overrid
         "backend": target.backend,
         "frontend": target.frontend or None,
         "pool": target.pool or None,
+        "address": target.address or None,
         "value": str(override.value),
         "file": str(override.base),
         "who": override.who,

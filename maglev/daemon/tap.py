@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.application.service import MultiService
 from twisted.logger import globalLogPublisher
 
+from maglev.announce.announcer import Announcer
+from maglev.announce.support import SupportReader
 from maglev.config.check import described, report
 from maglev.config.child_loader import read
 from maglev.config.packing import unpack
@@ -39,6 +41,7 @@ from maglev.healthcheck.service import CheckerService
 from maglev.healthcheck.workers.pool import WorkerPool
 from maglev.healthcheck.workers.process import Spawner
 from maglev.healthcheck.workers.source import PooledProbers
+from maglev.metrics.announce import AnnounceCollector
 from maglev.metrics.collectors import (
     BoardCollector,
     CheckerCollector,
@@ -98,6 +101,7 @@ class Daemon(MultiService):
         reloader: Reloads the configuration file.
         control: The verbs behind every front end.
         overrides: What operators have ordered, kept over reloads and restarts.
+        announcer: Decides which addresses are announced.
     """
 
     _log = EventLogger()
@@ -141,7 +145,10 @@ class Daemon(MultiService):
         self.pool.setServiceParent(self)
         self.checker.setServiceParent(self)
         self.vpp.setServiceParent(self)
-        self._event_hub = EventHub(self.board, globalLogPublisher)
+        support = SupportReader(self.board, self.vpp)
+        self.announcer = Announcer(reactor, time.time, self.board, support, self.overrides.kept_off)
+        self.announcer.setServiceParent(self)
+        self._event_hub = EventHub(self.board, globalLogPublisher, self.announcer.states)
         sessions = Sessions(reactor, time.time)
         how = checker_view(reactor.seconds, self.checker, lag, self.pool, self.board.doubts)
         self.control = Control(
@@ -155,6 +162,7 @@ class Daemon(MultiService):
             time.time,
             how,
             self.overrides,
+            self.announcer,
         )
         self._front_ends = tuple(listeners(reactor, self._cooperator, self._descriptors, options, self.control))
         self._given = options.given
@@ -166,6 +174,7 @@ class Daemon(MultiService):
             WorkerCollector(self.pool),
             ReloadCollector(self.reloader),
             OverrideCollector(self.overrides),
+            AnnounceCollector(self.announcer),
             CooperatorCollector(self._cooperator),
             VppCollector(reactor, time.time, self.vpp, messages.counts),
             TrafficCollector(self.board, self.vpp),

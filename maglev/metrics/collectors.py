@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from maglev.control.reload import Reloader
     from maglev.healthcheck.lag import LagMonitor
     from maglev.healthcheck.service import CheckerService
+    from maglev.model.override import Override
     from maglev.runtime.cooperator import Cooperator
     from maglev.state.board import Board
     from maglev.vpp.sync.departures import Departures
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 BACKEND_STATES: Final = tuple(state for state in State if state is not State.REMOVED)
 """A removed backend has no metrics."""
 
-OVERRIDES: Final = (*BackendOrder, "weight")
+OVERRIDES: Final = (*BackendOrder, "weight", "announce")
 """The kinds of overrides."""
 
 RESULTS: Final = {code: "pass" if code in PASSES else "fail" for code in Code}
@@ -221,7 +222,7 @@ class OverrideCollector:
         found = self._overrides.all()
         kinds = dict.fromkeys(OVERRIDES, 0)
         for override in found:
-            kinds["weight" if override.target.frontend else str(override.value)] += 1
+            kinds[_kind_of(override)] += 1
         text = header("maglev_overrides_active")
         for kind, count in kinds.items():
             text += f'maglev_overrides_active{{kind="{kind}"}} {count}\n'
@@ -233,6 +234,11 @@ class OverrideCollector:
             text += f"maglev_overrides_kept {int(not keeper.problem)}\n"
         text += header("maglev_overrides_damaged")
         yield text + f"maglev_overrides_damaged {int(bool(self._overrides.damage))}\n"
+
+
+def _kind_of(override: Override) -> str:
+    target = override.target
+    return "weight" if target.frontend else "announce" if target.address else str(override.value)
 
 
 class ReloadCollector:

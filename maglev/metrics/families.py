@@ -203,13 +203,28 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family("maglev_probe_worker_wait_seconds", "gauge", "Longest wait of a probe for a worker"),
         Family("maglev_probe_worker_ignored_total", "counter", "Results that came too late and were ignored"),
     ),
+    "Announcements": (
+        Family(
+            "maglev_announcement_state",
+            "gauge",
+            "1 for the state that an announced address is in, 0 for the others",
+            ("address", "state"),
+            "``state`` is ``undecided`` (as before the start), ``announced`` or ``withdrawn``.",
+        ),
+        Family("maglev_announcements_total", "counter", "How often it was announced and withdrawn", ("address", "to")),
+        Family(
+            "maglev_announce_sink_problem", "gauge", "1 while BIRD or a hook can't be reached, or refuses", ("sink",)
+        ),
+        Family("maglev_announce_sink_readers", "gauge", "Programs or connections that are told", ("sink",)),
+        Family("maglev_announce_sink_dropped_total", "counter", "Events that a slow hook has missed", ("sink",)),
+    ),
     "maglevd itself": (
         Family(
             "maglev_overrides_active",
             "gauge",
             "Orders of operators that differ from the file",
             ("kind",),
-            "``kind`` is ``enable``, ``pause``, ``disable`` or ``weight``.",
+            "``kind`` is ``enable``, ``pause``, ``disable``, ``weight`` or ``announce``.",
         ),
         Family("maglev_override_oldest_seconds", "gauge", "Age of the oldest of them, 0 without any"),
         Family(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.model.announce import AnnounceConfig
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -354,6 +356,7 @@ class Config:
     healthchecks: Mapping[str, Healthcheck]
     backends: Mapping[str, Backend]
     frontends: Mapping[str, Frontend]
+    announce: AnnounceConfig = attrs.field(factory=AnnounceConfig)
 
     def healthcheck_of(self, backend: Backend) -> Healthcheck | None:
         """Return the healthcheck of a backend, or None for a static one."""

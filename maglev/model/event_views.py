@@ -14,8 +14,8 @@ class SnapshotView(TypedDict):
     """The state of an object when the watch began; there is one for each object, before all other events."""
 
     type: Annotated[Literal["snapshot"], "``snapshot``."]
-    kind: Annotated[str, "``backend`` or ``frontend``."]
-    name: Annotated[str, "Name of the object."]
+    kind: Annotated[str, "``backend``, ``frontend`` or ``announcement``."]
+    name: Annotated[str, "Name of the object; for an announcement, the address."]
     state: Annotated[str, "Its state."]
     seq: Annotated[int, "Position in the event log; later events have higher ones."]
 
@@ -99,6 +99,27 @@ class GapView(TypedDict):
     missed: Annotated[int, "Number of events."]
 
 
+class AnnouncementEventView(ChangeView):
+    """An address was announced or withdrawn; sent to those who see the frontends."""
+
+    type: Annotated[Literal["announcement"], "``announcement``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    address: Annotated[str, "The address."]
+    prefix: Annotated[str, "The route: the address with ``/32`` or ``/128``."]
+    why: Annotated[str, "The reason, for a person."]
+
+
+class SinkEventView(TypedDict):
+    """BIRD or a hook can't be reached, or refuses, or works again; sent to those who see the frontends."""
+
+    type: Annotated[Literal["sink"], "``sink``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    sink: Annotated[str, "``bird``, or ``hook`` and its name."]
+    problem: Annotated[str, "Why not, for a person; empty if it works again."]
+
+
 EventView = (
     SnapshotView
     | BackendEventView
@@ -106,6 +127,8 @@ EventView = (
     | OverrideEventView
     | GuardEventView
     | BlindnessEventView
+    | AnnouncementEventView
+    | SinkEventView
     | LogEventView
     | GapView
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from maglev.model.announce import Announcing
     from maglev.model.health import Transition
     from maglev.model.override import Override
 
@@ -119,4 +120,42 @@ class BlindnessEvent:
     at: float
 
 
-Event = BackendEvent | FrontendEvent | OverrideEvent | GuardEvent | BlindnessEvent
+@attrs.frozen
+class AnnouncementEvent:
+    """An address was announced or withdrawn.
+
+    Attributes:
+        seq: Position in the event log, in one sequence for all kinds.
+        address: The address.
+        old: Whether it was announced before.
+        new: Whether it is now.
+        why: The reason, for a person.
+        at: Wall-clock time, seconds since the epoch: for display only.
+    """
+
+    seq: int
+    address: str
+    old: Announcing
+    new: Announcing
+    why: str
+    at: float
+
+
+@attrs.frozen
+class SinkEvent:
+    """Somebody who receives announcements can't be reached, or can be again.
+
+    Attributes:
+        seq: Position in the event log, in one sequence for all kinds.
+        sink: Who: ``bird``, or ``hook`` and its name.
+        problem: Why not, for a person; empty if it works again.
+        at: Wall-clock time, seconds since the epoch: for display only.
+    """
+
+    seq: int
+    sink: str
+    problem: str
+    at: float
+
+
+Event = BackendEvent | FrontendEvent | OverrideEvent | GuardEvent | BlindnessEvent | AnnouncementEvent | SinkEvent

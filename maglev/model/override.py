@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.model.announce import AnnounceOrder
 from maglev.model.errors import RefusedError
 from maglev.model.moments import LATEST, moment
 from maglev.model.text import printable
@@ -37,26 +38,35 @@ class BackendOrder(enum.StrEnum):
 
 @attrs.frozen(order=True)
 class Target:
-    """What an override is about: a backend, or its weight in a pool.
+    """What an override is about: a backend, its weight in a pool, or the announcement of an address.
 
     Attributes:
-        backend: Name of the backend.
+        backend: Name of the backend; empty if it is about an address.
         frontend: Name of the frontend; empty unless it is about a weight.
         pool: Name of the pool; empty unless it is about a weight.
+        address: The address; empty unless it is about an announcement.
     """
 
     backend: str
     frontend: str = ""
     pool: str = ""
+    address: str = ""
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is about the state of a backend."""
+        return not self.frontend and not self.address
 
     def __str__(self) -> str:
+        if self.address:
+            return f"announcement of {self.address}"
         if not self.frontend:
             return f"backend {self.backend}"
         return f"weight of backend {self.backend} in pool {self.pool} of frontend {self.frontend}"
 
 
-Value = BackendOrder | int
-"""What is ordered: an order for a backend, or a weight, 0..100."""
+Value = BackendOrder | AnnounceOrder | int
+"""What is ordered: an order for a backend, whether an address may be announced, or a weight, 0..100."""
 
 
 @attrs.frozen

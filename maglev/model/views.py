@@ -39,11 +39,12 @@ class VersionView(TypedDict):
 class OverrideView(TypedDict):
     """What an operator has ordered at run time that differs from the file."""
 
-    backend: Annotated[str, "Name of the backend."]
-    frontend: Annotated[str | None, "Name of the frontend, for a weight; None for the state of a backend."]
-    pool: Annotated[str | None, "Name of the pool, for a weight; None for the state of a backend."]
-    value: Annotated[str, "What holds: ``drain``, ``pause``, ``disable``, ``enable``, or a weight."]
-    file: Annotated[str, "What the file says: ``enable``, ``disable``, or a weight."]
+    backend: Annotated[str, "Name of the backend; empty for an announcement."]
+    frontend: Annotated[str | None, "Name of the frontend, for a weight; else None."]
+    pool: Annotated[str | None, "Name of the pool, for a weight; else None."]
+    address: Annotated[str | None, "The address, for an announcement; else None."]
+    value: Annotated[str, "What holds: ``drain``, ``pause``, ``disable``, ``enable``, a weight, ``off`` or ``on``."]
+    file: Annotated[str, "What the file says: ``enable``, ``disable``, a weight, or ``on``."]
     who: Annotated[str, "Name of the user who ordered it."]
     origin: Annotated[str, "Where the session came from."]
     reason: Annotated[str, "Why, in the words of the user; may be empty."]

@@ -21,7 +21,6 @@ from maglev.model.events import (
     FrontendEvent,
     FrontendState,
     GuardEvent,
-    OverrideEvent,
 )
 from maglev.model.health import Lifecycle, State, Transition
 from maglev.model.override import BackendOrder
@@ -204,16 +203,15 @@ class Board(Records):
             self._reduce(status)
             self._tell()
 
-    def note_override(self, action: str, override: Override, who: str, reason: str) -> None:
-        """Tell that an override was made or has ended; the change that it stands for is on the board already.
+    def note(self, topic: str, kind: Callable[..., Event], *what: object) -> None:
+        """Log an event about something that is not on the board, and tell the subscribers of a topic.
 
         Args:
-            action: One of those of `OverrideEvent`.
-            override: The override.
-            who: Who did that; empty for the program itself.
-            reason: Why.
+            topic: Such as ``override_changed``.
+            kind: Makes the event, of its position in the log, of what follows, and of the wall-clock time.
+            what: All else that is in the event.
         """
-        self._happened("override_changed", OverrideEvent, action, override, who, reason, self._wall())
+        self._happened(topic, kind, *what, self._wall())
         self._tell()
 
     def apply(self, config: Config) -> None:

@@ -11,6 +11,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from maglev.model.addresses import canonical, is_address
+from maglev.model.announce import AnnounceOrder
 from maglev.model.config import MAX_WEIGHT
 from maglev.model.errors import LocalError
 from maglev.model.moments import LATEST
@@ -33,7 +35,7 @@ SIZE_LIMIT: Final = 16 * 1024 * 1024
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _KEYS: Final = {"object", "value", "base", "who", "origin", "reason", "at", "until"}
-_OBJECTS: Final = ({"backend"}, {"backend", "frontend", "pool"})
+_OBJECTS: Final = ({"backend"}, {"backend", "frontend", "pool"}, {"address"})
 
 
 class DamagedError(LocalError):
@@ -49,8 +51,9 @@ def encode(overrides: Iterable[Override]) -> bytes:
 def _record(override: Override) -> dict[str, object]:
     target = override.target
     weight = {"frontend": target.frontend, "pool": target.pool} if target.frontend else {}
+    named = {"address": target.address} if target.address else {**weight, "backend": target.backend}
     return {
-        "object": {**weight, "backend": target.backend},
+        "object": named,
         "value": override.value,
         "base": override.base,
         "who": override.who,
@@ -116,10 +119,19 @@ def _override(record: object) -> Override:
 
 def _target(found: object) -> Target:
     if not isinstance(found, dict) or found.keys() not in _OBJECTS:
-        raise DamagedError("expected a backend, or a frontend, a pool and a backend, as the object of an override")
+        text = "expected a backend, a frontend with a pool and a backend, or an address, as the object of an override"
+        raise DamagedError(text)
+    if "address" in found:
+        return Target("", address=_address(found["address"]))
     if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in found.values()):
         raise DamagedError("expected names as in a configuration")
     return Target(**found)
+
+
+def _address(found: object) -> str:
+    if isinstance(found, str) and is_address(found) and canonical(found) == found:
+        return found
+    raise DamagedError("expected addresses as in a configuration")
 
 
 def _value(found: Any, target: Target) -> Value:
@@ -128,10 +140,11 @@ def _value(found: Any, target: Target) -> Value:
             return found
         message = f"expected weights in 0..{MAX_WEIGHT}"
         raise DamagedError(message)
+    orders: type[BackendOrder | AnnounceOrder] = AnnounceOrder if target.address else BackendOrder
     try:
-        return BackendOrder(found)
+        return orders(found)
     except ValueError:
-        message = f"expected one of {', '.join(BackendOrder)} for a backend"
+        message = f"expected one of {', '.join(orders)} for {'an address' if target.address else 'a backend'}"
         raise DamagedError(message) from None
 
 

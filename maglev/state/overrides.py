@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from maglev.model.announce import AnnounceOrder
 from maglev.model.health import Lifecycle, State
 from maglev.model.override import BackendOrder, Override
 from maglev.state.reweighted import reweighted
@@ -36,7 +37,7 @@ class Dropped:
 
     def __str__(self) -> str:
         value, target = self.override.value, self.override.target
-        what = f"{target} {value}" if target.frontend else f"{value} of {target}"
+        what = f"{target} {value}" if target.frontend or target.address else f"{value} of {target}"
         return f"the override {what!r} ends: {self.why} (it was made {self.override})"
 
 
@@ -82,6 +83,8 @@ def said_by_file(config: Config, target: Target) -> Value | None:
         config: A configuration from the file, also with weights that were set at run time.
         target: The object.
     """
+    if target.address:
+        return AnnounceOrder.ON if target.address in config.announce.addresses else None
     if not target.frontend:
         backend = config.backends.get(target.backend)
         if backend is None:
@@ -123,7 +126,7 @@ def _weighted(config: Config, overrides: Iterable[Override]) -> Config:
     frontends: dict[str, Frontend] = {}
     for override in overrides:
         target, value = override.target, override.value
-        if not isinstance(value, BackendOrder):
+        if isinstance(value, int):
             frontend = frontends.get(target.frontend, config.frontends[target.frontend])
             frontends[target.frontend] = reweighted(frontend, target.pool, target.backend, value)
     return attrs.evolve(config, frontends={**config.frontends, **frontends}) if frontends else config
@@ -131,7 +134,7 @@ def _weighted(config: Config, overrides: Iterable[Override]) -> Config:
 
 def orders(overrides: Iterable[Override]) -> Mapping[str, Override]:
     """Return the overrides of backends, by the name of the backend."""
-    return {each.target.backend: each for each in overrides if not each.target.frontend}
+    return {each.target.backend: each for each in overrides if isinstance(each.value, BackendOrder)}
 
 
 def remaining(override: Override, now: float) -> float | None:

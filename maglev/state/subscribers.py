@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maglev.model.config import Config
-    from maglev.model.events import BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent, OverrideEvent
+    from maglev.model.events import (
+        AnnouncementEvent,
+        BackendEvent,
+        BlindnessEvent,
+        FrontendEvent,
+        GuardEvent,
+        OverrideEvent,
+        SinkEvent,
+    )
 
 
 class Callbacks(TypedDict, total=False):
@@ -26,6 +34,7 @@ class Callbacks(TypedDict, total=False):
         override_changed: Called when an override was made or has ended.
         guard_changed: Called when the guard has begun or ceased to keep backends of a frontend in service.
         blindness_changed: Called when doubt about the checks has begun or ended.
+        announcement_changed: Called when an address was announced or withdrawn, and when that can't be told.
     """
 
     backend_changed: Callable[[BackendEvent], object]
@@ -35,6 +44,7 @@ class Callbacks(TypedDict, total=False):
     override_changed: Callable[[OverrideEvent], object]
     guard_changed: Callable[[GuardEvent], object]
     blindness_changed: Callable[[BlindnessEvent], object]
+    announcement_changed: Callable[[AnnouncementEvent | SinkEvent], object]
 
 
 class Subscribers:

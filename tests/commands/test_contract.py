@@ -27,14 +27,23 @@ from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.stats.counters import ROUTES_TO, ROUTES_VIA, VIP_COUNTERS
 from maglev.vpp.sync.service import COUNT_PERIOD, VppService
-from tests.fakes.configs import make_check, make_config
+from tests.fakes.announcements import announcer_of
+from tests.fakes.configs import make_announce, make_check, make_config
 from tests.fakes.control import CHECKER, FakeControl, finish
 from tests.fakes.environment import FakeEnvironment
 from tests.fakes.lb import FakeConnector, FakeLb
 from tests.fakes.overrides import overrides_of
 
 CHECKS = [make_check(type=CheckType.HTTP, http=HttpParams("/healthz", None, ((200, 299), (401, 401))), rise=1)]
-NAMES = {"frontend": "web", "pool": "pool0", "backend": "a", "healthcheck": "tcp", "0-100": "50", "0-512": "24"}
+NAMES = {
+    "frontend": "web",
+    "pool": "pool0",
+    "backend": "a",
+    "healthcheck": "tcp",
+    "address": "192.0.2.1",
+    "0-100": "50",
+    "0-512": "24",
+}
 
 SHOWN = """\
  ip4-gre4 [1] 192.0.2.1/32
@@ -70,11 +79,13 @@ class ControlWorld:
 
     def __init__(self):
         clock = Clock()
-        self.board = Board(lambda: 1000.0, make_config(checks=CHECKS))
+        self.board = Board(lambda: 1000.0, make_config(checks=CHECKS, announce=make_announce("192.0.2.1")))
         self.lb = FakeLb()
         self.vpp = VppService(Cooperator(clock).queue("vpp"), self.board, FakeConnector(self.lb), lambda: 1.0)
         self.sessions = Sessions(clock, lambda: 1000.0)
-        feed = EventHub(self.board, LogPublisher())
+        self.overrides = overrides_of(self.board)
+        self.announcer = announcer_of(self.board, clock, self.vpp, self.overrides.kept_off)
+        feed = EventHub(self.board, LogPublisher(), self.announcer.states)
         build = Build("1.2.3", "0123abc", "2026-10-01")
         reloader = FixedReloader(self.board)
         work = Cooperator(clock).queue("control")
@@ -88,7 +99,8 @@ class ControlWorld:
             build,
             lambda: 1000.0,
             lambda: CHECKER,
-            overrides_of(self.board),
+            self.overrides,
+            self.announcer,
         )
         for name in self.board.backends:
             self.board.record(name, Result(Code.L7OK, "HTTP 200", 0.00125))

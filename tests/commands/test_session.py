@@ -389,8 +389,8 @@ def test_the_history_is_shown_printably():
 def test_help_lists_every_command_and_fits_a_terminal():
     output = Typed("help").output
 
-    assert "show frontends <name>      One frontend, with the weights of its backends\n" in output
-    assert " weight <0-100> [for <duration>] [reason <text>] [force]\n" + " " * 27 + "Set the share" in output
+    assert "show frontends <name>         One frontend, with the weights of its backends\n" in output
+    assert " weight <0-100> [for <duration>] [reason <text>] [force]\n" + " " * 30 + "Set the share" in output
     long = [line for line in output.splitlines() if len(line) >= 80]
     assert [line for line in long if not line.startswith(("watch events [", "set "))] == []
     assert {"command": "quit", "help": "End the session"} in json.loads(Typed("help | json").output)

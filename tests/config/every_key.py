@@ -75,4 +75,13 @@ maglev:
     mail:
       address: 2001:db8::80
       pools: [{name: all, backends: {imap1: {}, imap2: {weight: 0}}}]
+  announce:
+    vpp-lost-delay: 20s
+    addresses:
+      - {address: 203.0.113.80, frontends: all, min-up: 2, after: 5s, when-held: no}
+      - address: 2001:db8:0::80
+    bird: {include-file: /run/maglev-bird/addresses.conf, control-socket: /run/bird.ctl, reassert-interval: 1m}
+    hooks:
+      pager: {command: [/usr/local/bin/page, --to, ops], events: all}
+      exabgp: {socket: /run/vpp-maglev/announce.sock}
 """

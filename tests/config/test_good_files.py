@@ -14,6 +14,7 @@ from maglev.config.netkinds import Address, Host, Regexp
 from maglev.config.nodes import ScalarNode
 from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import ConfigKey, walk
+from maglev.model.announce import AnnounceConfig, AnnouncePolicy, BirdConfig, HookConfig, HookEvents, Needed
 from maglev.model.config import (
     Backend,
     Blindness,
@@ -149,6 +150,18 @@ def test_every_key_arrives_in_the_model():
                 weight_tolerance=0.5,
             ),
         },
+        announce=AnnounceConfig(
+            20.0,
+            {
+                "203.0.113.80": AnnouncePolicy("203.0.113.80", Needed.ALL, 2, 5.0, when_held=False),
+                "2001:db8::80": AnnouncePolicy("2001:db8::80", Needed.ANY, 1, 0.0, when_held=True),
+            },
+            BirdConfig("/run/maglev-bird/addresses.conf", "/run/bird.ctl", 60.0),
+            {
+                "pager": HookConfig("pager", ("/usr/local/bin/page", "--to", "ops"), "", HookEvents.ALL),
+                "exabgp": HookConfig("exabgp", (), "/run/vpp-maglev/announce.sock", HookEvents.ANNOUNCEMENTS),
+            },
+        ),
     )
 
 

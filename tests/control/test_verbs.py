@@ -5,6 +5,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogPublisher, globalLogPublisher
 
+from maglev.announce.announcer import TICK
 from maglev.config.load import Loaded
 from maglev.control.events import EventHub
 from maglev.control.sessions import Sessions
@@ -29,7 +30,8 @@ from maglev.state.board import Board
 from maglev.vpp.lb.state import ApplicationServer, Encap, Vip, VipKey
 from maglev.vpp.lb.table import flow_table
 from maglev.vpp.sync.service import VppService
-from tests.fakes.configs import CONF, make_check, make_config, make_frontend
+from tests.fakes.announcements import announcer_of
+from tests.fakes.configs import CONF, make_announce, make_check, make_config, make_frontend
 from tests.fakes.lb import FakeConnector, FakeLb
 from tests.fakes.outcomes import basic_result_of, result_of
 from tests.fakes.overrides import overrides_of
@@ -67,9 +69,10 @@ class ControlSetup:
         connector = None if off else FakeConnector(self.lb if vpp else None)
         self.vpp = VppService(Cooperator(self.clock).queue("vpp"), self.board, connector, lambda: 1.0)
         self.overrides = overrides_of(self.board, self.clock)
+        self.announcer = announcer_of(self.board, self.clock, self.vpp, self.overrides.kept_off)
         self.reloader = FakeReloader(self.board)
         self.sessions = Sessions(self.clock, lambda: 1000.0)
-        event_hub = EventHub(self.board, LogPublisher())
+        event_hub = EventHub(self.board, LogPublisher(), self.announcer.states)
         build = Build("1.2", "abc", "today")
         work = Cooperator(self.clock).queue("control")
         self.control = Control(
@@ -83,6 +86,7 @@ class ControlSetup:
             lambda: 1000.0,
             dict,
             self.overrides,
+            self.announcer,
         )
         self.operator = self.control.for_caller(OPERATOR)
         self.viewer = self.control.for_caller(VIEWER)
@@ -354,7 +358,7 @@ def test_what_was_ordered_is_listed_and_shown_with_its_object_until_it_is_cleare
     view = answer_of(bench.operator.disable_backend("a", 7200, "disk swap"))
     assert view["until"] == moment(now + 7200)
     answer_of(bench.operator.set_weight("web", "pool0", "b", 7, 0, "less"))
-    by = {"who": "ann", "origin": "ssh 192.0.2.7:1", "since": moment(now), "age": 0.0}
+    by = {"who": "ann", "origin": "ssh 192.0.2.7:1", "since": moment(now), "age": 0.0, "address": None}
     ends = {"until": moment(now + 7200), "ends_in": 7200.0}
     state = {"backend": "a", "frontend": None, "pool": None, "value": "disable", "file": "enable", **by, **ends}
     state["reason"] = "disk swap"
@@ -375,6 +379,46 @@ def test_what_was_ordered_is_listed_and_shown_with_its_object_until_it_is_cleare
         answer_of(bench.operator.clear_override("a"))
     assert (audit[0]["reason"], audit[0]["until"]) == ("disk swap", moment(now + 7200))
     assert [line["action"] for line in audit] == ["disable-backend", "set-weight", *["clear-override"] * 3]
+
+
+def test_an_address_is_kept_withdrawn_over_everything_until_it_is_let_go(audit):
+    setup = ControlSetup(make_config(checks=[make_check(rise=1, fall=1)], announce=make_announce("192.0.2.1")))
+    setup.announcer.startService()
+    setup.overrides.startService()
+    setup.clock.advance(TICK)
+    watch = result_of(setup.viewer.watch(backend=False, frontend=True))
+    snapshot = result_of(watch.next())[-1]
+    assert (snapshot["kind"], snapshot["name"], snapshot["state"]) == ("announcement", "192.0.2.1", "announced")
+    view = answer_of(setup.viewer.announcement("192.0.2.1"))
+    assert (view["state"], view["frontends"], view["prefix"]) == ("announced", ["web"], "192.0.2.1/32")
+    assert answer_of(setup.viewer.announcements()) == {"sinks": [], "rows": [view], "next": None}
+    with pytest.raises(NotFoundError, match=r"unknown announced address '192\.0\.2\.9'"):
+        answer_of(setup.viewer.announcement("192.0.2.9"))
+
+    view = answer_of(setup.operator.set_announce("192.0.2.1", False, 60, "move"))
+    assert (view["from"], view["to"], view["state"]) == ("on", "off", "withdrawn")
+    assert answer_of(setup.viewer.announcement("192.0.2.1"))["why"].startswith("kept off by ann: move (until")
+    (override,) = answer_of(setup.viewer.overrides())["rows"]
+    assert (override["backend"], override["address"], override["value"], override["file"]) == (
+        "",
+        "192.0.2.1",
+        "off",
+        "on",
+    )
+    assert {"announcement", "override"} <= {event["type"] for event in result_of(watch.next())}
+    setup.clock.advance(61)
+    assert answer_of(setup.viewer.announcement("192.0.2.1"))["state"] == "announced"
+
+    answer_of(setup.operator.set_announce("192.0.2.1", False))
+    view = answer_of(setup.operator.set_announce("192.0.2.1", True))
+    assert (view["from"], view["to"], view["state"]) == ("off", "on", "announced")
+    assert answer_of(setup.operator.set_announce("192.0.2.1", True))["from"] == "on"
+    with pytest.raises(NotFoundError, match="unknown announced address 'web'"):
+        answer_of(setup.operator.set_announce("web", False))
+    assert [line["action"] for line in audit][:2] == ["set-announce-off", "set-announce-off"]
+    setup.announcer.stopService()
+    setup.overrides.stopService()
+    setup.stop()
 
 
 def test_orders_are_events_for_those_who_watch_the_object(bench):
@@ -470,6 +514,7 @@ CHANGES = {
     "disable_backend": ("a",),
     "set_weight": ("web", "pool0", "a", 7),
     "clear_override": ("a",),
+    "set_announce": ("192.0.2.1", False),
     "reload_config": (),
     "sync_vpp": (),
 }
@@ -490,7 +535,7 @@ def test_every_verb_is_either_for_reading_or_refused_to_viewers():
     reading = {
         "version", "names", "frontends", "frontend", "backends", "backend", "healthchecks", "healthcheck",
         "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
-        "vpp_backend_counters", "overrides", "sessions", "watch",
+        "vpp_backend_counters", "overrides", "announcements", "announcement", "sessions", "watch",
     }  # fmt: skip
     assert VERBS.keys() == reading | set(CHANGES)
     assert {name for name, verb in VERBS.items() if hasattr(verb, "changes")} == set(CHANGES)

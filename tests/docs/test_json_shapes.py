@@ -27,6 +27,8 @@ ARGUMENTS = {
     "drain_backend": ("www1",),
     "disable_backend": ("www1",),
     "clear_override": ("www2",),
+    "announcement": ("203.0.113.80",),
+    "set_announce": ("203.0.113.80", False),
     "set_weight": ("web", "primary", "www1", 50),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maglev.model.announce import AnnounceConfig, AnnouncePolicy
 from maglev.model.config import (
     Backend,
     CheckerConfig,
@@ -17,6 +18,12 @@ from maglev.model.config import (
 )
 
 CONF = LbConf("192.0.2.254", "2001:db8::fe")
+
+
+def make_announce(*addresses, **changes):
+    """Make the part about announcements: of addresses, or of policies."""
+    policies = [AnnouncePolicy(each) if isinstance(each, str) else each for each in addresses]
+    return AnnounceConfig(addresses={each.address: each for each in policies}, **changes)
 
 
 def make_check(name="tcp", **changes):
@@ -43,7 +50,7 @@ def make_frontend(name="web", address="192.0.2.1", pools=(("a", "b"), ("c",)), p
     return Frontend(name, address, Transport.TCP if port else None, port, made, **changes)
 
 
-def make_config(frontends=None, backends=None, checks=None, history=5, netns=None, **vpp):
+def make_config(frontends=None, backends=None, checks=None, history=5, netns=None, announce=None, **vpp):
     """Make a configuration: by default one frontend with two pools, ``a b`` and ``c``, checked by tcp.
 
     There is neither a warm-up nor a drain by default, so that what is decided is written at once.
@@ -59,4 +66,5 @@ def make_config(frontends=None, backends=None, checks=None, history=5, netns=Non
         {each.name: each for each in checks},
         {each.name: each for each in backends},
         {each.name: each for each in frontends},
+        announce or AnnounceConfig(),
     )

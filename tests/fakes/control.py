@@ -293,6 +293,7 @@ def override_view(backend, value="disable", file="enable", **more):
         "backend": backend,
         "frontend": None,
         "pool": None,
+        "address": None,
         "value": value,
         "file": file,
         "who": "ada",
@@ -312,7 +313,45 @@ OVERRIDES = (
 )
 
 
-def _said(duration, reason, force):
+def announcement_view(address, state="announced", **more):
+    """Return an address as in a page of `IControl.announcements`."""
+    return {
+        "address": address,
+        "prefix": f"{address}/32",
+        "state": state,
+        "why": "frontend web has 2 backends in service",
+        "since": "2026-11-21T08:00:00.000Z",
+        "changes_in": None,
+        "frontends": ["web"],
+        "needed": "any",
+        "min_up": 1,
+        "after": 0.0,
+        "when_held": True,
+        **more,
+    }
+
+
+ANNOUNCEMENTS = (
+    announcement_view("203.0.113.80"),
+    announcement_view(
+        "203.0.113.81",
+        "withdrawn",
+        why="frontend mail has 1 backend in service, but not yet for 5 s",
+        changes_in=3.4,
+        frontends=["mail", "submit"],
+        needed="all",
+        after=5.0,
+        when_held=False,
+    ),
+)
+
+SINKS = (
+    {"sink": "bird", "target": "/run/bird/bird.ctl", "told": 1, "problem": ""},
+    {"sink": "hook pager", "target": "/usr/bin/page", "told": 0, "problem": "it ended with status 1"},
+)
+
+
+def _said(duration, reason, force=False):
     """Return what was said besides the command, if anything was."""
     if force:
         return duration, reason, force
@@ -369,8 +408,10 @@ class FakeControl:
             "vip-counters": list(VIP_COUNTERS),
             "backend-counters": list(BACKEND_COUNTERS),
             "override": list(OVERRIDES),
+            "announcement": list(ANNOUNCEMENTS),
         }
         self.checker_view = CHECKER
+        self.sinks = SINKS
         self.not_kept = ""
         self.damage = ""
         self.page = 1000
@@ -421,6 +462,8 @@ class FakeControl:
             found = [each["name"] for each in pools]
         elif kind == "member":
             found = [member["name"] for each in pools if each["name"] == pool for member in each["backends"]]
+        elif kind == "announced":
+            found = [row["address"] for row in self.rows["announcement"]]
         else:
             found = [row["name"] for row in self.rows[kind]]
         return [name for name in found if name.startswith(prefix)][:limit]
@@ -476,6 +519,23 @@ class FakeControl:
     async def overrides(self, after="", limit=100):
         page = await self._page("overrides", "override", after, limit)
         return {"not_kept": self.not_kept, "damage": self.damage, **page}
+
+    async def announcements(self, after="", limit=100):
+        page = await self._page("announcements", "announcement", after, limit)
+        return {"sinks": list(self.sinks), **page}
+
+    async def announcement(self, address):
+        await self._call("announcement", address)
+        found = [view for view in self.rows["announcement"] if view["address"] == address]
+        if not found:
+            raise NotFoundError(f"unknown announced address {address!r}")
+        return found[0]
+
+    async def set_announce(self, address, on, duration=0, reason=""):
+        await self._change("set_announce", address, on, *_said(duration, reason))
+        before, after = ("off", "on") if on else ("on", "off")
+        state = "announced" if on else "withdrawn"
+        return {"address": address, "from": before, "to": after, "state": state, **self._kept(duration)}
 
     async def clear_override(self, backend, frontend="", pool=""):
         await self._change("clear_override", backend, frontend, pool)

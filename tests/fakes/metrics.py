@@ -5,9 +5,11 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 
+from maglev.announce.announcer import SinkStatus
 from maglev.control.reload import Reloader
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.service import CheckerService
+from maglev.metrics.announce import AnnounceCollector
 from maglev.metrics.collectors import (
     BoardCollector,
     CheckerCollector,
@@ -21,6 +23,7 @@ from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.link import MessageCounter
 from maglev.vpp.sync.service import VppService
+from tests.fakes.announcements import announcer_of
 from tests.fakes.lb import FakeConnector
 from tests.fakes.overrides import overrides_of
 from tests.fakes.probers import FakeProbers
@@ -75,6 +78,8 @@ class ScrapedWorld:
         self.cooperator = Cooperator(self.clock)
         self.vpp = VppService(self.cooperator.queue("vpp"), self.board, self.connector, lambda: 1.0)
         self.overrides = overrides_of(self.board, self.clock)
+        self.announcer = announcer_of(self.board, self.clock, self.vpp, self.overrides.kept_off)
+        self.announcer.sinks = lambda: [SinkStatus("bird", "/run/bird/bird.ctl", 1)]
         self.reloader = Reloader(
             FakeReactor(), self.cooperator.queue("reload"), "none.yaml", self.board, self.overrides, lambda config: None
         )
@@ -82,6 +87,7 @@ class ScrapedWorld:
             BoardCollector(self.board, self.vpp.departures, self.moves.counts),
             CheckerCollector(self.checker, self.lag),
             OverrideCollector(self.overrides),
+            AnnounceCollector(self.announcer),
             ReloadCollector(self.reloader),
             CooperatorCollector(self.cooperator),
             VppCollector(self.clock, lambda: WALL, self.vpp, self.messages.counts),

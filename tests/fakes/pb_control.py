@@ -48,7 +48,7 @@ class ScriptedSubscription:
         self._waiting = None
 
 
-def _said(duration, reason, force):
+def _said(duration, reason, force=False):
     """Return what was said besides the command, if anything was."""
     if force:
         return duration, reason, force
@@ -124,6 +124,15 @@ class ScriptedControl:
 
     async def overrides(self, after="", limit=100):
         return {"not_kept": "", "damage": "", **await self._page("overrides", after, limit)}
+
+    async def announcements(self, after="", limit=100):
+        return {"sinks": [], **await self._page("announcements", after, limit)}
+
+    async def announcement(self, address):
+        return await self._answer("announcement", address)
+
+    async def set_announce(self, address, on, duration=0, reason=""):
+        return await self._answer("set_announce", address, on, *_said(duration, reason))
 
     async def clear_override(self, backend, frontend="", pool=""):
         return await self._answer("clear_override", backend, frontend, pool)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
+from tests.fakes.announcements import announcer_of
 
 GROUP = 20
 """Backends of one frontend."""
@@ -138,6 +139,7 @@ def serve(path, backends, rate, uids):
         time.time,
         dict,
         overrides_of(board, reactor),
+        announcer_of(board, reactor),
     )
     identities = Identities(Operators(frozenset(uids)), UserNames(reactor))
     service = PbService(

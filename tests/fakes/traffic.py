@@ -18,6 +18,7 @@ from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.service import COUNT_PERIOD, VppService
 from maglev.vppsim.simulator import Simulator
+from tests.fakes.announcements import announcer_of
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.memory_client import MemoryClient
 from tests.fakes.memory_link import MemoryConnector
@@ -92,5 +93,15 @@ def control_of(clock, board, vpp):
     sessions, event_hub = Sessions(clock, lambda: 0.0), EventHub(board, LogPublisher())
     work = Cooperator(clock).queue("control")
     return Control(
-        work, board, vpp, None, event_hub, sessions, Build("1", "c", "d"), lambda: 0.0, dict, overrides_of(board)
+        work,
+        board,
+        vpp,
+        None,
+        event_hub,
+        sessions,
+        Build("1", "c", "d"),
+        lambda: 0.0,
+        dict,
+        overrides_of(board),
+        announcer_of(board),
     ).for_caller(VIEWER)

@@ -13,7 +13,7 @@ from maglev.model.errors import ConfigError
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, LocalFault, Result
 from maglev.vpp.lb.state import SetWeight
-from tests.fakes.configs import make_check, make_config, make_frontend
+from tests.fakes.configs import make_announce, make_check, make_config, make_frontend
 from tests.fakes.lb import FakeLb
 from tests.fakes.metrics import WALL, Scraped
 from tests.fakes.metrics import ScrapedWorld as World
@@ -28,7 +28,7 @@ def make():
     worlds = []
 
     def make(*args, **kwargs):
-        worlds.append(World(make_config(*args, **kwargs)))
+        worlds.append(World(make_config(*args, announce=make_announce("192.0.2.1"), **kwargs)))
         return worlds[-1]
 
     yield make
@@ -63,6 +63,11 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_override_oldest_seconds": ("gauge", ""),
         "maglev_overrides_kept": ("gauge", ""),
         "maglev_overrides_damaged": ("gauge", ""),
+        "maglev_announcement_state": ("gauge", "address state"),
+        "maglev_announcements_total": ("counter", "address to"),
+        "maglev_announce_sink_problem": ("gauge", "sink"),
+        "maglev_announce_sink_readers": ("gauge", "sink"),
+        "maglev_announce_sink_dropped_total": ("counter", "sink"),
         "maglev_frontend_active_pool": ("gauge", "frontend"),
         "maglev_frontend_held_backends": ("gauge", "frontend"),
         "maglev_checks_doubted": ("gauge", "scope"),

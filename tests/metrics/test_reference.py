@@ -19,7 +19,7 @@ from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
 from maglev.rpc.server.counters import CallCounters
 from maglev.ssh.logins import Logins
-from tests.fakes.configs import make_config
+from tests.fakes.configs import make_announce, make_config
 from tests.fakes.lb import FakeLb
 from tests.fakes.metrics import Scraped, ScrapedWorld
 from tests.fakes.traffic import TrafficRig
@@ -31,7 +31,7 @@ PAGE = ROOT / "docs" / "metrics.rst"
 
 @pytest.fixture
 def world():
-    made = ScrapedWorld(make_config())
+    made = ScrapedWorld(make_config(announce=make_announce("192.0.2.1")))
     made.start()
     yield made
     made.stop()

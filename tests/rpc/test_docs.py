@@ -34,6 +34,7 @@ from maglev.runtime.cooperator import Cooperator
 from maglev.runtime.listening import UnixSocket
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
+from tests.fakes.announcements import announcer_of
 from tests.fakes.overrides import overrides_of
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +70,19 @@ def address(tmp_path):
     vpp = VppService(Cooperator(reactor).queue("vpp"), board, None, lambda: 1.0)
     work = Cooperator(reactor).queue("control")
     checker = {"overdue": 0.0}
-    control = Control(work, board, vpp, reloader, feed, sessions, read_build(), time.time, lambda: checker, overrides)
+    control = Control(
+        work,
+        board,
+        vpp,
+        reloader,
+        feed,
+        sessions,
+        read_build(),
+        time.time,
+        lambda: checker,
+        overrides,
+        announcer_of(board),
+    )
     identities = Identities(Operators(frozenset({os.geteuid()})), UserNames(reactor))
     service = PbService(
         reactor,

@@ -21,6 +21,7 @@ from maglev.rpc.wire import METHODS, VERBS, type_name
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.departures import Departures
+from tests.fakes.announcements import announcer_of
 from tests.fakes.configs import make_config
 from tests.fakes.overrides import overrides_of
 from tests.fakes.pb_rig import PbRig
@@ -56,6 +57,7 @@ def real_control(rig):
         time.time,
         dict,
         overrides_of(board),
+        announcer_of(board),
     )
     rig.service._control_for = control.for_caller
     return board
@@ -82,6 +84,8 @@ EVERY_VERB = [
     ("disable_backend", ("www1", 0, "", True)),
     ("set_weight", ("web", "primary", "www1", 50, 60, "less")),
     ("clear_override", ("www1", "web", "primary")),
+    ("announcement", ("192.0.2.1",)),
+    ("set_announce", ("192.0.2.1", False, 60, "move")),
     ("check_config", ()),
     ("reload_config", (True,)),
     ("checker", ()),
@@ -325,6 +329,7 @@ def test_a_viewer_is_refused_every_change_and_nothing_changes(rig):
         viewer.drain_backend("a"),
         viewer.set_weight("web", "pool0", "a", 5),
         viewer.clear_override("a"),
+        viewer.set_announce("192.0.2.1", False),
         viewer.reload_config(),
         viewer.sync_vpp(),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.commands.language.environment import ExitStatus
-from maglev.commands.render.lines import Line, Style, cell, label, line
+from maglev.commands.render.lines import Line, Style, cell, label, line, state_cell
 from maglev.commands.render.views import change
 
 if TYPE_CHECKING:
@@ -64,6 +64,29 @@ async def clear_override(call: Invocation) -> ExitStatus:
     )
     await call.output.view(view, [cleared])
     return _kept(call, view)
+
+
+def set_announce(*, on: bool) -> Handler:
+    """Return the handler of a command that keeps an address withdrawn, or lets it be announced."""
+
+    async def handler(call: Invocation) -> ExitStatus:
+        view = await call.control.set_announce(call.text("address"), on, **_remarks(call))  # type: ignore[arg-type]
+        same = " (no change)" if view["from"] == view["to"] else ""
+        ordered = line(
+            label("announce"),
+            " ",
+            cell(view["address"], Style.HEADING),
+            " ",
+            *change(view),
+            same,
+            _until(view),
+            "; it is ",
+            state_cell(view["state"]),
+        )
+        await call.output.view(view, [ordered])
+        return _kept(call, view)
+
+    return handler
 
 
 async def set_weight(call: Invocation) -> ExitStatus:

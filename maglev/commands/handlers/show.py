@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from maglev.commands.language.environment import ExitStatus
 from maglev.commands.language.output import json_text
+from maglev.commands.render.announcements import announcement_lines, announcement_table, announcements_head
 from maglev.commands.render.lines import cell, line
 from maglev.commands.render.overrides import override_table, overrides_head
 from maglev.commands.render.views import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from maglev.commands.language.nodes import Invocation
     from maglev.commands.render.lines import Line
+    from maglev.model.announce_views import AnnouncementsView
     from maglev.model.views import LbPlanView, LbStateView, OverridesView
 
 
@@ -144,6 +146,25 @@ async def show_overrides(call: Invocation) -> ExitStatus:
     await call.output.pages(
         call.control.overrides, override_table().page, opening=opening, closing="]}", head=overrides_head
     )
+    return ExitStatus.OK
+
+
+async def show_announcements(call: Invocation) -> ExitStatus:
+    """Show what is announced, one address per row."""
+
+    def opening(page: AnnouncementsView) -> str:
+        return f'{{"sinks": {json_text(page["sinks"])}, "rows": ['
+
+    await call.output.pages(
+        call.control.announcements, announcement_table().page, opening=opening, closing="]}", head=announcements_head
+    )
+    return ExitStatus.OK
+
+
+async def show_announcement(call: Invocation) -> ExitStatus:
+    """Show one address with its conditions."""
+    view = await call.control.announcement(call.text("address"))
+    await call.output.view(view, announcement_lines(view))
     return ExitStatus.OK
 
 

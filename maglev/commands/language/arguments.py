@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
+from maglev.model.addresses import canonical, is_address
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -62,6 +64,24 @@ class LiveName:
         names: list[str] = await control.names(self.kind, prefix, within, limit)
         # The peer may run another version: a name without the requested prefix would garble the line.
         return [name for name in names if name.startswith(prefix) and NAME.fullmatch(name)]
+
+
+@attrs.frozen
+class LiveAddress:
+    """An announced address."""
+
+    label: str = "address"
+
+    def parse(self, word: str) -> Value:
+        """Return the address in its usual form; only control knows whether it is announced."""
+        if not is_address(word):
+            raise ValueError("Invalid address: expected a literal IP address")
+        return canonical(word)
+
+    async def complete(self, prefix: str, _: Mapping[str, Value], control: IControl, limit: int) -> list[str]:
+        """Ask for the announced addresses."""
+        names: list[str] = await control.names("announced", prefix, "", limit)
+        return [name for name in names if name.startswith(prefix) and is_address(name)]
 
 
 class _Typed:

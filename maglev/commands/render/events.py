@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from maglev.model.event_views import (
+        AnnouncementEventView,
         BackendEventView,
         BlindnessEventView,
         EventView,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         GuardEventView,
         LogEventView,
         OverrideEventView,
+        SinkEventView,
         SnapshotView,
     )
 
@@ -61,6 +63,16 @@ def _blindness(event: BlindnessEventView) -> Line:
     return line(cell(event["at"]), " ", *what, cell(told))
 
 
+def _announcement(event: AnnouncementEventView) -> Line:
+    what = (label("announcement"), " ", cell(event["prefix"], Style.HEADING))
+    return line(cell(event["at"]), " ", *what, " ", *change(event), ": ", cell(event["why"]))
+
+
+def _sink(event: SinkEventView) -> Line:
+    what = (label("sink"), " ", cell(event["sink"], Style.HEADING))
+    return line(cell(event["at"]), " ", *what, " ", cell(event["problem"] or "is told again"))
+
+
 def _log(event: LogEventView) -> Line:
     fields = [
         piece for name, value in event["fields"].items() for piece in (" ", cell(name, Style.LABEL), "=", cell(value))
@@ -90,6 +102,8 @@ _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "override": _override,
     "guard": _guard,
     "blindness": _blindness,
+    "announcement": _announcement,
+    "sink": _sink,
     "log": _log,
     "snapshot": _snapshot,
     "gap": _gap,

@@ -30,7 +30,7 @@ def override_table() -> TextTable[OverrideView]:
 def _override_row(view: OverrideView) -> tuple[Cell, ...]:
     left = view["ends_in"]
     return (
-        cell(view["backend"]),
+        cell(view["backend"] or view["address"] or NOTHING),
         cell(view["frontend"] or NOTHING),
         cell(view["pool"] or NOTHING),
         cell(view["value"]),

@@ -1,0 +1,239 @@
+"""Keeps the decision about each announced address up to date, and notifies those who tell the world.
+
+What withdraws an address is on the board, which calls. What announces it is in VPP, which calls nobody: while
+something waits for that, or for time to pass, there is a look every `TICK`; all others take turns, some at each look.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import attrs
+from twisted.application.service import Service
+
+from maglev.announce.decision import AT_START, NEW, AnnouncementState, decide
+from maglev.model.announce import Announcing
+from maglev.model.events import AnnouncementEvent
+from maglev.runtime.logs.logger import EventLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from maglev.announce.support import SupportReader
+    from maglev.model.config import Config
+    from maglev.model.events import OverrideEvent
+    from maglev.state.board import Board
+
+TICK: Final = 0.05
+"""Seconds between two looks."""
+
+TURNS: Final = 100
+"""Looks after which every address has had its turn: five seconds."""
+
+
+@attrs.frozen
+class Announcement:
+    """An address and what became of it.
+
+    Attributes:
+        state: The decision.
+        at: Wall-clock time at which it began to be announced, withdrawn or undecided.
+    """
+
+    state: AnnouncementState
+    at: float
+
+
+@attrs.frozen
+class SinkStatus:
+    """Somebody who is told, and whether that works.
+
+    Attributes:
+        sink: ``bird``, or ``hook`` and its name.
+        target: The control socket, the socket, or the program.
+        told: Number of readers that are connected, or programs that run.
+        problem: Why it can't be told, for a person; empty if it can.
+        dropped: Events that were dropped, since readers were too slow.
+        restarts: How often it was started or connected to again.
+    """
+
+    sink: str
+    target: str
+    told: int
+    problem: str = ""
+    dropped: int = 0
+    restarts: int = 0
+
+
+class Announcer(Service):
+    """Decides about every address under ``announce``.
+
+    Attributes:
+        entries: What was decided, by address, in the order of the file.
+        counts: How often addresses were announced and withdrawn, by address and new state.
+        sinks: Returns those who are told.
+    """
+
+    _log = EventLogger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        board: Board,
+        support: SupportReader,
+        kept_off: Callable[[str], str],
+    ) -> None:
+        """Leave everything undecided.
+
+        Args:
+            clock: A monotonic clock.
+            wall: Returns the wall-clock time, in seconds since the epoch.
+            board: Says what is configured, and calls when it changes.
+            support: Says what stands behind frontends.
+            kept_off: Returns why an operator keeps an address withdrawn; empty if nobody does.
+        """
+        self._clock = clock
+        self._wall = wall
+        self._board = board
+        self._support = support
+        self._kept_off = kept_off
+        self._call: IDelayedCall | None = None
+        self._acknowledged = False
+        self._turn = 0
+        self._frontends: dict[str, list[str]] = {}
+        self._addresses: dict[str, str] = {}
+        self._listeners: list[Callable[[], object]] = []
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.sinks: Callable[[], list[SinkStatus]] = list
+        self.entries: dict[str, Announcement] = dict.fromkeys(
+            board.config.announce.addresses, Announcement(AT_START, wall())
+        )
+        self._index(board.config)
+        board.subscribe(
+            weights_changed=self._weights_changed,
+            config_changed=self._config_changed,
+            override_changed=self._override_changed,
+        )
+
+    def subscribe(self, changed: Callable[[], object]) -> None:
+        """Register a callback for whenever something was announced or withdrawn, or an address has come or gone."""
+        self._listeners.append(changed)
+
+    def states(self) -> Mapping[str, Announcing]:
+        """Return whether each address is announced, in the order of the file."""
+        return {address: entry.state.now for address, entry in self.entries.items()}
+
+    def frontends_of(self, address: str) -> list[str]:
+        """Return the names of the frontends with an address."""
+        return self._frontends.get(address, [])
+
+    def changes_in(self, address: str) -> float | None:
+        """Return after how many seconds time alone changes the state of an address; None if it does not."""
+        at = self.entries[address].state.look_at
+        return None if at is None else max(at - self._clock.seconds(), 0.0)
+
+    def startService(self) -> None:
+        """Begin to look."""
+        Service.startService(self)
+        self._look(self.entries)
+        self._tick()
+
+    def stopService(self) -> None:
+        """Look no more: whatever is announced stays so."""
+        Service.stopService(self)
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    # Reasons to look
+
+    def _weights_changed(self, frontends: frozenset[str]) -> None:
+        if self._addresses and self.running:
+            self._look({self._addresses[name] for name in frontends if name in self._addresses})
+
+    def _override_changed(self, event: OverrideEvent) -> None:
+        address = event.override.target.address
+        if address in self.entries and self.running:
+            self._look([address])
+
+    def _config_changed(self, old: Config, new: Config) -> None:
+        if old.announce == new.announce and old.frontends == new.frontends:
+            return
+        now = Announcement(NEW, self._wall())
+        before = self.entries
+        self.entries = {address: before.get(address, now) for address in new.announce.addresses}
+        self._index(new)
+        for address in before.keys() - self.entries.keys():
+            entry = before[address]
+            self._tell(address, entry.state.now, AnnouncementState(Announcing.WITHDRAWN, "it is no longer configured"))
+        if self.running:
+            self._look(self.entries)
+        if before.keys() != self.entries.keys():
+            self._notify()
+
+    def _tick(self) -> None:
+        self._call = self._clock.callLater(TICK, self._tick)
+        if not self.entries:
+            return
+        acknowledged = self._support.acknowledged
+        if acknowledged is not self._acknowledged:
+            self._acknowledged = acknowledged
+            self._look(self.entries)
+            return
+        addresses = list(self.entries)
+        self._turn = (self._turn + 1) % TURNS
+        waiting = [address for address, entry in self.entries.items() if _is_waiting(entry.state)]
+        self._look(dict.fromkeys((*waiting, *addresses[self._turn :: TURNS])))
+
+    # Looking
+
+    def _index(self, config: Config) -> None:
+        self._frontends = {}
+        for name, frontend in config.frontends.items():
+            if frontend.address in config.announce.addresses:
+                self._frontends.setdefault(frontend.address, []).append(name)
+        self._addresses = {name: address for address, names in self._frontends.items() for name in names}
+
+    def _look(self, addresses: Iterable[str]) -> None:
+        changed = [self._decide(address) for address in tuple(addresses)]
+        if any(changed):
+            self._notify()
+
+    def _decide(self, address: str) -> bool:
+        """Decide about one address; return whether it was announced or withdrawn."""
+        announce = self._board.config.announce
+        before = self.entries[address]
+        statuses = (self._board.frontends.get(name) for name in self._frontends.get(address, ()))
+        support = [self._support.of(status) for status in statuses if status is not None]
+        state = decide(
+            announce.addresses[address],
+            support,
+            before.state,
+            self._clock.seconds(),
+            announce.vpp_lost_delay,
+            self._kept_off(address),
+        )
+        if state.now is before.state.now:
+            self.entries[address] = Announcement(state, before.at)
+            return False
+        self.entries[address] = Announcement(state, self._wall())
+        self._tell(address, before.state.now, state)
+        return True
+
+    def _tell(self, address: str, old: Announcing, new: AnnouncementState) -> None:
+        self.counts[address, str(new.now)] += 1
+        log = self._log.warn if new.now is Announcing.WITHDRAWN else self._log.info
+        log("announcement", address=address, old=str(old), new=str(new.now), reason=new.why)
+        self._board.note("announcement_changed", AnnouncementEvent, address, old, new.now, new.why)
+
+    def _notify(self) -> None:
+        for changed in self._listeners:
+            changed()
+
+
+def _is_waiting(state: AnnouncementState) -> bool:
+    return state.look_at is not None or state.unconfirmed_since is not None

@@ -1,0 +1,64 @@
+"""Builds the views of announcements, in the shapes of `maglev.model.announce_views` and `maglev.model.event_views`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maglev.model.announce import prefix_of_address
+from maglev.model.events import SinkEvent
+from maglev.model.moments import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maglev.announce.announcer import Announcement, SinkStatus
+    from maglev.model.announce import AnnouncePolicy
+    from maglev.model.announce_views import AnnouncementView, SinkView
+    from maglev.model.event_views import AnnouncementEventView, SinkEventView
+    from maglev.model.events import AnnouncementEvent
+
+
+def announcement_view(
+    policy: AnnouncePolicy, entry: Announcement, frontends: Sequence[str], changes_in: float | None
+) -> AnnouncementView:
+    """Return one address."""
+    return {
+        "address": policy.address,
+        "prefix": policy.prefix,
+        "state": str(entry.state.now),
+        "why": entry.state.why,
+        "since": moment(entry.at),
+        "changes_in": changes_in,
+        "frontends": list(frontends),
+        "needed": str(policy.frontends),
+        "min_up": policy.min_up,
+        "after": policy.after,
+        "when_held": policy.when_held,
+    }
+
+
+def sink_view(status: SinkStatus) -> SinkView:
+    """Return somebody who is told."""
+    return {"sink": status.sink, "target": status.target, "told": status.told, "problem": status.problem}
+
+
+def announcement_event_view(event: AnnouncementEvent | SinkEvent) -> AnnouncementEventView | SinkEventView:
+    """Return an entry of the event log."""
+    if isinstance(event, SinkEvent):
+        return {
+            "type": "sink",
+            "seq": event.seq,
+            "at": moment(event.at),
+            "sink": event.sink,
+            "problem": event.problem,
+        }
+    return {
+        "type": "announcement",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "address": event.address,
+        "prefix": prefix_of_address(event.address),
+        "from": str(event.old),
+        "to": str(event.new),
+        "why": event.why,
+    }
