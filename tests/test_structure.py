@@ -215,6 +215,8 @@ PEOPLE = ("commands", "terminal", "maglevc", "maglevt")
 """Loops in these end with the session, line or page of a person."""
 
 ENDING_LOOPS = {
+    ("announce.hook_stream", "_follow"): "ends with its reader, who is hung up on and comes again",
+    ("announce.hook_stream", "run"): "likewise",
     ("rpc.server.perspective", "_page"): "a page has an end",
     ("rpc.server.pushing", "_run"): "ends with its subscription, and the client learns of it",
     ("rpc.server.pushing", "_wait_for_room"): "ends with its subscription",

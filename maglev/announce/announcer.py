@@ -226,8 +226,11 @@ class Announcer(Service):
 
     def _tell(self, address: str, old: Announcing, new: AnnouncementState) -> None:
         self.counts[address, str(new.now)] += 1
-        log = self._log.warn if new.now is Announcing.WITHDRAWN else self._log.info
-        log("announcement", address=address, old=str(old), new=str(new.now), reason=new.why)
+        fields = {"address": address, "old": str(old), "new": str(new.now), "reason": new.why}
+        if new.now is Announcing.WITHDRAWN:
+            self._log.warn("announcement", **fields)
+        else:
+            self._log.info("announcement", **fields)
         self._board.note("announcement_changed", AnnouncementEvent, address, old, new.now, new.why)
 
     def _notify(self) -> None:

@@ -18,6 +18,7 @@ from twisted.application.service import MultiService
 from twisted.logger import globalLogPublisher
 
 from maglev.announce.announcer import Announcer
+from maglev.announce.sinks import Sinks
 from maglev.announce.support import SupportReader
 from maglev.config.check import described, report
 from maglev.config.child_loader import read
@@ -74,6 +75,7 @@ from maglev.vpp.sync.service import VppService
 if TYPE_CHECKING:
     from twisted.application.service import IService
 
+    from maglev.interfaces import ISubscription
     from maglev.metrics.exposition import ICollector
     from maglev.model.config import Config
     from maglev.runtime.cooperator import WorkQueue
@@ -102,6 +104,7 @@ class Daemon(MultiService):
         control: The verbs behind every front end.
         overrides: What operators have ordered, kept over reloads and restarts.
         announcer: Decides which addresses are announced.
+        sinks: BIRD and the hooks, which are told.
     """
 
     _log = EventLogger()
@@ -149,6 +152,8 @@ class Daemon(MultiService):
         self.announcer = Announcer(reactor, time.time, self.board, support, self.overrides.kept_off)
         self.announcer.setServiceParent(self)
         self._event_hub = EventHub(self.board, globalLogPublisher, self.announcer.states)
+        self.sinks = Sinks(reactor, self.board, self.announcer, self._watch)
+        self.sinks.setServiceParent(self)
         sessions = Sessions(reactor, time.time)
         how = checker_view(reactor.seconds, self.checker, lag, self.pool, self.board.doubts)
         self.control = Control(
@@ -232,6 +237,9 @@ class Daemon(MultiService):
             self._log.warn("front-end-off", option=front_end.option, reason=str(error))
         else:
             self._collectors.append(front_end.collector)
+
+    def _watch(self, backends: bool) -> ISubscription:  # noqa: FBT001
+        return self._event_hub.watch(log=None, backend=backends, frontend=True)
 
     def _reload(self) -> None:
         self._tasks.start(self._reload_and_notify())

@@ -36,6 +36,7 @@ lab_backend,        network namespaces, and records of each connection
 lab_traffic,
 lab_records
 flow_lab            a real VPP, and where it sends each of many flows     (real) real/test_flows
+bird                BIRD, ExaBGP, and a BGP peer that remembers          (real)
 announcements       an announcer, and a VPP that holds what a test says  announce/test_announcer
 **Control and front ends**
 control             the control interface, for consoles (`IControl`)     commands/test_session (verifyObject)

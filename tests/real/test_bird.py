@@ -1,0 +1,168 @@
+"""BIRD as Debian has it: maglevd over VPP's simulator, a BIRD that it speaks to, and a BGP peer of that."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.fakes.bird import RouteWatch, bird_pair, wait_until, why_no_bird
+from tests.fakes.daemon import MaglevDaemon
+from tests.fakes.slow_backends import SlowBackends
+from tests.fakes.vpp_instance import private_vpp
+
+pytestmark = [pytest.mark.real, pytest.mark.skipif(why_no_bird() is not None, reason=str(why_no_bird()))]
+
+ROUTE = "192.0.2.1/32"
+
+SETTINGS = """
+maglev:
+  vpp:
+    lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: "2001:db8::fe", startup-min-delay: 0s,
+          startup-max-delay: 3s, sticky-buckets-per-core: 1024}}
+  healthchecks:
+    web: {{type: http, port: {port}, interval: 200ms, timeout: 100ms, rise: 1, fall: 2}}
+  backends:
+    a: {{address: 127.0.0.41, healthcheck: web}}
+    b: {{address: 127.0.0.42, healthcheck: web}}
+  frontends:
+    site: {{address: 192.0.2.1, protocol: tcp, port: 80, pools: [{{name: p, backends: {{a: , b: }}}}]}}
+    mail: {{address: 192.0.2.2, protocol: tcp, port: 25, pools: [{{name: p, backends: {{b: }}}}]}}
+  announce:
+    vpp-lost-delay: 2s
+    addresses: [{{address: 192.0.2.1}}{more}]
+    bird: {{include-file: {folder}/maglev-vips.conf, control-socket: {folder}/speaker.ctl, reassert-interval: 1s}}
+"""
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bird")
+    with bird_pair(folder) as birds:
+        yield folder, *birds
+
+
+@pytest.fixture
+def backends():
+    with SlowBackends(0) as made:
+        yield made
+
+
+@pytest.fixture
+def vpp():
+    with private_vpp("process") as instance:
+        yield instance
+
+
+class BirdSite:
+    """Everything together."""
+
+    def __init__(self, tmp_path, pair, vpp, backends):
+        self.folder, self.speaker, self.peer = pair
+        self.vpp = vpp
+        self.daemon = MaglevDaemon(tmp_path, "--vpp-api-addr", vpp.api_socket, "--vpp-stats-addr", vpp.stats_socket)
+        self.file = self.folder / "maglev-vips.conf"
+        self._port = backends.port
+        self.daemon.config.write_text(self.settings())
+
+    def settings(self, more=""):
+        return SETTINGS.format(port=self._port, folder=self.folder, more=more)
+
+
+@pytest.fixture
+def site(tmp_path, pair, vpp, backends):
+    made = BirdSite(tmp_path, pair, vpp, backends)
+    with made.daemon:
+        yield made
+    assert "Traceback" not in made.daemon.output()
+    made.file.unlink(missing_ok=True)
+    made.speaker.ask("configure")
+
+
+def test_a_route_lives_with_what_serves_and_survives_everything_else(site):
+    with RouteWatch(site.peer, ROUTE) as watch:
+        watch.wait(True)
+        assert "disabled off" in site.file.read_text()
+
+        # Somebody else configures BIRD; somebody disables our protocol by hand; BIRD is restarted.
+        site.speaker.ask("configure")
+        time.sleep(0.5)
+        assert watch.there
+        site.speaker.ask("disable maglev_192_0_2_1")
+        watch.wait(False)
+        watch.wait(True, 5)
+        site.file.write_text("# emptied by somebody\n")
+        wait_until(lambda: "disabled off" in site.file.read_text(), 5)
+        assert watch.there
+
+        # A clean stop, and a start, change nothing; nor does kill -9.
+        changes = len(watch.changes)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            site.daemon.kill(number)
+            time.sleep(1)
+            started = len(site.daemon.events("start"))
+            site.daemon.start()
+            site.daemon.wait_for_event("announcement", after=started)
+        assert len(watch.changes) == changes
+        assert watch.there
+
+        # VPP dies, and is withdrawn after its time; comes back, and is announced.
+        site.vpp.kill()
+        died = time.monotonic()
+        gone = watch.wait(False, 10)
+        assert gone - died > 1.9
+        site.vpp.restart()
+        watch.wait(True, 20)
+
+
+def test_a_broken_configuration_of_bird_stops_no_withdrawal_and_is_told(site):
+    whole = site.speaker.conf.read_text()
+    with RouteWatch(site.peer, ROUTE) as watch:
+        watch.wait(True)
+        try:
+            site.speaker.conf.write_text(whole + "\nhalf edited {\n")
+            site.daemon.reload(site.settings(more=", {address: 192.0.2.2}"))
+            failed = site.daemon.wait_for_event("bird-failed", part="configure")
+            assert "BIRD refused 'configure': 8002" in failed["problem"]
+            assert site.daemon.metrics()['maglev_announce_sink_problem{sink="bird"}'] == 1
+            assert watch.there
+            site.vpp.kill()
+            watch.wait(False, 10)
+        finally:
+            site.speaker.conf.write_text(whole)
+        site.vpp.restart()
+        watch.wait(True)
+        site.daemon.wait_for_event("bird-restored", 30, part="configure")
+        assert "maglev_192_0_2_2" in site.speaker.ask('show protocols "maglev_*"')
+        assert site.daemon.metrics()['maglev_announce_sink_problem{sink="bird"}'] == 0
+
+
+def test_an_address_that_bird_takes_offence_at_is_left_out_of_the_file(site):
+    clash = "protocol static maglev_192_0_2_2 { ipv4; route 198.51.100.1/32 blackhole; }\n"
+    whole = site.speaker.conf.read_text()
+    with RouteWatch(site.peer, ROUTE) as watch:
+        watch.wait(True)
+        try:
+            site.speaker.conf.write_text(whole.replace("include", clash + "include"))
+            site.daemon.reload(site.settings(more=", {address: 192.0.2.2}"))
+            failed = site.daemon.wait_for_event("bird-failed", part="configure")
+            wait_until(lambda: "192.0.2.2" not in site.file.read_text())
+            assert "maglev-vips.conf" in failed["problem"]
+            assert "Reconfigured" in site.speaker.ask("configure")
+            assert watch.there
+        finally:
+            site.speaker.conf.write_text(whole)
+
+
+def test_bird_that_is_restarted_or_leaves_the_file_has_what_it_should(site):
+    with RouteWatch(site.peer, ROUTE) as watch:
+        watch.wait(True)
+    site.speaker.stop(kill=True)
+    site.daemon.wait_for_event("bird-failed", part="connection")
+    site.speaker.start()
+    with RouteWatch(site.peer, ROUTE) as watch:
+        watch.wait(True, 30)
+        text = site.settings()
+        site.daemon.reload(text[: text.index("    bird:")] + "    hooks: {}\n")
+        watch.wait(False)
