@@ -13,6 +13,7 @@ from maglev.model.announce_views import AnnounceChangeView, AnnouncementsView, A
 from maglev.model.caller import Caller
 from maglev.model.checker_views import CheckerView
 from maglev.model.event_views import EventView
+from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
 from maglev.model.override import MAX_DURATION
 from maglev.model.result import Outcome
 from maglev.model.views import (
@@ -136,6 +137,12 @@ class IControl(Protocol):
 
     async def frontend(self, name: str) -> FrontendView:
         """Return one frontend."""
+
+    async def explain_frontend(self, name: str) -> FrontendExplanationView:
+        """Return why a frontend serves as it does, step by step."""
+
+    async def explain_backend(self, name: str) -> BackendExplanationView:
+        """Return why a backend has its weight in each frontend, step by step."""
 
     async def backends(self, after: str = "", limit: Limit = 100) -> PageView[BackendView]:
         """Return a page of backends."""

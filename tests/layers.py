@@ -72,6 +72,7 @@ PURE = (
     "control.announce_views",
     "control.dry_run",
     "control.event_views",
+    "control.explain",
     "control.sessions",
     "control.views",
     "healthcheck.counters",

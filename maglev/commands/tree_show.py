@@ -41,6 +41,17 @@ SHOW: Final = Keyword(
                         show.show_frontend,
                         notes="``weight`` is the configured one; ``effective`` is what VPP should have now.",
                     ),
+                    children=(
+                        Keyword(
+                            "explain",
+                            help="Why it serves as it does",
+                            command=Command(
+                                show.explain_frontend,
+                                "Why it serves as it does",
+                                notes="``changed`` says which step came to something else, the last time.",
+                            ),
+                        ),
+                    ),
                 ),
             ),
         ),
@@ -57,6 +68,17 @@ SHOW: Final = Keyword(
                     type=LiveName("backend"),
                     help="One backend, with its transitions",
                     command=Command(show.show_backend, notes="The newest transition comes first."),
+                    children=(
+                        Keyword(
+                            "explain",
+                            help="Why it has its weights",
+                            command=Command(
+                                show.explain_backend,
+                                "Why it has its weights",
+                                notes="From results of checks to what VPP holds, and why it is not as before.",
+                            ),
+                        ),
+                    ),
                 ),
             ),
         ),

@@ -10,6 +10,7 @@ from maglev.control.announce_verbs import AnnounceVerbs
 from maglev.control.audit import Audit
 from maglev.control.dry_run import dry_run_steps, wanted_now
 from maglev.control.events import LEVELS
+from maglev.control.explain import explain_backend, explain_frontend
 from maglev.control.guard import refuse_to_take_out, refuse_weight
 from maglev.control.names import names_of
 from maglev.control.views import (
@@ -32,7 +33,7 @@ from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import moved_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from maglev.announce.announcer import Announcer
     from maglev.control.dry_run import DryRunChange
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from maglev.model.caller import Caller
     from maglev.model.checker_views import CheckerView
     from maglev.model.config import Config
+    from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
     from maglev.model.override import Override
     from maglev.model.problem import Problem
     from maglev.model.views import (
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.state.status import BackendStatus, FrontendStatus
+    from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.service import VppService
 
 Row = TypeVar("Row")
@@ -149,6 +152,19 @@ class CallerControl(VppVerbs, AnnounceVerbs, IControl):
     async def frontend(self, name: str) -> FrontendView:
         """One frontend."""
         return self._frontend_view(self._board.frontend(name))
+
+    async def explain_frontend(self, name: str) -> FrontendExplanationView:
+        """Why a frontend serves as it does."""
+        status = self._board.frontend(name)
+        return explain_frontend(self._board, status, self._ledger())
+
+    async def explain_backend(self, name: str) -> BackendExplanationView:
+        """Why a backend has its weights."""
+        status = self._board.backend(name)
+        return explain_backend(self._board, status, self._overrides.get(Target(name)), self._ledger())
+
+    def _ledger(self) -> Mapping[VipKey, Vip]:
+        return {} if self._control.vpp.sync is None else self._control.vpp.sync.ledger.vips
 
     def _frontend_view(self, status: FrontendStatus) -> FrontendView:
         return frontend_view(self._board, status, self._control.vpp.departures.departing(key_of(status.frontend)))

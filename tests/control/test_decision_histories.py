@@ -36,6 +36,7 @@ pools = st.lists(st.tuples(members, least), min_size=1, max_size=3)
 frontends = st.tuples(
     pools, st.sampled_from(WhenNoneEligible), st.sampled_from([0.0, 5.0]), st.sampled_from(WeightScale), st.booleans()
 )
+changes = st.lists(st.tuples(least, st.sampled_from(WhenNoneEligible)), min_size=6, max_size=6)
 blindness = st.sampled_from([None, None, Blindness(50.0, 5.0, 20.0), Blindness(60.0, 5.0, 20.0, "a")])
 ORDERS = {
     BackendOrder.PAUSE: Lifecycle.PAUSE,
@@ -153,9 +154,7 @@ class DecisionHistories(RuleBasedStateMachine):
         for _ in range(round(seconds * 4)):
             self.clock.advance(0.25)
 
-    @rule(
-        changes=st.lists(st.tuples(least, st.sampled_from(WhenNoneEligible)), min_size=6, max_size=6), doubt=blindness
-    )
+    @rule(changes=changes, doubt=blindness)
     def reload(self, changes, doubt):
         rest = iter(changes)
         made = {}

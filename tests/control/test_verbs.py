@@ -531,11 +531,29 @@ def test_a_viewer_is_refused_every_change_and_that_is_recorded(bench, audit, ver
     assert bench.lb.writes == []
 
 
+def test_decisions_are_explained_with_what_vpp_holds(bench):
+    bench.clock.advance(1)
+    for view in (answer_of(bench.viewer.explain_backend("a")), answer_of(bench.viewer.explain_frontend("web"))):
+        weights = view.get("frontends") or view["backends"]
+        assert (weights[0]["backend"], weights[0]["vpp_weight"]) == ("a", 100)
+    for call in (bench.viewer.explain_backend("nobody"), bench.viewer.explain_frontend("nobody")):
+        with pytest.raises(NotFoundError):
+            answer_of(call)
+
+
+def test_without_vpp_decisions_are_explained_as_far_as_they_go():
+    bench = ControlSetup(vpp=False)
+    (web,) = answer_of(bench.viewer.explain_backend("a"))["frontends"]
+    assert (web["effective_weight"], web["vpp_weight"]) == (100, None)
+    bench.stop()
+
+
 def test_every_verb_is_either_for_reading_or_refused_to_viewers():
     reading = {
-        "version", "names", "frontends", "frontend", "backends", "backend", "healthchecks", "healthcheck",
-        "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
-        "vpp_backend_counters", "overrides", "announcements", "announcement", "sessions", "watch",
+        "version", "names", "frontends", "frontend", "explain_frontend", "backends", "backend", "explain_backend",
+        "healthchecks", "healthcheck", "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state",
+        "vpp_lb_plan", "vpp_lb_counters", "vpp_backend_counters", "overrides", "announcements", "announcement",
+        "sessions", "watch",
     }  # fmt: skip
     assert VERBS.keys() == reading | set(CHANGES)
     assert {name for name, verb in VERBS.items() if hasattr(verb, "changes")} == set(CHANGES)

@@ -20,6 +20,8 @@ ARGUMENTS = {
     "names": ("member", "", "web/primary"),
     "frontend": ("web",),
     "backend": ("spare",),
+    "explain_frontend": ("web",),
+    "explain_backend": ("www1",),
     "healthcheck": ("ping",),
     "pause_backend": ("www1",),
     "resume_backend": ("www1",),

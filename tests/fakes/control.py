@@ -389,6 +389,28 @@ CHECKER = {
 """How the checker does, as `maglev.control.checker_view` tells it."""
 
 
+STEPS = [
+    {"step": "results", "text": "the last one passed, L7OK: status 200"},
+    {"step": "health", "text": "up since 2026-11-21T07:00:00.000Z; the counter is 4 of 0..4, and up from 2 on"},
+]
+EXPLAINED = {
+    "frontend": "web",
+    "backend": "www1",
+    "reason": "active",
+    "effective_weight": 100,
+    "programmed_weight": 1,
+    "vpp_weight": 1,
+    "steps": [{"step": "eligible", "text": "yes: it is up"}],
+    "changed": {
+        "at": "2026-11-21T07:00:00.000Z",
+        "from": 0,
+        "to": 100,
+        "step": "health",
+        "text": "its own health changed: before, it is down; now, it is up, in the active pool",
+    },
+}
+
+
 class FakeControl:
     """Verbs over fixed views. Everything that is asked of it is in `calls`; what is in `errors` is raised.
 
@@ -473,6 +495,14 @@ class FakeControl:
 
     async def frontend(self, name):
         return await self._one("frontend", name)
+
+    async def explain_frontend(self, name):
+        await self._call("explain_frontend", name)
+        return {"name": name, "state": "up", "steps": STEPS, "backends": [EXPLAINED]}
+
+    async def explain_backend(self, name):
+        await self._call("explain_backend", name)
+        return {"name": name, "state": "up", "steps": STEPS, "frontends": [EXPLAINED]}
 
     async def backends(self, after="", limit=100):
         return await self._page("backends", "backend", after, limit)

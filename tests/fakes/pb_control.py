@@ -146,6 +146,12 @@ class ScriptedControl:
     async def config_diff(self, after="", limit=100):
         return {"ok": True, "problems": [], **await self._page("config_diff", after, limit)}
 
+    async def explain_frontend(self, name):
+        return await self._answer("explain_frontend", name)
+
+    async def explain_backend(self, name):
+        return await self._answer("explain_backend", name)
+
     async def checker(self):
         return await self._answer("checker")
 

@@ -73,6 +73,8 @@ EVERY_VERB = [
     ("version", ()),
     ("frontend", ("web",)),
     ("backend", ("www1",)),
+    ("explain_frontend", ("web",)),
+    ("explain_backend", ("www1",)),
     ("healthcheck", ("http",)),
     ("pause_backend", ("www1",)),
     ("resume_backend", ("www1",)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from maglev.commands.language.environment import ExitStatus
 from maglev.commands.language.output import json_text
 from maglev.commands.render.announcements import announcement_lines, announcement_table, announcements_head
+from maglev.commands.render.explain import backend_explanation_lines, frontend_explanation_lines
 from maglev.commands.render.lines import cell, line
 from maglev.commands.render.overrides import override_table, overrides_head
 from maglev.commands.render.views import (
@@ -56,6 +57,20 @@ async def show_frontend(call: Invocation) -> ExitStatus:
     """Show one frontend with its pools."""
     view = await call.control.frontend(call.text("frontend"))
     await call.output.view(view, frontend_lines(view, aligned=call.output.aligned))
+    return ExitStatus.OK
+
+
+async def explain_frontend(call: Invocation) -> ExitStatus:
+    """Show why a frontend serves as it does."""
+    view = await call.control.explain_frontend(call.text("frontend"))
+    await call.output.view(view, frontend_explanation_lines(view))
+    return ExitStatus.OK
+
+
+async def explain_backend(call: Invocation) -> ExitStatus:
+    """Show why a backend has its weights."""
+    view = await call.control.explain_backend(call.text("backend"))
+    await call.output.view(view, backend_explanation_lines(view))
     return ExitStatus.OK
 
 

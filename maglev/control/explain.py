@@ -1,0 +1,206 @@
+"""Puts decisions in words: from check results to the weight in VPP, and why a weight is not as it was before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from maglev.model.health import State
+from maglev.model.moments import moment
+from maglev.state.changes import Step
+from maglev.state.decision import decide
+from maglev.state.pools import PoolReason
+from maglev.state.standing import Cause, Standing
+from maglev.state.weights import WeightReason
+from maglev.vpp.lb.state import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maglev.model.explain_views import (
+        BackendExplanationView,
+        ExplainedWeightView,
+        FrontendExplanationView,
+        LastChangeView,
+        StepView,
+    )
+    from maglev.model.override import Override
+    from maglev.state.board import Board
+    from maglev.state.changes import WeightChange
+    from maglev.state.decision import BackendTrace, FrontendTrace
+    from maglev.state.status import BackendStatus, FrontendStatus
+    from maglev.vpp.lb.state import Vip, VipKey
+
+ELIGIBLE: Final[Mapping[Standing, str]] = {
+    Standing.UP: "yes: it is up",
+    Standing.DOUBTED: "yes: it is down, but so many went down with it that the checks are in doubt",
+    Standing.HELD: "yes: it is unknown, and keeps the weight that it had until its first result",
+    Standing.DOWN: "no: it is down",
+    Standing.UNPROVED: "no: it has had no result yet, and no weight before",
+    Standing.DRAINED: "no: it drains",
+    Standing.PAUSED: "no: it is paused",
+    Standing.DISABLED: "no: it is disabled",
+    Standing.REMOVED: "no: it is no longer in the file",
+}
+
+REASONS: Final[Mapping[WeightReason, str]] = {
+    WeightReason.ACTIVE: "it is up, in the active pool",
+    WeightReason.STANDBY: "it is in service, but its pool is not the active one",
+    WeightReason.DOUBTED: "it is down, but doubted, in the active pool",
+    WeightReason.HELD: "it is unknown, and keeps what it had",
+    WeightReason.GUARDED: "it is down, and the guard keeps it in service",
+    WeightReason.DOWN: "it is down",
+    WeightReason.UNPROVED: "it has had no result yet",
+    WeightReason.DRAINED: "it drains",
+    WeightReason.PAUSED: "it is paused",
+    WeightReason.DISABLED: "it is disabled",
+    WeightReason.REMOVED: "it is no longer in the file",
+    WeightReason.FRONTEND_DISABLED: "the frontend is disabled",
+}
+
+CHANGES: Final[Mapping[Step, str]] = {
+    Step.HEALTH: "its own health changed",
+    Step.ORDER: "it was taken out of service, or put back",
+    Step.BLINDNESS: "doubt about the checks began or ended",
+    Step.POOL: "another pool became the active one",
+    Step.GUARD: "the guard began or ceased to keep it",
+    Step.FRONTEND: "the frontend was taken out of service, or put back",
+    Step.WEIGHT: "another weight was set, or found in VPP",
+}
+
+
+def explain_backend(
+    board: Board, status: BackendStatus, override: Override | None, vips: Mapping[VipKey, Vip]
+) -> BackendExplanationView:
+    """Return why a backend has its weights.
+
+    Args:
+        board: The board.
+        status: The backend.
+        override: What an operator has ordered for it.
+        vips: What VPP is known to hold.
+    """
+    frontends = [board.frontends[name] for name in board.frontends_of(status.name)]
+    return {
+        "name": status.name,
+        "state": str(status.state),
+        "steps": list(_common(status, override)),
+        "frontends": [
+            _weight(board, each, decide(board.situation(each.frontend.name))[1], status.name, vips)
+            for each in frontends
+        ],
+    }
+
+
+def explain_frontend(board: Board, status: FrontendStatus, vips: Mapping[VipKey, Vip]) -> FrontendExplanationView:
+    """Return why a frontend serves as it does; the arguments are those of `explain_backend`."""
+    _, trace = decide(board.situation(status.frontend.name))
+    return {
+        "name": status.frontend.name,
+        "state": str(status.state),
+        "steps": [*_pools(board, trace), _choice(board, trace), _guard(status, trace)],
+        "backends": [_weight(board, status, trace, name, vips) for name in trace.backends],
+    }
+
+
+def _step(step: str, text: str) -> StepView:
+    return {"step": step, "text": text}
+
+
+def _common(status: BackendStatus, override: Override | None) -> Iterator[StepView]:
+    """Yield what is the same in every frontend."""
+    result, health = status.last_result, status.health
+    if result is None:
+        yield _step("results", "none yet")
+    else:
+        detail = f": {result.detail}" if result.detail else ""
+        yield _step("results", f"the last one {'passed' if result.ok else 'failed'}, {result.code}{detail}")
+    counter = f"the counter is {health.value} of 0..{health.top}, and up from {health.rise} on"
+    since = f" since {moment(status.transitions[0].at)}" if status.transitions else ""
+    yield _step("health", f"{status.state}{since}; {counter}")
+    if override is not None:
+        yield _step("orders", f"{override.value}, {override}; the file says {override.base}")
+    elif status.state is State.DISABLED:
+        yield _step("orders", "disabled by the file")
+    else:
+        yield _step("orders", "none: neither an operator nor the file takes it out")
+
+
+def _pools(board: Board, trace: FrontendTrace) -> Iterator[StepView]:
+    """Yield what there is to know of each pool."""
+    for pool in trace.pools:
+        in_service = (
+            f"{pool.count.backends} of {pool.backends} in service, with {pool.count.weight} of {pool.total} weight"
+        )
+        enough = f"not enough (min-up {pool.min_up})"
+        if pool.since is not None:
+            enough = f"enough (min-up {pool.min_up}) for {max(board.now() - pool.since, 0.0):.1f}s"
+        yield _step("pool", f"{pool.name}: {in_service}: {enough}")
+
+
+def _choice(board: Board, trace: FrontendTrace) -> StepView:
+    """Return which pool is active, and why."""
+    if trace.active is None:
+        if trace.reason is PoolReason.FRONTEND_DISABLED:
+            return _step("active", "none: the frontend is disabled")
+        return _step("active", "none: nothing is in service")
+    name = trace.pools[trace.active].name
+    texts = {
+        PoolReason.ENOUGH: "the first that has enough",
+        PoolReason.TOO_FEW: "no pool has enough; it is the first that has anything",
+        PoolReason.GUARD: "no pool has enough; the guard keeps it in service",
+    }
+    if trace.heir is not None and trace.due is not None:
+        left = f"{max(trace.due - board.now(), 0.0):.1f}s"
+        return _step("active", f"{name}: {trace.pools[trace.heir].name} has enough, and takes over in {left}")
+    return _step("active", f"{name}: {texts[trace.reason]}")
+
+
+def _guard(status: FrontendStatus, trace: FrontendTrace) -> StepView:
+    """Return whom the guard keeps in service."""
+    held = [name for pool in trace.pools for name in pool.guarded]
+    if held:
+        return _step("guard", f"keeps {', '.join(held)}: the first of them is released first")
+    return _step("guard", f"keeps nothing (when-none-eligible: {status.frontend.when_none_eligible})")
+
+
+def _weight(
+    board: Board, status: FrontendStatus, trace: FrontendTrace, name: str, vips: Mapping[VipKey, Vip]
+) -> ExplainedWeightView:
+    """Return why a backend has its weight in a frontend."""
+    backend = trace.backends[name]
+    vip = vips.get(key_of(status.frontend))
+    server = None if vip is None else vip.servers.get(board.backends[name].serving_address)
+    in_vpp = None if server is None else server.weight
+    change = status.last_changes.get(name)
+    return {
+        "frontend": status.frontend.name,
+        "backend": name,
+        "reason": str(backend.reason),
+        "effective_weight": backend.effective,
+        "programmed_weight": backend.programmed,
+        "vpp_weight": in_vpp,
+        "steps": list(_steps(board, trace, backend, in_vpp)),
+        "changed": None if change is None else _change(change),
+    }
+
+
+def _steps(board: Board, trace: FrontendTrace, backend: BackendTrace, in_vpp: int | None) -> Iterator[StepView]:
+    yield _step("eligible", ELIGIBLE[backend.standing])
+    for place in backend.places:
+        active = "active" if place.active else "not active"
+        written = "" if place.configured == place.written else f" (the file says {place.written})"
+        yield _step("pool", f"{place.pool}, {active}; configured weight {place.configured}{written}")
+    yield _choice(board, trace)
+    if Cause.GUARD in backend.causes:
+        yield _step("guard", "keeps it in service")
+    yield _step("weight", f"effective {backend.effective}, programmed {backend.programmed}: {REASONS[backend.reason]}")
+    if in_vpp is None:
+        yield _step("vpp", "not known to have it")
+    else:
+        yield _step("vpp", f"holds {in_vpp}" + ("" if in_vpp == backend.programmed else ": not written yet"))
+
+
+def _change(change: WeightChange) -> LastChangeView:
+    old, new = change.old, change.new
+    text = f"{CHANGES[change.step]}: before, {REASONS[old.reason]}; now, {REASONS[new.reason]}"
+    return {"at": moment(change.at), "from": old.weight, "to": new.weight, "step": str(change.step), "text": text}
