@@ -129,6 +129,12 @@ class DecisionHistories(RuleBasedStateMachine):
                 guarded = self.board.frontends[each].frontend.when_none_eligible is HOLD
                 assert self.board.frontends[each].active is not None or not guarded
 
+    @rule(number=st.integers(0, 9), order=st.sampled_from(list(ORDERS)))
+    def take_out_one_after_the_other(self, number, order):
+        name = list(self.board.frontends)[number % len(self.board.frontends)]
+        for backend in self.board.frontends[name].frontend.backends:
+            self.order(backend, order, force=False)
+
     @rule(name=names)
     def put_back(self, name):
         if order_in(self.board.backends[name].health) is not BackendOrder.ENABLE:
