@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TICK: Final = 0.05
 """Seconds between two looks."""
 
+LEAVING: Final = "it leaves the configuration"
+
 TURNS: Final = 100
 """Looks after which every address has had its turn: five seconds."""
 
@@ -104,6 +106,7 @@ class Announcer(Service):
         self._call: IDelayedCall | None = None
         self._acknowledged = False
         self._turn = 0
+        self._leaving: frozenset[str] = frozenset()
         self._frontends: dict[str, list[str]] = {}
         self._addresses: dict[str, str] = {}
         self._listeners: list[Callable[[], object]] = []
@@ -149,6 +152,16 @@ class Announcer(Service):
             self._call.cancel()
             self._call = None
 
+    def leave(self, config: Config) -> bool:
+        """Withdraw what a configuration announces no longer, or has no VIP for; return whether there is anything.
+
+        It stays withdrawn until that configuration is in force: routes go before the VIPs in VPP do.
+        """
+        served = {frontend.address for frontend in config.frontends.values()}
+        self._leaving = frozenset(self.entries) - (config.announce.addresses.keys() & served)
+        self._look(self._leaving)
+        return bool(self._leaving)
+
     # Reasons to look
 
     def _weights_changed(self, frontends: frozenset[str]) -> None:
@@ -161,6 +174,7 @@ class Announcer(Service):
             self._look([address])
 
     def _config_changed(self, old: Config, new: Config) -> None:
+        self._leaving = frozenset()
         if old.announce == new.announce and old.frontends == new.frontends:
             return
         now = Announcement(NEW, self._wall())
@@ -169,6 +183,8 @@ class Announcer(Service):
         self._index(new)
         for address in before.keys() - self.entries.keys():
             entry = before[address]
+            if entry.state.now is Announcing.WITHDRAWN:
+                continue
             self._tell(address, entry.state.now, AnnouncementState(Announcing.WITHDRAWN, "it is no longer configured"))
         if self.running:
             self._look(self.entries)
@@ -215,7 +231,7 @@ class Announcer(Service):
             before.state,
             self._clock.seconds(),
             announce.vpp_lost_delay,
-            self._kept_off(address),
+            LEAVING if address in self._leaving else self._kept_off(address),
         )
         if state.now is before.state.now:
             self.entries[address] = Announcement(state, before.at)

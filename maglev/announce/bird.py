@@ -103,6 +103,7 @@ class BirdSpeaker(Service):
         self._writing: Deferred[Any] | None = None
         self._sleeping: Deferred[None] | None = None
         self._changed = False
+        self._waiting: list[Deferred[None]] = []
         self._problems: dict[str, str] = {}
         self._refused: frozenset[str] = frozenset()
         self._retry = MIN_RETRY
@@ -147,11 +148,24 @@ class BirdSpeaker(Service):
         if sleeping is not None and not sleeping.called:
             sleeping.callback(None)
 
+    def when_compared(self) -> Deferred[None]:
+        """Return a Deferred that fires when BIRD has been compared, and mended if that was possible."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        self.changed()
+        return waiting
+
     # The loop
 
     async def _turn(self) -> float:
         self._changed = False
-        await self._compare()
+        waiting, self._waiting = self._waiting, []
+        try:
+            await self._compare()
+        finally:
+            for each in waiting:
+                if not each.called:
+                    each.callback(None)
         pause = self.config.reassert_interval
         await self._sleep(pause if self._connection is not None else min(pause, RECONNECT))
         return 0.0

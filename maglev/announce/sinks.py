@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.application.service import MultiService
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from maglev.model.announce import AnnounceConfig, BirdConfig, HookConfig
     from maglev.model.config import Config
     from maglev.state.board import Board
+
+
+LEAVE_DEADLINE: Final = 1.0
+"""Seconds that a reload waits for BIRD at most."""
 
 
 class Sinks(MultiService):
@@ -55,6 +59,11 @@ class Sinks(MultiService):
         """Return how they are: BIRD first."""
         bird = [] if self._bird is None else [self._bird.status()]
         return bird + [hook.status() for hook in self._hooks.values()]
+
+    async def withdraw_leaving(self, config: Config) -> None:
+        """Withdraw what a configuration announces no longer, and wait until BIRD has done it, but not for long."""
+        if self._announcer.leave(config) and self._bird is not None and self._bird.running:
+            await self._bird.when_compared().addTimeout(LEAVE_DEADLINE, self._reactor, onTimeoutCancel=lambda *_: None)
 
     def _changed(self) -> None:
         if self._bird is not None:

@@ -24,7 +24,7 @@ from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import recreation_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 
     from maglev.config.load import Loaded
     from maglev.control.overrides import Overrides
@@ -40,6 +40,7 @@ class Reloader:
     Attributes:
         counts: Reloads so far, by result: ``applied`` or ``refused``.
         refused: Whether the last one was refused.
+        before_apply: Called with a configuration and waited for before that is in force; it raises nothing.
     """
 
     _log = EventLogger()
@@ -75,6 +76,7 @@ class Reloader:
         self._tasks = Tasks()
         # One at a time, however many callers ask: the process that reads a large file takes some 90 MB.
         self._reading = DeferredLock()
+        self.before_apply: Callable[[Config], Awaitable[object]] | None = None
         self.counts: Counter[str] = Counter(applied=0, refused=0)
         self.refused = False
 
@@ -137,6 +139,8 @@ class Reloader:
         await self._work.run(self._warn_steps(loaded.warnings))
         if all(result.called for result in waiting):
             raise CancelledError  # nobody wants it any longer
+        if self.before_apply is not None:
+            await self.before_apply(loaded.config)
         self._overrides.apply(loaded.config)
         self._count("applied")
         return loaded

@@ -154,6 +154,7 @@ class Daemon(MultiService):
         self._event_hub = EventHub(self.board, globalLogPublisher, self.announcer.states)
         self.sinks = Sinks(reactor, self.board, self.announcer, self._watch)
         self.sinks.setServiceParent(self)
+        self.reloader.before_apply = self.sinks.withdraw_leaving
         sessions = Sessions(reactor, time.time)
         how = checker_view(reactor.seconds, self.checker, lag, self.pool, self.board.doubts)
         self.control = Control(

@@ -244,6 +244,18 @@ def test_a_reload_brings_and_takes_addresses(world):
     assert world.notified == notified
 
 
+def test_what_leaves_the_file_is_withdrawn_before_the_file_is_in_force(world):
+    world.serving()
+    assert not world.announcer.leave(world.config)
+    assert world.state is Announcing.ANNOUNCED
+    config = attrs.evolve(world.config, announce=make_announce())
+    assert world.announcer.leave(config)
+    world.wait(TICK * TURNS)
+    assert (world.state, world.why) == (Announcing.WITHDRAWN, "it leaves the configuration")
+    world.board.apply(config)
+    assert [event.new for event in world.events] == [Announcing.ANNOUNCED, Announcing.WITHDRAWN]
+
+
 def test_a_frontend_that_leaves_takes_the_address_with_it():
     world = AnnouncerWorld(frontends=TWO).serving()
     for name in "abc":

@@ -163,6 +163,15 @@ def test_bird_that_is_restarted_or_leaves_the_file_has_what_it_should(site):
     site.speaker.start()
     with RouteWatch(site.peer, ROUTE) as watch:
         watch.wait(True, 30)
+        whole = site.settings()
+        mail = whole.replace("addresses: [{address: 192.0.2.1}]", "addresses: [{address: 192.0.2.2}]")
+        site.daemon.reload(mail)
+        watch.wait(False)
+        site.daemon.wait_for_event("config-applied")
+        names = [event["event"] for event in site.daemon.events() if event.get("new", "withdrawn") == "withdrawn"]
+        assert names.index("announcement") < names.index("config-applied")
+        site.daemon.reload(whole)
+        watch.wait(True)
         text = site.settings()
         site.daemon.reload(text[: text.index("    bird:")] + "    hooks: {}\n")
         watch.wait(False)
