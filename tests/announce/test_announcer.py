@@ -94,6 +94,15 @@ def test_an_address_is_announced_when_vpp_has_acknowledged_the_weights(world):
     assert world.notified == 1
 
 
+def test_a_connection_over_which_no_sync_was_acknowledged_yet_announces_nothing(world):
+    world.up()
+    world.program()
+    world.vpp.connect()
+    world.vpp.counters = None
+    world.wait(1)
+    assert (world.state, world.why) == (Announcing.UNDECIDED, "VPP has not acknowledged a sync")
+
+
 def test_the_last_backend_withdraws_it_at_once_and_the_first_one_waits_for_vpp(world):
     world.serving()
     for name in "abc":
