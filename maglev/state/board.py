@@ -147,6 +147,7 @@ class Board(Records):
         if changed == status.frontend:
             return
         status.configure(changed)
+        status.lower_hold(backend)
         self.config = attrs.evolve(self.config, frontends={**self.config.frontends, frontend: changed})
         self._weigh_all({frontend})
         self._tell()

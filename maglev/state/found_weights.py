@@ -4,11 +4,15 @@ VPP holds integers, and nothing else that says which weights of a file they stoo
 that most servers of the VIP agree with: the one in force, or the one that the frontend would have if its ``weights``
 were the other way round. So a restart with a changed option keeps the shares, and one without changes nothing.
 
-If less than half of the servers agree with either, as after a change of both the option and the weights, or with a
-scale that an override had multiplied, the unit is unknown. Then all weights are multiplied by one factor: the median of
-configured / found weight. More than half of the servers may have been changed neither by an override nor by an edit of
-the file; in their unit, the median is exact, however large the other changes are. All weights of a VIP are in one unit
-at any time: what is proved has its configured weight, and what is not keeps its proportion to that.
+If less than half of the servers agree with either, somebody has edited the weights while maglevd was stopped. A
+frontend whose weights are programmed as written takes what is there as it is, if it can have been programmed so: in
+that case the option has not changed, and what is not proved is left alone.
+
+Otherwise, as after a change of both the option and the weights, or with a scale that an override had multiplied, the
+unit is unknown. Then all weights are multiplied by one factor: the median of configured / found weight. More than half
+of the servers may have been changed neither by an override nor by an edit of the file; in their unit, the median is
+exact, however large the other changes are. All weights of a VIP are then in one unit: what is proved has its configured
+weight, and what is not keeps its proportion to that.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from maglev.model.config import MAX_WEIGHT, WeightScale
-from maglev.model.scale import scales_of
+from maglev.model.scale import scale_for, scales_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +57,8 @@ def effective_weights(frontend: Frontend, addresses: Mapping[str, str], weights:
     ours, theirs = _agreeing(places, own, found), _agreeing(places, other, found)
     agreeing = max(ours, theirs)
     if not agreeing or 2 * agreeing < len(places):
+        if as_written and (ours or not _may_be_scaled(frontend, found)):
+            return {address: min(weight, MAX_WEIGHT) for address, weight in weights.items()}
         return dict.fromkeys(weights, 0) | _converted(frontend, places, found)
     written_by = own if ours >= theirs else other
     meant = {address: _meant(frontend, places.get(address, ()), written_by, found[address]) for address in found}
@@ -62,6 +68,13 @@ def effective_weights(frontend: Frontend, addresses: Mapping[str, str], weights:
 def _agreeing(places: Places, scales: Sequence[Scale], found: Mapping[str, int]) -> int:
     """Return how many servers have the weight that some scales give them in one of their pools."""
     return sum(any(scales[index][weight] == found[address] for index, weight in own) for address, own in places.items())
+
+
+def _may_be_scaled(frontend: Frontend, found: Mapping[str, int]) -> bool:
+    """Return whether weights are as a scale makes them: the smallest integers that say what they say."""
+    different = {min(weight, MAX_WEIGHT) for weight in found.values()}
+    scale = scale_for(frozenset(different), WeightScale.LEAST_MOVING, frontend.weight_tolerance)
+    return all(scale[weight] == weight for weight in different)
 
 
 def _meant(frontend: Frontend, places: Sequence[tuple[int, int]], scales: Sequence[Scale], programmed: int) -> int:

@@ -186,6 +186,14 @@ class FrontendStatus:
         self.held.pop(name, None)
         self.carried.pop(name, None)
 
+    def lower_hold(self, name: str) -> None:
+        """Let a backend keep no more than its highest configured weight; an operator has said so."""
+        weights = (member.weight for pool in self.frontend.pools for member in pool.members if member.backend == name)
+        highest = max(weights)
+        for kept in (self.held, self.carried):
+            if kept.get(name, 0) > highest:
+                kept[name] = highest
+
     def drop_excluded(self) -> None:
         """Recompute `excluded` from the configuration, and drop the weights that these backends held."""
         weighted = {member.backend for pool in self.frontend.pools for member in pool.members if member.weight}

@@ -151,6 +151,13 @@ class Facts:
             )
             pools.append(attrs.evolve(each, members=members))
         self.frontends[frontend] = attrs.evolve(old, pools=tuple(pools))
+        fact = self.backends[backend]
+        if fact.unknown:
+            # An operator has said so: it may be lowered to that, but no further, before its first result.
+            highest = max(m.weight for each in pools for m in each.members if m.backend == backend)
+            for address in {fact.address, fact.serving or fact.address}:
+                known = self._known.get((key_of(old), address))
+                self._known[key_of(old), address] = highest if known is None else min(known, highest)
         self._changed()
 
     def rest(self):

@@ -281,3 +281,46 @@ def test_a_vip_is_created_with_the_fitting_length_and_keeps_its_table_when_that_
     bench.board.apply(config(table_length=8192, table_fits=True))
     assert bench.lb.vips[KEY].table_length == 8192
     bench.stop()
+
+
+# What was never proved
+
+
+@pytest.mark.parametrize(
+    ("weights", "found", "lowered"),
+    [(AS_WRITTEN, (100, 100, 50), (100, 25, 50)), (LEAST_MOVING, (2, 2, 1), (4, 1, 2))],
+)
+def test_an_operator_lowers_the_weight_of_what_was_never_proved_and_raises_none(weights, found, lowered):
+    bench = restarted(
+        weights, dict(zip((A, B, C), found, strict=True)), {"startup_min_delay": 0, "startup_max_delay": 1}
+    )
+    bench.wait(1)
+    bench.board.set_weight("web", "pool0", "b", 25)
+    bench.wait(0.1)
+    assert bench.weights()[WEB] == dict(zip((A, B, C), lowered, strict=True)) | {D: 0}
+    bench.board.set_weight("web", "pool0", "b", 100)
+    bench.wait(0.1)
+    assert bench.board.frontends["web"].desired["b"].weight == 25
+    bench.record(b=PASS)
+    assert bench.board.frontends["web"].desired["b"].weight == 100
+    bench.stop()
+
+
+@pytest.mark.parametrize(
+    ("found", "file"),
+    [
+        ((10, 10, 10), (10, 1, 1)),
+        ((1, 10, 10), (1, 100, 100)),
+        ((100, 10, 10), (100, 100, 100)),
+        ((1, 2, 3), (1, 3, 5)),
+    ],
+)
+def test_a_restart_with_edited_weights_leaves_what_was_never_proved_as_it_is(found, file):
+    pools = (tuple(zip("abc", file, strict=True)), (("d", 30),))
+    servers = dict(zip((A, B, C), found, strict=True))
+    bench = restarted(AS_WRITTEN, servers, {"startup_min_delay": 0, "startup_max_delay": 1}, pools)
+    bench.wait(2)
+    assert bench.weights()[WEB] == servers | {D: 0}
+    bench.record(b=PASS)
+    assert bench.weights()[WEB] == servers | {B: file[1], D: 0}
+    bench.stop()
