@@ -15,14 +15,17 @@ from maglev.model.checker_views import CheckerView
 from maglev.model.event_views import EventView
 from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
 from maglev.model.override import MAX_DURATION
+from maglev.model.override_views import DrainView
 from maglev.model.result import Outcome
 from maglev.model.views import (
     BackendChangeView,
     BackendView,
     ConfigCheckView,
     ConfigDiffView,
+    FrontendChangeView,
     FrontendView,
     HealthcheckView,
+    HostChangeView,
     LbPlanView,
     LbStateView,
     OverrideClearView,
@@ -87,6 +90,8 @@ MAX_LIMIT: Final = 10_000
 
 Limit = Annotated[int, Within(1, MAX_LIMIT)]
 Duration = Annotated[int, Within(0, MAX_DURATION)]
+Flows = Annotated[int, Within(0, 1_000_000_000)]
+Last = Annotated[int, Within(1, 500)]
 Weight = Annotated[int, Within(0, 100)]
 
 Verb = TypeVar("Verb", bound=Callable[..., Coroutine[Any, Any, object]])
@@ -125,8 +130,8 @@ class IControl(Protocol):
         """Return the names of live objects, in their order, for completion.
 
         Args:
-            kind: ``frontend``, ``backend``, ``healthcheck``, ``overridden`` (a backend with an override), ``announced``
-                (an address), ``pool`` or ``member``.
+            kind: ``frontend``, ``backend``, ``address`` (of backends), ``healthcheck``, ``overridden`` (a backend with
+                an override), ``announced`` (an address), ``pool`` or ``member``.
             prefix: What they must begin with.
             within: For pools, the frontend; for members (the backends of a pool), ``frontend/pool``.
             limit: How many at most.
@@ -184,11 +189,62 @@ class IControl(Protocol):
         duration: Duration = 0,
         reason: str = "",
         force: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
+        flows: Flows = 0,
+        timeout: Duration = 0,
+        disable: bool = False,  # noqa: FBT001, FBT002
     ) -> BackendChangeView:
-        """Give a backend no new flows, and leave those that it has alone; the arguments are those of `pause_backend`.
+        """Give a backend no new flows, leave those that it has alone, and watch how many they are.
 
         It is probed as before, and `enable_backend` puts it back into service with what the probes have found.
+
+        Args:
+            name: Its name.
+            duration: As for `pause_backend`.
+            reason: As for `pause_backend`.
+            force: As for `pause_backend`.
+            flows: Number of flows at which it counts as drained.
+            timeout: Seconds after which the drain has failed if it has more; it goes on nevertheless. 0 for never.
+            disable: Whether it is disabled once it is drained.
         """
+
+    async def drain_progress(self, name: str) -> DrainView:
+        """Wait for the next look at a drain, two seconds at most while VPP answers, and return how it is going."""
+
+    @changes
+    async def set_host(
+        self,
+        address: str,
+        order: str,
+        duration: Duration = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
+        flows: Flows = 0,
+        timeout: Duration = 0,
+        disable: bool = False,  # noqa: FBT001, FBT002
+    ) -> HostChangeView:
+        """Order something for every backend of an address; what is refused for one does not stop the others.
+
+        Args:
+            address: The address.
+            order: ``drain``, ``pause``, ``resume``, ``enable`` or ``disable``.
+            duration: As for `pause_backend`.
+            reason: As for `pause_backend`.
+            force: As for `pause_backend`.
+            flows: As for `drain_backend`.
+            timeout: As for `drain_backend`.
+            disable: As for `drain_backend`.
+        """
+
+    @changes
+    async def disable_frontend(self, name: str, duration: Duration = 0, reason: str = "") -> FrontendChangeView:
+        """Give all backends of a frontend weight 0 there, and forget its flows; arguments as for `pause_backend`.
+
+        The VIP stays in VPP.
+        """
+
+    @changes
+    async def enable_frontend(self, name: str) -> FrontendChangeView:
+        """Put a disabled frontend back into service."""
 
     @changes
     async def enable_backend(self, name: str) -> BackendChangeView:
@@ -231,8 +287,8 @@ class IControl(Protocol):
         """Return a page of what operators have ordered that differs from the file."""
 
     @changes
-    async def clear_override(self, backend: str, frontend: str = "", pool: str = "") -> OverrideClearView:
-        """End an override: of a backend, or of its weight in a pool of a frontend."""
+    async def clear_override(self, backend: str = "", frontend: str = "", pool: str = "") -> OverrideClearView:
+        """End an override: of a backend, of a frontend, or of the weight of a backend in a pool of a frontend."""
 
     async def announcements(self, after: str = "", limit: Limit = 100) -> AnnouncementsView:
         """Return a page of the addresses that are announced while something serves behind them."""
@@ -301,6 +357,9 @@ class IControl(Protocol):
     @changes
     async def sync_vpp(self, frontend: str | None = None) -> SyncView:
         """Read VPP back and repair it, all or one frontend."""
+
+    async def log(self, last: Last = 50) -> list[EventView]:
+        """Return the latest events and changes, as they came, from memory: those of the board, and who changed what."""
 
     async def sessions(self) -> list[SessionView]:
         """Return who is connected, the oldest session first."""

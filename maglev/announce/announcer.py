@@ -14,7 +14,7 @@ from twisted.application.service import Service
 
 from maglev.announce.decision import AT_START, NEW, AnnouncementState, decide
 from maglev.model.announce import Announcing
-from maglev.model.events import AnnouncementEvent
+from maglev.model.events import AnnouncementEvent, OverrideEvent
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from maglev.announce.support import SupportReader
     from maglev.model.config import Config
-    from maglev.model.events import OverrideEvent
+    from maglev.model.events import Noted
     from maglev.state.board import Board
 
 TICK: Final = 0.05
@@ -119,7 +119,7 @@ class Announcer(Service):
         board.subscribe(
             weights_changed=self._weights_changed,
             config_changed=self._config_changed,
-            override_changed=self._override_changed,
+            noted=self._noted,
         )
 
     def subscribe(self, changed: Callable[[], object]) -> None:
@@ -168,8 +168,8 @@ class Announcer(Service):
         if self._addresses and self.running:
             self._look({self._addresses[name] for name in frontends if name in self._addresses})
 
-    def _override_changed(self, event: OverrideEvent) -> None:
-        address = event.override.target.address
+    def _noted(self, event: Noted) -> None:
+        address = event.override.target.address if isinstance(event, OverrideEvent) else ""
         if address in self.entries and self.running:
             self._look([address])
 

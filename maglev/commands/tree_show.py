@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from maglev.commands.handlers import show
-from maglev.commands.language.arguments import LiveAddress, LiveName
+from maglev.commands.language.arguments import LiveAddress, LiveName, Number
 from maglev.commands.language.nodes import Argument, Command, Keyword
 
 _COUNTERS: Final = Keyword(
@@ -172,6 +172,22 @@ SHOW: Final = Keyword(
                     type=LiveAddress(),
                     help="One address, with its conditions",
                     command=Command(show.show_announcement),
+                ),
+            ),
+        ),
+        Keyword(
+            "log",
+            help="The latest events, and who changed what",
+            command=Command(
+                show.show_log,
+                notes="From memory, 50 lines unless ``last`` says otherwise. What was before the start is in the log "
+                "of the system.",
+            ),
+            options=(
+                Keyword(
+                    "last",
+                    help="How many",
+                    children=(Argument("last", type=Number(1, 500), help="Number of lines", ends=True),),
                 ),
             ),
         ),

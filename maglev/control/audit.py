@@ -11,11 +11,19 @@ from maglev.runtime.logs.logger import EventLogger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from maglev.control.event_log import AuditTrail
     from maglev.model.announce_views import AnnounceChangeView
     from maglev.model.caller import Caller
-    from maglev.model.views import BackendChangeView, OverrideClearView, WeightChangeView
+    from maglev.model.views import BackendChangeView, FrontendChangeView, OverrideClearView, WeightChangeView
 
-Change = TypeVar("Change", "AnnounceChangeView", "BackendChangeView", "OverrideClearView", "WeightChangeView")
+Change = TypeVar(
+    "Change",
+    "AnnounceChangeView",
+    "BackendChangeView",
+    "FrontendChangeView",
+    "OverrideClearView",
+    "WeightChangeView",
+)
 
 
 class Audit:
@@ -23,8 +31,9 @@ class Audit:
 
     _log = EventLogger()
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, trail: AuditTrail) -> None:
         self._caller = caller
+        self._trail = trail
 
     def change(self, what: Mapping[str, str], change: Callable[[], Change]) -> Change:
         """Make a change that the caller may make, and record it, whether it was made or refused.
@@ -62,3 +71,13 @@ class Audit:
         """Write the line."""
         caller = self._caller
         self._log.info("audit", who=caller.name, role=str(caller.role), origin=caller.origin, **what, **outcome)
+        self._trail.record(caller, what["action"], what["object"], _in_words(outcome), what.get("reason", ""))
+
+
+def _in_words(outcome: Mapping[str, Any]) -> str:
+    """Return the outcome of a change for a person."""
+    if "refused" in outcome:
+        return f"refused: {outcome['refused']}"
+    if "from" in outcome:
+        return f"{outcome['from']} -> {outcome['to']}"
+    return ", ".join(f"{value} {key}" for key, value in outcome.items())

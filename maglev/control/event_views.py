@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.control.announce_views import announcement_event_view
-from maglev.control.views import until_of
-from maglev.model.events import AnnouncementEvent, BackendEvent, BlindnessEvent, GuardEvent, OverrideEvent, SinkEvent
+from maglev.control.noted_views import noted_view
+from maglev.model.events import AnnouncementEvent, BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent, SinkEvent
 from maglev.model.moments import moment
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         BlindnessEventView,
         EventView,
         GuardEventView,
-        OverrideEventView,
     )
     from maglev.model.events import Event
 
@@ -24,14 +23,14 @@ def event_view(event: Event) -> EventView:
     """Return an entry of the event log."""
     if isinstance(event, BackendEvent):
         return _backend_event_view(event)
-    if isinstance(event, OverrideEvent):
-        return _override_event_view(event)
     if isinstance(event, GuardEvent):
         return _guard_event_view(event)
     if isinstance(event, AnnouncementEvent | SinkEvent):
         return announcement_event_view(event)
     if isinstance(event, BlindnessEvent):
         return _blindness_event_view(event)
+    if not isinstance(event, FrontendEvent):
+        return noted_view(event)
     return {
         "type": "frontend",
         "seq": event.seq,
@@ -80,20 +79,4 @@ def _backend_event_view(event: BackendEvent) -> BackendEventView:
         "to": str(transition.new),
         "code": str(transition.code),
         "detail": transition.detail,
-    }
-
-
-def _override_event_view(event: OverrideEvent) -> OverrideEventView:
-    override = event.override
-    return {
-        "type": "override",
-        "seq": event.seq,
-        "at": moment(event.at),
-        "action": event.action,
-        "object": str(override.target),
-        "value": str(override.value),
-        "file": str(override.base),
-        "who": event.who,
-        "reason": event.reason,
-        "until": until_of(override),
     }

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from maglev.control.event_views import event_view
 from maglev.interfaces import ISubscription
+from maglev.model.events import DrainEvent, OverrideEvent, WeightEvent
 from maglev.model.moments import moment
 from maglev.runtime.logs.render import fields_of, name_of
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         BlindnessEvent,
         FrontendEvent,
         GuardEvent,
-        OverrideEvent,
+        Noted,
         SinkEvent,
     )
     from maglev.state.board import Board
@@ -42,6 +43,20 @@ BATCH: Final = 100
 """Maximum number of events handed out at a time."""
 
 LEVELS: Final = ("debug", "info", "warn", "error", "critical")
+
+
+def _is_of_backends(event: Noted) -> bool:
+    """Return whether an event is for those who see backends."""
+    if isinstance(event, OverrideEvent):
+        return event.override.target.is_state
+    return not isinstance(event, WeightEvent)
+
+
+def _is_of_frontends(event: Noted) -> bool:
+    """Return whether an event is for those who see frontends."""
+    if isinstance(event, OverrideEvent):
+        return not event.override.target.is_state
+    return not isinstance(event, DrainEvent)
 
 
 @implementer(ISubscription)
@@ -144,7 +159,7 @@ class EventHub:
         board.subscribe(
             backend_changed=self._backend_changed,
             frontend_changed=self._frontend_changed,
-            override_changed=self._override_changed,
+            noted=self._noted,
             guard_changed=self._frontend_changed,
             blindness_changed=self._backend_changed,
             announcement_changed=self._announcement_changed,
@@ -189,11 +204,11 @@ class EventHub:
                 if watch.frontend:
                     watch.offer(view)
 
-    def _override_changed(self, event: OverrideEvent) -> None:
+    def _noted(self, event: Noted) -> None:
         if self._watches:
             view = event_view(event)
             for watch in tuple(self._watches):
-                if watch.backend if event.override.target.is_state else watch.frontend:
+                if (watch.backend and _is_of_backends(event)) or (watch.frontend and _is_of_frontends(event)):
                     watch.offer(view)
 
     def _announcement_changed(self, event: AnnouncementEvent | SinkEvent) -> None:

@@ -30,6 +30,7 @@ def names_of(board: Board, overridden: Iterable[str], kind: str, within: str) ->
     kinds: dict[str, Callable[[], Iterable[str]]] = {
         "frontend": lambda: board.frontends,
         "backend": lambda: board.backends,
+        "address": lambda: dict.fromkeys(status.address for status in board.backends.values()),
         "overridden": lambda: overridden,
         "announced": lambda: board.config.announce.addresses,
         "healthcheck": lambda: board.config.healthchecks,

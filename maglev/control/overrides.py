@@ -17,24 +17,24 @@ from twisted.internet.defer import succeed
 
 from maglev.model.announce import AnnounceOrder
 from maglev.model.errors import NotFoundError, RefusedError
-from maglev.model.events import OverrideEvent
+from maglev.model.events import OverrideEvent, WeightEvent
 from maglev.model.health import Lifecycle
 from maglev.model.moments import moment
-from maglev.model.override import BackendOrder, Override, Target
-from maglev.runtime.files import read_bounded, set_aside
+from maglev.model.override import BackendOrder, Override, Remark, Target
 from maglev.runtime.keeper import Keeper
 from maglev.runtime.logs.logger import EventLogger
-from maglev.state.override_file import MAX_OVERRIDES, SIZE_LIMIT, DamagedError, decode, encode
-from maglev.state.overrides import Dropped, OverriddenConfig, fit, leading, orders, resumed, said_by_file
+from maglev.state.override_file import MAX_OVERRIDES, encode
+from maglev.state.overrides import Dropped, OverriddenConfig, fit, leading, said_by_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IDelayedCall
 
+    from maglev.control.restored import Restored
     from maglev.model.config import Config
-    from maglev.model.override import Remark, Value
+    from maglev.model.override import DrainGoal, Value
     from maglev.state.board import Board
 
 TICK: Final = 60.0
@@ -42,6 +42,9 @@ TICK: Final = 60.0
 
 SLACK: Final = 2.0
 """Seconds that the wall clock may be off the monotonic one before it counts as set: more than a look takes."""
+
+NOBODY: Final = Remark("", "")
+"""What the program does by itself."""
 
 NO_FOLDER: Final = "there is no state directory that can be written"
 
@@ -53,58 +56,6 @@ _ORDERS: Final = {
     Lifecycle.ENABLE: BackendOrder.ENABLE,
 }
 """What an operator's command orders."""
-
-
-@attrs.frozen
-class Restored:
-    """The overrides of the last run, for the configuration of this one.
-
-    Attributes:
-        path: The file; empty without one.
-        config: The configuration with the weights of the overrides.
-        kept: The overrides that hold.
-        dropped: Those that do not, or have ended meanwhile.
-        damage: What is wrong with the file, and where it is now; empty if nothing is.
-    """
-
-    path: str
-    config: Config
-    kept: tuple[Override, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
-    damage: str = ""
-
-    @property
-    def orders(self) -> Mapping[str, Override]:
-        """The overrides of backends, by name."""
-        return orders(self.kept)
-
-
-_log = EventLogger()
-
-
-def restore(path: str, config: Config, now: float) -> Restored:
-    """Read the overrides of the last run; a file that can't be used is set aside.
-
-    It waits for the disk, so it is called before the reactor runs.
-
-    Args:
-        path: The file; empty for none.
-        config: The configuration from the configuration file.
-        now: The wall-clock time.
-    """
-    if not path:
-        return Restored(path, config)
-    try:
-        content = read_bounded(path, SIZE_LIMIT)
-        overrides = () if content is None else decode(content)
-    except (OSError, DamagedError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        place = set_aside(path, now)
-        _log.error("overrides-damaged", path=path, reason=reason, set_aside=place)
-        return Restored(path, config, damage=f"{path}: {reason}; it is now {place}" if place else f"{path}: {reason}")
-    going, ended = resumed(overrides, now)
-    fitted = fit(config, going)
-    return Restored(path, fitted.config, fitted.kept, (*ended, *fitted.dropped))
 
 
 class Overrides(Service):
@@ -182,6 +133,10 @@ class Overrides(Service):
         deadline = self._deadlines.get(target)
         return None if deadline is None else max(deadline - self._reactor.seconds(), 0.0)
 
+    def seconds_until(self, at: float) -> float:
+        """Return in how many seconds a recorded time is."""
+        return at - self._offset - float(self._reactor.seconds())
+
     def age(self, override: Override) -> float:
         """Return for how many seconds an override has been in force."""
         return max(float(self._reactor.seconds()) + self._offset - override.at, 0.0)
@@ -204,8 +159,14 @@ class Overrides(Service):
 
     # Each of these returns when the file has the change, or could not be written: the reason then.
 
-    def happen(self, name: str, event: Lifecycle, remark: Remark) -> Deferred[str]:
+    def happen(self, name: str, event: Lifecycle, remark: Remark, goal: DrainGoal | None = None) -> Deferred[str]:
         """Do what an operator commands for a backend.
+
+        Args:
+            name: Its name.
+            event: The command.
+            remark: What the operator says of it.
+            goal: That of a drain; its ``by`` counts from now.
 
         Raises:
             NotFoundError: There is no such backend.
@@ -213,7 +174,7 @@ class Overrides(Service):
         """
         self._board.backend(name)
         target = Target(name)
-        made = self._made(target, _ORDERS[event], remark)
+        made = self._made(target, _ORDERS[event], remark, goal)
         self._board.happen(name, event, _detail(made, remark))
         return self._put(target, made, remark)
 
@@ -225,7 +186,7 @@ class Overrides(Service):
             RefusedError: The weight is out of range.
         """
         made = self._made(target, weight, remark)
-        self._board.set_weight(target.frontend, target.pool, target.backend, weight)
+        self._weigh(target, weight, remark)
         return self._put(target, made, remark)
 
     def announce(self, address: str, order: AnnounceOrder, remark: Remark) -> Deferred[str]:
@@ -241,6 +202,36 @@ class Overrides(Service):
         target = Target("", address=address)
         return self._put(target, self._made(target, order, remark), remark)
 
+    def set_out(self, frontend: str, remark: Remark, *, out: bool) -> Deferred[str]:
+        """Take a whole frontend out of service, or put it back.
+
+        Raises:
+            NotFoundError: There is no such frontend.
+        """
+        target = Target("", frontend)
+        self._board.frontend(frontend)
+        made = self._made(target, BackendOrder.DISABLE if out else BackendOrder.ENABLE, remark)
+        self._board.set_out(frontend, out=out)
+        return self._put(target, made, remark)
+
+    def settle(self, target: Target, *, disable: bool = False) -> None:
+        """Forget the goal of a drain, which is decided, and disable the backend if it was ordered to do so.
+
+        The order to disable is that of who ordered the drain, and ends when the drain would have ended.
+
+        Raises:
+            RefusedError: It can't be disabled.
+        """
+        drain = self._entries[target]
+        self._entries[target] = settled = attrs.evolve(drain, goal=None)
+        self._changed()
+        if disable:
+            made = attrs.evolve(settled, value=BackendOrder.DISABLE)
+            self._board.happen(target.backend, Lifecycle.DISABLE, str(made))
+            self._put(
+                target, None if made.base == made.value else made, Remark(drain.who, drain.origin, 0, drain.reason)
+            )
+
     def clear(self, target: Target, remark: Remark) -> Deferred[str]:
         """End an override: from now on the file holds.
 
@@ -250,11 +241,11 @@ class Overrides(Service):
         if target not in self._entries:
             message = f"there is no override of the {target}"
             raise NotFoundError(message)
-        self._back(target, _detail(None, remark))
+        self._back(target, _detail(None, remark), remark)
         return self._put(target, None, remark)
 
-    def apply(self, config: Config) -> None:
-        """Put a configuration from the file in force, with the overrides that still hold."""
+    def apply(self, config: Config) -> tuple[Dropped, ...]:
+        """Put a configuration from the file in force, with the overrides that still hold; return the others."""
         fitted = self.fit(config)
         self._board.apply(fitted.config)
         for dropped in fitted.dropped:
@@ -265,10 +256,11 @@ class Overrides(Service):
             self._ended("dropped", dropped)
         if fitted.dropped:
             self._changed()
+        return fitted.dropped
 
     # Implementation
 
-    def _made(self, target: Target, value: Value, remark: Remark) -> Override | None:
+    def _made(self, target: Target, value: Value, remark: Remark, goal: DrainGoal | None = None) -> Override | None:
         """Return the override that an order makes; None if it says what the file says.
 
         Raises:
@@ -285,15 +277,17 @@ class Overrides(Service):
             raise RefusedError(message)
         at = self._reactor.seconds() + self._follow_clock()
         until = at + remark.duration if remark.duration else None
-        return Override(target, value, base, remark.who, remark.origin, remark.reason, at, until).shifted(0.0)
+        if goal is not None and goal.by is not None:
+            goal = attrs.evolve(goal, by=at + goal.by)
+        return Override(target, value, base, remark.who, remark.origin, remark.reason, at, until, goal).shifted(0.0)
 
     def _put(self, target: Target, made: Override | None, remark: Remark) -> Deferred[str]:
         old = self._forget(target)
         if made is not None:
             self._enter(made)
-            self._note("set", made, remark.who, remark.reason)
+            self._board.enter(OverrideEvent("set", made, remark.who, remark.reason, remark.origin))
         elif old is not None:
-            self._note("cleared", old, remark.who, remark.reason)
+            self._board.enter(OverrideEvent("cleared", old, remark.who, remark.reason, remark.origin))
         return succeed("") if made is None and old is None else self._changed()
 
     def _enter(self, override: Override) -> None:
@@ -305,14 +299,23 @@ class Overrides(Service):
         self._deadlines.pop(target, None)
         return self._entries.pop(target, None)
 
-    def _back(self, target: Target, detail: str) -> None:
+    def _weigh(self, target: Target, weight: int, remark: Remark) -> None:
+        names = target.frontend, target.pool, target.backend
+        before = self._board.weight(*names)
+        self._board.set_weight(*names, weight)
+        if before != weight:
+            self._board.enter(WeightEvent(*names, before, weight, remark.who, remark.origin, remark.reason))
+
+    def _back(self, target: Target, detail: str, remark: Remark = NOBODY) -> None:
         """Let an object be as the file says."""
         base = said_by_file(self._board.config, target)
         assert base is not None  # noqa: S101  # overrides of what the file does not have were dropped
         if isinstance(base, AnnounceOrder):
             return  # the announcer looks when it is told that the override has ended
         if not isinstance(base, BackendOrder):
-            self._board.set_weight(target.frontend, target.pool, target.backend, base)
+            self._weigh(target, base, attrs.evolve(remark, reason=remark.reason or detail))
+        elif target.is_frontend:
+            self._board.set_out(target.frontend, out=False)
         elif (event := leading(self._board.backend(target.backend).health, base)) is not None:
             self._board.happen(target.backend, event, detail)
 
@@ -322,10 +325,7 @@ class Overrides(Service):
 
     def _ended(self, action: str, dropped: Dropped) -> None:
         self._log.warn("override-ended", **_fields(dropped.override), cause=dropped.why)
-        self._note(action, dropped.override, "", dropped.why)
-
-    def _note(self, action: str, override: Override, who: str, reason: str) -> None:
-        self._board.note("override_changed", OverrideEvent, action, override, who, reason)
+        self._board.enter(OverrideEvent(action, dropped.override, "", dropped.why))
 
     # Time
 

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from maglev.config.child_loader import read
 from maglev.config.packing import unpack_steps
 from maglev.model.errors import ConfigError, StartError
+from maglev.model.events import ReloadEvent
 from maglev.model.problem import Problem, ProblemKind
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
@@ -72,7 +73,7 @@ class Reloader:
         self._overrides = overrides
         self._verify = verify
         self._one = DeferredLock()
-        self._waiting: list[Deferred[Loaded]] = []
+        self._waiting: list[tuple[Deferred[Loaded], str, str]] = []
         self._tasks = Tasks()
         # One at a time, however many callers ask: the process that reads a large file takes some 90 MB.
         self._reading = DeferredLock()
@@ -99,14 +100,18 @@ class Reloader:
         ending = tuple(map(_ending, self._overrides.fit(loaded.config).dropped))
         return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements, *ending))
 
-    async def reload(self) -> Loaded:
+    async def reload(self, who: str = "", origin: str = "") -> Loaded:
         """Read, check and apply the file.
+
+        Args:
+            who: Who asks for it; empty for a signal.
+            origin: Where the call comes from.
 
         Raises:
             ConfigError: It is not valid; the configuration in force is unchanged.
         """
         result: Deferred[Loaded] = Deferred()
-        self._waiting.append(result)
+        self._waiting.append((result, who, origin))
         if len(self._waiting) == 1:
             self._tasks.start(self._reload_for_all())
         return await result
@@ -115,19 +120,23 @@ class Reloader:
         """Reload once for everybody who asked before this reload began."""
         async with self._one:
             waiting, self._waiting = self._waiting, []
+            results = [result for result, _, _ in waiting]
+            who, origin = (
+                ", ".join(dict.fromkeys(filter(None, names))) for names in list(zip(*waiting, strict=True))[1:]
+            )
             try:
-                loaded = await self._reload(waiting)
+                loaded = await self._reload(results, who, origin)
             except Exception:  # noqa: BLE001  # each of those who wait gets it
                 failure = Failure()
-                for result in waiting:
+                for result in results:
                     if not result.called:  # cancelled: its session is gone
                         result.errback(failure)
             else:
-                for result in waiting:
+                for result in results:
                     if not result.called:
                         result.callback(loaded)
 
-    async def _reload(self, waiting: Sequence[Deferred[Loaded]]) -> Loaded:
+    async def _reload(self, waiting: Sequence[Deferred[Loaded]], who: str, origin: str) -> Loaded:
         self._log.info("config-reload", path=self._path)
         try:
             loaded = await self.check()
@@ -135,20 +144,22 @@ class Reloader:
             self._count("refused")
             for problem in error.problems:
                 self._log.error("config-refused", path=self._path, problem=str(problem))
+            self._board.enter(ReloadEvent(False, self._board.generation, len(error.problems), (), who, origin))
             raise
         await self._work.run(self._warn_steps(loaded.warnings))
         if all(result.called for result in waiting):
             raise CancelledError  # nobody wants it any longer
         if self.before_apply is not None:
             await self.before_apply(loaded.config)
-        self._overrides.apply(loaded.config)
+        ended = tuple(map(str, self._overrides.apply(loaded.config)))
+        self._board.enter(ReloadEvent(True, self._board.generation, 0, ended, who, origin))
         self._count("applied")
         return loaded
 
     async def try_reload(self) -> None:
         """Reload on a signal; the result is logged."""
         try:
-            await self.reload()
+            await self.reload("", "SIGHUP")
         except ConfigError:
             self._log.warn("config-kept", generation=self._board.generation)
 
@@ -171,6 +182,6 @@ def _announcement(frontend: Frontend, reasons: Iterable[str]) -> Problem:
 def _ending(dropped: Dropped) -> Problem:
     """Return a warning about an override that a reload ends."""
     target = dropped.override.target
-    path = f"maglev.frontends.{target.frontend}" if target.frontend else f"maglev.backends.{target.backend}"
+    path = f"maglev.backends.{target.backend}" if target.is_state else f"maglev.frontends.{target.frontend}"
     path = "maglev.announce.addresses" if target.address else path
     return Problem(ProblemKind.WARNING, path, str(dropped))

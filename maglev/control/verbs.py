@@ -5,32 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from maglev.config.diff import told_otherwise
 from maglev.control.announce_verbs import AnnounceVerbs
-from maglev.control.audit import Audit
-from maglev.control.dry_run import dry_run_steps, wanted_now
+from maglev.control.drain_watch import DrainWatch
+from maglev.control.dry_run import dry_run_steps
+from maglev.control.event_log import AuditTrail
 from maglev.control.events import LEVELS
 from maglev.control.explain import explain_backend, explain_frontend
-from maglev.control.guard import refuse_to_take_out, refuse_weight
 from maglev.control.names import names_of
+from maglev.control.order_verbs import OrderVerbs
 from maglev.control.views import (
     backend_view,
     check_view,
     dry_run_view,
     frontend_view,
     healthcheck_view,
-    kept_view,
-    override_view,
     page_view,
 )
 from maglev.control.vpp_verbs import VppVerbs
 from maglev.interfaces import IControl
 from maglev.model.errors import ConfigError, MaglevError, NotFoundError, RefusedError
-from maglev.model.health import Lifecycle
-from maglev.model.override import Target, remark_by
+from maglev.model.override import Target
 from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import key_of
-from maglev.vpp.sync.forecast import moved_steps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -45,24 +41,19 @@ if TYPE_CHECKING:
     from maglev.model.caller import Caller
     from maglev.model.checker_views import CheckerView
     from maglev.model.config import Config
+    from maglev.model.event_views import EventView
     from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
-    from maglev.model.override import Override
     from maglev.model.problem import Problem
     from maglev.model.views import (
-        BackendChangeView,
         BackendView,
         ConfigCheckView,
         ConfigDiffView,
         FrontendView,
         HealthcheckView,
-        OverrideClearView,
-        OverridesView,
-        OverrideView,
         PageView,
         SessionView,
         SyncView,
         VersionView,
-        WeightChangeView,
     )
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
@@ -78,7 +69,12 @@ MAX_NAMES: Final = 5000
 
 
 class Control:
-    """Holds the objects that the verbs work on; `for_caller` returns the verbs for one caller."""
+    """Holds the objects that the verbs work on; `for_caller` returns the verbs for one caller.
+
+    Attributes:
+        drains: Watches drains; a service, to be started by who makes this.
+        trail: What callers have changed lately.
+    """
 
     def __init__(
         self,
@@ -105,6 +101,8 @@ class Control:
         self.checker_view = checker_view
         self.overrides = overrides
         self.announcer = announcer
+        self.drains = DrainWatch(work, board, overrides, vpp)
+        self.trail = AuditTrail(board, wall)
 
     def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
         """Compute the effects of a configuration; without a connection, a VPP with all features is assumed."""
@@ -117,18 +115,15 @@ class Control:
         return CallerControl(self, caller)
 
 
-class CallerControl(VppVerbs, AnnounceVerbs, IControl):
+class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
     """The verbs bound to one caller; see `maglev.interfaces.IControl` for what each does and returns."""
 
     def __init__(self, control: Control, caller: Caller) -> None:
         VppVerbs.__init__(self, control.work, control.board, control.vpp, control.wall)
-        self.caller = caller
-        self._audit = Audit(caller)
+        OrderVerbs.__init__(self, control.work, control.board, control.overrides, control.drains, caller, control.trail)
         self._control = control
-        self._overrides = control.overrides
         self._announcer = control.announcer
         self._dry_run: tuple[Sequence[Problem], Sequence[DryRunChange]] | None = None
-        self._kept: Awaitable[str]
 
     async def version(self) -> VersionView:
         """The running build."""
@@ -167,7 +162,8 @@ class CallerControl(VppVerbs, AnnounceVerbs, IControl):
         return {} if self._control.vpp.sync is None else self._control.vpp.sync.ledger.vips
 
     def _frontend_view(self, status: FrontendStatus) -> FrontendView:
-        return frontend_view(self._board, status, self._control.vpp.departures.departing(key_of(status.frontend)))
+        departing = self._control.vpp.departures.departing(key_of(status.frontend))
+        return frontend_view(self._board, status, departing, self._ordered(Target("", status.frontend.name)))
 
     async def backends(self, after: str = "", limit: int = 100) -> PageView[BackendView]:
         """A page of backends."""
@@ -178,16 +174,8 @@ class CallerControl(VppVerbs, AnnounceVerbs, IControl):
         return self._backend_view(self._board.backend(name))
 
     def _backend_view(self, status: BackendStatus) -> BackendView:
-        override = self._overrides.get(Target(status.name))
-        return backend_view(self._board, status, None if override is None else self._override_view(override))
-
-    async def overrides(self, after: str = "", limit: int = 100) -> OverridesView:
-        """A page of overrides."""
-        kept = {"not_kept": self._overrides.not_kept, "damage": self._overrides.damage}
-        return {**page_view(self._overrides.all(), after, limit, self._override_view), **kept}  # type: ignore[typeddict-item]
-
-    def _override_view(self, override: Override) -> OverrideView:
-        return override_view(override, self._overrides.age(override), self._overrides.left(override.target))
+        ordered = self._ordered(Target(status.name))
+        return backend_view(self._board, status, ordered, self._control.drains.view(status.name))
 
     async def healthchecks(self, after: str = "", limit: int = 100) -> PageView[HealthcheckView]:
         """A page of healthchecks."""
@@ -213,99 +201,13 @@ class CallerControl(VppVerbs, AnnounceVerbs, IControl):
 
     # Changes
 
-    async def pause_backend(
-        self,
-        name: str,
-        duration: int = 0,
-        reason: str = "",
-        force: bool = False,  # noqa: FBT001, FBT002
-    ) -> BackendChangeView:
-        """Stop probing."""
-        return await self._happen(name, Lifecycle.PAUSE, duration, reason, force)
-
-    async def resume_backend(self, name: str) -> BackendChangeView:
-        """Probe again."""
-        return await self._happen(name, Lifecycle.RESUME)
-
-    async def drain_backend(
-        self,
-        name: str,
-        duration: int = 0,
-        reason: str = "",
-        force: bool = False,  # noqa: FBT001, FBT002
-    ) -> BackendChangeView:
-        """Give it no new flows."""
-        return await self._happen(name, Lifecycle.DRAIN, duration, reason, force)
-
-    async def enable_backend(self, name: str) -> BackendChangeView:
-        """Put into service again."""
-        return await self._happen(name, Lifecycle.ENABLE)
-
-    async def disable_backend(
-        self,
-        name: str,
-        duration: int = 0,
-        reason: str = "",
-        force: bool = False,  # noqa: FBT001, FBT002
-    ) -> BackendChangeView:
-        """Take out of service."""
-        return await self._happen(name, Lifecycle.DISABLE, duration, reason, force)
-
-    async def set_weight(
-        self,
-        frontend: str,
-        pool: str,
-        backend: str,
-        weight: int,
-        duration: int = 0,
-        reason: str = "",
-        force: bool = False,  # noqa: FBT001, FBT002
-    ) -> WeightChangeView:
-        """Set a weight."""
-        target = Target(backend, frontend, pool)
-        remark = remark_by(self.caller, duration, reason)
-        what = {"action": "set-weight", "object": f"{frontend}/{pool}/{backend}", **self._overrides.notes(remark)}
-
-        def change() -> WeightChangeView:
-            before = self._weight(frontend, pool, backend)
-            if not force:
-                refuse_weight(self._board, target, weight)
-            self._kept = self._overrides.set_weight(target, weight, remark)
-            names = {"frontend": frontend, "pool": pool, "backend": backend}
-            found = {"from": before, "to": weight, "programmed": [], "moved": None}
-            return {**names, **found, **kept_view(self._overrides.get(target))}  # type: ignore[typeddict-item]
-
-        status = self._board.frontends.get(frontend)
-        before = None if status is None else (status.frontend, wanted_now(self._board, status))
-        view = self._audit.change(what, change)
-        view["not_kept"] = await self._kept
-        if status is not None and before is not None and (told := told_otherwise(before[0], status.frontend)):
-            view["programmed"] = [list(weights) for _, weights in told]
-            view["moved"] = await self._control.work.run(moved_steps(before[1], wanted_now(self._board, status)))
-        return view
-
-    async def clear_override(self, backend: str, frontend: str = "", pool: str = "") -> OverrideClearView:
-        """End an override."""
-        target = Target(backend, frontend, pool)
-        remark = remark_by(self.caller)
-
-        def change() -> OverrideClearView:
-            found = self._overrides.get(target)
-            self._kept = self._overrides.clear(target, remark)
-            changed = {"from": str(found.value), "to": str(found.base)} if found is not None else {}
-            return {"object": str(target), **changed, **kept_view(None)}  # type: ignore[typeddict-item]
-
-        view = self._audit.change({"action": "clear-override", "object": str(target)}, change)
-        view["not_kept"] = await self._kept
-        return view
-
     async def reload_config(self, now: bool = False) -> ConfigCheckView:  # noqa: FBT001, FBT002
         """Put the file in force."""
         what = {"action": "reload-config now" if now else "reload-config", "object": "configuration"}
         self._audit.require_operator(what)
         before = self._board.generation
         try:
-            loaded = await self._control.reloader.reload()
+            loaded = await self._control.reloader.reload(self.caller.name, self.caller.origin)
         except ConfigError as error:
             self._audit.record(what, refused=f"{len(error.problems)} problems")
             return check_view(error.problems, ok=False)
@@ -350,6 +252,10 @@ class CallerControl(VppVerbs, AnnounceVerbs, IControl):
             return check_view(error.problems, ok=False)
         return check_view(loaded.warnings, ok=True)
 
+    async def log(self, last: int = 50) -> list[EventView]:
+        """The latest events and changes."""
+        return self._control.trail.latest(last)
+
     async def sessions(self) -> list[SessionView]:
         """The connected sessions."""
         return self._control.register.views()
@@ -365,33 +271,3 @@ class CallerControl(VppVerbs, AnnounceVerbs, IControl):
 
     def _users(self) -> Counter[str | None]:
         return Counter(backend.healthcheck for backend in self._board.config.backends.values())
-
-    def _weight(self, frontend: str, pool: str, backend: str) -> int:
-        for each in self._board.frontend(frontend).frontend.pools:
-            for member in each.members:
-                if (each.name, member.backend) == (pool, backend):
-                    return member.weight
-        return 0  # not a member: the board will refuse it
-
-    async def _happen(
-        self,
-        name: str,
-        event: Lifecycle,
-        duration: int = 0,
-        reason: str = "",
-        force: bool = True,  # noqa: FBT001, FBT002
-    ) -> BackendChangeView:
-        remark = remark_by(self.caller, duration, reason)
-
-        def change() -> BackendChangeView:
-            before = self._board.backend(name).state
-            if not force:
-                refuse_to_take_out(self._board, [name])
-            self._kept = self._overrides.happen(name, event, remark)
-            states = {"from": str(before), "to": str(self._board.backend(name).state)}
-            return {"backend": name, **states, **kept_view(self._overrides.get(Target(name)))}  # type: ignore[typeddict-item]
-
-        what = {"action": f"{event.name.lower()}-backend", "object": name, **self._overrides.notes(remark)}
-        view = self._audit.change(what, change)
-        view["not_kept"] = await self._kept
-        return view

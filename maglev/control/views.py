@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Healthcheck, LbConf, PemFile, PoolMember
     from maglev.model.health import Transition
     from maglev.model.override import Override
+    from maglev.model.override_views import DrainView, KeptView, OverrideView
     from maglev.model.problem import Problem
     from maglev.model.result import Result
     from maglev.model.views import (
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
         DifferenceView,
         FrontendView,
         HealthcheckView,
-        KeptView,
         MemberView,
-        OverrideView,
         PageView,
         PoolView,
         ResultView,
@@ -57,8 +56,10 @@ MAX_OPERATIONS: Final = 50
 """Number of operations shown for one VIP; those of a VIP with a thousand servers would fill several screens."""
 
 
-def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, Departing]) -> FrontendView:
-    """Return one frontend, and the servers that left it and are still in VPP."""
+def frontend_view(
+    board: Board, status: FrontendStatus, departing: Mapping[str, Departing], override: OverrideView | None
+) -> FrontendView:
+    """Return one frontend, the servers that left it and are still in VPP, and what was ordered for it as a whole."""
     frontend = status.frontend
     return {
         "name": frontend.name,
@@ -78,6 +79,8 @@ def frontend_view(board: Board, status: FrontendStatus, departing: Mapping[str, 
             {"address": address, "weight": each.weight, "leaves_in": each.seconds}
             for address, each in sorted(departing.items())
         ],
+        "enabled": not status.out,
+        "override": override,
     }
 
 
@@ -111,8 +114,10 @@ def _member_view(board: Board, frontend: FrontendStatus, member: PoolMember, eff
     }
 
 
-def backend_view(board: Board, status: BackendStatus, override: OverrideView | None) -> BackendView:
-    """Return one backend, and what an operator ordered for it."""
+def backend_view(
+    board: Board, status: BackendStatus, override: OverrideView | None, drain: DrainView | None
+) -> BackendView:
+    """Return one backend, what an operator ordered for it, and how its drain is going."""
     health = status.health
     return {
         "name": status.name,
@@ -125,6 +130,7 @@ def backend_view(board: Board, status: BackendStatus, override: OverrideView | N
         "transitions": [transition_view(each) for each in status.transitions],
         "frontends": list(board.frontends_of(status.name)),
         "override": override,
+        "drain": drain,
     }
 
 
@@ -132,7 +138,7 @@ def override_view(override: Override, age: float, left: float | None) -> Overrid
     """Return one override, for how many seconds it has been in force, and in how many it ends."""
     target = override.target
     return {
-        "backend": target.backend,
+        "backend": target.backend or None,
         "frontend": target.frontend or None,
         "pool": target.pool or None,
         "address": target.address or None,

@@ -25,8 +25,9 @@ from maglev.config.child_loader import read
 from maglev.config.packing import unpack
 from maglev.control.checker_view import checker_view
 from maglev.control.events import EventHub
-from maglev.control.overrides import Overrides, restore
+from maglev.control.overrides import Overrides
 from maglev.control.reload import Reloader
+from maglev.control.restored import restore
 from maglev.control.sessions import Sessions
 from maglev.control.timekeeping import Timekeeper
 from maglev.control.transition_log import TransitionLog
@@ -126,7 +127,7 @@ class Daemon(MultiService):
         self._tasks = Tasks()
         self._trace = options["log-level"] == "debug"
         restored = restore(_overrides_file(options), config, time.time())
-        self.board = Board(time.time, restored.config, restored.orders, reactor.seconds)
+        self.board = Board(time.time, restored.config, restored.orders, reactor.seconds, restored.out)
         self._cooperator = Cooperator(reactor)
         self._descriptors = Descriptors(lambda: _probe_descriptors(self.board.config))
         self.overrides = Overrides(reactor, time.time, self.board, restored)
@@ -170,6 +171,7 @@ class Daemon(MultiService):
             self.overrides,
             self.announcer,
         )
+        self.control.drains.setServiceParent(self)
         self._front_ends = tuple(listeners(reactor, self._cooperator, self._descriptors, options, self.control))
         self._given = options.given
         manager = notify_socket(os.environ)
@@ -179,7 +181,7 @@ class Daemon(MultiService):
             CheckerCollector(self.checker, lag),
             WorkerCollector(self.pool),
             ReloadCollector(self.reloader),
-            OverrideCollector(self.overrides),
+            OverrideCollector(self.overrides, self.control.drains),
             AnnounceCollector(self.announcer),
             CooperatorCollector(self._cooperator),
             VppCollector(reactor, time.time, self.vpp, messages.counts),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
+    from maglev.control.drain_watch import DrainWatch
     from maglev.control.overrides import Overrides
     from maglev.control.reload import Reloader
     from maglev.healthcheck.lag import LagMonitor
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 BACKEND_STATES: Final = tuple(state for state in State if state is not State.REMOVED)
 """A removed backend has no metrics."""
 
-OVERRIDES: Final = (*BackendOrder, "weight", "announce")
+OVERRIDES: Final = (*BackendOrder, "frontend", "weight", "announce")
 """The kinds of overrides."""
 
 RESULTS: Final = {code: "pass" if code in PASSES else "fail" for code in Code}
@@ -106,6 +107,9 @@ class BoardCollector:
                 f'maglev_frontend_state{{frontend="{name}",state="{state}"}} {int(state is now)}\n'
                 for state in FrontendState
             )
+        yield header("maglev_frontend_enabled")
+        for name, status in list(self._board.frontends.items()):
+            yield f'maglev_frontend_enabled{{frontend="{name}"}} {int(not status.out)}\n'
         family = "maglev_frontend_active_pool"
         yield header(family)
         for name, status in list(self._board.frontends.items()):
@@ -214,8 +218,9 @@ class CheckerCollector:
 class OverrideCollector:
     """What operators have ordered, and whether it is kept."""
 
-    def __init__(self, overrides: Overrides) -> None:
+    def __init__(self, overrides: Overrides, drains: DrainWatch) -> None:
         self._overrides = overrides
+        self._drains = drains
 
     def scrape(self) -> Iterator[str]:
         """Yield the families."""
@@ -233,12 +238,21 @@ class OverrideCollector:
         if keeper.path:
             text += f"maglev_overrides_kept {int(not keeper.problem)}\n"
         text += header("maglev_overrides_damaged")
-        yield text + f"maglev_overrides_damaged {int(bool(self._overrides.damage))}\n"
+        text += f"maglev_overrides_damaged {int(bool(self._overrides.damage))}\n"
+        text += header("maglev_backend_drain_flows")
+        for backend, flows in self._drains.active():
+            text += f'maglev_backend_drain_flows{{backend="{backend}"}} {flows}\n'
+        text += header("maglev_drains_total")
+        for phase, count in self._drains.outcomes.items():
+            text += f'maglev_drains_total{{result="{phase}"}} {count}\n'
+        yield text
 
 
 def _kind_of(override: Override) -> str:
     target = override.target
-    return "weight" if target.frontend else "announce" if target.address else str(override.value)
+    if target.is_weight:
+        return "weight"
+    return "frontend" if target.is_frontend else "announce" if target.address else str(override.value)
 
 
 class ReloadCollector:

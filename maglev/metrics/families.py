@@ -41,6 +41,7 @@ _VIP: Final = ("prefix", "protocol", "port")
 _MEMBER: Final = ("frontend", "pool", "backend")
 _WORKER: Final = ("worker",)
 _NO_WORKER: Final = "there are no workers, or the worker has not started yet"
+_NO_DRAIN: Final = "no drain has a goal to reach, or VPP can't be asked"
 _NO_VPP: Final = "VPP is not connected"
 _NO_COUNTERS: Final = "VPP is not connected, or its counters are not known"
 
@@ -71,6 +72,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             ("frontend", "state"),
             "The others are 0: ``unknown``, ``up``, ``down``.",
         ),
+        Family("maglev_frontend_enabled", "gauge", "0 while an operator has disabled it as a whole", ("frontend",)),
         Family(
             "maglev_frontend_active_pool",
             "gauge",
@@ -219,13 +221,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family("maglev_announce_sink_dropped_total", "counter", "Events that a slow hook has missed", ("sink",)),
     ),
     "maglevd itself": (
-        Family(
-            "maglev_overrides_active",
-            "gauge",
-            "Orders of operators that differ from the file",
-            ("kind",),
-            "``kind`` is ``enable``, ``pause``, ``disable``, ``weight`` or ``announce``.",
-        ),
+        Family("maglev_overrides_active", "gauge", "Orders of operators that differ from the file", ("kind",)),
         Family("maglev_override_oldest_seconds", "gauge", "Age of the oldest of them, 0 without any"),
         Family(
             "maglev_overrides_kept",
@@ -234,6 +230,10 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             absent="there is no state directory",
         ),
         Family("maglev_overrides_damaged", "gauge", "1 if their file was damaged at the start and is set aside"),
+        Family(
+            "maglev_backend_drain_flows", "gauge", "Flows left of a draining backend", ("backend",), absent=_NO_DRAIN
+        ),
+        Family("maglev_drains_total", "counter", "Drains that came to their end, by their last phase", ("result",)),
         Family(
             "maglev_config_reloads_total",
             "counter",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, TypedDict
 
-from maglev.model.views import ChangeView, KeptView, PageView
+from maglev.model.override_views import KeptView
+from maglev.model.views import ChangeView, PageView
 
 
 class AnnouncementView(TypedDict):

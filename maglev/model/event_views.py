@@ -52,6 +52,7 @@ class OverrideEventView(TypedDict):
     value: Annotated[str, "What was ordered: ``drain``, ``pause``, ``disable``, ``enable``, or a weight."]
     file: Annotated[str, "What the file says: ``enable``, ``disable``, or a weight."]
     who: Annotated[str, "Name of the user; empty if maglevd did it by itself."]
+    origin: Annotated[str, "Where the session came from; empty if maglevd did it by itself."]
     reason: Annotated[str, "Why; may be empty."]
     until: Annotated[str | None, "When it ends by itself; None if it does not."]
 
@@ -80,6 +81,67 @@ class BlindnessEventView(TypedDict):
     backends: Annotated[int, "Number of backends that are doubted, or were at the end."]
     total: Annotated[int, "Number of backends that were in service."]
     why: Annotated[str, "``share``; or why it has ended: ``recovered``, ``canary``, ``hold`` or ``config``."]
+
+
+WeightEventChange = TypedDict(
+    "WeightEventChange", {"from": Annotated[int, "Weight before."], "to": Annotated[int, "Weight now."]}
+)
+
+
+class WeightEventView(WeightEventChange):
+    """A weight was changed, by a user or because an override has ended; for those who see the frontends."""
+
+    type: Annotated[Literal["weight"], "``weight``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    frontend: Annotated[str, "Name of the frontend."]
+    pool: Annotated[str, "Name of the pool."]
+    backend: Annotated[str, "Name of the backend."]
+    who: Annotated[str, "Name of the user; empty if maglevd did it by itself."]
+    origin: Annotated[str, "Where the session came from; empty if maglevd did it by itself."]
+    reason: Annotated[str, "Why; may be empty."]
+
+
+class ReloadEventView(TypedDict):
+    """The file was put in force or refused; for those who see backends or frontends."""
+
+    type: Annotated[Literal["reload"], "``reload``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    applied: Annotated[bool, "Whether the file was put in force."]
+    generation: Annotated[int, "Number of the configuration in force."]
+    problems: Annotated[int, "Number of problems for which it was refused."]
+    ended: Annotated[list[str], "The overrides that it ended, in words."]
+    who: Annotated[str, "Name of the user; empty for a signal."]
+    origin: Annotated[str, "Where the session came from, or the signal."]
+
+
+class DrainEventView(TypedDict):
+    """A drain began, went on or came to its end; for those who see the backends."""
+
+    type: Annotated[Literal["drain"], "``drain``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    backend: Annotated[str, "Name of the backend."]
+    phase: Annotated[str, "``draining``, ``drained``, ``timed-out``, ``unconfirmed``, or ``ended`` by another order."]
+    flows: Annotated[int | None, "Its flows in VPP; None if that is not known."]
+    detail: Annotated[str, "What there is to say of it, for a person; may be empty."]
+    who: Annotated[str, "Name of the user who ordered the drain."]
+    origin: Annotated[str, "Where the session came from."]
+
+
+class AuditEventView(TypedDict):
+    """Somebody changed something, or tried to; only in the recent log."""
+
+    type: Annotated[Literal["audit"], "``audit``."]
+    at: Annotated[str, "When it happened."]
+    who: Annotated[str, "Name of the user."]
+    role: Annotated[str, "``viewer`` or ``operator``."]
+    origin: Annotated[str, "Where the session came from."]
+    action: Annotated[str, "What was done."]
+    object: Annotated[str, "To what."]
+    result: Annotated[str, "What came of it, in words that may change."]
+    reason: Annotated[str, "Why; may be empty."]
 
 
 class LogEventView(TypedDict):
@@ -120,15 +182,7 @@ class SinkEventView(TypedDict):
     problem: Annotated[str, "Why not, for a person; empty if it works again."]
 
 
-EventView = (
-    SnapshotView
-    | BackendEventView
-    | FrontendEventView
-    | OverrideEventView
-    | GuardEventView
-    | BlindnessEventView
-    | AnnouncementEventView
-    | SinkEventView
-    | LogEventView
-    | GapView
-)
+NotedView = OverrideEventView | WeightEventView | ReloadEventView | DrainEventView
+_Board = BackendEventView | FrontendEventView | GuardEventView | BlindnessEventView | NotedView
+_Announced = AnnouncementEventView | SinkEventView
+EventView = SnapshotView | _Board | _Announced | LogEventView | GapView | AuditEventView

@@ -10,7 +10,7 @@ import attrs
 if TYPE_CHECKING:
     from maglev.model.announce import Announcing
     from maglev.model.health import Transition
-    from maglev.model.override import Override
+    from maglev.model.override import DrainPhase, Override
 
 
 class FrontendState(enum.StrEnum):
@@ -54,25 +54,29 @@ class FrontendEvent:
     at: float
 
 
+# What is noted on the board (`Board.note`), which gives it its place in the event log and its time. ``who`` is empty
+# for the program itself; ``seq`` and ``at`` are as in `FrontendEvent`.
+
+
 @attrs.frozen
 class OverrideEvent:
     """An override was made or has ended.
 
     Attributes:
-        seq: Position in the event log, in one sequence for all kinds.
         action: ``set``, ``cleared`` (by an operator), ``expired``, or ``dropped`` (the file says otherwise now).
         override: The override.
-        who: Who did that; empty for the program itself.
+        who: Who did that.
         reason: Why; may be empty.
-        at: Wall-clock time, seconds since the epoch: for display only.
+        origin: Where the call came from; empty for the program itself.
     """
 
-    seq: int
     action: str
     override: Override
     who: str
     reason: str
-    at: float
+    origin: str = ""
+    seq: int = 0
+    at: float = 0.0
 
 
 @attrs.frozen
@@ -158,4 +162,78 @@ class SinkEvent:
     at: float
 
 
-Event = BackendEvent | FrontendEvent | OverrideEvent | GuardEvent | BlindnessEvent | AnnouncementEvent | SinkEvent
+@attrs.frozen
+class WeightEvent:
+    """The weight of a backend in a pool was changed: by a command, or because an override has ended.
+
+    Attributes:
+        frontend, pool, backend: Where.
+        old: The weight before.
+        new: The weight now.
+        who: Who did that.
+        origin: Where the call came from.
+        reason: Why; may be empty.
+    """
+
+    frontend: str
+    pool: str
+    backend: str
+    old: int
+    new: int
+    who: str
+    origin: str
+    reason: str
+    seq: int = 0
+    at: float = 0.0
+
+
+@attrs.frozen
+class ReloadEvent:
+    """The file was put in force, or refused.
+
+    Attributes:
+        applied: Whether it was put in force.
+        generation: Number of the configuration in force.
+        problems: Number of errors for which it was refused.
+        ended: The overrides that it ended, in words.
+        who: Who asked for it; several, if they share the reload.
+        origin: Where the calls came from, or the signal.
+    """
+
+    applied: bool
+    generation: int
+    problems: int
+    ended: tuple[str, ...]
+    who: str
+    origin: str
+    seq: int = 0
+    at: float = 0.0
+
+
+@attrs.frozen
+class DrainEvent:
+    """A drain began, went on or came to its end.
+
+    Attributes:
+        backend: The backend.
+        phase: Where the drain is.
+        flows: Flows that VPP knows; None if it could not be asked.
+        detail: What there is to say of it; may be empty.
+        who: Who ordered the drain.
+        origin: Where the call came from.
+    """
+
+    backend: str
+    phase: DrainPhase
+    flows: int | None
+    detail: str
+    who: str
+    origin: str
+    seq: int = 0
+    at: float = 0.0
+
+
+Noted = OverrideEvent | WeightEvent | ReloadEvent | DrainEvent
+"""What is noted on the board."""
+
+Event = BackendEvent | FrontendEvent | GuardEvent | BlindnessEvent | AnnouncementEvent | SinkEvent | Noted

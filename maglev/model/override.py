@@ -28,7 +28,7 @@ MAX_CALLER: Final = 200
 
 
 class BackendOrder(enum.StrEnum):
-    """What an operator, or the file (``enabled``), orders for a backend."""
+    """What an operator, or the file (``enabled``), orders for a backend; the first and the last also for a frontend."""
 
     ENABLE = "enable"
     DRAIN = "drain"
@@ -38,35 +38,75 @@ class BackendOrder(enum.StrEnum):
 
 @attrs.frozen(order=True)
 class Target:
-    """What an override is about: a backend, its weight in a pool, or the announcement of an address.
+    """What an override is about: a backend, a frontend, the weight of a backend in a pool, or an announcement.
 
     Attributes:
-        backend: Name of the backend; empty if it is about an address.
-        frontend: Name of the frontend; empty unless it is about a weight.
+        backend: Name of the backend; empty if it is about a frontend or an address.
+        frontend: Name of the frontend; empty if it is about a backend or an address.
         pool: Name of the pool; empty unless it is about a weight.
         address: The address; empty unless it is about an announcement.
     """
 
-    backend: str
+    backend: str = ""
     frontend: str = ""
     pool: str = ""
     address: str = ""
 
     @property
     def is_state(self) -> bool:
-        """Whether it is about the state of a backend."""
-        return not self.frontend and not self.address
+        """Whether it is about a backend as a whole."""
+        return bool(self.backend) and not self.frontend
+
+    @property
+    def is_frontend(self) -> bool:
+        """Whether it is about a frontend as a whole."""
+        return bool(self.frontend) and not self.backend
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether it is about a weight."""
+        return bool(self.pool)
 
     def __str__(self) -> str:
         if self.address:
             return f"announcement of {self.address}"
-        if not self.frontend:
+        if self.is_state:
             return f"backend {self.backend}"
+        if not self.is_weight:
+            return f"frontend {self.frontend}"
         return f"weight of backend {self.backend} in pool {self.pool} of frontend {self.frontend}"
 
 
+class DrainPhase(enum.StrEnum):
+    """Where a drain is."""
+
+    DRAINING = "draining"
+    """It has not reached its goal."""
+    DRAINED = "drained"
+    TIMED_OUT = "timed-out"
+    UNCONFIRMED = "unconfirmed"
+    """VPP could not be asked."""
+    ENDED = "ended"
+    """Something else was ordered."""
+
+
+@attrs.frozen
+class DrainGoal:
+    """What a drain is to reach.
+
+    Attributes:
+        flows: The drain is done when the backend has no more flows than these.
+        by: When it has failed if it has not reached that: wall-clock time, seconds since the epoch; None for never.
+        disable: Whether the backend is disabled when it has reached that.
+    """
+
+    flows: int = 0
+    by: float | None = None
+    disable: bool = False
+
+
 Value = BackendOrder | AnnounceOrder | int
-"""What is ordered: an order for a backend, whether an address may be announced, or a weight, 0..100."""
+"""What is ordered: for a backend or a frontend, whether an address may be announced, or a weight, 0..100."""
 
 
 @attrs.frozen
@@ -82,6 +122,7 @@ class Override:
         reason: Why, in the caller's words; may be empty.
         at: When it was made: wall-clock time, seconds since the epoch.
         until: When it ends by itself, likewise; None if it does not.
+        goal: What a drain has yet to reach; None for other orders, and once it is decided whether it has reached it.
     """
 
     target: Target
@@ -92,6 +133,7 @@ class Override:
     reason: str
     at: float
     until: float | None = None
+    goal: DrainGoal | None = None
 
     def __str__(self) -> str:
         """Return who, why and until when, for the detail of a transition."""
@@ -102,7 +144,10 @@ class Override:
     def shifted(self, seconds: float) -> Override:
         """Return the same by a wall clock that has been set forward by so many seconds; its duration stays."""
         at = min(max(self.at + seconds, 0.0), LATEST - MAX_DURATION)
-        return attrs.evolve(self, at=at, until=None if self.until is None else at + (self.until - self.at))
+        goal = self.goal
+        if goal is not None and goal.by is not None:
+            goal = attrs.evolve(goal, by=at + (goal.by - self.at))
+        return attrs.evolve(self, at=at, until=None if self.until is None else at + (self.until - self.at), goal=goal)
 
 
 @attrs.frozen

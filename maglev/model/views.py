@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, TypedDict, TypeVar
 
+from maglev.model.override_views import DrainView, KeptView, OverrideView
+
 Row = TypeVar("Row")
 
 
@@ -34,24 +36,6 @@ class VersionView(TypedDict):
 
 
 # Frontends and backends
-
-
-class OverrideView(TypedDict):
-    """What an operator has ordered at run time that differs from the file."""
-
-    backend: Annotated[str, "Name of the backend; empty for an announcement."]
-    frontend: Annotated[str | None, "Name of the frontend, for a weight; else None."]
-    pool: Annotated[str | None, "Name of the pool, for a weight; else None."]
-    address: Annotated[str | None, "The address, for an announcement; else None."]
-    value: Annotated[str, "What holds: ``drain``, ``pause``, ``disable``, ``enable``, a weight, ``off`` or ``on``."]
-    file: Annotated[str, "What the file says: ``enable``, ``disable``, a weight, or ``on``."]
-    who: Annotated[str, "Name of the user who ordered it."]
-    origin: Annotated[str, "Where the session came from."]
-    reason: Annotated[str, "Why, in the words of the user; may be empty."]
-    since: Annotated[str, "When it was ordered."]
-    age: Annotated[float, "Seconds since then."]
-    until: Annotated[str | None, "When it ends by itself; None if it does not."]
-    ends_in: Annotated[float | None, "Seconds until then; None if it does not end by itself."]
 
 
 class MemberView(TypedDict):
@@ -105,6 +89,8 @@ class FrontendView(TypedDict):
     held: Annotated[int, "Number of backends that are down and kept in service, by ``hold``."]
     pools: Annotated[list[PoolView], "The pools, by priority."]
     departing: Annotated[list[DepartingView], "Servers that left the configuration and are still in VPP."]
+    enabled: Annotated[bool, "False while an operator has disabled it as a whole."]
+    override: Annotated[OverrideView | None, "What an operator ordered for it as a whole; None if nothing."]
 
 
 class HealthView(TypedDict):
@@ -150,6 +136,7 @@ class BackendView(TypedDict):
     transitions: Annotated[list[TransitionView], "Changes of its state, newest first."]
     frontends: Annotated[list[str], "Names of the frontends that use it."]
     override: Annotated[OverrideView | None, "What an operator ordered for it; None if the file holds."]
+    drain: Annotated[DrainView | None, "How its drain is going; None if it has none with a goal."]
 
 
 class CheckParamsView(TypedDict, total=False):
@@ -305,23 +292,38 @@ class SyncView(TypedDict):
 # Changes, and the configuration
 
 
-class KeptView(TypedDict):
-    """How long a change holds that was made by a command."""
-
-    until: Annotated[str | None, "When it ends by itself; None if it does not."]
-    not_kept: Annotated[str, "Why a restart would forget it, although it is in force; empty if a restart would not."]
-
-
 class BackendChangeView(ChangeView, KeptView):
     """A change of a backend's state by a command."""
 
     backend: Annotated[str, "Name of the backend."]
+    unserved: Annotated[list[str], "Frontends in which it was the last one that served: nothing does now."]
+
+
+class FrontendChangeView(ChangeView, KeptView):
+    """A frontend enabled or disabled by a command: ``from`` and ``to`` are ``enabled`` or ``disabled``."""
+
+    frontend: Annotated[str, "Name of the frontend."]
+
+
+class HostResultView(TypedDict):
+    """What became of an order for a backend of a host."""
+
+    backend: Annotated[str, "Name of the backend."]
+    change: Annotated[BackendChangeView | None, "The change; None if it was refused."]
+    refused: Annotated[str, "Why it was refused; empty if it was not."]
+
+
+class HostChangeView(TypedDict):
+    """An order for all backends of an address."""
+
+    address: Annotated[str, "The address."]
+    results: Annotated[list[HostResultView], "One for each backend."]
 
 
 class OverrideClearView(ChangeView, KeptView):
     """The end of an override by a command: ``from`` what was ordered ``to`` what the file says."""
 
-    object: Annotated[str, "The backend, or the weight, in words."]
+    object: Annotated[str, "The backend, the frontend or the weight, in words."]
 
 
 class OverridesView(PageView[OverrideView]):

@@ -14,14 +14,7 @@ import attrs
 
 from maglev.config.diff import concerned_backends, removed, touched
 from maglev.model.errors import RefusedError
-from maglev.model.events import (
-    BackendEvent,
-    BlindnessEvent,
-    Event,
-    FrontendEvent,
-    FrontendState,
-    GuardEvent,
-)
+from maglev.model.events import BackendEvent, BlindnessEvent, Event, FrontendEvent, FrontendState, GuardEvent
 from maglev.model.health import Lifecycle, State, Transition
 from maglev.model.override import BackendOrder
 from maglev.state.holds import Holds
@@ -37,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Backend, Config, Frontend
+    from maglev.model.events import Noted
     from maglev.model.override import Override
     from maglev.model.result import Result
     from maglev.state.subscribers import Callbacks
@@ -60,6 +54,7 @@ class Board(Records):
         config: Config,
         orders: Mapping[str, Override] = MappingProxyType({}),
         now: Callable[[], float] = float,
+        out: Iterable[str] = (),
     ) -> None:
         """Create it.
 
@@ -68,6 +63,7 @@ class Board(Records):
             config: A valid configuration.
             orders: What operators have ordered for backends, by name, and what holds from the beginning.
             now: Returns the seconds of a monotonic clock; by default, it stands still.
+            out: Names of the frontends that operators have taken out of service.
         """
         super().__init__(config, now)
         self._wall = wall
@@ -82,6 +78,8 @@ class Board(Records):
         for backend in config.backends.values():
             self._add_backend(backend, orders.get(backend.name))
         self._place_frontends({})
+        for name in out:
+            self.set_out(name, out=True)
         self._subscribers.clear()
 
     def subscribe(self, **callbacks: Unpack[Callbacks]) -> None:
@@ -152,6 +150,15 @@ class Board(Records):
         self._weigh_all({frontend})
         self._tell()
 
+    def set_out(self, frontend: str, *, out: bool) -> None:
+        """Take a whole frontend, which must exist, out of service and forget its flows; or put it back."""
+        status = self.frontend(frontend)
+        if status.out is not out:
+            status.out = out
+            status.flushes = set(status.desired) if out else set()
+            self._weigh_all({frontend})
+            self._tell()
+
     @property
     def next_due(self) -> float | None:
         """When `pass_time` is to be called next, by the monotonic clock; None if nothing depends on time."""
@@ -205,14 +212,16 @@ class Board(Records):
             self._tell()
 
     def note(self, topic: str, kind: Callable[..., Event], *what: object) -> None:
-        """Log an event about something that is not on the board, and tell the subscribers of a topic.
-
-        Args:
-            topic: Such as ``override_changed``.
-            kind: Makes the event, of its position in the log, of what follows, and of the wall-clock time.
-            what: All else that is in the event.
-        """
+        """Enter an event into the log, made of its place, of what follows, and of the time; tell a topic of it."""
         self._happened(topic, kind, *what, self._wall())
+        self._tell()
+
+    def enter(self, event: Noted) -> None:
+        """Enter what was done into the event log, with its place and its time, and tell it."""
+        self.seq += 1
+        event = attrs.evolve(event, seq=self.seq, at=self._wall())
+        self.events.append(event)
+        self._later("noted", event)
         self._tell()
 
     def apply(self, config: Config) -> None:
@@ -334,7 +343,7 @@ class Board(Records):
         first_down = status.fresh and transition.new is State.DOWN
         if flushes(frontend.frontend, transition.new) and not first_down:
             frontend.flushes.add(name)
-        else:
+        elif not frontend.out:
             frontend.flushes.discard(name)
 
     def _concerned_frontends(self, old: Config, new: Config) -> Iterable[FrontendStatus]:
@@ -365,15 +374,8 @@ class Board(Records):
         (status.weigh if backends is None else status.shift)(evidence, self.now(), self._wall())
         if status.guarded != guarded:
             kept, released = sorted(status.guarded - guarded), sorted(guarded - status.guarded)
-            self._happened(
-                "guard_changed",
-                GuardEvent,
-                status.frontend.name,
-                (*kept,),
-                (*released,),
-                len(status.guarded),
-                self._wall(),
-            )
+            what = status.frontend.name, (*kept,), (*released,), len(status.guarded), self._wall()
+            self._happened("guard_changed", GuardEvent, *what)
         self._dues.pop(status.frontend.name, None)
         if status.choice is not None and status.choice.due is not None:
             self._dues[status.frontend.name] = status.choice.due

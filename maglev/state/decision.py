@@ -211,7 +211,9 @@ def decide(situation: Situation) -> tuple[Decision, FrontendTrace]:
             best.reason,
         )
     desired = {
-        name: DesiredWeight(each.effective, flushes(frontend, each.state), each.programmed, each.reason)
+        name: DesiredWeight(
+            each.effective, situation.out or flushes(frontend, each.state), each.programmed, each.reason
+        )
         for name, each in backends.items()
     }
     weights = tuple(

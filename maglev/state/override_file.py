@@ -11,12 +11,14 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from maglev.model.addresses import canonical, is_address
 from maglev.model.announce import AnnounceOrder
 from maglev.model.config import MAX_WEIGHT
 from maglev.model.errors import LocalError
 from maglev.model.moments import LATEST
-from maglev.model.override import MAX_CALLER, MAX_DURATION, MAX_REASON, BackendOrder, Override, Target, Value
+from maglev.model.override import MAX_CALLER, MAX_DURATION, MAX_REASON, BackendOrder, DrainGoal, Override, Target, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +27,11 @@ FILE_NAME: Final = "overrides.json"
 """Its name in the state directory."""
 
 FORMAT: Final = 1
-"""The format that is written, and the only one that is read."""
+WITH_GOALS: Final = 2
+"""The formats that are read; the second has the goals of drains, and is only written for them."""
+
+MAX_FLOWS: Final = 4_294_967_295
+"""What VPP can count."""
 
 MAX_OVERRIDES: Final = 10_000
 """Overrides at most: one command each, and the file is written as a whole for each of them."""
@@ -35,7 +41,7 @@ SIZE_LIMIT: Final = 16 * 1024 * 1024
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _KEYS: Final = {"object", "value", "base", "who", "origin", "reason", "at", "until"}
-_OBJECTS: Final = ({"backend"}, {"backend", "frontend", "pool"}, {"address"})
+_OBJECTS: Final = ({"backend"}, {"frontend"}, {"backend", "frontend", "pool"}, {"address"})
 
 
 class DamagedError(LocalError):
@@ -45,15 +51,15 @@ class DamagedError(LocalError):
 def encode(overrides: Iterable[Override]) -> bytes:
     """Return the content of the file."""
     records = [_record(override) for override in overrides]
-    return (json.dumps({"format": FORMAT, "overrides": records}, indent=1) + "\n").encode("ascii")
+    used = WITH_GOALS if any("goal" in record for record in records) else FORMAT
+    return (json.dumps({"format": used, "overrides": records}, indent=1) + "\n").encode("ascii")
 
 
 def _record(override: Override) -> dict[str, object]:
     target = override.target
-    weight = {"frontend": target.frontend, "pool": target.pool} if target.frontend else {}
-    named = {"address": target.address} if target.address else {**weight, "backend": target.backend}
+    names = attrs.asdict(target)
     return {
-        "object": named,
+        "object": {key: name for key, name in names.items() if name},
         "value": override.value,
         "base": override.base,
         "who": override.who,
@@ -61,6 +67,7 @@ def _record(override: Override) -> dict[str, object]:
         "reason": override.reason,
         "at": override.at,
         "until": override.until,
+        **({} if override.goal is None else {"goal": attrs.asdict(override.goal)}),
     }
 
 
@@ -79,14 +86,14 @@ def decode(content: bytes) -> tuple[Override, ...]:
         raise DamagedError("not valid JSON") from error
     if not isinstance(whole, dict) or "format" not in whole:
         raise DamagedError("expected an object with a format")
-    if whole["format"] != FORMAT or isinstance(whole["format"], bool):
-        message = f"expected format {FORMAT}: another version of this program has written it"
+    if whole["format"] not in (FORMAT, WITH_GOALS) or isinstance(whole["format"], bool):
+        message = f"expected format {FORMAT} or {WITH_GOALS}: another version of this program has written it"
         raise DamagedError(message)
     records = whole.get("overrides")
     if whole.keys() != {"format", "overrides"} or not isinstance(records, list) or len(records) > MAX_OVERRIDES:
         message = f"expected a list of at most {MAX_OVERRIDES} overrides"
         raise DamagedError(message)
-    overrides = tuple(_override(record) for record in records)
+    overrides = tuple(_override(record, goals=whole["format"] == WITH_GOALS) for record in records)
     if len({override.target for override in overrides}) < len(overrides):
         raise DamagedError("expected one override for each object")
     return overrides
@@ -103,8 +110,8 @@ def _no_constant(_: str) -> object:
     raise ValueError("not a number of JSON")
 
 
-def _override(record: object) -> Override:
-    if not isinstance(record, dict) or record.keys() != _KEYS:
+def _override(record: object, *, goals: bool) -> Override:
+    if not isinstance(record, dict) or record.keys() - ({"goal"} if goals else set()) != _KEYS:
         message = f"expected overrides with {', '.join(sorted(_KEYS))}"
         raise DamagedError(message)
     target = _target(record["object"])
@@ -114,12 +121,30 @@ def _override(record: object) -> Override:
     until = None if record["until"] is None else _time(record["until"])
     if until is not None and not 0 <= until - at <= MAX_DURATION + 1:
         raise DamagedError("expected the end of an override after its beginning, and not too long after")
-    return Override(target, value, base, who, origin, _text(record["reason"], MAX_REASON), at, until)
+    goal = _goal(record["goal"], at) if "goal" in record else None
+    if goal is not None and value is not BackendOrder.DRAIN:
+        raise DamagedError("expected the goal of a drain only for a drain")
+    return Override(target, value, base, who, origin, _text(record["reason"], MAX_REASON), at, until, goal)
+
+
+def _goal(found: object, at: float) -> DrainGoal:
+    if not isinstance(found, dict) or found.keys() != {"flows", "by", "disable"}:
+        raise DamagedError("expected flows, by and disable of the goal of a drain")
+    flows, disable = found["flows"], found["disable"]
+    if not isinstance(flows, int) or isinstance(flows, bool) or not 0 <= flows <= MAX_FLOWS:
+        message = f"expected flows in 0..{MAX_FLOWS}"
+        raise DamagedError(message)
+    if not isinstance(disable, bool):
+        raise DamagedError("expected true or false for disable")
+    by = None if found["by"] is None else _time(found["by"])
+    if by is not None and not 0 <= by - at <= MAX_DURATION + 1:
+        raise DamagedError("expected the time limit of a drain after its beginning, and not too long after")
+    return DrainGoal(flows, by, disable)
 
 
 def _target(found: object) -> Target:
     if not isinstance(found, dict) or found.keys() not in _OBJECTS:
-        text = "expected a backend, a frontend with a pool and a backend, or an address, as the object of an override"
+        text = "expected a backend, a frontend, a frontend with a pool and a backend, or an address, as the object"
         raise DamagedError(text)
     if "address" in found:
         return Target("", address=_address(found["address"]))
@@ -135,17 +160,18 @@ def _address(found: object) -> str:
 
 
 def _value(found: Any, target: Target) -> Value:
-    if target.frontend:
+    if target.is_weight:
         if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_WEIGHT:
             return found
         message = f"expected weights in 0..{MAX_WEIGHT}"
         raise DamagedError(message)
-    orders: type[BackendOrder | AnnounceOrder] = AnnounceOrder if target.address else BackendOrder
-    try:
-        return orders(found)
-    except ValueError:
-        message = f"expected one of {', '.join(orders)} for {'an address' if target.address else 'a backend'}"
-        raise DamagedError(message) from None
+    orders: tuple[BackendOrder | AnnounceOrder, ...] = tuple(AnnounceOrder if target.address else BackendOrder)
+    orders = (BackendOrder.ENABLE, BackendOrder.DISABLE) if target.is_frontend else orders
+    for order in orders:
+        if found == order.value:
+            return order
+    message = f"expected one of {', '.join(orders)} for {'an address' if target.address else f'the {target}'}"
+    raise DamagedError(message)
 
 
 def _text(found: object, limit: int) -> str:

@@ -37,7 +37,7 @@ class Dropped:
 
     def __str__(self) -> str:
         value, target = self.override.value, self.override.target
-        what = f"{target} {value}" if target.frontend or target.address else f"{value} of {target}"
+        what = f"{value} of {target}" if target.is_state or target.is_frontend else f"{target} {value}"
         return f"the override {what!r} ends: {self.why} (it was made {self.override})"
 
 
@@ -85,7 +85,9 @@ def said_by_file(config: Config, target: Target) -> Value | None:
     """
     if target.address:
         return AnnounceOrder.ON if target.address in config.announce.addresses else None
-    if not target.frontend:
+    if target.is_frontend:
+        return BackendOrder.ENABLE if target.frontend in config.frontends else None
+    if target.is_state:
         backend = config.backends.get(target.backend)
         if backend is None:
             return None
@@ -134,7 +136,7 @@ def _weighted(config: Config, overrides: Iterable[Override]) -> Config:
 
 def orders(overrides: Iterable[Override]) -> Mapping[str, Override]:
     """Return the overrides of backends, by the name of the backend."""
-    return {each.target.backend: each for each in overrides if isinstance(each.value, BackendOrder)}
+    return {each.target.backend: each for each in overrides if each.target.is_state}
 
 
 def remaining(override: Override, now: float) -> float | None:

@@ -69,6 +69,18 @@ class Records:
         """Return the names of the frontends that use a backend."""
         return [status.frontend.name for status in self._frontends_of.get(backend, ())]
 
+    def weight(self, frontend: str, pool: str, backend: str) -> int:
+        """Return the weight of a backend in a pool, from the file or set at run time; 0 if it is not a member.
+
+        Raises:
+            NotFoundError: There is no such frontend.
+        """
+        for each in self.frontend(frontend).frontend.pools:
+            for member in each.members:
+                if (each.name, member.backend) == (pool, backend):
+                    return member.weight
+        return 0
+
     def knows_all(self, frontend: str) -> bool:
         """Return whether every backend of a frontend has a known state."""
         return self.frontends[frontend].knows_all

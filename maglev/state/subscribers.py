@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         BlindnessEvent,
         FrontendEvent,
         GuardEvent,
-        OverrideEvent,
+        Noted,
         SinkEvent,
     )
 
@@ -31,7 +31,7 @@ class Callbacks(TypedDict, total=False):
         weights_changed: Called with the names of frontends whose desired weights in VPP may have changed.
         config_changed: Called with the old and the new configuration. The states of all objects, old and new, are on
             the board already; their changes are notified next.
-        override_changed: Called when an override was made or has ended.
+        noted: Called with what `Board.note` was called for.
         guard_changed: Called when the guard has begun or ceased to keep backends of a frontend in service.
         blindness_changed: Called when doubt about the checks has begun or ended.
         announcement_changed: Called when an address was announced or withdrawn, and when that can't be told.
@@ -41,7 +41,7 @@ class Callbacks(TypedDict, total=False):
     frontend_changed: Callable[[FrontendEvent], object]
     weights_changed: Callable[[frozenset[str]], object]
     config_changed: Callable[[Config, Config], object]
-    override_changed: Callable[[OverrideEvent], object]
+    noted: Callable[[Noted], object]
     guard_changed: Callable[[GuardEvent], object]
     blindness_changed: Callable[[BlindnessEvent], object]
     announcement_changed: Callable[[AnnouncementEvent | SinkEvent], object]

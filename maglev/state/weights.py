@@ -257,7 +257,7 @@ def _weigh(
             if found[0] > best[0] or (found[0] == best[0] and index == active):
                 best = found
         desired[name] = desired_weight(
-            best[0], flushes(weights.frontend, evidence[name].state), scale[best[0]], best[1]
+            best[0], weights.out or flushes(weights.frontend, evidence[name].state), scale[best[0]], best[1]
         )
 
 

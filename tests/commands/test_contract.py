@@ -63,11 +63,12 @@ class FixedReloader:
     async def check(self):
         return self.loaded
 
-    async def reload(self):
+    async def reload(self, who="", origin=""):
         return self.loaded
 
 
 BEFORE = {
+    "clear override frontend web": "set frontend web disable",
     "clear override backend a": "set backend a disable",
     "clear override frontend web pool pool0 backend a": "set frontend web pool pool0 backend a weight 7",
 }
@@ -136,7 +137,7 @@ def typed(summary):
             before = words[index - 1].removesuffix("s")
             words[index] = NAMES[before if before in NAMES else "frontend"]
         elif word.startswith("<"):
-            words[index] = NAMES[word.strip("<>")]
+            words[index] = "10.0.0.1" if words[index - 1] == "host" else NAMES[word.strip("<>")]
     return " ".join(words) + OPTIONS.get(summary.options[0].word if summary.options else "", "")
 
 

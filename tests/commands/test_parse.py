@@ -274,7 +274,7 @@ def test_surrogates_in_a_line_are_refused_or_searched_like_anything_else():
 
 # Every path of the tree, and every way to shorten its words.
 
-WORDS = {"weight": "50", "num": "7", "rows": "24", "columns": "80", "address": "192.0.2.1"}
+WORDS = {"address": "192.0.2.1", "last": "7", "flows": "7", "weight": "50", "num": "7", "rows": "24", "columns": "80"}
 
 
 def paths(place, before=()):

@@ -20,6 +20,7 @@ from tests.fakes.control import (
     UNTIL,
     FakeControl,
     backend_view,
+    drain_view,
     finish,
     frontend_view,
     healthcheck_view,
@@ -48,9 +49,9 @@ commit      0123abc
 build-date  2026-10-01
 """,
     "show frontends": """\
-frontend    address       protocol  port  state  pool     up   description
-web         203.0.113.80  tcp         80  up     primary  2/3  The public site
-everything  2001:db8::80  any          -  down   only     0/1
+frontend    address       protocol  port  state  pool     up   differs  description
+web         203.0.113.80  tcp         80  up     primary  2/3  -        The public site
+everything  2001:db8::80  any          -  down   only     0/1  -
 """,
     "show frontends web": """\
 frontend web
@@ -80,11 +81,11 @@ frontend everything
     v6 weight 100 effective 0 [down]
 """,
     "show backends": """\
-backend  address        state     health  healthcheck  last-result  since
-www1     198.51.100.11  up           4/4  http-check   L7OK         2026-10-12T08:00:01.250Z
-www2     198.51.100.12  disabled     0/4  http-check   L7OK         2026-10-12T08:00:01.250Z
-spare    198.51.100.21  up           1/1  -            -            2026-10-12T08:00:01.250Z
-v6       2001:db8:1::1  down         0/4  http-check   L7OK         -
+backend  address        state     health  healthcheck  last-result  since                     order
+www1     198.51.100.11  up           4/4  http-check   L7OK         2026-10-12T08:00:01.250Z  -
+www2     198.51.100.12  disabled     0/4  http-check   L7OK         2026-10-12T08:00:01.250Z  -
+spare    198.51.100.21  up           1/1  -            -            2026-10-12T08:00:01.250Z  -
+v6       2001:db8:1::1  down         0/4  http-check   L7OK         -                         -
 """,
     "show backends www1": """\
 backend www1
@@ -372,7 +373,7 @@ def test_a_frontend_without_an_active_pool_and_with_a_backend_in_two_pools():
     member = member_view("www1", "192.0.2.1")
     control.rows["frontend"] = [frontend_view("web", "203.0.113.80", [("a", False, [member]), ("b", False, [member])])]
 
-    assert shown("show frontends | include ^web", control).split()[4:] == ["up", "-", "1/1"]
+    assert shown("show frontends | include ^web", control).split()[4:] == ["up", "-", "1/1", "-"]
 
 
 def test_an_older_vpp_says_that_weights_are_unsupported():
@@ -450,9 +451,63 @@ def test_masks_of_hosts_are_not_shown(prefix, text):
     assert address_text(prefix) == text
 
 
+AT = "2026-10-12T08:00:00.000Z"
+BY = {"who": "ada", "origin": "ssh 192.0.2.7:1"}
+
+
 @pytest.mark.parametrize(
     ("event", "text"),
     [
+        (
+            {
+                "type": "weight",
+                "at": AT,
+                "frontend": "web",
+                "pool": "p",
+                "backend": "a",
+                "from": 100,
+                "to": 25,
+                **BY,
+                "reason": "less",
+            },
+            f"{AT} weight frontend web pool p backend a 100 -> 25 by ada (ssh 192.0.2.7:1): less",
+        ),
+        (
+            {
+                "type": "weight",
+                "at": AT,
+                "frontend": "web",
+                "pool": "p",
+                "backend": "a",
+                "from": 25,
+                "to": 100,
+                "who": "",
+                "origin": "",
+                "reason": "",
+            },
+            f"{AT} weight frontend web pool p backend a 25 -> 100",
+        ),
+        (
+            {"type": "reload", "at": AT, "applied": True, "generation": 3, "problems": 0, "ended": ["x ends"], **BY},
+            f"{AT} reload applied, generation 3; x ends by ada (ssh 192.0.2.7:1)",
+        ),
+        (
+            {
+                "type": "reload",
+                "at": AT,
+                "applied": False,
+                "generation": 3,
+                "problems": 2,
+                "ended": [],
+                "who": "",
+                "origin": "SIGHUP",
+            },
+            f"{AT} reload refused, 2 problems by (SIGHUP)",
+        ),
+        (
+            {"type": "drain", "at": AT, "backend": "a", "phase": "drained", "flows": 1, "detail": "quiet", **BY},
+            f"{AT} drain a drained, 1 flow: quiet by ada (ssh 192.0.2.7:1)",
+        ),
         ({"type": "snapshot", "kind": "backend", "name": "www1", "state": "up", "seq": 1}, "snapshot backend www1 up"),
         (
             {
@@ -651,6 +706,41 @@ def test_an_override_is_shown_with_its_backend():
     expected = "disable by ada since 2026-11-21T08:00:00.000Z, ends in 1h50m: disk swap"
     assert expected in shown("show backends www2", control)
     assert "pause by ada since 2026-11-21T08:00:00.000Z\n" in shown("show backends www1", control)
+
+
+def test_lists_mark_what_is_not_as_in_the_file():
+    control = FakeControl()
+    control.rows["backend"][1] = backend_view("www2", "198.51.100.12", "disabled", override=OVERRIDES[0])
+    members = [{**member_view(name, "198.51.100.11", weight=25), "file_weight": 100} for name in ("www1", "www2")]
+    order = override_view(None, frontend="web", value="disable", ends_in=None, reason="")
+    control.rows["frontend"] = [
+        frontend_view("web", "203.0.113.80", [("primary", True, members)], enabled=False, override=order),
+        frontend_view("api", "203.0.113.80", [("primary", True, members[:1])]),
+    ]
+    assert shown("show backends | include ^www2", control).endswith("  disable by ada\n")
+    assert " disabled, 2 weights" in shown("show frontends | include ^web", control)
+    assert shown("show frontends | include ^api", control).endswith("  1 weight\n")
+    assert "override       disable by ada since 2026" in shown("show frontends web", control)
+    control.rows["override"] = [order]
+    assert shown("show overrides | include disable", control).split()[:4] == ["-", "web", "-", "disable"]
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({}, "drained 0 flows"),
+        ({"phase": "draining", "flows": 1}, "draining 1 flow"),
+        (
+            {"phase": "draining", "flows": 7, "goal": 5, "times_out_in": 90.0, "then": "disable"},
+            "draining 7 flows, until there are 5, times out in 1m30s, then disable",
+        ),
+        ({"phase": "unconfirmed", "flows": None, "detail": "cannot confirm: off"}, "unconfirmed, cannot confirm: off"),
+    ],
+)
+def test_a_drain_is_shown_with_its_backend(more, text):
+    control = FakeControl()
+    control.rows["backend"][0] = backend_view("www1", "198.51.100.11", "draining", drain={**drain_view(), **more})
+    assert f"  drain        {text}\n" in shown("show backends www1", control)
 
 
 def test_a_weight_that_is_not_that_of_the_file_is_marked():

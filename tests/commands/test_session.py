@@ -30,6 +30,8 @@ from tests.fakes.control import (
 from tests.fakes.environment import FakeEnvironment
 from tests.fakes.views import has_every_verb
 
+KEPT = {"until": None, "not_kept": ""}
+
 
 class Typed:
     """One line that was run.
@@ -146,7 +148,7 @@ def test_every_command_asks_its_verb_whatever_the_filters(line, calls, filters):
         ("config reload", "The file is in force\n"),
         (
             "set backend www1 pause | json",
-            '{\n  "backend": "www1",\n  "from": "up",\n  "to": "paused",\n  "until": null,\n  "not_kept": ""\n}\n',
+            json.dumps({"backend": "www1", "from": "up", "to": "paused", "unserved": [], **KEPT}, indent=2) + "\n",
         ),
         ("set backend www1 disable for 2h", f"backend www1 up -> disabled until {UNTIL}\n"),
         (
@@ -392,7 +394,7 @@ def test_help_lists_every_command_and_fits_a_terminal():
     assert "show frontends <name>         One frontend, with the weights of its backends\n" in output
     assert " weight <0-100> [for <duration>] [reason <text>] [force]\n" + " " * 30 + "Set the share" in output
     long = [line for line in output.splitlines() if len(line) >= 80]
-    assert [line for line in long if not line.startswith(("watch events [", "set "))] == []
+    assert [line for line in long if not line.startswith(("watch events [", "set ", "clear "))] == []
     assert {"command": "quit", "help": "End the session"} in json.loads(Typed("help | json").output)
     assert Typed("help | include ^quit").output.split() == ["quit", "End", "the", "session"]
 

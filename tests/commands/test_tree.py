@@ -9,6 +9,8 @@ from maglev.model.caller import Role
 
 HELP_LIMIT = 64
 
+GOAL = "[wait] [flows <0-1000000000>] [timeout <duration>] [then disable] [for <duration>] [reason <text>] [force]"
+
 
 def nodes(place, command=None, option=False):
     """Yield every node below a place, with the command that it belongs to, and whether it is part of an option."""
@@ -95,7 +97,16 @@ def test_all_commands_of_the_specification_are_there():
         "show history",
         "set announce <address> off [for <duration>] [reason <text>]",
         "set announce <address> on",
-        "set backend <name> drain [for <duration>] [reason <text>] [force]",
+        f"set backend <name> drain {GOAL}",
+        f"set host <address> drain {GOAL}",
+        "set host <address> pause [for <duration>] [reason <text>] [force]",
+        "set host <address> resume",
+        "set host <address> enable",
+        "set host <address> disable [for <duration>] [reason <text>] [force]",
+        "set frontend <name> disable [for <duration>] [reason <text>]",
+        "set frontend <name> enable",
+        "clear override frontend <name>",
+        "show log [last <1-500>]",
         "set backend <name> pause [for <duration>] [reason <text>] [force]",
         "set backend <name> resume",
         "set backend <name> enable",

@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from maglev.control.overrides import TICK, Overrides, restore
+from maglev.control.overrides import TICK, Overrides
 from maglev.control.reload import Reloader
+from maglev.control.restored import restore
 from maglev.model.caller import Caller, Role
 from maglev.model.config import Backend
 from maglev.model.errors import NotFoundError, RefusedError
+from maglev.model.events import OverrideEvent, WeightEvent
 from maglev.model.health import Lifecycle, State
-from maglev.model.override import BackendOrder, Target, remark_by
+from maglev.model.override import BackendOrder, DrainGoal, Target, remark_by
 from maglev.model.result import Code, Result
 from maglev.runtime.cooperator import Cooperator
 from maglev.state import override_file
@@ -43,12 +45,16 @@ class Run:
         self.reactor = reactor or FakeReactor()
         self.wall = wall or WallClock(self.reactor)
         restored = restore(path, config or make_config(), self.wall())
-        self.board = Board(self.wall, restored.config, restored.orders)
+        self.board = Board(self.wall, restored.config, restored.orders, out=restored.out)
         self.overrides = Overrides(self.reactor, self.wall, self.board, restored)
         self.events = []
-        self.board.subscribe(override_changed=self.events.append)
+        self.board.subscribe(noted=self._noted)
         self.overrides.startService()
         self.reactor.run_threads()
+
+    def _noted(self, event):
+        if isinstance(event, OverrideEvent):
+            self.events.append(event)
 
     def state(self, name):
         return self.board.backend(name).state
@@ -437,7 +443,102 @@ def test_a_stop_leaves_nothing_to_do(run):
 
 def test_a_file_of_another_version_is_refused_whole(path):
     Path(path).parent.mkdir()
-    Path(path).write_bytes(override_file.encode([]).replace(b'"format": 1', b'"format": 2'))
+    Path(path).write_bytes(override_file.encode([]).replace(b'"format": 1', b'"format": 3'))
     with pytest.raises(DamagedError, match="another version"):
         decode(Path(path).read_bytes())
     assert "another version" in Run(path).overrides.damage
+
+
+# Frontends
+
+
+FRONTEND = Target("", "web")
+
+
+def test_a_frontend_is_out_of_service_and_its_flows_are_forgotten_over_restarts_as_well(run, path):
+    run.board.record("a", PASS)
+    run.overrides.set_out("web", remark_by(ANN, HOUR, "moved"), out=True)
+    run.reactor.run_threads()
+    status = run.board.frontend("web")
+    assert status.out
+    assert {each.weight for each in status.desired.values()} == {0}
+    assert status.flushes == set(status.desired)
+    assert all(each.flush for each in status.desired.values())
+    again = Run(path)
+    again.board.record("a", PASS)
+    assert again.board.frontend("web").out
+    assert {each.weight for each in again.board.frontend("web").desired.values()} == {0}
+    again.advance(HOUR + 60)
+    assert not again.board.frontend("web").out
+    assert again.board.frontend("web").desired["a"].weight == 100
+    assert not again.board.frontend("web").flushes
+    assert kept(path) == {}
+
+
+def test_a_frontend_is_put_back_by_a_command_or_by_the_end_of_its_override(run):
+    for end in (
+        lambda: run.overrides.set_out("web", remark_by(ANN), out=False),
+        lambda: run.overrides.clear(FRONTEND, remark_by(ANN)),
+    ):
+        run.overrides.set_out("web", remark_by(ANN), out=True)
+        assert run.board.frontend("web").out
+        end()
+        assert not run.board.frontend("web").out
+        assert run.overrides.get(FRONTEND) is None
+    with pytest.raises(NotFoundError):
+        run.overrides.set_out("nope", remark_by(ANN), out=True)
+
+
+def test_a_frontend_that_leaves_the_file_takes_its_override_along(run):
+    run.overrides.set_out("web", remark_by(ANN), out=True)
+    (dropped,) = run.overrides.apply(make_config([make_frontend("api")]))
+    assert "the file no longer has the frontend web" in str(dropped)
+    assert run.overrides.get(FRONTEND) is None
+
+
+# Events
+
+
+def test_a_changed_weight_is_an_event_with_who_did_it(run):
+    seen = []
+    run.board.subscribe(noted=seen.append)
+    run.set_weight(7, HOUR)
+    run.advance(HOUR + 60)
+    weights = [each for each in seen if isinstance(each, WeightEvent)]
+    assert [(each.frontend, each.pool, each.backend) for each in weights] == [("web", "pool0", "a")] * 2
+    assert [(each.old, each.new, each.who, each.origin) for each in weights] == [
+        (100, 7, "ann", "ssh 192.0.2.7:1"),
+        (7, 100, "", ""),
+    ]
+    assert weights[1].reason.startswith("the override ends: by ann")
+    seen.clear()
+    run.set_weight(100)
+    assert [each for each in seen if isinstance(each, WeightEvent)] == []
+
+
+def test_the_end_of_a_drain_is_recorded_and_disables_if_that_was_ordered(run, path):
+    goal = DrainGoal(5, 60.0, disable=True)
+    run.overrides.happen("a", Lifecycle.DRAIN, remark_by(ANN, HOUR, "disk swap"), goal)
+    run.reactor.run_threads()
+    override = kept(path)[Target("a")]
+    assert override.goal == DrainGoal(5, override.at + 60, disable=True)
+    assert Run(path).overrides.get(Target("a")).goal == override.goal
+    run.overrides.settle(Target("a"))
+    run.reactor.run_threads()
+    assert kept(path)[Target("a")].goal is None
+    run.overrides.settle(Target("a"), disable=True)
+    run.reactor.run_threads()
+    disabled = kept(path)[Target("a")]
+    assert (disabled.value, disabled.until, disabled.who) == (DISABLE, override.until, "ann")
+    assert run.state("a") is State.DISABLED
+
+
+def test_a_drained_backend_that_the_file_disables_needs_no_override_to_be_disabled(path):
+    config = make_config()
+    off = attrs.evolve(config, backends={**config.backends, "a": attrs.evolve(config.backends["a"], enabled=False)})
+    run = Run(path, off)
+    run.happen("a", Lifecycle.ENABLE)
+    run.happen("a", Lifecycle.DRAIN)
+    run.overrides.settle(Target("a"), disable=True)
+    assert run.state("a") is State.DISABLED
+    assert run.overrides.get(Target("a")) is None

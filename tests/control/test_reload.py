@@ -7,7 +7,10 @@ from twisted.internet.defer import Deferred
 
 from maglev.config.load import load_file
 from maglev.control.reload import Reloader
+from maglev.model.caller import Caller, Role
 from maglev.model.errors import ConfigError, StartError
+from maglev.model.events import ReloadEvent
+from maglev.model.override import Target, remark_by
 from maglev.model.problem import ProblemKind
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
@@ -242,3 +245,31 @@ def test_a_vip_that_a_reload_would_recreate_is_announced(made):
         made.run(made.reloader.reload())
     assert [fields["problem"] for name, fields in events if name == "config-warning"] == [str(warning)]
     assert made.run(made.reloader.check()).warnings == ()
+
+
+# Events
+
+
+def test_a_reload_is_an_event_with_who_asked_for_it_and_what_it_has_ended(made):
+    seen = []
+    made.board.subscribe(noted=seen.append)
+    made.overrides.set_weight(Target("a", "web", "only"), 7, remark_by(Caller("ann", Role.OPERATOR, "ssh")))
+    seen.clear()
+    made.write("nonsense: [")
+    with pytest.raises(ConfigError):
+        made.run(made.reloader.reload("ann", "ssh"))
+    made.write(config_text("ab"))
+    made.run(made.reloader.try_reload())
+    refused, applied = [each for each in seen if isinstance(each, ReloadEvent)]
+    assert (refused.applied, refused.problems > 0, refused.who, refused.origin) == (False, True, "ann", "ssh")
+    assert (applied.applied, applied.generation, applied.who, applied.origin) == (True, 2, "", "SIGHUP")
+
+
+def test_callers_that_share_a_reload_are_all_in_its_event(made):
+    seen = []
+    made.board.subscribe(noted=seen.append)
+    tasks = [Deferred.fromCoroutine(made.reloader.reload(who, "pb")) for who in ("", "ann", "bob", "ann")]
+    made.reactor.run_threads()
+    made.reactor.run_threads()
+    assert {each.called for each in tasks} == {True}
+    assert [event.who for event in seen] == ["", "ann, bob"]

@@ -23,6 +23,7 @@ from maglev.model.errors import (
 )
 from maglev.model.event_views import OverrideEventView
 from maglev.model.moments import moment
+from maglev.model.override import Target
 from maglev.model.problem import Problem, ProblemKind
 from maglev.model.result import Code, Result
 from maglev.runtime.cooperator import Cooperator
@@ -55,7 +56,7 @@ class FakeReloader:
             raise self.outcome
         return self.outcome
 
-    async def reload(self):
+    async def reload(self, who="", origin=""):
         loaded = await self.check()
         self.board.apply(loaded.config)
         return loaded
@@ -177,6 +178,8 @@ def test_a_frontend(bench):
             },
         ],
         "departing": [],
+        "enabled": True,
+        "override": None,
     }
 
 
@@ -219,6 +222,7 @@ def test_a_backend(bench):
         ],
         "frontends": ["web"],
         "override": None,
+        "drain": None,
     }
 
 
@@ -332,7 +336,13 @@ def test_names_that_do_not_exist_are_an_error_of_their_own(bench, verb):
 
 
 def test_an_operator_changes_backends_and_that_is_recorded(bench, audit):
-    assert answer_of(bench.operator.pause_backend("a")) == {"backend": "a", "from": "up", "to": "paused", **KEPT}
+    assert answer_of(bench.operator.pause_backend("a")) == {
+        "backend": "a",
+        "from": "up",
+        "to": "paused",
+        "unserved": [],
+        **KEPT,
+    }
     assert answer_of(bench.operator.resume_backend("a"))["to"] == "unknown"
     assert answer_of(bench.operator.disable_backend("a"))["to"] == "disabled"
     assert answer_of(bench.operator.enable_backend("a"))["to"] == "unknown"
@@ -400,7 +410,7 @@ def test_an_address_is_kept_withdrawn_over_everything_until_it_is_let_go(audit):
     assert answer_of(setup.viewer.announcement("192.0.2.1"))["why"].startswith("kept off by ann: move (until")
     (override,) = answer_of(setup.viewer.overrides())["rows"]
     assert (override["backend"], override["address"], override["value"], override["file"]) == (
-        "",
+        None,
         "192.0.2.1",
         "off",
         "on",
@@ -506,11 +516,58 @@ def test_what_is_refused_is_recorded_and_changes_nothing(bench, audit):
     ]
 
 
+def test_a_host_is_all_its_backends_with_a_result_for_each(bench):
+    bench.board.backend("b").address = "10.0.0.1"
+    answer_of(bench.operator.disable_backend("b"))
+    view = answer_of(bench.operator.set_host("10.0.0.1", "drain", 0, "disk", False, 5, 60, True))
+    assert view["address"] == "10.0.0.1"
+    one, other = view["results"]
+    assert (one["backend"], one["change"]["to"], one["refused"]) == ("a", "draining", "")
+    assert other == {"backend": "b", "change": None, "refused": "backend b can't be drained: it is disabled"}
+    goal = bench.overrides.get(Target("a")).goal
+    assert (goal.flows, goal.disable) == (5, True)
+    enabled = answer_of(bench.operator.set_host("10.0.0.1", "enable"))
+    assert [each["change"]["to"] for each in enabled["results"]] == ["up", "unknown"]
+    with pytest.raises(NotFoundError, match=r"no backend has the address 10\.0\.0\.99"):
+        answer_of(bench.operator.set_host("10.0.0.99", "enable"))
+    with pytest.raises(NotFoundError, match="no backend has the address host"):
+        answer_of(bench.operator.set_host("host", "enable"))
+    with pytest.raises(RefusedError, match="expected one of drain, pause, resume, enable, disable"):
+        answer_of(bench.operator.set_host("10.0.0.1", "stop"))
+
+
+def test_a_frontend_is_disabled_as_a_whole_and_shown_so(bench):
+    view = answer_of(bench.operator.disable_frontend("web", 7200, "moved"))
+    assert (view["frontend"], view["from"], view["to"]) == ("web", "enabled", "disabled")
+    shown = answer_of(bench.viewer.frontend("web"))
+    assert (shown["enabled"], shown["state"], shown["override"]["reason"]) == (False, "down", "moved")
+    assert answer_of(bench.viewer.overrides())["rows"][0]["backend"] is None
+    assert answer_of(bench.operator.enable_frontend("web"))["from"] == "disabled"
+    assert answer_of(bench.viewer.frontend("web"))["state"] == "up"
+
+
+def test_the_last_backend_that_served_is_told_with_its_frontend(bench):
+    assert answer_of(bench.operator.drain_backend("a"))["unserved"] == []
+    assert answer_of(bench.operator.drain_backend("b"))["unserved"] == []
+    assert answer_of(bench.operator.disable_backend("c"))["unserved"] == ["web"]
+    assert answer_of(bench.operator.disable_backend("c"))["unserved"] == []
+
+
+def test_a_viewer_may_read_the_log_of_what_was_changed(bench):
+    answer_of(bench.operator.drain_backend("a", 0, "disk"))
+    rows = answer_of(bench.viewer.log(3))
+    assert [row["type"] for row in rows] == ["backend", "override", "audit"]
+    assert (rows[-1]["action"], rows[-1]["result"], rows[-1]["reason"]) == ("drain-backend", "up -> draining", "disk")
+
+
 CHANGES = {
     "pause_backend": ("a",),
     "resume_backend": ("a",),
     "enable_backend": ("a",),
     "drain_backend": ("a",),
+    "set_host": ("10.0.0.1", "drain"),
+    "disable_frontend": ("web",),
+    "enable_frontend": ("web",),
     "disable_backend": ("a",),
     "set_weight": ("web", "pool0", "a", 7),
     "clear_override": ("a",),
@@ -553,7 +610,7 @@ def test_every_verb_is_either_for_reading_or_refused_to_viewers():
         "version", "names", "frontends", "frontend", "explain_frontend", "backends", "backend", "explain_backend",
         "healthchecks", "healthcheck", "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state",
         "vpp_lb_plan", "vpp_lb_counters", "vpp_backend_counters", "overrides", "announcements", "announcement",
-        "sessions", "watch",
+        "sessions", "watch", "log", "drain_progress",
     }  # fmt: skip
     assert VERBS.keys() == reading | set(CHANGES)
     assert {name for name, verb in VERBS.items() if hasattr(verb, "changes")} == set(CHANGES)

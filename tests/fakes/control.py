@@ -51,8 +51,15 @@ def backend_view(name, address, state="up", **more):
         ],
         "frontends": ["web"],
         "override": None,
+        "drain": None,
         **more,
     }
+
+
+def drain_view(phase="drained", flows=0, **more):
+    """Return a view as `IControl.drain_progress` does."""
+    goal = {"goal": 0, "times_out_in": None, "then": None, "detail": ""}
+    return {"backend": "www1", "phase": phase, "flows": flows, **goal, **more}
 
 
 def member_view(name, address, state="up", weight=100, effective=None):
@@ -100,6 +107,8 @@ def frontend_view(name, address, pools, **more):
         "held": 0,
         "pools": [pool_view(*pool) for pool in pools],
         "departing": [],
+        "enabled": True,
+        "override": None,
         **more,
     }
 
@@ -351,11 +360,11 @@ SINKS = (
 )
 
 
-def _said(duration, reason, force=False):
+def _said(*words):
     """Return what was said besides the command, if anything was."""
-    if force:
-        return duration, reason, force
-    return (duration, reason) if duration or reason else ()
+    while words and not words[-1]:
+        words = words[:-1]
+    return (*words, "")[:2] if len(words) == 1 else words
 
 
 @implementer(ISubscription)
@@ -410,6 +419,39 @@ EXPLAINED = {
     },
 }
 
+HOST_STATES = {
+    "drain": "draining",
+    "pause": "paused",
+    "resume": "unknown",
+    "enable": "unknown",
+    "disable": "disabled",
+}
+
+_BY = {"who": "ada", "origin": "ssh 192.0.2.7:50222"}
+
+LOGGED = [
+    {
+        **_BY,
+        "type": "audit",
+        "at": "2026-10-12T08:00:02.000Z",
+        "role": "operator",
+        "action": "disable-backend",
+        "object": "www2",
+        "result": "up -> disabled",
+        "reason": "disk swap",
+    },
+    {
+        **_BY,
+        "type": "drain",
+        "seq": 12,
+        "at": "2026-10-12T08:00:03.000Z",
+        "backend": "www1",
+        "phase": "draining",
+        "flows": 7,
+        "detail": "",
+    },
+]
+
 
 class FakeControl:
     """Verbs over fixed views. Everything that is asked of it is in `calls`; what is in `errors` is raised.
@@ -442,6 +484,10 @@ class FakeControl:
         self.checked = {"ok": True, "problems": []}
         self.diffed = {"ok": True, "problems": []}
         self.planned_conf = None
+        self.unserved = []
+        self.host_refused = {}
+        self.progress = [drain_view()]
+        self.logged = copy.deepcopy(LOGGED)
         self.waiting = 0
         self.writes = []
         self.watches = []
@@ -486,6 +532,8 @@ class FakeControl:
             found = [member["name"] for each in pools if each["name"] == pool for member in each["backends"]]
         elif kind == "announced":
             found = [row["address"] for row in self.rows["announcement"]]
+        elif kind == "address":
+            found = list(dict.fromkeys(row["address"] for row in self.rows["backend"]))
         else:
             found = [row["name"] for row in self.rows[kind]]
         return [name for name in found if name.startswith(prefix)][:limit]
@@ -525,8 +573,36 @@ class FakeControl:
     async def enable_backend(self, name):
         return await self._happen("enable_backend", name, "unknown")
 
-    async def drain_backend(self, name, duration=0, reason="", force=False):
-        return await self._happen("drain_backend", name, "draining", *_said(duration, reason, force))
+    async def drain_backend(self, name, duration=0, reason="", force=False, flows=0, timeout=0, disable=False):
+        said = _said(duration, reason, force, flows, timeout, disable)
+        return await self._happen("drain_backend", name, "draining", *said)
+
+    async def drain_progress(self, name):
+        await self._call("drain_progress", name)
+        return copy.deepcopy(self.progress.pop(0) if len(self.progress) > 1 else self.progress[0])
+
+    async def set_host(self, address, order, duration=0, reason="", force=False, flows=0, timeout=0, disable=False):
+        await self._change("set_host", address, order, *_said(duration, reason, force, flows, timeout, disable))
+        results = []
+        for row in self.rows["backend"]:
+            if row["address"] == address:
+                refused = self.host_refused.get(row["name"], "")
+                states = {"from": row["state"], "to": HOST_STATES[order]}
+                change = {"backend": row["name"], **states, "unserved": [], **self._kept(duration)}
+                results.append({"backend": row["name"], "change": None if refused else change, "refused": refused})
+        return {"address": address, "results": results}
+
+    async def disable_frontend(self, name, duration=0, reason=""):
+        await self._change("disable_frontend", name, *_said(duration, reason))
+        return {"frontend": name, "from": "enabled", "to": "disabled", **self._kept(duration)}
+
+    async def enable_frontend(self, name):
+        await self._change("enable_frontend", name)
+        return {"frontend": name, "from": "disabled", "to": "enabled", **self._kept()}
+
+    async def log(self, last=50):
+        await self._call("log", last)
+        return copy.deepcopy(self.logged[-last:])
 
     async def disable_backend(self, name, duration=0, reason="", force=False):
         return await self._happen("disable_backend", name, "disabled", *_said(duration, reason, force))
@@ -536,7 +612,8 @@ class FakeControl:
         view = await self._one("backend", name)
         if verb == "pause_backend" and view["state"] == "disabled":
             raise RefusedError(f"backend {name}: it is disabled")
-        return {"backend": name, "from": view["state"], "to": to, **self._kept(said[0] if said else 0)}
+        unserved = {"unserved": list(self.unserved)}
+        return {"backend": name, "from": view["state"], "to": to, **unserved, **self._kept(said[0] if said else 0)}
 
     async def set_weight(self, frontend, pool, backend, weight, duration=0, reason="", force=False):
         await self._change("set_weight", frontend, pool, backend, weight, *_said(duration, reason, force))
@@ -567,8 +644,10 @@ class FakeControl:
         state = "announced" if on else "withdrawn"
         return {"address": address, "from": before, "to": after, "state": state, **self._kept(duration)}
 
-    async def clear_override(self, backend, frontend="", pool=""):
+    async def clear_override(self, backend="", frontend="", pool=""):
         await self._change("clear_override", backend, frontend, pool)
+        if not backend:
+            return {"object": f"frontend {frontend}", "from": "disable", "to": "enable", **self._kept()}
         if frontend:
             what = f"weight of backend {backend} in pool {pool} of frontend {frontend}"
             return {"object": what, "from": "25", "to": "100", **self._kept()}

@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 
 from maglev.announce.announcer import SinkStatus
+from maglev.control.drain_watch import DrainWatch
 from maglev.control.reload import Reloader
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.service import CheckerService
@@ -80,13 +81,14 @@ class ScrapedWorld:
         self.overrides = overrides_of(self.board, self.clock)
         self.announcer = announcer_of(self.board, self.clock, self.vpp, self.overrides.kept_off)
         self.announcer.sinks = lambda: [SinkStatus("bird", "/run/bird/bird.ctl", 1)]
+        self.drains = DrainWatch(self.cooperator.queue("drains"), self.board, self.overrides, self.vpp)
         self.reloader = Reloader(
             FakeReactor(), self.cooperator.queue("reload"), "none.yaml", self.board, self.overrides, lambda config: None
         )
         self.collectors = (
             BoardCollector(self.board, self.vpp.departures, self.moves.counts),
             CheckerCollector(self.checker, self.lag),
-            OverrideCollector(self.overrides),
+            OverrideCollector(self.overrides, self.drains),
             AnnounceCollector(self.announcer),
             ReloadCollector(self.reloader),
             CooperatorCollector(self.cooperator),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from maglev.control.overrides import Overrides, Restored
+from maglev.control.overrides import Overrides
+from maglev.control.restored import Restored
 
 
 class WallClock:

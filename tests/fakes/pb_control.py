@@ -48,11 +48,11 @@ class ScriptedSubscription:
         self._waiting = None
 
 
-def _said(duration, reason, force=False):
+def _said(*words):
     """Return what was said besides the command, if anything was."""
-    if force:
-        return duration, reason, force
-    return (duration, reason) if duration or reason else ()
+    while words and not words[-1]:
+        words = words[:-1]
+    return (*words, "")[:2] if len(words) == 1 else words
 
 
 class ScriptedControl:
@@ -113,8 +113,23 @@ class ScriptedControl:
     async def enable_backend(self, name):
         return await self._answer("enable_backend", name)
 
-    async def drain_backend(self, name, duration=0, reason="", force=False):
-        return await self._answer("drain_backend", name, *_said(duration, reason, force))
+    async def drain_backend(self, name, duration=0, reason="", force=False, flows=0, timeout=0, disable=False):
+        return await self._answer("drain_backend", name, *_said(duration, reason, force, flows, timeout, disable))
+
+    async def drain_progress(self, name):
+        return await self._answer("drain_progress", name)
+
+    async def set_host(self, address, order, duration=0, reason="", force=False, flows=0, timeout=0, disable=False):
+        return await self._answer("set_host", address, order, *_said(duration, reason, force, flows, timeout, disable))
+
+    async def disable_frontend(self, name, duration=0, reason=""):
+        return await self._answer("disable_frontend", name, *_said(duration, reason))
+
+    async def enable_frontend(self, name):
+        return await self._answer("enable_frontend", name)
+
+    async def log(self, last=50):
+        return await self._answer("log", last)
 
     async def disable_backend(self, name, duration=0, reason="", force=False):
         return await self._answer("disable_backend", name, *_said(duration, reason, force))
@@ -134,7 +149,7 @@ class ScriptedControl:
     async def set_announce(self, address, on, duration=0, reason=""):
         return await self._answer("set_announce", address, on, *_said(duration, reason))
 
-    async def clear_override(self, backend, frontend="", pool=""):
+    async def clear_override(self, backend="", frontend="", pool=""):
         return await self._answer("clear_override", backend, frontend, pool)
 
     async def check_config(self):

@@ -52,6 +52,7 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         world.board.record(name, Result(Code.L4OK))
     world.probers.made["a"].certificate_expiry = 2e9
     world.overrides.keeper.path = "overrides.json"
+    world.drains.active = lambda: [("a", 3)]
     scraped = world.scrape()
 
     expected = {
@@ -59,6 +60,9 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_backend_health": ("gauge", "backend"),
         "maglev_backend_enabled": ("gauge", "backend"),
         "maglev_frontend_state": ("gauge", "frontend state"),
+        "maglev_frontend_enabled": ("gauge", "frontend"),
+        "maglev_backend_drain_flows": ("gauge", "backend"),
+        "maglev_drains_total": ("counter", "result"),
         "maglev_overrides_active": ("gauge", "kind"),
         "maglev_override_oldest_seconds": ("gauge", ""),
         "maglev_overrides_kept": ("gauge", ""),

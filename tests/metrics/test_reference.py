@@ -59,6 +59,7 @@ def everything(world):
     world.board.happen("a", Lifecycle.PAUSE)
     world.overrides.keeper.path = "overrides.json"
     world.checker.certificate_expiries = lambda: [("a", 1.8e9)]
+    world.drains.active = lambda: [("a", 3)]
     bench = TrafficRig()
     for _ in range(4):
         bench.tick()

@@ -94,7 +94,9 @@ def address(tmp_path):
         Descriptors(lambda: 0),
     )
     service.startService()
+    control.drains.startService()
     yield f"unix:{tmp_path}/run/pb.sock"
+    control.drains.stopService()
     pytest_twisted.blockon(service.stopService())
 
 

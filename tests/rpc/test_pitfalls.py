@@ -460,7 +460,8 @@ def test_what_the_wire_knows_of_a_verb_is_read_from_the_interface():
     }  # fmt: skip
     assert {name for name, method in methods.items() if method.changes} == {
         "pause_backend", "resume_backend", "enable_backend", "disable_backend", "set_weight", "reload_config",
-        "sync_vpp", "clear_override", "drain_backend", "set_announce",
+        "sync_vpp", "clear_override", "drain_backend", "set_host", "disable_frontend", "enable_frontend",
+        "set_announce",
     }  # fmt: skip
     assert {name for name, method in methods.items() if method.deadline == wire.LONG} == {
         "check_config", "config_diff", "reload_config", "vpp_lb_state", "vpp_lb_plan", "sync_vpp",

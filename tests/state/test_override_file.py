@@ -8,25 +8,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maglev.model.config import MAX_WEIGHT
-from maglev.model.override import MAX_DURATION, MAX_REASON, BackendOrder, Override, Target
-from maglev.state.override_file import MAX_OVERRIDES, SIZE_LIMIT, DamagedError, decode, encode
+from maglev.model.override import MAX_DURATION, MAX_REASON, BackendOrder, DrainGoal, Override, Target
+from maglev.state.override_file import MAX_FLOWS, MAX_OVERRIDES, SIZE_LIMIT, DamagedError, decode, encode
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=("C", "Z")), max_size=MAX_REASON)
 ORDERS = st.sampled_from(list(BackendOrder))
 WEIGHTS = st.integers(0, MAX_WEIGHT)
 STATES = st.tuples(st.builds(Target, NAMES), ORDERS, ORDERS)
+FRONTENDS = st.tuples(
+    st.builds(Target, st.just(""), NAMES), *[st.sampled_from(["enable", "disable"]).map(BackendOrder)] * 2
+)
 SHARES = st.tuples(st.builds(Target, NAMES, NAMES, NAMES), WEIGHTS, WEIGHTS)
 TIMES = st.floats(0, 4e9)
 
 
 @st.composite
 def overrides(draw):
-    target, value, base = draw(STATES | SHARES)
+    target, value, base = draw(STATES | SHARES | FRONTENDS)
     at = draw(TIMES)
     duration = draw(st.none() | st.floats(0, MAX_DURATION))
     until = None if duration is None else at + duration
-    return Override(target, value, base, draw(TEXTS), draw(TEXTS), draw(TEXTS), at, until)
+    goal = None
+    if value is BackendOrder.DRAIN and draw(st.booleans()):
+        by = draw(st.none() | st.floats(0, MAX_DURATION).map(lambda seconds: at + seconds))
+        goal = DrainGoal(draw(st.integers(0, MAX_FLOWS)), by, draw(st.booleans()))
+    return Override(target, value, base, draw(TEXTS), draw(TEXTS), draw(TEXTS), at, until, goal)
 
 
 LISTS = st.lists(overrides(), max_size=5, unique_by=lambda each: each.target)
@@ -36,6 +43,17 @@ SOME = (
     Override(Target("www2"), BackendOrder.PAUSE, BackendOrder.ENABLE, "bob", "unix uid 0", "", 1e9),
     Override(Target("www1", "web", "primary"), 25, 100, "ann", "ssh", "f\u00fcr heute", 1e9 + 0.25),
 )
+
+
+DRAIN = Override(
+    Target("www3"), BackendOrder.DRAIN, BackendOrder.ENABLE, "ann", "ssh", "", 1e9, None, DrainGoal(5, 1e9 + 60, True)
+)
+
+
+def test_goals_are_written_in_a_format_of_their_own_and_nothing_else_is():
+    assert json.loads(encode([DRAIN]))["format"] == 2
+    assert json.loads(encode(SOME))["format"] == 1
+    assert decode(encode([*SOME, DRAIN])) == (*SOME, DRAIN)
 
 
 @given(LISTS)
@@ -85,6 +103,12 @@ def changed(**changes):
     return json.dumps(whole).encode()
 
 
+def goal(**changes):
+    whole = json.loads(encode([DRAIN]))
+    whole["overrides"][0] |= changes
+    return json.dumps(whole).encode()
+
+
 def weight(**changes):
     whole = json.loads(encode(SOME))
     whole["overrides"][2] |= changes
@@ -103,7 +127,8 @@ def weight(**changes):
         (b"9" * 5000, "not valid JSON"),
         (b"[]", "an object with a format"),
         (b"{}", "an object with a format"),
-        (b'{"format": 2, "overrides": []}', "expected format 1"),
+        (b'{"format": 3, "overrides": []}', "expected format 1 or 2"),
+        (b'{"format": [2], "overrides": []}', "expected format 1"),
         (b'{"format": true, "overrides": []}', "expected format 1"),
         (b'{"format": "1", "overrides": []}', "expected format 1"),
         (b'{"format": 1}', "a list of at most"),
@@ -114,7 +139,18 @@ def weight(**changes):
         (b'{"format": 1, "overrides": [{}]}', "expected overrides with"),
         (changed(more=1), "expected overrides with"),
         (changed(object="www1"), "expected a backend, a frontend"),
-        (changed(object={"frontend": "web"}), "expected a backend, a frontend"),
+        (changed(object={"pool": "web"}), "expected a backend, a frontend"),
+        (changed(object={"frontend": "web"}, value="pause"), "expected one of enable, disable for the frontend web"),
+        (changed(goal={"flows": 0, "by": None, "disable": False}), "expected overrides with"),
+        (goal(value="disable"), "only for a drain"),
+        (goal(goal=None), "expected flows, by and disable"),
+        (goal(goal={"flows": 0}), "expected flows, by and disable"),
+        (goal(goal={"flows": -1, "by": None, "disable": True}), "expected flows in 0"),
+        (goal(goal={"flows": True, "by": None, "disable": True}), "expected flows in 0"),
+        (goal(goal={"flows": 1.5, "by": None, "disable": True}), "expected flows in 0"),
+        (goal(goal={"flows": 0, "by": None, "disable": 1}), "expected true or false"),
+        (goal(goal={"flows": 0, "by": "soon", "disable": True}), "expected times as numbers"),
+        (goal(goal={"flows": 0, "by": 0.0, "disable": True}), "expected the time limit of a drain after"),
         (changed(object={"backend": "-www1"}), "expected names"),
         (changed(object={"backend": 1}), "expected names"),
         (changed(object={"backend": "www2"}), "one override for each object"),

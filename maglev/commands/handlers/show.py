@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from maglev.commands.language.environment import ExitStatus
 from maglev.commands.language.output import json_text
 from maglev.commands.render.announcements import announcement_lines, announcement_table, announcements_head
+from maglev.commands.render.events import event_line
 from maglev.commands.render.explain import backend_explanation_lines, frontend_explanation_lines
 from maglev.commands.render.lines import cell, line
 from maglev.commands.render.overrides import override_table, overrides_head
@@ -180,6 +181,13 @@ async def show_announcement(call: Invocation) -> ExitStatus:
     """Show one address with its conditions."""
     view = await call.control.announcement(call.text("address"))
     await call.output.view(view, announcement_lines(view))
+    return ExitStatus.OK
+
+
+async def show_log(call: Invocation) -> ExitStatus:
+    """Show the latest events and changes."""
+    views = await call.control.log(call.number("last")) if "last" in call.arguments else await call.control.log()
+    await call.output.view(views, map(event_line, views))
     return ExitStatus.OK
 
 

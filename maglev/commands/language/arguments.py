@@ -68,19 +68,24 @@ class LiveName:
 
 @attrs.frozen
 class LiveAddress:
-    """An announced address."""
+    """The address of a host that has backends, or one that is announced.
 
+    Attributes:
+        kind: Which addresses are offered, as for `IControl.names`.
+    """
+
+    kind: str = "announced"
     label: str = "address"
 
     def parse(self, word: str) -> Value:
-        """Return the address in its usual form; only control knows whether it is announced."""
+        """Return the address in its usual form; only control knows whether there is something there."""
         if not is_address(word):
             raise ValueError("Invalid address: expected a literal IP address")
         return canonical(word)
 
     async def complete(self, prefix: str, _: Mapping[str, Value], control: IControl, limit: int) -> list[str]:
-        """Ask for the announced addresses."""
-        names: list[str] = await control.names("announced", prefix, "", limit)
+        """Ask for the addresses."""
+        names: list[str] = await control.names(self.kind, prefix, "", limit)
         return [name for name in names if name.startswith(prefix) and is_address(name)]
 
 

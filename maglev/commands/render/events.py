@@ -12,16 +12,20 @@ if TYPE_CHECKING:
 
     from maglev.model.event_views import (
         AnnouncementEventView,
+        AuditEventView,
         BackendEventView,
         BlindnessEventView,
+        DrainEventView,
         EventView,
         FrontendEventView,
         GapView,
         GuardEventView,
         LogEventView,
         OverrideEventView,
+        ReloadEventView,
         SinkEventView,
         SnapshotView,
+        WeightEventView,
     )
 
 
@@ -42,7 +46,8 @@ def _frontend(event: FrontendEventView) -> Line:
 
 
 def _override(event: OverrideEventView) -> Line:
-    by = f" by {event['who']}" if event["who"] else ""
+    origin = f" ({event['origin']})" if event.get("origin") else ""
+    by = f" by {event['who']}{origin}" if event["who"] else ""
     until = f" until {event['until']}" if event["until"] and event["action"] == "set" else ""
     reason = f": {event['reason']}" if event["reason"] else ""
     what = (label("override"), " ", cell(event["object"], Style.HEADING), " ", cell(event["value"]))
@@ -71,6 +76,41 @@ def _announcement(event: AnnouncementEventView) -> Line:
 def _sink(event: SinkEventView) -> Line:
     what = (label("sink"), " ", cell(event["sink"], Style.HEADING))
     return line(cell(event["at"]), " ", *what, " ", cell(event["problem"] or "is told again"))
+
+
+def _by(event: DrainEventView | ReloadEventView | WeightEventView) -> str:
+    """Return who did it, and from where."""
+    who = " ".join(filter(None, [event["who"], f"({event['origin']})" if event["origin"] else ""]))
+    return f" by {who}" if who else ""
+
+
+def _weight(event: WeightEventView) -> Line:
+    names = " ".join(f"{key} {event[key]}" for key in ("frontend", "pool", "backend"))
+    reason = f": {event['reason']}" if event["reason"] else ""
+    moved = (cell(event["from"]), " -> ", cell(event["to"]))
+    return line(cell(event["at"]), " ", label("weight"), " ", cell(names), " ", *moved, cell(f"{_by(event)}{reason}"))
+
+
+def _reload(event: ReloadEventView) -> Line:
+    if not event["applied"]:
+        what = f"refused, {event['problems']} problems"
+    else:
+        what = f"applied, generation {event['generation']}" + "".join(f"; {each}" for each in event["ended"])
+    return line(cell(event["at"]), " ", label("reload"), " ", cell(f"{what}{_by(event)}"))
+
+
+def _drain(event: DrainEventView) -> Line:
+    flows = "" if event["flows"] is None else f", {event['flows']} flow{'s' * (event['flows'] != 1)}"
+    detail = f": {event['detail']}" if event["detail"] else ""
+    what = (label("drain"), " ", cell(event["backend"], Style.HEADING), " ", cell(event["phase"]))
+    return line(cell(event["at"]), " ", *what, cell(f"{flows}{detail}{_by(event)}"))
+
+
+def _audit(event: AuditEventView) -> Line:
+    reason = f": {event['reason']}" if event["reason"] else ""
+    what = (label("audit"), " ", cell(event["action"]), " ", cell(event["object"], Style.HEADING))
+    who = f" by {event['who']} ({event['origin']})"
+    return line(cell(event["at"]), " ", *what, " ", cell(f"{event['result']}{who}{reason}"))
 
 
 def _log(event: LogEventView) -> Line:
@@ -104,6 +144,10 @@ _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "blindness": _blindness,
     "announcement": _announcement,
     "sink": _sink,
+    "weight": _weight,
+    "reload": _reload,
+    "drain": _drain,
+    "audit": _audit,
     "log": _log,
     "snapshot": _snapshot,
     "gap": _gap,

@@ -10,7 +10,8 @@ from maglev.commands.render.views import NOTHING, TextTable, duration_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maglev.model.views import OverridesView, OverrideView
+    from maglev.model.override_views import OverrideView
+    from maglev.model.views import OverridesView
 
 
 def overrides_head(view: OverridesView) -> Iterator[Line]:

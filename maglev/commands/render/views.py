@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from maglev.model.checker_views import CheckerView
+    from maglev.model.override_views import DrainView, OverrideView
     from maglev.model.views import (
         BackendView,
         ChangeView,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
         HealthcheckView,
         HealthView,
         MemberView,
-        OverrideView,
         PageView,
         PoolView,
         ResultView,
@@ -108,7 +108,9 @@ def version_lines(view: VersionView) -> Iterator[Line]:
 
 def frontend_table() -> TextTable[FrontendView]:
     """Return the table of ``show frontends``."""
-    return TextTable(_frontend_row, "frontend", "address", "protocol", "port", "state", "pool", "up", "description")
+    return TextTable(
+        _frontend_row, "frontend", "address", "protocol", "port", "state", "pool", "up", "differs", "description"
+    )
 
 
 def _frontend_row(view: FrontendView) -> tuple[Cell, ...]:
@@ -123,8 +125,16 @@ def _frontend_row(view: FrontendView) -> tuple[Cell, ...]:
         state_cell(view["state"]),
         cell(active[0] if active else NOTHING),
         cell(f"{up}/{len(members)}", right=True),
+        cell(_differing(view)),
         cell(view["description"]),
     )
+
+
+def _differing(view: FrontendView) -> str:
+    """Return what of a frontend is not as in the file."""
+    weights = sum(each["weight"] != each["file_weight"] for pool in view["pools"] for each in pool["backends"])
+    disabled = [] if view["enabled"] else ["disabled"]
+    return ", ".join([*disabled, *([f"{weights} weight{'s' * (weights > 1)}"] if weights else [])]) or NOTHING
 
 
 def frontend_lines(view: FrontendView, *, aligned: bool) -> Iterator[Line]:
@@ -139,6 +149,7 @@ def frontend_lines(view: FrontendView, *, aligned: bool) -> Iterator[Line]:
             ("state", state_cell(view["state"])),
             ("src-ip-sticky", yes(view["src_ip_sticky"])),
             ("flush-on-down", yes(view["flush_on_down"])),
+            *([("override", _override_text(view["override"]))] if view["override"] else []),
             *([("weights", view["weights"])] if view["weights"] != "as-written" else []),
             *([("when-none-eligible", view["when_none_eligible"])] if view["when_none_eligible"] != "down" else []),
             *([("failback-delay", f"{view['failback_delay']:g}s")] if view["failback_delay"] else []),
@@ -204,7 +215,9 @@ def phrases(rows: Iterable[Sequence[Cell]], *, aligned: bool) -> Iterator[Line]:
 
 def backend_table() -> TextTable[BackendView]:
     """Return the table of ``show backends``."""
-    return TextTable(_backend_row, "backend", "address", "state", "health", "healthcheck", "last-result", "since")
+    return TextTable(
+        _backend_row, "backend", "address", "state", "health", "healthcheck", "last-result", "since", "order"
+    )
 
 
 def _backend_row(view: BackendView) -> tuple[Cell, ...]:
@@ -217,6 +230,7 @@ def _backend_row(view: BackendView) -> tuple[Cell, ...]:
         cell(view["healthcheck"] or NOTHING),
         cell(last["code"] if last else NOTHING),
         cell(transitions[0]["at"] if transitions else NOTHING),
+        cell(NOTHING if view["override"] is None else f"{view['override']['value']} by {view['override']['who']}"),
     )
 
 
@@ -237,6 +251,7 @@ def backend_lines(view: BackendView) -> Iterator[Line]:
             ("health", f"{_health_text(health)} rise {health['rise']} fall {health['fall']}"),
             ("last-result", _result_text(view["last_result"])),
             *([("override", _override_text(view["override"]))] if view["override"] else []),
+            *([("drain", drain_text(view["drain"]))] if view["drain"] else []),
             *(("frontend", name) for name in view["frontends"] or [NOTHING]),
         ]
     )
@@ -251,6 +266,18 @@ def _override_text(view: OverrideView) -> str:
     left = "" if view["ends_in"] is None else f", ends in {duration_text(round(view['ends_in']))}"
     reason = f": {view['reason']}" if view["reason"] else ""
     return f"{view['value']} by {view['who']} since {view['since']}{left}{reason}"
+
+
+def drain_text(view: DrainView) -> str:
+    """Return how a drain is going."""
+    flows = [] if view["flows"] is None else [f"{view['flows']} flow{'s' * (view['flows'] != 1)}"]
+    goal = [f"until there are {view['goal']}"] if view["goal"] and view["phase"] == "draining" else []
+    left = view["times_out_in"]
+    limit = [] if left is None else [f"times out in {duration_text(round(left))}"]
+    then = [f"then {view['then']}"] if view["then"] and view["phase"] == "draining" else []
+    return ", ".join(
+        [f"{view['phase']} {''.join(flows)}".rstrip(), *goal, *limit, *then, *filter(None, [view["detail"]])]
+    )
 
 
 def _result_text(result: ResultView | None) -> str | None:

@@ -43,6 +43,11 @@ _SERVER: Final = re.compile(
     rf"|({_NUMBER}) buckets +({_NUMBER}) flows) +dpo:({_NUMBER}) +used",
     re.MULTILINE | re.ASCII,
 )
+_FLOWS: Final = re.compile(
+    rf"^ +({_ADDRESS}) (?:weight:(\d{{1,3}}) buckets:{_NUMBER} flows:({_NUMBER})"
+    rf"|({_NUMBER}) buckets +({_NUMBER}) flows) +dpo:{_NUMBER} +(?:(used)|removed)",
+    re.MULTILINE | re.ASCII,
+)
 _SOURCE: Final = re.compile(rf"ip([46])-src-address: ({_ADDRESS})(?!\S)")
 _TIMEOUT: Final = re.compile(rf"^ *timeout: ({_NUMBER})s", re.MULTILINE | re.ASCII)
 _USAGE: Final = re.compile(rf"^ *usage: \d{{1,20}} / ({_NUMBER})(?!\d)", re.MULTILINE | re.ASCII)
@@ -69,6 +74,19 @@ class ShownServer(NamedTuple):
     dpo: int
 
 
+class ShownFlows(NamedTuple):
+    """The flows of an application server in a VIP.
+
+    Attributes:
+        serves: Whether it gets new ones.
+        flows: Those that stick to it. VPP counts a flow that has ended until its place is taken by another one.
+    """
+
+    address: str
+    serves: bool
+    flows: int
+
+
 class ShownVip(NamedTuple):
     """A VIP in use.
 
@@ -84,6 +102,13 @@ class ShownVip(NamedTuple):
     src_ip_sticky: bool
     table_length: int
     text: str
+
+    def flows(self) -> Iterator[ShownFlows]:
+        """Yield the flows of all its application servers, also of those that are deleted and not collected yet."""
+        for address, weight, flows, _, old_flows, used in _FLOWS.findall(self.text):
+            if is_address(address):
+                serves = bool(used) and weight != "0"
+                yield ShownFlows(canonical(address), serves, int(flows or old_flows))
 
     def servers(self) -> Iterator[ShownServer]:
         """Yield its application servers in use."""

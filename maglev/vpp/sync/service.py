@@ -210,7 +210,7 @@ class VppService(Service):
         self.warm_up.consider(frontends)
         if self.sync is not None:
             for name in frontends:
-                if self.warm_up.is_free(name):
+                if self.warm_up.is_free(name) or (name in self._board.frontends and self._board.frontends[name].out):
                     self._tasks.start(self._reading(self.sync.touched(name)))
 
     def _backend_changed(self, event: BackendEvent) -> None:

@@ -112,6 +112,7 @@ class WantedVips:
         board = self._board
         ordered = [name for name, status in board.backends.items() if status.ordered_out]
         names = dict.fromkeys(frontend for name in ordered for frontend in board.frontends_of(name))
+        names |= {name: None for name, status in board.frontends.items() if status.out}
         return [key_of(board.frontends[name].frontend) for name in names if not self._warm_up.is_free(name)]
 
     def ordered_out(self, key: VipKey, held: Mapping[VipKey, Vip]) -> list[Operation]:
@@ -124,7 +125,7 @@ class WantedVips:
         if name is None or key not in held:
             return []
         status, backends, vip = self._board.frontends[name], self._board.backends, held[key]
-        out = {name: desired for name, desired in status.desired.items() if backends[name].ordered_out}
+        out = {name: desired for name, desired in status.desired.items() if status.out or backends[name].ordered_out}
         others = {backends[name].serving_address for name in status.desired if name not in out}
         serving = {address for address, server in vip.servers.items() if server.weight} - others
         operations = plan_servers(self.some(status, out), vip)

@@ -53,6 +53,25 @@ def test_a_backend_that_is_down_and_ordered_to_drain_loses_its_weight_during_the
     bench.stop()
 
 
+def test_a_frontend_that_was_disabled_loses_all_its_servers_as_soon_as_vpp_is_read_and_its_flows():
+    bench = Restarted()
+    bench.board.set_out("web", out=True)
+    bench.connect()
+    assert [(each.address, each.weight, each.flush) for each in bench.writes()] == [
+        ("10.0.0.1", 0, True),
+        ("10.0.0.2", 0, True),
+    ]
+    bench.stop()
+
+
+def test_a_frontend_that_is_disabled_during_the_warm_up_loses_its_servers_at_once():
+    bench = Restarted()
+    bench.connect()
+    bench.board.set_out("web", out=True)
+    assert {each.weight for each in bench.writes()} == {0}
+    bench.stop()
+
+
 def test_a_backend_that_has_no_weight_already_is_left_alone():
     bench = Restarted(order("c", BackendOrder.DISABLE))
     bench.connect()

@@ -1,0 +1,266 @@
+"""The verbs by which operators order something at run time: backends, hosts, frontends and weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from maglev.config.diff import told_otherwise
+from maglev.control.audit import Audit
+from maglev.control.dry_run import wanted_now
+from maglev.control.guard import refuse_to_take_out, refuse_weight
+from maglev.control.views import kept_view, override_view, page_view
+from maglev.model.addresses import canonical, is_address
+from maglev.model.errors import NotFoundError, RefusedError
+from maglev.model.health import Lifecycle
+from maglev.model.override import DrainGoal, Target, remark_by
+from maglev.vpp.sync.forecast import moved_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from maglev.control.drain_watch import DrainWatch
+    from maglev.control.event_log import AuditTrail
+    from maglev.control.overrides import Overrides
+    from maglev.model.caller import Caller
+    from maglev.model.override import Override
+    from maglev.model.override_views import DrainView, OverrideView
+    from maglev.model.views import (
+        BackendChangeView,
+        FrontendChangeView,
+        HostChangeView,
+        HostResultView,
+        OverrideClearView,
+        OverridesView,
+        WeightChangeView,
+    )
+    from maglev.runtime.cooperator import WorkQueue
+    from maglev.state.board import Board
+
+HOST_ORDERS: Final = {
+    each.name.lower(): each
+    for each in (Lifecycle.DRAIN, Lifecycle.PAUSE, Lifecycle.RESUME, Lifecycle.ENABLE, Lifecycle.DISABLE)
+}
+"""What can be ordered for a host."""
+
+
+class OrderVerbs:
+    """These verbs, for one caller; see `maglev.interfaces.IControl` for what each does and returns.
+
+    Attributes:
+        caller: Who orders.
+    """
+
+    def __init__(
+        self,
+        work: WorkQueue,
+        board: Board,
+        overrides: Overrides,
+        drains: DrainWatch,
+        caller: Caller,
+        trail: AuditTrail,
+    ) -> None:
+        self.caller = caller
+        self._audit = Audit(caller, trail)
+        self._work = work
+        self._board = board
+        self._overrides = overrides
+        self._drains = drains
+        self._kept: Awaitable[str]
+
+    async def overrides(self, after: str = "", limit: int = 100) -> OverridesView:
+        """A page of overrides."""
+        kept = {"not_kept": self._overrides.not_kept, "damage": self._overrides.damage}
+        return {**page_view(self._overrides.all(), after, limit, self._override_view), **kept}  # type: ignore[typeddict-item]
+
+    def _override_view(self, override: Override) -> OverrideView:
+        return override_view(override, self._overrides.age(override), self._overrides.left(override.target))
+
+    async def pause_backend(
+        self,
+        name: str,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+    ) -> BackendChangeView:
+        """Stop probing."""
+        return await self._happen(name, Lifecycle.PAUSE, duration, reason, force)
+
+    async def resume_backend(self, name: str) -> BackendChangeView:
+        """Probe again."""
+        return await self._happen(name, Lifecycle.RESUME)
+
+    async def drain_backend(
+        self,
+        name: str,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+        flows: int = 0,
+        timeout: int = 0,
+        disable: bool = False,  # noqa: FBT001, FBT002
+    ) -> BackendChangeView:
+        """Give it no new flows."""
+        goal = DrainGoal(flows, float(timeout) if timeout else None, disable)
+        return await self._happen(name, Lifecycle.DRAIN, duration, reason, force, goal)
+
+    async def drain_progress(self, name: str) -> DrainView:
+        """How a drain is going."""
+        return await self._drains.progress(name)
+
+    async def set_host(
+        self,
+        address: str,
+        order: str,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+        flows: int = 0,
+        timeout: int = 0,
+        disable: bool = False,  # noqa: FBT001, FBT002
+    ) -> HostChangeView:
+        """Order something for every backend of an address."""
+        if order not in HOST_ORDERS:
+            message = f"invalid order {order!r}: expected one of {', '.join(HOST_ORDERS)}"
+            raise RefusedError(message)
+        self._audit.require_operator({"action": f"{order}-host", "object": address})
+        names = self._backends_at(address)
+        event = HOST_ORDERS[order]
+        goal = DrainGoal(flows, float(timeout) if timeout else None, disable) if event is Lifecycle.DRAIN else None
+        taken_out = event not in {Lifecycle.RESUME, Lifecycle.ENABLE}
+        if taken_out and not force:
+            refuse_to_take_out(self._board, names)
+        results: list[HostResultView] = []
+        for name in names:
+            try:
+                change = await self._happen(name, event, duration, reason, True, goal)
+            except (RefusedError, NotFoundError) as error:
+                results.append({"backend": name, "change": None, "refused": str(error)})
+            else:
+                results.append({"backend": name, "change": change, "refused": ""})
+        return {"address": address, "results": results}
+
+    def _backends_at(self, address: str) -> list[str]:
+        wanted = canonical(address) if is_address(address) else address
+        names = [name for name, status in self._board.backends.items() if status.address == wanted]
+        if not names:
+            message = f"no backend has the address {address}"
+            raise NotFoundError(message)
+        return names
+
+    async def disable_frontend(self, name: str, duration: int = 0, reason: str = "") -> FrontendChangeView:
+        """Take a whole frontend out of service."""
+        return await self._set_out(name, duration, reason, out=True)
+
+    async def enable_frontend(self, name: str) -> FrontendChangeView:
+        """Put a frontend back into service."""
+        return await self._set_out(name, 0, "", out=False)
+
+    async def _set_out(self, name: str, duration: int, reason: str, *, out: bool) -> FrontendChangeView:
+        remark = remark_by(self.caller, duration, reason)
+        states = {True: "disabled", False: "enabled"}
+
+        def change() -> FrontendChangeView:
+            before = states[self._board.frontend(name).out]
+            self._kept = self._overrides.set_out(name, remark, out=out)
+            found = {"frontend": name, "from": before, "to": states[out]}
+            return {**found, **kept_view(self._overrides.get(Target("", name)))}  # type: ignore[typeddict-item]
+
+        what = {"action": f"{states[out][:-1]}-frontend", "object": name, **self._overrides.notes(remark)}
+        view = self._audit.change(what, change)
+        view["not_kept"] = await self._kept
+        return view
+
+    async def enable_backend(self, name: str) -> BackendChangeView:
+        """Put into service again."""
+        return await self._happen(name, Lifecycle.ENABLE)
+
+    async def disable_backend(
+        self,
+        name: str,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+    ) -> BackendChangeView:
+        """Take out of service."""
+        return await self._happen(name, Lifecycle.DISABLE, duration, reason, force)
+
+    async def set_weight(
+        self,
+        frontend: str,
+        pool: str,
+        backend: str,
+        weight: int,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+    ) -> WeightChangeView:
+        """Set a weight."""
+        target = Target(backend, frontend, pool)
+        remark = remark_by(self.caller, duration, reason)
+        what = {"action": "set-weight", "object": f"{frontend}/{pool}/{backend}", **self._overrides.notes(remark)}
+
+        def change() -> WeightChangeView:
+            before = self._board.weight(frontend, pool, backend)
+            if not force:
+                refuse_weight(self._board, target, weight)
+            self._kept = self._overrides.set_weight(target, weight, remark)
+            names = {"frontend": frontend, "pool": pool, "backend": backend}
+            found = {"from": before, "to": weight, "programmed": [], "moved": None}
+            return {**names, **found, **kept_view(self._overrides.get(target))}  # type: ignore[typeddict-item]
+
+        status = self._board.frontends.get(frontend)
+        before = None if status is None else (status.frontend, wanted_now(self._board, status))
+        view = self._audit.change(what, change)
+        view["not_kept"] = await self._kept
+        if status is not None and before is not None and (told := told_otherwise(before[0], status.frontend)):
+            view["programmed"] = [list(weights) for _, weights in told]
+            view["moved"] = await self._work.run(moved_steps(before[1], wanted_now(self._board, status)))
+        return view
+
+    async def clear_override(self, backend: str = "", frontend: str = "", pool: str = "") -> OverrideClearView:
+        """End an override."""
+        target = Target(backend, frontend, pool)
+        remark = remark_by(self.caller)
+
+        def change() -> OverrideClearView:
+            found = self._overrides.get(target)
+            self._kept = self._overrides.clear(target, remark)
+            changed = {"from": str(found.value), "to": str(found.base)} if found is not None else {}
+            return {"object": str(target), **changed, **kept_view(None)}  # type: ignore[typeddict-item]
+
+        view = self._audit.change({"action": "clear-override", "object": str(target)}, change)
+        view["not_kept"] = await self._kept
+        return view
+
+    async def _happen(
+        self,
+        name: str,
+        event: Lifecycle,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = True,  # noqa: FBT001, FBT002
+        goal: DrainGoal | None = None,
+    ) -> BackendChangeView:
+        remark = remark_by(self.caller, duration, reason)
+
+        def change() -> BackendChangeView:
+            before = self._board.backend(name).state
+            served = [frontend for frontend in self._board.frontends_of(name) if self._serves(frontend)]
+            if not force:
+                refuse_to_take_out(self._board, [name])
+            self._kept = self._overrides.happen(name, event, remark, goal)
+            states = {"from": str(before), "to": str(self._board.backend(name).state)}
+            unserved = {"unserved": [frontend for frontend in served if not self._serves(frontend)]}
+            return {"backend": name, **states, **unserved, **kept_view(self._overrides.get(Target(name)))}  # type: ignore[typeddict-item]
+
+        what = {"action": f"{event.name.lower()}-backend", "object": name, **self._overrides.notes(remark)}
+        view = self._audit.change(what, change)
+        view["not_kept"] = await self._kept
+        return view
+
+    def _serves(self, frontend: str) -> bool:
+        return self._board.frontend(frontend).active is not None
+
+    def _ordered(self, target: Target) -> OverrideView | None:
+        override = self._overrides.get(target)
+        return None if override is None else self._override_view(override)
