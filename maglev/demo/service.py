@@ -146,7 +146,9 @@ class Demo(MultiService):
         self._switch: IListeningPort | None = None
         keys = str(_make_key(folder))
         replaced = {"config": str(self._config), "vpp-api-addr": api, "vpp-stats-addr": stats}
-        replaced |= {"state-dir": str(folder / "state"), "ssh-operator-keys": keys, "ssh-viewer-keys": keys}
+        replaced |= {"ssh-operator-keys": keys, "ssh-viewer-keys": keys}
+        if "state-dir" not in options.given:
+            replaced["state-dir"] = str(folder / "state")
         for name, value in replaced.items():
             options[name] = value
         if "pb-addr" not in options.given:
