@@ -527,6 +527,7 @@ def test_the_end_of_a_drain_is_recorded_and_disables_if_that_was_ordered(run, pa
     run.reactor.run_threads()
     assert kept(path)[Target("a")].goal is None
     run.overrides.settle(Target("a"), disable=True)
+    assert (run.events[-1].who, run.events[-1].origin) == ("ann", "ssh 192.0.2.7:1")
     run.reactor.run_threads()
     disabled = kept(path)[Target("a")]
     assert (disabled.value, disabled.until, disabled.who) == (DISABLE, override.until, "ann")

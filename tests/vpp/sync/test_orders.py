@@ -72,6 +72,14 @@ def test_a_frontend_that_is_disabled_during_the_warm_up_loses_its_servers_at_onc
     bench.stop()
 
 
+def test_a_backend_that_drains_loses_its_weight_as_soon_as_vpp_is_read_although_it_is_down_by_then():
+    bench = Restarted(order("a", BackendOrder.DRAIN))
+    bench.record(a=FAIL)
+    bench.connect()
+    assert [(each.address, each.weight) for each in bench.writes()] == [("10.0.0.1", 0)]
+    bench.stop()
+
+
 def test_a_backend_that_has_no_weight_already_is_left_alone():
     bench = Restarted(order("c", BackendOrder.DISABLE))
     bench.connect()
