@@ -25,7 +25,7 @@ from maglev.model.config import (
     TlsParams,
     VppConfig,
 )
-from maglev.model.scale import fitting_length, programmed_in
+from maglev.model.scale import enough_lengths, fitting_length, programmed_in
 
 if TYPE_CHECKING:
     from maglev.config.reader import Record
@@ -147,7 +147,9 @@ def _frontend(name: str, record: Record, lb: Record, maglev: Record) -> Frontend
     if not frontend.table_fits:
         return frontend
     addresses = {member: maglev["backends"][member]["address"] for member in frontend.backends}
-    return attrs.evolve(frontend, table_length=fitting_length(programmed_in(frontend, addresses)))
+    pools = tuple(programmed_in(frontend, addresses))
+    length = fitting_length(pool.values() for pool in pools)
+    return attrs.evolve(frontend, table_length=length, table_enough=enough_lengths(pools, length))
 
 
 def _pool(pool: Record) -> Pool:

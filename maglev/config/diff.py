@@ -127,14 +127,16 @@ def _objects(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
             yield Difference(kind, name, "added")
         elif new[name] != old[name]:
             told = _told(old[name], new[name]) if kind == "frontend" else ()
-            yield Difference(kind, name, "changed", (*_changes(old[name], new[name]), *told))
+            details = (*_changes(old[name], new[name]), *told)
+            if details:  # none if only what follows from the addresses of its backends is different
+                yield Difference(kind, name, "changed", details)
 
 
 def _changes(old: Any, new: Any) -> Iterator[str]:
     """Yield the differences between two values of one class, attribute by attribute."""
     for attribute in attrs.fields(type(new)):
         before, after = getattr(old, attribute.name), getattr(new, attribute.name)
-        if before == after:
+        if before == after or attribute.name == "table_enough":  # that follows from the pools
             continue
         if attribute.name in _BY_NAME:
             yield from _BY_NAME[attribute.name](before, after)

@@ -170,7 +170,7 @@ _LB: Final = ConfigSection(
             "new-flows-table-length",
             _TABLE_LENGTH,
             "Size of the table that spreads new flows, for frontends that do not set their own.",
-            notes="``auto`` is the shortest of at least 1024 that shares them within 1 %, see :doc:`weights`.",
+            notes="``auto`` is the shortest of at least 1024 sure to share them within 1 %, see :doc:`weights`.",
             default=DEFAULT_TABLE_LENGTH,
             unit="buckets",
         ),

@@ -113,6 +113,7 @@ def _frontend_row(frontend: Frontend) -> tuple[int, _Row]:
         frontend.flush_on_down,
         frontend.table_length,
         frontend.table_fits,
+        frontend.table_enough,
         frontend.weights,
         frontend.weight_tolerance,
         frontend.when_none_eligible,

@@ -242,6 +242,7 @@ class Frontend:
         l4_port: 1..65535, or 0 for all ports.
         table_length: Buckets of the new-flow table, a power of two, 1..65536.
         table_fits: Whether that length follows from the weights. A VIP that VPP has then need not have it exactly.
+        table_enough: Much shorter lengths that a live VIP keeps nevertheless, as their shares are good enough.
         weights: How VPP is told the weights.
         weight_tolerance: By how much a share may differ from the wanted one for that, in percent of it.
         when_none_eligible: What it does when no pool has enough backends in service.
@@ -258,6 +259,7 @@ class Frontend:
     flush_on_down: bool = True
     table_length: int = DEFAULT_TABLE_LENGTH
     table_fits: bool = False
+    table_enough: tuple[int, ...] = ()
     weights: WeightScale = WeightScale.AS_WRITTEN
     weight_tolerance: float = DEFAULT_TOLERANCE
     when_none_eligible: WhenNoneEligible = WhenNoneEligible.DOWN

@@ -23,6 +23,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from maglev.model.addresses import pack
 from maglev.model.config import DEFAULT_TABLE_LENGTH, MAX_TABLE_LENGTH, MAX_WEIGHT, WeightScale
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ AS_WRITTEN: Final[Scale] = bytes(range(MAX_WEIGHT + 1))
 
 SHARE_ERROR: Final = 100
 """One part in so many of a share is as exact as a table of new flows needs to be."""
+
+GAIN_WORTH_RECREATION: Final = 4
+"""How many times as long a fitting table must be, at least, for a live VIP to be created again."""
+
+ENOUGH_ERROR: Final = 50
+"""One part in so many of a share is not worth creating a live VIP again, which disturbs far more flows."""
 
 _WHOLE: Final = 10_000
 """Tolerances are in hundredths of a percent."""
@@ -71,8 +78,8 @@ def scales_of(frontend: Frontend) -> tuple[Scale, ...]:
     return tuple(scale_of(pool, frontend.weights, frontend.weight_tolerance) for pool in frontend.pools)
 
 
-def programmed_in(frontend: Frontend, addresses: Mapping[str, str]) -> Iterator[Collection[int]]:
-    """Yield the programmed weights of the servers of each pool; of two backends with one address, the higher counts.
+def programmed_in(frontend: Frontend, addresses: Mapping[str, str]) -> Iterator[Mapping[str, int]]:
+    """Yield the programmed weights of the servers of each pool by address; of two backends of one, the higher counts.
 
     Args:
         frontend: The frontend.
@@ -83,7 +90,7 @@ def programmed_in(frontend: Frontend, addresses: Mapping[str, str]) -> Iterator[
         for member in pool.members:
             address = addresses[member.backend]
             highest[address] = max(scale[member.weight], highest.get(address, 0))
-        yield highest.values()
+        yield highest
 
 
 def _hundredths(tolerance: float) -> int:
@@ -172,9 +179,9 @@ def _filled(scale: Mapping[int, int]) -> Scale:
 def fitting_length(pools: Iterable[Iterable[int]]) -> int:
     """Return the length of table that shares new flows within 1 % of the programmed weights, in each of some pools.
 
-    That holds while all servers of the pool are in service, whatever the remainder of the division is: a length that
-    happens to be divisible would not be by one server less. It is `DEFAULT_TABLE_LENGTH` at least, since the memory is
-    of no importance, and `MAX_TABLE_LENGTH` at most.
+    That holds while all servers of the pool are in service, and by a bound that no remainder of the division exceeds:
+    half of it may be within 1 % as well, by luck, and no longer be with one server more or less. It is
+    `DEFAULT_TABLE_LENGTH` at least, since the memory is of no importance, and `MAX_TABLE_LENGTH` at most.
 
     Args:
         pools: The programmed weights of the servers of each pool.
@@ -206,3 +213,48 @@ def _needed(counts: tuple[tuple[int, int], ...]) -> int:
             early = (number + 1) * total - weight * (before[number] + 1)
             worst = max(worst, -(-max(late, early) * SHARE_ERROR // weight))
     return worst
+
+
+def enough_lengths(pools: Collection[Mapping[str, int]], fitting: int) -> tuple[int, ...]:
+    """Return the lengths of table for which a live VIP is not worth creating again although they are much shorter.
+
+    They are at most a quarter of the fitting length, and share new flows within 2 % of the programmed weights while all
+    servers of each pool are in service.
+
+    Args:
+        pools: The programmed weights of the servers of each pool, by address.
+        fitting: What `fitting_length` returns for them.
+    """
+    lines = [tuple(each[address] for address in sorted(each, key=pack)) for each in pools]
+    shorter = (1 << bits for bits in range((fitting // GAIN_WORTH_RECREATION).bit_length()))
+    return tuple(length for length in shorter if all(shares_within(line, length, ENOUGH_ERROR) for line in lines))
+
+
+@lru_cache(_REMEMBERED)
+def shares_within(weights: tuple[int, ...], length: int, error: int) -> bool:
+    """Return whether every server gets its share of a table within one part in so many of that share.
+
+    The replicas of a VIP stand in line by their number and then by their server, and each claims one bucket in turn. So
+    the number of buckets of each server follows from the place at which the table is full; no hash has a part in it.
+
+    Args:
+        weights: The programmed weights of the servers, in the order in which VPP sorts them.
+        length: Number of buckets.
+        error: One part in so many of a share, that it may be off.
+    """
+    total = sum(weights)
+    if not total:
+        return True
+    rounds, rest = divmod(length, total)
+    number = 0
+    while rest >= (taking := sum(weight > number for weight in weights)):
+        rest -= taking
+        number += 1
+    for weight in weights:
+        claimed = rounds * weight + min(weight, number)
+        if weight > number and rest:
+            rest -= 1
+            claimed += 1
+        if abs(claimed * total - weight * length) * error > weight * length:
+            return False
+    return True

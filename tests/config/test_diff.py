@@ -124,3 +124,9 @@ def test_the_length_of_a_table_that_fits():
     assert details(make_config([make_frontend(table_length=2048)]), make_config([fits])) == (
         f"{key}auto (1024) -> 2048",
     )
+
+
+def test_what_follows_from_other_things_is_no_difference_of_its_own():
+    old = make_config([make_frontend(table_fits=True, table_enough=(256,))])
+    new = make_config([make_frontend(table_fits=True, table_enough=())])
+    assert differences(old, new) == ()

@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maglev.model.config import Frontend, Pool, PoolMember, Transport, WeightScale
-from maglev.model.scale import AS_WRITTEN, fitting_length, scale_of, scales_of, smallest
+from maglev.model.scale import (
+    AS_WRITTEN,
+    enough_lengths,
+    fitting_length,
+    scale_of,
+    scales_of,
+    shares_within,
+    smallest,
+)
+from maglev.vpp.lb.table import bucket_counts, stored
 
 LEAST_MOVING = WeightScale.LEAST_MOVING
 
@@ -196,3 +205,38 @@ def test_a_fitting_table_has_its_shares_within_a_hundredth(weights):
         if weight:
             buckets = weight * whole + line[:rest].count(index)
             assert abs(Fraction(buckets * total, weight * length) - 1) <= Fraction(1, 100)
+
+
+@given(weights=st.lists(st.integers(0, 12), min_size=1, max_size=12), bits=st.integers(0, 12))
+def test_whether_the_shares_of_a_table_are_right_is_what_its_buckets_say(weights, bits):
+    servers = {f"10.0.{7 * number % 11}.{number + 1}": weight for number, weight in enumerate(weights)}
+    line = tuple(servers[address] for address in sorted(servers, key=stored))
+    buckets, length, total = bucket_counts(servers, 1 << bits), 1 << bits, sum(weights)
+    for error in (10, 50, 100):
+        right = all(
+            abs(Fraction(buckets[address] * total, weight * length) - 1) <= Fraction(1, error)
+            for address, weight in servers.items()
+            if weight
+        )
+        assert shares_within(line, length, error) is right
+
+
+def test_a_table_that_the_replicas_divide_is_enough_for_a_live_vip():
+    def equal(count):
+        return {f"10.0.0.{number + 1}": 1 for number in range(count)}
+
+    assert fitting_length([equal(32).values()]) == 4096
+    assert 1024 in enough_lengths([equal(32)], 4096)
+    assert enough_lengths([equal(25)], 4096) == ()
+    assert enough_lengths([equal(32), equal(25)], 4096) == ()
+    assert enough_lengths([equal(2)], 1024) == (2, 4, 8, 16, 32, 64, 128, 256)
+    assert enough_lengths([{"10.0.0.1": 0}], 1024) == (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+def test_the_order_of_the_addresses_decides_which_servers_have_one_bucket_more():
+    # Of 3 + 1 + 1 replicas in 16 buckets, 1 remains after 3 rounds, for the first server of the line.
+    ahead, behind = {"10.0.0.9": 3, "10.0.0.10": 1, "10.0.0.11": 1}, {"10.0.0.9": 1, "10.0.0.10": 1, "10.0.0.11": 3}
+    assert list(bucket_counts(ahead, 16).values()) == [10, 3, 3]
+    assert list(bucket_counts(behind, 16).values()) == [4, 3, 9]
+    lines = [tuple(each[address] for address in sorted(each, key=stored)) for each in (ahead, behind)]
+    assert [shares_within(line, 16, 10) for line in lines] == [True, False]

@@ -13,12 +13,13 @@ If it has to stay for now, the wanted VIP is postponed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
 from maglev.model.addresses import family
 from maglev.model.config import MAX_WEIGHT
+from maglev.model.scale import GAIN_WORTH_RECREATION
 from maglev.vpp.lb.state import (
     AddServer,
     AddVip,
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
     from maglev.model.config import Frontend, LbConf
     from maglev.state.weights import DesiredWeight
     from maglev.vpp.lb.state import Operation, Vip, VipKey
-
-
-GAIN_WORTH_RECREATION: Final = 4
-"""How many times as long a fitting table must be for a live VIP to be created again: its shares are off by more than
-2 % then, as lengths are powers of two."""
 
 
 @attrs.frozen
@@ -67,6 +63,7 @@ class WantedVip:
     Attributes:
         frontend: Name of the frontend that it is made from.
         table_fits: Whether the length of the table follows from the weights; see `length_after`.
+        table_enough: Much shorter lengths that a live VIP keeps in that case.
         servers: Its application servers, by address.
         absent: Those that must not be there because this VPP has no weight of 0, by address; see `fitted`.
     """
@@ -79,6 +76,7 @@ class WantedVip:
     servers: Mapping[str, WantedServer]
     absent: Mapping[str, WantedServer] = attrs.field(factory=dict)
     table_fits: bool = False
+    table_enough: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -162,6 +160,7 @@ def want(
         table_length=frontend.table_length,
         servers=servers,
         table_fits=frontend.table_fits,
+        table_enough=frontend.table_enough,
     )
 
 
@@ -255,11 +254,14 @@ def why_recreate(wanted: WantedVip, held: Vip) -> tuple[str, ...]:
 def length_after(wanted: WantedVip, held: Vip) -> int:
     """Return the length of table that a live VIP should have, if nothing else makes it be created again.
 
-    A length that follows from the weights aims at an error of 1 % in the shares. Creating a VIP again disturbs far more
-    flows than an error of 2 % does, so a live VIP keeps its table up to there, and is never given a shorter one.
+    A length that follows from the weights keeps the error of the shares below 1 % by a bound. Creating a VIP again
+    disturbs far more flows than an error of 2 % does, so a live VIP keeps its table up to there, and is never given a
+    shorter one.
     """
-    if wanted.table_fits and held.table_length * GAIN_WORTH_RECREATION > wanted.table_length:
-        return held.table_length
+    held_length = held.table_length
+    enough = held_length * GAIN_WORTH_RECREATION > wanted.table_length or held_length in wanted.table_enough
+    if wanted.table_fits and enough:
+        return held_length
     return wanted.table_length
 
 

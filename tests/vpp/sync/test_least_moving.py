@@ -5,12 +5,14 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from maglev.config.load import load_text
 from maglev.model.config import Backend, WeightScale
 from maglev.model.health import Lifecycle
 from maglev.vpp.lb.state import AddServer, AddVip, ApplicationServer, Encap, SetWeight, Vip, VipKey
 from maglev.vpp.sync.batches import at_one_moment, rescales
 from maglev.vpp.sync.plan import length_after, want, why_recreate
 from tests.fakes.configs import CONF, make_config, make_frontend
+from tests.fakes.files import config_text
 from tests.fakes.lb import FakeLb
 from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory
 
@@ -271,6 +273,29 @@ def test_a_live_vip_is_recreated_for_a_fitting_table_only_if_it_is_worth_it(fits
     live = Vip(KEY, Encap.GRE4, False, held, {})
     assert length_after(vip, live) == after
     assert bool(why_recreate(vip, live)) is (after != held != 0)
+
+
+def test_a_live_vip_with_shares_that_are_good_enough_is_not_recreated():
+    frontend = make_frontend(pools=(("a",),), table_length=4096, table_fits=True, table_enough=(512, 1024))
+    vip = want(frontend, {"a": A}, {}, frozenset())
+    assert [length_after(vip, Vip(KEY, Encap.GRE4, False, held, {})) for held in (256, 512, 1024)] == [4096, 512, 1024]
+    digits = want(attrs.evolve(frontend, table_fits=False), {"a": A}, {}, frozenset())
+    assert length_after(digits, Vip(KEY, Encap.GRE4, False, 1024, {})) == 4096
+
+
+@pytest.mark.parametrize(("before", "after", "length"), [(10, 32, 1024), (10, 25, 4096), (10, 40, 4096)])
+def test_more_servers_recreate_a_live_vip_only_where_the_shares_of_its_table_are_off(before, after, length):
+    def loaded(count):
+        text = config_text([f"b{number}" for number in range(count)])
+        keys = "startup-min-delay: 0s, weights: least-moving, new-flows-table-length: auto"
+        return load_text(text.replace("vpp: {lb: {", f"vpp: {{lb: {{{keys}, ")).config
+
+    bench = VppInMemory(loaded(before))
+    bench.wait(1)
+    (key,) = bench.lb.vips
+    bench.board.apply(loaded(after))
+    assert bench.lb.vips[key].table_length == length
+    bench.stop()
 
 
 def test_a_vip_is_created_with_the_fitting_length_and_keeps_its_table_when_that_grows_a_little():
