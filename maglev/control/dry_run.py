@@ -22,6 +22,7 @@ from maglev.vpp.sync.plan import fitted, length_after, plan_steps, want
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Backend, Config, Frontend
     from maglev.state.board import Board
@@ -75,7 +76,31 @@ def dry_run_steps(
     plan = yield from plan_steps(after, before, before.keys() - after.keys())
     changes = yield from forecast_steps(plan, after, before, weights=weights)
     interim = yield from interim_steps(board, config)
+    recreated = {key for address in plan.values() for key in address.recreated}
+    for name, text in _kept_tables(board.config, config, before, after, (held or {}).keys() - recreated):
+        interim[name] = (*interim.get(name, ()), text)
     return tuple(_matched(board.config, differences(board.config, config), changes, interim))
+
+
+def _kept_tables(
+    old: Config, new: Config, before: Mapping[VipKey, Vip], after: Mapping[VipKey, WantedVip], live: AbstractSet[VipKey]
+) -> Iterator[tuple[str, str]]:
+    """Yield the frontends whose other length of table does not reach the VIP that they have, and what to say of that.
+
+    Args:
+        old: The configuration in force.
+        new: The other one.
+        before: What VPP holds, as far as it matters.
+        after: What it should hold.
+        live: The VIPs that VPP is known to hold, and that are not recreated.
+    """
+    lengths = {key_of(each): (each.table_length, each.table_fits) for each in old.frontends.values()}
+    for name, frontend in new.frontends.items():
+        key = key_of(frontend)
+        if key in live and key in before and lengths[key] != (frontend.table_length, frontend.table_fits):
+            kept = before[key].table_length
+            if kept not in {0, after[key].table_length}:
+                yield name, f"the VIP keeps its table of {kept} buckets"
 
 
 def states_after_steps(board: Board, config: Config) -> Generator[None, None, dict[str, State]]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.state.overrides import Dropped
+    from maglev.vpp.sync.service import VppService
 
 
 class Reloader:
@@ -54,6 +55,7 @@ class Reloader:
         board: Board,
         overrides: Overrides,
         verify: Callable[[Config], None],
+        vpp: VppService,
     ) -> None:
         """Create a reloader.
 
@@ -65,6 +67,7 @@ class Reloader:
             overrides: What operators have ordered, and stays in force; applies a new configuration.
             verify: Checks conditions outside the file, such as whether the network namespace exists; raises
                 `StartError`.
+            vpp: Knows what VPP holds.
         """
         self._reactor = reactor
         self._work = work
@@ -72,6 +75,7 @@ class Reloader:
         self._board = board
         self._overrides = overrides
         self._verify = verify
+        self._vpp = vpp
         self._one = DeferredLock()
         self._waiting: list[tuple[Deferred[Loaded], str, str]] = []
         self._tasks = Tasks()
@@ -95,8 +99,11 @@ class Reloader:
         except StartError as error:
             problem = Problem(ProblemKind.SEMANTIC, "", str(error))
             raise ConfigError((problem, *loaded.warnings)) from error
-        found = await self._work.run(recreation_steps(self._board.config, loaded.config))
-        announcements = tuple(_announcement(loaded.config.frontends[name], why) for name, why in found.items())
+        known, features = self._vpp.known, self._vpp.features
+        sticky = features is None or features.src_ip_sticky
+        found = await self._work.run(recreation_steps(self._board.config, loaded.config, known, src_ip_sticky=sticky))
+        frontends = loaded.config.frontends
+        announcements = tuple(_announcement(frontends[name], why, known is not None) for name, why in found.items())
         ending = tuple(map(_ending, self._overrides.fit(loaded.config).dropped))
         return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements, *ending))
 
@@ -173,9 +180,10 @@ class Reloader:
             yield
 
 
-def _announcement(frontend: Frontend, reasons: Iterable[str]) -> Problem:
+def _announcement(frontend: Frontend, reasons: Iterable[str], known: bool) -> Problem:  # noqa: FBT001
     """Return a warning about an effect of a reload that an operator should know of beforehand."""
     text = f"a reload re-creates VIP {key_of(frontend)}, which drops its flows: {', '.join(reasons)}"
+    text += "" if known else " (if VPP, which was not read, holds it as the configuration in force says)"
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{frontend.name}", text)
 
 

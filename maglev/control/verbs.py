@@ -107,8 +107,7 @@ class Control:
     def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
         """Compute the effects of a configuration; without a connection, a VPP with all features is assumed."""
         features = self.vpp.features or Features(weights=True, src_ip_sticky=True)
-        held = None if self.vpp.sync is None else self.vpp.sync.ledger.vips
-        return self.work.run(dry_run_steps(self.board, config, held=held, **features._asdict()))
+        return self.work.run(dry_run_steps(self.board, config, held=self.vpp.known, **features._asdict()))
 
     def for_caller(self, caller: Caller) -> CallerControl:
         """Return the verbs bound to one caller, for the duration of its session."""

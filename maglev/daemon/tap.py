@@ -131,9 +131,6 @@ class Daemon(MultiService):
         self._cooperator = Cooperator(reactor)
         self._descriptors = Descriptors(lambda: _probe_descriptors(self.board.config))
         self.overrides = Overrides(reactor, time.time, self.board, restored)
-        self.reloader = Reloader(
-            reactor, self._cooperator.queue("reload"), options["config"], self.board, self.overrides, verify
-        )
         TransitionLog(self.board)
         transitions = TransitionCounter(self.board)
         lag = LagMonitor(reactor)
@@ -144,6 +141,9 @@ class Daemon(MultiService):
         messages = MessageCounter()
         work = self._cooperator.queue("vpp")
         self.vpp = VppService(work, self.board, self._connector(work, options, messages), jitter)
+        self.reloader = Reloader(
+            reactor, self._cooperator.queue("reload"), options["config"], self.board, self.overrides, verify, self.vpp
+        )
         self.overrides.setServiceParent(self)
         Timekeeper(reactor, self.board).setServiceParent(self)
         self.pool.setServiceParent(self)

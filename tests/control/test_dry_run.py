@@ -55,6 +55,21 @@ def test_a_fitting_table_is_compared_with_the_length_that_the_vip_has_kept(kept,
     held = {vip.key: attrs.evolve(as_held(vip), table_length=kept)}
     changes = run_steps(dry_run_steps(board, fitting(8192), weights=True, src_ip_sticky=True, held=held))
     assert [change.action for each in changes for change in each.changes] == ["recreate"] * recreated
+    keeps = () if recreated else (f"the VIP keeps its table of {kept} buckets",)
+    assert changes[0].difference.details == ("new-flows-table-length: auto (4096) -> auto (8192)", *keeps)
+
+
+@pytest.mark.parametrize("held", [None, {}, "same"])
+def test_a_table_that_is_not_known_or_fits_is_not_said_to_be_kept(held):
+    old, new = (
+        make_config([make_frontend(table_length=length, table_fits=True)], checks=QUICK) for length in (4096, 8192)
+    )
+    board = board_of(old)
+    vip = wanted_now(board, board.frontends["web"])
+    if held == "same":
+        held = {vip.key: attrs.evolve(as_held(vip), table_length=8192)}
+    changes = run_steps(dry_run_steps(board, new, weights=True, src_ip_sticky=True, held=held))
+    assert changes[0].difference.details == ("new-flows-table-length: auto (4096) -> auto (8192)",)
 
 
 @pytest.mark.parametrize(

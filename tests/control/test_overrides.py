@@ -26,6 +26,7 @@ from maglev.state.board import Board
 from maglev.state.override_file import DamagedError, decode
 from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.files import config_text
+from tests.fakes.known_vpp import KnownVpp
 from tests.fakes.logs import recorded_events
 from tests.fakes.outcomes import result_of
 from tests.fakes.overrides import WallClock
@@ -334,7 +335,13 @@ def test_the_answer_of_a_reload_says_which_overrides_it_ends(tmp_path, path):
     file.write_text(config_text("ab"))
     run = Run(path)
     reloader = Reloader(
-        run.reactor, Cooperator(run.reactor).queue("reload"), str(file), run.board, run.overrides, lambda _: None
+        run.reactor,
+        Cooperator(run.reactor).queue("reload"),
+        str(file),
+        run.board,
+        run.overrides,
+        lambda _: None,
+        KnownVpp(),
     )
     run.happen("c", Lifecycle.DISABLE, 0, "disk swap")
     with recorded_events() as events:

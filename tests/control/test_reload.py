@@ -14,8 +14,10 @@ from maglev.model.override import Target, remark_by
 from maglev.model.problem import ProblemKind
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
+from maglev.vpp.lb.state import Encap, Vip, key_of
 from tests.fakes.certificates import Authority
 from tests.fakes.files import config_text
+from tests.fakes.known_vpp import KnownVpp
 from tests.fakes.logs import recorded_events
 from tests.fakes.outcomes import result_of
 from tests.fakes.overrides import overrides_of
@@ -45,8 +47,15 @@ class Made:
         self.board = Board(lambda: 0.0, load_file(path).config)
         self.verify = Verifier()
         self.overrides = overrides_of(self.board, self.reactor)
+        self.vpp = KnownVpp()
         self.reloader = Reloader(
-            self.reactor, Cooperator(self.reactor).queue("reload"), str(path), self.board, self.overrides, self.verify
+            self.reactor,
+            Cooperator(self.reactor).queue("reload"),
+            str(path),
+            self.board,
+            self.overrides,
+            self.verify,
+            self.vpp,
         )
 
     def write(self, text):
@@ -240,7 +249,15 @@ def test_a_vip_that_a_reload_would_recreate_is_announced(made):
     (name,) = made.board.frontends
     assert (warning.kind, warning.path) == (ProblemKind.WARNING, f"maglev.frontends.{name}")
     assert warning.text.startswith("a reload re-creates VIP ")
-    assert warning.text.endswith(", which drops its flows: src-ip-sticky false -> true")
+    why = ", which drops its flows: src-ip-sticky false -> true"
+    unread = " (if VPP, which was not read, holds it as the configuration in force says)"
+    assert warning.text.endswith(why + unread)
+    (frontend,) = made.board.frontends.values()
+    made.vpp.known = {}
+    assert made.run(made.reloader.check()).warnings == ()
+    made.vpp.known = {key_of(frontend.frontend): Vip(key_of(frontend.frontend), Encap.GRE4, False, 1024, {})}
+    (warning,) = made.run(made.reloader.check()).warnings
+    assert warning.text.endswith(why)
     with recorded_events() as events:
         made.run(made.reloader.reload())
     assert [fields["problem"] for name, fields in events if name == "config-warning"] == [str(warning)]

@@ -83,7 +83,13 @@ class ScrapedWorld:
         self.announcer.sinks = lambda: [SinkStatus("bird", "/run/bird/bird.ctl", 1)]
         self.drains = DrainWatch(self.cooperator.queue("drains"), self.board, self.overrides, self.vpp)
         self.reloader = Reloader(
-            FakeReactor(), self.cooperator.queue("reload"), "none.yaml", self.board, self.overrides, lambda config: None
+            FakeReactor(),
+            self.cooperator.queue("reload"),
+            "none.yaml",
+            self.board,
+            self.overrides,
+            lambda config: None,
+            self.vpp,
         )
         self.collectors = (
             BoardCollector(self.board, self.vpp.departures, self.moves.counts),

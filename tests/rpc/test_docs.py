@@ -66,8 +66,8 @@ def address(tmp_path):
     sessions = Sessions(reactor, time.time)
     feed = EventHub(board, globalLogPublisher)
     overrides = overrides_of(board, reactor)
-    reloader = Reloader(reactor, Cooperator(reactor).queue("reload"), str(path), board, overrides, lambda _: None)
     vpp = VppService(Cooperator(reactor).queue("vpp"), board, None, lambda: 1.0)
+    reloader = Reloader(reactor, Cooperator(reactor).queue("reload"), str(path), board, overrides, lambda _: None, vpp)
     work = Cooperator(reactor).queue("control")
     checker = {"overdue": 0.0}
     control = Control(

@@ -16,7 +16,7 @@ import attrs
 from maglev.state.weights import DesiredWeight
 from maglev.vpp.lb.state import AddVip, ApplicationServer, DeleteVip, Vip, key_of
 from maglev.vpp.lb.table import owner_steps, stored
-from maglev.vpp.sync.plan import length_after, want, why_recreate
+from maglev.vpp.sync.plan import fitted, length_after, want, why_recreate
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -94,14 +94,27 @@ def forecast_steps(
     return (*changes, *(_removal(key) for key in removals))
 
 
-def recreation_steps(old: Config, new: Config) -> Generator[None, None, dict[str, tuple[str, ...]]]:
-    """Return which frontends of a new configuration have a VIP now that must be recreated, and why; yield often."""
+def recreation_steps(
+    old: Config, new: Config, known: Mapping[VipKey, Vip] | None = None, *, src_ip_sticky: bool = True
+) -> Generator[None, None, dict[str, tuple[str, ...]]]:
+    """Return which frontends of a new configuration have a VIP now that must be recreated, and why; yield often.
+
+    Args:
+        old: The configuration in force.
+        new: The other one.
+        known: What VPP holds; None when nobody knows. Then it is taken to be as the old configuration says, with tables
+            of any length where that follows from the weights: a VIP may have kept another one.
+        src_ip_sticky: Whether VPP supports stickiness by source address.
+    """
     before = {key_of(frontend): frontend for frontend in old.frontends.values()}
     found = {}
     for name, frontend in new.frontends.items():
-        held = before.get(key_of(frontend))
-        if held is not None and not _untouched(frontend, held, old, new):
-            reasons = why_recreate(_shape(frontend, new), as_held(_shape(held, old)))
+        key = key_of(frontend)
+        was = before.get(key)
+        if was is None or not _untouched(frontend, was, old, new):
+            live = known.get(key) if known is not None else None if was is None else _supposed(was, old)
+            wanted = fitted(_shape(frontend, new), weights=True, src_ip_sticky=src_ip_sticky)
+            reasons = () if live is None else why_recreate(wanted, live)
             if reasons:
                 found[name] = reasons
         yield
@@ -175,6 +188,12 @@ def _shape(frontend: Frontend, config: Config) -> WantedVip:
     """Return the VIP of a frontend, with servers of no weight."""
     addresses = {name: config.backends[name].address for name in frontend.backends}
     return want(frontend, addresses, dict.fromkeys(frontend.backends, DesiredWeight(0, flush=False)), frozenset())
+
+
+def _supposed(frontend: Frontend, config: Config) -> Vip:
+    """Return the VIP of a frontend as far as VPP must hold it, without having read it."""
+    vip = as_held(_shape(frontend, config))
+    return attrs.evolve(vip, table_length=0) if frontend.table_fits else vip
 
 
 def _untouched(frontend: Frontend, held: Frontend, old: Config, new: Config) -> bool:

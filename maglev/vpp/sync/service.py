@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.vpp.lb.calls import Features
-    from maglev.vpp.lb.state import Operation, VipKey
+    from maglev.vpp.lb.state import Operation, Vip, VipKey
     from maglev.vpp.stats.counts import Counts
     from maglev.vpp.sync.interfaces import IConnector, ILink, VppInfo
 
@@ -119,6 +119,11 @@ class VppService(Service):
     def features(self) -> Features | None:
         """What the connected VPP can do; None without one."""
         return None if self._link is None else self._link.lb.features
+
+    @property
+    def known(self) -> Mapping[VipKey, Vip] | None:
+        """The VIPs that VPP is known to hold; None without a connection, and until it was read."""
+        return None if self.sync is None or self.sync.ledger.conf is None else self.sync.ledger.vips
 
     def startService(self) -> None:
         """Begin the warm-up and the attempts to connect."""

@@ -27,8 +27,8 @@ def forecast(before, after, to_delete=frozenset(), weights=True):
     return run_steps(forecast_steps(plan_all(wants, held, to_delete), wants, held, weights=weights))
 
 
-def recreations(old, new):
-    return run_steps(recreation_steps(old, new))
+def recreations(old, new, known=None, **features):
+    return run_steps(recreation_steps(old, new, known, **features))
 
 
 def moved(before, after, **more):
@@ -129,3 +129,40 @@ def test_a_frontend_of_which_only_the_backends_change_is_recreated_as_well():
     old = make_config(frontends=[make_frontend()])
     six = {name: attrs.evolve(each, address=f"2001:db8::{name}") for name, each in old.backends.items()}
     assert recreations(old, attrs.evolve(old, backends=six)) == {"web": ("encapsulation gre4 -> gre6",)}
+
+
+def fitting(length, enough=(), **changes):
+    return make_config([make_frontend(table_length=length, table_fits=True, table_enough=enough, **changes)])
+
+
+def held(length, sticky=False):
+    return {KEY: as_held(wanted({}, table_length=length, src_ip_sticky=sticky))}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "length", "expected"),
+    [
+        (fitting(2048), fitting(4096), 1024, 4096),  # VPP has kept 1024, and now it is too short
+        (fitting(2048), fitting(8192), 4096, None),  # VPP has kept 4096
+        (fitting(1024), fitting(4096), 32768, None),
+        (fitting(2048), fitting(4096, (1024,)), 1024, None),  # the shares of 1024 are good enough
+        (fitting(1024), make_config([make_frontend(table_length=1024)]), 32768, 1024),
+        (make_config([make_frontend(table_length=8192)]), make_config([make_frontend()]), 4096, 1024),
+    ],
+)
+def test_whether_a_vip_is_recreated_follows_from_the_table_that_vpp_has(old, new, length, expected):
+    reasons = {"web": (f"new-flows-table-length {length} -> {expected}",)} if expected else {}
+    assert recreations(old, new, held(length)) == reasons
+
+
+def test_nothing_is_said_of_a_length_that_vpp_may_not_have():
+    assert recreations(fitting(1024), fitting(8192)) == {}
+    sticky = {"web": ("src-ip-sticky false -> true",)}
+    assert recreations(fitting(1024), fitting(8192, src_ip_sticky=True)) == sticky
+
+
+def test_a_vip_that_vpp_does_not_hold_is_not_recreated_and_one_of_nobody_is():
+    old, new = make_config([make_frontend()]), make_config([make_frontend(src_ip_sticky=True)])
+    assert recreations(old, new, {}) == {}
+    assert recreations(make_config([]), new, held(1024)) == {"web": ("src-ip-sticky false -> true",)}
+    assert recreations(old, new, held(1024), src_ip_sticky=False) == {}
