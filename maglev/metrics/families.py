@@ -99,9 +99,9 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family(
             "maglev_frontend_pool_backend_programmed_weight",
             "gauge",
-            "The weight as it is programmed in VPP",
+            "The integer that VPP should hold for the effective weight",
             _MEMBER,
-            "The same as the effective weight, unless the frontend has ``weights: least-moving``.",
+            "The effective weight itself unless ``weights`` is least-moving. In the warm-up, VPP can hold another one.",
         ),
     ),
     "Probes": (

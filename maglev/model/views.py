@@ -48,7 +48,7 @@ class MemberView(TypedDict):
     weight: Annotated[int, "Weight as configured or set, 0..100."]
     file_weight: Annotated[int, "Weight in the file; another one than ``weight`` if that was set at run time."]
     effective_weight: Annotated[int, "Weight that it should have now, 0..100."]
-    programmed_weight: Annotated[int, "That weight as it is in VPP; the same unless ``weights`` is least-moving."]
+    programmed_weight: Annotated[int, "What VPP should hold for that; the same unless ``weights`` is least-moving."]
     reason: Annotated[str, "Why it has that weight; the words are in :doc:`health`."]
 
 

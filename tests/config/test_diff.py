@@ -126,7 +126,7 @@ def test_the_length_of_a_table_that_fits():
     )
 
 
-def test_what_follows_from_other_things_is_no_difference_of_its_own():
+def test_lengths_that_follow_from_addresses_make_no_difference_of_their_own():
     old = make_config([make_frontend(table_fits=True, table_enough=(256,))])
     new = make_config([make_frontend(table_fits=True, table_enough=())])
     assert differences(old, new) == ()

@@ -21,6 +21,7 @@ certificates        a certificate authority                              (real) 
 **VPP**
 fake_vpp            VPP's end of the API, scripted (`ITCPTransport`)     real/test_vpp_api; ``vpp_papi`` encodes
 lb                  the load balancer: VIPs, servers, every write        real/test_reconcile_real
+known_vpp           what VPP is known to hold, for a reload              (a value) `VppService.known`
 stats               a stats segment with given numbers                   real/test_counters_real
 memory_link         the connection to a simulator (`ITCPTransport`)      real/test_reconcile_real
 memory_client       a client of a simulator (`ITCPTransport`)            real/test_simulator_process
