@@ -258,9 +258,7 @@ class Doubts:
         return names
 
     def _ends(self) -> Iterator[tuple[View, float]]:
-        for view, sight in self.blind():
-            if sight.until is not None:
-                yield view, sight.until
+        yield from ((view, sight.until) for view, sight in self.blind() if sight.until is not None)
 
 
 def _suspicious(rule: Blindness, sight: Sight) -> int:

@@ -3,7 +3,7 @@
 import attrs
 
 from maglev.config.diff import Difference, differences, removed, told_otherwise, touched
-from maglev.model.config import Backend, CheckType, HttpParams, TlsParams, WeightScale
+from maglev.model.config import Backend, CheckType, HttpParams, MinUp, TlsParams, WeightScale
 from tests.fakes.configs import make_check, make_config, make_frontend
 
 OLD = make_config()
@@ -130,3 +130,10 @@ def test_lengths_that_follow_from_addresses_make_no_difference_of_their_own():
     old = make_config([make_frontend(table_fits=True, table_enough=(256,))])
     new = make_config([make_frontend(table_fits=True, table_enough=())])
     assert differences(old, new) == ()
+
+
+def test_what_a_pool_needs_to_be_chosen_is_told():
+    frontend = OLD.frontends["web"]
+    half = attrs.evolve(frontend.pools[0], min_up=MinUp(5000, share=True))
+    new = make_config(frontends=[attrs.evolve(frontend, pools=(half, *frontend.pools[1:]))])
+    assert f"pool {half.name}: min-up: 1 -> 50%" in details(new)

@@ -9,7 +9,7 @@ import pytest
 from maglev.config import kinds as kinds_module
 from maglev.config import netkinds, poolkinds
 from maglev.config.kinds import Integer, TextKind, UnfitError
-from maglev.config.netkinds import Address, Regexp, StatusCodes
+from maglev.config.netkinds import Address, ProgramArguments, Regexp, StatusCodes
 from maglev.config.nodes import ScalarNode
 from maglev.model.problem import ProblemKind
 from tests.config.test_bad_files import errors_of
@@ -130,3 +130,7 @@ def test_a_value_in_the_place_of_a_map_is_shown_as_the_map_that_was_meant(text, 
 
     assert problem.path == path
     assert re.fullmatch(r"must be a map \([a-z ]+\), not (.*)", problem.text)[1] == expected
+
+
+def test_a_program_is_spelled_as_it_would_be_typed():
+    assert ProgramArguments(64, 1024).spell(("/usr/bin/logger", "-t", "maglev")) == "/usr/bin/logger -t maglev"

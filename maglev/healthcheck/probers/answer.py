@@ -299,9 +299,8 @@ class Answer:
         self._decide(Code.L7RSP, f"malformed answer: expected a status line (HTTP/1.1 200), received {what}")
 
     def _decide(self, code: Code, detail: str) -> None:
-        if self.verdict is None:
-            self.verdict = code, detail
-            self._limit = self._received + LINGER_LIMIT
+        self.verdict = code, detail
+        self._limit = self._received + LINGER_LIMIT
 
     def _end_body(self, missing: str = "") -> None:
         """Nothing of the body is to come that counts."""

@@ -501,3 +501,10 @@ def test_arbitrary_bytes_come_to_one_verdict_and_never_raise(pieces, regexp, end
     assert code in {Code.L7OK, Code.L7RSP, Code.L7STS}
     assert detail.isprintable()
     assert len(detail) <= 200
+
+
+def test_a_body_that_is_malformed_at_once_after_headers_read_plainly_ends_there():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: , chunked ,\r\n\r\n"
+    code, detail = read(head + b"nonsense\r\n", regexp="fine")
+    assert code is Code.L7RSP
+    assert "malformed chunk" in detail

@@ -110,3 +110,10 @@ def test_the_settings_are_read():
 def test_other_text_is_not_settings():
     for text in ("", "lb_main ip4-src-address: 1.2.3.4", "ip4-src-address: x ip6-src-address: y"):
         assert parse_conf(text) is None
+
+
+def test_flows_of_what_is_not_an_address_are_left_out():
+    text = WEB.replace("    10.0.0.1 weight", "    1:2:3 weight")
+    (vip,) = parse_vips(text)
+
+    assert [address for address, _, _ in vip.flows()] == ["10.0.0.3", "2001:db8::1:0:0:1"]
