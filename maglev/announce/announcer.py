@@ -51,20 +51,20 @@ class Announcement:
 
 @attrs.frozen
 class SinkStatus:
-    """Somebody who is told, and whether that works.
+    """A receiver of announcements, and whether it can be reached.
 
     Attributes:
         sink: ``bird``, or ``hook`` and its name.
         target: The control socket, the socket, or the program.
-        told: Number of readers that are connected, or programs that run.
-        problem: Why it can't be told, for a person; empty if it can.
+        connected: Number of readers that are connected, or programs that run.
+        problem: Why it can't be reached, for a person; empty if it can.
         dropped: Events that were dropped, since readers were too slow.
         restarts: How often it was started or connected to again.
     """
 
     sink: str
     target: str
-    told: int
+    connected: int
     problem: str = ""
     dropped: int = 0
     restarts: int = 0
@@ -76,7 +76,7 @@ class Announcer(Service):
     Attributes:
         entries: What was decided, by address, in the order of the file.
         counts: How often addresses were announced and withdrawn, by address and new state.
-        sinks: Returns those who are told.
+        sinks: Returns the receivers of announcements.
     """
 
     _log = EventLogger()
@@ -185,7 +185,9 @@ class Announcer(Service):
             entry = before[address]
             if entry.state.now is Announcing.WITHDRAWN:
                 continue
-            self._tell(address, entry.state.now, AnnouncementState(Announcing.WITHDRAWN, "it is no longer configured"))
+            self._tell(
+                address, entry.state.now, AnnouncementState(Announcing.WITHDRAWN, "it has left the configuration")
+            )
         if self.running:
             self._look(self.entries)
         if before.keys() != self.entries.keys():

@@ -62,7 +62,7 @@ MAX_RETRY: Final = 300.0
 """Seconds from a refused ``configure`` to the next one, doubling: somebody may be editing ``bird.conf``."""
 
 RETIRE_DEADLINE: Final = 2.0
-"""Seconds in which BIRD is told that nothing is announced any longer, when it leaves the configuration."""
+"""Seconds to withdraw everything from BIRD when it leaves the configuration."""
 
 PASSES: Final = 3
 """Times that BIRD is compared after a change of it, before the rest waits for the next turn."""
@@ -111,9 +111,9 @@ class BirdSpeaker(Service):
 
     def status(self) -> SinkStatus:
         """Return how it is."""
-        told = int(self._connection is not None)
+        connected = int(self._connection is not None)
         restarts = max(self._connections - 1, 0)
-        return SinkStatus(SINK, self.config.control_socket, told, self.problem, restarts=restarts)
+        return SinkStatus(SINK, self.config.control_socket, connected, self.problem, restarts=restarts)
 
     @property
     def problem(self) -> str:
@@ -325,7 +325,7 @@ def _read(path: str) -> str:
 def _keep(path: str, content: bytes) -> None:
     """Write the file, readable for BIRD, unless it has this content.
 
-    There is no ``fsync``: after a power cut nothing is announced before maglevd has said so.
+    It is not synced to the disk: after a power cut nothing is announced before maglevd has said so.
 
     Raises:
         OSError: It could not be written.

@@ -54,7 +54,7 @@ _ADDRESS: Final = ConfigSection(
             "when-held",
             Boolean(),
             "Whether it is announced while only the guard keeps backends in service.",
-            notes="``no`` lets another site take over; ``yes`` is right where there is no other.",
+            notes="``no`` lets another site take over; ``yes`` suits an address that only this site has.",
             default=True,
         ),
     ),
@@ -68,7 +68,7 @@ _BIRD: Final = ConfigSection(
             PATH,
             "The file that maglevd writes, and that the configuration of BIRD includes.",
             notes="Put it where a restart of the machine forgets it, such as ``/run``: see :doc:`announce`.",
-            default_text="BIRD is not told",
+            default_text="BIRD is not used",
         ),
         ConfigKey(
             "control-socket",
@@ -93,7 +93,7 @@ _HOOK: Final = ConfigSection(
             "command",
             ProgramArguments(64, 1024),
             "A program to start; its standard input is the stream.",
-            notes="It runs in a process group of its own and is started again when it ends. There is no shell.",
+            notes="It runs in a process group of its own and is started again when it ends. No shell is involved.",
             default_text="none; either this or a socket",
         ),
         ConfigKey(

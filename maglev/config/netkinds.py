@@ -327,7 +327,7 @@ ARGUMENT: Final = re.compile(r"[^\x00-\x1f\x7f]+")
 
 @attrs.frozen
 class ProgramArguments:
-    """A program and its arguments, as a list; there is no shell.
+    """A program and its arguments, as a list, run without a shell.
 
     Attributes:
         most: Maximum number of arguments, the program included.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.model.announce import prefix_of_address
-from maglev.model.events import SinkEvent
 from maglev.model.moments import moment
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from maglev.model.announce import AnnouncePolicy
     from maglev.model.announce_views import AnnouncementView, SinkView
     from maglev.model.event_views import AnnouncementEventView, SinkEventView
-    from maglev.model.events import AnnouncementEvent
+    from maglev.model.events import AnnouncementEvent, SinkEvent
 
 
 def announcement_view(
@@ -38,20 +37,12 @@ def announcement_view(
 
 
 def sink_view(status: SinkStatus) -> SinkView:
-    """Return somebody who is told."""
-    return {"sink": status.sink, "target": status.target, "told": status.told, "problem": status.problem}
+    """Return a receiver of announcements."""
+    return {"sink": status.sink, "target": status.target, "connected": status.connected, "problem": status.problem}
 
 
-def announcement_event_view(event: AnnouncementEvent | SinkEvent) -> AnnouncementEventView | SinkEventView:
-    """Return an entry of the event log."""
-    if isinstance(event, SinkEvent):
-        return {
-            "type": "sink",
-            "seq": event.seq,
-            "at": moment(event.at),
-            "sink": event.sink,
-            "problem": event.problem,
-        }
+def announcement_event_view(event: AnnouncementEvent) -> AnnouncementEventView:
+    """Return that an address was announced or withdrawn."""
     return {
         "type": "announcement",
         "seq": event.seq,
@@ -62,3 +53,8 @@ def announcement_event_view(event: AnnouncementEvent | SinkEvent) -> Announcemen
         "to": str(event.new),
         "why": event.why,
     }
+
+
+def sink_event_view(event: SinkEvent) -> SinkEventView:
+    """Return that a receiver went out of reach, or was reached again."""
+    return {"type": "sink", "seq": event.seq, "at": moment(event.at), "sink": event.sink, "problem": event.problem}

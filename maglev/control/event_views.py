@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from maglev.control.announce_views import announcement_event_view
-from maglev.control.noted_views import noted_view
-from maglev.model.events import AnnouncementEvent, BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent, SinkEvent
+from maglev.control.announce_views import announcement_event_view, sink_event_view
+from maglev.control.noted_views import drain_event_view, override_event_view, reload_event_view, weight_event_view
+from maglev.model.events import (
+    AnnouncementEvent,
+    BackendEvent,
+    BlindnessEvent,
+    DrainEvent,
+    FrontendEvent,
+    GuardEvent,
+    OverrideEvent,
+    ReloadEvent,
+    SinkEvent,
+    WeightEvent,
+)
 from maglev.model.moments import moment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from maglev.model.event_views import (
         BackendEventView,
         BlindnessEventView,
         EventView,
+        FrontendEventView,
         GuardEventView,
     )
     from maglev.model.events import Event
@@ -21,16 +35,10 @@ if TYPE_CHECKING:
 
 def event_view(event: Event) -> EventView:
     """Return an entry of the event log."""
-    if isinstance(event, BackendEvent):
-        return _backend_event_view(event)
-    if isinstance(event, GuardEvent):
-        return _guard_event_view(event)
-    if isinstance(event, AnnouncementEvent | SinkEvent):
-        return announcement_event_view(event)
-    if isinstance(event, BlindnessEvent):
-        return _blindness_event_view(event)
-    if not isinstance(event, FrontendEvent):
-        return noted_view(event)
+    return _VIEWS[type(event)](event)
+
+
+def _frontend_event_view(event: FrontendEvent) -> FrontendEventView:
     return {
         "type": "frontend",
         "seq": event.seq,
@@ -80,3 +88,17 @@ def _backend_event_view(event: BackendEvent) -> BackendEventView:
         "code": str(transition.code),
         "detail": transition.detail,
     }
+
+
+_VIEWS: Final[Mapping[type, Callable[[Any], EventView]]] = {
+    AnnouncementEvent: announcement_event_view,
+    BackendEvent: _backend_event_view,
+    BlindnessEvent: _blindness_event_view,
+    DrainEvent: drain_event_view,
+    FrontendEvent: _frontend_event_view,
+    GuardEvent: _guard_event_view,
+    OverrideEvent: override_event_view,
+    ReloadEvent: reload_event_view,
+    SinkEvent: sink_event_view,
+    WeightEvent: weight_event_view,
+}

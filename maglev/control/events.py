@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         AnnouncementEvent,
         BackendEvent,
         BlindnessEvent,
+        Event,
         FrontendEvent,
         GuardEvent,
         Noted,
@@ -162,7 +163,7 @@ class EventHub:
             noted=self._noted,
             guard_changed=self._frontend_changed,
             blindness_changed=self._backend_changed,
-            announcement_changed=self._announcement_changed,
+            announcement_changed=self._frontend_changed,
         )
 
     def __len__(self) -> int:
@@ -191,32 +192,22 @@ class EventHub:
     # Sources
 
     def _backend_changed(self, event: BackendEvent | BlindnessEvent) -> None:
-        if self._watches:
-            view = event_view(event)
-            for watch in tuple(self._watches):
-                if watch.backend:
-                    watch.offer(view)
+        self._offer(event, backends=True)
 
-    def _frontend_changed(self, event: FrontendEvent | GuardEvent) -> None:
-        if self._watches:
-            view = event_view(event)
-            for watch in tuple(self._watches):
-                if watch.frontend:
-                    watch.offer(view)
+    def _frontend_changed(self, event: FrontendEvent | GuardEvent | AnnouncementEvent | SinkEvent) -> None:
+        self._offer(event, frontends=True)
 
     def _noted(self, event: Noted) -> None:
-        if self._watches:
-            view = event_view(event)
-            for watch in tuple(self._watches):
-                if (watch.backend and _is_of_backends(event)) or (watch.frontend and _is_of_frontends(event)):
-                    watch.offer(view)
+        self._offer(event, backends=_is_of_backends(event), frontends=_is_of_frontends(event))
 
-    def _announcement_changed(self, event: AnnouncementEvent | SinkEvent) -> None:
-        if self._watches:
-            view = event_view(event)
-            for watch in tuple(self._watches):
-                if watch.frontend:
-                    watch.offer(view)
+    def _offer(self, event: Event, *, backends: bool = False, frontends: bool = False) -> None:
+        """Offer an event to those who see backends, or frontends, or either."""
+        if not self._watches:
+            return
+        view = event_view(event)
+        for watch in tuple(self._watches):
+            if (watch.backend and backends) or (watch.frontend and frontends):
+                watch.offer(view)
 
     def __call__(self, event: LogEvent) -> None:
         """Offer a log event to the subscriptions whose level it reaches."""

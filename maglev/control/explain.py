@@ -39,7 +39,7 @@ ELIGIBLE: Final[Mapping[Standing, str]] = {
     Standing.DRAINED: "no: it drains",
     Standing.PAUSED: "no: it is paused",
     Standing.DISABLED: "no: it is disabled",
-    Standing.REMOVED: "no: it is no longer in the file",
+    Standing.REMOVED: "no: it has left the file",
 }
 
 REASONS: Final[Mapping[WeightReason, str]] = {
@@ -53,7 +53,7 @@ REASONS: Final[Mapping[WeightReason, str]] = {
     WeightReason.DRAINED: "it drains",
     WeightReason.PAUSED: "it is paused",
     WeightReason.DISABLED: "it is disabled",
-    WeightReason.REMOVED: "it is no longer in the file",
+    WeightReason.REMOVED: "it has left the file",
     WeightReason.FRONTEND_DISABLED: "the frontend is disabled",
 }
 

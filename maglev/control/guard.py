@@ -53,7 +53,7 @@ def refuse_weight(board: Board, target: Target, weight: int) -> None:
 
     Raises:
         RefusedError: A frontend that serves now would have nothing left in service; or as `reweighted` says.
-        NotFoundError: There is no such weight.
+        NotFoundError: The pool has no such member.
     """
     situation = board.situation(target.frontend)
     changed = reweighted(situation.frontend, target.pool, target.backend, weight)

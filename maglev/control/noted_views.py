@@ -5,24 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.control.views import until_of
-from maglev.model.events import DrainEvent, OverrideEvent, WeightEvent
 from maglev.model.moments import moment
 
 if TYPE_CHECKING:
-    from maglev.model.event_views import DrainEventView, NotedView, OverrideEventView, ReloadEventView, WeightEventView
-    from maglev.model.events import Noted, ReloadEvent
+    from maglev.model.event_views import DrainEventView, OverrideEventView, ReloadEventView, WeightEventView
+    from maglev.model.events import DrainEvent, OverrideEvent, ReloadEvent, WeightEvent
 
 
-def noted_view(event: Noted) -> NotedView:
-    """Return what was noted."""
-    if isinstance(event, OverrideEvent):
-        return _override_view(event)
-    if isinstance(event, WeightEvent):
-        return _weight_view(event)
-    return _drain_view(event) if isinstance(event, DrainEvent) else _reload_view(event)
-
-
-def _override_view(event: OverrideEvent) -> OverrideEventView:
+def override_event_view(event: OverrideEvent) -> OverrideEventView:
+    """Return that an operator ordered something, or an order ended."""
     override = event.override
     return {
         "type": "override",
@@ -39,7 +30,8 @@ def _override_view(event: OverrideEvent) -> OverrideEventView:
     }
 
 
-def _weight_view(event: WeightEvent) -> WeightEventView:
+def weight_event_view(event: WeightEvent) -> WeightEventView:
+    """Return that a weight was changed."""
     return {
         "type": "weight",
         "seq": event.seq,
@@ -55,7 +47,8 @@ def _weight_view(event: WeightEvent) -> WeightEventView:
     }
 
 
-def _reload_view(event: ReloadEvent) -> ReloadEventView:
+def reload_event_view(event: ReloadEvent) -> ReloadEventView:
+    """Return that the file was put in force or refused."""
     return {
         "type": "reload",
         "seq": event.seq,
@@ -69,7 +62,8 @@ def _reload_view(event: ReloadEvent) -> ReloadEventView:
     }
 
 
-def _drain_view(event: DrainEvent) -> DrainEventView:
+def drain_event_view(event: DrainEvent) -> DrainEventView:
+    """Return that a drain began, went on or ended."""
     return {
         "type": "drain",
         "seq": event.seq,

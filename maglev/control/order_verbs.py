@@ -100,7 +100,7 @@ class OrderVerbs:
         disable: bool = False,  # noqa: FBT001, FBT002
     ) -> BackendChangeView:
         """Give it no new flows."""
-        goal = DrainGoal(flows, float(timeout) if timeout else None, disable)
+        goal = _goal(flows, timeout, disable=disable)
         return await self._happen(name, Lifecycle.DRAIN, duration, reason, force, goal)
 
     async def drain_progress(self, name: str) -> DrainView:
@@ -125,7 +125,7 @@ class OrderVerbs:
         self._audit.require_operator({"action": f"{order}-host", "object": address})
         names = self._backends_at(address)
         event = HOST_ORDERS[order]
-        goal = DrainGoal(flows, float(timeout) if timeout else None, disable) if event is Lifecycle.DRAIN else None
+        goal = _goal(flows, timeout, disable=disable) if event is Lifecycle.DRAIN else None
         taken_out = event not in {Lifecycle.RESUME, Lifecycle.ENABLE}
         if taken_out and not force:
             refuse_to_take_out(self._board, names)
@@ -264,3 +264,8 @@ class OrderVerbs:
     def _ordered(self, target: Target) -> OverrideView | None:
         override = self._overrides.get(target)
         return None if override is None else self._override_view(override)
+
+
+def _goal(flows: int, timeout: int, *, disable: bool) -> DrainGoal:
+    """Return the goal of a drain; a ``timeout`` of 0 seconds is none."""
+    return DrainGoal(flows, float(timeout) if timeout else None, disable)

@@ -1,4 +1,4 @@
-"""The metric families of announcements: what is announced, and whether those who are to be told can be."""
+"""The metric families of announcements: what is announced, and whether its receivers can be reached."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AnnounceCollector:
             yield f"maglev_announce_sink_problem{label} {int(bool(sink.problem))}\n"
         yield header("maglev_announce_sink_readers")
         for label, sink in sinks:
-            yield f"maglev_announce_sink_readers{label} {sink.told}\n"
+            yield f"maglev_announce_sink_readers{label} {sink.connected}\n"
         yield header("maglev_announce_sink_dropped_total")
         for label, sink in sinks:
             yield f"maglev_announce_sink_dropped_total{label} {sink.dropped}\n"

@@ -43,7 +43,7 @@ class Needed(enum.StrEnum):
 
 
 class HookEvents(enum.StrEnum):
-    """What a hook is told."""
+    """What a hook receives."""
 
     ANNOUNCEMENTS = "announcements"
     FRONTENDS = "frontends"
@@ -81,12 +81,12 @@ def prefix_of_address(address: str) -> str:
 
 @attrs.frozen
 class BirdConfig:
-    """How BIRD is told.
+    """How BIRD learns of announcements.
 
     Attributes:
         include_file: The file that maglevd writes and the configuration of BIRD includes.
         control_socket: Where BIRD listens for commands.
-        reassert_interval: Seconds between two looks at whether BIRD has what it was told.
+        reassert_interval: Seconds between two comparisons of what BIRD has with what it should have.
     """
 
     include_file: str
@@ -102,7 +102,7 @@ class HookConfig:
         name: Its name.
         command: The program and its arguments; empty for a socket.
         socket: The path of the socket; empty for a command.
-        events: What it is told.
+        events: What it receives.
     """
 
     name: str
@@ -118,7 +118,7 @@ class AnnounceConfig:
     Attributes:
         vpp_lost_delay: Seconds for which an address stays announced while VPP is not known to serve it.
         addresses: The policies, by address, in the order of the file.
-        bird: How BIRD is told; None if it is not.
+        bird: How BIRD learns of announcements; None if it is not used.
         hooks: The hooks, by name.
     """
 

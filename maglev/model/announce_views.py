@@ -25,18 +25,18 @@ class AnnouncementView(TypedDict):
 
 
 class SinkView(TypedDict):
-    """Somebody who receives announcements."""
+    """A receiver of announcements."""
 
     sink: Annotated[str, "``bird``, or ``hook`` and its name."]
     target: Annotated[str, "The control socket, the socket, or the program."]
-    told: Annotated[int, "Number of readers that are connected, or programs that run."]
-    problem: Annotated[str, "Why it can't be told, for a person; empty if it can."]
+    connected: Annotated[int, "Number of readers that are connected, or programs that run."]
+    problem: Annotated[str, "Why it can't be reached, for a person; empty if it can."]
 
 
 class AnnouncementsView(PageView[AnnouncementView]):
-    """The addresses: a page of them, in the order of the file, and who is told."""
+    """The addresses: a page of them, in the order of the file, and who receives them."""
 
-    sinks: Annotated[list[SinkView], "Those who are told."]
+    sinks: Annotated[list[SinkView], "The receivers."]
 
 
 class AnnounceChangeView(ChangeView, KeptView):

@@ -246,7 +246,7 @@ def test_a_reload_brings_and_takes_addresses(world):
     assert (world.events[-1].address, world.events[-1].new, world.events[-1].why) == (
         VIP,
         Announcing.WITHDRAWN,
-        "it is no longer configured",
+        "it has left the configuration",
     )
     notified = world.notified
     world.board.apply(attrs.evolve(config, announce=world.board.config.announce, backends=dict(config.backends)))

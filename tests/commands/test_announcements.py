@@ -34,9 +34,9 @@ def head(*sinks):
     return [text_of(line) for line in announcements_head({"sinks": [sink_view(each) for each in sinks]})]
 
 
-def test_nobody_to_tell_and_who_cannot_be_told_are_said_first():
-    assert head() == ["Nobody is told: there is neither BIRD nor a hook in the configuration"]
-    assert head(BIRD, SinkStatus("hook pager", "/bin/pager", 1)) == ["Not told: bird: connection refused"]
+def test_receivers_that_are_missing_or_out_of_reach_come_first():
+    assert head() == ["Nothing receives announcements: neither BIRD nor a hook is configured"]
+    assert head(BIRD, SinkStatus("hook pager", "/bin/pager", 1)) == ["Not reached: bird: connection refused"]
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(None, []), (3.2, ["changes-in 3s"])])
@@ -48,14 +48,14 @@ def test_an_address_says_when_it_changes_if_it_is_about_to(seconds, shown):
     assert row[:2] + row[3:4] == ["192.0.2.1", "withdrawn", shown[0].split()[1] if shown else "-"]
 
 
-def test_events_say_what_became_of_an_address_and_of_who_is_told():
+def test_events_say_what_became_of_an_address_and_of_its_receivers():
     event = {"type": "announcement", "seq": 1, "at": "now", "address": "192.0.2.1", "prefix": "192.0.2.1/32"}
     line = text_of(event_line(event | {"from": "announced", "to": "withdrawn", "why": "nothing serves"}))
     assert line.startswith("now announcement 192.0.2.1/32 ")
     assert line.endswith("withdrawn: nothing serves")
     sink = {"type": "sink", "seq": 2, "at": "now", "sink": "bird"}
     assert text_of(event_line(sink | {"problem": "refused"})) == "now sink bird refused"
-    assert text_of(event_line(sink | {"problem": ""})) == "now sink bird is told again"
+    assert text_of(event_line(sink | {"problem": ""})) == "now sink bird reached again"
 
 
 def test_a_weight_that_was_never_another_has_no_change_to_explain():

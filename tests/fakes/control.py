@@ -355,8 +355,8 @@ ANNOUNCEMENTS = (
 )
 
 SINKS = (
-    {"sink": "bird", "target": "/run/bird/bird.ctl", "told": 1, "problem": ""},
-    {"sink": "hook pager", "target": "/usr/bin/page", "told": 0, "problem": "it ended with status 1"},
+    {"sink": "bird", "target": "/run/bird/bird.ctl", "connected": 1, "problem": ""},
+    {"sink": "hook pager", "target": "/usr/bin/page", "connected": 0, "problem": "it ended with status 1"},
 )
 
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def announcements_head(view: AnnouncementsView) -> Iterator[Line]:
-    """Yield who can't be told, and that nobody is if that is so."""
+    """Yield which receivers can't be reached, or that there is none."""
     if not view["sinks"]:
-        yield line("Nobody is told: there is neither BIRD nor a hook in the configuration")
+        yield line("Nothing receives announcements: neither BIRD nor a hook is configured")
     for sink in view["sinks"]:
         if sink["problem"]:
-            yield line("Not told: ", cell(sink["sink"], Style.HEADING), ": ", cell(sink["problem"]))
+            yield line("Not reached: ", cell(sink["sink"], Style.HEADING), ": ", cell(sink["problem"]))
 
 
 def announcement_table() -> TextTable[AnnouncementView]:

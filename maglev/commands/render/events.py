@@ -75,7 +75,7 @@ def _announcement(event: AnnouncementEventView) -> Line:
 
 def _sink(event: SinkEventView) -> Line:
     what = (label("sink"), " ", cell(event["sink"], Style.HEADING))
-    return line(cell(event["at"]), " ", *what, " ", cell(event["problem"] or "is told again"))
+    return line(cell(event["at"]), " ", *what, " ", cell(event["problem"] or "reached again"))
 
 
 def _by(event: DrainEventView | ReloadEventView | WeightEventView) -> str:
