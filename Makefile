@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Containers often set this; then each of the some thousand processes that the tests start compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test lint bench docs deb deb-test lock clean
 
