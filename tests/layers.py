@@ -90,6 +90,7 @@ PURE = (
     "state.overrides",
     "state.pools",
     "state.reweighted",
+    "state.scales",
     "state.standing",
     "state.status",
     "state.weights",

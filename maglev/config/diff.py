@@ -12,11 +12,12 @@ from maglev.model.config import PemFile
 from maglev.model.scale import scales_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from maglev.config.netkinds import HeaderLines
     from maglev.model.announce import AnnounceConfig
     from maglev.model.config import Backend, Config, Frontend, Pool
+    from maglev.model.scale import Scale
 
 _NAMES: Final = {
     "l4_port": "port",
@@ -81,16 +82,24 @@ def differences(old: Config, new: Config) -> tuple[Difference, ...]:
     )
 
 
-def told_otherwise(old: Frontend, new: Frontend) -> list[tuple[str, tuple[int, int, int]]]:
+def told_otherwise(
+    old: Frontend, new: Frontend, scales: tuple[Sequence[Scale], Sequence[Scale]] | None = None
+) -> list[tuple[str, tuple[int, int, int]]]:
     """Return the weights that VPP is told otherwise although they have not changed.
+
+    Args:
+        old: The frontend before.
+        new: The same after.
+        scales: The scales of its pools, before and after; by default those that follow from the configuration.
 
     Returns:
         The name of each pool, with a weight that it has in both, and what VPP is told for it before and after.
     """
-    before = {pool.name: (pool, scale) for pool, scale in zip(old.pools, scales_of(old), strict=True)}
+    was, now = scales or (scales_of(old), scales_of(new))
+    before = {pool.name: (pool, scale) for pool, scale in zip(old.pools, was, strict=True)}
     return [
         (pool.name, (weight, before[pool.name][1][weight], scale[weight]))
-        for pool, scale in zip(new.pools, scales_of(new), strict=True)
+        for pool, scale in zip(new.pools, now, strict=True)
         if pool.name in before and before[pool.name][1] != scale
         for weight in sorted(_weights(pool) & _weights(before[pool.name][0]))
         if before[pool.name][1][weight] != scale[weight]

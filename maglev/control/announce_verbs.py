@@ -12,6 +12,8 @@ from maglev.model.errors import NotFoundError
 from maglev.model.override import Target, remark_by
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from maglev.announce.announcer import Announcer
     from maglev.control.audit import Audit
     from maglev.control.overrides import Overrides
@@ -51,19 +53,17 @@ class AnnounceVerbs:
         what = {"action": f"set-announce-{order}", "object": address, **self._overrides.notes(remark)}
         self._audit.require_operator(what)
         target = Target("", address=self._known(address))
-        kept = []
 
-        def change() -> AnnounceChangeView:
+        def change() -> tuple[AnnounceChangeView, Awaitable[str]]:
             before = self._overrides.get(target)
-            kept.append(self._overrides.announce(target.address, order, remark))
+            kept = self._overrides.announce(target.address, order, remark)
             made = self._overrides.get(target)
             old, new = (AnnounceOrder.ON if each is None else each.value for each in (before, made))
             state = str(self._announcer.entries[target.address].state.now)
-            return {"address": target.address, "from": str(old), "to": str(new), "state": state, **kept_view(made)}
+            view = {"address": target.address, "from": str(old), "to": str(new), "state": state, **kept_view(made)}
+            return view, kept  # type: ignore[return-value]
 
-        view = self._audit.change(what, change)
-        view["not_kept"] = await kept[0]
-        return view
+        return await self._audit.change(what, change)
 
     def _known(self, address: str) -> str:
         """Return an announced address in its usual form.

@@ -9,7 +9,7 @@ from maglev.model.errors import ForbiddenError, MaglevError
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from maglev.control.event_log import AuditTrail
     from maglev.model.announce_views import AnnounceChangeView
@@ -35,12 +35,13 @@ class Audit:
         self._caller = caller
         self._trail = trail
 
-    def change(self, what: Mapping[str, str], change: Callable[[], Change]) -> Change:
+    async def change(self, what: Mapping[str, str], change: Callable[[], tuple[Change, Awaitable[str]]]) -> Change:
         """Make a change that the caller may make, and record it, whether it was made or refused.
 
         Args:
             what: The action and its object, as fields of the log line.
-            change: Makes it; its answer says from what to what.
+            change: Makes it. Returns an answer that says from what to what, and what to wait for: until a restart does
+                not forget the change, or the reason why it would.
 
         Raises:
             ForbiddenError: The caller may not.
@@ -48,11 +49,12 @@ class Audit:
         """
         self.require_operator(what)
         try:
-            view = change()
+            view, kept = change()
         except MaglevError as error:
             self.record(what, refused=str(error))
             raise
         self.record(what, **{"from": view["from"], "to": view["to"]})
+        view["not_kept"] = await kept
         return view
 
     def require_operator(self, what: Mapping[str, str]) -> None:

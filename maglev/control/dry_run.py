@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Backend, Config, Frontend
+    from maglev.model.scale import Scale
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
@@ -181,10 +182,19 @@ def _is_proven(board: Board, config: Config, backend: Backend) -> bool:
     return same and board.backends[backend.name].state is not State.UNKNOWN
 
 
-def wanted_now(board: Board, status: FrontendStatus) -> WantedVip:
-    """Return the VIP that a frontend should have now, once every backend serves at its own address."""
+def wanted_now(board: Board, status: FrontendStatus, scale: Scale | None = None) -> WantedVip:
+    """Return the VIP that a frontend should have now, once every backend serves at its own address.
+
+    Args:
+        board: The board.
+        status: The frontend.
+        scale: By which the weights are told; None for the one in force.
+    """
     addresses = {name: board.backends[name].address for name in status.desired}
-    return want(status.frontend, addresses, status.desired, frozenset())
+    desired = status.desired
+    if scale is not None:
+        desired = {name: attrs.evolve(each, programmed=scale[each.weight]) for name, each in desired.items()}
+    return want(status.frontend, addresses, desired, frozenset())
 
 
 def _wanted_after(board: Board, config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.config.diff import told_otherwise
 from maglev.control.audit import Audit
-from maglev.control.dry_run import wanted_now
 from maglev.control.guard import refuse_to_take_out, refuse_weight
+from maglev.control.scale_changes import ScaleBefore
 from maglev.control.views import kept_view, override_view, page_view
 from maglev.model.addresses import canonical, is_address
 from maglev.model.errors import NotFoundError, RefusedError
 from maglev.model.health import Lifecycle
 from maglev.model.override import DrainGoal, Target, remark_by
-from maglev.vpp.sync.forecast import moved_steps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
         HostResultView,
         OverrideClearView,
         OverridesView,
+        ScaleView,
         WeightChangeView,
     )
     from maglev.runtime.cooperator import WorkQueue
@@ -41,6 +40,9 @@ HOST_ORDERS: Final = {
     for each in (Lifecycle.DRAIN, Lifecycle.PAUSE, Lifecycle.RESUME, Lifecycle.ENABLE, Lifecycle.DISABLE)
 }
 """What can be ordered for a host."""
+
+UNSCALED: Final[ScaleView] = {"programmed": [], "moved": None}
+"""What is said of the scale before it is known whether it changes."""
 
 
 class OrderVerbs:
@@ -65,7 +67,6 @@ class OrderVerbs:
         self._board = board
         self._overrides = overrides
         self._drains = drains
-        self._kept: Awaitable[str]
 
     async def overrides(self, after: str = "", limit: int = 100) -> OverridesView:
         """A page of overrides."""
@@ -159,16 +160,14 @@ class OrderVerbs:
         remark = remark_by(self.caller, duration, reason)
         states = {True: "disabled", False: "enabled"}
 
-        def change() -> FrontendChangeView:
+        def change() -> tuple[FrontendChangeView, Awaitable[str]]:
             before = states[self._board.frontend(name).out]
-            self._kept = self._overrides.set_out(name, remark, out=out)
-            found = {"frontend": name, "from": before, "to": states[out]}
-            return {**found, **kept_view(self._overrides.get(Target("", name)))}  # type: ignore[typeddict-item]
+            kept = self._overrides.set_out(name, remark, out=out)
+            until = kept_view(self._overrides.get(Target("", name)))
+            return {"frontend": name, "from": before, "to": states[out], **until}, kept
 
         what = {"action": f"{states[out][:-1]}-frontend", "object": name, **self._overrides.notes(remark)}
-        view = self._audit.change(what, change)
-        view["not_kept"] = await self._kept
-        return view
+        return await self._audit.change(what, change)
 
     async def enable_backend(self, name: str) -> BackendChangeView:
         """Put into service again."""
@@ -199,22 +198,18 @@ class OrderVerbs:
         remark = remark_by(self.caller, duration, reason)
         what = {"action": "set-weight", "object": f"{frontend}/{pool}/{backend}", **self._overrides.notes(remark)}
 
-        def change() -> WeightChangeView:
+        def change() -> tuple[WeightChangeView, Awaitable[str]]:
             before = self._board.weight(frontend, pool, backend)
             if not force:
                 refuse_weight(self._board, target, weight)
-            self._kept = self._overrides.set_weight(target, weight, remark)
+            kept = self._overrides.set_weight(target, weight, remark)
             names = {"frontend": frontend, "pool": pool, "backend": backend}
-            found = {"from": before, "to": weight, "programmed": [], "moved": None}
-            return {**names, **found, **kept_view(self._overrides.get(target))}  # type: ignore[typeddict-item]
+            found = {"from": before, "to": weight, **UNSCALED}
+            return {**names, **found, **kept_view(self._overrides.get(target))}, kept  # type: ignore[typeddict-item]
 
-        status = self._board.frontends.get(frontend)
-        before = None if status is None else (status.frontend, wanted_now(self._board, status))
-        view = self._audit.change(what, change)
-        view["not_kept"] = await self._kept
-        if status is not None and before is not None and (told := told_otherwise(before[0], status.frontend)):
-            view["programmed"] = [list(weights) for _, weights in told]
-            view["moved"] = await self._work.run(moved_steps(before[1], wanted_now(self._board, status)))
+        scale = ScaleBefore(self._work, self._board, frontend)
+        view = await self._audit.change(what, change)
+        view["programmed"], view["moved"] = await scale.changes()
         return view
 
     async def clear_override(self, backend: str = "", frontend: str = "", pool: str = "") -> OverrideClearView:
@@ -222,14 +217,15 @@ class OrderVerbs:
         target = Target(backend, frontend, pool)
         remark = remark_by(self.caller)
 
-        def change() -> OverrideClearView:
+        def change() -> tuple[OverrideClearView, Awaitable[str]]:
             found = self._overrides.get(target)
-            self._kept = self._overrides.clear(target, remark)
+            kept = self._overrides.clear(target, remark)
             changed = {"from": str(found.value), "to": str(found.base)} if found is not None else {}
-            return {"object": str(target), **changed, **kept_view(None)}  # type: ignore[typeddict-item]
+            return {"object": str(target), **changed, **UNSCALED, **kept_view(None)}, kept  # type: ignore[typeddict-item]
 
-        view = self._audit.change({"action": "clear-override", "object": str(target)}, change)
-        view["not_kept"] = await self._kept
+        scale = ScaleBefore(self._work, self._board, frontend)
+        view = await self._audit.change({"action": "clear-override", "object": str(target)}, change)
+        view["programmed"], view["moved"] = await scale.changes()
         return view
 
     async def _happen(
@@ -243,20 +239,19 @@ class OrderVerbs:
     ) -> BackendChangeView:
         remark = remark_by(self.caller, duration, reason)
 
-        def change() -> BackendChangeView:
+        def change() -> tuple[BackendChangeView, Awaitable[str]]:
             before = self._board.backend(name).state
             served = [frontend for frontend in self._board.frontends_of(name) if self._serves(frontend)]
             if not force:
                 refuse_to_take_out(self._board, [name])
-            self._kept = self._overrides.happen(name, event, remark, goal)
+            kept = self._overrides.happen(name, event, remark, goal)
             states = {"from": str(before), "to": str(self._board.backend(name).state)}
             unserved = {"unserved": [frontend for frontend in served if not self._serves(frontend)]}
-            return {"backend": name, **states, **unserved, **kept_view(self._overrides.get(Target(name)))}  # type: ignore[typeddict-item]
+            view = {"backend": name, **states, **unserved, **kept_view(self._overrides.get(Target(name)))}
+            return view, kept  # type: ignore[return-value]
 
         what = {"action": f"{event.name.lower()}-backend", "object": name, **self._overrides.notes(remark)}
-        view = self._audit.change(what, change)
-        view["not_kept"] = await self._kept
-        return view
+        return await self._audit.change(what, change)
 
     def _serves(self, frontend: str) -> bool:
         return self._board.frontend(frontend).active is not None

@@ -61,6 +61,7 @@ def frontend_view(
 ) -> FrontendView:
     """Return one frontend, the servers that left it and are still in VPP, and what was ordered for it as a whole."""
     frontend = status.frontend
+    scale = status.scale_of_departing(each.weight for each in departing.values())
     return {
         "name": frontend.name,
         "address": frontend.address,
@@ -76,7 +77,12 @@ def frontend_view(
         "held": len(status.guarded),
         "pools": [_pool_view(board, status, index) for index in range(len(status.pools))],
         "departing": [
-            {"address": address, "weight": each.weight, "leaves_in": each.seconds}
+            {
+                "address": address,
+                "weight": each.weight,
+                "programmed_weight": scale[each.weight],
+                "leaves_in": each.seconds,
+            }
             for address, each in sorted(departing.items())
         ],
         "enabled": not status.out,

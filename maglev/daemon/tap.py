@@ -28,6 +28,7 @@ from maglev.control.events import EventHub
 from maglev.control.overrides import Overrides
 from maglev.control.reload import Reloader
 from maglev.control.restored import restore
+from maglev.control.scale_changes import ScaleLog
 from maglev.control.sessions import Sessions
 from maglev.control.timekeeping import Timekeeper
 from maglev.control.transition_log import TransitionLog
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
     from maglev.interfaces import ISubscription
     from maglev.metrics.exposition import ICollector
     from maglev.model.config import Config
-    from maglev.runtime.cooperator import WorkQueue
 
 JITTER: Final = 0.1
 """Share by which intervals and back-offs vary either way, so that checkers and backends do not synchronize."""
@@ -132,6 +132,7 @@ class Daemon(MultiService):
         self._descriptors = Descriptors(lambda: _probe_descriptors(self.board.config))
         self.overrides = Overrides(reactor, time.time, self.board, restored)
         TransitionLog(self.board)
+        ScaleLog(self._cooperator.queue("control"), self.board)
         transitions = TransitionCounter(self.board)
         lag = LagMonitor(reactor)
         self._probers = ProberSources(reactor, lag)
@@ -139,8 +140,7 @@ class Daemon(MultiService):
         probers = PooledProbers(self._probers, self.pool)
         self.checker = CheckerService(reactor, self.board, probers, lag, jitter, log_probes=self._trace)
         messages = MessageCounter()
-        work = self._cooperator.queue("vpp")
-        self.vpp = VppService(work, self.board, self._connector(work, options, messages), jitter)
+        self.vpp = VppService(self._cooperator.queue("vpp"), self.board, self._connector(options, messages), jitter)
         self.reloader = Reloader(
             reactor, self._cooperator.queue("reload"), options["config"], self.board, self.overrides, verify, self.vpp
         )
@@ -255,11 +255,16 @@ class Daemon(MultiService):
         if self._notifier is not None:
             self._notifier.reloaded()
 
-    def _connector(self, work: WorkQueue, options: Options, messages: MessageCounter) -> VppConnector | None:
+    def _connector(self, options: Options, messages: MessageCounter) -> VppConnector | None:
         if not options["vpp-api-addr"]:
             return None
         return VppConnector(
-            self._reactor, work, options["vpp-api-addr"], options["vpp-stats-addr"], messages, trace=self._trace
+            self._reactor,
+            self._cooperator.queue("vpp"),
+            options["vpp-api-addr"],
+            options["vpp-stats-addr"],
+            messages,
+            trace=self._trace,
         )
 
 

@@ -68,6 +68,31 @@ def scale_of(pool: Pool, weights: WeightScale, tolerance: float) -> Scale:
     return _scale(written, frozenset(member.weight for member in pool.members), _hundredths(tolerance))
 
 
+def scale_keeping(pool: Pool, frontend: Frontend, kept: frozenset[int], before: Scale | None) -> Scale:
+    """Return the scale of a pool beside whose members others keep weights from before, until they are proved.
+
+    The scale of the pool, if it says these weights. Otherwise the one that was in force before, if it says everything:
+    then no flow moves until the last of them is proved, and all that must move does so at once. Otherwise the smallest
+    multiple of the pool's that says everything, which mostly is what was in force before as well.
+
+    Args:
+        pool: The pool, one of the frontend's.
+        frontend: The frontend.
+        kept: The weights, 1..100; mostly none.
+        before: The scale that was in force before, or by which VPP was found to be programmed; None if nobody knows.
+    """
+    base = scale_of(pool, frontend.weights, frontend.weight_tolerance)
+    if not kept or frontend.weights is WeightScale.AS_WRITTEN:
+        return base
+    tolerance = _hundredths(frontend.weight_tolerance)
+    own = frozenset(member.weight for member in pool.members if member.weight)
+    for scale in (base, before):
+        if scale is not None and _fits({weight: scale[weight] for weight in own | kept}, tolerance):
+            return scale
+    written = frozenset(member.weight if member.written is None else member.written for member in pool.members)
+    return _scale(written, own | kept, tolerance)
+
+
 def scale_for(written: frozenset[int], weights: WeightScale, tolerance: float) -> Scale:
     """Return the scale of a pool with these weights in the file; the other arguments are those of `scale_of`."""
     return AS_WRITTEN if weights is WeightScale.AS_WRITTEN else _scale(written, written, _hundredths(tolerance))

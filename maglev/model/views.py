@@ -68,7 +68,8 @@ class DepartingView(TypedDict):
     """A server that left the configuration and is still in a VIP."""
 
     address: Annotated[str, "Address of the server."]
-    weight: Annotated[int, "Its weight in VPP: it serves as long as nothing else does. With 0, it only drains."]
+    weight: Annotated[int, "Effective weight: it serves as long as nothing else does. With 0, it only drains."]
+    programmed_weight: Annotated[int, "What VPP should hold for that; the same unless ``weights`` is least-moving."]
     leaves_in: Annotated[float, "Seconds for which it stays at most."]
 
 
@@ -320,7 +321,14 @@ class HostChangeView(TypedDict):
     results: Annotated[list[HostResultView], "One for each backend."]
 
 
-class OverrideClearView(ChangeView, KeptView):
+class ScaleView(TypedDict):
+    """What a change of a weight does to the scale of its pool."""
+
+    programmed: Annotated[list[list[int]], "Weights that VPP is told otherwise now: weight, before, after; else empty."]
+    moved: Annotated[float | None, "Share of new flows that this moves, 0..1; null where only one weight changes."]
+
+
+class OverrideClearView(ChangeView, KeptView, ScaleView):
     """The end of an override by a command: ``from`` what was ordered ``to`` what the file says."""
 
     object: Annotated[str, "The backend, the frontend or the weight, in words."]
@@ -333,14 +341,12 @@ class OverridesView(PageView[OverrideView]):
     damage: Annotated[str, "What was wrong with the file of overrides at the start; empty if nothing was."]
 
 
-class WeightChangeView(_WeightChange, KeptView):
+class WeightChangeView(_WeightChange, KeptView, ScaleView):
     """A change of a weight."""
 
     frontend: Annotated[str, "Name of the frontend."]
     pool: Annotated[str, "Name of the pool."]
     backend: Annotated[str, "Name of the backend."]
-    programmed: Annotated[list[list[int]], "Weights that VPP is told otherwise now: weight, before, after; else empty."]
-    moved: Annotated[float | None, "Share of new flows that this moves, 0..1; null where only one weight changes."]
 
 
 class ProblemView(TypedDict):

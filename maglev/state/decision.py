@@ -26,6 +26,7 @@ import attrs
 from maglev.model.health import State
 from maglev.model.scale import scales_of
 from maglev.state.pools import choose, count, guarded_in, has_enough, no_memory
+from maglev.state.scales import kept_weights, scale_in_force
 from maglev.state.standing import Cause, causes_of, standing_of
 from maglev.state.weights import DesiredWeight, WeightReason, flushes, state_of, weight_in
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from maglev.model.config import Frontend, MinUp
     from maglev.model.events import FrontendState
+    from maglev.model.scale import Scale
     from maglev.state.pools import Memory, PoolChoice, PoolCount, PoolReason
     from maglev.state.standing import Evidence, Standing
 
@@ -50,6 +52,8 @@ class Situation:
         memory: What the last choice of a pool left.
         now: Seconds of a monotonic clock.
         out: Whether an operator has taken the whole frontend out of service.
+        carried: Weights that the new addresses of moved backends keep from before, by name.
+        told: The scale in force before; None if nobody knows.
     """
 
     frontend: Frontend
@@ -58,6 +62,8 @@ class Situation:
     memory: Memory = attrs.field(default=attrs.Factory(lambda self: no_memory(self.frontend), takes_self=True))
     now: float = 0.0
     out: bool = False
+    carried: Mapping[str, int] = attrs.field(factory=dict)
+    told: Scale | None = None
 
 
 @attrs.frozen
@@ -194,7 +200,8 @@ def decide(situation: Situation) -> tuple[Decision, FrontendTrace]:
     if choice.active is not None:
         guarded = guarded_in(frontend.pools[choice.active], choice.guarded, standings, evidence)
     places = _places(situation, choice, standings, guarded)
-    scale = scales_of(frontend)[choice.active or 0]
+    kept = kept_weights(standings, situation.held, situation.carried)
+    scale = scale_in_force(frontend, choice.active, scales_of(frontend), kept, situation.told)
     backends = {}
     for name, each in evidence.items():
         best = max(places[name], key=lambda place: (place.weight, place.active))

@@ -1,8 +1,9 @@
 """What the weights found in VPP mean: they may have been programmed by another scale than the one in force.
 
 VPP holds integers, and nothing else that says which weights of a file they stood for. They are taken to be of the scale
-that most servers of the VIP agree with: the one in force, or the one that the frontend would have if its ``weights``
-were the other way round. So a restart with a changed option keeps the shares, and one without changes nothing.
+that most servers of the VIP agree with: the one of the file, the one that the frontend would have if its ``weights``
+were the other way round, or the one that we told last, if that is known. So a restart with a changed option keeps the
+shares, and one without changes nothing.
 
 If less than half of the servers agree with either, somebody has edited the weights while maglevd was stopped. A
 frontend whose weights are programmed as written takes what is there as it is, if it can have been programmed so: in
@@ -18,7 +19,7 @@ weight, and what is not keeps its proportion to that.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
@@ -35,13 +36,35 @@ Places = dict[str, list[tuple[int, int]]]
 """The places of a server, by address: index of the pool and configured weight there."""
 
 
-def effective_weights(frontend: Frontend, addresses: Mapping[str, str], weights: Mapping[str, int]) -> dict[str, int]:
-    """Return the effective weights that weights found in VPP say, by address.
+class FoundWeights(NamedTuple):
+    """What weights found in VPP mean.
+
+    Attributes:
+        effective: The effective weights that they say, by address.
+        scale: The scale by which they are programmed; None if that is the one of the file, or nobody knows.
+    """
+
+    effective: Mapping[str, int]
+    scale: Scale | None = None
+
+
+def effective_weights(
+    frontend: Frontend, addresses: Mapping[str, str], weights: Mapping[str, int], told: Scale | None = None
+) -> Mapping[str, int]:
+    """Return the effective weights that weights found in VPP say, by address; see `understood`."""
+    return understood(frontend, addresses, weights, told).effective
+
+
+def understood(
+    frontend: Frontend, addresses: Mapping[str, str], weights: Mapping[str, int], told: Scale | None = None
+) -> FoundWeights:
+    """Return what weights found in VPP mean.
 
     Args:
         frontend: The frontend of the VIP.
         addresses: The address at which each of its backends serves, by name, as far as it is known.
         weights: The weights that VPP holds, by address; also of servers that are not in the file.
+        told: The scale that was in force last; None if nobody knows.
     """
     found = {address: weight for address, weight in weights.items() if weight}
     places: Places = {}
@@ -54,15 +77,19 @@ def effective_weights(frontend: Frontend, addresses: Mapping[str, str], weights:
     as_written = frontend.weights is WeightScale.AS_WRITTEN
     others = WeightScale.LEAST_MOVING if as_written else WeightScale.AS_WRITTEN
     other = scales_of(attrs.evolve(frontend, weights=others))
-    ours, theirs = _agreeing(places, own, found), _agreeing(places, other, found)
-    agreeing = max(ours, theirs)
-    if not agreeing or 2 * agreeing < len(places):
-        if as_written and (ours or not _may_be_scaled(frontend, found)):
-            return {address: min(weight, MAX_WEIGHT) for address, weight in weights.items()}
-        return dict.fromkeys(weights, 0) | _converted(frontend, places, found)
-    written_by = own if ours >= theirs else other
+    known = [own, other]
+    if told is not None and told not in own:
+        known.insert(0, (told,) * len(own))  # of two that are as good, what we told last is right
+    agreeing = [_agreeing(places, scales, found) for scales in known]
+    most = max(agreeing)
+    if not most or 2 * most < len(places):
+        if as_written and (_agreeing(places, own, found) or not _may_be_scaled(frontend, found)):
+            return FoundWeights({address: min(weight, MAX_WEIGHT) for address, weight in weights.items()})
+        return FoundWeights(dict.fromkeys(weights, 0) | _converted(frontend, places, found))
+    written_by = known[agreeing.index(most)]
     meant = {address: _meant(frontend, places.get(address, ()), written_by, found[address]) for address in found}
-    return dict.fromkeys(weights, 0) | meant
+    scale = None if written_by is own or (written_by is other and as_written) else written_by[0]
+    return FoundWeights(dict.fromkeys(weights, 0) | meant, scale)
 
 
 def _agreeing(places: Places, scales: Sequence[Scale], found: Mapping[str, int]) -> int:

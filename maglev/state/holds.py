@@ -10,15 +10,16 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from maglev.model.health import State
-from maglev.state.found_weights import effective_weights
+from maglev.state.found_weights import FoundWeights, understood
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from maglev.model.config import Frontend, VipIdentity
+    from maglev.model.scale import Scale
     from maglev.state.status import BackendStatus, FrontendStatus
 
-    Found = Callable[[], Mapping[str, int]]
+    Found = Callable[[], FoundWeights]
 
 
 class Holds:
@@ -36,6 +37,7 @@ class Holds:
         """
         self._backends = backends
         self._before: Mapping[VipIdentity, Mapping[str, int]] = {}
+        self._told: Mapping[VipIdentity, Scale] = {}
         self._served_at: Mapping[str, str] = {}
         self._programmed: Callable[[Frontend], Mapping[str, int]] = _nothing
         self.served_before: Mapping[VipIdentity, Mapping[str, int]] = {}
@@ -74,11 +76,12 @@ class Holds:
         """Remember the desired weights of the VIPs that a reload is about to change, and where their backends serve."""
         concerned = list(statuses)
         self._before = {status.frontend.identity: self.weights_by_address(status) for status in concerned}
+        self._told = {status.frontend.identity: status.scale for status in concerned}
         self._served_at = {name: self._backends[name].serving_address for each in concerned for name in each.desired}
 
     def end_reload(self) -> None:
         """Hold nothing more because of what `begin_reload` remembered."""
-        self.served_before, self._before, self._served_at = self._before, {}, {}
+        self.served_before, self._before, self._told, self._served_at = self._before, {}, {}, {}
 
     def unproved(self, status: FrontendStatus) -> Collection[str]:
         """Return the backends of a frontend that are unknown."""
@@ -91,8 +94,9 @@ class Holds:
         holds it, or is about to. Where the board never wanted any, the weight that VPP is known to hold is used. A
         backend without a weight in the file holds none.
         """
-        before = self._before.get(frontend.frontend.identity, {})
-        found = cache(partial(self._found, frontend.frontend))
+        identity = frontend.frontend.identity
+        before = self._before.get(identity, {})
+        found = cache(partial(self._found, frontend))
         more = False
         for name in names:
             if name in frontend.excluded:
@@ -104,17 +108,22 @@ class Holds:
             if weight:
                 frontend.held[name] = weight
                 more = True
+        if frontend.told is None:
+            frontend.told = self._told.get(identity)  # that of the former frontend of the VIP
+        if more and found.cache_info().currsize:
+            frontend.told = found().scale or frontend.told
         return more
 
-    def _found(self, frontend: Frontend) -> Mapping[str, int]:
-        """Return the effective weights that VPP is known to hold for a frontend, by address."""
+    def _found(self, status: FrontendStatus) -> FoundWeights:
+        """Return what VPP is known to hold for a frontend."""
+        frontend = status.frontend
         programmed = self._programmed(frontend)
         if not programmed:
-            return programmed
+            return FoundWeights(programmed)
         # In the middle of a reload, backends of a frontend that is yet to change may be gone already.
         known = [name for name in frontend.backends if name in self._backends]
         addresses = {name: self._backends[name].serving_address for name in known}
-        return effective_weights(frontend, addresses, programmed)
+        return understood(frontend, addresses, programmed, status.told)
 
     def _carry(self, frontend: FrontendStatus, status: BackendStatus, before: Mapping[str, int], found: Found) -> None:
         """Let the new address of a backend that has moved keep the weight it already served for another backend."""
@@ -136,7 +145,7 @@ class Holds:
 
 
 def _weight_at(address: str, before: Mapping[str, int], found: Found) -> int:
-    return before[address] if address in before else found().get(address, 0)
+    return before[address] if address in before else found().effective.get(address, 0)
 
 
 def _nothing(_: Frontend) -> Mapping[str, int]:

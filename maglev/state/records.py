@@ -93,7 +93,16 @@ class Records:
         """
         status = self.frontend(frontend)
         evidence = {name: self._evidence(name) for name in status.frontend.backends}
-        return Situation(status.frontend, evidence, status.held, status.memory, self.now(), status.out)
+        return Situation(
+            status.frontend,
+            evidence,
+            status.held,
+            status.memory,
+            self.now(),
+            status.out,
+            status.carried,
+            status.told,
+        )
 
     def _evidence(self, name: str) -> Evidence:
         status, backend = self.backends[name], self.config.backends.get(name)

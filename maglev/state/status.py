@@ -9,10 +9,11 @@ from maglev.model.health import ORDERED_OUT, Health, State
 from maglev.model.scale import AS_WRITTEN
 from maglev.state.changes import WeightChange
 from maglev.state.pools import no_memory, remembered
+from maglev.state.scales import scale_in_force
 from maglev.state.weights import FrontendWeights, shift
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Backend, Frontend, Healthcheck
@@ -93,6 +94,8 @@ class FrontendStatus:
         pools: Effective weights, one mapping per pool, by name of backend.
         scales: The scale of each pool.
         desired: The desired weight of each backend in VPP, by name.
+        told: The scale in force when it was weighed last, or by which VPP was found to be programmed; None if nobody
+            knows.
         held: Weights that unknown backends keep until their first result, by name.
         carried: Weights that the new addresses of moved backends had in this VIP before the move, by name.
         excluded: Backends without a weight in the file: they hold none either.
@@ -122,6 +125,7 @@ class FrontendStatus:
         "refused",
         "scales",
         "state",
+        "told",
     )
 
     def __init__(self, frontend: Frontend) -> None:
@@ -133,6 +137,7 @@ class FrontendStatus:
         self.last_changes: dict[str, WeightChange] = {}
         self.pools: tuple[Mapping[str, int], ...] = ()
         self.scales: tuple[Scale, ...] = ()
+        self.told: Scale | None = None
         self.desired: Mapping[str, DesiredWeight] = {}
         self.held: dict[str, int] = {}
         self.carried: dict[str, int] = {}
@@ -170,10 +175,24 @@ class FrontendStatus:
 
     @property
     def scale(self) -> Scale:
-        """The scale in force, by which all weights are told: that of the active pool."""
-        if self._weighed is None:
-            return AS_WRITTEN
-        return self.scales[self._weighed.choice.active or 0]
+        """The scale in force, by which all weights are told; see `maglev.state.scales`."""
+        return AS_WRITTEN if self._weighed is None else self._weighed.scale
+
+    @property
+    def told_by(self) -> tuple[Scale, ...]:
+        """The scale by which each pool is told, or would be: that of the active one is in force."""
+        active = self.active or 0
+        return tuple(self.scale if index == active else scale for index, scale in enumerate(self.scales))
+
+    def scale_of_departing(self, weights: Iterable[int]) -> Scale:
+        """Return the scale by which servers that have left the file are told: one that says their weights, if it can.
+
+        Where backends serve beside them, that is the one in force.
+        """
+        if self._weighed is None or self._weighed.weighing:
+            return self.scale
+        active = self._weighed.choice.active
+        return scale_in_force(self.frontend, active, self.scales, frozenset(weights) - {0}, None)
 
     def configure(self, frontend: Frontend) -> None:
         """Take another configuration; the weights are to be computed next."""
@@ -202,7 +221,8 @@ class FrontendStatus:
             self.release(name)
 
     def leave_vip(self) -> None:
-        """Forget the held and desired weights of the frontend's former VIP."""
+        """Forget the held and desired weights of the frontend's former VIP, and their scale."""
+        self.told = None
         self.held.clear()
         self.carried.clear()
         self.desired = {}
@@ -219,11 +239,20 @@ class FrontendStatus:
         self.held = {name: weight for name, weight in self.held.items() if name in unknown}
         self.flushes &= evidence.keys()
         self.last_changes = {name: change for name, change in self.last_changes.items() if name in evidence}
-        weighed = FrontendWeights(self.frontend, evidence, self.held, self.memory, now, out=self.out)
+        weighed = FrontendWeights(
+            self.frontend,
+            evidence,
+            self.held,
+            self.memory,
+            now,
+            out=self.out,
+            carried=self.carried,
+            told=self.told,
+        )
         self._note(weighed.desired, at)
         self._weighed = weighed
         self.active, self.pools, self.desired = weighed.active, weighed.pools, weighed.desired
-        self.memory, self.scales = weighed.choice.memory, weighed.scales
+        self.memory, self.scales, self.told = weighed.choice.memory, weighed.scales, weighed.scale
         self.changes += 1
         self._latest.clear()
 
@@ -233,10 +262,10 @@ class FrontendStatus:
         The previous ones must have been weighed.
         """
         assert self._weighed is not None  # noqa: S101
-        change = shift(self._weighed, evidence, self.held, now)
+        change = shift(self._weighed, evidence, self.held, now, self.carried)
         self._note(change.desired, at)
         self._weighed.take(change)
-        self.active, self.memory = self._weighed.active, change.choice.memory
+        self.active, self.memory, self.told = self._weighed.active, change.choice.memory, change.scale
         self.changes += len(change.desired)
         self._latest += change.desired
         if len(self._latest) > LATEST:

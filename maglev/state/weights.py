@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -21,6 +22,7 @@ from maglev.model.events import FrontendState
 from maglev.model.health import State
 from maglev.model.scale import scales_of
 from maglev.state.pools import added, choose, count, guarded_in
+from maglev.state.scales import kept_weights, scale_in_force
 from maglev.state.standing import AS_CONFIGURED, Standing, standing_of
 
 if TYPE_CHECKING:
@@ -28,8 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Frontend
+    from maglev.model.scale import Scale
     from maglev.state.pools import Memory, PoolChoice, PoolCount
     from maglev.state.standing import Evidence
+
+NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+"""No weights, by name."""
 
 
 class Flushing(enum.Enum):
@@ -154,6 +160,8 @@ class FrontendWeights:
         guarded: Which backends of it the guard keeps in service.
         pools: Effective weights, one mapping per pool, by name of backend.
         scales: The scale of each pool.
+        scale: The scale in force, by which all weights are told: that of the active pool, or one that also says the
+            weights that backends keep.
         desired: The desired weight of each backend in VPP, by name.
         known: Number of backends with a known state.
         weighing: Number of backends with a desired weight above 0.
@@ -171,6 +179,7 @@ class FrontendWeights:
         "out",
         "places",
         "pools",
+        "scale",
         "scales",
         "standings",
         "state",
@@ -187,6 +196,8 @@ class FrontendWeights:
         now: float,
         *,
         out: bool = False,
+        carried: Mapping[str, int] = NOTHING,
+        told: Scale | None = None,
     ) -> None:
         """Compute everything.
 
@@ -197,6 +208,8 @@ class FrontendWeights:
             memory: What the last choice of a pool left.
             now: Seconds of a monotonic clock.
             out: Whether an operator has taken all of it out of service.
+            carried: Weights that the new addresses of moved backends keep, by name of backend.
+            told: The scale that was in force before; None if nobody knows.
         """
         self.frontend = frontend
         self.out = out
@@ -208,9 +221,11 @@ class FrontendWeights:
         self.choice = choose(frontend, self.totals, self.counts, memory, now, out=out)
         self.guarded = _guarded(self, self.choice, self.standings, self.evidence)
         self.scales = scales_of(frontend)
+        kept = kept_weights(self.standings, held, carried)
+        self.scale = scale_in_force(frontend, self.choice.active, self.scales, kept, told)
         self.pools: tuple[dict[str, int], ...] = tuple({} for _ in frontend.pools)
         self.desired: dict[str, DesiredWeight] = {}
-        _weigh(self, self.choice, self.guarded, self.standings, evidence, held, (self.pools, self.desired))
+        _weigh(self, self.choice, self.guarded, self.scale, self.standings, evidence, held, (self.pools, self.desired))
         self.known = sum(each.state is not State.UNKNOWN for each in evidence.values())
         self.weighing = sum(each.weight > 0 for each in self.desired.values())
         self.state = state_of(self.known, self.weighing)
@@ -222,7 +237,7 @@ class FrontendWeights:
 
     def take(self, change: IncrementalUpdate) -> None:
         """Apply the result of `shift`."""
-        self.choice, self.counts, self.guarded = change.choice, change.counts, change.guarded
+        self.choice, self.counts, self.guarded, self.scale = change.choice, change.counts, change.guarded, change.scale
         self.known, self.weighing, self.state = change.known, change.weighing, change.state
         self.evidence.update(change.evidence)
         self.standings.update(change.standings)
@@ -235,6 +250,7 @@ def _weigh(
     weights: FrontendWeights,
     choice: PoolChoice,
     guarded: AbstractSet[str],
+    scale: Scale,
     standings: Mapping[str, Standing],
     evidence: Mapping[str, Evidence],
     held: Mapping[str, int],
@@ -243,7 +259,6 @@ def _weigh(
     """Weigh some backends, those in ``standings``, and put the results into mappings."""
     pools, desired = into
     active = choice.active
-    scale = weights.scales[active or 0]
     for name, standing in standings.items():
         best: tuple[int, WeightReason] = -1, WeightReason.STANDBY
         for index, configured in weights.places[name]:
@@ -289,7 +304,7 @@ class IncrementalUpdate:
         standings: What may be expected now of these, and of all others whose weight may have changed.
         pools: Effective weights, one mapping per pool, by name of backend: of the same backends.
         desired: The desired weights of the same backends.
-        choice, counts, guarded, known, weighing, state: As in `FrontendWeights`, for the whole frontend.
+        choice, counts, guarded, scale, known, weighing, state: As in `FrontendWeights`, for the whole frontend.
     """
 
     evidence: Mapping[str, Evidence]
@@ -299,13 +314,18 @@ class IncrementalUpdate:
     choice: PoolChoice
     counts: tuple[PoolCount, ...]
     guarded: frozenset[str]
+    scale: Scale
     known: int
     weighing: int
     state: FrontendState
 
 
 def shift(
-    before: FrontendWeights, evidence: Mapping[str, Evidence], held: Mapping[str, int], now: float
+    before: FrontendWeights,
+    evidence: Mapping[str, Evidence],
+    held: Mapping[str, int],
+    now: float,
+    carried: Mapping[str, int] = NOTHING,
 ) -> IncrementalUpdate:
     """Return how changes of backends, or of time, affect the weights of a frontend, without applying them.
 
@@ -315,6 +335,7 @@ def shift(
         held: Current held weights, by name of backend; they may differ from before only for the backends in
             ``evidence``.
         now: Seconds of a monotonic clock.
+        carried: Weights that the new addresses of moved backends keep, by name of backend.
     """
     standings = {name: standing_of(each, held.get(name, 0)) for name, each in evidence.items()}
     counts = _counts_after(before, standings)
@@ -322,21 +343,25 @@ def shift(
     guarded = frozenset[str]()
     if choice.guarded:
         guarded = _guarded(before, choice, before.standings | standings, {**before.evidence, **evidence})
-    for name in _others(before, choice, guarded):
+    kept = kept_weights(before.standings | standings if held or carried else {}, held, carried)
+    scale = scale_in_force(before.frontend, choice.active, before.scales, kept, before.scale)
+    for name in _others(before, choice, guarded, scale):
         standings.setdefault(name, before.standings[name])
     pools: tuple[dict[str, int], ...] = tuple({} for _ in counts)
     desired: dict[str, DesiredWeight] = {}
     known_of = (
         evidence if len(standings) == len(evidence) else {**{n: before.evidence[n] for n in standings}, **evidence}
     )
-    _weigh(before, choice, guarded, standings, known_of, held, (pools, desired))
+    _weigh(before, choice, guarded, scale, standings, known_of, held, (pools, desired))
     known = before.known + sum(
         (each.state is not State.UNKNOWN) - (before.evidence[name].state is not State.UNKNOWN)
         for name, each in evidence.items()
     )
     weighing = before.weighing + sum((each.weight > 0) - (before.desired[n].weight > 0) for n, each in desired.items())
     state = state_of(known, weighing)
-    return IncrementalUpdate(evidence, standings, pools, desired, choice, counts, guarded, known, weighing, state)
+    return IncrementalUpdate(
+        evidence, standings, pools, desired, choice, counts, guarded, scale, known, weighing, state
+    )
 
 
 def _counts_after(before: FrontendWeights, standings: Mapping[str, Standing]) -> tuple[PoolCount, ...]:
@@ -349,11 +374,13 @@ def _counts_after(before: FrontendWeights, standings: Mapping[str, Standing]) ->
     return tuple(counts)
 
 
-def _others(before: FrontendWeights, choice: PoolChoice, guarded: frozenset[str]) -> Iterator[str]:
-    """Yield the backends whose weight depends on which pool is active, or on the guard, if that has changed.
+def _others(before: FrontendWeights, choice: PoolChoice, guarded: frozenset[str], scale: Scale) -> Iterator[str]:
+    """Yield the backends whose weight depends on which pool is active, on the guard, or on the scale, if it changed.
 
-    These are members of the old and the new active pool; and, if the two have different scales, what holds a weight.
+    These are members of the old and the new active pool; and, if another scale is in force, all that have a weight.
     """
+    if scale != before.scale:
+        yield from (name for name, desired in before.desired.items() if desired.weight)
     old, new = before.choice.active, choice.active
     if old == new:
         yield from before.guarded ^ guarded
@@ -363,7 +390,3 @@ def _others(before: FrontendWeights, choice: PoolChoice, guarded: frozenset[str]
         for member in () if index is None else before.frontend.pools[index].members:
             if before.standings[member.backend] in AS_CONFIGURED:
                 yield member.backend
-    if before.scales[old or 0] != before.scales[new or 0]:
-        for name, desired in before.desired.items():
-            if desired.weight and before.standings[name] is Standing.HELD:
-                yield name

@@ -297,8 +297,8 @@ def test_servers_that_left_the_file_are_shown_with_the_time_that_is_left():
     control = FakeControl()
     members = [member_view("www3", "198.51.100.13", state="unknown", effective=0)]
     departing = [
-        {"address": "198.51.100.11", "weight": 100, "leaves_in": 57.04},
-        {"address": "2001:db8::1", "weight": 0, "leaves_in": 0.5},
+        {"address": "198.51.100.11", "weight": 100, "programmed_weight": 1, "leaves_in": 57.04},
+        {"address": "2001:db8::1", "weight": 0, "programmed_weight": 0, "leaves_in": 0.5},
     ]
     control.rows["frontend"] = [
         frontend_view("web", "203.0.113.80", [("primary", True, members)], state="down", departing=departing)
@@ -309,6 +309,12 @@ def test_servers_that_left_the_file_are_shown_with_the_time_that_is_left():
   departing
     198.51.100.11 weight 100 leaves-in 57.0s
     2001:db8::1 weight 0 leaves-in 0.5s
+""")
+    control.rows["frontend"][0]["weights"] = "least-moving"
+    assert shown("show frontends web", control, terminal=False).endswith("""\
+  departing
+    198.51.100.11 weight 100 programmed 1 leaves-in 57.0s
+    2001:db8::1 weight 0 programmed 0 leaves-in 0.5s
 """)
     vip = vip_view("203.0.113.80/32", [("198.51.100.11", 100, 1024), ("198.51.100.13", 0, 0)], frontend="web")
     vip["application_servers"][0]["leaves_in"] = 57.04
@@ -659,6 +665,10 @@ class ScaledControl(FakeControl):
         view = await super().set_weight(frontend, pool, backend, weight)
         return {**view, "programmed": [[50, 1, 5], [100, 2, 10]], "moved": 0.1251}
 
+    async def clear_override(self, backend="", frontend="", pool=""):
+        view = await super().clear_override(backend, frontend, pool)
+        return {**view, "programmed": [[100, 34, 2]], "moved": 0.3}
+
 
 def test_a_frontend_with_a_scale_shows_what_is_programmed():
     output = shown("show frontends web", ScaledControl())
@@ -674,6 +684,10 @@ def test_a_weight_that_changes_the_scale_says_so():
         "the scale changes: weight 50 is programmed as 5 instead of 1, 100 is programmed as 10 instead of 2; "
         "12.5% of new flows move"
     )
+    output = shown("clear override frontend web pool primary backend www1", ScaledControl())
+    assert output.splitlines()[1:] == [
+        "the scale changes: weight 100 is programmed as 2 instead of 34; 30.0% of new flows move"
+    ]
 
 
 # Overrides

@@ -8,6 +8,7 @@ from twisted.logger import LogPublisher, globalLogPublisher
 from maglev.announce.announcer import TICK
 from maglev.config.load import Loaded
 from maglev.control.events import EventHub
+from maglev.control.scale_changes import ScaleBefore
 from maglev.control.sessions import Sessions
 from maglev.control.verbs import Control
 from maglev.model.build import Build, read_build
@@ -200,6 +201,30 @@ def test_servers_that_left_the_file_are_named_for_as_long_as_they_are_in_vpp(ben
     )
 
 
+def test_servers_that_left_the_file_are_told_by_a_scale_of_their_own(bench):
+    frontend = make_frontend(pools=((("a", 100), ("b", 1)),), weights=WeightScale.LEAST_MOVING)
+    bench.board.apply(make_config([frontend], checks=[make_check(rise=1, fall=1)]))
+    left = make_frontend(pools=(("x",),), weights=WeightScale.LEAST_MOVING)
+    bench.board.apply(make_config([left], [Backend("x", "10.0.0.8", "tcp")], removal_max_delay=20.0))
+    bench.clock.advance(1)
+    found = answer_of(bench.viewer.frontend("web"))["departing"]
+    shown = {each["address"]: (each["weight"], each["programmed_weight"]) for each in found}
+    assert shown == {"10.0.0.1": (100, 99), "10.0.0.2": (1, 1)}
+    in_vpp = bench.lb.weights()["tcp://192.0.2.1:80"]
+    assert {address: weight for address, weight in in_vpp.items() if weight} == {"10.0.0.1": 99, "10.0.0.2": 1}
+
+
+def test_the_weight_of_a_departing_server_is_told_in_the_unit_of_vpp_as_well(bench):
+    made = [Backend("x", "10.0.0.8", "tcp")]
+    for way, programmed in ((WeightScale.LEAST_MOVING, 1), (WeightScale.AS_WRITTEN, 100)):
+        frontend = make_frontend(pools=(("x",),), weights=way)
+        bench.board.apply(make_config([frontend], made, removal_max_delay=20.0))
+        bench.clock.advance(1)
+        found = answer_of(bench.viewer.frontend("web"))["departing"]
+        assert [(each["weight"], each["programmed_weight"]) for each in found] == [(100, programmed)] * 2
+        assert bench.lb.weights()["tcp://192.0.2.1:80"]["10.0.0.1"] == programmed
+
+
 def test_a_frontend_of_all_ports():
     bench = ControlSetup(make_config(frontends=[make_frontend(port=0)]))
     view = answer_of(bench.viewer.frontend("web"))
@@ -381,7 +406,14 @@ def test_what_was_ordered_is_listed_and_shown_with_its_object_until_it_is_cleare
     assert [(each["weight"], each["file_weight"]) for each in members] == [(100, 100), (7, 100)]
     assert answer_of(bench.viewer.names("overridden")) == ["a"]
     cleared = answer_of(bench.operator.clear_override("a"))
-    assert cleared == {"object": "backend a", "from": "disable", "to": "enable", **KEPT}
+    assert cleared == {
+        "object": "backend a",
+        "from": "disable",
+        "to": "enable",
+        "programmed": [],
+        "moved": None,
+        **KEPT,
+    }
     cleared = answer_of(bench.operator.clear_override("b", "web", "pool0"))
     assert (cleared["from"], cleared["to"]) == ("7", "100")
     assert answer_of(bench.viewer.overrides())["rows"] == []
@@ -843,3 +875,23 @@ def test_a_checkout_knows_its_commit_and_not_when_it_was_built():
     build = read_build()
     assert build.version
     assert build.date == "unknown" or build.date.startswith("2")
+
+
+LEAST_MOVING = [make_frontend(pools=(("a", "b", "c"),), weights=WeightScale.LEAST_MOVING)]
+
+
+def test_the_end_of_a_weight_by_command_says_what_the_scale_moves(bench):
+    bench.board.apply(make_config(LEAST_MOVING, checks=[make_check(rise=1, fall=1)]))
+    answer_of(bench.operator.set_weight("web", "pool0", "a", 30))
+    view = answer_of(bench.operator.clear_override("a", "web", "pool0"))
+    assert view["programmed"] == [[100, 10, 1]]
+    assert 0.2 < view["moved"] < 0.7
+    answer_of(bench.operator.disable_backend("b"))
+    view = answer_of(bench.operator.clear_override("b"))
+    assert (view["programmed"], view["moved"]) == ([], None)
+
+
+def test_a_frontend_that_is_gone_has_no_scale_that_changes(bench):
+    before = [ScaleBefore(bench.control.work, bench.board, name) for name in ("web", "nobody")]
+    bench.board.apply(make_config([]))
+    assert [result_of(each.changes()) for each in before] == [([], None)] * 2

@@ -646,12 +646,13 @@ class FakeControl:
 
     async def clear_override(self, backend="", frontend="", pool=""):
         await self._change("clear_override", backend, frontend, pool)
+        kept = {"programmed": [], "moved": None, **self._kept()}
         if not backend:
-            return {"object": f"frontend {frontend}", "from": "disable", "to": "enable", **self._kept()}
+            return {"object": f"frontend {frontend}", "from": "disable", "to": "enable", **kept}
         if frontend:
             what = f"weight of backend {backend} in pool {pool} of frontend {frontend}"
-            return {"object": what, "from": "25", "to": "100", **self._kept()}
-        return {"object": f"backend {backend}", "from": "disable", "to": "enable", **self._kept()}
+            return {"object": what, "from": "25", "to": "100", **kept}
+        return {"object": f"backend {backend}", "from": "disable", "to": "enable", **kept}
 
     async def check_config(self):
         await self._call("check_config")

@@ -19,7 +19,7 @@ PASS = Result(Code.L4OK)
 FAIL = Result(Code.L4CON, "refused")
 
 names = st.sampled_from(NAMES)
-weights = st.sampled_from([100, 50, 1, 0])
+weights = st.sampled_from([100, 50, 33, 1, 0])
 min_ups = st.sampled_from([MinUp(), MinUp(), MinUp(2), MinUp(5000, share=True), MinUp(10000, share=True)])
 delays = st.sampled_from([0.0, 0.0, 3.0, 10.0])
 members = st.lists(st.tuples(names, weights), min_size=1, max_size=3, unique_by=lambda member: member[0])

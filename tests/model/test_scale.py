@@ -17,6 +17,7 @@ from maglev.model.scale import (
     AS_WRITTEN,
     enough_lengths,
     fitting_length,
+    scale_keeping,
     scale_of,
     scales_of,
     shares_within,
@@ -49,6 +50,11 @@ def spread(scale: dict[int, int]) -> Fraction:
     """Return how much the largest ratio of programmed to configured weight is above the smallest one, in 1/10000."""
     ratios = [Fraction(small, weight) for weight, small in scale.items()]
     return (max(ratios) / min(ratios) - 1) * 10_000
+
+
+def keeping(some: Pool, *kept: int, before: bytes | None = None, weights: WeightScale = LEAST_MOVING) -> bytes:
+    frontend = Frontend("web", "192.0.2.1", Transport.TCP, 80, (some,), weights=weights)
+    return scale_keeping(some, frontend, frozenset(kept), before)
 
 
 def test_equal_weights_are_one():
@@ -240,3 +246,48 @@ def test_the_order_of_the_addresses_decides_which_servers_have_one_bucket_more()
     assert list(bucket_counts(behind, 16).values()) == [4, 3, 9]
     lines = [tuple(each[address] for address in sorted(each, key=stored)) for each in (ahead, behind)]
     assert [shares_within(line, 16, 10) for line in lines] == [True, False]
+
+
+# Weights that are kept from before
+
+
+def test_a_scale_that_says_what_is_kept_stays():
+    base = scale_of(pool(100, 50), LEAST_MOVING, 2.0)
+    assert keeping(pool(100, 50)) == keeping(pool(100, 50), 50, 99, before=AS_WRITTEN) == base
+
+
+def test_what_is_kept_takes_the_scale_that_was_in_force_if_that_says_everything():
+    assert keeping(pool(100, 100), 25, before=AS_WRITTEN) == AS_WRITTEN
+    eighths = scale_of(pool(100, 50, 25, 12), LEAST_MOVING, 2.0)
+    assert keeping(pool(100, 100), 25, before=eighths) == eighths
+
+
+def test_what_is_kept_takes_the_smallest_multiple_otherwise():
+    halves = scale_of(pool(100, 50), LEAST_MOVING, 2.0)
+    for before in (None, halves):
+        scale = keeping(pool(100, 100), 25, before=before)
+        assert (scale[100], scale[25]) == (4, 1)
+    # What was set at run time is said as well.
+    scale = keeping(override(pool(100, 100), 0, 50), 25)
+    assert (scale[100], scale[50], scale[25]) == (4, 2, 1)
+
+
+def test_as_written_says_everything():
+    assert keeping(pool(100, 100), 1, weights=WeightScale.AS_WRITTEN) == AS_WRITTEN
+
+
+def test_a_pool_without_weights_tells_what_is_kept_as_it_is():
+    assert keeping(pool(0, 0), 100, 50) == AS_WRITTEN
+
+
+@given(WEIGHTS, WEIGHTS, WEIGHTS, TOLERANCES)
+def test_what_is_kept_and_what_is_configured_have_their_shares(own, kept, old, tolerance):
+    some = pool(*own)
+    frontend = Frontend(
+        "web", "192.0.2.1", Transport.TCP, 80, (some,), weights=LEAST_MOVING, weight_tolerance=tolerance / 100
+    )
+    before = scale_of(pool(*old), LEAST_MOVING, tolerance / 100)
+    scale = scale_keeping(some, frontend, frozenset(kept), before)
+    assert spread({weight: scale[weight] for weight in own | kept}) <= tolerance
+    # Asked again, it is the same.
+    assert scale_keeping(some, frontend, frozenset(kept), scale) == scale

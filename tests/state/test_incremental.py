@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import attrs
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from maglev.state.decision import decide
 from maglev.state.pools import no_memory
 from maglev.state.standing import evidence_of
 from maglev.state.status import FrontendStatus
-from maglev.state.weights import FrontendWeights, shift
+from maglev.state.weights import FrontendWeights, WeightReason, shift
 from tests.fakes.configs import make_frontend
 from tests.fakes.random_boards import NAMES, PASS, TimedBoard, act, configs, histories
 from tests.fakes.subscribers import RecordingSubscriber
@@ -70,6 +72,7 @@ def facts(board):
             list(each.desired.items()),
             each.held,
             each.flushes,
+            each.scale,
             each.knows_all,
         )
         for name, each in board.frontends.items()
@@ -96,7 +99,7 @@ def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
 
 
 @given(configs(), histories)
-def test_no_transition_changes_a_scale(config, some_steps):
+def test_no_transition_changes_a_scale_but_that_of_the_active_pool_for_weights_that_are_kept(config, some_steps):
     board = TimedBoard(config)
     for step in some_steps:
         before = {name: (status.frontend, status.scales) for name, status in board.frontends.items()}
@@ -108,6 +111,13 @@ def test_no_transition_changes_a_scale(config, some_steps):
             assert {name: each.programmed for name, each in status.desired.items()} == {
                 name: status.scale[each.weight] for name, each in status.desired.items()
             }
+            active = 0 if status.choice is None else status.choice.active or 0
+            kept = {each.weight for each in status.desired.values() if each.reason is WeightReason.HELD}
+            if not kept and not status.carried:
+                assert status.scale == status.scales[active]
+            own = {member.weight for member in status.frontend.pools[active].members} | kept
+            ratios = [Fraction(status.scale[weight], weight) for weight in own if weight]
+            assert max(ratios, default=1) <= min(ratios, default=1) * Fraction(102, 100)
 
 
 @given(configs(), histories, histories)

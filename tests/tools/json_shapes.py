@@ -19,7 +19,7 @@ MODULES = (views, override_views, announce_views, checker_views, event_views, ex
 VIEWS = {name: each for each in MODULES for name, each in vars(each).items() if is_typeddict(each)}
 """The shapes, by the names of their classes."""
 
-ABSTRACT = {"ChangeView", "KeptView", "VipKeyView", "_WeightChange", "WeightEventChange", "PageView"}
+ABSTRACT = {"ChangeView", "KeptView", "ScaleView", "VipKeyView", "_WeightChange", "WeightEventChange", "PageView"}
 """Parts of other shapes."""
 
 WIDTH = 120

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from maglev.commands.language.nodes import Handler, Invocation
     from maglev.interfaces import IControl
     from maglev.model.override_views import KeptView
-    from maglev.model.views import BackendChangeView, FrontendChangeView, HostChangeView, WeightChangeView
+    from maglev.model.views import BackendChangeView, FrontendChangeView, HostChangeView, ScaleView, WeightChangeView
 
     StateVerb = Callable[..., Awaitable[BackendChangeView]]
     FrontendVerb = Callable[..., Awaitable[FrontendChangeView]]
@@ -113,7 +113,7 @@ async def clear_override(call: Invocation) -> ExitStatus:
     cleared = line(
         cell(view["object"], Style.HEADING), " ", cell(view["from"]), " -> ", cell(view["to"]), " (the file)"
     )
-    await call.output.view(view, [cleared])
+    await call.output.view(view, [cleared, *_scale_lines(view)])
     return kept(call, view)
 
 
@@ -153,7 +153,11 @@ def _weight_lines(view: WeightChangeView) -> Iterator[Line]:
     names = [piece for word, name in named for piece in (label(word), " ", cell(name), " ")]
     same = " (no change)" if view["from"] == view["to"] else ""
     yield line(*names, label("weight"), " ", cell(view["from"]), " -> ", cell(view["to"]), same, _until(view))
-    if view["programmed"]:
+    yield from _scale_lines(view)
+
+
+def _scale_lines(view: ScaleView) -> Iterator[Line]:
+    if view.get("programmed"):  # an older daemon does not say it of the end of a weight
         told = ", ".join(
             f"{weight} is programmed as {after} instead of {before}" for weight, before, after in view["programmed"]
         )

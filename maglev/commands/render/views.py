@@ -156,18 +156,20 @@ def frontend_lines(view: FrontendView, *, aligned: bool) -> Iterator[Line]:
             *([("held", view["held"])] if view["held"] else []),
         ]
     )
+    scaled = view["weights"] != "as-written"
     for pool in view["pools"]:
-        yield from _pool_lines(pool, scaled=view["weights"] != "as-written", aligned=aligned)
+        yield from _pool_lines(pool, scaled=scaled, aligned=aligned)
     if view["departing"]:
         yield line("  ", label("departing"))
-        yield from phrases(map(_departing_row, view["departing"]), aligned=aligned)
+        yield from phrases((_departing_row(each, scaled=scaled) for each in view["departing"]), aligned=aligned)
 
 
-def _departing_row(server: DepartingView) -> tuple[Cell, ...]:
+def _departing_row(server: DepartingView, *, scaled: bool) -> tuple[Cell, ...]:
     return (
         cell(server["address"]),
         label("weight"),
         cell(server["weight"]),
+        *((label("programmed"), cell(server["programmed_weight"])) if scaled else ()),
         label("leaves-in"),
         cell(f"{server['leaves_in']:.1f}s"),
     )

@@ -135,7 +135,7 @@ class WantedVips:
         """Return the servers that VPP holds for a frontend with their effective weights, by address."""
         addresses = {name: self._board.backends[name].serving_address for name in status.desired}
         found = {address: server.weight for address, server in held.servers.items()}
-        weights = effective_weights(status.frontend, addresses, found)
+        weights = effective_weights(status.frontend, addresses, found, status.told)
         return {address: ApplicationServer(address, weight) for address, weight in weights.items()}
 
     def _configured(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
@@ -149,10 +149,10 @@ class WantedVips:
 
 
 def _in_scale(status: FrontendStatus, kept: WantedVip, configured: Collection[str]) -> WantedVip:
-    """Return a VIP in which the servers that stay for now are told to VPP by the scale in force, too."""
-    others = {
-        address: attrs.evolve(server, weight=status.scale[server.weight])
-        for address, server in kept.servers.items()
-        if address not in configured
-    }
-    return attrs.evolve(kept, servers={**kept.servers, **others}) if others else kept
+    """Return a VIP in which the servers that stay for now are told to VPP by a scale, too."""
+    others = {address: server for address, server in kept.servers.items() if address not in configured}
+    if not others:
+        return kept
+    scale = status.scale_of_departing(server.weight for server in others.values())
+    told = {address: attrs.evolve(server, weight=scale[server.weight]) for address, server in others.items()}
+    return attrs.evolve(kept, servers={**kept.servers, **told})

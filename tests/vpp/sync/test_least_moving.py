@@ -75,16 +75,18 @@ def test_a_backend_of_two_pools_that_is_proved_again_is_told_by_the_scale_of_the
     bench.stop()
 
 
-def test_a_backend_that_keeps_a_weight_across_a_switch_of_pools_is_told_by_the_scale_of_the_new_one():
+def test_backends_that_keep_weights_across_a_switch_of_pools_are_told_with_their_shares():
     pools = ((("a", 100),), (("b", 100), ("c", 50)))
     bench = VppInMemory(config(pools=pools))
     bench.record(a=FAIL)
     assert bench.weights()[WEB] == {A: 0, B: 2, C: 1}
     bench.board.apply(attrs.evolve(config(pools=pools), healthchecks={"tcp": attrs.evolve(QUICK[0], l4_port=81)}))
     bench.record(a=PASS)
-    # By the scale of a's pool, in which 100 is 1.
-    assert bench.weights()[WEB] == {A: 1, B: 1, C: 1}
-    bench.record(b=PASS, c=PASS)
+    # By the scale of a's pool, in which 100 is 1, 50 would be 1 as well.
+    assert bench.weights()[WEB] == {A: 2, B: 2, C: 1}
+    bench.record(b=PASS)
+    assert bench.weights()[WEB] == {A: 2, B: 0, C: 1}
+    bench.record(c=PASS)
     assert bench.weights()[WEB] == {A: 1, B: 0, C: 0}
     bench.stop()
 
@@ -348,4 +350,108 @@ def test_a_restart_with_edited_weights_leaves_what_was_never_proved_as_it_is(fou
     assert bench.weights()[WEB] == servers | {D: 0}
     bench.record(b=PASS)
     assert bench.weights()[WEB] == servers | {B: file[1], D: 0}
+    bench.stop()
+
+
+# What the scale has no integer for
+
+SHORT = {"startup_min_delay": 0, "startup_max_delay": 1}
+EQUALS = (tuple((name, 100) for name in "abcd"),)
+
+
+def rechecked(pools):
+    """Return a configuration by which every backend has to be proved again."""
+    return attrs.evolve(config(pools=pools), healthchecks={"tcp": attrs.evolve(QUICK[0], l4_port=81)})
+
+
+def test_a_weight_that_the_scale_has_no_integer_for_keeps_its_share_until_it_is_proved():
+    bench = restarted(LEAST_MOVING, {A: 100, B: 100, C: 100, D: 1}, SHORT, EQUALS)
+    bench.wait(2)
+    bench.record(a=PASS, b=PASS, c=PASS)
+    bench.wait(1)
+    assert bench.writes() == []
+    bench.record(d=PASS)
+    # All of them at one moment.
+    (script,) = bench.lb.scripts
+    assert bench.writes() == list(script)
+    assert bench.weights()[WEB] == {A: 1, B: 1, C: 1, D: 1}
+    bench.stop()
+
+
+def test_a_weight_that_the_scale_has_no_integer_for_ends_with_a_failure_too():
+    bench = restarted(LEAST_MOVING, {A: 100, B: 100, C: 100, D: 1}, SHORT, EQUALS)
+    bench.wait(2)
+    bench.record(a=PASS, b=PASS, c=PASS, d=FAIL)
+    bench.wait(1)
+    assert bench.weights()[WEB] == {A: 1, B: 1, C: 1, D: 0}
+    bench.stop()
+
+
+@pytest.mark.parametrize(("before", "programmed"), [(1, (99, 99, 99, 1)), (25, (4, 4, 4, 1)), (60, (5, 5, 5, 3))])
+def test_a_reload_that_has_backends_proved_again_moves_nothing_until_the_last_one_is(before, programmed):
+    pools = ((("a", 100), ("b", 100), ("c", 100), ("d", before)),)
+    bench = VppInMemory(config(pools=pools))
+    weights = dict(zip((A, B, C, D), programmed, strict=True))
+    assert bench.weights()[WEB] == weights
+    bench.writes()
+    bench.board.apply(rechecked(EQUALS))
+    bench.record(a=PASS, c=PASS, b=PASS)
+    assert bench.writes() == []
+    bench.record(d=PASS)
+    assert bench.weights()[WEB] == {A: 1, B: 1, C: 1, D: 1}
+    bench.stop()
+
+
+def test_a_renamed_frontend_keeps_the_scale_that_its_vip_had():
+    bench = VppInMemory(config(AS_WRITTEN, pools=((("a", 100), ("b", 100), ("c", 100), ("d", 30)),)))
+    bench.writes()
+    renamed = attrs.evolve(rechecked(EQUALS).frontends["web"], name="site")
+    bench.board.apply(attrs.evolve(rechecked(EQUALS), frontends={"site": renamed}))
+    bench.wait(1)
+    assert bench.writes() == []
+    bench.stop()
+
+
+def test_a_scale_that_says_several_weights_stays_until_the_last_of_them_is_proved():
+    pools = (tuple((name, 100) for name in "abcef"),)
+    bench = VppInMemory(config(pools=((("a", 100), ("b", 100), ("c", 100), ("e", 50), ("f", 25)),)))
+    e, f = D, "10.0.0.5"
+    bench.board.apply(rechecked(pools))
+    bench.record(a=PASS, b=PASS, c=PASS)
+    bench.writes()
+    bench.record(f=PASS)
+    # 50 alone would be said by half of this.
+    assert bench.writes() == [SetWeight(KEY, f, 4, 1)]
+    bench.record(e=PASS)
+    assert bench.weights()[WEB] == {A: 1, B: 1, C: 1, e: 1, f: 1}
+    bench.stop()
+
+
+def test_a_weight_of_another_pool_that_is_kept_is_told_with_its_share():
+    pools = ((("a", 33),), (("b", 100), ("c", 50)))
+    bench = VppInMemory(config(pools=pools))
+    bench.record(a=FAIL)
+    bench.board.apply(rechecked(pools))
+    bench.record(a=PASS)
+    # By the scale of a's pool, in which 33 is 1, 50 would be 2 and 100 be 3.
+    assert bench.weights()[WEB] == {A: 2, B: 6, C: 3}
+    bench.record(c=PASS)
+    # And 100 alone is 3.
+    assert bench.weights()[WEB] == {A: 1, B: 3, C: 0}
+    bench.record(b=PASS)
+    assert bench.weights()[WEB] == {A: 1, B: 0, C: 0}
+    bench.stop()
+
+
+def test_a_weight_that_a_moved_backend_finds_at_its_new_address_is_told_with_its_share():
+    bench = VppInMemory(config(pools=((("a", 100), ("b", 100), ("c", 1)),)))
+    # a moves to the address of c, which leaves.
+    made = [Backend("a", C, "tcp"), Backend("b", B, "tcp")]
+    bench.writes()
+    bench.board.apply(make_config([make_frontend(pools=(("a", "b"),), weights=LEAST_MOVING)], made, QUICK))
+    assert bench.weights()[WEB] == {A: 99, B: 99, C: 1}
+    assert bench.writes() == []
+    bench.record(a=PASS)
+    bench.wait(2)
+    assert bench.weights()[WEB] == {B: 1, C: 1}
     bench.stop()
