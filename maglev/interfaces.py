@@ -17,6 +17,7 @@ from maglev.model.explain_views import BackendExplanationView, FrontendExplanati
 from maglev.model.override import MAX_DURATION
 from maglev.model.override_views import DrainView
 from maglev.model.result import Outcome
+from maglev.model.session_views import SessionView, WebLoginView
 from maglev.model.views import (
     BackendChangeView,
     BackendView,
@@ -32,7 +33,6 @@ from maglev.model.views import (
     OverridesView,
     PageView,
     ServerCountersView,
-    SessionView,
     SyncView,
     VersionView,
     VipCountersView,
@@ -363,6 +363,9 @@ class IControl(Protocol):
 
     async def sessions(self) -> list[SessionView]:
         """Return who is connected, the oldest session first."""
+
+    async def web_login(self) -> WebLoginView:
+        """Return a link that opens the live page as this caller: once, within a minute."""
 
     async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> ISubscription:
         """Watch events: first a snapshot of every state, then what happens.

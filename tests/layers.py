@@ -24,7 +24,7 @@ ORDER = (
     "healthcheck | vpp",
     "announce",
     "control",
-    "rpc | ssh",
+    "rpc | ssh | web",
     "metrics",
     "vppsim",
     "demo",
@@ -55,6 +55,7 @@ USES = {
     "vpp.api": {"model", "runtime"},
     "ssh": {"interfaces", "model", "runtime", "terminal"},
     "rpc.client": {"interfaces", "model", "rpc"},
+    "web": {"interfaces", "model", "runtime"},
 }
 """All that these folders use of ours, as their docstrings say; less than the order would allow."""
 
@@ -112,6 +113,10 @@ PURE = (
     "vpp.sync.in_sync",
     "vpp.sync.plan",
     "vpp.sync.remaking",
+    "web.history",
+    "web.orders",
+    "web.picture",
+    "web.rows",
 )
 """Folders and modules without Twisted, clock or I/O (but a file's); `tests.pure_coverage` wants every branch tested."""
 

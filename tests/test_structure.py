@@ -221,6 +221,7 @@ ENDING_LOOPS = {
     ("rpc.server.pushing", "_run"): "ends with its subscription, and the client learns of it",
     ("rpc.server.pushing", "_wait_for_room"): "ends with its subscription",
     ("runtime.tasks", "_repeat"): "the one that catches everything",
+    ("web.reading", "rows_of"): "pages have an end",
     ("vpp.sync.service", "_wait"): "ends in time; in a step of a loop that goes through Tasks.repeat",
 }
 """All loops that wait, with the reason why an exception may end them. One that supervises something for as long as the
@@ -390,6 +391,7 @@ def test_what_is_installed_is_the_program_the_dropin_and_the_data(tmp_path):
     held = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
     expected = {str(path.relative_to(ROOT)) for path in MODULES.values()}
     expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "maglev/vppsim").glob("*.json")}
+    expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "maglev/web/static").iterdir()}
     expected |= {"maglev/config/maglev.schema.json"}
     assert held == expected | {"maglev/py.typed", "maglev/build.json", "twisted/plugins/maglev_plugin.py"}
 

@@ -180,6 +180,22 @@ _TERMINAL: Final = Keyword(
     ),
 )
 
+_WEB: Final = Keyword(
+    "web",
+    help="The live page",
+    children=(
+        Keyword(
+            "login",
+            help="Print a link that opens it as you",
+            command=Command(
+                session.web_login,
+                notes="The link works once, within a minute. The session in the browser lasts 12 hours, with your name "
+                "and role.",
+            ),
+        ),
+    ),
+)
+
 ROOT: Final = TreePosition(
     help="A command",
     children=(
@@ -190,6 +206,7 @@ ROOT: Final = TreePosition(
         _CONFIG,
         _WATCH,
         _TERMINAL,
+        _WEB,
         Keyword("help", help="List all commands", command=Command(session.show_help)),
         Keyword("quit", help="End the session", command=Command(session.close)),
         Keyword("exit", help="End the session", command=Command(session.close)),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from maglev.model.caller import Caller
-    from maglev.model.views import SessionView
+    from maglev.model.session_views import SessionView
 
 
 class SessionEntry:
@@ -52,7 +52,7 @@ class Sessions:
 
         Args:
             caller: The caller.
-            front_end: The front end in use: ``ssh`` or ``pb``.
+            front_end: The front end in use: ``ssh``, ``pb`` or ``web``.
         """
         entry = SessionEntry(self, caller, front_end)
         self._entries[entry] = None

@@ -22,6 +22,7 @@ from maglev.control.views import (
     page_view,
 )
 from maglev.control.vpp_verbs import VppVerbs
+from maglev.control.web_links import WebLinks
 from maglev.interfaces import IControl
 from maglev.model.errors import ConfigError, MaglevError, NotFoundError, RefusedError
 from maglev.model.override import Target
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from maglev.model.event_views import EventView
     from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
     from maglev.model.problem import Problem
+    from maglev.model.session_views import SessionView, WebLoginView
     from maglev.model.views import (
         BackendView,
         ConfigCheckView,
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
         FrontendView,
         HealthcheckView,
         PageView,
-        SessionView,
         SyncView,
         VersionView,
     )
@@ -74,6 +75,7 @@ class Control:
     Attributes:
         drains: Watches drains; a service, to be started by who makes this.
         trail: What callers have changed lately.
+        web_links: The links that open the live page.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Control:
         self.announcer = announcer
         self.drains = DrainWatch(work, board, overrides, vpp)
         self.trail = AuditTrail(board, wall)
+        self.web_links = WebLinks(work.clock)
 
     def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
         """Compute the effects of a configuration; without a connection, a VPP with all features is assumed."""
@@ -161,8 +164,10 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
         return {} if self._control.vpp.sync is None else self._control.vpp.sync.ledger.vips
 
     def _frontend_view(self, status: FrontendStatus) -> FrontendView:
-        departing = self._control.vpp.departures.departing(key_of(status.frontend))
-        return frontend_view(self._board, status, departing, self._ordered(Target("", status.frontend.name)))
+        key = key_of(status.frontend)
+        departing = self._control.vpp.departures.departing(key)
+        ordered = self._ordered(Target("", status.frontend.name))
+        return frontend_view(self._board, status, departing, ordered, self._ledger().get(key))
 
     async def backends(self, after: str = "", limit: int = 100) -> PageView[BackendView]:
         """A page of backends."""
@@ -258,6 +263,10 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
     async def sessions(self) -> list[SessionView]:
         """The connected sessions."""
         return self._control.register.views()
+
+    async def web_login(self) -> WebLoginView:
+        """A link that opens the live page as this caller."""
+        return self._control.web_links.issue(self.caller)
 
     async def watch(self, *, log: str | None = None, backend: bool = True, frontend: bool = True) -> Subscription:
         """A subscription to events."""

@@ -57,9 +57,21 @@ MAX_OPERATIONS: Final = 50
 
 
 def frontend_view(
-    board: Board, status: FrontendStatus, departing: Mapping[str, Departing], override: OverrideView | None
+    board: Board,
+    status: FrontendStatus,
+    departing: Mapping[str, Departing],
+    override: OverrideView | None,
+    vip: Vip | None,
 ) -> FrontendView:
-    """Return one frontend, the servers that left it and are still in VPP, and what was ordered for it as a whole."""
+    """Return one frontend.
+
+    Args:
+        board: Has the backends.
+        status: The frontend.
+        departing: The servers that left it and are still in VPP.
+        override: What was ordered for it as a whole.
+        vip: What VPP is known to hold of it; None if nothing.
+    """
     frontend = status.frontend
     scale = status.scale_of_departing(each.weight for each in departing.values())
     return {
@@ -75,7 +87,7 @@ def frontend_view(
         "when_none_eligible": str(frontend.when_none_eligible),
         "failback_delay": frontend.failback_delay,
         "held": len(status.guarded),
-        "pools": [_pool_view(board, status, index) for index in range(len(status.pools))],
+        "pools": [_pool_view(board, status, index, vip) for index in range(len(status.pools))],
         "departing": [
             {
                 "address": address,
@@ -90,7 +102,7 @@ def frontend_view(
     }
 
 
-def _pool_view(board: Board, status: FrontendStatus, index: int) -> PoolView:
+def _pool_view(board: Board, status: FrontendStatus, index: int, vip: Vip | None) -> PoolView:
     pool, weights, choice, now = status.frontend.pools[index], status.pools[index], status.choice, board.now()
     since = status.memory.since[index]
     due = choice.due if choice is not None and choice.heir == index else None
@@ -101,12 +113,15 @@ def _pool_view(board: Board, status: FrontendStatus, index: int) -> PoolView:
         "in_service": status.in_service[index],
         "eligible_for": None if since is None else round(max(now - since, 0.0), 1),
         "fails_back_in": None if due is None else round(max(due - now, 0.0), 1),
-        "backends": [_member_view(board, status, member, weights[member.backend]) for member in pool.members],
+        "backends": [_member_view(board, status, member, weights[member.backend], vip) for member in pool.members],
     }
 
 
-def _member_view(board: Board, frontend: FrontendStatus, member: PoolMember, effective: int) -> MemberView:
+def _member_view(
+    board: Board, frontend: FrontendStatus, member: PoolMember, effective: int, vip: Vip | None
+) -> MemberView:
     status = board.backends[member.backend]
+    server = None if vip is None else vip.servers.get(status.serving_address)
     return {
         "name": status.name,
         "address": status.address,
@@ -116,6 +131,9 @@ def _member_view(board: Board, frontend: FrontendStatus, member: PoolMember, eff
         "file_weight": member.weight if member.written is None else member.written,
         "effective_weight": effective,
         "programmed_weight": frontend.scale[effective],
+        "vpp_weight": None if server is None else server.weight,
+        # What was written since the last read has none, as what has no new flows.
+        "vpp_buckets": None if server is None or (server.weight and not server.buckets) else server.buckets,
         "reason": str(frontend.desired[status.name].reason),
     }
 
@@ -124,7 +142,7 @@ def backend_view(
     board: Board, status: BackendStatus, override: OverrideView | None, drain: DrainView | None
 ) -> BackendView:
     """Return one backend, what an operator ordered for it, and how its drain is going."""
-    health = status.health
+    health, last = status.health, status.last_result
     return {
         "name": status.name,
         "address": status.address,
@@ -132,7 +150,7 @@ def backend_view(
         "enabled": status.state is not State.DISABLED,
         "healthcheck": board.config.backends[status.name].healthcheck,
         "health": {"value": health.value, "rise": health.rise, "fall": health.fall},
-        "last_result": None if status.last_result is None else result_view(status.last_result),
+        "last_result": None if last is None else result_view(last, board.now() - status.resulted),
         "transitions": [transition_view(each) for each in status.transitions],
         "frontends": list(board.frontends_of(status.name)),
         "override": override,
@@ -170,14 +188,15 @@ def kept_view(override: Override | None) -> KeptView:
     return {"until": until_of(override), "not_kept": ""}
 
 
-def result_view(result: Result) -> ResultView:
-    """Return the outcome of a probe."""
+def result_view(result: Result, age: float) -> ResultView:
+    """Return the outcome of a probe that ended some seconds ago."""
     return {
         "ok": result.ok,
         "layer": result.layer,
         "code": str(result.code),
         "detail": result.detail,
         "duration": result.duration,
+        "age": round(max(age, 0.0), 1),
     }
 
 

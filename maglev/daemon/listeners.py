@@ -1,4 +1,4 @@
-"""Builds the front ends enabled by the options: the SSH console and Perspective Broker."""
+"""Builds the front ends enabled by the options: the SSH console, Perspective Broker and the live page."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ def listeners(
         listeners.append(_tls_port(reactor, options))
     if listeners:
         yield _pb(reactor, cooperator.queue("pb"), descriptors, options, control, listeners)
+    if options["web-addr"]:
+        yield _web(reactor, cooperator.queue("web"), descriptors, options, control)
 
 
 def _ssh(
@@ -96,6 +98,27 @@ def _pb(
     identities = Identities(operators, UserNames(reactor))
     service = PbService(reactor, work, control.for_caller, control.register, identities, listeners, descriptors)
     return FrontEnd("pb-addr", service, PbCollector(service.calls, service.limiter.__len__, service.drops.counts))
+
+
+def _web(reactor: Any, work: WorkQueue, descriptors: Descriptors, options: Options, control: Control) -> FrontEnd:
+    from maglev.metrics.web import WebCollector
+    from maglev.web.place import web_place
+    from maglev.web.service import WebService
+
+    place = web_place(options["web-addr"], options["web-name"])
+    assert place is not None  # noqa: S101
+    service = WebService(
+        reactor,
+        work,
+        place,
+        control.for_caller,
+        control.register,
+        control.web_links,
+        control.wall,
+        descriptors,
+        host_name=socket.gethostname(),
+    )
+    return FrontEnd("web-addr", service, WebCollector(service.streams.__len__, service.sessions.__len__))
 
 
 def _unix_socket(reactor: Any, address: str) -> PbListener:

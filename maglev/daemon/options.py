@@ -38,6 +38,8 @@ SETTINGS: Final = (
     Setting("vpp-api-addr", "/run/vpp/api.sock", "VPP's API socket; empty switches VPP off"),
     Setting("vpp-stats-addr", "/run/vpp/stats.sock", "VPP's stats socket"),
     Setting("metrics-addr", "127.0.0.1:9091", f"address of the metrics listener: {_ADDRESS}"),
+    Setting("web-addr", "127.0.0.1:9092", f"address of the live page: {_ADDRESS}"),
+    Setting("web-name", "", "names by which the live page is reached, by commas: lb1 or https://lb1.example.net"),
     Setting("ssh-addr", "127.0.0.1:2222", f"address of the SSH console: {_ADDRESS}"),
     Setting("ssh-operator-keys", "/etc/vpp-maglev/operator_keys", "file with the SSH keys of operators (full access)"),
     Setting("ssh-viewer-keys", "/etc/vpp-maglev/viewer_keys", "file with the SSH keys of viewers (read-only access)"),

@@ -6,36 +6,12 @@ The collectors of the front ends take the first lines of each family from here, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-import attrs
+from maglev.metrics.family import Family
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-Type = Literal["counter", "gauge", "histogram"]
-
-
-@attrs.frozen
-class Family:
-    """The metrics of one name.
-
-    Attributes:
-        name: Without the ``_bucket``, ``_count`` and ``_sum`` of a histogram.
-        type: As Prometheus has it.
-        help: Its meaning, in a few words without a full stop: for Prometheus and for the reference.
-        labels: The names of the labels that every sample has.
-        notes: Further sentences for the reference: values of labels, and such.
-        absent: When there are no samples; empty if there always are some, for the objects that exist.
-    """
-
-    name: str
-    type: Type
-    help: str
-    labels: tuple[str, ...] = ()
-    notes: str = ""
-    absent: str = ""
-
 
 _VIP: Final = ("prefix", "protocol", "port")
 _MEMBER: Final = ("frontend", "pool", "backend")
@@ -382,6 +358,10 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             ("role", "result"),
             "``operator`` or ``viewer`` that were ``accepted``, and ``none`` that were ``refused``.",
         ),
+    ),
+    "The live page": (
+        Family("maglev_web_pages", "gauge", "Pages that are open in browsers"),
+        Family("maglev_web_sessions", "gauge", "Sessions of browsers"),
     ),
 }
 """The families by subject, in the order of the reference."""

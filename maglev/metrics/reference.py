@@ -14,7 +14,7 @@ from maglev.metrics.families import GROUPS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from maglev.metrics.families import Family
+    from maglev.metrics.family import Family
 
 HEAD: Final = """\
 =======

@@ -49,6 +49,8 @@ class MemberView(TypedDict):
     file_weight: Annotated[int, "Weight in the file; another one than ``weight`` if that was set at run time."]
     effective_weight: Annotated[int, "Weight that it should have now, 0..100."]
     programmed_weight: Annotated[int, "What VPP should hold for that; the same unless ``weights`` is least-moving."]
+    vpp_weight: Annotated[int | None, "What VPP is known to hold; None if it does not have it, or is not connected."]
+    vpp_buckets: Annotated[int | None, "Buckets that point to it, as VPP was read last; None if it was written since."]
     reason: Annotated[str, "Why it has that weight; the words are in :doc:`health`."]
 
 
@@ -110,6 +112,7 @@ class ResultView(TypedDict):
     code: Annotated[str, "Code of the outcome, such as ``L7OK`` or ``L4CON``."]
     detail: Annotated[str, "What happened, for a person; may be empty."]
     duration: Annotated[float, "Seconds that the probe took."]
+    age: Annotated[float, "Seconds since it ended."]
 
 
 class TransitionView(ChangeView):
@@ -384,14 +387,3 @@ class DifferenceView(TypedDict):
 
 class ConfigDiffView(ConfigCheckView, PageView[DifferenceView]):
     """What a reload would change: a page of objects, with what is wrong with the file."""
-
-
-class SessionView(TypedDict):
-    """A session."""
-
-    name: Annotated[str, "Name of the user."]
-    role: Annotated[str, "``viewer`` or ``operator``."]
-    origin: Annotated[str, "Where the session comes from."]
-    front_end: Annotated[str, "``ssh`` or ``pb``."]
-    since: Annotated[str, "When it began."]
-    idle: Annotated[float, "Seconds since the last command."]

@@ -4,7 +4,8 @@ Left to itself, `twisted.web` writes request bodies to the temporary folder befo
 wanted; it goes on reading requests from a peer that reads no answers; a byte now and then keeps a connection for ever;
 and it accepts any number of connections. Here:
 
-* Only the methods of the site are answered, GET and HEAD by default. A body is refused at its header and never read.
+* Only the methods of the site are answered, GET and HEAD by default. A body is refused at its header and never read,
+  unless the site takes small ones; those arrive within the time of the head.
 * The head of a request has a size, and a time from its first byte to its last.
 * One request of a connection is answered at a time, in turns with all others (`maglev.runtime.cooperator`), and the
   next one only after the peer has read the answer. What it sends meanwhile is left to the kernel.
@@ -103,7 +104,7 @@ class Root(Resource):
 
 
 class BoundedRequest(Request):
-    """A request without body, which is answered when it is its turn."""
+    """A request, which is answered when it is its turn."""
 
     channel: Any
     _fault = 0
@@ -266,8 +267,8 @@ class BoundedChannel(HTTPChannel):
         self._refuse(b"431 Request Header Fields Too Large")
 
     def allHeadersReceived(self) -> None:
-        """Refuse a request with a body."""
-        if self.length == 0:
+        """Refuse a request with a body, or with a larger one than the site takes."""
+        if self.length is not None and self.length <= self.site.max_body:
             HTTPChannel.allHeadersReceived(self)
         else:
             self._refuse(b"413 Content Too Large")
@@ -335,6 +336,7 @@ class BoundedSite(Site):
         work: The queue in which requests are answered.
         room: Connections without a request that is being answered.
         methods: What may be asked for.
+        max_body: Bytes of a body at most.
     """
 
     noisy = False
@@ -342,7 +344,12 @@ class BoundedSite(Site):
     requestFactory: Any = BoundedRequest
 
     def __init__(
-        self, work: WorkQueue, size: Callable[[], int], root: Resource, methods: tuple[bytes, ...] = READ_ONLY
+        self,
+        work: WorkQueue,
+        size: Callable[[], int],
+        root: Resource,
+        methods: tuple[bytes, ...] = READ_ONLY,
+        max_body: int = 0,
     ) -> None:
         """Create a site without connections.
 
@@ -350,11 +357,13 @@ class BoundedSite(Site):
             work: The queue in which requests are answered.
             size: Returns the maximum number of connections now.
             root: The resource at the root.
-            methods: Methods that may be used; none of them with a body.
+            methods: Methods that may be used.
+            max_body: Bytes of a body at most; 0 for none.
         """
         Site.__init__(self, root, timeout=cast("int", None), reactor=work.clock)
         self.work = work
         self.methods = methods
+        self.max_body = max_body
         self.room = WaitingRoom(lambda: size() - self.busy)
         self._size = size
         self._channels: set[BoundedChannel] = set()
@@ -387,8 +396,7 @@ class BoundedSite(Site):
     def startFactory(self) -> None:
         """Do nothing: Twisted would wake up each second to know the time for its log of requests."""
 
-    def stopFactory(self) -> None:
-        """Do nothing, for the same reason."""
+    stopFactory = startFactory
 
     def log(self, request: BareRequest) -> None:
         """Say nothing."""

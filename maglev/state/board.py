@@ -105,6 +105,7 @@ class Board(Records):
             self._weigh_all()
             self._tell()
         status.last_result = result
+        status.resulted = self.now()
 
     def happen(self, name: str, event: Lifecycle, detail: str = "") -> None:
         """Apply an operator's command: pause, resume, disable or enable.

@@ -42,6 +42,7 @@ class BackendStatus:
         address: Its address now.
         health: Counter and state.
         last_result: Result of its last probe, None before the first.
+        resulted: When that came, by the monotonic clock of the board.
         transitions: The latest changes, newest first.
         proved_address: The address at which it was last proved, while its current one is still unproved; None
             otherwise. It keeps serving there until the first result.
@@ -49,13 +50,24 @@ class BackendStatus:
         rank: Grows with the time at which it went down last; 0 if it never did.
     """
 
-    __slots__ = ("address", "fresh", "health", "last_result", "name", "proved_address", "rank", "transitions")
+    __slots__ = (
+        "address",
+        "fresh",
+        "health",
+        "last_result",
+        "name",
+        "proved_address",
+        "rank",
+        "resulted",
+        "transitions",
+    )
 
     def __init__(self, backend: Backend, healthcheck: Healthcheck | None) -> None:
         self.name = backend.name
         self.address = backend.address
         self.health = Health(*thresholds(healthcheck))
         self.last_result: Result | None = None
+        self.resulted = 0.0
         # A tuple: for so few entries, a deque would take eight times the memory.
         self.transitions: tuple[Transition, ...] = ()
         self.proved_address: str | None = None

@@ -105,6 +105,7 @@ class ControlWorld:
         )
         for name in self.board.backends:
             self.board.record(name, Result(Code.L7OK, "HTTP 200", 0.00125))
+        self.control.web_links.page = "http://127.0.0.1:9092"
         self.sessions.add(Caller("ada", Role.OPERATOR, "ssh 192.0.2.7:50222"), "ssh")
         self.lb.text = SHOWN
         self.lb.routes["192.0.2.1", 32] = 5

@@ -125,6 +125,7 @@ def test_all_commands_of_the_specification_are_there():
         "terminal no monitor",
         "terminal length <0-512>",
         "terminal width <0-512>",
+        "web login",
         "help",
         "quit",
         "exit",

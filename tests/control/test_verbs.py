@@ -147,6 +147,7 @@ def test_version(bench):
 def test_a_frontend(bench):
     member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100, "file_weight": 100}
     member |= {"effective_weight": 100, "programmed_weight": 100, "reason": "active"}
+    member |= {"vpp_weight": None, "vpp_buckets": None}
     idle = {"effective_weight": 0, "programmed_weight": 0, "reason": "standby"}
     eligible = {"min_up": "1", "eligible_for": 0.0, "fails_back_in": None}
     assert answer_of(bench.viewer.frontend("web")) == {
@@ -240,7 +241,14 @@ def test_a_backend(bench):
         "enabled": True,
         "healthcheck": "tcp",
         "health": {"value": 1, "rise": 1, "fall": 1},
-        "last_result": {"ok": True, "layer": "L7", "code": "L7OK", "detail": "status 200", "duration": 0.0015},
+        "last_result": {
+            "ok": True,
+            "layer": "L7",
+            "code": "L7OK",
+            "detail": "status 200",
+            "duration": 0.0015,
+            "age": 0.0,
+        },
         "transitions": [
             {"from": "unknown", "to": "up", "at": "1970-01-01T00:16:40.000Z", "code": "L7OK", "detail": "status 200"},
             {"from": "unknown", "to": "unknown", "at": "1970-01-01T00:16:40.000Z", "code": "start", "detail": ""},
@@ -642,7 +650,7 @@ def test_every_verb_is_either_for_reading_or_refused_to_viewers():
         "version", "names", "frontends", "frontend", "explain_frontend", "backends", "backend", "explain_backend",
         "healthchecks", "healthcheck", "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state",
         "vpp_lb_plan", "vpp_lb_counters", "vpp_backend_counters", "overrides", "announcements", "announcement",
-        "sessions", "watch", "log", "drain_progress",
+        "sessions", "watch", "log", "drain_progress", "web_login",
     }  # fmt: skip
     assert VERBS.keys() == reading | set(CHANGES)
     assert {name for name, verb in VERBS.items() if hasattr(verb, "changes")} == set(CHANGES)

@@ -41,5 +41,5 @@ def signals():
 
 @pytest.fixture
 def daemon(path, reactor, signals):
-    addresses = ("--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr=")
+    addresses = ("--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr=", "--web-addr=")
     return build(reactor, parse(f"--config={path}", f"--state-dir={path.parent}/state", *addresses))

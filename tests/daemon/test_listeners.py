@@ -27,13 +27,14 @@ def ends(path, *arguments):
     ]
 
 
-def test_there_are_two_by_default(path):
-    assert ends(path) == ["ssh-addr", "pb-addr"]
+def test_there_are_three_by_default(path):
+    assert ends(path) == ["ssh-addr", "pb-addr", "web-addr"]
 
 
 def test_empty_addresses_switch_them_off(path):
-    assert ends(path, "--ssh-addr=", "--pb-addr=") == []
-    assert ends(path, "--ssh-addr=127.0.0.1:2222", "--pb-addr=") == ["ssh-addr"]
+    assert ends(path, "--ssh-addr=", "--pb-addr=", "--web-addr=") == []
+    assert ends(path, "--ssh-addr=127.0.0.1:2222", "--pb-addr=", "--web-addr=") == ["ssh-addr"]
+    assert ends(path, "--ssh-addr=", "--pb-addr=") == ["web-addr"]
 
 
 def test_perspective_broker_over_tls_needs_three_files(path, tmp_path):
@@ -43,7 +44,8 @@ def test_perspective_broker_over_tls_needs_three_files(path, tmp_path):
     certificate, key = authority.issue(tmp_path, "localhost")
     files = [f"--pb-tls-cert={certificate}", f"--pb-tls-key={key}"]
     files.append(f"--pb-tls-ca={authority.write_root(tmp_path)}")
-    assert ends(path, "--ssh-addr=", "--pb-addr=", "--pb-tls-addr=127.0.0.1:0", *files) == ["pb-addr"]
+    off = ("--ssh-addr=", "--pb-addr=", "--web-addr=")
+    assert ends(path, *off, "--pb-tls-addr=127.0.0.1:0", *files) == ["pb-addr"]
     with pytest.raises(StartError, match="TLS of the control interface"):
         ends(path, "--pb-tls-addr=127.0.0.1:0", *files[:2], "--pb-tls-ca=/nowhere")
 
@@ -54,6 +56,8 @@ def test_perspective_broker_over_tls_needs_three_files(path, tmp_path):
         ("--ssh-addr=here", '--ssh-addr: invalid address "here": expected HOST:PORT'),
         ("--pb-addr=here", '--pb-addr: invalid address "here": expected unix:PATH'),
         ("--pb-addr=unix:", "unix:PATH"),
+        ("--web-addr=here", '--web-addr: invalid address "here": expected HOST:PORT'),
+        ("--web-name=a b", '--web-name: invalid name "a b": expected a host name'),
     ],
 )
 def test_an_address_that_is_none_refuses_the_start(path, option, text):
@@ -62,7 +66,7 @@ def test_an_address_that_is_none_refuses_the_start(path, option, text):
 
 
 def start(path, *arguments):
-    options = parse(f"--config={path}", *NOWHERE, "--ssh-addr=", *arguments)
+    options = parse(f"--config={path}", *NOWHERE, "--ssh-addr=", "--web-addr=", *arguments)
     daemon = build(FakeReactor(), options)
     daemon.privilegedStartService()
     daemon.startService()

@@ -235,7 +235,14 @@ def test_an_empty_address_listens_nowhere(daemon, reactor):
 def test_the_metrics_are_served_where_the_option_says(path, reactor, signals):
     daemon = build(
         reactor,
-        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=127.0.0.1:9091", "--ssh-addr=", "--pb-addr="),
+        parse(
+            f"--config={path}",
+            "--vpp-api-addr=",
+            "--metrics-addr=127.0.0.1:9091",
+            "--ssh-addr=",
+            "--web-addr=",
+            "--pb-addr=",
+        ),
     )
     assert reactor.tcpServers == []
     start(daemon)
@@ -250,7 +257,14 @@ def test_the_health_is_judged_by_the_bound_of_the_watchdog(path, reactor, signal
     monkeypatch.setenv("WATCHDOG_USEC", "7000000")
     daemon = build(
         reactor,
-        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=127.0.0.1:9091", "--ssh-addr=", "--pb-addr="),
+        parse(
+            f"--config={path}",
+            "--vpp-api-addr=",
+            "--metrics-addr=127.0.0.1:9091",
+            "--ssh-addr=",
+            "--web-addr=",
+            "--pb-addr=",
+        ),
     )
     start(daemon)
     monkeypatch.setattr(daemon.checker, "oldest_wait", lambda: 7.0)
@@ -269,7 +283,7 @@ def test_the_metrics_listener_leaves_the_descriptors_of_probes_alone(path, react
     backends = len(load_file(path).config.backends)
     with_limit = functools.partial(Descriptors, limit=lambda: OWN + backends + 32)
     monkeypatch.setattr("maglev.daemon.tap.Descriptors", with_limit)
-    daemon = build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--ssh-addr=", "--pb-addr="))
+    daemon = build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--ssh-addr=", "--web-addr=", "--pb-addr="))
     start(daemon)
     (site,) = [server[1] for server in reactor.tcpServers if isinstance(server[1], Site)]
     connections = [HttpConnection(site, f"192.0.2.{number}") for number in range(64)]
@@ -292,7 +306,14 @@ def test_an_address_that_is_taken_is_an_error_at_once(path, reactor, signals, mo
     monkeypatch.setattr(reactor, "listenTCP", refuse)
     daemon = build(
         reactor,
-        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=127.0.0.1:9091", "--ssh-addr=", "--pb-addr="),
+        parse(
+            f"--config={path}",
+            "--vpp-api-addr=",
+            "--metrics-addr=127.0.0.1:9091",
+            "--ssh-addr=",
+            "--web-addr=",
+            "--pb-addr=",
+        ),
     )
     with pytest.raises(CannotListenError):
         daemon.privilegedStartService()
@@ -300,7 +321,9 @@ def test_an_address_that_is_taken_is_an_error_at_once(path, reactor, signals, mo
 
 def test_vpp_is_tried_at_the_sockets_that_the_options_name(path, reactor, signals, tmp_path):
     sockets = [f"--vpp-api-addr={tmp_path}/api.sock", f"--vpp-stats-addr={tmp_path}/stats.sock"]
-    daemon = build(reactor, parse(f"--config={path}", "--metrics-addr=", "--ssh-addr=", "--pb-addr=", *sockets))
+    daemon = build(
+        reactor, parse(f"--config={path}", "--metrics-addr=", "--ssh-addr=", "--web-addr=", "--pb-addr=", *sockets)
+    )
     assert not daemon.vpp.off
     start(daemon)
     reactor.advance(0)
@@ -335,7 +358,10 @@ def test_a_stop_gives_up_a_reload_that_is_under_way(daemon, reactor, path):
 def test_warnings_about_the_file_are_told_at_the_start(path, reactor):
     path.write_text(config_text(extra="  healthchecks: {idle: {type: icmp, interval: 1s, timeout: 1s}}"))
     with recorded_events() as events:
-        build(reactor, parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr="))
+        build(
+            reactor,
+            parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--web-addr=", "--pb-addr="),
+        )
     (warning,) = [fields for name, fields in events if name == "config-warning"]
     assert "idle" in warning["problem"]
 
@@ -353,7 +379,7 @@ def global_reactor(monkeypatch):
 
 def test_twistd_gets_the_service(path, global_reactor):
     service = tap.makeService(
-        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--pb-addr=")
+        parse(f"--config={path}", "--vpp-api-addr=", "--metrics-addr=", "--ssh-addr=", "--web-addr=", "--pb-addr=")
     )
 
     assert isinstance(service, Daemon)

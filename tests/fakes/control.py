@@ -38,7 +38,14 @@ def backend_view(name, address, state="up", **more):
         "enabled": state != "disabled",
         "healthcheck": "http-check",
         "health": {"value": 4 if state == "up" else 0, "rise": 2, "fall": 3},
-        "last_result": {"ok": True, "layer": "L7", "code": "L7OK", "detail": "HTTP 200", "duration": 0.00125},
+        "last_result": {
+            "ok": True,
+            "layer": "L7",
+            "code": "L7OK",
+            "detail": "HTTP 200",
+            "duration": 0.00125,
+            "age": 0.4,
+        },
         "transitions": [
             {
                 "from": "unknown",
@@ -73,6 +80,8 @@ def member_view(name, address, state="up", weight=100, effective=None):
         "file_weight": weight,
         "effective_weight": weight if effective is None else effective,
         "programmed_weight": weight if effective is None else effective,
+        "vpp_weight": weight if effective is None else effective,
+        "vpp_buckets": None,
         "reason": state if state != "up" else "active" if effective is None else "standby",
     }
 
@@ -453,6 +462,9 @@ LOGGED = [
 ]
 
 
+WEB_LOGIN = {"url": "http://127.0.0.1:9092/login#QkFTRTY0", "expires_in": 60.0}
+
+
 class FakeControl:
     """Verbs over fixed views. Everything that is asked of it is in `calls`; what is in `errors` is raised.
 
@@ -697,6 +709,10 @@ class FakeControl:
     async def sync_vpp(self, frontend=None):
         await self._change("sync_vpp", frontend)
         return {"writes": list(self.writes)}
+
+    async def web_login(self):
+        await self._call("web_login")
+        return dict(WEB_LOGIN)
 
     async def sessions(self):
         await self._call("sessions")

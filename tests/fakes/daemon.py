@@ -46,7 +46,7 @@ class MaglevDaemon:
         """Return the command line to run."""
         command = [sys.executable, "-m", "maglev", "--config", str(self.config)]
         command += ["--metrics-addr", f"unix:{self.metrics_socket}", "--pb-addr", f"unix:{self.pb_socket}"]
-        return [*command, "--ssh-addr", "", "--state-dir", str(self.state), *self._arguments]
+        return [*command, "--ssh-addr", "", "--web-addr", "", "--state-dir", str(self.state), *self._arguments]
 
     def kill(self, number=signal.SIGKILL):
         """End it, and return its exit status."""

@@ -119,6 +119,9 @@ class ScriptedControl:
     async def drain_progress(self, name):
         return await self._answer("drain_progress", name)
 
+    async def web_login(self):
+        return await self._answer("web_login")
+
     async def set_host(self, address, order, duration=0, reason="", force=False, flows=0, timeout=0, disable=False):
         return await self._answer("set_host", address, order, *_said(duration, reason, force, flows, timeout, disable))
 

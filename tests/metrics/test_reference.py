@@ -13,6 +13,7 @@ from maglev.metrics.families import FAMILIES, GROUPS, header
 from maglev.metrics.reference import page
 from maglev.metrics.rpc import PbCollector
 from maglev.metrics.ssh import SshCollector
+from maglev.metrics.web import WebCollector
 from maglev.metrics.traffic import TrafficCollector
 from maglev.metrics.workers import WorkerCollector
 from maglev.model.health import Lifecycle
@@ -45,6 +46,7 @@ def scrape(world, traffic=None, dropped=(), workers=0):
         TrafficCollector(world.board, traffic or world.vpp),
         PbCollector(CallCounters(), lambda: 0, Counter(dropped)),
         SshCollector(Logins()),
+        WebCollector(lambda: 0, lambda: 0),
         WorkerCollector(rig.pool),
     )
     return Scraped((*world.collectors, *others))

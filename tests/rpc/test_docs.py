@@ -94,6 +94,7 @@ def address(tmp_path):
         Descriptors(lambda: 0),
     )
     service.startService()
+    control.web_links.page = "http://127.0.0.1:9092"
     control.drains.startService()
     yield f"unix:{tmp_path}/run/pb.sock"
     control.drains.stopService()

@@ -81,6 +81,7 @@ EVERY_VERB = [
     ("enable_backend", ("www1",)),
     ("drain_backend", ("www1", 0, "", False, 5, 60, True)),
     ("drain_progress", ("www1",)),
+    ("web_login", ()),
     ("set_host", ("192.0.2.1", "drain")),
     ("disable_frontend", ("web", 60, "less")),
     ("enable_frontend", ("web",)),

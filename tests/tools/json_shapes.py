@@ -11,11 +11,19 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, is_typeddict
 
-from maglev.model import announce_views, checker_views, event_views, explain_views, override_views, views
+from maglev.model import (
+    announce_views,
+    checker_views,
+    event_views,
+    explain_views,
+    override_views,
+    session_views,
+    views,
+)
 from tests.fakes.views import VERBS, answer_type, fields, row_type
 
 PAGE = Path(__file__).parents[2] / "docs" / "json.rst"
-MODULES = (views, override_views, announce_views, checker_views, event_views, explain_views)
+MODULES = (views, override_views, announce_views, checker_views, event_views, explain_views, session_views)
 VIEWS = {name: each for each in MODULES for name, each in vars(each).items() if is_typeddict(each)}
 """The shapes, by the names of their classes."""
 

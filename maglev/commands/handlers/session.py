@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from maglev.commands.language.nodes import Invocation
     from maglev.commands.render.lines import Line
+    from maglev.model.session_views import WebLoginView
 
 SHORT: Final = 28
 """Longest command, in characters, that has its help beside it; longer ones have it below."""
@@ -40,6 +41,18 @@ async def close(call: Invocation) -> ExitStatus:
     """End the session."""
     call.environment.close()
     return ExitStatus.OK
+
+
+async def web_login(call: Invocation) -> ExitStatus:
+    """Print a link to the live page."""
+    view = await call.control.web_login()
+    await call.output.view(view, _link_lines(view))
+    return ExitStatus.OK
+
+
+def _link_lines(view: WebLoginView) -> Iterator[Line]:
+    yield line(cell(view["url"]))
+    yield line(f"It works once, within {view['expires_in']:.0f} s, and opens the live page as you.")
 
 
 async def monitor(call: Invocation) -> ExitStatus:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from maglev.model.checker_views import CheckerView
     from maglev.model.override_views import DrainView, OverrideView
+    from maglev.model.session_views import SessionView
     from maglev.model.views import (
         BackendView,
         ChangeView,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         PageView,
         PoolView,
         ResultView,
-        SessionView,
         VersionView,
     )
 

@@ -1,0 +1,282 @@
+"""Reads the verbs for all pages at once: keeps the picture, and makes frames of its changes.
+
+Events name what has changed, and that is read again at once; everything is read again now and then, because much
+changes without an event: results, flows of drains, what VPP acknowledged. There are at most ten frames a second, and
+fewer where reading takes longer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+
+from maglev.model.errors import VppError
+from maglev.runtime.tasks import Tasks
+from maglev.web.frames import Frames
+from maglev.web.history import PERIOD, TrafficHistory
+from maglev.web.picture import encode, object_of
+from maglev.web.reading import CHUNK, Reading, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from twisted.internet.interfaces import IDelayedCall
+
+    from maglev.interfaces import IControl, ISubscription
+    from maglev.model.event_views import EventView
+    from maglev.runtime.cooperator import WorkQueue
+    from maglev.web.frames import Viewer
+
+FRAME: Final = 0.1
+"""Seconds between two frames, at least: too short to be seen, and however much happens, ten messages a second."""
+
+DUTY: Final = 5
+"""A frame that took a second to make is followed by a pause of so many: others have work to do, too."""
+
+SWEEP: Final = 1.0
+"""Seconds between two readings of everything, at least."""
+
+SWEPT: Final = 400
+"""Backends per second of this pause: 2,000 are read every 5 s, with one or two percent of a core."""
+
+EVENTS: Final = 100
+"""Latest events in a snapshot."""
+
+MOST_EVENTS: Final = 200
+"""Events in a frame: nobody reads more; a gap says how many were left out."""
+
+LINGER: Final = 60.0
+"""Seconds for which reading goes on when the last page has gone: it may come back, and go on where it was."""
+
+QUIET: Final = 15.0
+"""Seconds without a frame after which pages are sent a comment: proxies cut what is silent for a minute."""
+
+
+class PageFeed:
+    """Fills the frames of all pages.
+
+    Attributes:
+        frames: The frames.
+    """
+
+    def __init__(
+        self, work: WorkQueue, control: IControl, wall: Callable[[], float], boot: str, about: Mapping[str, str]
+    ) -> None:
+        """Prepare; while there is no page, nothing is read but the traffic, once `start` was called.
+
+        Args:
+            work: The queue in which to take turns.
+            control: The verbs, bound to a viewer.
+            wall: Returns the wall-clock time, in seconds since the epoch.
+            boot: See `Frames`.
+            about: What to say of the daemon, such as its host.
+        """
+        self.frames = Frames(boot, self._whole)
+        self._work = work
+        self._clock = work.clock
+        self._control = control
+        self._wall = wall
+        self._about = about
+        self._tasks = Tasks()
+        self._history = {"vips": TrafficHistory(), "backends": TrafficHistory()}
+        self._left = float("-inf")
+        self._run: object | None = None
+        self._watch: ISubscription | None = None
+        self._idle: Deferred[None] | None = None
+        self._alarm: IDelayedCall | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget what was read."""
+        self._reading = Reading(self._work, self._control, self._wall, self._about)
+        self._events: deque[bytes] = deque(maxlen=EVENTS)
+        self._news: list[bytes] = []
+        self._left_out = 0
+        self._rates = b""
+        self._swept = self._made = self._sent = float("-inf")
+        self._cost = 0.0
+
+    def start(self) -> None:
+        """Begin to take samples of the traffic, which last whether somebody looks or not."""
+        self._tasks.repeat(self._clock, "web-traffic", self._sample, lambda: None, delay=PERIOD)
+
+    def stop(self) -> None:
+        """End everything."""
+        self._tasks.cancel()
+        self._end_reading()
+
+    # Pages
+
+    def join(self, viewer: Viewer) -> None:
+        """Add a page."""
+        self.frames.viewers[viewer] = None
+        if self._run is None:
+            run = self._run = object()
+            self._tasks.repeat(self._clock, "web-events", partial(self._listen, run), lambda: None)
+            self._tasks.repeat(self._clock, "web-frames", partial(self._step, run), lambda: None)
+
+    def leave(self, viewer: Viewer) -> None:
+        """Remove a page; harmless if it was removed already."""
+        self.frames.viewers.pop(viewer, None)
+        self._left = self._clock.seconds()
+
+    def _end_reading(self) -> None:
+        self._run = None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
+        self.frames.clear()
+        self._begin()
+
+    def _whole(self, number: int) -> bytes:
+        traffic = (
+            (kind, object_of((name, encode(rates)) for name, rates in history.series()))
+            for kind, history in self._history.items()
+        )
+        return object_of(
+            (
+                ("boot", encode(self.frames.boot)),
+                ("frame", encode(number)),
+                ("at", encode(round(self._wall(), 3))),
+                ("period", encode(PERIOD)),
+                ("rows", self._reading.picture.whole()),
+                ("events", _list(self._events)),
+                ("traffic", object_of(traffic)),
+            )
+        )
+
+    # Events
+
+    async def _listen(self, run: object) -> float | None:
+        """Take some events."""
+        if self._run is not run:
+            return None
+        if self._watch is None:
+            self._watch = await self._control.watch()
+        events = await self._watch.next()
+        if not events:
+            self._watch = None
+            return SWEEP
+        for event in events:
+            self._note(event)
+        self._wake()
+        return 0.0
+
+    def _note(self, event: EventView) -> None:
+        if event["type"] == "snapshot":
+            return
+        if len(self._news) < MOST_EVENTS:
+            self._news.append(encode(event))
+        else:
+            self._left_out += 1
+        if not self._reading.concern(event):
+            self._swept = float("-inf")
+
+    # Frames
+
+    async def _step(self, run: object) -> float | None:
+        """Wait until there is something to read, read it, and make a frame of it."""
+        pause = max(FRAME, DUTY * self._cost)
+        await self._wait(self._made + pause, wakeable=False)
+        await self._wait(self._next_due())
+        now = self._clock.seconds()
+        if self._run is not run:
+            return None
+        if not self.frames.viewers and now - self._left > LINGER:
+            self._end_reading()
+            return None
+        await self._read(now)
+        self._made = self._clock.seconds()
+        self._cost = self._made - now
+        self._cut()
+        return 0.0
+
+    def _next_due(self) -> float:
+        """Return when to read next, if nothing happens before."""
+        if self._news or self._rates or self._reading.has_concerns:
+            return 0.0
+        return min(self._next_sweep(), self._reading.next_due, self._sent + QUIET)
+
+    def _next_sweep(self) -> float:
+        return self._swept + max(SWEEP, len(self._reading.picture.names("backends")) / SWEPT)
+
+    async def _wait(self, until: float, *, wakeable: bool = True) -> None:
+        seconds = until - self._clock.seconds()
+        if seconds <= 0:
+            return
+        waiting: Deferred[None] = Deferred(lambda _: alarm.cancel())
+        alarm = self._clock.callLater(seconds, waiting.callback, None)
+        if wakeable:
+            self._idle, self._alarm = waiting, alarm
+        try:
+            await waiting
+        finally:
+            self._idle = None
+
+    def _wake(self) -> None:
+        idle, self._idle = self._idle, None
+        if idle is not None and self._alarm is not None:
+            self._alarm.cancel()
+            idle.callback(None)
+
+    async def _read(self, now: float) -> None:
+        if self._next_sweep() <= now:
+            self._swept = now
+            await self._reading.sweep()
+            if not self.frames.ready:
+                self._events.extend(map(encode, await self._control.log(EVENTS)))
+                self._news.clear()
+        await self._reading.read_concerns(now)
+
+    def _cut(self) -> None:
+        """Make a frame, if anything changed."""
+        changes, news, rates = self._reading.picture.take(), self._news, self._rates
+        if self._left_out:
+            news.append(encode({"type": "gap", "missed": self._left_out}))
+        self._news, self._left_out, self._rates = [], 0, b""
+        now = self._clock.seconds()
+        if not self.frames.ready:
+            self.frames.ready = True
+            self.frames.wake()
+        elif changes or news or rates:
+            self._events.extend(news)
+            given = (("rows", changes), ("events", _list(news) if news else b""), ("traffic", rates))
+            at = encode(round(self._wall(), 3))
+            parts = [("at", at), *((key, value) for key, value in given if value)]
+            self.frames.add(lambda number: object_of([("frame", encode(number)), *parts]))
+        elif now - self._sent >= QUIET:
+            self.frames.keep_alive()
+        else:
+            return
+        self._sent = now
+
+    # Traffic
+
+    async def _sample(self) -> float:
+        """Take a sample of the traffic."""
+        control = self._control
+        try:
+            vips = [view async for view in rows_of(control.vpp_lb_counters, self._work, CHUNK)]
+            servers = [view async for view in rows_of(control.vpp_backend_counters, self._work, CHUNK)]
+        except VppError:
+            return PERIOD
+        counts = {
+            "vips": {each["frontend"]: each["first"] + each["next"] + each["untracked"] for each in vips},
+            "backends": {each["backend"]: each["fib_packets"] for each in servers},
+        }
+        now = self._clock.seconds()
+        rates = {}
+        for kind, some in counts.items():
+            ours = {name: count for name, count in some.items() if name is not None}
+            rates[kind] = self._history[kind].add(ours, now)
+        if self.frames.ready:
+            self._rates = encode(rates)
+            self._wake()
+        return PERIOD
+
+
+def _list(texts: Iterable[bytes]) -> bytes:
+    return b"[" + b",".join(texts) + b"]"

@@ -1,0 +1,76 @@
+"""Where the page is: where maglevd listens, and the names by which browsers get there."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from maglev.model.errors import StartError
+from maglev.model.listen_address import strport, tcp_address
+from maglev.model.text import printable
+
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+"""Hosts that stand for all addresses of a machine."""
+
+
+class WebPlace(NamedTuple):
+    """A place.
+
+    Attributes:
+        description: Of the listener (`maglev.runtime.listening`).
+        host: The address that is listened on; empty for all of them, or for a socket.
+        port: The port; 0 for a socket.
+        names: More host names by which the page is reached.
+        url: Address of the page, as a person would type it.
+    """
+
+    description: str
+    host: str
+    port: int
+    names: tuple[str, ...]
+    url: str
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is a UNIX socket."""
+        return self.description.startswith("unix:")
+
+
+def web_place(address: str, names: str) -> WebPlace | None:
+    """Return the place that the options stand for; None if the page is off.
+
+    Args:
+        address: The value of ``--web-addr``.
+        names: The value of ``--web-name``: host names, or addresses with ``http://`` or ``https://``, by commas.
+
+    Raises:
+        StartError: One of them is invalid.
+    """
+    description = strport("--web-addr", address)
+    if description is None:
+        return None
+    host, port = ("", 0) if description.startswith("unix:") else tcp_address("--web-addr", address)
+    hosts, urls = [], []
+    for text in filter(None, map(str.strip, names.split(","))):
+        hosts.append(_host_of(text))
+        urls.append(text.rstrip("/") if "://" in text else _url(hosts[-1], port))
+    return WebPlace(description, host, port, tuple(hosts), urls[0] if urls else _url(host, port))
+
+
+def _url(host: str, port: int) -> str:
+    shown = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
+    return f"http://{shown}" + (f":{port}" if port else "")
+
+
+def _host_of(text: str) -> str:
+    """Return the host of a name or of an address of a site."""
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    plain = parts.path in {"", "/"} and not (parts.query or parts.fragment or parts.username) if host else False
+    if not plain or parts.scheme not in {"", "http", "https"} or (port is not None and not parts.scheme):
+        message = f'--web-name: invalid name "{printable(text)}": expected a host name, or https:// and a host name'
+        raise StartError(message)
+    return host

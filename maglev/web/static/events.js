@@ -1,0 +1,72 @@
+// Events in words, the newest first.
+
+import { make } from "./parts.js";
+import { clock, count } from "./text.js";
+
+const SHOWN = 100;
+
+/** Return an event in words: [what is it about, what happened, more of it]; null if it is not worth a line. */
+function words(event) {
+  const by = event.who ? `by ${event.who}${event.reason ? `: ${event.reason}` : ""}` : event.reason || "";
+  switch (event.type) {
+    case "backend":
+      if (event.code === "start") return null;
+      return [event.backend, `${event.from} → ${event.to}`, [event.code, event.detail].filter(Boolean).join(" ")];
+    case "frontend":
+      return [event.frontend, `${event.from} → ${event.to}`, ""];
+    case "override":
+      return [event.object, `${event.value} ${event.action}`, by];
+    case "weight":
+      return [`${event.backend} in ${event.frontend}`, `weight ${event.from} → ${event.to}`, by];
+    case "drain":
+      return [event.backend, event.phase, [event.flows === null ? "" : count(event.flows, "flow"), event.detail].filter(Boolean).join(", ")];
+    case "guard":
+      return [event.frontend, event.kept.length ? "keeps in service" : "no longer keeps", [...event.kept, ...event.released].join(", ")];
+    case "blindness":
+      return [`${event.scope} ${event.name}`.trim(), event.blind ? "is doubted" : "is trusted again", event.why];
+    case "announcement":
+      return [event.address, `${event.from} → ${event.to}`, event.why];
+    case "sink":
+      return [event.sink, event.problem ? "fails" : "works again", event.problem];
+    case "reload":
+      return ["configuration", event.applied ? `generation ${event.generation} in force` : `refused, ${count(event.problems, "problem")}`, by];
+    case "audit":
+      return event.result.startsWith("refused") ? [event.object, `${event.action} ${event.result}`, by] : null;
+    case "gap":
+      return ["", count(event.missed, "event") + " left out", ""];
+    default:
+      return [event.type, "", ""];
+  }
+}
+
+function line(event) {
+  const found = words(event);
+  if (!found) return null;
+  const [about, what, more] = found;
+  const text = make("span", "", make("b", "", about), ` ${what}`);
+  if (more) text.append(make("small", "", more));
+  const time = make("time", "", event.at ? clock(event.at) : "");
+  if (event.at) time.dateTime = event.at;
+  const item = make("li", event.type === "backend" || event.type === "frontend" ? `to-${event.to}` : "", time, text);
+  if (event.at) item.dataset.at = event.at;
+  return item;
+}
+
+export class Events {
+  constructor(list) {
+    this.list = list;
+  }
+
+  /** Show these, the oldest first. */
+  show(events) {
+    this.list.replaceChildren(...events.map(line).filter(Boolean).reverse().slice(0, SHOWN));
+  }
+
+  /** Put these on top. */
+  add(events) {
+    const lines = events.slice(-SHOWN).map(line).filter(Boolean).reverse();
+    for (const item of lines) item.classList.add("flash");
+    this.list.prepend(...lines);
+    while (this.list.childElementCount > SHOWN) this.list.lastElementChild.remove();
+  }
+}

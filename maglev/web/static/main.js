@@ -1,0 +1,185 @@
+// The live page: everything comes together here.
+
+import { Api } from "./api.js";
+import { Details } from "./details.js";
+import { Events } from "./events.js";
+import { make, say } from "./parts.js";
+import { Store } from "./store.js";
+import { Stream } from "./stream.js";
+import { count } from "./text.js";
+import { View } from "./view.js";
+
+const at = (id) => document.getElementById(id);
+const api = new Api();
+const store = new Store();
+const view = new View(store, at("frontends"));
+const events = new Events(at("events"));
+const details = new Details(at("details"), api, (shown) => keepAddress(shown));
+
+// The address of the page has the filter, and what is open: it can be kept and passed on.
+
+function keepAddress(shown = details.shown) {
+  const query = new URLSearchParams();
+  if (at("search").value) query.set("q", at("search").value);
+  if (at("unwell").checked) query.set("only", "unwell");
+  if (shown) query.set(...shown);
+  const text = query.toString();
+  history.replaceState(null, "", text ? `/?${text}` : "/");
+}
+
+function readAddress() {
+  const query = new URLSearchParams(location.search);
+  at("search").value = query.get("q") ?? "";
+  at("unwell").checked = query.get("only") === "unwell";
+  for (const kind of ["backend", "frontend"]) if (query.get(kind)) details.open(kind, query.get(kind));
+}
+
+function filter() {
+  view.filter(at("search").value, at("unwell").checked);
+  summarize();
+}
+
+// What is above the frontends
+
+function summarize() {
+  const sums = view.summary();
+  const parts = [count(sums.frontends, "frontend")];
+  if (sums.broken) parts.push(make("b", "", `${sums.broken} down`));
+  parts.push(count(sums.backends, "backend"), `${sums.up} up`);
+  if (sums.down) parts.push(make("b", "", `${sums.down} down`));
+  if (sums.other) parts.push(`${sums.other} other`);
+  const place = at("summary");
+  const key = parts.map((part) => part.textContent ?? part).join("|");
+  if (place.dataset.key !== key) {
+    place.dataset.key = key;
+    place.replaceChildren(...parts.flatMap((part, index) => (index ? [" · ", part] : [part])));
+  }
+  document.title = `${sums.down || sums.broken ? `(${sums.down}) ` : ""}${store.rows.about.daemon?.host ?? "maglevd"}`;
+}
+
+function about() {
+  const { daemon, vpp, checker } = store.rows.about;
+  if (daemon) {
+    say(at("host"), daemon.host);
+    at("host").title = `maglevd ${daemon.version}`;
+  }
+  if (vpp) {
+    say(at("vpp"), vpp.state === "connected" ? `VPP ${vpp.version.replace(/^v/, "")}` : vpp.state === "off" ? "VPP is switched off" : "VPP is not connected");
+    at("vpp").classList.toggle("bad", vpp.state === "lost");
+    at("vpp").title = vpp.why ?? "";
+  }
+  const doubts = checker?.blind ?? [];
+  const blind = doubts.map((each) => `${each.scope} ${each.name}`.trim()).join(", ");
+  const lost = checker?.without_evidence ?? 0;
+  say(at("checker"), blind ? `checks in doubt: ${blind}` : lost ? `${count(lost, "backend")} without results` : "");
+  at("checker").classList.toggle("bad", Boolean(blind || lost));
+}
+
+function who() {
+  const place = at("who");
+  if (!api.name) {
+    place.replaceChildren("read only");
+    place.title = "type web login in the console, or in maglevc, to act";
+    return;
+  }
+  const out = make("button", "plain", "Log out");
+  out.type = "button";
+  out.addEventListener("click", async () => {
+    await api.post("/api/logout", {});
+    location.assign("/");
+  });
+  place.replaceChildren(`${api.name}, ${api.role}`, out);
+}
+
+function linkState(word, text) {
+  const place = at("link");
+  say(place, text);
+  place.className = `fact link ${word}`;
+  if (word === "out") notice("This page needs a session. Type: web login, in the console or in maglevc, and open the link that it prints.");
+}
+
+function notice(text) {
+  at("frontends").replaceChildren(make("p", "notice", text));
+}
+
+// Messages are applied once for each frame of the screen, however many have come.
+
+let waiting = [];
+
+function soon(frame) {
+  waiting.push(frame);
+  if (waiting.length > 1) return;
+  const go = () => {
+    const frames = waiting;
+    waiting = [];
+    for (const each of frames) apply(store.apply(each));
+  };
+  if (document.hidden) setTimeout(go, 200);
+  else requestAnimationFrame(go);
+}
+
+function apply(change) {
+  view.update(change);
+  if (change.touched.about) about();
+  if (change.events.length) {
+    events.add(change.events);
+    measure(change.events);
+  }
+  summarize();
+  details.refreshSoon();
+}
+
+/** Note how old the newest event was when it was shown, for measurements. */
+function measure(shown) {
+  const newest = shown.findLast((event) => event.at)?.at;
+  if (newest) document.documentElement.dataset.delay = String(Math.round(Date.now() - new Date(newest).getTime()));
+}
+
+const stream = new Stream(store, {
+  snapshot(data) {
+    waiting = [];
+    store.take(data);
+    view.rebuild();
+    view.filter(at("search").value, at("unwell").checked);
+    events.show(store.events);
+    about();
+    summarize();
+    document.documentElement.dataset.boot = data.boot;
+  },
+  frame: soon,
+  gap() {},
+  state: linkState,
+});
+
+async function logIn() {
+  const secret = location.hash.slice(1);
+  history.replaceState(null, "", "/");
+  if (!secret) return;
+  const answer = await api.post("/api/login", { secret });
+  if (answer.error) {
+    const over = make("p", "notice over", answer.error);
+    over.setAttribute("role", "alert");
+    document.querySelector(".top").after(over);
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const { backend, frontend } = event.target.dataset;
+  if (backend !== undefined) details.open("backend", backend);
+  else if (frontend !== undefined) details.open("frontend", frontend);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) {
+    event.preventDefault();
+    at("search").focus();
+  }
+});
+at("search").addEventListener("input", () => { filter(); keepAddress(); });
+at("unwell").addEventListener("change", () => { filter(); keepAddress(); });
+setInterval(() => { if (!document.hidden) view.tick(); }, 1000);
+
+if (location.pathname === "/login") await logIn();
+await api.who();
+who();
+readAddress();
+stream.open();
