@@ -17,7 +17,7 @@ class SessionView(TypedDict):
 
 
 class WebLoginView(TypedDict):
-    """A link that opens the live page as whoever asked for it."""
+    """A link that opens the live page as the user who asked for it."""
 
     url: Annotated[str, "The link."]
     expires_in: Annotated[float, "Seconds in which it has to be opened; it works once."]

@@ -78,12 +78,7 @@ class Text(Resource):
     isLeaf = True
 
     def __init__(self, code: int, text: bytes) -> None:
-        """Create it.
-
-        Args:
-            code: Status code.
-            text: The body.
-        """
+        """Create it, with a status code and a body."""
         Resource.__init__(self)
         self._code = code
         self._text = text

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from maglev.model.errors import StartError
 from maglev.model.listen_address import strport, tcp_address
 from maglev.model.text import printable
 
-EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+_NAME: Final = re.compile(r"[A-Za-z0-9._:-]+")
+
+EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 """Hosts that stand for all addresses of a machine."""
 
 
@@ -70,7 +73,12 @@ def _host_of(text: str) -> str:
     except ValueError:
         host, port = "", None
     plain = parts.path in {"", "/"} and not (parts.query or parts.fragment or parts.username) if host else False
-    if not plain or parts.scheme not in {"", "http", "https"} or (port is not None and not parts.scheme):
+    if (
+        not plain
+        or not _NAME.fullmatch(host)
+        or parts.scheme not in {"", "http", "https"}
+        or (port is not None and not parts.scheme)
+    ):
         message = f'--web-name: invalid name "{printable(text)}": expected a host name, or https:// and a host name'
         raise StartError(message)
     return host

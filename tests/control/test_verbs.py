@@ -147,8 +147,8 @@ def test_version(bench):
 def test_a_frontend(bench):
     member = {"address": "10.0.0.1", "state": "up", "enabled": True, "weight": 100, "file_weight": 100}
     member |= {"effective_weight": 100, "programmed_weight": 100, "reason": "active"}
-    member |= {"vpp_weight": None, "vpp_buckets": None}
-    idle = {"effective_weight": 0, "programmed_weight": 0, "reason": "standby"}
+    member |= {"vpp_weight": 100, "vpp_buckets": None}
+    idle = {"effective_weight": 0, "programmed_weight": 0, "reason": "standby", "vpp_weight": 0, "vpp_buckets": 0}
     eligible = {"min_up": "1", "eligible_for": 0.0, "fails_back_in": None}
     assert answer_of(bench.viewer.frontend("web")) == {
         "name": "web",

@@ -13,8 +13,8 @@ from maglev.metrics.families import FAMILIES, GROUPS, header
 from maglev.metrics.reference import page
 from maglev.metrics.rpc import PbCollector
 from maglev.metrics.ssh import SshCollector
-from maglev.metrics.web import WebCollector
 from maglev.metrics.traffic import TrafficCollector
+from maglev.metrics.web import WebCollector
 from maglev.metrics.workers import WorkerCollector
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result

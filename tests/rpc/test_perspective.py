@@ -39,6 +39,7 @@ def real_control(rig):
     """Serve the real verbs, with VPP off."""
 
     class Off:
+        sync = None
         departures = Departures(rig.clock, lambda: board.config.vpp, lambda key: None)
 
         def require_link(self):
