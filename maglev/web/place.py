@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from maglev.model.errors import StartError
 from maglev.model.listen_address import strport, tcp_address
 from maglev.model.text import printable
 
-_NAME: Final = re.compile(r"[A-Za-z0-9._:-]+")
+_NAME: Final = re.compile(
+    r"(?P<site>https?://)?(?:(?P<host>[A-Za-z0-9._-]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?(site)(?::[0-9]{1,5})?/?)"
+)
 
 EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 """Hosts that stand for all addresses of a machine."""
@@ -67,18 +68,8 @@ def _url(host: str, port: int) -> str:
 
 def _host_of(text: str) -> str:
     """Return the host of a name or of an address of a site."""
-    try:
-        parts = urlsplit(text if "://" in text else f"//{text}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    plain = parts.path in {"", "/"} and not (parts.query or parts.fragment or parts.username) if host else False
-    if (
-        not plain
-        or not _NAME.fullmatch(host)
-        or parts.scheme not in {"", "http", "https"}
-        or (port is not None and not parts.scheme)
-    ):
+    found = _NAME.fullmatch(text)
+    if found is None:
         message = f'--web-name: invalid name "{printable(text)}": expected a host name, or https:// and a host name'
         raise StartError(message)
-    return host
+    return (found["v6"] or found["host"]).lower()

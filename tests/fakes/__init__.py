@@ -52,6 +52,7 @@ pb_rig              PB service and clients without sockets               real/te
 pb_daemon           PB over the real verbs, as a process                 (real) VPP is switched off
 attackers           everything that strangers do to all ports at once    (real) a process
 http                an HTTP client over a transport in memory            real/test_programs with curl
+web                 (the real page over real verbs, and its reader)      real/test_web with a browser
 browser             Chromium, driven by playwright-core in Node           (real)
 metrics             what a scrape says, read by Prometheus's library     real/test_programs with promtool
 subscribers         a subscriber of the board, which records             state/test_board
