@@ -91,6 +91,7 @@ class PbDaemon:
 
 
 class _Off:
+    sync = None
     departures = types.SimpleNamespace(departing=lambda _key: {}, release=lambda: None)
 
     def __getattr__(self, _name):
