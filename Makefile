@@ -5,22 +5,31 @@ BIN = $(VENV)/bin
 # Containers often set this; then each of the some thousand processes that the tests start compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint bench docs deb deb-test lock clean
+.PHONY: run test test-traced test-others coverage lint bench docs deb deb-test lock clean
 
 run: $(VENV)/.run
 	$(BIN)/maglevd --demo
 
-# The folders whose tests alone must reach every branch of the pure modules. Tracing triples the time of a test, so the
-# others run without, and so does one that plays long histories; they mostly wait for processes and clocks, so more of
-# them run at once.
+# The folders whose tests alone must reach every branch of the pure modules. Tracing doubles the time of a test, so the
+# others run without, and so does one that plays long histories; they mostly wait for processes and clocks, so they run
+# beside the traced ones, which leave no processor idle. What each part writes is shown when it ends.
 TRACED = model announce config importers commands control healthcheck metrics state vpp
 LONG = tests/vpp/sync/test_convergence.py
 OTHERS = $(filter-out %__pycache__ $(TRACED:%=tests/%), $(patsubst %/.,%,$(wildcard tests/*/.))) $(wildcard tests/test_*.py)
 
-test: $(VENV)/.test lint
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=html:build/coverage $(TRACED:%=tests/%) --ignore=$(LONG)
+test: $(VENV)/.test
+	$(MAKE) --jobs=3 --keep-going --output-sync=target --no-print-directory lint test-traced test-others
+
+test-traced: $(VENV)/.test
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report= $(TRACED:%=tests/%) --ignore=$(LONG)
 	$(BIN)/python -m tests.pure_coverage
-	$(BIN)/pytest -n 6 --dist worksteal $(LONG) $(OTHERS)
+
+test-others: $(VENV)/.test
+	$(BIN)/pytest -n 4 --dist worksteal $(LONG) $(OTHERS)
+
+# Every line of the program that a test without processes reaches, as HTML in build/coverage.
+coverage: $(VENV)/.test
+	$(BIN)/pytest -n 2 --dist worksteal --cov=maglev --cov-report=html:build/coverage -m "not real" tests
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

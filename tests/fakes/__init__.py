@@ -60,6 +60,7 @@ subscribers         a subscriber of the board, which records             state/t
 reactor, clocks     the reactor: time, threads, a stall                  Twisted's MemoryReactorClock and Clock
 daemon_parts        maglevd's options and start, inside the test         real/test_programs
 daemon, program     maglevd, or any program of ours, as a process        (real)
+forked              a double in a process, forked instead of started     (real)
 shell               a machine of its own, with a shell                   (real) network, mount and process namespaces
 **Data and looks**
 configs, files,     configurations: in code, as text, large, random, bad

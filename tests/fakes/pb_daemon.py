@@ -1,4 +1,4 @@
-"""A process that serves the real verbs over Perspective Broker, with VPP off; run as a program with the socket's path.
+"""A process that serves the real verbs over Perspective Broker, with VPP off.
 
 Backends are named b0, b1 ... and change their states so many times a second, in turn.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import subprocess
-import sys
 import time
 import types
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from tests.fakes.announcements import announcer_of
+from tests.fakes.forked import ForkedProcess
 
 GROUP = 20
 """Backends of one frontend."""
@@ -29,16 +28,11 @@ class PbDaemon:
         self.path = folder / "run" / "pb.sock"
         self.address = f"unix:{self.path}"
         self._log = folder / "daemon.log"
-        owners = ",".join(map(str, [os.geteuid()] if uids is None else uids))
-        self._arguments = [str(self.path), str(backends), str(rate), owners]
+        self._arguments = [str(self.path), backends, rate, [os.geteuid()] if uids is None else list(uids)]
         self.process = None
 
     def __enter__(self):
-        command = [sys.executable, "-m", "tests.fakes.pb_daemon", *self._arguments]
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        self.process = ForkedProcess(serve, *self._arguments, output=self._log, folder=Path(__file__).parents[2])
         try:
             self._wait_until_up()
         except BaseException:
@@ -184,7 +178,3 @@ def serve(path, backends, rate, uids):
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), [int(uid) for uid in sys.argv[4].split(",") if uid])

@@ -25,7 +25,9 @@ from typing import Protocol
 
 import pytest
 
+from maglev.vppsim.program import main as run_simulator
 from maglev.vppsim.simulator import Simulator
+from tests.fakes.forked import ForkedProcess
 
 START_DEADLINE = 30.0
 """Seconds that a process may take until both of its sockets answer: a debug VPP on a busy machine takes a few."""
@@ -144,10 +146,7 @@ class ProcessVpp:
 
     def restart(self):
         self.kill()
-        with Path(self._directory, "output").open("ab") as output:
-            self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._directory
-            )
+        self._process = self._start()
         deadline = time.monotonic() + START_DEADLINE
         _wait_for(self._process, self.stats_socket, socket.SOCK_SEQPACKET, deadline, self)
         _wait_for(self._process, self.api_socket, socket.SOCK_STREAM, deadline, self)
@@ -155,6 +154,12 @@ class ProcessVpp:
     def stop(self):
         self.kill()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _start(self):
+        with Path(self._directory, "output").open("ab") as output:
+            return subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._directory
+            )
 
     def _end(self, number):
         process, self._process = self._process, None
@@ -174,15 +179,27 @@ class SimulatorProcess(ProcessVpp):
         self._arguments = arguments
         super().__init__()
 
-    def command(self):
+    def arguments(self):
+        """Return the whole command line."""
         sockets = ("--api-socket", self.api_socket, "--stats-socket", self.stats_socket)
-        return [sys.executable, "-m", "maglev.vppsim.program", *sockets, "--log-level", "warn", *self._arguments]
+        return [*sockets, "--log-level", "warn", *self._arguments]
 
-    def restart(self):
+    def _start(self):
+        folder = Path(self._directory)
+        return ForkedProcess(run_simulator, self.arguments(), output=folder / "output", folder=folder)
+
+
+class SimulatorCommand(SimulatorProcess):
+    """The same as people start it, by its command."""
+
+    def command(self):
+        return [sys.executable, "-m", "maglev.vppsim.program", *self.arguments()]
+
+    def _start(self):
         # The process runs in its own directory; it must find the package that is under test.
         root = str(Path(__file__).parents[2])
         with _environment(PYTHONPATH=os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))):
-            super().restart()
+            return ProcessVpp._start(self)
 
 
 class RealVpp(ProcessVpp):

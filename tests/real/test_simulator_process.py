@@ -23,7 +23,7 @@ from vpp_papi.vpp_papi import VPPIOError
 
 from maglev.vppsim.writes import VipName
 from tests.fakes.papi_client import papi_client, papi_stats
-from tests.fakes.vpp_instance import InProcessVpp, SimulatorProcess
+from tests.fakes.vpp_instance import InProcessVpp, SimulatorCommand, SimulatorProcess
 
 pytestmark = pytest.mark.real
 
@@ -197,6 +197,12 @@ def test_older_releases_run_too(release):
 # The command itself.
 
 
+@pytest.fixture
+def command():
+    with SimulatorCommand("--workers", "2") as process:
+        yield process
+
+
 def run(*arguments):
     command = [sys.executable, "-m", "maglev.vppsim.program", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -235,33 +241,33 @@ def test_a_socket_that_cannot_be_made_is_reported():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(simulated, number):
-    process = simulated._process
-    with papi_client(simulated.api_socket) as client:  # once it answers, its reactor has its handlers in place
+def test_a_signal_ends_it_cleanly(command, number):
+    process = command._process
+    with papi_client(command.api_socket) as client:  # once it answers, its reactor has its handlers in place
         assert client.api.control_ping().retval == 0
     process.send_signal(number)
     assert process.wait(60) == 0
-    assert not Path(simulated.stats_socket).exists()
-    assert Path(simulated.api_socket).exists()
-    assert simulated.output == ""
+    assert not Path(command.stats_socket).exists()
+    assert Path(command.api_socket).exists()
+    assert command.output == ""
 
 
-def test_a_crash_ends_it_as_an_abort_would(simulated):
-    with papi_client(simulated.api_socket) as client, pytest.raises(VPPIOError):
+def test_a_crash_ends_it_as_an_abort_would(command):
+    with papi_client(command.api_socket) as client, pytest.raises(VPPIOError):
         client.api.lb_add_del_vip_v2(pfx="192.0.2.1/32", new_flows_table_length=0)
-    assert simulated._process.wait(10) == 134
-    assert Path(simulated.stats_socket).exists()
-    simulated.restart()
-    with papi_client(simulated.api_socket) as client:
+    assert command._process.wait(10) == 134
+    assert Path(command.stats_socket).exists()
+    command.restart()
+    with papi_client(command.api_socket) as client:
         assert client.api.control_ping().retval == 0
 
 
-def test_stale_sockets_are_replaced(simulated):
-    simulated.kill()
-    assert Path(simulated.api_socket).exists()
-    assert Path(simulated.stats_socket).exists()
-    simulated.restart()
-    assert stat.S_IMODE(Path(simulated.api_socket).stat().st_mode) == 0o770
+def test_stale_sockets_are_replaced(command):
+    command.kill()
+    assert Path(command.api_socket).exists()
+    assert Path(command.stats_socket).exists()
+    command.restart()
+    assert stat.S_IMODE(Path(command.api_socket).stat().st_mode) == 0o770
 
 
 # In the process of the test.
