@@ -28,7 +28,7 @@ ORDER = (
     "metrics",
     "vppsim",
     "demo",
-    "daemon | maglevc",
+    "daemon | maglevc | maglevt",
 )
 """The folders of ``maglev``, from the left to the right."""
 
@@ -36,6 +36,7 @@ INNER_ORDERS = {
     "commands": ("render", "language", "handlers"),
     "healthcheck": ("probers", "workers"),
     "importers": ("draft", "haproxy | keepalived"),
+    "maglevt": ("measure", "render"),
     "rpc": ("client | server",),
     "runtime": ("logs",),
     "vpp": ("api", "lb", "stats", "sync"),
@@ -82,6 +83,12 @@ PURE = (
     "healthcheck.probers.faults",
     "healthcheck.workers.codec",
     "healthcheck.workers.rendezvous",
+    "maglevt.measure",
+    "maglevt.render",
+    "maglevt.target_views",
+    "maglevt.targets",
+    "maglevt.targets_file",
+    "maglevt.who",
     "metrics.families",
     "state.blindness",
     "state.changes",

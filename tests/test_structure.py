@@ -167,7 +167,7 @@ def test_pure_modules_run_without_twisted():
 
 
 def test_front_ends_never_touch_the_vpp_client():
-    front_ends = [name for name in MODULES if in_folder(name, "commands", "rpc", "ssh", "maglevc")]
+    front_ends = [name for name in MODULES if in_folder(name, "commands", "rpc", "ssh", "maglevc", "maglevt")]
     assert len(front_ends) > 30
     assert not [(one, other) for one, other in edges(front_ends) if folder_of(other) == "vpp"]
 
@@ -194,7 +194,7 @@ def takes_reactor(node):
 
 def test_only_programs_and_the_composition_root_take_the_global_reactor():
     takers = {module for module in MODULES if any(map(takes_reactor, walk(tree_of(module))))}
-    assert takers == {"daemon.tap", "daemon.program", "maglevc.program", "vppsim.program"}
+    assert takers == {"daemon.tap", "daemon.program", "maglevc.program", "maglevt.program", "vppsim.program"}
 
 
 # Names, sizes, state

@@ -102,7 +102,8 @@ def _serve(options: Options) -> int:
     from twisted.internet.error import CannotListenError
 
     from maglev.config.check import exit_code
-    from maglev.daemon.tap import build, complaint, use_monotonic_time
+    from maglev.daemon.tap import build, complaint
+    from maglev.runtime.clock import use_monotonic_time
 
     end = remember_end()
     try:

@@ -62,8 +62,8 @@ from maglev.model.build import read_build
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.listen_address import strport
 from maglev.model.version import VERSION
-from maglev.runtime import clock
 from maglev.runtime.admission import Descriptors
+from maglev.runtime.clock import use_monotonic_time
 from maglev.runtime.cooperator import Cooperator
 from maglev.runtime.files import is_writable
 from maglev.runtime.listening import listening
@@ -294,23 +294,6 @@ def verify(config: Config) -> None:
     """
     if config.checker.netns is not None:
         check_netns(config.checker.netns)
-
-
-def use_monotonic_time(reactor: Any) -> None:
-    """Make a reactor measure time by a clock that nobody sets (`maglev.runtime.clock`).
-
-    Twisted's reactors use the wall clock (``twisted.python.runtime.seconds`` is `time.time`): when somebody sets it
-    back an hour, every probe would be an hour late. They look up `seconds` on themselves each time, so replacing it is
-    enough, as long as nothing has been scheduled by the other clock.
-
-    Raises:
-        StartError: Something has been scheduled already.
-    """
-    if reactor.seconds is clock.seconds:
-        return
-    if reactor.getDelayedCalls():
-        raise StartError("the reactor has calls scheduled by the wall clock already")
-    reactor.seconds = clock.seconds
 
 
 def makeService(options: Options) -> IService:

@@ -16,11 +16,12 @@ from twisted.web.server import Site
 from maglev.config.load import load_file
 from maglev.daemon import tap
 from maglev.daemon.options import SETTINGS, Options
-from maglev.daemon.tap import JITTER, Daemon, build, check, complaint, jitter, use_monotonic_time
+from maglev.daemon.tap import JITTER, Daemon, build, check, complaint, jitter
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.health import State
 from maglev.runtime import clock
 from maglev.runtime.admission import OWN, Descriptors
+from maglev.runtime.clock import use_monotonic_time
 from tests.fakes.daemon_parts import parse, start
 from tests.fakes.files import config_text
 from tests.fakes.http import HttpConnection

@@ -43,7 +43,7 @@ a VPP are run by `tests.docs.test_tutorial`."""
 
 TYPED = re.compile(
     r"(\$|maglev[#>]) |(# )?(sudo |MAGLEV_\w+=\S* )?"
-    r"(maglevd|maglevc|maglev-vppsim|twistd?|vpp|vppctl|curl|ssh|kill|make|git|pip|python3?|promtool"
+    r"(maglevd|maglevc|maglevt|maglev-vppsim|twistd?|vpp|vppctl|curl|ssh|kill|make|git|pip|python3?|promtool"
     r"|systemctl|journalctl|apt|apt-get|dpkg|docker|podman)"
     r"( |$)"
 )

@@ -104,6 +104,21 @@ def test_the_examples_of_maglevc_run(machine):
     assert len(lines) == 7
 
 
+VIPS = "maglevt: {a: {address: 127.0.0.11, port: 8480, check: http}, b: {address: 127.0.0.12, port: 8480}}"
+
+
+@pytest.mark.real
+def test_the_examples_of_maglevt_run(machine):
+    machine.renew(demo=True)
+    machine.shell.run(f"echo '{VIPS}' > vips.yml")
+    lines = examples_of("maglevt.1").splitlines()
+    for line in lines:
+        endless = "--for" not in line
+        output, status = machine.shell.run(f"timeout --preserve-status -s INT 5 {line}" if endless else line)
+        assert status == 0, f"{line}: {output}"
+    assert len(lines) == 3
+
+
 @pytest.mark.real
 def test_the_examples_of_the_simulator_run(machine):
     machine.renew(demo=False)
@@ -111,4 +126,9 @@ def test_the_examples_of_the_simulator_run(machine):
 
 
 def test_the_examples_of_all_man_pages_are_run():
-    assert {page.name for page in MAN if examples_of(page.name)} == {"maglevd.8", "maglevc.1", "maglev-vppsim.1"}
+    assert {page.name for page in MAN if examples_of(page.name)} == {
+        "maglevd.8",
+        "maglevc.1",
+        "maglevt.1",
+        "maglev-vppsim.1",
+    }

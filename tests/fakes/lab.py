@@ -208,6 +208,7 @@ class Lab:
         vpp: The VPP.
         backends: The backends, by name.
         fabric: Name of the namespace to probe from.
+        client: Name of that of the client.
         late: By how many seconds the process that made it was late at most, for each traffic there was.
     """
 
@@ -243,7 +244,7 @@ class Lab:
         self._folder = Path(tempfile.mkdtemp(prefix="lab-"))
         stack.callback(shutil.rmtree, self._folder)
         fabric, self._client = stack.enter_context(quiet_namespace("fabric")), stack.enter_context(quiet_namespace("c"))
-        self.fabric = fabric.name
+        self.fabric, self.client = fabric.name, self._client.name
         fabric.ip("link", "add", "lan", "type", "bridge")
         fabric.ip("addr", "add", f"{FABRIC_LAN}/24", "dev", "lan")
         fabric.ip("link", "set", "lan", "up")

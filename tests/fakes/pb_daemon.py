@@ -102,11 +102,11 @@ def serve(path, backends, rate, uids):
     from maglev.control.events import EventHub
     from maglev.control.sessions import Sessions
     from maglev.control.verbs import Control
-    from maglev.daemon.tap import use_monotonic_time
     from maglev.model.build import read_build
     from maglev.model.result import Code, Result
     from maglev.rpc.server.identity import Identities, Operators, UserNames
     from maglev.rpc.server.service import PbService
+    from maglev.runtime.clock import use_monotonic_time
     from maglev.runtime.listening import UnixSocket
     from maglev.state.board import Board
     from tests.fakes.configs import make_config, make_frontend

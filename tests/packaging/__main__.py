@@ -168,7 +168,7 @@ class Drive:
         enabled = self.debian.try_run("systemctl is-enabled vpp-maglevd").stdout.strip()
         active = self.debian.try_run("systemctl is-active vpp-maglevd").stdout.strip()
         require((enabled, active) == ("disabled", "inactive"), f"the service is {enabled} and {active}")
-        for page in ("maglevd", "maglevc", "maglev-vppsim", "maglev.yaml"):
+        for page in ("maglevd", "maglevc", "maglevt", "maglev-vppsim", "maglev.yaml"):
             require(page in self.run_inside(f"man --warnings {page} 2>&1"), f"no manual of {page}")
         size = self.run_inside("dpkg-query -W -f '${Package} ${Installed-Size} kB, ' vpp-maglev vpp-maglevd")
         return f"{len(touched)} files, {size}not enabled, not started"

@@ -19,6 +19,7 @@ from maglev.commands.tree import ROOT as TREE
 from maglev.config.load import load_text
 from maglev.daemon.options import Options
 from maglev.maglevc.options import _parser
+from maglev.maglevt.options import _parser as _maglevt_parser
 from maglev.model.errors import ConfigError
 from maglev.vppsim.program import SimulatorOptions
 from tests.fakes.bad_files import CASES
@@ -94,6 +95,7 @@ def help_texts():
         return {
             "maglevd --help": Options().getUsage(width=80),
             "maglevc --help": _parser({}).format_help(),
+            "maglevt --help": _maglevt_parser({}).format_help(),
             "maglev-vppsim --help": SimulatorOptions().getUsage(width=80),
         }
 

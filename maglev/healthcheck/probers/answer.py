@@ -195,6 +195,16 @@ class Answer:
         self._searched = 0
         self._body = bytearray()
 
+    @property
+    def head(self) -> bytes:
+        """Status lines and headers, perhaps with a part of the body."""
+        return bytes(self._head)
+
+    @property
+    def body(self) -> bytes:
+        """The body, as far as it was kept for the verdict."""
+        return bytes(self._body)
+
     def feed(self, data: bytes) -> None:
         """Take bytes from the backend; none of them can make it raise."""
         parser, progress = self._parser, self.progress

@@ -17,6 +17,7 @@ from maglev.model.version import PROJECT_URL, VERSION
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
+    from maglev.healthcheck.probers.answer import Verdict
     from maglev.healthcheck.probers.base import Conclude
     from maglev.model.config import Backend, Healthcheck, HttpParams
 
@@ -96,8 +97,7 @@ class HttpProbe(Probe):
             if not answer.unfinished:
                 self._hang_up()
         elif answer.verdict is not None:
-            self._concluded = True
-            self._conclude(*answer.verdict)
+            self.come_to(answer.verdict)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Judge what came, unless the probe is over already."""
@@ -108,8 +108,12 @@ class HttpProbe(Probe):
             if how is not None:
                 self._hang_up()  # what ended may be the TLS session only
         elif verdict is not None:
-            self._concluded = True
-            self._conclude(*verdict)
+            self.come_to(verdict)
+
+    def come_to(self, verdict: Verdict) -> None:
+        """Conclude."""
+        self._concluded = True
+        self._conclude(*verdict)
 
     def _hang_up(self) -> None:
         if self.transport is not None:
