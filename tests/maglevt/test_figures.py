@@ -192,6 +192,7 @@ def test_outages_by_the_dozen_are_one_entry_until_it_is_quieter():
 
     assert len(entries) == 2 * OUTAGES_IN_WINDOW + 1
     assert "by turns" in entries[-1].text
+    assert notices.entry(outage(4.95, 2.0)).text == "answers again after 2 s; 2 requests failed"
     assert notices.entry(outage(5.0 + WINDOW)) is not None
     assert notices.entry(outage(5.0 + WINDOW, 1.0)) is not None
 

@@ -126,7 +126,7 @@ def test_what_is_left_over_joins_the_last_group():
 @pytest.mark.parametrize(
     ("counts", "text"),
     [
-        ({}, "0 answers are too few to judge the weights"),
+        ({}, "no answers count yet: after a change of weights, VPP must have forgotten the flows before it"),
         ({"www1": 30, "www2": 10}, "40 answers are too few to judge the weights"),
         ({"www1": 90, "": 10}, "10 of 100 answers do not say who gave them"),
         ({"www1": 90, "": 5, "proxy7": 10}, '15 of 105 answers are from no known backend, such as "proxy7"'),

@@ -16,6 +16,9 @@ WINDOW: Final = 10.0
 
 OUTAGES_IN_WINDOW: Final = 5
 
+LONG: Final = 1.0
+"""Seconds of an outage whose end is always told."""
+
 
 class OutageNotices:
     """The entries about one VIP."""
@@ -29,7 +32,7 @@ class OutageNotices:
         """Return the entry for an outage that begins or has ended; None for one too many."""
         if outage.end is None:
             return self._beginning(outage)
-        if self._silent:
+        if self._silent and outage.seconds < LONG:
             return None
         failed = f"{outage.failed:,} request{'s' * (outage.failed > 1)} failed"
         return TimelineEntry(outage.end, CLIENT, f"answers again after {duration(outage.seconds)}; {failed}", self._vip)

@@ -205,6 +205,8 @@ def _too_little(weights: Weights, answers: int) -> str:
     serving = sum(weight > 0 for weight in weights.weights.values())
     if serving < 2:
         return "fewer than two backends have a weight" if answers else "no answers"
+    if not answers:
+        return "no answers count yet: after a change of weights, VPP must have forgotten the flows before it"
     return f"{answers:,} answers are too few to judge the weights"
 
 
