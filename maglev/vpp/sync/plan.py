@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from maglev.model.config import Frontend, LbConf
     from maglev.state.weights import DesiredWeight
-    from maglev.vpp.lb.state import Operation, Vip, VipKey
+    from maglev.vpp.lb.state import ApplicationServer, Operation, Vip, VipKey
 
 
 @attrs.frozen
@@ -267,7 +267,7 @@ def length_after(wanted: WantedVip, held: Vip) -> int:
 
 def plan_vip(wanted: WantedVip, held: Vip | None) -> tuple[Operation, ...]:
     """Return the operations for one VIP, which must not need re-creation; the ones that raise come first."""
-    operations = list(_fill(wanted)) if held is None else list(_adjust(wanted, held))
+    operations = _fill(wanted) if held is None else _adjust(wanted, held.servers)
     return tuple(sorted(operations, key=_rank))
 
 
@@ -278,7 +278,7 @@ def plan_servers(wanted: WantedVip, held: Vip) -> tuple[Operation, ...]:
     """
     servers = held.servers
     some = {address: servers[address] for address in (*wanted.servers, *wanted.absent) if address in servers}
-    return plan_vip(wanted, attrs.evolve(held, servers=some))
+    return tuple(sorted(_adjust(wanted, some), key=_rank))
 
 
 def plan_address(
@@ -359,19 +359,19 @@ def _fill(wanted: WantedVip) -> Iterable[Operation]:
         yield AddServer(wanted.key, address, server.weight)
 
 
-def _adjust(wanted: WantedVip, held: Vip) -> Iterable[Operation]:
+def _adjust(wanted: WantedVip, held: Mapping[str, ApplicationServer]) -> Iterable[Operation]:
     for address, server in wanted.servers.items():
-        now = held.servers.get(address)
+        now = held.get(address)
         if now is None:
             yield AddServer(wanted.key, address, server.weight, server.flush_now)
         elif now.weight != server.weight or server.flush_now:
             flush = server.weight == 0 and (server.flush or server.flush_now)
             yield SetWeight(wanted.key, address, server.weight, now.weight, flush)
-    for address in held.servers:
+    for address in held:
         if address not in wanted.servers and address not in wanted.absent:
             yield DeleteServer(wanted.key, address)
     for address, server in wanted.absent.items():
-        if address in held.servers or server.flush_now:
+        if address in held or server.flush_now:
             yield DeleteServer(wanted.key, address, server.flush or server.flush_now)
 
 
