@@ -70,7 +70,6 @@ class Board(Records):
         self._subscribers = Subscribers()
         self._tell, self._later = self._subscribers.tell, self._subscribers.later
         self._unweighed: dict[str, set[str]] = {}
-        self._dues: dict[str, float] = {}
         self.events: deque[Event] = deque(maxlen=EVENT_LOG_LENGTH)
         self.seq = 0
         self.generation = 1
@@ -95,7 +94,7 @@ class Board(Records):
     # Changing
 
     def record(self, name: str, result: Result) -> None:
-        """PoolCount the result of a probe; ignored if the backend does not exist or is not probed."""
+        """Count the result of a probe; ignored if the backend does not exist or is not probed."""
         status = self.backends.get(name)
         if status is None:
             return
@@ -160,21 +159,12 @@ class Board(Records):
             self._weigh_all({frontend})
             self._tell()
 
-    @property
-    def next_due(self) -> float | None:
-        """When `pass_time` is to be called next, by the monotonic clock; None if nothing depends on time."""
-        dues = [*self._dues.values()]
-        if self.doubts.next_due is not None:
-            dues.append(self.doubts.next_due)
-        return min(dues, default=None)
-
     def pass_time(self) -> None:
         """Do what has become due: let pools take over again, and end doubts."""
         now = self.now()
         self._doubt(self.doubts.pass_time(now))
-        for name, due in self._dues.items():
-            if due <= now:
-                self._unweighed.setdefault(name, set())
+        for name in self._dues.until(now):
+            self._unweighed.setdefault(name, set())
         self._weigh_all()
         self._tell()
 
@@ -293,7 +283,7 @@ class Board(Records):
         self.frontends = frontends
         if changed:
             self._index()
-            self._dues = {name: due for name, due in self._dues.items() if name in frontends}
+            self._dues.keep(frontends)
         self._weigh_all(changed)
 
     def _happen(self, status: BackendStatus, event: Lifecycle, detail: str = "") -> None:
@@ -305,7 +295,8 @@ class Board(Records):
     def _moved(self, status: BackendStatus, transition: Transition) -> None:
         status.transitions = (transition, *status.transitions)[: self.config.checker.transition_history]
         frontends = self._frontends_of.get(status.name, ())
-        served = any(status.name in each.held for each in frontends)
+        doubts = self.doubts.rule is not None
+        served = doubts and any(status.name in each.held for each in frontends)
         for frontend in frontends:
             self._settle(frontend, status, transition)
             self._unweighed.setdefault(frontend.frontend.name, set()).add(status.name)
@@ -315,9 +306,10 @@ class Board(Records):
         self._happened("backend_changed", BackendEvent, status.name, status.address, transition)
         if transition.new is State.DOWN:
             status.rank = self.seq
-        # What is ordered out is not doubted, even if it is down.
-        state = State.DRAINING if status.health.draining else transition.new
-        self._doubt(self.doubts.moved(status.name, state, served=served, now=self.now()))
+        if doubts:
+            # What is ordered out is not doubted, even if it is down.
+            state = State.DRAINING if status.health.draining else transition.new
+            self._doubt(self.doubts.moved(status.name, state, served=served, now=self.now()))
 
     def _doubt(self, names: Iterable[str]) -> None:
         """Have backends weighed again whose doubt has changed, and tell what began or ended."""
@@ -371,21 +363,24 @@ class Board(Records):
     def _weigh(self, status: FrontendStatus, backends: AbstractSet[str] | None) -> None:
         names = status.frontend.backends if backends is None else backends
         evidence = {name: self._evidence(name) for name in names}
-        guarded = status.guarded
+        choice, guarded = status.choice, status.guarded
         (status.weigh if backends is None else status.shift)(evidence, self.now(), self._wall())
-        if status.guarded != guarded:
-            kept, released = sorted(status.guarded - guarded), sorted(guarded - status.guarded)
+        if status.choice is not choice:
+            self._dues.set(status.frontend.name, status.due)
+            self._guard(status, guarded)
+        self._reduce(status)
+
+    def _guard(self, status: FrontendStatus, before: AbstractSet[str]) -> None:
+        """Tell if the guard keeps others in service than before."""
+        if status.guarded != before:
+            kept, released = sorted(status.guarded - before), sorted(before - status.guarded)
             what = status.frontend.name, (*kept,), (*released,), len(status.guarded), self._wall()
             self._happened("guard_changed", GuardEvent, *what)
-        self._dues.pop(status.frontend.name, None)
-        if status.choice is not None and status.choice.due is not None:
-            self._dues[status.frontend.name] = status.choice.due
-        self._reduce(status)
 
     def _reduce(self, status: FrontendStatus) -> None:
         """Let the state of a frontend follow from its weights, and from what VPP refuses."""
         state = status.reduction
-        if state is FrontendState.UP and status.refused and not self.holds.is_served(status):
+        if status.refused and state is FrontendState.UP and not self.holds.is_served(status):
             state = FrontendState.DOWN
         if state is not status.state:
             self._happened("frontend_changed", FrontendEvent, status.frontend.name, status.state, state, self._wall())

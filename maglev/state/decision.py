@@ -11,10 +11,10 @@ weight               `maglev.state.weights.weight_in`: configured -> effective -
 announce             `Decision.serves` and `Decision.guarded` are what an announcement of the VIP depends on
 ===================  ======================================================================================
 
-It is the reference. The board follows changes in a faster way (`maglev.state.weights.shift`), which must come to the
-same; a test compares them over random histories. To ask about a live frontend, use `Board.situation` and pass the
-result here: what it decides is what the board has decided, and the trace is there to be put in words. Why a weight is
-not as it was a moment before is recorded as it changes (`maglev.state.status.WeightChange`).
+It is the reference. The board follows changes in a faster way (`maglev.state.weights.FrontendWeights.shift`), which
+must come to the same; a test compares them over random histories. To ask about a live frontend, use `Board.situation`
+and pass the result here: what it decides is what the board has decided, and the trace is there to be put in words. Why
+a weight is not as it was a moment before is recorded as it changes (`maglev.state.changes.WeightChange`).
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import attrs
+
 from maglev.model.config import WhenNoneEligible
 from maglev.state.standing import IN_SERVICE, Standing
 
@@ -46,7 +48,8 @@ class PoolReason(enum.StrEnum):
     """An operator has taken the whole frontend out of service."""
 
 
-class PoolCount(NamedTuple):
+@attrs.define
+class PoolCount:
     """What of a pool is in service.
 
     Attributes:
@@ -55,9 +58,25 @@ class PoolCount(NamedTuple):
         down: Number of its members that the guard may keep.
     """
 
-    backends: int
-    weight: int
-    down: int
+    backends: int = 0
+    weight: int = 0
+    down: int = 0
+
+    def add(self, frontend: Frontend, weight: int, standing: Standing, sign: int = 1) -> None:
+        """Count one member more, or less if the sign is -1.
+
+        Args:
+            frontend: The frontend.
+            weight: The configured weight of the member. The guard does not rely on one without weight.
+            standing: What the frontend may expect of it.
+            sign: 1 or -1.
+        """
+        if standing in IN_SERVICE:
+            if weight or frontend.when_none_eligible is WhenNoneEligible.DOWN:
+                self.backends += sign
+                self.weight += sign * weight
+        elif weight and standing is Standing.DOWN:
+            self.down += sign
 
 
 class Memory(NamedTuple):
@@ -114,27 +133,10 @@ def count(frontend: Frontend, pool: Pool, standings: Mapping[str, Standing]) -> 
         pool: The pool.
         standings: What the frontend may expect of each of its backends, by name.
     """
-    total = PoolCount(0, 0, 0)
+    total = PoolCount()
     for member in pool.members:
-        total = added(total, frontend, member.weight, standings[member.backend])
+        total.add(frontend, member.weight, standings[member.backend])
     return total
-
-
-def added(to: PoolCount, frontend: Frontend, weight: int, standing: Standing, sign: int = 1) -> PoolCount:
-    """Return a count with one member more, or less if the sign is -1.
-
-    Args:
-        to: The count.
-        frontend: The frontend.
-        weight: The configured weight of the member. The guard does not rely on one without weight.
-        standing: What the frontend may expect of it.
-        sign: 1 or -1.
-    """
-    if standing in IN_SERVICE and (weight or frontend.when_none_eligible is WhenNoneEligible.DOWN):
-        return PoolCount(to.backends + sign, to.weight + sign * weight, to.down)
-    if standing is Standing.DOWN and weight:
-        return PoolCount(to.backends, to.weight, to.down + sign)
-    return to
 
 
 def has_enough(pool: Pool, total: int, counted: PoolCount) -> bool:
@@ -193,6 +195,26 @@ def choose(
         return PoolChoice(first, PoolReason.ENOUGH, Memory(first, since))
     due, heir = min((end, index) for index, end in ends.items() if index < active)
     return PoolChoice(active, PoolReason.FAILBACK_DELAY, Memory(active, since), due, heir)
+
+
+def still_chosen(frontend: Frontend, totals: Sequence[int], counts: Sequence[PoolCount], last: PoolChoice) -> bool:
+    """Return whether `choose` would come to the last choice again, of the same frontend, without asking it.
+
+    The first pool that has enough stays the active one for as long as no pool begins or ceases to have enough, whatever
+    the time is. That is what most changes of a backend come to; of the others, nothing is said.
+
+    Args:
+        frontend: The frontend.
+        totals: Sum of the configured weights of each pool.
+        counts: What of each pool is in service.
+        last: The choice up to now.
+    """
+    if last.reason is not PoolReason.ENOUGH:
+        return False
+    for pool, total, counted, at in zip(frontend.pools, totals, counts, last.memory.since, strict=True):
+        if has_enough(pool, total, counted) is (at is None):
+            return False
+    return True
 
 
 def _best(frontend: Frontend, totals: Sequence[int], counts: Sequence[PoolCount], memory: Memory) -> PoolChoice:

@@ -8,6 +8,7 @@ from maglev.model.errors import NotFoundError
 from maglev.model.health import State
 from maglev.state.blindness import Doubts
 from maglev.state.decision import Situation
+from maglev.state.dues import Dues
 from maglev.state.standing import evidence_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Records:
         """
         self.now = now
         self.doubts = Doubts(config, self._is_up)
+        self._dues = Dues()
         self._frontends_of: dict[str, list[FrontendStatus]] = {}
         self.config = config
         self.backends: dict[str, BackendStatus] = {}
@@ -81,6 +83,14 @@ class Records:
                     return member.weight
         return 0
 
+    @property
+    def next_due(self) -> float | None:
+        """When `Board.pass_time` is to be called next, by the monotonic clock; None if nothing depends on time."""
+        frontend, doubt = self._dues.earliest, self.doubts.next_due
+        if frontend is None or doubt is None:
+            return doubt if frontend is None else frontend
+        return min(frontend, doubt)
+
     def knows_all(self, frontend: str) -> bool:
         """Return whether every backend of a frontend has a known state."""
         return self.frontends[frontend].knows_all
@@ -105,13 +115,12 @@ class Records:
         )
 
     def _evidence(self, name: str) -> Evidence:
-        status, backend = self.backends[name], self.config.backends.get(name)
-        by_file = backend is not None and not backend.enabled
+        status = self.backends[name]
         return evidence_of(
-            status.state,
+            status.health.state,
             drained=status.health.draining,
-            doubted=status.state is State.DOWN and self.doubts.doubted(name),
-            by_file=by_file,
+            doubted=self.doubts.doubted(name),
+            by_file=not self.config.backends[name].enabled,
             rank=status.rank,
         )
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
-
-import attrs
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from maglev.model.health import State
 
@@ -46,8 +44,7 @@ class Standing(enum.StrEnum):
     REMOVED = "removed"
 
 
-@attrs.frozen
-class Evidence:
+class Evidence(NamedTuple):
     """What is known of a backend, wherever it is used.
 
     Attributes:
@@ -74,7 +71,7 @@ def evidence_of(
     state: State, *, drained: bool = False, doubted: bool = False, by_file: bool = False, rank: int = 0
 ) -> Evidence:
     """Return what is known of a backend; thousands of backends share a few objects."""
-    if state is State.DOWN and rank:
+    if rank and state is State.DOWN:
         return Evidence(state, drained, doubted, by_file=False, rank=rank)
     return _shared(state, drained, doubted and state is State.DOWN, by_file and state is State.DISABLED)
 
@@ -85,12 +82,18 @@ IN_SERVICE: Final = frozenset({Standing.UP, Standing.DOUBTED, Standing.HELD})
 AS_CONFIGURED: Final = frozenset({Standing.UP, Standing.DOUBTED})
 """The standings that give a backend its configured weight in the active pool."""
 
-_OUT: Final[Mapping[State, Standing]] = {
+_STANDINGS: Final[Mapping[State, Standing]] = {
+    State.UP: Standing.UP,
+    State.DOWN: Standing.DOWN,
+    State.UNKNOWN: Standing.UNPROVED,
     State.DRAINING: Standing.DRAINED,
     State.PAUSED: Standing.PAUSED,
     State.DISABLED: Standing.DISABLED,
     State.REMOVED: Standing.REMOVED,
 }
+"""What may be expected of a backend in a state, if nothing else is known."""
+
+_BY_CHECKS: Final = frozenset({Standing.UP, Standing.DOWN, Standing.UNPROVED})
 
 
 def standing_of(evidence: Evidence, held: int) -> Standing:
@@ -100,16 +103,12 @@ def standing_of(evidence: Evidence, held: int) -> Standing:
         evidence: What is known of it.
         held: The weight that it keeps from before in this frontend, 0 for none.
     """
-    state = evidence.state
-    if state in _OUT:
-        return _OUT[state]
-    if evidence.drained:
+    standing = _STANDINGS[evidence.state]
+    if evidence.drained and standing in _BY_CHECKS:
         return Standing.DRAINED
-    if state is State.UP:
-        return Standing.UP
-    if state is State.DOWN:
-        return Standing.DOUBTED if evidence.doubted else Standing.DOWN
-    return Standing.HELD if held > 0 else Standing.UNPROVED
+    if evidence.doubted and standing is Standing.DOWN:
+        return Standing.DOUBTED
+    return Standing.HELD if held > 0 and standing is Standing.UNPROVED else standing
 
 
 def causes_of(evidence: Evidence) -> frozenset[Cause]:

@@ -10,7 +10,7 @@ from maglev.model.scale import AS_WRITTEN
 from maglev.state.changes import WeightChange
 from maglev.state.pools import no_memory, remembered
 from maglev.state.scales import scale_in_force
-from maglev.state.weights import FrontendWeights, shift
+from maglev.state.weights import FrontendWeights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -176,6 +176,11 @@ class FrontendStatus:
         return None if self._weighed is None else self._weighed.choice
 
     @property
+    def due(self) -> float | None:
+        """When another choice of the active pool is due, by the monotonic clock; None if none is."""
+        return None if self._weighed is None else self._weighed.choice.due
+
+    @property
     def in_service(self) -> tuple[int, ...]:
         """How many members of each pool are in service."""
         return () if self._weighed is None else tuple(each.backends for each in self._weighed.counts)
@@ -261,10 +266,11 @@ class FrontendStatus:
             carried=self.carried,
             told=self.told,
         )
-        self._note(weighed.desired, at)
         self._weighed = weighed
-        self.active, self.pools, self.desired = weighed.active, weighed.pools, weighed.desired
+        old, self.desired = self.desired, weighed.desired
+        self.active, self.pools = weighed.active, weighed.pools
         self.memory, self.scales, self.told = weighed.choice.memory, weighed.scales, weighed.scale
+        self._note(old, at)
         self.changes += 1
         self._latest.clear()
 
@@ -273,21 +279,21 @@ class FrontendStatus:
 
         The previous ones must have been weighed.
         """
-        assert self._weighed is not None  # noqa: S101
-        change = shift(self._weighed, evidence, self.held, now, self.carried)
-        self._note(change.desired, at)
-        self._weighed.take(change)
-        self.active, self.memory, self.told = self._weighed.active, change.choice.memory, change.scale
-        self.changes += len(change.desired)
-        self._latest += change.desired
+        weighed = self._weighed
+        assert weighed is not None  # noqa: S101
+        old = weighed.shift(evidence, self.held, now, self.carried)
+        self.active, self.memory, self.told = weighed.active, weighed.choice.memory, weighed.scale
+        self._note(old, at)
+        self.changes += len(old)
+        self._latest += old
         if len(self._latest) > LATEST:
             self._latest.clear()
 
-    def _note(self, desired: Mapping[str, DesiredWeight], at: float) -> None:
-        """Record which weights are about to change."""
-        for name, new in desired.items():
-            old = self.desired.get(name)
-            if old is not None and (old.weight != new.weight or old.reason is not new.reason):
+    def _note(self, before: Mapping[str, DesiredWeight], at: float) -> None:
+        """Record which weights have changed, of these backends."""
+        for name, old in before.items():
+            new = self.desired.get(name)
+            if new is not None and (old.weight != new.weight or old.reason is not new.reason):
                 self.last_changes[name] = WeightChange(at, old, new)
 
     def changed_since(self, changes: int) -> AbstractSet[str] | None:

@@ -3,10 +3,10 @@
 This is the last part of the decision: `maglev.state.standing` says what may be expected of a backend,
 `maglev.state.pools` which pool is active and whom the guard keeps, and `weight_in` what follows for one backend.
 
-`FrontendWeights` computes a whole frontend, at start and after a reload. `shift` handles transitions: it derives the
-differences from the previous weights and the changed evidence, at a cost that depends on the change and not on the size
-of the frontend; only while the guard keeps backends, it looks at their pool. The reference for both, which also says
-why, is `maglev.state.decision`.
+`FrontendWeights` computes a whole frontend, at start and after a reload. Its method `shift` handles transitions: it
+follows from the previous weights and the changed evidence, at a cost that depends on the change and not on the size of
+the frontend; only while the guard keeps backends, it looks at their pool. The reference for both, which also says why,
+is `maglev.state.decision`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ import attrs
 from maglev.model.events import FrontendState
 from maglev.model.health import State
 from maglev.model.scale import scales_of
-from maglev.state.pools import added, choose, count, guarded_in
+from maglev.state.pools import choose, count, guarded_in, still_chosen
 from maglev.state.scales import kept_weights, scale_in_force
-from maglev.state.standing import AS_CONFIGURED, Standing, standing_of
+from maglev.state.standing import AS_CONFIGURED, IN_SERVICE, Standing, standing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Iterator, Mapping
 
     from maglev.model.config import Frontend
     from maglev.model.scale import Scale
-    from maglev.state.pools import Memory, PoolChoice, PoolCount
+    from maglev.state.pools import Memory
     from maglev.state.standing import Evidence
 
 NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
@@ -81,6 +80,18 @@ class WeightReason(enum.StrEnum):
     FRONTEND_DISABLED = "frontend-disabled"
 
 
+_REASONS: Final[Mapping[Standing, WeightReason]] = {
+    Standing.UP: WeightReason.ACTIVE,
+    Standing.DOUBTED: WeightReason.DOUBTED,
+    Standing.HELD: WeightReason.HELD,
+    **{each: WeightReason(each.value) for each in Standing if each not in IN_SERVICE},
+}
+"""Why a backend has its weight, if neither its pool nor the guard has a part in it."""
+
+_OUT: Final = (0, WeightReason.FRONTEND_DISABLED)
+_NOTHING: Final = (-1, WeightReason.STANDBY)
+
+
 @attrs.frozen
 class DesiredWeight:
     """The desired weight of one backend in one frontend.
@@ -104,10 +115,16 @@ def desired_weight(weight: int, flush: bool, programmed: int, reason: WeightReas
     return DesiredWeight(weight, flush, programmed, reason)
 
 
+_FLUSHED: Final = {
+    on_down: frozenset(state for state, flushing in FLUSHING.items() if flushing in {Flushing.ALWAYS, too})
+    for on_down, too in ((False, Flushing.ALWAYS), (True, Flushing.IF_CONFIGURED))
+}
+"""The states in which flows are flushed, by ``flush_on_down``."""
+
+
 def flushes(frontend: Frontend, state: State) -> bool:
     """Return whether entering a state requires a flush in this frontend."""
-    flushing = FLUSHING[state]
-    return flushing is Flushing.ALWAYS or (flushing is Flushing.IF_CONFIGURED and frontend.flush_on_down)
+    return state in _FLUSHED[frontend.flush_on_down]
 
 
 def weight_in(
@@ -123,14 +140,10 @@ def weight_in(
         guarded: Whether the guard keeps it in service.
     """
     if standing in AS_CONFIGURED:
-        if not active:
-            return 0, WeightReason.STANDBY
-        return configured, WeightReason.ACTIVE if standing is Standing.UP else WeightReason.DOUBTED
-    if standing is Standing.HELD:
-        return held, WeightReason.HELD
+        return (configured, _REASONS[standing]) if active else (0, WeightReason.STANDBY)
     if guarded and active:
         return configured, WeightReason.GUARDED
-    return 0, WeightReason(standing.value)
+    return held if held and standing is Standing.HELD else 0, _REASONS[standing]
 
 
 def state_of(known: int, weighing: int) -> FrontendState:
@@ -219,13 +232,12 @@ class FrontendWeights:
         self.totals = tuple(sum(member.weight for member in pool.members) for pool in frontend.pools)
         self.counts = tuple(count(frontend, pool, self.standings) for pool in frontend.pools)
         self.choice = choose(frontend, self.totals, self.counts, memory, now, out=out)
-        self.guarded = _guarded(self, self.choice, self.standings, self.evidence)
+        self.guarded = self._guarded()
         self.scales = scales_of(frontend)
-        kept = kept_weights(self.standings, held, carried)
-        self.scale = scale_in_force(frontend, self.choice.active, self.scales, kept, told)
+        self.scale = self._scale(held, carried, told)
         self.pools: tuple[dict[str, int], ...] = tuple({} for _ in frontend.pools)
         self.desired: dict[str, DesiredWeight] = {}
-        _weigh(self, self.choice, self.guarded, self.scale, self.standings, evidence, held, (self.pools, self.desired))
+        self._weigh(evidence, held)
         self.known = sum(each.state is not State.UNKNOWN for each in evidence.values())
         self.weighing = sum(each.weight > 0 for each in self.desired.values())
         self.state = state_of(self.known, self.weighing)
@@ -235,53 +247,95 @@ class FrontendWeights:
         """Index of the pool whose backends serve; None while no backend has a weight."""
         return self.choice.active if self.weighing else None
 
-    def take(self, change: IncrementalUpdate) -> None:
-        """Apply the result of `shift`."""
-        self.choice, self.counts, self.guarded, self.scale = change.choice, change.counts, change.guarded, change.scale
-        self.known, self.weighing, self.state = change.known, change.weighing, change.state
-        self.evidence.update(change.evidence)
-        self.standings.update(change.standings)
-        self.desired.update(change.desired)
-        for weights, changed in zip(self.pools, change.pools, strict=True):
-            weights.update(changed)
+    def shift(
+        self,
+        evidence: Mapping[str, Evidence],
+        held: Mapping[str, int],
+        now: float,
+        carried: Mapping[str, int] = NOTHING,
+    ) -> dict[str, DesiredWeight]:
+        """Follow changes of backends, or of time.
 
+        Args:
+            evidence: What is known now of each affected backend, by name; none if only time has passed.
+            held: Current held weights, by name of backend; they may differ from before only for the backends in
+                ``evidence``.
+            now: Seconds of a monotonic clock.
+            carried: Weights that the new addresses of moved backends keep, by name of backend.
 
-def _weigh(
-    weights: FrontendWeights,
-    choice: PoolChoice,
-    guarded: AbstractSet[str],
-    scale: Scale,
-    standings: Mapping[str, Standing],
-    evidence: Mapping[str, Evidence],
-    held: Mapping[str, int],
-    into: tuple[tuple[dict[str, int], ...], dict[str, DesiredWeight]],
-) -> None:
-    """Weigh some backends, those in ``standings``, and put the results into mappings."""
-    pools, desired = into
-    active = choice.active
-    for name, standing in standings.items():
-        best: tuple[int, WeightReason] = -1, WeightReason.STANDBY
-        for index, configured in weights.places[name]:
-            if weights.out:
-                found = 0, WeightReason.FRONTEND_DISABLED
-            else:
-                found = weight_in(
-                    standing, configured, held.get(name, 0), active=index == active, guarded=name in guarded
-                )
-            pools[index][name] = found[0]
-            if found[0] > best[0] or (found[0] == best[0] and index == active):
-                best = found
-        desired[name] = desired_weight(
-            best[0], weights.out or flushes(weights.frontend, evidence[name].state), scale[best[0]], best[1]
-        )
+        Returns:
+            The former desired weights, by name, of the affected backends and of all others whose weight may have
+            changed.
+        """
+        self._take(evidence, held)
+        names: Iterable[str] = evidence
+        if not still_chosen(self.frontend, self.totals, self.counts, self.choice):
+            names = dict.fromkeys((*evidence, *self._choose(now)))
+        before, self.scale = self.scale, self._scale(held, carried, self.scale)
+        if self.scale != before:
+            names = dict.fromkeys((*names, *(name for name, desired in self.desired.items() if desired.weight)))
+        old = {name: self.desired[name] for name in names}
+        self._weigh(names, held)
+        for name, each in old.items():
+            self.weighing += (self.desired[name].weight > 0) - (each.weight > 0)
+        self.state = state_of(self.known, self.weighing)
+        return old
 
+    def _take(self, evidence: Mapping[str, Evidence], held: Mapping[str, int]) -> None:
+        """Take what is known now of some backends, and count what of each pool is in service."""
+        unknown = State.UNKNOWN
+        for name, each in evidence.items():
+            before, standing = self.standings[name], standing_of(each, held.get(name, 0))
+            if standing is not before:
+                self.standings[name] = standing
+                for index, weight in self.places[name]:
+                    self.counts[index].add(self.frontend, weight, before, -1)
+                    self.counts[index].add(self.frontend, weight, standing)
+            self.known += (each.state is not unknown) - (self.evidence[name].state is not unknown)
+            self.evidence[name] = each
 
-def _guarded(
-    weights: FrontendWeights, choice: PoolChoice, standings: Mapping[str, Standing], evidence: Mapping[str, Evidence]
-) -> frozenset[str]:
-    if not choice.guarded or choice.active is None:
-        return frozenset()
-    return guarded_in(weights.frontend.pools[choice.active], choice.guarded, standings, evidence)
+    def _choose(self, now: float) -> list[str]:
+        """Choose anew which pool is active, and whom the guard keeps; return the backends to weigh for that."""
+        old, guarded = self.choice.active, self.guarded
+        self.choice = choose(self.frontend, self.totals, self.counts, self.choice.memory, now, out=self.out)
+        self.guarded = self._guarded()
+        if self.choice.active == old:
+            return list(guarded ^ self.guarded)
+        return [*guarded, *self.guarded, *self._switched(old, self.choice.active)]
+
+    def _switched(self, old: int | None, new: int | None) -> Iterator[str]:
+        """Yield the backends whose weight depends on which of two pools is active: members of the two."""
+        for index in (old, new):
+            for member in () if index is None else self.frontend.pools[index].members:
+                if self.standings[member.backend] in AS_CONFIGURED:
+                    yield member.backend
+
+    def _guarded(self) -> frozenset[str]:
+        if not self.choice.guarded or self.choice.active is None:
+            return frozenset()
+        pool = self.frontend.pools[self.choice.active]
+        return guarded_in(pool, self.choice.guarded, self.standings, self.evidence)
+
+    def _scale(self, held: Mapping[str, int], carried: Mapping[str, int], before: Scale | None) -> Scale:
+        kept = kept_weights(self.standings, held, carried)
+        return scale_in_force(self.frontend, self.choice.active, self.scales, kept, before)
+
+    def _weigh(self, names: Iterable[str], held: Mapping[str, int]) -> None:
+        """Weigh some backends by their standings, the choice of the pool and the guard."""
+        active, guarded, scale, out = self.choice.active, self.guarded, self.scale, self.out
+        for name in names:
+            standing, holds = self.standings[name], held.get(name, 0)
+            weight, reason = _NOTHING
+            for index, configured in self.places[name]:
+                if out:
+                    found = _OUT
+                else:
+                    found = weight_in(standing, configured, holds, active=index == active, guarded=name in guarded)
+                self.pools[index][name] = found[0]
+                if found[0] > weight or (found[0] == weight and index == active):
+                    weight, reason = found
+            flush = out or flushes(self.frontend, self.evidence[name].state)
+            self.desired[name] = desired_weight(weight, flush, scale[weight], reason)
 
 
 def _places(frontend: Frontend) -> dict[str, tuple[tuple[int, int], ...]]:
@@ -293,100 +347,3 @@ def _places(frontend: Frontend) -> dict[str, tuple[tuple[int, int], ...]]:
             # Most backends of a frontend have the same place, and share one tuple.
             places[member.backend] = alike.setdefault(place, place)
     return places
-
-
-@attrs.frozen
-class IncrementalUpdate:
-    """The changes to the weights of a frontend after some of its backends have changed.
-
-    Attributes:
-        evidence: What is known now of the backends that have changed, by name.
-        standings: What may be expected now of these, and of all others whose weight may have changed.
-        pools: Effective weights, one mapping per pool, by name of backend: of the same backends.
-        desired: The desired weights of the same backends.
-        choice, counts, guarded, scale, known, weighing, state: As in `FrontendWeights`, for the whole frontend.
-    """
-
-    evidence: Mapping[str, Evidence]
-    standings: Mapping[str, Standing]
-    pools: tuple[Mapping[str, int], ...]
-    desired: Mapping[str, DesiredWeight]
-    choice: PoolChoice
-    counts: tuple[PoolCount, ...]
-    guarded: frozenset[str]
-    scale: Scale
-    known: int
-    weighing: int
-    state: FrontendState
-
-
-def shift(
-    before: FrontendWeights,
-    evidence: Mapping[str, Evidence],
-    held: Mapping[str, int],
-    now: float,
-    carried: Mapping[str, int] = NOTHING,
-) -> IncrementalUpdate:
-    """Return how changes of backends, or of time, affect the weights of a frontend, without applying them.
-
-    Args:
-        before: The weights before the change.
-        evidence: What is known now of each affected backend, by name; none if only time has passed.
-        held: Current held weights, by name of backend; they may differ from before only for the backends in
-            ``evidence``.
-        now: Seconds of a monotonic clock.
-        carried: Weights that the new addresses of moved backends keep, by name of backend.
-    """
-    standings = {name: standing_of(each, held.get(name, 0)) for name, each in evidence.items()}
-    counts = _counts_after(before, standings)
-    choice = choose(before.frontend, before.totals, counts, before.choice.memory, now, out=before.out)
-    guarded = frozenset[str]()
-    if choice.guarded:
-        guarded = _guarded(before, choice, before.standings | standings, {**before.evidence, **evidence})
-    kept = kept_weights(before.standings | standings if held or carried else {}, held, carried)
-    scale = scale_in_force(before.frontend, choice.active, before.scales, kept, before.scale)
-    for name in _others(before, choice, guarded, scale):
-        standings.setdefault(name, before.standings[name])
-    pools: tuple[dict[str, int], ...] = tuple({} for _ in counts)
-    desired: dict[str, DesiredWeight] = {}
-    known_of = (
-        evidence if len(standings) == len(evidence) else {**{n: before.evidence[n] for n in standings}, **evidence}
-    )
-    _weigh(before, choice, guarded, scale, standings, known_of, held, (pools, desired))
-    known = before.known + sum(
-        (each.state is not State.UNKNOWN) - (before.evidence[name].state is not State.UNKNOWN)
-        for name, each in evidence.items()
-    )
-    weighing = before.weighing + sum((each.weight > 0) - (before.desired[n].weight > 0) for n, each in desired.items())
-    state = state_of(known, weighing)
-    return IncrementalUpdate(
-        evidence, standings, pools, desired, choice, counts, guarded, scale, known, weighing, state
-    )
-
-
-def _counts_after(before: FrontendWeights, standings: Mapping[str, Standing]) -> tuple[PoolCount, ...]:
-    counts = list(before.counts)
-    for name, standing in standings.items():
-        old = before.standings[name]
-        for index, weight in before.places[name] if standing is not old else ():
-            less = added(counts[index], before.frontend, weight, old, -1)
-            counts[index] = added(less, before.frontend, weight, standing)
-    return tuple(counts)
-
-
-def _others(before: FrontendWeights, choice: PoolChoice, guarded: frozenset[str], scale: Scale) -> Iterator[str]:
-    """Yield the backends whose weight depends on which pool is active, on the guard, or on the scale, if it changed.
-
-    These are members of the old and the new active pool; and, if another scale is in force, all that have a weight.
-    """
-    if scale != before.scale:
-        yield from (name for name, desired in before.desired.items() if desired.weight)
-    old, new = before.choice.active, choice.active
-    if old == new:
-        yield from before.guarded ^ guarded
-        return
-    yield from before.guarded | guarded
-    for index in (old, new):
-        for member in () if index is None else before.frontend.pools[index].members:
-            if before.standings[member.backend] in AS_CONFIGURED:
-                yield member.backend

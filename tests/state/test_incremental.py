@@ -13,10 +13,10 @@ from maglev.model.health import Lifecycle, State
 from maglev.model.scale import AS_WRITTEN, scales_of
 from maglev.state import status as status_module
 from maglev.state.decision import decide
-from maglev.state.pools import no_memory
-from maglev.state.standing import evidence_of
+from maglev.state.pools import choose, count, no_memory, still_chosen
+from maglev.state.standing import evidence_of, standing_of
 from maglev.state.status import FrontendStatus
-from maglev.state.weights import FrontendWeights, WeightReason, shift
+from maglev.state.weights import FrontendWeights, WeightReason
 from tests.fakes.configs import make_frontend
 from tests.fakes.random_boards import NAMES, PASS, TimedBoard, act, configs, histories
 from tests.fakes.subscribers import RecordingSubscriber
@@ -39,8 +39,10 @@ def weighed(frontend, states, held=()):
     return FrontendWeights(frontend, evidence_in(states), dict(held), no_memory(frontend), 0.0)
 
 
-def shifted(before, states):
-    return shift(before, evidence_in(states), {}, 0.0)
+def shifted(weights, states):
+    """Shift weights; return the new ones of those that it says may have changed."""
+    old = weights.shift(evidence_in(states), {}, 0.0)
+    return {name: weights.desired[name].weight for name in old}
 
 
 def decided(board, status):
@@ -96,6 +98,27 @@ def test_after_every_step_all_is_as_if_weighed_from_scratch(config, some_steps):
             assert status.flushes <= set(status.frontend.backends)
     assert heard.heard == heard_there.heard
     assert list(board.events) == list(scratch.events)
+
+
+@given(
+    configs(), st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(State), st.sampled_from([0, 50])), max_size=9)
+)
+def test_who_is_still_chosen_would_be_chosen_again(config, changes):
+    frontend = next(iter(config.frontends.values()))
+    now, choice = 0.0, None
+    evidence, held = dict.fromkeys(frontend.backends, evidence_of(X)), {}
+    for name, state, holds in [(frontend.backends[0], U, 0), *changes]:
+        now += 1.0
+        evidence |= {name: evidence_of(state, rank=int(now))} if name in evidence else {}
+        held[name] = holds
+        standings = {each: standing_of(found, held.get(each, 0)) for each, found in evidence.items()}
+        totals = [sum(member.weight for member in pool.members) for pool in frontend.pools]
+        counts = [count(frontend, pool, standings) for pool in frontend.pools]
+        memory = no_memory(frontend) if choice is None else choice.memory
+        chosen = choose(frontend, totals, counts, memory, now, out=False)
+        if choice is not None and still_chosen(frontend, totals, counts, choice):
+            assert chosen == choice
+        choice = chosen
 
 
 @given(configs(), histories)
@@ -164,32 +187,32 @@ def test_whatever_is_not_as_before_is_among_what_changed_since(config, some_step
 
 def test_a_change_that_touches_one_backend_names_only_that_one():
     frontend = make_frontend(pools=(NAMES, ("z",)))
-    before = weighed(frontend, dict.fromkeys((*NAMES, "z"), U))
-    change = shifted(before, {"b": D})
-    assert (change.choice.active, [each.backends for each in change.counts]) == (0, [3, 1])
-    assert (change.known, change.weighing) == (5, 3)
-    assert (list(change.desired), change.pools) == (["b"], ({"b": 0}, {}))
-    assert before.desired["b"].weight == 100
+    weights = weighed(frontend, dict.fromkeys((*NAMES, "z"), U))
+    choice, desired = weights.choice, dict(weights.desired)
+    old = weights.shift(evidence_in({"b": D}), {}, 0.0)
+    assert old == {"b": desired["b"]}
+    assert (weights.active, [each.backends for each in weights.counts]) == (0, [3, 1])
+    assert (weights.known, weights.weighing) == (5, 3)
+    assert weights.pools == ({"a": 100, "b": 0, "c": 100, "d": 100}, {"z": 0})
+    assert {name: each for name, each in weights.desired.items() if desired[name] is not each}.keys() == {"b"}
+    assert weights.choice is choice  # nobody had to choose
 
 
 def test_a_switch_of_pools_names_those_of_both_that_are_up():
     frontend = make_frontend(pools=(("a", "b"), ("c", "d"), ("e",)))
-    before = weighed(frontend, dict(zip("abcde", (U, D, U, D, U), strict=True)))
-    change = shifted(before, {"a": D})
-    assert {name: each.weight for name, each in change.desired.items()} == {"a": 0, "c": 100}
-    before.take(change)
-    assert {name: each.weight for name, each in before.desired.items()} == {"a": 0, "b": 0, "c": 100, "d": 0, "e": 0}
-    change = shifted(before, {"b": U})
-    assert {name: each.weight for name, each in change.desired.items()} == {"b": 100, "c": 0}
+    weights = weighed(frontend, dict(zip("abcde", (U, D, U, D, U), strict=True)))
+    assert shifted(weights, {"a": D}) == {"a": 0, "c": 100}
+    assert {name: each.weight for name, each in weights.desired.items()} == {"a": 0, "b": 0, "c": 100, "d": 0, "e": 0}
+    assert shifted(weights, {"b": U}) == {"b": 100, "c": 0}
 
 
 def test_a_held_weight_is_service_until_it_is_given_up():
     frontend = make_frontend(pools=(("a",), ("b",)))
-    before = weighed(frontend, {"a": X, "b": U}, {"a": 60})
-    assert (before.active, [each.backends for each in before.counts]) == (0, [1, 1])
-    before.take(shifted(before, {"a": D}))
-    assert (before.active, [each.backends for each in before.counts]) == (1, [0, 1])
-    assert before.desired["b"].weight == 100
+    weights = weighed(frontend, {"a": X, "b": U}, {"a": 60})
+    assert (weights.active, [each.backends for each in weights.counts]) == (0, [1, 1])
+    shifted(weights, {"a": D})
+    assert (weights.active, [each.backends for each in weights.counts]) == (1, [0, 1])
+    assert weights.desired["b"].weight == 100
 
 
 @pytest.mark.parametrize("count", [1, 3])
