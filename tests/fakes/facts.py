@@ -80,6 +80,7 @@ class Facts:
         self._sent = {}
         self._windows = {}
         self._known = {}
+        self._own = {}
         self._gone = set()
         self.drained = {}
         self.apply(config)
@@ -198,26 +199,34 @@ class Facts:
         frontend = self._at(key)
         if frontend is None:
             return Judgment(False, {}, frozenset(), frozenset(), {})
-        floors, serving = {}, [[self.backends[m.backend] for m in pool.members] for pool in frontend.pools]
+        floors = {}
+        for name, floor in self._floors(frontend):
+            fact = self.backends[name]
+            for address in {fact.address, fact.serving or fact.address}:
+                # Where it was, it serves only if it was ever known there.
+                blank = 0 if key in self._gone or address != fact.address else None
+                # What is unknown may be what it could be when it was last known at this address.
+                known = self._known.get((key, address), blank) if floor is None else floor
+                if floor is None and address != fact.address:
+                    # Another backend may have served there, too; what that one had is not for this one to keep.
+                    known = min(known, self._own.get((key, name), known))
+                floors[address] = _higher(floors.get(address, 0), known)
+        facts = [self.backends[member.backend] for pool in frontend.pools for member in pool.members]
+        exact = None if any(fact.unknown for fact in facts) else self._exact(frontend)
+        eligible = frozenset(address for address, weight in (exact or {}).items() if weight)
+        return Judgment(True, floors, frozenset(fact.address for fact in facts), eligible, exact)
+
+    def _floors(self, frontend):
+        """Yield the name of each backend in each pool, and what it should have there; None while it is unknown."""
+        serving = [[self.backends[m.backend] for m in pool.members] for pool in frontend.pools]
         for index, pool in enumerate(frontend.pools):
             other = any(fact.up or fact.unknown for facts in serving[:index] for fact in facts)
             for member in pool.members:
                 fact = self.backends[member.backend]
-                floor = 0
                 if fact.unknown and member.weight:
-                    floor = None
-                elif fact.up and not other:
-                    floor = member.weight
-                for address in {fact.address, fact.serving or fact.address}:
-                    # Where it was, it serves only if it was ever known there.
-                    blank = 0 if key in self._gone or address != fact.address else None
-                    # What is unknown may be what it could be when it was last known at this address.
-                    known = self._known.get((key, address), blank) if floor is None else floor
-                    floors[address] = _higher(floors.get(address, 0), known)
-        facts = [fact for some in serving for fact in some]
-        exact = None if any(fact.unknown for fact in facts) else self._exact(frontend)
-        eligible = frozenset(address for address, weight in (exact or {}).items() if weight)
-        return Judgment(True, floors, frozenset(fact.address for fact in facts), eligible, exact)
+                    yield member.backend, None
+                else:
+                    yield member.backend, member.weight if fact.up and not other else 0
 
     def _exact(self, frontend):
         pools = [[(self.backends[m.backend], m.weight) for m in pool.members] for pool in frontend.pools]
@@ -242,6 +251,14 @@ class Facts:
                 self.drained.pop((key, address), None)
             known |= {(key, address): floor for address, floor in judgment.floors.items() if floor is not None}
         self._known = known
+        own = {}
+        for key in self.keys():
+            for name, floor in self._floors(self._at(key)):
+                if self.backends[name].unknown:
+                    floor = self._own.get((key, name))  # noqa: PLW2901
+                if floor is not None:
+                    own[key, name] = max(floor, own.get((key, name), 0))
+        self._own = own
 
 
 def _higher(one, other):
