@@ -190,13 +190,15 @@ class Announcer(Service):
             )
         if self.running:
             self._look(self.entries)
+            if self._call is None:
+                self._tick()
         if before.keys() != self.entries.keys():
             self._notify()
 
     def _tick(self) -> None:
-        self._call = self._clock.callLater(TICK, self._tick)
-        if not self.entries:
-            return
+        self._call = self._clock.callLater(TICK, self._tick) if self.entries else None
+        if self._call is None:
+            return  # until a configuration has something to announce
         acknowledged = self._support.acknowledged
         if acknowledged is not self._acknowledged:
             self._acknowledged = acknowledged

@@ -300,3 +300,11 @@ def test_without_addresses_nothing_is_looked_at():
     world = AnnouncerWorld(attrs.evolve(make_announce()))
     world.serving()
     assert world.announcer.states() == {}
+    assert world.clock.getDelayedCalls() == []
+
+    world.board.apply(attrs.evolve(world.config, announce=make_announce(VIP)))
+    world.wait(TICK)
+    assert world.announcer.states() == {VIP: Announcing.ANNOUNCED}
+    world.board.apply(world.config)
+    world.wait(TICK)
+    assert world.clock.getDelayedCalls() == []
