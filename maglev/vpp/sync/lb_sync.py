@@ -188,7 +188,7 @@ class LbSync:
         state = await self._lb.read_state()
         self._memory.note_held()
         lost = self._lost(state.vips)
-        wanted = await self._work.run(self._wanted.steps(state.vips, lost, decide=False))
+        wanted = await self._work.run(self._wanted.steps(state.vips, lost))
         plan = await self._work.run(plan_steps(wanted, state.vips, self._to_delete(state.vips)))
         conf = self._board.config.vpp.conf
         is_written = bool(self._warm_up.begun or lost) and differs(conf, state.conf)
@@ -263,13 +263,17 @@ class LbSync:
     def _making(
         self, plan: Plan, wanted: Mapping[VipKey, WantedVip], *, read: bool
     ) -> Iterable[Coroutine[Deferred[Any], Any, Sequence[Operation]]]:
-        """Yield the work on each VIP that is not as wanted, or that is being written: its plan may be outdated."""
+        """Yield the work on each VIP that is not as wanted, that servers leave, or that is being written.
+
+        The plan was made without locks: for a VIP that is being written it may be outdated, and who may leave a VIP is
+        decided under its lock.
+        """
         for prefix, address in plan.items():
             if address.clearing or any(address.added):
                 yield self._restructure(prefix, None, read=read)
         changed = {key for address in plan.values() for key in address.vips.keys() - set(address.added)}
         for key in wanted:
-            if key in changed or self._locks.is_locked(key):
+            if key in changed or key in self._departures or self._locks.is_locked(key):
                 yield self._settle(key, "all", read=read)
 
     def _prefixes_to_clear(self) -> list[Prefix]:

@@ -68,21 +68,20 @@ class WantedVips:
         return self._board.frontends[name] if name is not None and self._warm_up.is_free(name) else None
 
     def steps(
-        self, held: Mapping[VipKey, Vip], lost: AbstractSet[str] = frozenset(), *, decide: bool = True
+        self, held: Mapping[VipKey, Vip], lost: AbstractSet[str] = frozenset()
     ) -> Generator[None, None, dict[VipKey, WantedVip]]:
-        """Return all VIPs that may be written; yield after each.
+        """Return all VIPs that may be written, and decide nothing; yield after each.
 
         Args:
-            held: What VPP holds.
+            held: What VPP holds. A write that is under way may be about to change it.
             lost: Frontends that are about to be released from the warm-up.
-            decide: Whether it is decided now which servers have to stay.
         """
         wanted = {}
         for name in tuple(self._board.frontends):
             if name in self._board.frontends and (self._warm_up.is_free(name) or name in lost):
                 status = self._board.frontends[name]
                 key = key_of(status.frontend)
-                wanted[key] = self.whole(status, held.get(key), decide=decide)
+                wanted[key] = self.whole(status, held.get(key), decide=False)
             yield
         return wanted
 
@@ -92,7 +91,13 @@ class WantedVips:
         return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
 
     def whole(self, status: FrontendStatus, held: Vip | None, *, decide: bool = True) -> WantedVip:
-        """Return what the VIP of a frontend should be now, given what VPP holds of it; `decide` as in `steps`."""
+        """Return what the VIP of a frontend should be now.
+
+        Args:
+            status: The frontend.
+            held: What VPP holds of the VIP.
+            decide: Whether it is decided now which servers have to stay; only for who has the lock of the VIP.
+        """
         weights = self._features.weights
         wanted, known = self._configured(status, status.desired), status.knows_all
         if wanted.key in self._departures:

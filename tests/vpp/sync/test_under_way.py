@@ -96,6 +96,25 @@ def replaced(*names):
     return make_config(frontends, [each for each in BACKENDS if each.name in names], QUICK, removal_max_delay=60.0)
 
 
+def test_a_server_that_is_being_raised_while_a_reload_takes_it_out_stays_until_another_one_serves():
+    def with_web(name):
+        frontends = [make_frontend("web", port=80, pools=((name,),)), make_frontend("tls", port=443, pools=(("b",),))]
+        return make_config(frontends, BACKENDS[:2], QUICK)
+
+    bench = VppInMemory(with_web("a"), known=False)
+    bench.record(a=FAIL, b=FAIL)
+    bench.lb.manual = True
+    bench.record(a=PASS)
+    bench.board.apply(with_web("b"))
+    answer_all(bench)
+    bench.wait(1)
+    assert bench.weights()[WEB] == {A: 100, B: 0}
+    bench.record(b=PASS)
+    bench.wait(5)
+    assert bench.weights()[WEB] == {B: 100}
+    bench.stop()
+
+
 def test_a_stop_takes_nothing_away_that_a_reload_has_not_replaced_yet():
     bench = VppInMemory(replaced("a", "b"))
     bench.writes()
