@@ -140,7 +140,8 @@ class Holds:
         # nothing.
         stays = self._served_at.get(name, status.serving_address) == status.serving_address
         if stays and desired is not None and (desired.weight or not status.fresh):
-            return desired.weight
+            # Another backend may have carried a weight to this address, and have moved on unproved.
+            return max(desired.weight, before.get(status.serving_address, 0))
         return _weight_at(status.serving_address, before, found)
 
 

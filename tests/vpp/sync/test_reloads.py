@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import random
 
+import attrs
 import pytest
 
 from maglev.config.load import load_text
+from maglev.model.config import Backend, Pool, PoolMember
 from maglev.model.health import State
+from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.random_reloads import RandomReloads
-from tests.fakes.vpp_bench import PASS, VppInMemory
+from tests.fakes.vpp_bench import PASS, QUICK, VppInMemory
 
 ROUNDS = int(os.environ.get("MAGLEV_TEST_ROUNDS", "25"))
 
@@ -67,3 +70,24 @@ def test_no_reload_takes_the_last_weight_from_a_vip_and_each_ends_as_the_file_sa
         assert site.bench.lb.zero_moments == [], f"round {number}: {edits}"
         assert site.bench.weights() == site.expected(), f"round {number}: {edits}"
     site.bench.stop()
+
+
+def test_a_weight_stays_at_its_address_while_names_move_there_and_back_unproved():
+    def config(first, second):
+        """Return two backends, by these names; in one VIP only the first one may serve, in the other only the second."""
+        backends = [Backend(first, "10.0.0.1", "tcp"), Backend(second, "10.0.0.2", "tcp")]
+        web = attrs.evolve(
+            make_frontend("web", port=80),
+            pools=(Pool("p0", (PoolMember(first, 50),)), Pool("p1", (PoolMember(second, 0),))),
+        )
+        tls = make_frontend("tls", port=443, pools=((second,),))
+        return make_config([web, tls], backends, QUICK)
+
+    bench = VppInMemory(config("a", "b"))
+    before = bench.weights()
+    assert before["tcp://192.0.2.1:80"] == {"10.0.0.1": 50, "10.0.0.2": 0}
+    for names in [("b", "a"), ("a", "b"), ("b", "a")]:
+        bench.board.apply(config(*names))
+        bench.wait(1)
+        assert bench.weights() == before
+    bench.stop()
