@@ -210,6 +210,8 @@ class Facts:
                 if floor is None and address != fact.address:
                     # Another backend may have served there, too; what that one had is not for this one to keep.
                     known = min(known, self._own.get((key, name), known))
+                    if self._is_proved_down(address):
+                        known = 0
                 floors[address] = _higher(floors.get(address, 0), known)
         facts = [self.backends[member.backend] for pool in frontend.pools for member in pool.members]
         exact = None if any(fact.unknown for fact in facts) else self._exact(frontend)
@@ -227,6 +229,11 @@ class Facts:
                     yield member.backend, None
                 else:
                     yield member.backend, member.weight if fact.up and not other else 0
+
+    def _is_proved_down(self, address):
+        """Return whether the backend that is at an address now fails there."""
+        there = [fact for fact in self.backends.values() if fact.address == address and not fact.out]
+        return bool(there) and all(fact.passed is False for fact in there)
 
     def _exact(self, frontend):
         pools = [[(self.backends[m.backend], m.weight) for m in pool.members] for pool in frontend.pools]

@@ -170,11 +170,27 @@ class FakeLb:
             raise VppRetvalError("fake", retval)
 
 
+class LinkedLb:
+    """A `FakeLb` by way of one connection: when that is lost, nothing is asked any more."""
+
+    ASKED = frozenset({"read_state", "write_conf", "apply", "apply_at_once", "cli", "route_index"})
+
+    def __init__(self, lb, link):
+        self._lb = lb
+        self._link = link
+
+    def __getattr__(self, name):
+        if name in self.ASKED and self._link.closed:
+            return lambda *_: fail(VppLostError("gone"))
+        return getattr(self._lb, name)
+
+
 class FakeLink:
     """A connection to a `FakeLb`."""
 
     def __init__(self, lb):
-        self.lb = lb
+        self._lb = lb
+        self.lb = LinkedLb(lb, self)
         self.stats = FakeStats()
         self.info = VppInfo("26.10", "2026-11-01", "/build", 4711, 1000.0, weights=True)
         self.closed = False
@@ -193,7 +209,7 @@ class FakeLink:
     def close(self):
         if not self.closed:
             self.closed = self.stats.closed = True
-            self.lb.lose()
+            self._lb.lose()
             for lost in self._lost:
                 lost.callback(None)
 

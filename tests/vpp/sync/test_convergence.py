@@ -281,6 +281,17 @@ class Histories(RuleBasedStateMachine):
         }
         self.apply(attrs.evolve(config, frontends=frontends))
 
+    @rule(vips=st.permutations(VIPS), results=st.lists(st.sampled_from([PASS, FAIL]), min_size=3, max_size=5))
+    def move_frontends_between_changes(self, vips, results):
+        """Let frontends take other VIPs while changes of theirs wait for VPP, and change again when it has answered."""
+        self.lb.manual = True
+        for name, result in zip(BACKENDS, results, strict=False):
+            self.record(name, result)
+        self.move_frontends(vips=vips, slow=True)
+        self.pace(manual=False)
+        for name, result in zip(BACKENDS, reversed(results), strict=False):
+            self.record(name, result)
+
     @rule(names=st.permutations(NAMES))
     def rename_frontends(self, names):
         config = self.config()

@@ -74,7 +74,7 @@ def test_no_reload_takes_the_last_weight_from_a_vip_and_each_ends_as_the_file_sa
 
 def test_a_weight_stays_at_its_address_while_names_move_there_and_back_unproved():
     def config(first, second):
-        """Return two backends, by these names; in one VIP only the first one may serve, in the other only the second."""
+        """Return two backends, by these names; each may serve in one VIP only."""
         backends = [Backend(first, "10.0.0.1", "tcp"), Backend(second, "10.0.0.2", "tcp")]
         web = attrs.evolve(
             make_frontend("web", port=80),
