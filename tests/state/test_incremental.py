@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maglev.model.config import WeightScale
 from maglev.model.health import Lifecycle, State
 from maglev.model.scale import AS_WRITTEN, scales_of
 from maglev.state import status as status_module
 from maglev.state.decision import decide
 from maglev.state.pools import choose, count, no_memory, still_chosen
-from maglev.state.standing import evidence_of, standing_of
+from maglev.state.scales import kept_weights
+from maglev.state.standing import Standing, evidence_of, standing_of
 from maglev.state.status import FrontendStatus
 from maglev.state.weights import FrontendWeights, WeightReason
 from tests.fakes.configs import make_frontend
@@ -239,3 +241,28 @@ def test_backends_that_get_another_weight_are_among_those_that_changed():
     mark = status.changes
     status.shift(evidence_in({"a": D}), 0.0, 0.0)
     assert status.changed_since(mark) == {"a", "c"}
+
+
+def test_only_weights_that_backends_hold_or_carry_need_to_be_said():
+    held, carried = {"a": 5, "b": 7, "gone": 9}, {"a": 3, "gone": 8}
+    assert kept_weights({"a": Standing.HELD, "b": Standing.DRAINED}, held, carried) == {5, 3}
+    assert kept_weights({"a": Standing.UP}, {}, {}) == frozenset()
+
+
+def test_a_frontend_remembers_its_scale_until_it_leaves_its_vip():
+    status = FrontendStatus(make_frontend(pools=((("a", 100), ("b", 50)),), weights=WeightScale.LEAST_MOVING))
+    assert status.told is None
+    status.weigh(evidence_in({"a": U, "b": U}), 0.0, 0.0)
+    assert (status.told[100], status.told[50]) == (2, 1)
+    status.leave_vip()
+    assert status.told is None
+
+
+def test_a_frontend_remembers_the_scale_that_a_transition_leaves():
+    status = FrontendStatus(make_frontend(pools=(("a", "b"),), weights=WeightScale.LEAST_MOVING))
+    status.held["b"] = 25
+    status.weigh(evidence_in({"a": U, "b": X}), 0.0, 0.0)
+    assert (status.told[100], status.told[25]) == (4, 1)
+    status.release("b")
+    status.shift(evidence_in({"b": U}), 0.0, 0.0)
+    assert (status.told, status.told[100]) == (status.scale, 1)

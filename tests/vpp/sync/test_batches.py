@@ -76,8 +76,26 @@ def test_the_effort_counts_the_larger_of_the_weights_before_and_after():
     lowered = ship([SetWeight(KEY, "10.0.0.1", 0, 60)], one).effort
     raised = ship([SetWeight(KEY, "10.0.0.1", 100, 60)], one).effort
     added = ship([AddServer(KEY, "10.9.9.9", 40)], one).effort
-    assert raised == added == pytest.approx(lowered + 40 * 0.07e-6)
+    assert raised == added > lowered
     assert ship([SetWeight(KEY, "10.0.0.1", 60, 60)], one).effort == lowered
+
+
+@pytest.mark.parametrize(
+    ("count", "weight", "length", "measured"),
+    [
+        (100, 1, 16384, 347e-6),
+        (100, 100, 16384, 1277e-6),
+        (1000, 1, 65536, 1623e-6),
+        (1000, 100, 65536, 14071e-6),
+    ],
+)
+def test_the_effort_is_about_what_vpp_was_measured_to_take(count, weight, length, measured):
+    vip = attrs.evolve(held(count, weight), table_length=length)
+    assert ship([SetWeight(KEY, "10.0.0.1", 0, weight)], vip).effort == pytest.approx(measured, rel=0.25)
+
+
+def test_a_vip_of_no_weight_takes_some_effort_as_well():
+    assert 0 < ship([AddServer(KEY, "10.0.0.1", 0)], held(0)).effort < 0.0002
 
 
 def test_the_effort_of_a_script_is_a_fraction_of_that_of_its_operations():
