@@ -1,9 +1,8 @@
 """What the weights found in VPP mean: they may have been programmed by another scale than the one in force.
 
 VPP holds integers, and nothing else that says which weights of a file they stood for. They are taken to be of the scale
-that most servers of the VIP agree with: the one of the file, the one that the frontend would have if its ``weights``
-were the other way round, or the one that we told last, if that is known. So a restart with a changed option keeps the
-shares, and one without changes nothing.
+that most servers of the VIP agree with: the one of the file, or the one that the frontend would have if its ``weights``
+were the other way round. So a restart with a changed option keeps the shares, and one without changes nothing.
 
 If less than half of the servers agree with either, somebody has edited the weights while maglevd was stopped. A
 frontend whose weights are programmed as written takes what is there as it is, if it can have been programmed so: in
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from maglev.model.config import MAX_WEIGHT, WeightScale
-from maglev.model.scale import scale_for, scales_of
+from maglev.model.scale import AS_WRITTEN, scale_for, scales_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +40,8 @@ class FoundWeights(NamedTuple):
 
     Attributes:
         effective: The effective weights that they say, by address.
-        scale: The scale by which they are programmed; None if that is the one of the file, or nobody knows.
+        scale: The scale by which they are programmed, if that is not the one of the file: weights as they are; None
+            otherwise, and if nobody knows.
     """
 
     effective: Mapping[str, int]
@@ -49,22 +49,19 @@ class FoundWeights(NamedTuple):
 
 
 def effective_weights(
-    frontend: Frontend, addresses: Mapping[str, str], weights: Mapping[str, int], told: Scale | None = None
+    frontend: Frontend, addresses: Mapping[str, str], weights: Mapping[str, int]
 ) -> Mapping[str, int]:
     """Return the effective weights that weights found in VPP say, by address; see `understood`."""
-    return understood(frontend, addresses, weights, told).effective
+    return understood(frontend, addresses, weights).effective
 
 
-def understood(
-    frontend: Frontend, addresses: Mapping[str, str], weights: Mapping[str, int], told: Scale | None = None
-) -> FoundWeights:
+def understood(frontend: Frontend, addresses: Mapping[str, str], weights: Mapping[str, int]) -> FoundWeights:
     """Return what weights found in VPP mean.
 
     Args:
         frontend: The frontend of the VIP.
         addresses: The address at which each of its backends serves, by name, as far as it is known.
         weights: The weights that VPP holds, by address; also of servers that are not in the file.
-        told: The scale that was in force last; None if nobody knows.
     """
     found = {address: weight for address, weight in weights.items() if weight}
     places: Places = {}
@@ -77,19 +74,16 @@ def understood(
     as_written = frontend.weights is WeightScale.AS_WRITTEN
     others = WeightScale.LEAST_MOVING if as_written else WeightScale.AS_WRITTEN
     other = scales_of(attrs.evolve(frontend, weights=others))
-    known = [own, other]
-    if told is not None and told not in own:
-        known.insert(0, (told,) * len(own))  # of two that are as good, what we told last is right
-    agreeing = [_agreeing(places, scales, found) for scales in known]
-    most = max(agreeing)
-    if not most or 2 * most < len(places):
-        if as_written and (_agreeing(places, own, found) or not _may_be_scaled(frontend, found)):
+    ours, theirs = _agreeing(places, own, found), _agreeing(places, other, found)
+    agreeing = max(ours, theirs)
+    if not agreeing or 2 * agreeing < len(places):
+        if as_written and (ours or not _may_be_scaled(frontend, found)):
             return FoundWeights({address: min(weight, MAX_WEIGHT) for address, weight in weights.items()})
         return FoundWeights(dict.fromkeys(weights, 0) | _converted(frontend, places, found))
-    written_by = known[agreeing.index(most)]
+    written_by = own if ours >= theirs else other
     meant = {address: _meant(frontend, places.get(address, ()), written_by, found[address]) for address in found}
-    scale = None if written_by is own or (written_by is other and as_written) else written_by[0]
-    return FoundWeights(dict.fromkeys(weights, 0) | meant, scale)
+    as_they_are = written_by is other and not as_written
+    return FoundWeights(dict.fromkeys(weights, 0) | meant, AS_WRITTEN if as_they_are else None)
 
 
 def _agreeing(places: Places, scales: Sequence[Scale], found: Mapping[str, int]) -> int:

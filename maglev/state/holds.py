@@ -123,7 +123,7 @@ class Holds:
         # In the middle of a reload, backends of a frontend that is yet to change may be gone already.
         known = [name for name in frontend.backends if name in self._backends]
         addresses = {name: self._backends[name].serving_address for name in known}
-        return understood(frontend, addresses, programmed, status.told)
+        return understood(frontend, addresses, programmed)
 
     def _carry(self, frontend: FrontendStatus, status: BackendStatus, before: Mapping[str, int], found: Found) -> None:
         """Let the new address of a backend that has moved keep the weight it already served for another backend."""

@@ -903,3 +903,22 @@ def test_a_frontend_that_is_gone_has_no_scale_that_changes(bench):
     before = [ScaleBefore(bench.control.work, bench.board, name) for name in ("web", "nobody")]
     bench.board.apply(make_config([]))
     assert [result_of(each.changes()) for each in before] == [([], None)] * 2
+
+
+def test_a_weight_that_leaves_the_scale_in_force_as_it_is_says_that_nothing_else_is_told_otherwise(bench):
+    def config(weight, port):
+        pools = ((("a", 100), ("b", 100), ("c", weight)),)
+        check = make_check(rise=1, fall=1, l4_port=port)
+        return make_config([make_frontend(pools=pools, weights=WeightScale.LEAST_MOVING)], checks=[check])
+
+    bench.board.apply(config(25, 80))
+    for name in "abc":
+        bench.board.record(name, PASS)
+    # Until c is proved, weights are told as before: by the scale of the file, 100 would be 2 with a 50 beside it.
+    bench.board.apply(config(100, 81))
+    bench.board.record("a", PASS)
+    view = answer_of(bench.operator.set_weight("web", "pool0", "a", 50))
+    assert (view["programmed"], view["moved"]) == ([], None)
+    assert bench.lb.weights()["tcp://192.0.2.1:80"] == {"10.0.0.1": 2, "10.0.0.2": 4, "10.0.0.3": 1}
+    bench.board.record("c", PASS)
+    assert bench.lb.weights()["tcp://192.0.2.1:80"] == {"10.0.0.1": 1, "10.0.0.2": 2, "10.0.0.3": 2}

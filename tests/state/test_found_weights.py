@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from maglev.model.config import WeightScale
 from maglev.model.scale import AS_WRITTEN as AS_IT_IS
-from maglev.model.scale import scale_of, scales_of
+from maglev.model.scale import scales_of
 from maglev.state.found_weights import effective_weights, understood
 from maglev.state.reweighted import reweighted
 from tests.fakes.configs import make_frontend
@@ -178,18 +178,6 @@ def test_a_change_of_anything_leaves_the_shares_of_what_was_not_proved(file, edi
         share, before = weights[each] / sum(weights), found[each] / sum(found)
         growth = max([now[other] / meant[other] for other in proved] + [1])
         assert share >= before / growth / 1.05 * (meant[each] - 0.5) / meant[each]
-
-
-def test_what_was_told_last_is_understood_although_it_is_of_no_file():
-    frontend = make_frontend(pools=((("a", 100), ("b", 100), ("c", 100), ("d", 100)),), weights=LEAST_MOVING)
-    addresses = {name: ADDRESSES[name] for name in "abcd"}
-    told = scale_of(make_frontend(pools=((("a", 100), ("b", 3)),)).pools[0], LEAST_MOVING, 2.0)
-    found = {ADDRESSES[name]: told[weight] for name, weight in zip("abcd", (100, 100, 3, 3), strict=True)}
-    # By the file, 1 is 100, for two of four as well.
-    meant = understood(frontend, addresses, found, told)
-    assert list(meant.effective.values()) == [100, 100, 3, 3]
-    assert meant.scale == told
-    assert understood(frontend, addresses, found).scale is None
 
 
 @pytest.mark.parametrize(

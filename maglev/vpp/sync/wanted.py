@@ -140,7 +140,7 @@ class WantedVips:
         """Return the servers that VPP holds for a frontend with their effective weights, by address."""
         addresses = {name: self._board.backends[name].serving_address for name in status.desired}
         found = {address: server.weight for address, server in held.servers.items()}
-        weights = effective_weights(status.frontend, addresses, found, status.told)
+        weights = effective_weights(status.frontend, addresses, found)
         return {address: ApplicationServer(address, weight) for address, weight in weights.items()}
 
     def _configured(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
