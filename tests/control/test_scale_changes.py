@@ -110,8 +110,10 @@ def test_where_no_weight_in_service_is_told_otherwise_nothing_is_logged(setup):
     setup.board.record("b", FAIL)
     setup.board.apply(config((("a", 100), ("b", 60), ("c", 100))))
     setup.clock.advance(1)
-    # Both ways, 100 is 5.
-    assert setup.logged(lambda: setup.board.apply(config((("a", 100), ("b", 40), ("c", 100))))) == []
+    # Both ways, 100 is 5; what differs is 50, which nobody has.
+    before = setup.board.frontends["web"].scale
+    assert setup.logged(lambda: setup.board.apply(config((("a", 100), ("b", 61), ("c", 100))))) == []
+    assert setup.board.frontends["web"].scale != before
 
 
 def test_of_many_frontends_at_once_it_is_not_computed_what_moves(setup, monkeypatch):
