@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.model.config import WeightScale
+from maglev.model.config import Backend, WeightScale
 from maglev.model.health import Lifecycle, State
 from maglev.model.scale import AS_WRITTEN, scales_of
 from maglev.state import status as status_module
@@ -19,7 +19,7 @@ from maglev.state.scales import kept_weights
 from maglev.state.standing import Standing, evidence_of, standing_of
 from maglev.state.status import FrontendStatus
 from maglev.state.weights import FrontendWeights, WeightReason
-from tests.fakes.configs import make_frontend
+from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.random_boards import NAMES, PASS, TimedBoard, act, configs, histories
 from tests.fakes.subscribers import RecordingSubscriber
 
@@ -266,3 +266,39 @@ def test_a_frontend_remembers_the_scale_that_a_transition_leaves():
     status.release("b")
     status.shift(evidence_in({"b": U}), 0.0, 0.0)
     assert (status.told, status.told[100]) == (status.scale, 1)
+
+
+def live(*frontends):
+    """Return a board on which every backend of some configurations is up, one after the other, but the last."""
+    board = TimedBoard(frontends[0])
+    for config in frontends[1:]:
+        for name in board.backends:
+            board.record(name, PASS)
+        board.apply(config)
+    return board
+
+
+@pytest.mark.parametrize("before", WeightScale)
+def test_the_reference_knows_the_scale_that_was_in_force(before):
+    def config(weight, weights, port):
+        pools = ((("a", 100), ("b", 100), ("c", weight)),)
+        return make_config([make_frontend(pools=pools, weights=weights)], checks=[make_check(rise=1, l4_port=port)])
+
+    board = live(config(30, before, 80), config(100, WeightScale.LEAST_MOVING, 81))
+    (status,) = board.frontends.values()
+    programmed = (10, 10, 3) if before is WeightScale.LEAST_MOVING else (100, 100, 30)
+    assert tuple(each.programmed for each in status.desired.values()) == programmed
+    assert list(status.desired.items()) == decided(board, status)[3]
+
+
+def test_the_reference_knows_the_weights_that_moved_backends_find():
+    def config(pool, *places):
+        made = [Backend(name, f"10.0.0.{place}", "tcp") for name, place in zip("abc", places, strict=False)]
+        frontend = make_frontend(pools=(pool,), weights=WeightScale.LEAST_MOVING)
+        return make_config([frontend], made, [make_check(rise=1)])
+
+    # a takes the place of c, which has left.
+    board = live(config((("a", 100), ("b", 100), ("c", 25)), 1, 2, 3), config(("a", "b"), 3, 2))
+    (status,) = board.frontends.values()
+    assert [each.programmed for each in status.desired.values()] == [4, 4]
+    assert list(status.desired.items()) == decided(board, status)[3]
