@@ -7,6 +7,7 @@ the traffic measured it at that time) is added to the deadline.
 
 import fcntl
 import functools
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -140,9 +141,10 @@ class LabDaemon(MaglevDaemon):
         prefer(self.pid)
 
     def begin_again(self):
-        """End it and forget what it said."""
+        """End it, and forget what it said and what it was ordered."""
         self.finish()
         self._log.unlink()
+        shutil.rmtree(self.state, ignore_errors=True)
 
     def finish(self):
         """End it; nothing in it may have gone wrong without our knowing."""
