@@ -222,7 +222,7 @@ ENDING_LOOPS = {
     ("rpc.server.pushing", "_wait_for_room"): "ends with its subscription",
     ("runtime.tasks", "_repeat"): "the one that catches everything",
     ("web.reading", "rows_of"): "pages have an end",
-    ("vpp.sync.service", "_wait"): "ends in time; in a step of a loop that goes through Tasks.repeat",
+    ("vpp.sync.retry", "wait"): "ends in time; in a step of a loop that goes through Tasks.repeat",
 }
 """All loops that wait, with the reason why an exception may end them. One that supervises something for as long as the
 daemon runs does not belong here: it goes through `Tasks.repeat`."""

@@ -18,8 +18,8 @@ class SyncedVpp(Protocol):
     """What is asked of `maglev.vpp.sync.service.VppService`."""
 
     @property
-    def counters(self) -> object | None:
-        """What VPP counts; set when VPP has acknowledged the first sync over a connection, None without one."""
+    def acknowledged(self) -> bool:
+        """Whether VPP has acknowledged a full sync over the present connection."""
 
     @property
     def sync(self) -> HasLedger | None:
@@ -49,8 +49,8 @@ class SupportReader:
 
     @property
     def acknowledged(self) -> bool:
-        """Whether VPP has acknowledged a sync over the present connection."""
-        return self._vpp.counters is not None and self._vpp.sync is not None
+        """Whether VPP has acknowledged a full sync over the present connection."""
+        return self._vpp.acknowledged
 
     def of(self, status: FrontendStatus) -> FrontendSupport:
         """Return what stands behind a frontend."""

@@ -16,17 +16,18 @@ class FakeSyncedVpp:
 
     def __init__(self):
         self.ledger = Ledger()
-        self.counters = None
+        self.acknowledged = False
         self.sync = None
 
     def connect(self):
         """Acknowledge the first sync."""
-        self.counters = object()
+        self.acknowledged = True
         self.sync = SimpleNamespace(ledger=self.ledger)
 
     def lose(self):
         """End the connection."""
-        self.counters = self.sync = None
+        self.acknowledged = False
+        self.sync = None
 
 
 def announcer_of(board, clock=None, vpp=None, kept_off=lambda _: ""):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.task import deferLater
 
 from maglev.config.diff import touched
 from maglev.model.errors import StatsError, VppError, VppLostError, VppNotConnectedError, VppOffError, VppTimeoutError
@@ -23,12 +22,12 @@ from maglev.vpp.stats.counters import Counters, Heartbeat
 from maglev.vpp.sync.departures import Departures
 from maglev.vpp.sync.lb_sync import LbSync
 from maglev.vpp.sync.memory import SyncMemory
-from maglev.vpp.sync.retry import Retry
+from maglev.vpp.sync.retry import Backoff, Retry
 from maglev.vpp.sync.warmup import WarmUp
 from maglev.vpp.sync.writer import SyncCounters
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from maglev.model.config import Config, Frontend
     from maglev.model.events import BackendEvent
@@ -38,13 +37,6 @@ if TYPE_CHECKING:
     from maglev.vpp.lb.state import Operation, Vip, VipKey
     from maglev.vpp.stats.counts import Counts
     from maglev.vpp.sync.interfaces import IConnector, ILink, VppInfo
-
-MIN_BACKOFF: Final = 0.25
-MAX_BACKOFF: Final = 5.0
-"""Seconds between attempts to connect, doubling from the one to the other."""
-
-WATCH_PERIOD: Final = 0.1
-"""Seconds between looks at the socket files while waiting: two stat calls, so that a new VPP is found at once."""
 
 PING_PERIOD: Final = 10.0
 """Seconds between pings: what finds a VPP that hangs; one that dies closes its socket."""
@@ -85,12 +77,11 @@ class VppService(Service):
         self._work = work
         self._board = board
         self._connector = connector
-        self._jitter = jitter
         self._tasks = Tasks()
         self._link: ILink | None = None
         self._given_up: ILink | None = None
         self._retry = Retry(work.clock)
-        self._backoff = MIN_BACKOFF
+        self._backoff = Backoff(work.clock, jitter)
         self._last_error = ""
         self._heart = Heartbeat()
         self._over: set[VipKey] = set()
@@ -124,6 +115,11 @@ class VppService(Service):
     def known(self) -> Mapping[VipKey, Vip] | None:
         """The VIPs that VPP is known to hold; None without a connection, and until it was read."""
         return None if self.sync is None or self.sync.ledger.conf is None else self.sync.ledger.vips
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether VPP has acknowledged a full sync over the present connection."""
+        return self._unusable_since is None
 
     def startService(self) -> None:
         """Begin the warm-up and the attempts to connect."""
@@ -260,21 +256,9 @@ class VppService(Service):
             self._not_connected(str(error))
         else:
             if await self._serve(link):
-                self._backoff = MIN_BACKOFF
-        if await self._wait(connector, seen, self._backoff * self._jitter()):
-            self._backoff = MIN_BACKOFF
-        else:
-            self._backoff = min(2 * self._backoff, MAX_BACKOFF)
+                self._backoff.worked()
+        await self._backoff.wait(connector, seen)
         return 0.0
-
-    async def _wait(self, connector: IConnector, seen: Hashable, delay: float) -> bool:
-        """Wait; return True at once when VPP recreates its sockets."""
-        until = self.clock.seconds() + delay
-        while (rest := until - self.clock.seconds()) > 0:
-            await deferLater(self.clock, min(rest, WATCH_PERIOD))
-            if connector.fingerprint() != seen:
-                return True
-        return False
 
     async def _serve(self, link: ILink) -> bool:
         """Use a connection for as long as it lasts; return whether it ever worked."""

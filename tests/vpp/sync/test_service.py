@@ -44,6 +44,21 @@ def test_connecting_writes_the_settings_and_everything_wanted(bench):
     assert bench.service.info.pid == 4711
 
 
+def test_what_vpp_has_acknowledged_is_said_of_the_present_connection_only():
+    bench = VppInMemory(vpp=False)
+    assert not bench.service.acknowledged
+    bench.lb.manual = True
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(0.2)
+    while bench.lb.waiting:
+        assert (bench.service.info is not None, bench.service.acknowledged) == (True, False)
+        bench.lb.answer(1)
+    assert bench.service.acknowledged
+    bench.connector.kill_vpp()
+    assert not bench.service.acknowledged
+    bench.stop()
+
+
 def test_connecting_to_a_vpp_that_has_it_all_writes_nothing():
     first = VppInMemory()
     second = VppInMemory(vpp=False)
