@@ -226,7 +226,8 @@ class IControl(Protocol):
 
         Args:
             address: The address.
-            order: ``drain``, ``pause``, ``resume``, ``enable`` or ``disable``.
+            order: ``drain``, ``pause``, ``resume``, ``enable`` or ``disable``; or ``clear``, which lets those for which
+                something was ordered be as the file says.
             duration: As for `pause_backend`.
             reason: As for `pause_backend`.
             force: As for `pause_backend`.
@@ -287,8 +288,21 @@ class IControl(Protocol):
         """Return a page of what operators have ordered that differs from the file."""
 
     @changes
-    async def clear_override(self, backend: str = "", frontend: str = "", pool: str = "") -> OverrideClearView:
-        """End an override: of a backend, of a frontend, or of the weight of a backend in a pool of a frontend."""
+    async def clear_override(
+        self,
+        backend: str = "",
+        frontend: str = "",
+        pool: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
+    ) -> OverrideClearView:
+        """End an override: of a backend, of a frontend, or of the weight of a backend in a pool of a frontend.
+
+        Args:
+            backend: Name of the backend; empty for a frontend.
+            frontend: Name of the frontend; empty for the state of a backend.
+            pool: Name of its pool, for a weight.
+            force: As for `pause_backend`: the file may take out what the override keeps in service.
+        """
 
     async def announcements(self, after: str = "", limit: Limit = 100) -> AnnouncementsView:
         """Return a page of the addresses that are announced while something serves behind them."""

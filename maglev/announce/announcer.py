@@ -1,7 +1,8 @@
 """Keeps the decision about each announced address up to date, and notifies those who tell the world.
 
-What withdraws an address is on the board, which calls. What announces it is in VPP, which calls nobody: while
-something waits for that, or for time to pass, there is a look every `TICK`; all others take turns, some at each look.
+What withdraws an address is on the board, which calls: the next turn of the reactor looks at what has changed, once for
+however many changes there were. What announces it is in VPP, which calls nobody: while something waits for that, or for
+time to pass, there is a look every `TICK`; all others take turns, some at each look.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from twisted.application.service import Service
 
-from maglev.announce.decision import AT_START, NEW, AnnouncementState, decide
+from maglev.announce.decision import AT_START, NEW, AnnouncementState, AnnouncementTrace, decide, find
 from maglev.model.announce import Announcing
 from maglev.model.events import AnnouncementEvent, OverrideEvent
 from maglev.runtime.logs.logger import EventLogger
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from maglev.announce.decision import FrontendSupport
     from maglev.announce.support import SupportReader
     from maglev.model.config import Config
     from maglev.model.events import Noted
@@ -104,6 +106,8 @@ class Announcer(Service):
         self._support = support
         self._kept_off = kept_off
         self._call: IDelayedCall | None = None
+        self._soon: IDelayedCall | None = None
+        self._changed: dict[str, None] = {}
         self._acknowledged = False
         self._turn = 0
         self._leaving: frozenset[str] = frozenset()
@@ -139,6 +143,25 @@ class Announcer(Service):
         at = self.entries[address].state.look_at
         return None if at is None else max(at - self._clock.seconds(), 0.0)
 
+    def trace(self, address: str) -> AnnouncementTrace | None:
+        """Return why an address is announced, or is not; None if it is not to be announced at all."""
+        if address not in self.entries:
+            return None
+        if self._soon is not None:
+            self._look_at_changed()
+        entry, announce = self.entries[address], self._board.config.announce
+        policy, support = announce.addresses[address], self._support_of(address)
+        return AnnouncementTrace(
+            policy,
+            {each.frontend: find(policy, each) for each in support},
+            frozenset(each.frontend for each in support if each.held),
+            self._off(address),
+            announce.vpp_lost_delay,
+            entry.state,
+            entry.at,
+            self._clock.seconds(),
+        )
+
     def startService(self) -> None:
         """Begin to look."""
         Service.startService(self)
@@ -148,9 +171,11 @@ class Announcer(Service):
     def stopService(self) -> None:
         """Look no more: whatever is announced stays so."""
         Service.stopService(self)
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        for call in (self._call, self._soon):
+            if call is not None:
+                call.cancel()
+        self._call = self._soon = None
+        self._changed.clear()
 
     def leave(self, config: Config) -> bool:
         """Withdraw what a configuration announces no longer, or has no VIP for; return whether there is anything.
@@ -166,7 +191,9 @@ class Announcer(Service):
 
     def _weights_changed(self, frontends: frozenset[str]) -> None:
         if self._addresses and self.running:
-            self._look({self._addresses[name] for name in frontends if name in self._addresses})
+            self._changed.update(dict.fromkeys(self._addresses[name] for name in frontends if name in self._addresses))
+            if self._changed and self._soon is None:
+                self._soon = self._clock.callLater(0, self._look_at_changed)
 
     def _noted(self, event: Noted) -> None:
         address = event.override.target.address if isinstance(event, OverrideEvent) else ""
@@ -211,6 +238,14 @@ class Announcer(Service):
 
     # Looking
 
+    def _look_at_changed(self) -> None:
+        """Look at the addresses whose frontends have changed since the last turn."""
+        if self._soon is not None and self._soon.active():
+            self._soon.cancel()
+        self._soon = None
+        changed, self._changed = self._changed, {}
+        self._look(address for address in changed if address in self.entries)
+
     def _index(self, config: Config) -> None:
         self._frontends = {}
         for name, frontend in config.frontends.items():
@@ -227,15 +262,13 @@ class Announcer(Service):
         """Decide about one address; return whether it was announced or withdrawn."""
         announce = self._board.config.announce
         before = self.entries[address]
-        statuses = (self._board.frontends.get(name) for name in self._frontends.get(address, ()))
-        support = [self._support.of(status) for status in statuses if status is not None]
         state = decide(
             announce.addresses[address],
-            support,
+            self._support_of(address),
             before.state,
             self._clock.seconds(),
             announce.vpp_lost_delay,
-            LEAVING if address in self._leaving else self._kept_off(address),
+            self._off(address),
         )
         if state.now is before.state.now:
             self.entries[address] = Announcement(state, before.at)
@@ -243,6 +276,13 @@ class Announcer(Service):
         self.entries[address] = Announcement(state, self._wall())
         self._tell(address, before.state.now, state)
         return True
+
+    def _support_of(self, address: str) -> list[FrontendSupport]:
+        statuses = (self._board.frontends.get(name) for name in self._frontends.get(address, ()))
+        return [self._support.of(status) for status in statuses if status is not None]
+
+    def _off(self, address: str) -> str:
+        return LEAVING if address in self._leaving else self._kept_off(address)
 
     def _tell(self, address: str, old: Announcing, new: AnnouncementState) -> None:
         self.counts[address, str(new.now)] += 1

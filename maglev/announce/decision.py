@@ -20,7 +20,7 @@ import attrs
 from maglev.model.announce import Announcing, Needed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from maglev.model.announce import AnnouncePolicy
 
@@ -86,6 +86,31 @@ class AnnouncementState:
     serving_since: float | None = None
     unconfirmed_since: float | None = None
     look_at: float | None = None
+
+
+@attrs.frozen
+class AnnouncementTrace:
+    """Why an address is announced, or is not: all that `decide` looks at, and what came of it.
+
+    Attributes:
+        policy: When it is announced.
+        findings: What each of its frontends stands on, by name.
+        held: The frontends that only the guard keeps in service.
+        off: Why it is kept withdrawn; empty if it is not.
+        vpp_lost_delay: Seconds for which it stays announced while VPP is not known to serve it.
+        state: The decision.
+        at: Wall-clock time at which it began to be announced, withdrawn or undecided.
+        now: When this was found: seconds of the clock.
+    """
+
+    policy: AnnouncePolicy
+    findings: Mapping[str, AddressFooting]
+    held: frozenset[str]
+    off: str
+    vpp_lost_delay: float
+    state: AnnouncementState
+    at: float
+    now: float
 
 
 AT_START = AnnouncementState(Announcing.UNDECIDED, "nothing is known yet")

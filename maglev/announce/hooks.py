@@ -47,6 +47,14 @@ LINES: Final = 20
 MAX_READERS: Final = 8
 """Connections to one socket."""
 
+PIPES: Final = 3
+"""Descriptors of the daemon for a program: its input, output and errors."""
+
+
+def descriptors_of(config: HookConfig) -> int:
+    """Return how many descriptors a hook may need."""
+    return PIPES if config.command else MAX_READERS + 1
+
 
 class HookBase(Service):
     """A hook, whatever its way to the reader.

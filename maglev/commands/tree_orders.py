@@ -259,6 +259,21 @@ _CLEAR_BACKEND: Final = Keyword(
                 "Let a backend be as the file says",
                 notes="It is then probed before it serves.",
             ),
+            options=(_FORCE,),
+        ),
+    ),
+)
+
+_CLEAR_HOST: Final = Keyword(
+    "host",
+    help="What was ordered for the backends of an address",
+    children=(
+        Argument(
+            "address",
+            type=LiveAddress("address"),
+            help="Address of the host",
+            command=operator(change.clear_host, "Let the backends of a host be as the file says"),
+            options=(_FORCE,),
         ),
     ),
 )
@@ -273,6 +288,7 @@ _CLEAR_WEIGHT: Final = Keyword(
                 type=LiveName("member", within=("frontend", "pool")),
                 help="Name of the backend",
                 command=operator(change.clear_override, "Let a weight be as the file says"),
+                options=(_FORCE,),
             ),
             command=operator(change.clear_override, "Let a frontend be as the file says"),
         ),
@@ -282,5 +298,7 @@ _CLEAR_WEIGHT: Final = Keyword(
 CLEAR: Final = Keyword(
     "clear",
     help="Undo what was ordered at run time",
-    children=(Keyword("override", help="Let the file hold again", children=(_CLEAR_BACKEND, _CLEAR_WEIGHT)),),
+    children=(
+        Keyword("override", help="Let the file hold again", children=(_CLEAR_BACKEND, _CLEAR_HOST, _CLEAR_WEIGHT)),
+    ),
 )

@@ -7,11 +7,12 @@ its state. The time in between, until the results are known, is described in wor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.config.diff import Difference, differences
+from maglev.config.diff import Difference, concerned_backends, differences
+from maglev.model.config import WhenNoneEligible
 from maglev.model.health import State
 from maglev.state.decision import Situation, decide
 from maglev.state.pools import no_memory, remembered
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Backend, Config, Frontend
     from maglev.model.scale import Scale
     from maglev.state.board import Board
+    from maglev.state.decision import Decision
     from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.plan import WantedVip
@@ -197,17 +199,53 @@ def wanted_now(board: Board, status: FrontendStatus, scale: Scale | None = None)
     return want(status.frontend, addresses, desired, frozenset())
 
 
+def emptied_steps(board: Board, config: Config) -> Generator[None, None, dict[str, str]]:
+    """Return the frontends that serve now, and that a reload of this configuration leaves with nothing; yield often.
+
+    Returns:
+        What to say of that, by name of frontend.
+    """
+    now = {status.frontend.identity: status for status in board.frontends.values()}
+    concerned = {backend.name for backend in concerned_backends(board.config, config)}
+    found = {}
+    for name, frontend in config.frontends.items():
+        status = now.get(frontend.identity)
+        if status is None or (status.frontend == frontend and concerned.isdisjoint(frontend.backends)):
+            continue
+        if any(desired.weight for desired in status.desired.values()):
+            states = {each: _state_after(board, config, config.backends[each]) for each in frontend.backends}
+            if not _decided_after(board, frontend, status, states).serves:
+                found[name] = _EMPTIED[frontend.when_none_eligible]
+        yield
+    return found
+
+
+_EMPTIED: Final[Mapping[WhenNoneEligible, str]] = {
+    WhenNoneEligible.DOWN: "a reload leaves nothing in service",
+    WhenNoneEligible.HOLD: "a reload leaves nothing in service: when-none-eligible: hold keeps what is down, "
+    "but not what the file takes out",
+}
+
+
+def _decided_after(
+    board: Board, frontend: Frontend, status: FrontendStatus | None, states: Mapping[str, State]
+) -> Decision:
+    """Return what is decided of a frontend of another configuration, when its backends have these states."""
+    evidence = {}
+    for name in frontend.backends:
+        before = board.backends.get(name)
+        drained = before is not None and before.health.draining
+        rank = 0 if before is None else before.rank
+        doubted = board.doubts.doubted(name)
+        evidence[name] = evidence_of(states[name], drained=drained, doubted=doubted, rank=rank)
+    memory = no_memory(frontend) if status is None else remembered(status.memory, status.frontend, frontend)
+    out = status is not None and status.out
+    return decide(Situation(frontend, evidence, memory=memory, now=board.now(), out=out))[0]
+
+
 def _wanted_after(board: Board, config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:
-    ranks = {name: status.rank for name, status in board.backends.items()}
-    drained = {name for name, status in board.backends.items() if status.health.draining}
     for frontend in config.frontends.values():
-        status = board.frontends.get(frontend.name)
-        memory = no_memory(frontend) if status is None else remembered(status.memory, status.frontend, frontend)
-        evidence = {
-            name: evidence_of(states[name], drained=name in drained, rank=ranks.get(name, 0))
-            for name in frontend.backends
-        }
-        decision, _ = decide(Situation(frontend, evidence, memory=memory, out=status is not None and status.out))
+        decision = _decided_after(board, frontend, board.frontends.get(frontend.name), states)
         addresses = {name: config.backends[name].address for name in frontend.backends}
         yield want(frontend, addresses, decision.desired, frozenset())
 

@@ -1,9 +1,11 @@
-"""Puts decisions in words: from check results to the weight in VPP, and why a weight is not as it was before."""
+"""Puts decisions in words: from results to the weight in VPP and the announcement, and why they were others before."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from maglev.announce.decision import Footing
+from maglev.model.announce import Announcing, Needed
 from maglev.model.health import State
 from maglev.model.moments import moment
 from maglev.state.changes import Step
@@ -14,10 +16,13 @@ from maglev.state.weights import WeightReason
 from maglev.vpp.lb.state import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from maglev.announce.announcer import SinkStatus
+    from maglev.announce.decision import AnnouncementTrace
     from maglev.model.explain_views import (
         BackendExplanationView,
+        ExplainedAnnouncementView,
         ExplainedWeightView,
         FrontendExplanationView,
         LastChangeView,
@@ -68,8 +73,25 @@ CHANGES: Final[Mapping[Step, str]] = {
 }
 
 
+ANNOUNCED: Final[Mapping[Announcing, str]] = {
+    Announcing.ANNOUNCED: "announced",
+    Announcing.WITHDRAWN: "withdrawn",
+    Announcing.UNDECIDED: "undecided, and left as it was before maglevd started",
+}
+
+FOOTINGS: Final[Mapping[Footing, str]] = {
+    Footing.SERVING: "serves",
+    Footing.UNCONFIRMED: "not known to serve",
+    Footing.NOTHING: "does not serve",
+}
+
+
 def explain_backend(
-    board: Board, status: BackendStatus, override: Override | None, vips: Mapping[VipKey, Vip]
+    board: Board,
+    status: BackendStatus,
+    override: Override | None,
+    vips: Mapping[VipKey, Vip],
+    announced: Callable[[str], AnnouncementTrace | None],
 ) -> BackendExplanationView:
     """Return why a backend has its weights.
 
@@ -78,27 +100,58 @@ def explain_backend(
         status: The backend.
         override: What an operator has ordered for it.
         vips: What VPP is known to hold.
+        announced: Returns why an address is announced, or is not; None if it is not to be announced at all.
     """
-    frontends = [board.frontends[name] for name in board.frontends_of(status.name)]
+    weights = []
+    for name in board.frontends_of(status.name):
+        frontend = board.frontends[name]
+        weight = _weight(board, frontend, decide(board.situation(name))[1], status.name, vips)
+        trace = announced(frontend.frontend.address)
+        weight["steps"] += [] if trace is None else [_conclusion(trace)]
+        weights.append(weight)
     return {
         "name": status.name,
         "state": str(status.state),
         "steps": list(_common(status, override)),
-        "frontends": [
-            _weight(board, each, decide(board.situation(each.frontend.name))[1], status.name, vips)
-            for each in frontends
-        ],
+        "frontends": weights,
     }
 
 
-def explain_frontend(board: Board, status: FrontendStatus, vips: Mapping[VipKey, Vip]) -> FrontendExplanationView:
-    """Return why a frontend serves as it does; the arguments are those of `explain_backend`."""
+def explain_frontend(
+    board: Board,
+    status: FrontendStatus,
+    vips: Mapping[VipKey, Vip],
+    announced: AnnouncementTrace | None,
+    sinks: Sequence[SinkStatus],
+) -> FrontendExplanationView:
+    """Return why a frontend serves as it does.
+
+    Args:
+        board: The board.
+        status: The frontend.
+        vips: What VPP is known to hold.
+        announced: Why its address is announced, or is not; None if it is not to be announced at all.
+        sinks: Who hears of it.
+    """
     _, trace = decide(board.situation(status.frontend.name))
     return {
         "name": status.frontend.name,
         "state": str(status.state),
         "steps": [*_pools(board, trace), _choice(board, trace), _guard(status, trace)],
         "backends": [_weight(board, status, trace, name, vips) for name in trace.backends],
+        "announcement": None if announced is None else explain_announcement(announced, sinks),
+    }
+
+
+def explain_announcement(trace: AnnouncementTrace, sinks: Sequence[SinkStatus]) -> ExplainedAnnouncementView:
+    """Return why an address is announced, or is not; the arguments are those of `explain_frontend`."""
+    look_at = trace.state.look_at
+    return {
+        "address": trace.policy.address,
+        "state": str(trace.state.now),
+        "since": moment(trace.at),
+        "changes_in": None if look_at is None else max(look_at - trace.now, 0.0),
+        "steps": [*_evidence(trace), *_times(trace), _conclusion(trace), *_receivers(sinks)],
     }
 
 
@@ -198,6 +251,47 @@ def _steps(board: Board, trace: FrontendTrace, backend: BackendTrace, in_vpp: in
         yield _step("vpp", "not known to have it")
     else:
         yield _step("vpp", f"holds {in_vpp}" + ("" if in_vpp == backend.programmed else ": not written yet"))
+
+
+def _evidence(trace: AnnouncementTrace) -> Iterator[StepView]:
+    """Yield what is asked of the frontends of an address, and what each of them stands on."""
+    policy = trace.policy
+    needed = "any frontend" if policy.frontends is Needed.ANY else "every frontend"
+    yield _step("needed", f"{needed} of the address with at least {policy.min_up} in service (min-up)")
+    for name, finding in trace.findings.items():
+        yield _step("frontend", f"{name} {FOOTINGS[finding.footing]}: {finding.why}")
+        if name in trace.held:
+            counts = "counts" if policy.when_held else "does not count"
+            yield _step("held", f"what only the guard keeps in service {counts} (when-held)")
+    yield _step("orders", trace.off or "none: no operator keeps it withdrawn")
+
+
+def _times(trace: AnnouncementTrace) -> Iterator[StepView]:
+    """Yield how long the evidence has been what it is, and how long it has to be."""
+    state, after, delay = trace.state, trace.policy.after, trace.vpp_lost_delay
+    if state.serving_since is not None:
+        yield _step("after", f"it has served for {trace.now - state.serving_since:.1f}s, and has to for {after:g}s")
+    elif state.unconfirmed_since is not None:
+        text = f"for {trace.now - state.unconfirmed_since:.1f}s VPP has not been known to serve it"
+        yield _step("vpp", f"{text}; after {delay:g}s it is withdrawn (vpp-lost-delay)")
+
+
+def _conclusion(trace: AnnouncementTrace) -> StepView:
+    """Return whether an address is announced, and why, in one line."""
+    state, left = trace.state, ""
+    if state.look_at is not None:
+        then = Announcing.ANNOUNCED if state.serving_since is not None else Announcing.WITHDRAWN
+        left = f"; {then} in {max(state.look_at - trace.now, 0.0):.1f}s unless that changes"
+    text = f"{trace.policy.address} is {ANNOUNCED[state.now]} since {moment(trace.at)}: {state.why}{left}"
+    return _step("announce", text)
+
+
+def _receivers(sinks: Sequence[SinkStatus]) -> Iterator[StepView]:
+    """Yield who is told what is announced."""
+    for sink in sinks:
+        yield _step("told", f"{sink.sink} at {sink.target}: {sink.problem or 'reached'}")
+    if not sinks:
+        yield _step("told", "nobody: neither BIRD nor a hook is configured")
 
 
 def _change(change: WeightChange) -> LastChangeView:

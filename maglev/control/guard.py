@@ -13,14 +13,15 @@ import attrs
 from maglev.model.config import WhenNoneEligible
 from maglev.model.errors import RefusedError
 from maglev.model.health import State
+from maglev.model.override import BackendOrder
 from maglev.state.decision import decide
 from maglev.state.reweighted import reweighted
 from maglev.state.standing import evidence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
-    from maglev.model.override import Target
+    from maglev.model.override import Override, Target
     from maglev.state.board import Board
     from maglev.state.decision import Situation
 
@@ -58,6 +59,23 @@ def refuse_weight(board: Board, target: Target, weight: int) -> None:
     situation = board.situation(target.frontend)
     changed = reweighted(situation.frontend, target.pool, target.backend, weight)
     _judge(board, attrs.evolve(situation, frontend=changed))
+
+
+def refuse_to_clear(board: Board, overrides: Sequence[Override]) -> None:
+    """Refuse to let the file hold again instead of overrides, likewise: it may take out what they keep in service.
+
+    Args:
+        board: The board.
+        overrides: Overrides that there are.
+
+    Raises:
+        RefusedError: A frontend that serves now would have nothing left in service.
+    """
+    states = [each for each in overrides if each.target.is_state]
+    refuse_to_take_out(board, [each.target.backend for each in states if each.base is not BackendOrder.ENABLE])
+    for each in overrides:
+        if isinstance(each.base, int):
+            refuse_weight(board, each.target, each.base)
 
 
 def _judge(board: Board, after: Situation) -> None:

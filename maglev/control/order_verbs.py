@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.control.audit import Audit
-from maglev.control.guard import refuse_to_take_out, refuse_weight
+from maglev.control.guard import refuse_to_clear, refuse_to_take_out, refuse_weight
 from maglev.control.scale_changes import ScaleBefore
 from maglev.control.views import kept_view, override_view, page_view
 from maglev.model.addresses import canonical, is_address
@@ -39,7 +39,10 @@ HOST_ORDERS: Final = {
     each.name.lower(): each
     for each in (Lifecycle.DRAIN, Lifecycle.PAUSE, Lifecycle.RESUME, Lifecycle.ENABLE, Lifecycle.DISABLE)
 }
-"""What can be ordered for a host."""
+"""What can be ordered for a host; besides `CLEAR`."""
+
+CLEAR: Final = "clear"
+"""The order for a host to let its backends be as the file says."""
 
 UNSCALED: Final[ScaleView] = {"programmed": [], "moved": None}
 """What is said of the scale before it is known whether it changes."""
@@ -120,20 +123,22 @@ class OrderVerbs:
         disable: bool = False,  # noqa: FBT001, FBT002
     ) -> HostChangeView:
         """Order something for every backend of an address."""
-        if order not in HOST_ORDERS:
-            message = f"invalid order {order!r}: expected one of {', '.join(HOST_ORDERS)}"
+        event = HOST_ORDERS.get(order)
+        if event is None and order != CLEAR:
+            message = f"invalid order {order!r}: expected one of {', '.join((*HOST_ORDERS, CLEAR))}"
             raise RefusedError(message)
         self._audit.require_operator({"action": f"{order}-host", "object": address})
-        names = self._backends_at(address)
-        event = HOST_ORDERS[order]
+        names = self._backends_at(address) if event is not None else self._overridden_at(address)
         goal = _goal(flows, timeout, disable=disable) if event is Lifecycle.DRAIN else None
-        taken_out = event not in {Lifecycle.RESUME, Lifecycle.ENABLE}
-        if taken_out and not force:
-            refuse_to_take_out(self._board, names)
+        if not force:
+            self._refuse_for_host(event, names)
         results: list[HostResultView] = []
         for name in names:
             try:
-                change = await self._happen(name, event, duration, reason, True, goal)
+                if event is None:
+                    change = await self._cleared(name)
+                else:
+                    change = await self._happen(name, event, duration, reason, True, goal)
             except (RefusedError, NotFoundError) as error:
                 results.append({"backend": name, "change": None, "refused": str(error)})
             else:
@@ -147,6 +152,28 @@ class OrderVerbs:
             message = f"no backend has the address {address}"
             raise NotFoundError(message)
         return names
+
+    def _overridden_at(self, address: str) -> list[str]:
+        names = [name for name in self._backends_at(address) if self._overrides.get(Target(name)) is not None]
+        if not names:
+            message = f"there is no override of a backend with the address {address}"
+            raise NotFoundError(message)
+        return names
+
+    def _refuse_for_host(self, event: Lifecycle | None, names: list[str]) -> None:
+        if event is None:
+            found = (self._overrides.get(Target(name)) for name in names)
+            refuse_to_clear(self._board, [each for each in found if each is not None])
+        elif event not in {Lifecycle.RESUME, Lifecycle.ENABLE}:
+            refuse_to_take_out(self._board, names)
+
+    async def _cleared(self, name: str) -> BackendChangeView:
+        """Let a backend be as the file says; return that as a change of its state."""
+        before, served = str(self._board.backend(name).state), self._served_by(name)
+        view = await self.clear_override(name, force=True)
+        states = {"from": before, "to": str(self._board.backend(name).state)}
+        unserved = {"unserved": [frontend for frontend in served if not self._serves(frontend)]}
+        return {"backend": name, **states, **unserved, **kept_view(None), "not_kept": view["not_kept"]}  # type: ignore[typeddict-item]
 
     async def disable_frontend(self, name: str, duration: int = 0, reason: str = "") -> FrontendChangeView:
         """Take a whole frontend out of service."""
@@ -212,13 +239,21 @@ class OrderVerbs:
         view["programmed"], view["moved"] = await scale.changes()
         return view
 
-    async def clear_override(self, backend: str = "", frontend: str = "", pool: str = "") -> OverrideClearView:
+    async def clear_override(
+        self,
+        backend: str = "",
+        frontend: str = "",
+        pool: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+    ) -> OverrideClearView:
         """End an override."""
         target = Target(backend, frontend, pool)
         remark = remark_by(self.caller)
 
         def change() -> tuple[OverrideClearView, Awaitable[str]]:
             found = self._overrides.get(target)
+            if found is not None and not force:
+                refuse_to_clear(self._board, [found])
             kept = self._overrides.clear(target, remark)
             changed = {"from": str(found.value), "to": str(found.base)} if found is not None else {}
             return {"object": str(target), **changed, **UNSCALED, **kept_view(None)}, kept  # type: ignore[typeddict-item]
@@ -241,7 +276,7 @@ class OrderVerbs:
 
         def change() -> tuple[BackendChangeView, Awaitable[str]]:
             before = self._board.backend(name).state
-            served = [frontend for frontend in self._board.frontends_of(name) if self._serves(frontend)]
+            served = self._served_by(name)
             if not force:
                 refuse_to_take_out(self._board, [name])
             kept = self._overrides.happen(name, event, remark, goal)
@@ -252,6 +287,9 @@ class OrderVerbs:
 
         what = {"action": f"{event.name.lower()}-backend", "object": name, **self._overrides.notes(remark)}
         return await self._audit.change(what, change)
+
+    def _served_by(self, name: str) -> list[str]:
+        return [frontend for frontend in self._board.frontends_of(name) if self._serves(frontend)]
 
     def _serves(self, frontend: str) -> bool:
         return self._board.frontend(frontend).active is not None

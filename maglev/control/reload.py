@@ -7,6 +7,7 @@ meanwhile, so they share its result.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 
 from maglev.config.child_loader import read
 from maglev.config.packing import unpack_steps
+from maglev.control.dry_run import emptied_steps
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.events import ReloadEvent
 from maglev.model.problem import Problem, ProblemKind
@@ -104,8 +106,10 @@ class Reloader:
         found = await self._work.run(recreation_steps(self._board.config, loaded.config, known, src_ip_sticky=sticky))
         frontends = loaded.config.frontends
         announcements = tuple(_announcement(frontends[name], why, known is not None) for name, why in found.items())
-        ending = tuple(map(_ending, self._overrides.fit(loaded.config).dropped))
-        return attrs.evolve(loaded, warnings=(*loaded.warnings, *announcements, *ending))
+        fitted = self._overrides.fit(loaded.config)
+        emptied = await self._work.run(emptied_steps(self._board, fitted.config))
+        effects = (*announcements, *starmap(_emptied, emptied.items()), *map(_ending, fitted.dropped))
+        return attrs.evolve(loaded, warnings=(*loaded.warnings, *effects))
 
     async def reload(self, who: str = "", origin: str = "") -> Loaded:
         """Read, check and apply the file.
@@ -185,6 +189,11 @@ def _announcement(frontend: Frontend, reasons: Iterable[str], known: bool) -> Pr
     text = f"a reload re-creates VIP {key_of(frontend)}, which drops its flows: {', '.join(reasons)}"
     text += "" if known else " (if VPP, which was not read, holds it as the configuration in force says)"
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{frontend.name}", text)
+
+
+def _emptied(name: str, text: str) -> Problem:
+    """Return a warning about a frontend that serves, and that a reload leaves with nothing."""
+    return Problem(ProblemKind.WARNING, f"maglev.frontends.{name}", text)
 
 
 def _ending(dropped: Dropped) -> Problem:

@@ -152,13 +152,15 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
 
     async def explain_frontend(self, name: str) -> FrontendExplanationView:
         """Why a frontend serves as it does."""
-        status = self._board.frontend(name)
-        return explain_frontend(self._board, status, self._ledger())
+        status, announcer = self._board.frontend(name), self._announcer
+        announced = announcer.trace(status.frontend.address)
+        return explain_frontend(self._board, status, self._ledger(), announced, announcer.sinks())
 
     async def explain_backend(self, name: str) -> BackendExplanationView:
         """Why a backend has its weights."""
         status = self._board.backend(name)
-        return explain_backend(self._board, status, self._overrides.get(Target(name)), self._ledger())
+        override = self._overrides.get(Target(name))
+        return explain_backend(self._board, status, override, self._ledger(), self._announcer.trace)
 
     def _ledger(self) -> Mapping[VipKey, Vip]:
         return {} if self._control.vpp.sync is None else self._control.vpp.sync.ledger.vips

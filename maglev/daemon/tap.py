@@ -18,6 +18,7 @@ from twisted.application.service import MultiService
 from twisted.logger import globalLogPublisher
 
 from maglev.announce.announcer import Announcer
+from maglev.announce.hooks import descriptors_of
 from maglev.announce.sinks import Sinks
 from maglev.announce.support import SupportReader
 from maglev.config.check import described, report
@@ -129,7 +130,7 @@ class Daemon(MultiService):
         restored = restore(_overrides_file(options), config, time.time())
         self.board = Board(time.time, restored.config, restored.orders, reactor.seconds, restored.out)
         self._cooperator = Cooperator(reactor)
-        self._descriptors = Descriptors(lambda: _probe_descriptors(self.board.config))
+        self._descriptors = Descriptors(lambda: _needed_descriptors(self.board.config))
         self.overrides = Overrides(reactor, time.time, self.board, restored)
         TransitionLog(self.board)
         ScaleLog(self._cooperator.queue("control"), self.board)
@@ -268,10 +269,11 @@ class Daemon(MultiService):
         )
 
 
-def _probe_descriptors(config: Config) -> int:
-    """Return the number of descriptors that probes may need at once: one for each backend, here or in the workers."""
+def _needed_descriptors(config: Config) -> int:
+    """Return the number of descriptors that probes and hooks may need: one for each backend, here or in the workers."""
     workers = config.checker.probe_workers
-    return workers * WORKER_DESCRIPTORS if workers else len(config.backends)
+    probes = workers * WORKER_DESCRIPTORS if workers else len(config.backends)
+    return probes + sum(map(descriptors_of, config.announce.hooks.values()))
 
 
 def _overrides_file(options: Options) -> str:

@@ -41,6 +41,16 @@ class ExplainedWeightView(TypedDict):
     changed: Annotated[LastChangeView | None, "Why it is not as it was before; None if it never was otherwise."]
 
 
+class ExplainedAnnouncementView(TypedDict):
+    """Why the address of a frontend is announced, or is not."""
+
+    address: Annotated[str, "The address."]
+    state: Annotated[str, "``announced``, ``withdrawn``, or ``undecided``: as before the start of maglevd."]
+    since: Annotated[str, "When this state began; for ``undecided``, when maglevd started."]
+    changes_in: Annotated[float | None, "Seconds after which it changes if nothing else does; None if it does not."]
+    steps: Annotated[list[StepView], "The steps of the decision, in order, up to who is told."]
+
+
 class FrontendExplanationView(TypedDict):
     """Why a frontend serves as it does."""
 
@@ -48,6 +58,9 @@ class FrontendExplanationView(TypedDict):
     state: Annotated[str, "Its state."]
     steps: Annotated[list[StepView], "What there is to know of each pool, which one is active, and the guard."]
     backends: Annotated[list[ExplainedWeightView], "Its backends."]
+    announcement: Annotated[
+        ExplainedAnnouncementView | None, "Its address; None if that is not under ``announce`` in the file."
+    ]
 
 
 class BackendExplanationView(TypedDict):

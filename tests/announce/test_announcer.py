@@ -98,7 +98,7 @@ def test_a_connection_over_which_no_sync_was_acknowledged_yet_announces_nothing(
     world.up()
     world.program()
     world.vpp.connect()
-    world.vpp.counters = None
+    world.vpp.acknowledged = False
     world.wait(1)
     assert (world.state, world.why) == (Announcing.UNDECIDED, "VPP has not acknowledged a sync")
 
@@ -107,6 +107,7 @@ def test_the_last_backend_withdraws_it_at_once_and_the_first_one_waits_for_vpp(w
     world.serving()
     for name in "abc":
         world.board.record(name, FAIL)
+    world.clock.advance(0)
     assert (world.state, world.why) == (Announcing.WITHDRAWN, "frontend web has 0 backends of at least 1 in service")
     world.vpp.ledger.done(SetWeight(key_of(world.config.frontends["web"]), "10.0.0.1", 0, 100), 0)
 
@@ -181,6 +182,7 @@ def test_a_backend_that_an_operator_takes_out_counts_no_more(world):
     world.serving()
     for name in "abc":
         world.board.happen(name, Lifecycle.DISABLE, "by ann")
+    world.clock.advance(0)
     assert world.state is Announcing.WITHDRAWN
 
 
@@ -195,6 +197,7 @@ def test_any_frontend_of_the_address_will_do_or_all_are_needed():
     any_, all_ = (AnnouncerWorld(make_announce(AnnouncePolicy(VIP, needed)), TWO).serving() for needed in Needed)
     for world in (any_, all_):
         world.board.record("a", FAIL)  # the only one of frontend tls
+        world.clock.advance(0)
     assert any_.state is Announcing.ANNOUNCED
     assert (all_.state, all_.why) == (
         Announcing.WITHDRAWN,
@@ -294,6 +297,37 @@ def test_a_stop_changes_nothing_and_no_call_stays_behind(world):
     world.board.apply(attrs.evolve(world.config, announce=make_announce(VIP, vpp_lost_delay=1.0)))
     assert world.state is Announcing.ANNOUNCED
     assert world.clock.getDelayedCalls() == []
+
+
+def test_a_thousand_changes_in_one_turn_make_one_look():
+    world = AnnouncerWorld(frontends=TWO).serving()
+    looks = []
+    read = world.announcer._support.of
+    world.announcer._support.of = lambda status: looks.append(status.frontend.name) or read(status)
+    for _ in range(500):
+        world.board.record("a", FAIL)
+        world.board.record("a", PASS)
+    assert looks == []
+    world.clock.advance(0)
+    assert looks == ["web", "tls"]
+    assert world.state is Announcing.ANNOUNCED
+
+
+def test_a_change_in_the_turn_of_a_stop_is_looked_at_no_more(world):
+    world.serving()
+    for name in "abc":
+        world.board.record(name, FAIL)
+    world.announcer.stopService()
+    assert world.clock.getDelayedCalls() == []
+    assert world.state is Announcing.ANNOUNCED
+
+
+def test_an_address_that_leaves_in_the_turn_of_a_change_is_forgotten(world):
+    world.serving()
+    world.board.record("a", FAIL)
+    world.board.apply(attrs.evolve(world.config, announce=make_announce()))
+    world.clock.advance(0)
+    assert world.announcer.states() == {}
 
 
 def test_without_addresses_nothing_is_looked_at():

@@ -68,6 +68,7 @@ class FixedReloader:
 
 
 BEFORE = {
+    "clear override host 10.0.0.1": "set host 10.0.0.1 disable",
     "clear override frontend web": "set frontend web disable",
     "clear override backend a": "set backend a disable",
     "clear override frontend web pool pool0 backend a": "set frontend web pool pool0 backend a weight 7",

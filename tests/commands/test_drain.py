@@ -143,3 +143,12 @@ def test_a_host_is_an_address(word):
 def test_addresses_of_hosts_are_completed():
     session = CommandSession(FakeControl(), FakeEnvironment())
     assert finish(session.complete("set host 2001", 13)).insert == ":db8:1::1 "
+
+
+def test_what_was_ordered_for_a_host_is_cleared_for_each_of_its_backends():
+    ran = Ran("clear override host 198.51.100.11")
+    assert ran.control.calls == [("set_host", "198.51.100.11", "clear")]
+    assert ran.output == "backend www1 up -> unknown\n"
+    forced = Ran("clear override host 198.51.100.11 force")
+    assert forced.control.calls == [("set_host", "198.51.100.11", "clear", 0, "", True)]
+    assert Ran("clear override backend www2 force").control.calls == [("clear_override", "www2", "", "", True)]

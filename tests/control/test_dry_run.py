@@ -4,8 +4,8 @@ import attrs
 import pytest
 
 from maglev.config.diff import Difference
-from maglev.control.dry_run import dry_run_steps, interim_steps, states_after_steps, wanted_now
-from maglev.model.config import Backend
+from maglev.control.dry_run import dry_run_steps, emptied_steps, interim_steps, states_after_steps, wanted_now
+from maglev.model.config import Backend, Blindness, CheckerConfig, WhenNoneEligible
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result
 from maglev.state.board import Board
@@ -171,3 +171,83 @@ def test_what_served_nothing_keeps_nothing():
 
 def test_a_new_vip_has_nothing_to_keep():
     assert interim(board_of(), frontends=[make_frontend(), make_frontend("new", "192.0.2.9")]) == {}
+
+
+# Frontends that a reload empties
+
+HOLD = WhenNoneEligible.HOLD
+
+
+def emptied(board, config):
+    return run_steps(emptied_steps(board, config))
+
+
+def config_of(frontend, **changes):
+    return make_config([frontend], backends(**changes), checks=QUICK)
+
+
+def out(*names):
+    return {name: Backend(name, f"10.0.0.{'abc'.index(name) + 1}", "tcp", enabled=False) for name in names}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(config_of(make_frontend(when_none_eligible=HOLD), **out("a", "b", "c")), id="enabled"),
+        pytest.param(
+            config_of(make_frontend(pools=((("a", 0), ("b", 0)), (("c", 0),)), when_none_eligible=HOLD)), id="weights"
+        ),
+        pytest.param(config_of(make_frontend(pools=(("c",),), when_none_eligible=HOLD), **out("c")), id="pools"),
+        pytest.param(
+            config_of(make_frontend("www", when_none_eligible=HOLD), **out("a", "b", "c")), id="under another name"
+        ),
+    ],
+)
+def test_a_file_that_takes_all_out_of_a_guarded_frontend_is_told(after):
+    for results in ({}, dict.fromkeys("abc", FAIL)):
+        board = board_of(config_of(make_frontend(when_none_eligible=HOLD)), **results)
+        ((name, text),) = emptied(board, after).items()
+        assert name in after.frontends
+        assert "when-none-eligible: hold keeps what is down, but not what the file takes out" in text
+        board.apply(after)
+        assert not any(each.weight for each in board.frontends[name].desired.values())
+
+
+def test_a_file_that_takes_all_out_of_any_other_frontend_is_told_without_a_word_of_the_guard():
+    assert emptied(board_of(), config_of(make_frontend(), **out("a", "b", "c"))) == {
+        "web": "a reload leaves nothing in service"
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "results"),
+    [
+        pytest.param(make_frontend(), config_of(make_frontend(), **out("a", "b")), {}, id="one is left"),
+        pytest.param(
+            make_frontend(when_none_eligible=HOLD),
+            config_of(make_frontend(when_none_eligible=HOLD), **out("a")),
+            dict.fromkeys("abc", FAIL),
+            id="the guard keeps the others",
+        ),
+        pytest.param(make_frontend(), config_of(make_frontend(description="x")), dict.fromkeys("abc", FAIL), id="down"),
+        pytest.param(
+            make_frontend(),
+            config_of(make_frontend(address="192.0.2.9"), **out("a", "b", "c")),
+            {},
+            id="another VIP",
+        ),
+        pytest.param(make_frontend(), config_of(make_frontend()), {}, id="nothing changes"),
+    ],
+)
+def test_a_file_that_empties_nothing_is_not(before, after, results):
+    assert emptied(board_of(config_of(before), **results), after) == {}
+
+
+def test_what_is_down_but_doubted_counts_as_left():
+    checker = CheckerConfig(blindness=Blindness(50.0, 10.0, 60.0))
+    board = board_of(attrs.evolve(config_of(make_frontend()), checker=checker))
+    for name in "abc":
+        board.record(name, FAIL)
+    after = attrs.evolve(config_of(make_frontend(description="x"), **out("c")), checker=checker)
+    assert emptied(board, after) == {}
+    assert emptied(board, attrs.evolve(after, backends={**after.backends, **out("a", "b")})).keys() == {"web"}

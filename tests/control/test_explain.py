@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.control.explain import CHANGES, ELIGIBLE, REASONS, explain_backend, explain_frontend
+from maglev.announce.announcer import SinkStatus
+from maglev.announce.decision import Footing
+from maglev.control.explain import (
+    ANNOUNCED,
+    CHANGES,
+    ELIGIBLE,
+    FOOTINGS,
+    REASONS,
+    explain_announcement,
+    explain_backend,
+    explain_frontend,
+)
+from maglev.model.announce import AnnouncePolicy, Announcing, Needed
 from maglev.model.config import Backend, MinUp, WeightScale, WhenNoneEligible
 from maglev.model.health import Lifecycle
 from maglev.model.override import BackendOrder, Override, Target
@@ -15,16 +27,17 @@ from maglev.model.result import Code, Result
 from maglev.state.changes import Step
 from maglev.state.standing import Standing
 from maglev.state.weights import WeightReason
-from tests.fakes.configs import make_check, make_config, make_frontend
+from tests.fakes.announcements import announcer_of
+from tests.fakes.configs import make_announce, make_check, make_config, make_frontend
 from tests.fakes.random_boards import TimedBoard
 from tests.fakes.vpp_bench import VppInMemory
 
 PASS, FAIL = Result(Code.L7OK, "status 200"), Result(Code.L4CON, "refused")
 
 
-def bench_of(**frontend):
+def bench_of(announce=None, **frontend):
     made = make_frontend(pools=(("a", ("b", 50)), ("c",)), weights=WeightScale.LEAST_MOVING, **frontend)
-    return VppInMemory(make_config([made], checks=[make_check(rise=1, fall=1)]))
+    return VppInMemory(make_config([made], checks=[make_check(rise=1, fall=1)], announce=announce))
 
 
 def texts(view):
@@ -33,11 +46,11 @@ def texts(view):
 
 def explained(bench, name="a", override=None):
     vips = {} if bench.service.sync is None else bench.service.sync.ledger.vips
-    return explain_backend(bench.board, bench.board.backends[name], override, vips)
+    return explain_backend(bench.board, bench.board.backends[name], override, vips, lambda _: None)
 
 
 def frontend_explained(bench):
-    return explain_frontend(bench.board, bench.board.frontends["web"], bench.service.sync.ledger.vips)
+    return explain_frontend(bench.board, bench.board.frontends["web"], bench.service.sync.ledger.vips, None, [])
 
 
 def test_from_results_to_vpp():
@@ -157,6 +170,8 @@ def test_every_word_has_a_text():
     assert ELIGIBLE.keys() == set(Standing)
     assert REASONS.keys() == set(WeightReason)
     assert CHANGES.keys() == set(Step)
+    assert ANNOUNCED.keys() == set(Announcing)
+    assert FOOTINGS.keys() == set(Footing)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([PASS, FAIL])), max_size=8))
@@ -176,5 +191,127 @@ def test_a_pool_is_said_to_have_enough_for_as_long_as_it_has(seconds):
     board = TimedBoard(make_config(checks=[make_check(rise=1, fall=1)]))
     board.record("a", PASS)
     board.wait(seconds)
-    view = explain_frontend(board, board.frontends["web"], {})
+    view = explain_frontend(board, board.frontends["web"], {}, None, [])
     assert view["steps"][0]["text"].endswith(f"enough (min-up 1) for {seconds:.1f}s")
+
+
+# The announcement
+
+VIP = "192.0.2.1"
+BIRD = SinkStatus("bird", "/run/bird/bird.ctl", 1)
+
+
+class AnnouncedWorld:
+    """A bench whose VIP is announced, and who explains that."""
+
+    def __init__(self, off="", **policy):
+        self.bench = bench_of(make_announce(AnnouncePolicy(VIP, **policy)), when_none_eligible=WhenNoneEligible.HOLD)
+        self.off = off
+        self.announcer = announcer_of(self.bench.board, self.bench.clock, self.bench.service, lambda _: self.off)
+        self.announcer.startService()
+
+    def trace(self):
+        return self.announcer.trace(VIP)
+
+    def steps(self, *sinks):
+        return texts(explain_announcement(self.trace(), sinks))
+
+    def stop(self):
+        self.announcer.stopService()
+        self.bench.stop()
+
+
+@pytest.fixture
+def announced():
+    worlds = []
+
+    def make(**settings):
+        worlds.append(AnnouncedWorld(**settings))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.stop()
+
+
+def test_an_explanation_goes_on_to_the_announcement(announced):
+    world = announced()
+    world.bench.wait(3)
+    board, vips = world.bench.board, world.bench.service.known
+    view = explain_frontend(board, board.frontends["web"], vips, world.trace(), [BIRD])["announcement"]
+    assert (view["address"], view["state"], view["changes_in"]) == (VIP, "announced", None)
+    assert texts(view) == [
+        ("needed", "any frontend of the address with at least 1 in service (min-up)"),
+        ("frontend", "web serves: frontend web has 2 backends in service"),
+        ("orders", "none: no operator keeps it withdrawn"),
+        ("after", "it has served for 3.0s, and has to for 0s"),
+        (
+            "announce",
+            "192.0.2.1 is announced since 1970-01-01T00:16:40.000Z: frontend web has 2 backends in service",
+        ),
+        ("told", "bird at /run/bird/bird.ctl: reached"),
+    ]
+    (web,) = explain_backend(board, board.backends["a"], None, vips, world.announcer.trace)["frontends"]
+    assert texts(web)[-1] == texts(view)[-2]
+
+
+def test_without_an_announced_address_an_explanation_ends_at_the_weight(announced):
+    world = announced()
+    assert world.announcer.trace("192.0.2.9") is None
+    assert frontend_explained(world.bench)["announcement"] is None
+    (web,) = explained(world.bench)["frontends"]
+    assert texts(web)[-1][0] == "vpp"
+
+
+def test_an_operator_who_keeps_it_off_is_in_the_explanation(announced):
+    world = announced(off="kept off by ann: new linecard", frontends=Needed.ALL, min_up=2)
+    steps = world.steps()
+    assert steps[0] == ("needed", "every frontend of the address with at least 2 in service (min-up)")
+    assert ("orders", "kept off by ann: new linecard") in steps
+    assert steps[-2][1] == "192.0.2.1 is withdrawn since 1970-01-01T00:16:40.000Z: kept off by ann: new linecard"
+    assert steps[-1] == ("told", "nobody: neither BIRD nor a hook is configured")
+
+
+def test_a_time_that_has_to_pass_is_in_the_explanation(announced):
+    world = announced(after=5.0)
+    world.bench.wait(2)
+    steps = world.steps(SinkStatus("hook pager", "/usr/bin/page", 0, "ended with status 1"))
+    assert steps[3] == ("after", "it has served for 2.0s, and has to for 5s")
+    assert steps[4][1].endswith("but not yet for 5 s; announced in 3.0s unless that changes")
+    assert steps[5] == ("told", "hook pager at /usr/bin/page: ended with status 1")
+    assert explain_announcement(world.trace(), [])["changes_in"] == pytest.approx(3.0)
+
+
+def test_the_absence_of_vpp_is_in_the_explanation(announced):
+    world = announced()
+    world.bench.wait(1)
+    world.bench.connector.kill_vpp()
+    world.bench.wait(4)
+    steps = world.steps()
+    assert steps[1] == ("frontend", "web not known to serve: VPP has not acknowledged a sync")
+    assert steps[3][0] == "vpp"
+    assert steps[3][1].endswith("VPP has not been known to serve it; after 10s it is withdrawn (vpp-lost-delay)")
+    assert "; withdrawn in 6." in steps[4][1]
+    world.bench.wait(7)
+    assert world.steps()[4][1].startswith("192.0.2.1 is withdrawn")
+
+
+@pytest.mark.parametrize(
+    ("when_held", "counts", "state"), [(True, "counts", "announced"), (False, "does not count", "withdrawn")]
+)
+def test_what_only_the_guard_keeps_is_in_the_explanation(announced, when_held, counts, state):
+    world = announced(when_held=when_held)
+    for name in "abc":
+        world.bench.board.record(name, FAIL)
+    world.bench.wait(1)
+    steps = world.steps()
+    assert ("held", f"what only the guard keeps in service {counts} (when-held)") in steps
+    assert f"192.0.2.1 is {state} since" in steps[-2][1]
+
+
+def test_an_explanation_does_not_lag_behind_what_it_explains(announced):
+    world = announced(when_held=False)
+    world.bench.wait(1)
+    for name in "abc":
+        world.bench.board.record(name, FAIL)
+    assert world.trace().state.now is Announcing.WITHDRAWN

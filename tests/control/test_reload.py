@@ -12,6 +12,7 @@ from maglev.model.errors import ConfigError, StartError
 from maglev.model.events import ReloadEvent
 from maglev.model.override import Target, remark_by
 from maglev.model.problem import ProblemKind
+from maglev.model.result import Code, Result
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.lb.state import Encap, Vip, key_of
@@ -290,3 +291,23 @@ def test_callers_that_share_a_reload_are_all_in_its_event(made):
     made.reactor.run_threads()
     assert {each.called for each in tasks} == {True}
     assert [event.who for event in seen] == ["", "ann, bob"]
+
+
+def test_a_file_that_leaves_a_frontend_with_nothing_is_told_before_and_after_it_is_in_force(made):
+    made.write(config_text().replace("pools:", "when-none-eligible: hold\n      pools:"))
+    made.run(made.reloader.reload())
+    made.board.record("a", Result(Code.L4OK))
+    emptied = config_text().replace("10.0.0.1}", "10.0.0.1, enabled: false}")
+    made.write(emptied.replace("pools:", "when-none-eligible: hold\n      pools:"))
+    expected = (
+        "maglev.frontends.web: a reload leaves nothing in service: when-none-eligible: hold keeps what is down, "
+        "but not what the file takes out"
+    )
+    checked = made.run(made.reloader.check())
+    assert [str(each) for each in checked.warnings] == [f"warning: {expected}"]
+    with recorded_events() as events:
+        reloaded = made.run(made.reloader.reload())
+    assert reloaded.warnings == checked.warnings
+    assert [fields["problem"] for name, fields in events if name == "config-warning"] == [f"warning: {expected}"]
+    assert made.board.frontend("web").active is None
+    assert made.run(made.reloader.check()).warnings == ()

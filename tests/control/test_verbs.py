@@ -576,6 +576,39 @@ def test_a_host_is_all_its_backends_with_a_result_for_each(bench):
         answer_of(bench.operator.set_host("10.0.0.1", "stop"))
 
 
+def test_what_was_ordered_for_a_host_is_cleared_for_all_its_backends(bench):
+    bench.board.backend("b").address = "10.0.0.1"
+    with pytest.raises(NotFoundError, match=r"no override of a backend with the address 10\.0\.0\.1"):
+        answer_of(bench.operator.set_host("10.0.0.1", "clear"))
+    for name in "abc":
+        answer_of(bench.operator.disable_backend(name))
+    view = answer_of(bench.operator.set_host("10.0.0.1", "clear"))
+    assert [each["backend"] for each in view["results"]] == ["a", "b"]
+    assert {(each["change"]["from"], each["change"]["to"]) for each in view["results"]} == {("disabled", "unknown")}
+    assert [each["backend"] for each in answer_of(bench.viewer.overrides())["rows"]] == ["c"]
+
+
+def test_clearing_what_keeps_a_guarded_frontend_in_service_is_refused_unless_forced():
+    backends = [Backend("a", "10.0.0.1", "tcp", enabled=False)]
+    guarded = make_frontend(pools=((("a", 0),),), when_none_eligible=WhenNoneEligible.HOLD)
+    bench = ControlSetup(make_config([guarded], backends, checks=[make_check(rise=1, fall=1)]))
+    answer_of(bench.operator.enable_backend("a"))
+    bench.board.record("a", PASS)
+    answer_of(bench.operator.set_weight("web", "pool0", "a", 50))
+    for clear in (
+        bench.operator.clear_override("a"),
+        bench.operator.clear_override("a", "web", "pool0"),
+        bench.operator.set_host("10.0.0.1", "clear"),
+    ):
+        with pytest.raises(RefusedError, match="add force"):
+            answer_of(clear)
+    assert answer_of(bench.operator.clear_override("a", "web", "pool0", True))["to"] == "0"
+    answer_of(bench.operator.set_weight("web", "pool0", "a", 50))
+    view = answer_of(bench.operator.set_host("10.0.0.1", "clear", 0, "", True))
+    assert view["results"][0]["change"]["unserved"] == ["web"]
+    bench.stop()
+
+
 def test_a_frontend_is_disabled_as_a_whole_and_shown_so(bench):
     view = answer_of(bench.operator.disable_frontend("web", 7200, "moved"))
     assert (view["frontend"], view["from"], view["to"]) == ("web", "enabled", "disabled")

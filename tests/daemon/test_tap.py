@@ -13,10 +13,12 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.python.usage import UsageError
 from twisted.web.server import Site
 
+from maglev.announce.hooks import MAX_READERS, PIPES
 from maglev.config.load import load_file
 from maglev.daemon import tap
 from maglev.daemon.options import SETTINGS, Options
 from maglev.daemon.tap import JITTER, Daemon, build, check, complaint, jitter
+from maglev.model.announce import HookConfig
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.health import State
 from maglev.runtime import clock
@@ -295,9 +297,16 @@ def test_the_metrics_listener_leaves_the_descriptors_of_probes_alone(path, react
 
 def test_each_backend_may_need_a_descriptor_unless_workers_probe(path):
     config = load_file(path).config
-    assert tap._probe_descriptors(config) == len(config.backends) > 0
+    assert tap._needed_descriptors(config) == len(config.backends) > 0
     with_workers = attrs.evolve(config, checker=attrs.evolve(config.checker, probe_workers=3))
-    assert tap._probe_descriptors(with_workers) == 3 * tap.WORKER_DESCRIPTORS
+    assert tap._needed_descriptors(with_workers) == 3 * tap.WORKER_DESCRIPTORS
+
+
+def test_programs_and_readers_of_hooks_have_their_descriptors_before_listeners(path):
+    config = load_file(path).config
+    hooks = {"pager": HookConfig("pager", command=("/usr/bin/page",)), "exabgp": HookConfig("exabgp", socket="/run/x")}
+    hooked = attrs.evolve(config, announce=attrs.evolve(config.announce, hooks=hooks))
+    assert tap._needed_descriptors(hooked) - tap._needed_descriptors(config) == PIPES + MAX_READERS + 1
 
 
 def test_an_address_that_is_taken_is_an_error_at_once(path, reactor, signals, monkeypatch):

@@ -428,12 +428,21 @@ EXPLAINED = {
     },
 }
 
+ANNOUNCED = {
+    "address": "203.0.113.80",
+    "state": "announced",
+    "since": "2026-11-21T08:00:00.000Z",
+    "changes_in": None,
+    "steps": [{"step": "needed", "text": "any frontend of the address with at least 1 in service (min-up)"}],
+}
+
 HOST_STATES = {
     "drain": "draining",
     "pause": "paused",
     "resume": "unknown",
     "enable": "unknown",
     "disable": "disabled",
+    "clear": "unknown",
 }
 
 _BY = {"who": "ada", "origin": "ssh 192.0.2.7:50222"}
@@ -558,7 +567,7 @@ class FakeControl:
 
     async def explain_frontend(self, name):
         await self._call("explain_frontend", name)
-        return {"name": name, "state": "up", "steps": STEPS, "backends": [EXPLAINED]}
+        return {"name": name, "state": "up", "steps": STEPS, "backends": [EXPLAINED], "announcement": ANNOUNCED}
 
     async def explain_backend(self, name):
         await self._call("explain_backend", name)
@@ -656,8 +665,8 @@ class FakeControl:
         state = "announced" if on else "withdrawn"
         return {"address": address, "from": before, "to": after, "state": state, **self._kept(duration)}
 
-    async def clear_override(self, backend="", frontend="", pool=""):
-        await self._change("clear_override", backend, frontend, pool)
+    async def clear_override(self, backend="", frontend="", pool="", force=False):
+        await self._change("clear_override", backend, frontend, pool, *((force,) if force else ()))
         kept = {"programmed": [], "moved": None, **self._kept()}
         if not backend:
             return {"object": f"frontend {frontend}", "from": "disable", "to": "enable", **kept}

@@ -152,8 +152,8 @@ class ScriptedControl:
     async def set_announce(self, address, on, duration=0, reason=""):
         return await self._answer("set_announce", address, on, *_said(duration, reason))
 
-    async def clear_override(self, backend="", frontend="", pool=""):
-        return await self._answer("clear_override", backend, frontend, pool)
+    async def clear_override(self, backend="", frontend="", pool="", force=False):
+        return await self._answer("clear_override", backend, frontend, pool, *((force,) if force else ()))
 
     async def check_config(self):
         return await self._answer("check_config")

@@ -322,6 +322,7 @@ def test_what_is_bound_to_all_addresses_is_to_be_filled_in(run):
         "address": "FILL-IN",
         "protocol": "tcp",
         "port": "FILL-IN",
+        "when-none-eligible": "down",
         "pools": [{"name": "primary", "backends": {"s": {"weight": 100}}}],
     }
     assert "address missing: set the one that clients connect to" in made.comments

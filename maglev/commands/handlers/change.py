@@ -64,6 +64,13 @@ async def set_host(call: Invocation) -> ExitStatus:
     return host_status(call, view)
 
 
+async def clear_host(call: Invocation) -> ExitStatus:
+    """Let all backends of an address be as the file says."""
+    view = await call.control.set_host(call.text("address"), "clear", **remarks(call))  # type: ignore[arg-type]
+    await call.output.view(view, host_lines(view))
+    return host_status(call, view)
+
+
 def host_lines(view: HostChangeView) -> Iterator[Line]:
     """Yield what became of an order for a host, backend by backend."""
     for each in view["results"]:
@@ -109,7 +116,7 @@ def _until(view: KeptView) -> str:
 async def clear_override(call: Invocation) -> ExitStatus:
     """Let a backend, or its weight in a pool, be as the file says."""
     names = {key: call.text(key) for key in ("backend", "frontend", "pool") if key in call.arguments}
-    view = await call.control.clear_override(**names)
+    view = await call.control.clear_override(**names, **remarks(call))  # type: ignore[arg-type]
     cleared = line(
         cell(view["object"], Style.HEADING), " ", cell(view["from"]), " -> ", cell(view["to"]), " (the file)"
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from maglev.model.explain_views import (
         BackendExplanationView,
+        ExplainedAnnouncementView,
         ExplainedWeightView,
         FrontendExplanationView,
         StepView,
@@ -31,6 +32,8 @@ def frontend_explanation_lines(view: FrontendExplanationView) -> Iterator[Line]:
     yield from _steps(view["steps"])
     for each in view["backends"]:
         yield from _weight("backend", each["backend"], each)
+    if view["announcement"] is not None:
+        yield from _announcement(view["announcement"])
 
 
 def _steps(steps: Iterable[StepView], indent: str = "  ") -> Iterator[Line]:
@@ -45,3 +48,8 @@ def _weight(noun: str, name: str, view: ExplainedWeightView) -> Iterator[Line]:
         change = view["changed"]
         told = f"{change['from']} -> {change['to']}: {change['text']}"
         yield line("    ", label("changed  "), cell(change["at"]), " ", cell(told))
+
+
+def _announcement(view: ExplainedAnnouncementView) -> Iterator[Line]:
+    yield line("  ", label("address"), " ", cell(view["address"], Style.HEADING), " ", state_cell(view["state"]))
+    yield from _steps(view["steps"], "    ")

@@ -29,6 +29,10 @@ these are PLACEHOLDERS from the documentation ranges. Replace both."""
 _WEIGHTS: Final = """\
 Tell VPP the weights as the smallest integers of the same proportions, in a table in which the shares are within 1 %."""
 
+_WHEN_NONE: Final = """\
+What to do when nothing is in service: "down" stops serving; "hold" goes on with what is down, for the checks may be
+wrong. Choose for each frontend."""
+
 _HEAD: Final = """\
 Written by maglevd from the configuration of {program} in {name}.
 
@@ -83,7 +87,8 @@ def written(fitted: Fitted, notes: Mapping[Healthcheck, Iterable[Note]], program
     lines += ["      weights: least-moving", "      new-flows-table-length: auto"]
     lines += _table("healthchecks", (_healthcheck(*each, notes) for each in fitted.healthchecks.items()))
     lines += _table("backends", (_backend(*each, fitted) for each in fitted.backends.items()))
-    lines += _table("frontends", (_frontend(*each, fitted) for each in fitted.frontends.items()))
+    frontends = enumerate(fitted.frontends.items())
+    lines += _table("frontends", (_frontend(*each, fitted, first=not index) for index, each in frontends))
     lines += _leftovers(fitted.leftovers)
     return "\n".join([*lines, ""])
 
@@ -196,7 +201,7 @@ def _backend(name: str, server: DraftServer, fitted: Fitted) -> Iterator[str]:
         yield "      enabled: false"
 
 
-def _frontend(name: str, vip: DraftVip, fitted: Fitted) -> Iterator[str]:
+def _frontend(name: str, vip: DraftVip, fitted: Fitted, *, first: bool) -> Iterator[str]:
     yield from _notes([vip.origin, *vip.notes], 4)
     yield f"    {_key(name)}:"
     if vip.description:
@@ -209,6 +214,9 @@ def _frontend(name: str, vip: DraftVip, fitted: Fitted) -> Iterator[str]:
         yield "      src-ip-sticky: true"
     if not vip.flush_on_down:
         yield "      flush-on-down: false"
+    if first:
+        yield from comment(_WHEN_NONE, 6)
+    yield "      when-none-eligible: down"
     yield "      pools:"
     for tier in vip.tiers:
         yield f"        - name: {_key(tier.name)}"
