@@ -1,6 +1,13 @@
-"""Histories of results, orders, reloads, time and restarts, up to a VPP in memory: what must hold at every moment."""
+"""Histories of results, orders, reloads, time and restarts, up to a VPP in memory: what must hold at every moment.
+
+What operators ordered goes through the file of overrides at each start. A restart may find that file cut at any byte,
+or come between an order and the file.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import attrs
 from hypothesis import settings
@@ -9,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from twisted.internet.task import Clock
 
 from maglev.control.guard import refuse_to_take_out, refuse_weight
+from maglev.control.restored import restore
 from maglev.control.timekeeping import Timekeeper
 from maglev.model.config import Backend, Blindness, CheckerConfig, MinUp, WeightScale, WhenNoneEligible
 from maglev.model.errors import RefusedError
@@ -18,6 +26,7 @@ from maglev.model.result import Code, Result
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.state.decision import decide
+from maglev.state.override_file import FILE_NAME, encode
 from maglev.state.overrides import order_in
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.service import VppService
@@ -36,8 +45,11 @@ pools = st.lists(st.tuples(members, least), min_size=1, max_size=3)
 frontends = st.tuples(
     pools, st.sampled_from(WhenNoneEligible), st.sampled_from([0.0, 5.0]), st.sampled_from(WeightScale), st.booleans()
 )
+DOUBT = 20.0
+"""Seconds for which a doubt lasts at most."""
+
 changes = st.lists(st.tuples(least, st.sampled_from(WhenNoneEligible)), min_size=6, max_size=6)
-blindness = st.sampled_from([None, None, Blindness(50.0, 5.0, 20.0), Blindness(60.0, 5.0, 20.0, "a")])
+blindness = st.sampled_from([None, None, Blindness(50.0, 5.0, DOUBT), Blindness(60.0, 5.0, DOUBT, "a")])
 ORDERS = {
     BackendOrder.PAUSE: Lifecycle.PAUSE,
     BackendOrder.DISABLE: Lifecycle.DISABLE,
@@ -69,6 +81,9 @@ class DecisionHistories(RuleBasedStateMachine):
         self.clock = Clock()
         self.lb = FakeLb()
         self.orders = {}
+        self.folder = TemporaryDirectory()
+        self.file = Path(self.folder.name) / FILE_NAME
+        self.blind_since = {}
         backends = [Backend(name, f"10.0.0.{number}", "tcp") for number, name in enumerate(NAMES, 1)]
         self.checks = [make_check(rise=1, fall=1)]
         self.backends = backends
@@ -83,14 +98,29 @@ class DecisionHistories(RuleBasedStateMachine):
         return attrs.evolve(config, checker=CheckerConfig(blindness=doubt))
 
     def start(self):
-        """Start a daemon: it knows what operators ordered, and what it finds in VPP."""
-        self.board = Board(self.clock.seconds, self.config, self.orders, self.clock.seconds)
+        """Start a daemon: it knows what operators ordered, as far as the file says so, and what it finds in VPP."""
+        restored = restore(str(self.file), self.config, self.clock.seconds())
+        self.orders = dict(restored.orders)
+        self.board = Board(self.clock.seconds, restored.config, self.orders, self.clock.seconds)
+        self.blind_since.clear()
+        self.board.subscribe(blindness_changed=self.blindness_changed)
         work = Cooperator(self.clock).queue("vpp")
         self.service = VppService(work, self.board, FakeConnector(self.lb), lambda: 1.0)
         self.keeper = Timekeeper(self.clock, self.board)
         self.service.startService()
         self.keeper.startService()
         self.settle()
+
+    def blindness_changed(self, event):
+        """Remember since when each view is in doubt."""
+        if event.blind:
+            self.blind_since[event.scope, event.name] = self.clock.seconds()
+        else:
+            self.blind_since.pop((event.scope, event.name))
+
+    def keep(self):
+        """Write the file, as the daemon does before it answers to an order."""
+        self.file.write_bytes(encode(self.orders.values()))
 
     def stop(self):
         self.service.stopService()
@@ -124,6 +154,7 @@ class DecisionHistories(RuleBasedStateMachine):
         except RefusedError:
             return
         self.orders[name] = Override(Target(name), order, BackendOrder.ENABLE, "ann", "", "", self.clock.seconds())
+        self.keep()
         if not force:
             for each in serving:
                 guarded = self.board.frontends[each].frontend.when_none_eligible is HOLD
@@ -141,6 +172,7 @@ class DecisionHistories(RuleBasedStateMachine):
             paused = self.board.backends[name].state is State.PAUSED
             self.board.happen(name, Lifecycle.RESUME if paused else Lifecycle.ENABLE)
             del self.orders[name]
+            self.keep()
 
     @rule(number=st.integers(0, 99), weight=weights)
     def weigh(self, number, weight):
@@ -184,6 +216,36 @@ class DecisionHistories(RuleBasedStateMachine):
         self.stop()
         self.start()
 
+    @rule(number=st.integers(0, 9999))
+    @precondition(lambda self: self.clock.seconds() > 3 and self.file.exists())
+    def restart_with_a_cut_file(self, number):
+        content = self.file.read_bytes()
+        place = number % (len(content) + 1)
+        self.file.write_bytes(content[:place])
+        before = self.orders.keys()
+        self.stop()
+        self.start()
+        # All of it or nothing; only the last byte, the end of the last line, says nothing.
+        assert self.orders.keys() == (before if place >= len(content) - 1 else set())
+        assert self.file.exists() == (place >= len(content) - 1)
+
+    @rule(name=names, order=st.sampled_from(list(ORDERS)), number=st.integers(0, 9999))
+    @precondition(lambda self: self.clock.seconds() > 3)
+    def restart_between_an_order_and_the_file(self, name, order, number):
+        before = dict(self.orders)
+        try:
+            self.board.happen(name, ORDERS[order])
+        except RefusedError:
+            return
+        made = Override(Target(name), order, BackendOrder.ENABLE, "ann", "", "", self.clock.seconds())
+        draft = encode({**before, name: made}.values())
+        self.file.with_name(FILE_NAME + ".new").write_bytes(draft[: number % len(draft)])
+        self.stop()
+        self.start()
+        assert {each: found.value for each, found in self.orders.items()} == {
+            each: found.value for each, found in before.items()
+        }
+
     # What must hold
 
     @invariant()
@@ -191,6 +253,10 @@ class DecisionHistories(RuleBasedStateMachine):
         if not hasattr(self, "service"):
             return
         self.settle()
+        # No doubt outlasts its time, whatever happens meanwhile.
+        now = self.clock.seconds()
+        assert {(str(view.scope), view.name) for view, _ in self.board.doubts.blind()} == self.blind_since.keys()
+        assert all(now - since <= DOUBT + 1.0 for since in self.blind_since.values())
         ordered = {name for name, status in self.board.backends.items() if status.ordered_out}
         assert ordered == self.orders.keys()
         addresses = {each.name: each.address for each in self.backends}
@@ -221,6 +287,7 @@ class DecisionHistories(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "service") and self.service is not None:
             self.stop()
+            self.folder.cleanup()
 
 
 DecisionHistories.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
