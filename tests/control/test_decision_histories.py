@@ -144,6 +144,15 @@ class DecisionHistories(RuleBasedStateMachine):
         for name in some:
             self.board.record(name, result)
 
+    @rule(fewer=names, seconds=st.sampled_from([0.25, 4.0, 30.0]))
+    def fail_together(self, fewer, seconds):
+        for name in NAMES:
+            self.board.record(name, PASS)
+        for name in NAMES:
+            if name != fewer:
+                self.board.record(name, FAIL)
+        self.wait(seconds)
+
     @rule(name=names, order=st.sampled_from(list(ORDERS)), force=st.booleans())
     def order(self, name, order, force):
         serving = {each for each, status in self.board.frontends.items() if status.active is not None}
