@@ -101,7 +101,7 @@ def test_the_examples_of_maglevc_run(machine):
         endless = "watch" in line
         output, status = machine.shell.run(f"timeout 2 {line}" if endless else line)
         assert status == 0, f"{line}: {output}"
-    assert len(lines) == 7
+    assert len(lines) == 10
 
 
 VIPS = "maglevt: {a: {address: 127.0.0.11, port: 8480, check: http}, b: {address: 127.0.0.12, port: 8480}}"
