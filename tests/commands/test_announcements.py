@@ -7,7 +7,7 @@ import pytest
 from maglev.announce.announcer import SinkStatus
 from maglev.commands.render.announcements import announcement_lines, announcement_table, announcements_head
 from maglev.commands.render.events import event_line
-from maglev.commands.render.explain import backend_explanation_lines
+from maglev.commands.render.explain import backend_explanation_lines, frontend_explanation_lines
 from maglev.control.announce_views import sink_view
 
 ADDRESS = {
@@ -56,6 +56,11 @@ def test_events_say_what_became_of_an_address_and_of_its_receivers():
     sink = {"type": "sink", "seq": 2, "at": "now", "sink": "bird"}
     assert text_of(event_line(sink | {"problem": "refused"})) == "now sink bird refused"
     assert text_of(event_line(sink | {"problem": ""})) == "now sink bird reached again"
+
+
+def test_a_frontend_whose_address_is_not_announced_has_nothing_to_say_of_that():
+    view = {"name": "web", "state": "up", "steps": [], "backends": [], "announcement": None}
+    assert [text_of(line) for line in frontend_explanation_lines(view)] == ["frontend web up"]
 
 
 def test_a_weight_that_was_never_another_has_no_change_to_explain():
