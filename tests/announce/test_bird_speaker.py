@@ -1,0 +1,280 @@
+"""The speaker against a BIRD in memory, on a clock of the test: what it tells, when it tries again, what it reports."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+from twisted.internet.error import ConnectError
+from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.python.failure import Failure
+
+from maglev.announce.bird import FILE_DEADLINE, MAX_RETRY, MIN_RETRY, RECONNECT, BirdSpeaker
+from maglev.announce.bird_text import include_file, protocol_of, read_include_file
+from maglev.model.announce import Announcing, BirdConfig
+from tests.fakes.reactor import FakeReactor
+
+ONE, TWO = "192.0.2.1", "192.0.2.2"
+UP, DOWN, LEFT = Announcing.ANNOUNCED, Announcing.WITHDRAWN, Announcing.UNDECIDED
+REASSERT = 5.0
+
+
+class MemoryBird:
+    """A BIRD: its protocols are those of the include file when it is configured, and it does what it is told.
+
+    Attributes:
+        protocols: Whether each is up, by name.
+        refusal: What ``configure`` is refused with; empty to accept it.
+        commands: What it was told, but for questions.
+    """
+
+    def __init__(self, file):
+        self.file = file
+        self.protocols = {}
+        self.refusal = ""
+        self.commands = []
+        self.listens = True
+
+    def reply(self, line):
+        """Return the reply to a command."""
+        if line.startswith("show protocols"):
+            if not self.protocols:
+                return "8003 No protocols match\n"
+            rows = [f"{name} Static master4 {'up' if up else 'down'} 12:00:00" for name, up in self.protocols.items()]
+            return "2002-Name Proto Table State Since Info\n" + "".join(f"1002-{row}\n" for row in rows) + "0000 \n"
+        self.commands.append(line)
+        if line == "configure":
+            return self._configure()
+        verb, name = re.fullmatch(r'(enable|disable) "(\w+)"', line).groups()
+        if name not in self.protocols:
+            return "8003 No protocols match\n"
+        self.protocols[name] = verb == "enable"
+        return f"0009-{name}: {verb}d\n0000 \n"
+
+    def _configure(self):
+        if self.refusal:
+            return f"8002 {self.refusal}\n"
+        found = read_include_file(self.file.read_text() if self.file.exists() else "")
+        self.protocols = {protocol_of(address): not off for address, off in found.items()}
+        return "0002-Reading configuration\n0003 Reconfigured\n"
+
+    def told(self):
+        """Return, and forget, what it was told."""
+        commands, self.commands = self.commands, []
+        return commands
+
+
+class BirdTransport(StringTransportWithDisconnection):
+    """The socket to that BIRD, which answers in the next turn."""
+
+    def __init__(self, reactor, bird):
+        super().__init__()
+        self._reactor = reactor
+        self._bird = bird
+
+    def write(self, data):
+        for line in data.decode().splitlines():
+            self._reactor.callLater(0, self._answer, self._bird.reply(line))
+
+    def _answer(self, reply):
+        if self.connected:
+            self.protocol.dataReceived(reply.encode())
+
+    def writeSequence(self, pieces):
+        self.write(b"".join(pieces))
+
+    def abortConnection(self):
+        self.loseConnection()
+
+
+class SpeakerRig:
+    """A speaker, its states, and its BIRD."""
+
+    def __init__(self, folder):
+        self.reactor = FakeReactor()
+        self.file = folder / "maglev.conf"
+        self.bird = MemoryBird(self.file)
+        self.states = {ONE: UP, TWO: DOWN}
+        self.problems = []
+        self.transport = None
+        self.dead_disk = False
+        config = BirdConfig(str(self.file), "/run/bird.ctl", REASSERT)
+        self.speaker = BirdSpeaker(
+            self.reactor, config, lambda: self.states, lambda _, text: self.problems.append(text)
+        )
+
+    def _noted(self, _sink, problem):
+        self.problems.append(problem)
+
+    def start(self):
+        self.speaker.startService()
+        self.turn()
+        return self
+
+    def turn(self):
+        """Let everything happen that needs no time."""
+        for _ in range(8):
+            if not self.dead_disk:
+                self.reactor.run_threads()
+            clients, self.reactor.unixClients[:] = list(self.reactor.unixClients), []
+            for _, factory, *_ in clients:
+                self._connect(factory)
+            self.reactor.advance(0)
+
+    def _connect(self, factory):
+        if not self.bird.listens:
+            factory.clientConnectionFailed(None, Failure(ConnectError(111)))
+            return
+        protocol = factory.buildProtocol(None)
+        self.transport = BirdTransport(self.reactor, self.bird)
+        self.transport.protocol = protocol
+        protocol.makeConnection(self.transport)
+        protocol.dataReceived(b"0001 BIRD 2.0.12 ready.\n")
+
+    def wait(self, seconds, step=0.5):
+        for _ in range(round(seconds / step)):
+            self.reactor.advance(step)
+            self.turn()
+
+    def change(self, **states):
+        self.states = {**self.states, **states}
+        self.speaker.changed()
+        self.turn()
+
+    def announced(self):
+        """Return what BIRD announces."""
+        return {address for address in (ONE, TWO) if self.bird.protocols.get(protocol_of(address))}
+
+    def written(self):
+        """Return what the file announces."""
+        return {address for address, off in read_include_file(self.file.read_text()).items() if not off}
+
+
+@pytest.fixture
+def rig(tmp_path):
+    made = SpeakerRig(tmp_path)
+    yield made
+    made.dead_disk = False
+    made.speaker.stopService()
+    made.turn()
+    assert made.reactor.getDelayedCalls() == []
+
+
+def test_what_bird_does_not_have_is_configured_and_each_change_goes_to_the_file_and_the_socket(rig):
+    rig.start()
+    assert (rig.announced(), rig.written(), rig.bird.told()) == ({ONE}, {ONE}, ["configure"])
+    rig.change(**{ONE: DOWN, TWO: UP})
+    assert rig.bird.told() == ['disable "maglev_192_0_2_1"', 'enable "maglev_192_0_2_2"']
+    assert (rig.announced(), rig.written()) == ({TWO}, {TWO})
+    assert rig.speaker.status().problem == ""
+
+
+def test_what_is_undecided_after_a_start_is_left_as_the_last_run_has_left_it(rig):
+    rig.file.write_text(include_file({ONE: False, TWO: True}))
+    rig.bird.reply("configure")
+    rig.bird.told()
+    rig.states = {ONE: LEFT, TWO: LEFT}
+    rig.start()
+    rig.wait(2 * REASSERT)
+    assert (rig.announced(), rig.written(), rig.bird.told()) == ({ONE}, {ONE}, [])
+
+
+def test_what_somebody_else_changes_is_put_right_within_the_interval(rig):
+    rig.start()
+    rig.bird.told()
+    rig.bird.protocols[protocol_of(TWO)] = True
+    rig.file.write_text("")
+    rig.wait(REASSERT - 1)
+    assert (rig.announced(), rig.bird.told()) == ({ONE, TWO}, [])
+    rig.wait(1)
+    assert (rig.announced(), rig.written()) == ({ONE}, {ONE})
+    assert rig.bird.told() == ['disable "maglev_192_0_2_2"']
+
+
+def test_a_refused_configure_is_told_and_tried_ever_more_rarely_while_withdrawing_works(rig):
+    rig.start()
+    rig.bird.refusal = "bird.conf:3:1 syntax error"
+    rig.states["192.0.2.3"] = UP
+    rig.bird.told()
+    rig.speaker.changed()
+    rig.turn()
+    assert rig.bird.told() == ["configure"]
+    assert rig.problems == ["BIRD refused 'configure': 8002 bird.conf:3:1 syntax error"]
+    rig.change(**{ONE: DOWN})
+    assert (rig.announced(), rig.bird.told()) == (set(), ['disable "maglev_192_0_2_1"'])
+    tries = []
+    for second in range(1, 1300):
+        rig.wait(1.0, step=1.0)
+        tries += [second] * rig.bird.told().count("configure")
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    assert tries[0] <= MIN_RETRY + REASSERT
+    assert pauses == sorted(pauses)
+    assert MAX_RETRY <= pauses[-1] <= MAX_RETRY + REASSERT
+    rig.bird.refusal = ""
+    rig.wait(MAX_RETRY + REASSERT, step=1.0)
+    assert rig.bird.protocols[protocol_of("192.0.2.3")]
+    assert rig.problems[-1] == ""
+
+
+def test_addresses_that_bird_takes_offence_at_leave_the_file_so_that_others_can_configure(rig):
+    rig.start()
+    rig.bird.refusal = f"{rig.file}:5:1 syntax error"
+    rig.states["192.0.2.3"] = UP
+    rig.speaker.changed()
+    rig.turn()
+    assert "192.0.2.3" not in read_include_file(rig.file.read_text())
+    rig.bird.refusal = ""
+    rig.wait(MIN_RETRY + REASSERT)
+    assert rig.bird.protocols[protocol_of("192.0.2.3")]
+
+
+def test_a_bird_that_goes_away_is_looked_for_and_compared_when_it_is_back(rig):
+    rig.start()
+    rig.bird.listens = False
+    rig.transport.loseConnection()
+    rig.turn()
+    assert rig.speaker.status().connected == 0
+    assert "can't connect to /run/bird.ctl" in rig.problems[-1]
+    rig.change(**{ONE: DOWN})
+    assert rig.written() == set()
+    rig.bird.listens = True
+    rig.wait(RECONNECT)
+    assert (rig.announced(), rig.speaker.status().connected, rig.speaker.status().restarts) == (set(), 1, 1)
+    assert rig.problems[-1] == ""
+
+
+def test_a_disk_that_does_not_answer_delays_a_withdrawal_by_a_second_and_is_told(rig):
+    rig.start()
+    rig.bird.told()
+    rig.dead_disk = True
+    rig.change(**{ONE: DOWN})
+    assert rig.announced() == {ONE}
+    rig.wait(FILE_DEADLINE)
+    assert rig.announced() == set()
+    assert rig.problems[-1] == f"{rig.file}: the disk does not answer"
+    rig.change(**{TWO: UP})  # it is not waited for a second time
+    assert rig.announced() == {TWO}
+    rig.dead_disk = False
+    rig.wait(REASSERT)
+    assert (rig.written(), rig.problems[-1]) == ({TWO}, "")
+
+
+def test_who_waits_for_a_comparison_is_told_when_bird_has_done_it(rig):
+    rig.start()
+    rig.states[ONE] = DOWN
+    compared = rig.speaker.when_compared()
+    assert not compared.called
+    rig.turn()
+    assert compared.called
+    assert rig.announced() == set()
+
+
+def test_retiring_withdraws_everything_and_a_stop_nothing(tmp_path):
+    for ending, left in (("stopService", {ONE}), ("retire", set())):
+        rig = SpeakerRig(tmp_path).start()
+        getattr(rig.speaker, ending)()
+        rig.turn()
+        assert rig.announced() == left
+        assert rig.reactor.getDelayedCalls() == []
+        rig.file.unlink()
