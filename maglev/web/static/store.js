@@ -84,7 +84,8 @@ export class Store {
     const row = this.rows.backends[backend];
     if (row?.drain) {
       const flows = row.drain.flows === null ? "" : `, ${row.drain.flows} flows`;
-      marks.push([`${row.drain.phase}${flows}`, "", row.drain.detail]);
+      const phase = row.drain.phase === "draining" ? "draining" : `drain ${row.drain.phase.replace("-", " ")}`;
+      marks.push([phase + flows, "", row.drain.detail]);
     }
     if (row?.override) marks.push(orderMark(row.override));
     if (member) {

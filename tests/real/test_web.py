@@ -1,0 +1,304 @@
+"""The live page in Chromium, before a maglevd that probes real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.fakes.browser import Browser, why_no_browser
+from tests.fakes.daemon import MaglevDaemon
+
+pytestmark = pytest.mark.real
+
+HOSTS = {"www1": "127.0.0.41", "www2": "127.0.0.42", "www3": "127.0.0.43"}
+
+CONFIG = """\
+maglev:
+  vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: '2001:db8::fe'}}}}
+  healthchecks:
+    tcp: {{type: tcp, port: {port}, interval: 200ms, fast-interval: 50ms, down-interval: 200ms, timeout: 150ms, fall: 2}}
+  backends:
+    www1: {{address: 127.0.0.41, healthcheck: tcp}}
+    www2: {{address: 127.0.0.42, healthcheck: tcp}}
+    www3: {{address: 127.0.0.43, healthcheck: tcp}}
+  frontends:
+    web:
+      description: "a <b>bold</b> one"
+      address: 192.0.2.1
+      protocol: tcp
+      port: 80
+      pools:
+        - {{name: primary, backends: {{www1: {{}}, www2: {{weight: 50}}}}}}
+        - {{name: fallback, backends: {{www3: {{}}}}}}
+    mail:
+      address: 2001:db8::25
+      protocol: tcp
+      port: 25
+      pools: [{{name: only, backends: {{www3: {{}}}}}}]
+"""
+
+
+class Listener:
+    """A backend: accepts connections at an address, or does not."""
+
+    def __init__(self, host, port):
+        self._place = (host, port)
+        self._server = None
+        self.start()
+
+    def start(self):
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+
+        self._server = Server(self._place, socketserver.BaseRequestHandler)
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self):
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+def free_port(host="127.0.0.1"):
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+class Site:
+    """maglevd with its page, and three backends."""
+
+    def __init__(self, folder):
+        port = free_port(HOSTS["www1"])
+        self.listeners = {name: Listener(host, port) for name, host in HOSTS.items()}
+        self.page_port = free_port()
+        self.url = f"http://127.0.0.1:{self.page_port}"
+        self.daemon = MaglevDaemon(folder, "--vpp-api-addr=", f"--web-addr=127.0.0.1:{self.page_port}")
+        self.daemon.config.write_text(CONFIG.format(port=port))
+        self.daemon.start()
+        self.daemon.wait_for_event("web-start")
+
+    def console(self, *words):
+        """Run a command as the user of the tests, who is an operator."""
+        code = "from maglev.maglevc.program import main; main()"
+        command = [sys.executable, "-c", code, "--server", f"unix:{self.daemon.pb_socket}", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def link(self):
+        return json.loads(self.console("web login | json"))["url"]
+
+    def heal(self):
+        for listener in self.listeners.values():
+            listener.stop()
+            listener.start()
+
+    def end(self):
+        self.daemon.kill()
+        for listener in self.listeners.values():
+            listener.stop()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    if why_no_browser():
+        pytest.skip(why_no_browser())
+    made = Site(tmp_path_factory.mktemp("web"))
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def browser(site):
+    with Browser() as made:
+        yield made
+
+
+@pytest.fixture
+def page(site, browser):
+    """Open the page, with everything up, as somebody without a session; return what runs scripts in the browser."""
+    browser.run("state.problems.length = 0; if (page) await page.context().close(); await state.open();")
+    browser.run(f"await page.goto('{site.url}/'); {wait_for('www1', 'up')}{wait_for('www2', 'up')}{wait_for('www3', 'up')}")
+    yield browser.run
+    site.heal()
+    if json.loads(site.console("show backends www1 | json"))["override"]:
+        site.console("clear override backend www1")
+    assert browser.run("return state.problems") == []
+
+
+def wait_for(backend, state):
+    """Return the script that waits until a backend is shown in a state."""
+    row = f"li.row[data-key$='/{backend}'] .state.is-{state}"
+    return f"await page.locator({json.dumps(row)}).first().waitFor({{timeout: 20000}});"
+
+
+def test_everything_is_on_one_page(page):
+    text = page("return await page.locator('#frontends').innerText()")
+    for word in ("web", "mail", "primary", "fallback", "tcp [2001:db8::25]:25", "127.0.0.41", "L4OK"):
+        assert word in text
+    assert page("return await page.locator('li.row').count()") == 4
+    assert page("return await page.title()") == socket.gethostname()
+    assert "VPP is switched off" in page("return await page.locator('#vpp').innerText()")
+
+
+def test_text_from_outside_is_text(page):
+    assert page("return await page.locator('.description').first().innerText()") == "a <b>bold</b> one"
+    assert page("return await page.locator('.description b').count()") == 0
+
+
+def test_a_change_is_shown_as_it_happens(site, page, record_property):
+    site.listeners["www1"].stop()
+    page(wait_for("www1", "down"))
+    row = "page.locator(\"li.row[data-key='web/primary/www1']\")"
+    # The state comes with the event; the weight with the same frame.
+    assert page(f"return await {row}.innerText()").split("\n")[:2] == ["down", "www1 127.0.0.41"]
+    assert "L4CON connection refused" in page(f"return await {row}.textContent()")
+    assert page(f"return await {row}.locator('.number').nth(1).innerText()") == "0"
+    page("await page.locator('#events li', {hasText: 'www1 up → down'}).first().waitFor()")
+    delay = page("return await page.evaluate(() => document.documentElement.dataset.delay)")
+    record_property("ms from the result to the page", delay)
+    site.listeners["www1"].start()
+    page(wait_for("www1", "up"))
+    events = page("return await page.locator('#events li b').allInnerTexts()")
+    assert events[:2] == ["www1", "www1"]
+
+
+def test_only_what_is_not_well_is_a_filter_and_an_address(site, page):
+    site.listeners["www2"].stop()
+    page(wait_for("www2", "down"))
+    page("await page.getByLabel('Only what is not well').check()")
+    shown = "return await page.locator('li.row:visible button').allInnerTexts()"
+    assert page(shown) == ["www2"]
+    assert page("return new URL(page.url()).search") == "?only=unwell"
+    page(f"await page.reload(); {wait_for('www2', 'down')}")
+    assert page(shown) == ["www2"]
+    site.listeners["www2"].start()
+    page("await page.locator('li.row:visible').first().waitFor({state: 'hidden', timeout: 20000})")
+    assert page("return await page.locator('section.frontend:visible').count()") == 0
+
+
+def test_a_search_finds_names_and_addresses(page):
+    page("await page.keyboard.press('/'); await page.keyboard.type('.43')")
+    assert page("return await page.locator('li.row:visible button').allInnerTexts()") == ["www3", "www3"]
+    assert page("return new URL(page.url()).search") == "?q=.43"
+    page("await page.locator('#search').fill('mail')")
+    assert page("return await page.locator('section.frontend:visible h2').allInnerTexts()") == ["mail"]
+
+
+def test_a_click_explains(page):
+    page("await page.locator(\"button[data-backend='www2']\").first().click()")
+    text = page("await page.locator('dialog .steps').nth(2).waitFor(); return await page.locator('dialog').innerText()")
+    for words in ("In web: 50, active", "primary, active; configured weight 50", "History", "unknown → up"):
+        assert words in text
+    assert page("return new URL(page.url()).search") == "?backend=www2"
+    assert page("return await page.locator('dialog button').allInnerTexts()") == ["Close"]
+    page("await page.keyboard.press('Escape'); await page.locator('dialog').waitFor({state: 'hidden'})")
+    page("await page.locator(\"button[data-frontend='mail']\").click(); await page.locator('dialog dt').first().waitFor()")
+    assert "only, active" in page("return await page.locator('dialog').innerText()")
+
+
+def test_an_operator_acts_with_a_reason(site, page):
+    page(f"await page.goto('{site.link()}'); {wait_for('www1', 'up')}")
+    assert "operator" in page("return await page.locator('#who').innerText()")
+    assert page("return page.url()") == f"{site.url}/"
+    page("await page.locator(\"button[data-backend='www1']\").first().click()")
+    page("await page.getByRole('button', {name: 'Drain', exact: true}).click()")
+    page("await page.locator('dialog form button[type=submit]').click()")
+    assert page("return await page.locator('dialog form input:invalid').count()") == 1
+    page("await page.getByLabel('Reason').fill('<i>disk</i>'); await page.locator('dialog select').selectOption('3600')")
+    page("await page.locator('dialog form button[type=submit]').click()")
+    page(f"await page.locator('dialog form').waitFor({{state: 'hidden'}}); {wait_for('www1', 'draining')}")
+    mark = page("return await page.locator(\"li.row[data-key='web/primary/www1'] .mark\").last().innerText()")
+    assert mark.startswith("drain by ")
+    assert "until" in mark
+    assert page("return await page.locator('.mark i, .events i').count()") == 0
+    audit = site.daemon.wait_for_event("audit", action="drain-backend")
+    assert (audit["reason"], audit["origin"], audit["role"]) == ("<i>disk</i>", "web 127.0.0.1", "operator")
+    page(f"await page.getByRole('button', {{name: 'Put back'}}).click(); {wait_for('www1', 'up')}")
+
+
+def test_a_link_that_was_used_is_told_so(site, page):
+    link = site.link()
+    page(f"await page.goto('{link}'); await page.getByRole('button', {{name: 'Log out'}}).waitFor()")
+    page(f"await page.getByRole('button', {{name: 'Log out'}}).click(); {wait_for('www1', 'up')}")
+    page(f"await page.goto('{link}'); await page.getByRole('alert').waitFor()")
+    assert "no longer valid" in page("return await page.getByRole('alert').innerText()")
+    page("state.problems.length = 0")  # the browser reports the refusal
+
+
+def test_the_page_goes_on_when_maglevd_comes_back(site, page):
+    boot = "return await page.evaluate(() => document.documentElement.dataset.boot)"
+    before = page(boot)
+    site.daemon.kill(signal.SIGTERM)
+    page("await page.locator('#link', {hasText: 'does not answer'}).waitFor({timeout: 20000})")
+    site.listeners["www3"].stop()
+    site.daemon.start()
+    page(f"await page.locator('#link.live').waitFor({{timeout: 30000}}); {wait_for('www3', 'down')}{wait_for('www1', 'up')}")
+    assert page(boot) != before
+    assert page("return await page.locator('section.frontend').count()") == 2
+    page("state.problems.length = 0")  # the browser reports each attempt that failed
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_are_legible_to_everybody(site, page, scheme):
+    site.listeners["www2"].stop()
+    page(f"await page.emulateMedia({{colorScheme: '{scheme}', reducedMotion: 'reduce'}}); {wait_for('www2', 'down')}")
+    light = page("return await page.evaluate(() => getComputedStyle(document.body).backgroundColor)")
+    assert (light == "rgb(246, 247, 249)") is (scheme == "light")
+    assert serious(page) == []
+    page("await page.locator(\"button[data-backend='www2']\").first().click(); await page.locator('dialog dt').first().waitFor()")
+    assert serious(page) == []
+
+
+def test_the_forms_of_operators_are_accessible(site, page):
+    page(f"await page.goto('{site.link()}'); {wait_for('www1', 'up')}")
+    page("await page.locator(\"button[data-backend='www1']\").first().click()")
+    page("await page.getByRole('button', {name: 'Weight in primary'}).click()")
+    assert serious(page) == []
+
+
+def serious(page):
+    """Return what axe finds that is serious or critical."""
+    page("await page.evaluate(axe)")
+    found = page("return (await page.evaluate(() => globalThis.axe.run())).violations")
+    return [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in {"serious", "critical"}]
+
+
+def test_a_telephone_needs_no_scrolling_sideways(site, page):
+    fits = "return await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth)"
+    page("await page.setViewportSize({width: 360, height: 740})")
+    assert page(fits)
+    page("await page.locator(\"button[data-backend='www2']\").first().click(); await page.locator('dialog dt').first().waitFor()")
+    assert page(fits)
+    assert page("return await page.locator('dialog').evaluate((each) => each.scrollWidth <= each.clientWidth)")
+
+
+def test_the_keyboard_is_enough(page):
+    focused = "return await page.evaluate(() => document.activeElement.dataset.backend ?? document.activeElement.id)"
+    page("await page.locator('#search').focus()")
+    stops = []
+    for _ in range(5):
+        page("await page.keyboard.press('Tab')")
+        stops.append(page(focused))
+    assert stops[0] == "unwell"
+    assert stops[2:4] == ["www1", "www2"]
+    page("await page.keyboard.press('Shift+Tab'); await page.keyboard.press('Enter'); await page.locator('dialog dt').first().waitFor()")
+    page("await page.keyboard.press('Escape'); await page.locator('dialog').waitFor({state: 'hidden'})")
+    assert page(focused) == "www2"
+    page("await page.locator('#unwell').focus(); await page.keyboard.press('Space')")
+    assert page("return await page.locator('section.frontend:visible').count()") == 0
+
+
+def test_a_page_that_loses_its_session_says_what_to_do(site, page):
+    page("await page.route('**/api/events*', (route) => route.fulfill({status: 401, body: '{}'}))")
+    page("await page.route('**/api/me', (route) => route.fulfill({status: 401, body: '{\"error\": \"x\"}'}))")
+    page("await page.reload(); await page.locator('.notice', {hasText: 'web login'}).waitFor()")
+    page("state.problems.length = 0")
