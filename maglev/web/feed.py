@@ -1,8 +1,8 @@
 """Reads the verbs for all pages at once: keeps the picture, and makes frames of its changes.
 
-Events name what has changed, and that is read again at once; everything is read again now and then, because much
-changes without an event: results, flows of drains, what VPP acknowledged. There are at most ten frames a second, and
-fewer where reading takes longer.
+Three loops run while there are pages. One takes events, which name what has changed. One reads that again at once, and
+makes frames: at most ten a second, and fewer where reading takes longer. One reads everything, in turns with others, and
+over and over, because much changes without an event: results, flows of drains, what VPP acknowledged.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from maglev.model.errors import VppError
 from maglev.runtime.tasks import Tasks
+from maglev.web.alarm import Alarm
 from maglev.web.frames import Frames
 from maglev.web.history import PERIOD, TrafficHistory
 from maglev.web.picture import encode, object_of
@@ -22,8 +23,6 @@ from maglev.web.reading import CHUNK, Reading, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from twisted.internet.interfaces import IDelayedCall
 
     from maglev.interfaces import IControl, ISubscription
     from maglev.model.event_views import EventView
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 FRAME: Final = 0.1
 """Seconds between two frames, at least: too short to be seen, and however much happens, ten messages a second."""
 
-DUTY: Final = 5
+DUTY: Final = 3
 """A frame that took a second to make is followed by a pause of so many: others have work to do, too."""
 
 SWEEP: Final = 1.0
@@ -85,8 +84,8 @@ class PageFeed:
         self._left = float("-inf")
         self._run: object | None = None
         self._watch: ISubscription | None = None
-        self._idle: Deferred[None] | None = None
-        self._alarm: IDelayedCall | None = None
+        self._frame_due = Alarm(work.clock)
+        self._sweep_due = Alarm(work.clock)
         self._begin()
 
     def _begin(self) -> None:
@@ -96,8 +95,7 @@ class PageFeed:
         self._news: list[bytes] = []
         self._left_out = 0
         self._rates = b""
-        self._swept = self._made = self._sent = float("-inf")
-        self._cost = 0.0
+        self._sent = float("-inf")
 
     def start(self) -> None:
         """Begin to take samples of the traffic, which last whether somebody looks or not."""
@@ -116,6 +114,7 @@ class PageFeed:
         if self._run is None:
             run = self._run = object()
             self._tasks.repeat(self._clock, "web-events", partial(self._listen, run), lambda: None)
+            self._tasks.repeat(self._clock, "web-sweeps", partial(self._sweep, run), lambda: None)
             self._tasks.repeat(self._clock, "web-frames", partial(self._step, run), lambda: None)
 
     def leave(self, viewer: Viewer) -> None:
@@ -130,6 +129,8 @@ class PageFeed:
             watch.close()
         self.frames.clear()
         self._begin()
+        self._frame_due.ring()
+        self._sweep_due.ring()
 
     def _whole(self, number: int) -> bytes:
         traffic = (
@@ -159,10 +160,10 @@ class PageFeed:
         events = await self._watch.next()
         if not events:
             self._watch = None
-            return SWEEP
+            return SWEEP if self._run is run else None
         for event in events:
             self._note(event)
-        self._wake()
+        self._frame_due.ring()
         return 0.0
 
     def _note(self, event: EventView) -> None:
@@ -173,63 +174,46 @@ class PageFeed:
         else:
             self._left_out += 1
         if not self._reading.concern(event):
-            self._swept = float("-inf")
+            self._sweep_due.ring()
+
+    # Reading
+
+    async def _sweep(self, run: object) -> float | None:
+        """Read everything, and wait until it is time again."""
+        if self._run is not run:
+            return None
+        began = self._clock.seconds()
+        await self._reading.sweep()
+        if self._run is not run:
+            return None
+        if not self.frames.ready:
+            self._events.extend(map(encode, await self._control.log(EVENTS)))
+            self._news.clear()
+            self._reading.picture.take()
+            self._sent = self._clock.seconds()
+            self.frames.ready = True
+            self.frames.wake()
+        self._frame_due.ring()
+        await self._sweep_due.wait(began + max(SWEEP, len(self._reading.picture.names("backends")) / SWEPT))
+        return 0.0
 
     # Frames
 
     async def _step(self, run: object) -> float | None:
-        """Wait until there is something to read, read it, and make a frame of it."""
-        pause = max(FRAME, DUTY * self._cost)
-        await self._wait(self._made + pause, wakeable=False)
-        await self._wait(self._next_due())
-        now = self._clock.seconds()
+        """Wait until there is something new, and make a frame of it."""
+        due = min(self._reading.next_due, self._sent + QUIET) if self.frames.ready else float("inf")
+        await self._frame_due.wait(due)
+        began = self._clock.seconds()
         if self._run is not run:
             return None
-        if not self.frames.viewers and now - self._left > LINGER:
+        if not self.frames.viewers and began - self._left > LINGER:
             self._end_reading()
             return None
-        await self._read(now)
-        self._made = self._clock.seconds()
-        self._cost = self._made - now
-        self._cut()
+        if self.frames.ready:
+            await self._reading.read_concerns(began)
+            self._cut()
+        await deferLater(self._clock, max(FRAME, DUTY * (self._clock.seconds() - began)))
         return 0.0
-
-    def _next_due(self) -> float:
-        """Return when to read next, if nothing happens before."""
-        if self._news or self._rates or self._reading.has_concerns:
-            return 0.0
-        return min(self._next_sweep(), self._reading.next_due, self._sent + QUIET)
-
-    def _next_sweep(self) -> float:
-        return self._swept + max(SWEEP, len(self._reading.picture.names("backends")) / SWEPT)
-
-    async def _wait(self, until: float, *, wakeable: bool = True) -> None:
-        seconds = until - self._clock.seconds()
-        if seconds <= 0:
-            return
-        waiting: Deferred[None] = Deferred(lambda _: alarm.cancel())
-        alarm = self._clock.callLater(seconds, waiting.callback, None)
-        if wakeable:
-            self._idle, self._alarm = waiting, alarm
-        try:
-            await waiting
-        finally:
-            self._idle = None
-
-    def _wake(self) -> None:
-        idle, self._idle = self._idle, None
-        if idle is not None and self._alarm is not None:
-            self._alarm.cancel()
-            idle.callback(None)
-
-    async def _read(self, now: float) -> None:
-        if self._next_sweep() <= now:
-            self._swept = now
-            await self._reading.sweep()
-            if not self.frames.ready:
-                self._events.extend(map(encode, await self._control.log(EVENTS)))
-                self._news.clear()
-        await self._reading.read_concerns(now)
 
     def _cut(self) -> None:
         """Make a frame, if anything changed."""
@@ -238,10 +222,7 @@ class PageFeed:
             news.append(encode({"type": "gap", "missed": self._left_out}))
         self._news, self._left_out, self._rates = [], 0, b""
         now = self._clock.seconds()
-        if not self.frames.ready:
-            self.frames.ready = True
-            self.frames.wake()
-        elif changes or news or rates:
+        if changes or news or rates:
             self._events.extend(news)
             given = (("rows", changes), ("events", _list(news) if news else b""), ("traffic", rates))
             at = encode(round(self._wall(), 3))
@@ -274,7 +255,7 @@ class PageFeed:
             rates[kind] = self._history[kind].add(ours, now)
         if self.frames.ready:
             self._rates = encode(rates)
-            self._wake()
+            self._frame_due.ring()
         return PERIOD
 
 

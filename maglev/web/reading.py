@@ -92,7 +92,7 @@ class Reading:
             await self._turn(index)
             await self._read_one("backends", name, self._control.backend, self._put_backend)
         for index, name in enumerate(frontends):
-            await self._turn(index * CHUNK)  # one has many backends
+            await self._turn(index * 5)  # each has several backends
             again = self._unsettled.pop(name, None) is not None
             await self._read_one("frontends", name, self._control.frontend, self._put_frontend)
             if again:

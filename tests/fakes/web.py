@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from twisted.logger import LogPublisher
 
@@ -33,33 +34,38 @@ OPERATOR = Caller("ada", Role.OPERATOR, "ssh 192.0.2.7:50222")
 VIEWER = Caller("vera", Role.VIEWER, "ssh 192.0.2.8:50222")
 
 
+def bare_control(clock, cooperator, config, wall=time.time, lb=None):
+    """Return the verbs over a board that nobody probes for, and a VPP in memory."""
+    board = Board(wall, config, now=clock.seconds)
+    vpp = VppService(cooperator.queue("vpp"), board, FakeConnector(lb or FakeLb()), lambda: 1.0)
+    overrides = overrides_of(board, clock)
+    announcer = announcer_of(board, clock, vpp, overrides.kept_off)
+    return Control(
+        cooperator.queue("control"),
+        board,
+        vpp,
+        None,
+        EventHub(board, LogPublisher(), announcer.states),
+        Sessions(clock, wall),
+        Build("1.2", "abc", "today"),
+        wall,
+        lambda: CHECKER,
+        overrides,
+        announcer,
+    )
+
+
 class WebWorld:
     """A site, the board behind it, and its time."""
 
     def __init__(self, address="127.0.0.1:9092", names="", config=None):
         self.clock = StepwiseClock()
         config = config or make_config(checks=[make_check(rise=1, fall=1)])
-        self.board = Board(self.wall, config, now=self.clock.seconds)
         cooperator = Cooperator(self.clock)
         self.lb = FakeLb()
-        self.vpp = VppService(cooperator.queue("vpp"), self.board, FakeConnector(self.lb), lambda: 1.0)
-        self.overrides = overrides_of(self.board, self.clock)
-        self.announcer = announcer_of(self.board, self.clock, self.vpp, self.overrides.kept_off)
-        self.register = Sessions(self.clock, self.wall)
-        self.hub = EventHub(self.board, LogPublisher(), self.announcer.states)
-        self.control = Control(
-            cooperator.queue("control"),
-            self.board,
-            self.vpp,
-            None,
-            self.hub,
-            self.register,
-            Build("1.2", "abc", "today"),
-            self.wall,
-            lambda: CHECKER,
-            self.overrides,
-            self.announcer,
-        )
+        self.control = bare_control(self.clock, cooperator, config, self.wall, self.lb)
+        self.board, self.vpp, self.hub = self.control.board, self.control.vpp, self.control.event_hub
+        self.register = self.control.register
         work = cooperator.queue("web")
         place = web_place(address, names)
         self.control.web_links.page = place.url

@@ -126,12 +126,22 @@ def browser(site):
 def page(site, browser):
     """Open the page, with everything up, as somebody without a session; return what runs scripts in the browser."""
     browser.run("state.problems.length = 0; if (page) await page.context().close(); await state.open();")
-    browser.run(f"await page.goto('{site.url}/'); {wait_for('www1', 'up')}{wait_for('www2', 'up')}{wait_for('www3', 'up')}")
+    browser.run(
+        f"await page.goto('{site.url}/'); {wait_for('www1', 'up')}{wait_for('www2', 'up')}{wait_for('www3', 'up')}"
+    )
     yield browser.run
     site.heal()
     if json.loads(site.console("show backends www1 | json"))["override"]:
         site.console("clear override backend www1")
     assert browser.run("return state.problems") == []
+
+
+EXPLAINED = "await page.locator('dialog dt').first().waitFor()"
+
+
+def clicked(kind, name):
+    """Return the script that opens the window of something."""
+    return f"await page.locator(\"button[data-{kind}='{name}']\").first().click(); {EXPLAINED}"
 
 
 def wait_for(backend, state):
@@ -201,7 +211,7 @@ def test_a_click_explains(page):
     assert page("return new URL(page.url()).search") == "?backend=www2"
     assert page("return await page.locator('dialog button').allInnerTexts()") == ["Close"]
     page("await page.keyboard.press('Escape'); await page.locator('dialog').waitFor({state: 'hidden'})")
-    page("await page.locator(\"button[data-frontend='mail']\").click(); await page.locator('dialog dt').first().waitFor()")
+    page("await page.locator(\"button[data-frontend='mail']\").click(); {EXPLAINED}")
     assert "only, active" in page("return await page.locator('dialog').innerText()")
 
 
@@ -213,7 +223,9 @@ def test_an_operator_acts_with_a_reason(site, page):
     page("await page.getByRole('button', {name: 'Drain', exact: true}).click()")
     page("await page.locator('dialog form button[type=submit]').click()")
     assert page("return await page.locator('dialog form input:invalid').count()") == 1
-    page("await page.getByLabel('Reason').fill('<i>disk</i>'); await page.locator('dialog select').selectOption('3600')")
+    page(
+        "await page.getByLabel('Reason').fill('<i>disk</i>'); await page.locator('dialog select').selectOption('3600')"
+    )
     page("await page.locator('dialog form button[type=submit]').click()")
     page(f"await page.locator('dialog form').waitFor({{state: 'hidden'}}); {wait_for('www1', 'draining')}")
     mark = page("return await page.locator(\"li.row[data-key='web/primary/www1'] .mark\").last().innerText()")
@@ -241,7 +253,9 @@ def test_the_page_goes_on_when_maglevd_comes_back(site, page):
     page("await page.locator('#link', {hasText: 'does not answer'}).waitFor({timeout: 20000})")
     site.listeners["www3"].stop()
     site.daemon.start()
-    page(f"await page.locator('#link.live').waitFor({{timeout: 30000}}); {wait_for('www3', 'down')}{wait_for('www1', 'up')}")
+    page(
+        f"await page.locator('#link.live').waitFor({{timeout: 30000}}); {wait_for('www3', 'down')}{wait_for('www1', 'up')}"
+    )
     assert page(boot) != before
     assert page("return await page.locator('section.frontend').count()") == 2
     page("state.problems.length = 0")  # the browser reports each attempt that failed
@@ -254,7 +268,7 @@ def test_light_and_dark_are_legible_to_everybody(site, page, scheme):
     light = page("return await page.evaluate(() => getComputedStyle(document.body).backgroundColor)")
     assert (light == "rgb(246, 247, 249)") is (scheme == "light")
     assert serious(page) == []
-    page("await page.locator(\"button[data-backend='www2']\").first().click(); await page.locator('dialog dt').first().waitFor()")
+    page("await page.locator(\"button[data-backend='www2']\").first().click(); {EXPLAINED}")
     assert serious(page) == []
 
 
@@ -273,10 +287,12 @@ def serious(page):
 
 
 def test_a_telephone_needs_no_scrolling_sideways(site, page):
-    fits = "return await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth)"
+    fits = (
+        "return await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth)"
+    )
     page("await page.setViewportSize({width: 360, height: 740})")
     assert page(fits)
-    page("await page.locator(\"button[data-backend='www2']\").first().click(); await page.locator('dialog dt').first().waitFor()")
+    page("await page.locator(\"button[data-backend='www2']\").first().click(); {EXPLAINED}")
     assert page(fits)
     assert page("return await page.locator('dialog').evaluate((each) => each.scrollWidth <= each.clientWidth)")
 
@@ -290,7 +306,7 @@ def test_the_keyboard_is_enough(page):
         stops.append(page(focused))
     assert stops[0] == "unwell"
     assert stops[2:4] == ["www1", "www2"]
-    page("await page.keyboard.press('Shift+Tab'); await page.keyboard.press('Enter'); await page.locator('dialog dt').first().waitFor()")
+    page("await page.keyboard.press('Shift+Tab'); await page.keyboard.press('Enter'); {EXPLAINED}")
     page("await page.keyboard.press('Escape'); await page.locator('dialog').waitFor({state: 'hidden'})")
     assert page(focused) == "www2"
     page("await page.locator('#unwell').focus(); await page.keyboard.press('Space')")

@@ -33,7 +33,9 @@ def take() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in addresses:
         length = 128 if ":" in address else 32
-        subprocess.run(["ip", "addr", "add", f"{address}/{length}", "dev", "lo", *(["nodad"] if length == 128 else [])], check=True)
+        subprocess.run(
+            ["ip", "addr", "add", f"{address}/{length}", "dev", "lo", *(["nodad"] if length == 128 else [])], check=True
+        )
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
         command = [sys.executable, "-m", "tests.tools.stage", str(PORT), folder]
         with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as stage:
@@ -55,7 +57,9 @@ def _play(stage, folder, browser):
     def opened(query, options):
         link = console("web", "login").split()[0]
         browser.run(f"if (page) await page.context().close(); await state.open({options});")
-        browser.run(f"await page.goto('{link}'); await page.locator('li.row').first().waitFor(); await page.goto('http://127.0.0.1:{PORT}/{query}'); await page.locator('li.row').nth(9).waitFor({{state: 'attached'}}); await page.waitForTimeout(1500);")
+        browser.run(
+            f"await page.goto('{link}'); await page.locator('li.row').first().waitFor(); await page.goto('http://127.0.0.1:{PORT}/{query}'); await page.locator('li.row').nth(9).waitFor({{state: 'attached'}}); await page.waitForTimeout(1500);"
+        )
 
     def shoot(name):
         path = f"{folder}/{name}.png"
@@ -78,7 +82,9 @@ def _play(stage, folder, browser):
     opened("?backend=web2", WIDE % "light")
     shoot("explain")
     opened("?backend=web1", WIDE % "dark")
-    browser.run("await page.getByRole('button', {name: 'Drain', exact: true}).click(); await page.getByLabel('Reason').fill('disk swap, ticket 4711'); await page.locator('dialog select').selectOption('3600');")
+    browser.run(
+        "await page.getByRole('button', {name: 'Drain', exact: true}).click(); await page.getByLabel('Reason').fill('disk swap, ticket 4711'); await page.locator('dialog select').selectOption('3600');"
+    )
     shoot("order")
     opened("?only=unwell", PHONE)
     shoot("phone")

@@ -70,9 +70,9 @@ def main(port: str, folder: str) -> None:
     import socket
 
     from twisted.internet import reactor
+    from twisted.internet.stdio import StandardIO
     from twisted.internet.task import LoopingCall
     from twisted.protocols.basic import LineReceiver
-    from twisted.internet.stdio import StandardIO
     from twisted.web.resource import Resource
     from twisted.web.server import Site
 
@@ -104,7 +104,9 @@ def main(port: str, folder: str) -> None:
     options = Options()
     files = {"config": "maglev.yaml", "vpp-api-addr": "api.sock", "vpp-stats-addr": "stats.sock", "state-dir": "state"}
     arguments = [f"--{name}={root / file}" for name, file in files.items()]
-    options.parseOptions([*arguments, "--metrics-addr=", "--ssh-addr=", f"--pb-addr=unix:{root}/pb.sock", f"--web-addr=127.0.0.1:{port}"])
+    options.parseOptions(
+        [*arguments, "--metrics-addr=", "--ssh-addr=", f"--pb-addr=unix:{root}/pb.sock", f"--web-addr=127.0.0.1:{port}"]
+    )
     daemon = Daemon(reactor, options, load_file(root / "maglev.yaml").config)
     daemon.privilegedStartService()
     daemon.startService()

@@ -2,7 +2,7 @@
 
 import { make } from "./parts.js";
 import { orderMark } from "./store.js";
-import { clock, duration } from "./text.js";
+import { clock, duration, local } from "./text.js";
 
 const LASTS = [["until it is undone", 0], ["15 minutes", 900], ["1 hour", 3600], ["4 hours", 14400], ["1 day", 86400], ["1 week", 604800]];
 
@@ -149,7 +149,7 @@ export class Details {
     const cancel = make("button", "plain", "Cancel");
     cancel.type = "button";
     cancel.addEventListener("click", () => { form.remove(); place.hidden = false; this.refresh(); });
-    form.append(send, cancel);
+    form.append(make("div", "acts", send, cancel));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const order = { ...target, reason: reason.value, duration: Number(lasts.value) };
@@ -189,11 +189,6 @@ function select(choices) {
   const made = document.createElement("select");
   made.append(...choices.map(([text, value]) => new Option(text, value)));
   return made;
-}
-
-/** Return a text with its times by the clock of the browser. */
-function local(text) {
-  return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z/g, clock);
 }
 
 function steps(pairs) {

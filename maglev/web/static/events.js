@@ -1,7 +1,7 @@
 // Events in words, the newest first.
 
 import { make } from "./parts.js";
-import { clock, count } from "./text.js";
+import { clock, count, local } from "./text.js";
 
 const SHOWN = 100;
 
@@ -15,10 +15,12 @@ function words(event) {
     case "frontend":
       return [event.frontend, `${event.from} → ${event.to}`, ""];
     case "override":
+      if (event.action === "set" && event.object.startsWith("weight of")) return null; // there is an event "weight", too
       return [event.object, `${event.value} ${event.action}`, by];
     case "weight":
       return [`${event.backend} in ${event.frontend}`, `weight ${event.from} → ${event.to}`, by];
     case "drain":
+      if (event.phase === "draining" && event.flows === null) return null; // it begins: the state says so
       return [event.backend, event.phase, [event.flows === null ? "" : count(event.flows, "flow"), event.detail].filter(Boolean).join(", ")];
     case "guard":
       return [event.frontend, event.kept.length ? "keeps in service" : "no longer keeps", [...event.kept, ...event.released].join(", ")];
@@ -44,7 +46,7 @@ function line(event) {
   if (!found) return null;
   const [about, what, more] = found;
   const text = make("span", "", make("b", "", about), ` ${what}`);
-  if (more) text.append(make("small", "", more));
+  if (more) text.append(make("small", "", local(more)));
   const time = make("time", "", event.at ? clock(event.at) : "");
   if (event.at) time.dateTime = event.at;
   const item = make("li", event.type === "backend" || event.type === "frontend" ? `to-${event.to}` : "", time, text);

@@ -1,5 +1,7 @@
 // What the daemon told: rows by kind and name, traffic, events. Knows nothing of the document.
 
+import { clock } from "./text.js";
+
 const EVENTS = 200;
 const SAMPLES = 60;
 
@@ -120,7 +122,7 @@ export class Store {
 
 /** Return the mark of an order. */
 export function orderMark(order) {
-  const until = order.until ? ` until ${new Date(order.until).toLocaleString([], { hour: "2-digit", minute: "2-digit", month: "short", day: "numeric" })}` : "";
+  const until = order.until ? ` until ${clock(order.until)}` : "";
   const why = order.reason ? `: ${order.reason}` : "";
   return [`${order.value} by ${order.who}${until}`, "", `${order.value} by ${order.who}${why}; the file says ${order.file}`];
 }

@@ -1,5 +1,7 @@
 // Numbers and times as words.
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 /** Return a duration, given in seconds, in two units at most: 4s, 3m12s, 2h05m, 3d4h. */
 export function duration(seconds) {
   const s = Math.max(0, Math.floor(seconds));
@@ -22,7 +24,12 @@ export function clock(iso) {
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return "";
   const time = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
-  return at.toDateString() === new Date().toDateString() ? time : `${at.getMonth() + 1}/${at.getDate()} ${time.slice(0, 5)}`;
+  return at.toDateString() === new Date().toDateString() ? time : `${at.getDate()} ${MONTHS[at.getMonth()]} ${time.slice(0, 5)}`;
+}
+
+/** Return a text with its ISO times by the clock of the browser. */
+export function local(text) {
+  return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z/g, clock);
 }
 
 /** Return the count of something, with its plural. */
