@@ -76,7 +76,7 @@ WELCOME: Final = """
 maglevd runs on a simulator of VPP, with three web servers of its own:
     www1 {www1} and www2 {www2} serve (pool primary), www3 {www3} waits (pool fallback).
 
-Try, in another terminal:
+{page}Try, in another terminal:
     curl -X POST {switch}/www1/stop       the simulator's weight of www1 goes to 0
     curl -X POST {switch}/www2/stop       the pool fallback takes over: www3 gets 100
     curl -X POST {switch}/www1/start      and gives way again
@@ -86,6 +86,13 @@ Try, in another terminal:
     edit {config} and: kill -HUP {pid}
 {consoles}
 What happens is shown below; Ctrl-C ends it.
+"""
+
+
+PAGE: Final = """\
+Open the live page in a browser, and leave it open:
+    {url}
+
 """
 
 
@@ -190,6 +197,7 @@ class Demo(MultiService):
             switch=f"http://127.0.0.1:{SWITCH_PORT}",
             metrics=f"http://{self._options['metrics-addr']}",
             config=self._config,
+            page=PAGE.format(url=f"http://{self._options['web-addr']}") if self._options["web-addr"] else "",
             consoles=self._consoles(),
             pid=os.getpid(),
         )

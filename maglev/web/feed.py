@@ -1,8 +1,8 @@
 """Reads the verbs for all pages at once: keeps the picture, and makes frames of its changes.
 
 Three loops run while there are pages. One takes events, which name what has changed. One reads that again at once, and
-makes frames: at most ten a second, and fewer where reading takes longer. One reads everything, in turns with others, and
-over and over, because much changes without an event: results, flows of drains, what VPP acknowledged.
+makes frames: at most ten a second, and fewer where reading takes longer. One reads everything over and over, in turns
+with others, because much changes without an event: results, flows of drains, what VPP acknowledged.
 """
 
 from __future__ import annotations

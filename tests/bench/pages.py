@@ -129,7 +129,8 @@ def watch(browser, port):
     browser.run("""
         await page.evaluate(() => {
           globalThis.long = []; globalThis.delays = [];
-          new PerformanceObserver((list) => globalThis.long.push(...list.getEntries().map((each) => Math.round(each.duration)))).observe({type: 'longtask', buffered: true});
+          const note = (list) => globalThis.long.push(...list.getEntries().map((each) => Math.round(each.duration)));
+          new PerformanceObserver(note).observe({type: 'longtask', buffered: true});
           new MutationObserver(() => globalThis.delays.push(Number(document.documentElement.dataset.delay)))
             .observe(document.documentElement, {attributes: true, attributeFilter: ['data-delay']});
         });
@@ -161,13 +162,15 @@ def main(count=2000, pages=20):
             used, (p50, p99), worst, _ = ask("tell")
             print(
                 f"{number:3} pages: cpu {100 * (used - cpu) / took:.1f} %, lag p50 <= {1000 * p50:.1f} ms, "
-                f"p99 <= {1000 * p99:.1f} ms, worst {1000 * worst:.1f} ms, {size / max(number, 1) / took / 1024:.0f} KiB/s a page"
+                f"p99 <= {1000 * p99:.1f} ms, worst {1000 * worst:.1f} ms, "
+                f"{size / max(number, 1) / took / 1024:.0f} KiB/s a page"
             )
         if not why_no_browser():
             with Browser() as browser:
                 rows, longest, many, p50, p99 = watch(browser, port)
             print(
-                f"browser: {rows} rows, longest task {longest} ms ({many} of 50 ms and more), shown after {p50} ms (p50), {p99} ms (p99)"
+                f"browser: {rows} rows, longest task {longest} ms ({many} of 50 ms and more), "
+                f"shown after {p50} ms (p50), {p99} ms (p99)"
             )
         server.stdin.close()
 

@@ -23,7 +23,8 @@ CONFIG = """\
 maglev:
   vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: '2001:db8::fe'}}}}
   healthchecks:
-    tcp: {{type: tcp, port: {port}, interval: 200ms, fast-interval: 50ms, down-interval: 200ms, timeout: 150ms, fall: 2}}
+    tcp:
+      {{type: tcp, port: {port}, interval: 200ms, fast-interval: 50ms, down-interval: 200ms, timeout: 150ms, fall: 2}}
   backends:
     www1: {{address: 127.0.0.41, healthcheck: tcp}}
     www2: {{address: 127.0.0.42, healthcheck: tcp}}
@@ -253,9 +254,8 @@ def test_the_page_goes_on_when_maglevd_comes_back(site, page):
     page("await page.locator('#link', {hasText: 'does not answer'}).waitFor({timeout: 20000})")
     site.listeners["www3"].stop()
     site.daemon.start()
-    page(
-        f"await page.locator('#link.live').waitFor({{timeout: 30000}}); {wait_for('www3', 'down')}{wait_for('www1', 'up')}"
-    )
+    page("await page.locator('#link.live').waitFor({timeout: 30000})")
+    page(wait_for("www3", "down") + wait_for("www1", "up"))
     assert page(boot) != before
     assert page("return await page.locator('section.frontend').count()") == 2
     page("state.problems.length = 0")  # the browser reports each attempt that failed

@@ -17,9 +17,13 @@ def reduced(data: bytes) -> bytes:
     counts = Counter(colours)
     palette = [colour for colour, _ in counts.most_common(256)]
     places = {colour: place for place, colour in enumerate(palette)}
+    alike = {}
     for colour in counts:
         if colour not in places:
-            places[colour] = _nearest(colour, palette)
+            coarse = bytes(part & 0xF8 for part in colour)
+            if coarse not in alike:
+                alike[coarse] = _nearest(coarse, palette)
+            places[colour] = alike[coarse]
     indexed = bytes(places[colour] for colour in colours)
     rows = b"".join(b"\0" + indexed[at : at + width] for at in range(0, len(indexed), width))
     head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)

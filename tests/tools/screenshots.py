@@ -57,8 +57,10 @@ def _play(stage, folder, browser):
     def opened(query, options):
         link = console("web", "login").split()[0]
         browser.run(f"if (page) await page.context().close(); await state.open({options});")
+        browser.run(f"await page.goto('{link}'); await page.locator('li.row').first().waitFor();")
+        browser.run(f"await page.goto('http://127.0.0.1:{PORT}/{query}');")
         browser.run(
-            f"await page.goto('{link}'); await page.locator('li.row').first().waitFor(); await page.goto('http://127.0.0.1:{PORT}/{query}'); await page.locator('li.row').nth(9).waitFor({{state: 'attached'}}); await page.waitForTimeout(1500);"
+            "await page.locator('li.row').nth(9).waitFor({state: 'attached'}); await page.waitForTimeout(1500);"
         )
 
     def shoot(name):
@@ -82,9 +84,9 @@ def _play(stage, folder, browser):
     opened("?backend=web2", WIDE % "light")
     shoot("explain")
     opened("?backend=web1", WIDE % "dark")
-    browser.run(
-        "await page.getByRole('button', {name: 'Drain', exact: true}).click(); await page.getByLabel('Reason').fill('disk swap, ticket 4711'); await page.locator('dialog select').selectOption('3600');"
-    )
+    browser.run("await page.getByRole('button', {name: 'Drain', exact: true}).click();")
+    browser.run("await page.getByLabel('Reason').fill('disk swap, ticket 4711');")
+    browser.run("await page.locator('dialog select').selectOption('3600');")
     shoot("order")
     opened("?only=unwell", PHONE)
     shoot("phone")

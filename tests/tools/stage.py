@@ -23,16 +23,24 @@ BACKENDS = {
 
 PORTS = {"http": 8080, "smtp": 25}
 
+LINES = "\n".join(
+    f"    {name}: {{address: '{host}', healthcheck: {check}}}" for name, (host, check) in BACKENDS.items()
+)
+
 CONFIG = f"""\
 maglev:
   vpp:
-    lb: {{ipv4-src-address: 203.0.113.254, ipv6-src-address: '2001:db8::fe', startup-min-delay: 0s, startup-max-delay: 2s}}
+    lb:
+      ipv4-src-address: 203.0.113.254
+      ipv6-src-address: '2001:db8::fe'
+      startup-min-delay: 0s
+      startup-max-delay: 2s
   healthchecks:
     http: {{type: http, port: 8080, interval: 1s, fast-interval: 200ms, down-interval: 1s, timeout: 500ms, fall: 2,
             params: {{path: /healthz}}}}
     smtp: {{type: tcp, port: 25, interval: 2s, fast-interval: 200ms, down-interval: 1s, timeout: 500ms, fall: 2}}
   backends:
-{chr(10).join(f"    {name}: {{address: '{address}', healthcheck: {check}}}" for name, (address, check) in BACKENDS.items())}
+{LINES}
   frontends:
     shop:
       description: the shop, and a page that says sorry
