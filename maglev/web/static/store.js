@@ -86,7 +86,8 @@ export class Store {
     const row = this.rows.backends[backend];
     if (row?.drain) {
       const flows = row.drain.flows === null ? "" : `, ${row.drain.flows} flows`;
-      const phase = row.drain.phase === "draining" ? "draining" : `drain ${row.drain.phase.replace("-", " ")}`;
+      const { phase: word } = row.drain;
+      const phase = word.startsWith("drain") ? word : `drain ${word.replace("-", " ")}`;
       marks.push([phase + flows, "", row.drain.detail]);
     }
     if (row?.override) marks.push(orderMark(row.override));

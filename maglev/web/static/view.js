@@ -170,7 +170,8 @@ class Frontend {
     const seen = new Set();
     for (const row of this.rows) {
       const buckets = this.store.rows.members[row.key]?.[5];
-      if (!seen.has(row.backend)) sum += buckets ?? 0;
+      // One that is not known makes all shares unknown: null, and NaN from then on.
+      if (!seen.has(row.backend)) sum += buckets ?? NaN;
       seen.add(row.backend);
     }
     for (const row of this.rows) row.share(sum);
