@@ -211,10 +211,11 @@ class LbSync:
         if self._known:
             found, ours = self.ledger.vips, self._wanted.names()
             self._reports.settings(self.ledger.conf, conf)
-            missing = [key for key in ours if key in known and key not in found]
-            self._contest.look(missing, found.keys() - ours.keys())
+            self._contest.look(known, found.keys(), ours.keys())
             leaving = self._to_delete(found) | self._to_delete(known)
             await self._work.run(self._reports.drift_steps(known, found, ours, leaving))
+        elif self._memory.held.isdisjoint(self.ledger.vips):
+            self._contest.vpp_restarted()
         self._warm_up.end_for(self._lost(self.ledger.vips))
         self._memory.ledger = self.ledger
         # Before anything is written: what was never proved keeps what was just found.
@@ -258,6 +259,7 @@ class LbSync:
         self._locks.trim()
         self._levels.trim()
         self._departures.trim(names.keys())
+        self._contest.tell_removed(each for each in done if each.key not in names)
         return done
 
     def _making(
@@ -359,6 +361,7 @@ class LbSync:
         added = list(plan.added)
         flushes = {key: frozenset(statuses[key].flushes) for key in added}
         if plan.clearing:
+            self._contest.removing(set(plan.clearing) - wanted.keys() - self._left_configuration)
             operations = tuple(remaking(plan, wanted, held))
             done = await self._writer.write_at_once(operations, scope)
             if len(done) == len(operations):
@@ -377,8 +380,7 @@ class LbSync:
                     if self._writer.in_doubt(key):
                         self._unread.add(key)
                     elif key in self._to_delete(self.ledger.on(prefix)):
-                        if key not in self._left_configuration:
-                            self._contest.removed(key)
+                        self._contest.removing({key} - self._left_configuration)
                         done += await self._writer.delete_vip(key, "all")
             # What is gone, or was never made, has left for good.
             gone = [key for key in self._left_configuration if prefix_of(key) == prefix and key not in self.ledger.vips]

@@ -157,8 +157,10 @@ class VppService(Service):
         if frontend is not None:
             self._board.frontend(frontend)
         sync = self.require_sync()
+        if frontend is not None:
+            return await sync.frontend(frontend)
         self.memory.contest.reset()
-        return await (sync.full() if frontend is None else sync.frontend(frontend))
+        return await sync.full()
 
     def connected_for(self) -> float:
         """Return for how many seconds the present connection lasts."""

@@ -2,7 +2,6 @@
 
 import attrs
 import pytest
-from twisted.logger import globalLogPublisher
 
 from maglev.model.config import Backend, ForeignVips
 from maglev.model.health import Lifecycle
@@ -28,19 +27,6 @@ HTTPS = KEY._replace(port=443)
 FOREIGN = VipKey("192.0.2.99", 32, 6, 80)
 WEB = "tcp://192.0.2.1:80"
 SLOW = {"startup_min_delay": 5.0, "startup_max_delay": 30.0}
-
-
-@pytest.fixture
-def told():
-    """What the log is told: call it with the name of an event."""
-    events = []
-    globalLogPublisher.addObserver(events.append)
-    yield lambda name: [
-        {key: value for key, value in event.items() if not key.startswith("log_")}
-        for event in events
-        if event.get("log_event") == name
-    ]
-    globalLogPublisher.removeObserver(events.append)
 
 
 @pytest.fixture
