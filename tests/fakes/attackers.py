@@ -152,7 +152,7 @@ class Attackers:
 
     def __exit__(self, *_exc_info):
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     @property
     def done(self):

@@ -80,7 +80,7 @@ class Bird:
         """End it."""
         if self._process is not None:
             self._process.kill() if kill else self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
         self.control.unlink(missing_ok=True)
 
@@ -147,13 +147,13 @@ class RouteWatch(threading.Thread):
         """Whether it has it."""
         return self.changes[-1][1]
 
-    def wait(self, there, seconds=20.0):
+    def wait(self, there, seconds=60.0):
         """Wait until it has it, or not; return when that was."""
         wait_until(lambda: self.there is there, seconds)
         return self.changes[-1][0]
 
 
-def wait_until(true, seconds=20.0):
+def wait_until(true, seconds=60.0):
     """Wait until something is true."""
     deadline = time.monotonic() + seconds
     while not true():

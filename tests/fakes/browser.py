@@ -49,7 +49,7 @@ class Browser:
     def __exit__(self, *_exc_info):
         self._process.stdin.close()
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -52,7 +52,7 @@ class MaglevDaemon:
         """End it, and return its exit status."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
     def reload(self, text):
         """Write another configuration and send SIGHUP."""

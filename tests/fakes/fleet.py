@@ -60,7 +60,7 @@ class Fleet:
         """Kill the server of one address: it refuses connections."""
         process = self._processes.pop(address)
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
     def freeze(self, address):
         """Stop the server of one address: it accepts connections, by its kernel, and never answers."""

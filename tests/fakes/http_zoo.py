@@ -267,7 +267,7 @@ def ask_haproxy(folder: Path, port: int, timeout_ms: int = 2000) -> list[tuple[s
             return _results(folder / "haproxy.sock")
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _results(path: Path) -> list[tuple[str, str]]:

@@ -80,7 +80,7 @@ class Nginx:
 
     def __exit__(self, *_exc_info: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -55,7 +55,7 @@ class PbDaemon:
         """End it, if it has not ended yet."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-            assert self.process.wait(10) == 0, self.output()
+            assert self.process.wait(60) == 0, self.output()
 
     def output(self):
         return self._log.read_text()

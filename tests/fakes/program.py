@@ -42,7 +42,7 @@ class Program:
 
     def __exit__(self, *_exc_info):
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     @property
     def stdout(self):

@@ -102,7 +102,7 @@ class Shell:
 
     def __exit__(self, *_exc_info):
         self._process.kill()
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
 
     def run(self, command, seconds=120.0):
         """Run a command, and return its output, errors among it, and its exit status, which ``$?`` has afterwards."""

@@ -53,7 +53,7 @@ class WeightWatch:
         self._thread.join()
         disconnect(self._client)
 
-    def wait_for(self, weights, seconds=10.0):
+    def wait_for(self, weights, seconds=60.0):
         """Wait until the present weights are as expected."""
         deadline = time.monotonic() + seconds
         while not self.sightings or self.sightings[-1].weights != weights:
@@ -68,7 +68,9 @@ class WeightWatch:
 
     def _watch(self):
         asked_before = time.monotonic()
-        while not self._stopping.wait(self.pause):
+        stopping = False
+        while not stopping:
+            stopping = self._stopping.wait(self.pause)  # and then it looks once more: nothing before the end is missed
             asked = time.monotonic()
             weights = self.read()
             if not self.sightings or self.sightings[-1].weights != weights:

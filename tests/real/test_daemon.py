@@ -215,6 +215,6 @@ def test_a_closed_standard_output_does_not_stop_it(tmp_path, fleet):
     time.sleep(1)
     assert process.poll() is None
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert process.stderr.read() == ""
     process.stderr.close()

@@ -99,7 +99,7 @@ class FlowDaemon(MaglevDaemon):
         self.wait_for_event("warm-up-released", over=True)
         self.wait_for_weights(weights)
 
-    def wait_for_weights(self, weights, seconds=20):
+    def wait_for_weights(self, weights, seconds=60.0):
         """Wait until VPP has these programmed weights, by address."""
         with PapiReader(self._lab.vpp.api_socket) as reader:
             reader.wait_for({KEY: weights}, seconds)

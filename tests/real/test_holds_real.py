@@ -359,6 +359,6 @@ def test_a_restart_without_the_namespace_to_probe_from_fails_and_keeps_all_weigh
     daemon.kill(signal.SIGTERM)
     daemon.config.write_text(yaml.safe_dump(text))
     daemon.start()
-    assert daemon.process.wait(20) == os.EX_UNAVAILABLE
+    assert daemon.process.wait(60) == os.EX_UNAVAILABLE
     assert "no such network namespace" in daemon.output()
     assert reader.weights() == site.expected

@@ -48,7 +48,7 @@ def run(daemon, *arguments, script=None, **more):
         input=script or "",
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         cwd=ROOT,
         env=environ(daemon, **more),
         check=False,
@@ -242,7 +242,7 @@ def test_a_signal_ends_it_without_a_word(daemon, number, status):
     process = watching(daemon, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.readline()
     process.send_signal(number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=60)
 
     assert process.returncode == status
     assert errors == b""
@@ -285,7 +285,7 @@ def test_the_end_of_the_daemon_ends_it_with_an_error(tmp_path):
     with PbDaemon(tmp_path) as daemon:
         process = watching(daemon, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process.stdout.readline()
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert b"lost the connection to maglevd" in errors

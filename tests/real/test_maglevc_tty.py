@@ -87,7 +87,7 @@ class OnPty:
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         os.close(self.ours)
         os.close(self._theirs)
 
@@ -137,7 +137,7 @@ def test_a_dumb_terminal_gets_no_escape_sequences(start):
     maglevc.expect(b"--More--")
     third = maglevc.output
     maglevc.type(b"qexit\r")
-    assert maglevc.process.wait(10) == 0
+    assert maglevc.process.wait(60) == 0
 
     assert b"\x1b" not in first + second + third
     assert maglevc.modes() == maglevc.before
@@ -163,7 +163,7 @@ def test_an_interrupt_from_elsewhere_gives_the_line_up(start):
     maglevc.expect(b"^C\r\n")
     maglevc.type(b"\x04")
 
-    assert maglevc.process.wait(10) == 0
+    assert maglevc.process.wait(60) == 0
 
 
 def test_after_a_stop_the_modes_are_set_and_the_line_is_drawn_again(start):
@@ -190,7 +190,7 @@ def test_a_signal_ends_it_and_gives_the_terminal_its_modes_back(start, number, c
     maglevc.process.send_signal(number)
     maglevc.expect(b"\x1b[?2004l")
 
-    assert maglevc.process.wait(10) == 128 + number
+    assert maglevc.process.wait(60) == 128 + number
     assert maglevc.modes() == maglevc.before
 
 

@@ -38,7 +38,7 @@ def vpp():
         yield instance
 
 
-async def until(condition, seconds=20.0):
+async def until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "too long"

@@ -71,7 +71,7 @@ def maglevc(daemon, *line):
     return done.returncode, done.stdout + done.stderr
 
 
-def wait_until(true, seconds=20.0):
+def wait_until(true, seconds=60.0):
     """Wait until something is true."""
     deadline = time.monotonic() + seconds
     while not true():

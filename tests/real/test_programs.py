@@ -46,7 +46,7 @@ def run(*command, cwd=ROOT, **variables):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
 
 
@@ -172,7 +172,7 @@ def test_it_logs_json_lines_reloads_on_sighup_and_stops_on_sigterm(tmp_path, con
 
 def test_it_stops_on_sigint(tmp_path, config):
     with Program(tmp_path, *MAGLEVD, "--config", config, cwd=ROOT) as program:
-        program.wait_for('"event": "start"')
+        program.wait_for('"event": "backend-transition"')  # by then its reactor runs, and has its handlers in place
         assert program.end(signal.SIGINT) == 0
 
 
@@ -345,7 +345,7 @@ def demo(tmp_path, folders):
 
 
 def switchboard(path="", data=None):
-    with urllib.request.urlopen(f"http://127.0.0.1:{SWITCH_PORT}/{path}", data, timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{SWITCH_PORT}/{path}", data, timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -404,7 +404,7 @@ def test_prometheus_takes_the_metrics_of_the_demonstration(demo):
     while b"maglev_vpp_vip_packets_total{" not in text:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             text = answer.read()
     checked = subprocess.run(["promtool", "check", "metrics"], check=False, input=text, capture_output=True)
     said = (checked.stdout + checked.stderr).decode().splitlines()

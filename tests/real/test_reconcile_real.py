@@ -72,7 +72,7 @@ class RealVppRig:
     def to_wire(self, name):
         return [event for event in self.events if event.get("log_event") == name]
 
-    async def until(self, condition, seconds=20.0):
+    async def until(self, condition, seconds=60.0):
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "too long"

@@ -195,7 +195,7 @@ class Server:
 
     def __exit__(self, *_exc_info):
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         self._stream.close()
 
 

@@ -255,7 +255,7 @@ def test_a_signal_ends_it_cleanly(command, number):
 def test_a_crash_ends_it_as_an_abort_would(command):
     with papi_client(command.api_socket) as client, pytest.raises(VPPIOError):
         client.api.lb_add_del_vip_v2(pfx="192.0.2.1/32", new_flows_table_length=0)
-    assert command._process.wait(10) == 134
+    assert command._process.wait(60) == 134
     assert Path(command.stats_socket).exists()
     command.restart()
     with papi_client(command.api_socket) as client:

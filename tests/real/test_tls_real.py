@@ -166,7 +166,7 @@ class OpensslServer:
 
     def __exit__(self, *_exc_info):
         self._process.terminate()
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
 
 
 @needs_openssl
