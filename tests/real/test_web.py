@@ -170,7 +170,7 @@ def test_a_change_is_shown_as_it_happens(site, page, record_property):
     page(wait_for("www1", "down"))
     row = "page.locator(\"li.row[data-key='web/primary/www1']\")"
     # The state comes with the event; the weight with the same frame.
-    assert page(f"return await {row}.innerText()").split("\n")[:2] == ["down", "www1 127.0.0.41"]
+    assert page(f"return await {row}.innerText()").split("\n")[:3] == ["down", "www1", "127.0.0.41"]
     assert "L4CON connection refused" in page(f"return await {row}.textContent()")
     assert page(f"return await {row}.locator('.number').nth(1).innerText()") == "0"
     page("await page.locator('#events li', {hasText: 'www1 up → down'}).first().waitFor()")
@@ -212,7 +212,7 @@ def test_a_click_explains(page):
     assert page("return new URL(page.url()).search") == "?backend=www2"
     assert page("return await page.locator('dialog button').allInnerTexts()") == ["Close"]
     page("await page.keyboard.press('Escape'); await page.locator('dialog').waitFor({state: 'hidden'})")
-    page("await page.locator(\"button[data-frontend='mail']\").click(); {EXPLAINED}")
+    page(clicked("frontend", "mail"))
     assert "only, active" in page("return await page.locator('dialog').innerText()")
 
 
@@ -268,7 +268,7 @@ def test_light_and_dark_are_legible_to_everybody(site, page, scheme):
     light = page("return await page.evaluate(() => getComputedStyle(document.body).backgroundColor)")
     assert (light == "rgb(246, 247, 249)") is (scheme == "light")
     assert serious(page) == []
-    page("await page.locator(\"button[data-backend='www2']\").first().click(); {EXPLAINED}")
+    page(clicked("backend", "www2"))
     assert serious(page) == []
 
 
@@ -292,7 +292,7 @@ def test_a_telephone_needs_no_scrolling_sideways(site, page):
     )
     page("await page.setViewportSize({width: 360, height: 740})")
     assert page(fits)
-    page("await page.locator(\"button[data-backend='www2']\").first().click(); {EXPLAINED}")
+    page(clicked("backend", "www2"))
     assert page(fits)
     assert page("return await page.locator('dialog').evaluate((each) => each.scrollWidth <= each.clientWidth)")
 
@@ -306,7 +306,7 @@ def test_the_keyboard_is_enough(page):
         stops.append(page(focused))
     assert stops[0] == "unwell"
     assert stops[2:4] == ["www1", "www2"]
-    page("await page.keyboard.press('Shift+Tab'); await page.keyboard.press('Enter'); {EXPLAINED}")
+    page(f"await page.keyboard.press('Shift+Tab'); await page.keyboard.press('Enter'); {EXPLAINED}")
     page("await page.keyboard.press('Escape'); await page.locator('dialog').waitFor({state: 'hidden'})")
     assert page(focused) == "www2"
     page("await page.locator('#unwell').focus(); await page.keyboard.press('Space')")

@@ -4,6 +4,7 @@ import { make } from "./parts.js";
 import { clock, count, local } from "./text.js";
 
 const SHOWN = 100;
+const FEW = 3;
 
 /** Return an event in words: [what is it about, what happened, more of it]; null if it is not worth a line. */
 function words(event) {
@@ -67,7 +68,8 @@ export class Events {
   /** Put these on top. */
   add(events) {
     const lines = events.slice(-SHOWN).map(line).filter(Boolean).reverse();
-    for (const item of lines) item.classList.add("flash");
+    // A few stand out; where many come, all would, and the browser would do nothing else.
+    if (lines.length <= FEW) for (const item of lines) item.classList.add("flash");
     this.list.prepend(...lines);
     while (this.list.childElementCount > SHOWN) this.list.lastElementChild.remove();
   }

@@ -4,7 +4,7 @@ import { copy, make, say, showMarks, showState, spark } from "./parts.js";
 import { orderMark } from "./store.js";
 import { count, duration, rate } from "./text.js";
 
-const AT_ONCE = 150; // rows that are made in one go: less than a frame of the screen
+const AT_ONCE = 60; // rows that are made in one go: less than a frame of the screen
 
 class Row {
   constructor(store, key, backend, active) {
@@ -82,6 +82,7 @@ class Frontend {
     const button = this.title.firstElementChild;
     button.textContent = name;
     button.dataset.frontend = name;
+    this.element.dataset.name = name;
     this.rows = [];
     this.pools = [];
     this.build();
@@ -210,9 +211,9 @@ export class View {
     this.unwell = false;
     this.watcher = new IntersectionObserver((entries) => {
       for (const entry of entries) {
-        const row = this.byKey.get(entry.target.dataset.key);
-        if (entry.isIntersecting && row) this.visible.add(row);
-        else this.visible.delete(row);
+        const frontend = this.frontends.get(entry.target.dataset.name);
+        if (entry.isIntersecting && frontend) this.visible.add(frontend);
+        else this.visible.delete(frontend);
       }
     });
   }
@@ -222,7 +223,6 @@ export class View {
       this.byKey.set(row.key, row);
       if (!this.byBackend.has(row.backend)) this.byBackend.set(row.backend, new Set());
       this.byBackend.get(row.backend).add(row);
-      this.watcher.observe(row.element);
     }
   }
 
@@ -230,18 +230,24 @@ export class View {
     for (const row of rows) {
       this.byKey.delete(row.key);
       this.byBackend.get(row.backend)?.delete(row);
-      this.visible.delete(row);
-      this.watcher.unobserve(row.element);
     }
   }
 
   /** Make everything new. */
   rebuild() {
-    for (const frontend of this.frontends.values()) this.drop(frontend.rows);
-    this.frontends.clear();
+    for (const name of [...this.frontends.keys()]) this.#forget(name);
     this.root.replaceChildren();
     this.#waiting = Object.keys(this.store.rows.frontends);
     this.#build();
+  }
+
+  #forget(name) {
+    const frontend = this.frontends.get(name);
+    this.drop(frontend.rows);
+    this.visible.delete(frontend);
+    this.watcher.unobserve(frontend.element);
+    frontend.element.remove();
+    this.frontends.delete(name);
   }
 
   #waiting = [];
@@ -264,6 +270,7 @@ export class View {
       const frontend = new Frontend(this, name);
       this.frontends.set(name, frontend);
       this.root.append(frontend.element);
+      this.watcher.observe(frontend.element);
       frontend.drawTraffic();
       this.#filterOne(frontend);
       most -= frontend.rows.length + 5;
@@ -304,9 +311,7 @@ export class View {
     for (const [name, frontend] of this.frontends) {
       const row = this.store.rows.frontends[name];
       if (!row) {
-        this.drop(frontend.rows);
-        frontend.element.remove();
-        this.frontends.delete(name);
+        this.#forget(name);
       } else if (JSON.stringify(row.pools.map((pool) => [pool.name, pool.backends])) !== frontend.shape) {
         frontend.build();
       }
@@ -317,12 +322,12 @@ export class View {
 
   #drawTraffic() {
     for (const frontend of this.frontends.values()) frontend.drawTraffic();
-    for (const row of this.visible) row.drawTraffic();
+    for (const frontend of this.visible) for (const row of frontend.rows) row.drawTraffic();
   }
 
   /** Once a second: what gets older. */
   tick() {
-    for (const row of this.visible) row.tick();
+    for (const frontend of this.visible) for (const row of frontend.rows) row.tick();
   }
 
   get filtering() {
