@@ -1,6 +1,8 @@
 """The metrics of a permanent test."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,6 +12,7 @@ from maglev.maglevt.measure.sample import Sample, SampleKind
 from maglev.maglevt.measure.shares import Weights
 from maglev.maglevt.measure.vip_statistics import VipStatistics
 from maglev.runtime.cooperator import Cooperator
+from tests.docs.blocks import blocks_of
 from tests.fakes.http import HttpConnection, StepwiseClock
 from tests.fakes.metrics import Scraped
 from tests.layers import ROOT
@@ -66,6 +69,18 @@ def test_every_family_is_declared_exported_and_documented(figures):
 
     assert exported == FAMILIES.keys()
     assert {name.removesuffix("_bucket").removesuffix("_count") for name in documented} == FAMILIES.keys()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is missing")
+def test_prometheus_takes_the_alerts_of_the_page(tmp_path):
+    (rules,) = [block for block in blocks_of("maglevt.rst") if block.options.get("caption") == "maglevt.rules.yml"]
+    (tmp_path / "rules.yml").write_text(rules.text)
+    checked = subprocess.run(
+        ["promtool", "check", "rules", str(tmp_path / "rules.yml")], check=False, capture_output=True, text=True
+    )
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "3 rules found" in checked.stdout
 
 
 def test_the_site_has_the_metrics_and_those_of_the_process(figures):

@@ -121,6 +121,7 @@ def test_what_is_left_over_joins_the_last_group():
     assert result.answers == 63
     assert result.degrees == 9  # ten groups of two, and one of 21 is left
     assert result.chi_square == pytest.approx(0.0)
+    assert not share_result({f"b{i}": 3 for i in range(20)} | {"b20": 30}, weights).follows
 
 
 @pytest.mark.parametrize(
