@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from maglev.healthcheck.probers.faults import is_unanswered
 from maglev.interfaces import IProber
 from maglev.model.result import Code, LocalFault, Result
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from maglev.healthcheck.probers.deadlines import Deadlines
     from maglev.model.result import Outcome
+
+    PathFault = Callable[[], LocalFault | None]
 
 
 class Conclude(Protocol):
@@ -32,12 +35,19 @@ class Prober:
     is in place again before ``finished`` is called: it may start the next one at once.
     """
 
-    __slots__ = ("_deadlines", "_finished", "_started")
+    __slots__ = ("_deadlines", "_finished", "_path_fault", "_started")
 
     _log = Logger()
 
-    def __init__(self, deadlines: Deadlines) -> None:
+    def __init__(self, deadlines: Deadlines, path_fault: PathFault | None = None) -> None:
+        """Begin with nothing under way.
+
+        Args:
+            deadlines: Keeps the deadlines of all probes that have as much time as this one's.
+            path_fault: Returns why no probe can reach the backend now, if it is for this machine.
+        """
         self._deadlines = deadlines
+        self._path_fault = path_fault
         self._finished: Callable[[Outcome], None] | None = None
         self._started = 0.0
 
@@ -66,8 +76,11 @@ class Prober:
             self._release()
 
     def conclude(self, code: Code, detail: str = "") -> None:
-        """End the probe with what was found out about the backend."""
-        self._finish(Result(code, detail, self._deadlines.clock.seconds() - self._started))
+        """End the probe with what was found out about the backend; if it did not answer, that may not be its fault."""
+        fault = None
+        if self._path_fault is not None and is_unanswered(code, detail):
+            fault = self._path_fault()
+        self._finish(fault or Result(code, detail, self._deadlines.clock.seconds() - self._started))
 
     def conclude_with(self, outcome: Outcome) -> None:
         """End the probe with an outcome that has no duration yet, or with a fault of this machine."""

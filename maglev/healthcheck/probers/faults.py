@@ -8,7 +8,8 @@ error number is sorted here, by the moment at which it came:
   our own routing table, as when a link or an address of ours has gone. The one exception is a backend on this very
   machine, which refuses at once.
 * *Later*: what a connection under way reports came over the network (or is the neighbour that did not answer), and the
-  kernel has matched it with that connection, so it is about the backend.
+  kernel has matched it with that connection, so it is about the backend; unless nothing can leave this machine towards
+  it (`routes`).
 
 `THEIRS` lists what can come from there. Anything else is ours, whenever it comes: an unforeseen number says nothing
 about a backend.
@@ -20,7 +21,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
-from maglev.model.result import Code, LocalFault, Result
+from maglev.model.result import TIMEOUTS, Code, LocalFault, Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,8 @@ THEIRS: Final[Mapping[int, str]] = {
     errno.EACCES: "administratively prohibited",
 }
 """Error numbers that are about the backend when a connection under way reports them, and what they mean."""
+
+_ANSWERS: Final = frozenset(THEIRS_AT_ONCE.values())
 
 _OURS: Final[Mapping[int, str]] = {
     errno.EMFILE: "descriptors",
@@ -99,6 +102,11 @@ class ProbeError(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome)
         self.outcome = outcome
+
+
+def is_unanswered(code: Code, detail: str) -> bool:
+    """Return whether a result says that nothing came from the backend itself."""
+    return code in TIMEOUTS or (code is Code.L4CON and detail not in _ANSWERS)
 
 
 def local_fault(number: int) -> LocalFault | None:

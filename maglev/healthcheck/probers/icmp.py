@@ -10,6 +10,7 @@ from maglev.healthcheck.probers.ping import ancillary_for
 from maglev.model.result import Code
 
 if TYPE_CHECKING:
+    from maglev.healthcheck.probers.base import PathFault
     from maglev.healthcheck.probers.deadlines import Deadlines
     from maglev.healthcheck.probers.ping import PingSocket
     from maglev.healthcheck.probers.sockets import Destination
@@ -20,15 +21,18 @@ class IcmpProber(Prober):
 
     __slots__ = ("_ancillary", "_destination", "_ping", "_sequence", "_variant")
 
-    def __init__(self, deadlines: Deadlines, ping: PingSocket, destination: Destination) -> None:
+    def __init__(
+        self, deadlines: Deadlines, ping: PingSocket, destination: Destination, path_fault: PathFault | None = None
+    ) -> None:
         """Prepare the prober of one backend.
 
         Args:
             deadlines: Keeps the deadlines of all probes that have as much time as this one's.
             ping: Sends the requests.
             destination: Where to.
+            path_fault: As in `Prober`.
         """
-        super().__init__(deadlines)
+        super().__init__(deadlines, path_fault)
         self._ping = ping
         self._destination = destination
         self._ancillary = ancillary_for(destination)

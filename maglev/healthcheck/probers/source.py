@@ -18,6 +18,7 @@ from maglev.healthcheck.probers.netns import NetworkNamespace
 from maglev.healthcheck.probers.ping import PingSocket
 from maglev.healthcheck.probers.poller import Poller
 from maglev.healthcheck.probers.resumption import SEGMENT, Resumption
+from maglev.healthcheck.probers.routes import Routes
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
 from maglev.healthcheck.probers.stream import StreamProber, TlsProber
 from maglev.healthcheck.probers.tcp import TcpProbe
@@ -57,6 +58,7 @@ class ProberSource:
         self._clock = IReactorTime(reactor)
         self._lag = lag
         self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
+        self._routes = Routes(self._opener)
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
         self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
@@ -75,12 +77,13 @@ class ProberSource:
         """
         destination = Destination.of(backend, healthcheck)
         deadlines = self._deadlines_after(healthcheck.timeout)
+        path_fault = partial(self._routes.fault_towards, destination)
         if healthcheck.type is CheckType.ICMP:
-            return IcmpProber(deadlines, self._ping[destination.family], destination)
+            return IcmpProber(deadlines, self._ping[destination.family], destination, path_fault)
         connect = SocketConnector(self._poller, self._opener, destination)
         probe = self._probes_above_tcp(backend, healthcheck)
         if healthcheck.tls is None:
-            return StreamProber(deadlines, connect, probe or TcpProbe)
+            return StreamProber(deadlines, connect, probe or TcpProbe, path_fault)
         identity = Identity(backend, healthcheck)
         context = self._contexts.context(healthcheck.tls)
         resumption = None
@@ -88,7 +91,7 @@ class ProberSource:
             hello_limit = SEGMENT if healthcheck.tls.curves is None else None
             resumption = Resumption(self._clock, identity, hello_limit=hello_limit)
         over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption)
-        return TlsProber(deadlines, connect, over_tls, identity, resumption)
+        return TlsProber(deadlines, connect, over_tls, identity, resumption, path_fault)
 
     def _deadlines_after(self, timeout: float) -> Deadlines:
         deadlines = self._deadlines.get(timeout)
@@ -130,5 +133,6 @@ class ProberSource:
             deadlines.close()  # connections that linger
         for ping in self._ping.values():
             ping.close()
+        self._routes.close()
         self._poller.close()
         self._opener.close()

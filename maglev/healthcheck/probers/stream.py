@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IProtocol
 
-    from maglev.healthcheck.probers.base import Conclude
+    from maglev.healthcheck.probers.base import Conclude, PathFault
     from maglev.healthcheck.probers.connection import ConnectionKeeper, ConnectionOwner
     from maglev.healthcheck.probers.deadlines import Deadlines
     from maglev.healthcheck.probers.probe import Probe
@@ -74,6 +74,7 @@ class StreamProber(Prober):
         deadlines: Deadlines,
         new_connection: Callable[[ConnectionOwner], OneShot],
         new_probe: Callable[[Conclude], Probe],
+        path_fault: PathFault | None = None,
     ) -> None:
         """Prepare the prober of one backend.
 
@@ -81,8 +82,9 @@ class StreamProber(Prober):
             deadlines: Keeps the deadlines of all probes that have as much time as this one's.
             new_connection: Returns a connection to the backend, not yet opened.
             new_probe: Returns the protocol for a connection.
+            path_fault: As in `Prober`.
         """
-        super().__init__(deadlines)
+        super().__init__(deadlines, path_fault)
         self._new_connection = new_connection
         self._new_probe = new_probe
         self._connection: OneShot | None = None
@@ -140,6 +142,7 @@ class TlsProber(StreamProber):
         new_probe: Callable[[Conclude], Probe],
         identity: Identity,
         resumption: Resumption | None = None,
+        path_fault: PathFault | None = None,
     ) -> None:
         """Prepare the prober of one backend.
 
@@ -149,8 +152,9 @@ class TlsProber(StreamProber):
             new_probe: Returns the protocol for a connection.
             identity: Learns about the certificates that the backend shows.
             resumption: Holds the TLS session; None if none is to be resumed.
+            path_fault: As in `Prober`.
         """
-        super().__init__(deadlines, new_connection, new_probe)
+        super().__init__(deadlines, new_connection, new_probe, path_fault)
         self._identity = identity
         self._resumption = resumption
 

@@ -64,6 +64,23 @@ def test_an_accepted_connection_passes_and_is_closed_before_the_outcome_is_told(
     bench.assert_idle()
 
 
+@pytest.mark.parametrize("fault", [None, LocalFault("network", "no route")])
+def test_a_probe_without_an_answer_asks_whether_one_could_come(fault):
+    bench, asked = StreamSetup(), []
+    bench.prober = StreamProber(
+        Deadlines(bench.clock, 3.0, LagMonitor(bench.clock)), bench._connect, TcpProbe, lambda: asked.append(1) or fault
+    )
+    bench.start().accept()
+    bench.start().refuse(REFUSED)
+    assert asked == []
+    bench.start()
+    bench.clock.advance(3.0)
+    bench.start().refuse(Result(Code.L4CON, "host unreachable"))
+    assert len(asked) == 2
+    assert [outcome == fault for outcome in bench.outcomes[2:]] == [fault is not None] * 2
+    assert [outcome.code for outcome in bench.outcomes[:2]] == [Code.L4OK, Code.L4CON]
+
+
 def test_the_duration_is_from_the_start_to_the_outcome():
     bench = StreamSetup()
     connection = bench.start()
