@@ -84,7 +84,7 @@ def serve(port, count):
             state["flip"] += 1
             record(name, board.backends[name].state != "up")
 
-    class Orders(LineReceiver):
+    class BenchOrders(LineReceiver):
         delimiter = b"\n"
 
         def lineReceived(self, line):
@@ -99,7 +99,7 @@ def serve(port, count):
             reactor.stop()
 
     LoopingCall(turn).start(TURN)
-    StandardIO(Orders())
+    StandardIO(BenchOrders())
     settle()
     reactor.run()
 

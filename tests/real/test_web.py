@@ -55,11 +55,11 @@ class Listener:
         self.start()
 
     def start(self):
-        class Server(socketserver.ThreadingTCPServer):
+        class BackendServer(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
             daemon_threads = True
 
-        self._server = Server(self._place, socketserver.BaseRequestHandler)
+        self._server = BackendServer(self._place, socketserver.BaseRequestHandler)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
@@ -75,7 +75,7 @@ def free_port(host="127.0.0.1"):
         return probe.getsockname()[1]
 
 
-class Site:
+class LiveSite:
     """maglevd with its page, and three backends."""
 
     def __init__(self, folder):
@@ -112,7 +112,7 @@ class Site:
 def site(tmp_path_factory):
     if why_no_browser():
         pytest.skip(why_no_browser())
-    made = Site(tmp_path_factory.mktemp("web"))
+    made = LiveSite(tmp_path_factory.mktemp("web"))
     yield made
     made.end()
 

@@ -125,7 +125,7 @@ def main(port: str, folder: str) -> None:
             now = time.monotonic()
             simulator.carry(vip, max(0, round(average + swing * (math.sin(now / 9) + math.sin(now / 2.3) / 2))))
 
-    class Orders(LineReceiver):
+    class StageOrders(LineReceiver):
         delimiter = b"\n"
 
         def lineReceived(self, line):
@@ -139,7 +139,7 @@ def main(port: str, folder: str) -> None:
             reactor.stop()
 
     LoopingCall(carry).start(0.2)
-    StandardIO(Orders())
+    StandardIO(StageOrders())
     reactor.addSystemEventTrigger("before", "shutdown", daemon.stopService)
     reactor.run()
 
