@@ -63,7 +63,8 @@ _OURS: Final[Mapping[int, str]] = {
     errno.ENOSPC: "descriptors",
     errno.ENOBUFS: "memory",
     errno.ENOMEM: "memory",
-    # Also what connect() and sendto() answer when a local packet filter or a prohibit route rejects the packet.
+    # Also what sendto() answers when a local packet filter drops or rejects the packet, and, as connect(), with a
+    # prohibit route. TCP takes what a filter does to its packets for the network's doing.
     errno.EPERM: "permission",
     errno.EACCES: "permission",
     # No route; an address, a link or a device of ours that has gone; a link-local address without a link.
