@@ -7,7 +7,9 @@ Every listener asks here, because they all draw on what probes need too: descrip
 * A `WaitingRoom` holds connections of peers that have not yet shown who they are. It never refuses a newcomer. When it
   is full, somebody else must go: of the source that has most connections there, one of the older half, at random.
   A source that connects a lot thus displaces its own connections. The younger half gives honest clients time for their
-  next message; beyond that, chance lets some through where "always the oldest" would let in none.
+  next message; beyond that, chance lets some through where "always the oldest" would let in none. A few connections of
+  a source from which somebody has logged in before go last: against many sources with one connection each, chance alone
+  would cut off one operator in two.
 * `Places` are for peers that are known. Some are kept for those who are trusted more: viewers can't lock out operators,
   and operators can't lock out root.
 """
@@ -36,6 +38,12 @@ child that reads the configuration; about 40 are open in practice."""
 
 LEAST: Final = 8
 """Places of a listener even if the limit on descriptors is too low for the probes: somebody must be able to look."""
+
+FAMILIAR: Final = 256
+"""Sources from which somebody has logged in that a listener remembers."""
+
+FAVOURED: Final = 4
+"""Connections of a familiar source that go last; if it has more, it is treated as any other."""
 
 _V6_NETWORK: Final = 64
 """Bits of an IPv6 address that tell sources apart: one host can use all addresses of its /64."""
@@ -142,6 +150,7 @@ class WaitingRoom:
         # Both are in the order of arrival.
         self._crowds: dict[str, dict[Visitor, None]] = {}
         self._count = 0
+        self._familiar: dict[str, None] = {}
         self.turned_away = 0
 
     def __len__(self) -> int:
@@ -170,6 +179,13 @@ class WaitingRoom:
         visitor.turn_away()
         return visitor
 
+    def remember(self, source: str) -> None:
+        """Note that somebody has logged in from a source; the source of the oldest such note may be forgotten."""
+        self._familiar.pop(source, None)
+        self._familiar[source] = None
+        if len(self._familiar) > FAMILIAR:
+            del self._familiar[next(iter(self._familiar))]
+
     def leave(self, visitor: Visitor) -> None:
         """Remove a connection that is closed, or that is known now; harmless if it is removed already."""
         crowd = self._crowds.get(visitor.source, {})
@@ -182,8 +198,12 @@ class WaitingRoom:
     def _largest_crowd(self) -> dict[Visitor, None] | None:
         if not self._crowds:
             return None
-        largest = max(map(len, self._crowds.values()))
-        largest_ones = [crowd for crowd in self._crowds.values() if len(crowd) == largest]
+        familiar = self._familiar
+        crowds = [crowd for source, crowd in self._crowds.items() if source not in familiar or len(crowd) > FAVOURED]
+        if 2 * sum(map(len, crowds)) < self._count:
+            crowds = list(self._crowds.values())  # newcomers need room, too
+        largest = max(map(len, crowds))
+        largest_ones = [crowd for crowd in crowds if len(crowd) == largest]
         return largest_ones[self._one_of_the_older(len(largest_ones))]
 
     def _one_of_the_older(self, count: int) -> int:

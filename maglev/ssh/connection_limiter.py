@@ -73,8 +73,10 @@ class ConnectionLimiter:
         for room in self._rooms:
             room.leave(pending)
 
-    def log_in(self, caller: Caller) -> str:
-        """Allocate a login to a caller; return why that is refused, or an empty text."""
+    def log_in(self, caller: Caller, source: str) -> str:
+        """Allocate a login to a caller from a source; return why that is refused, or an empty text."""
+        for room in self._rooms:
+            room.remember(source)
         return self._places.take(caller.name, trust_of(caller.role))
 
     def log_out(self, caller: Caller) -> None:

@@ -280,7 +280,7 @@ class ConsoleTransport(PacketTransport):
 
     def log_in(self, caller: Caller, fingerprint: str) -> str:
         """Log a caller in; return why that is refused, or an empty text."""
-        refusal = self._factory.limiter.log_in(caller)
+        refusal = self._factory.limiter.log_in(caller, self.source)
         if refusal:
             self.key_refused(refusal, caller.name.encode())
             return refusal

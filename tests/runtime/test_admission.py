@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maglev.runtime.admission import (
+    FAMILIAR,
+    FAVOURED,
     LEAST,
     OWN,
     Descriptors,
@@ -146,6 +148,48 @@ def test_beyond_that_it_is_chance_and_not_age():
             room.enter(Guest())
         stayed += not mine.out
     assert 50 < stayed < 180
+
+
+def flooded(room, count=1000):
+    for number in range(count):
+        room.enter(Guest(f"s{number}"))
+
+
+def test_a_source_from_which_somebody_has_logged_in_goes_last():
+    room = WaitingRoom(lambda: 20)
+    room.remember("a")
+    mine = [Guest("a") for _ in range(FAVOURED)]
+    for guest in mine:
+        room.enter(guest)
+    flooded(room)
+    assert not any(guest.out for guest in mine)
+
+
+def test_it_goes_as_any_other_with_more_connections_or_when_it_is_forgotten():
+    room = WaitingRoom(lambda: 20)
+    room.remember("a")
+    mine = [Guest("a") for _ in range(FAVOURED + 1)]
+    for guest in mine:
+        room.enter(guest)
+    flooded(room)
+    assert any(guest.out for guest in mine)
+
+    for number in range(FAMILIAR):
+        room.remember(f"b{number}")
+    forgotten = Guest("a")
+    room.enter(forgotten)
+    flooded(room)
+    assert forgotten.out
+
+
+def test_such_sources_leave_half_of_the_room_to_others():
+    room = WaitingRoom(lambda: 20)
+    for number in range(20):
+        room.remember(f"a{number}")
+        room.enter(Guest(f"a{number}"))
+    newcomer = Guest("b")
+    room.enter(newcomer)
+    assert not newcomer.out
 
 
 def test_without_any_place_the_newcomer_goes():

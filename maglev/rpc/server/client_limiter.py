@@ -74,6 +74,7 @@ class ClientLimiter:
         self._silent.leave(client)
         if client in self._taken:
             return ""
+        self._unknown.remember(client.source)
         refusal = self._take(self._remote, client, caller.name, trust_of(caller.role))
         if not refusal:
             self._unknown.leave(client)
