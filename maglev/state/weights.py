@@ -295,7 +295,7 @@ class FrontendWeights:
             self.evidence[name] = each
 
     def _choose(self, now: float) -> list[str]:
-        """Choose anew which pool is active, and whom the guard keeps; return the backends to weigh for that."""
+        """Choose again which pool is active, and whom the guard keeps; return the backends to weigh for that."""
         old, guarded = self.choice.active, self.guarded
         self.choice = choose(self.frontend, self.totals, self.counts, self.choice.memory, now, out=self.out)
         self.guarded = self._guarded()

@@ -65,7 +65,7 @@ class MemoryBird:
         return commands
 
 
-class BirdTransport(StringTransportWithDisconnection):
+class AnsweringTransport(StringTransportWithDisconnection):
     """The socket to that BIRD, which answers in the next turn."""
 
     def __init__(self, reactor, bird):
@@ -127,7 +127,7 @@ class SpeakerRig:
             factory.clientConnectionFailed(None, Failure(ConnectError(111)))
             return
         protocol = factory.buildProtocol(None)
-        self.transport = BirdTransport(self.reactor, self.bird)
+        self.transport = AnsweringTransport(self.reactor, self.bird)
         self.transport.protocol = protocol
         protocol.makeConnection(self.transport)
         protocol.dataReceived(b"0001 BIRD 2.0.12 ready.\n")

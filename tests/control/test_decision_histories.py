@@ -287,8 +287,8 @@ class DecisionHistories(RuleBasedStateMachine):
                 assert serves
             if status.frontend.when_none_eligible is HOLD and State.DOWN in states.values():
                 assert serves
-            # And in between, there was no moment without any weight.
-            if serves and self.before.get(name):
+            # And in between, there was no moment without any weight, except that who fails first is not doubted yet.
+            if serves and self.before.get(name) and not self.blind_since:
                 assert key not in {operation.key for operation in self.lb.zero_moments}
             self.before[name] = serves
         self.lb.zero_moments.clear()
