@@ -82,7 +82,7 @@ def differences(old: Config, new: Config) -> tuple[Difference, ...]:
     )
 
 
-def told_otherwise(
+def reprogrammed_weights(
     old: Frontend, new: Frontend, scales: tuple[Sequence[Scale], Sequence[Scale]] | None = None
 ) -> list[tuple[str, tuple[int, int, int]]]:
     """Return the weights that VPP is told otherwise although they have not changed.
@@ -135,8 +135,8 @@ def _objects(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
         if name not in old:
             yield Difference(kind, name, "added")
         elif new[name] != old[name]:
-            told = _told(old[name], new[name]) if kind == "frontend" else ()
-            details = (*_changes(old[name], new[name]), *told)
+            changed = _reprogrammed(old[name], new[name]) if kind == "frontend" else ()
+            details = (*_changes(old[name], new[name]), *changed)
             if details:  # none if only what follows from the addresses of its backends is different
                 yield Difference(kind, name, "changed", details)
 
@@ -164,8 +164,8 @@ def _changes(old: Any, new: Any) -> Iterator[str]:
             yield f"{_key(attribute.name)}: {_text(before)} -> {_text(after)}"
 
 
-def _told(old: Frontend, new: Frontend) -> Iterator[str]:
-    for pool, (weight, before, after) in told_otherwise(old, new):
+def _reprogrammed(old: Frontend, new: Frontend) -> Iterator[str]:
+    for pool, (weight, before, after) in reprogrammed_weights(old, new):
         yield f"pool {pool}: weight {weight} is programmed as {after} instead of {before}"
 
 

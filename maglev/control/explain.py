@@ -287,11 +287,11 @@ def _conclusion(trace: AnnouncementTrace) -> StepView:
 
 
 def _receivers(sinks: Sequence[SinkStatus]) -> Iterator[StepView]:
-    """Yield who is told what is announced."""
+    """Yield the receivers of announcements."""
     for sink in sinks:
-        yield _step("told", f"{sink.sink} at {sink.target}: {sink.problem or 'reached'}")
+        yield _step("receivers", f"{sink.sink} at {sink.target}: {sink.problem or 'reached'}")
     if not sinks:
-        yield _step("told", "nobody: neither BIRD nor a hook is configured")
+        yield _step("receivers", "nobody: neither BIRD nor a hook is configured")
 
 
 def _change(change: WeightChange) -> LastChangeView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.config.diff import told_otherwise
+from maglev.config.diff import reprogrammed_weights
 from maglev.control.dry_run import wanted_now
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
@@ -36,7 +36,7 @@ class ScaleBefore:
         self._work = work
         self._board = board
         self._status = status = board.frontends.get(frontend)
-        self._before = None if status is None else (status.frontend, status.told_by, wanted_now(board, status))
+        self._before = None if status is None else (status.frontend, status.write_scales, wanted_now(board, status))
 
     async def changes(self) -> tuple[list[list[int]], float | None]:
         """Return what is different now.
@@ -49,11 +49,11 @@ class ScaleBefore:
         if self._before is None or status is None:
             return [], None
         frontend, scales, wanted = self._before
-        told = told_otherwise(frontend, status.frontend, (scales, status.told_by))
-        if not told:
+        changed = reprogrammed_weights(frontend, status.frontend, (scales, status.write_scales))
+        if not changed:
             return [], None
         moved = await self._work.run(moved_steps(wanted, wanted_now(self._board, status)))
-        return [list(weights) for _, weights in told], moved
+        return [list(weights) for _, weights in changed], moved
 
 
 class ScaleLog:
@@ -90,14 +90,16 @@ class ScaleLog:
         compute = len(changed) <= COMPUTED
         for status, before, after in changed:
             weights = {each.weight for each in status.desired.values()}
-            told = [weight for weight in sorted(weights) if before[weight] != after[weight]]
-            if told:
+            weights_changed = [weight for weight in sorted(weights) if before[weight] != after[weight]]
+            if weights_changed:
                 # VPP is told first, and only then it is computed what that moves.
                 moved = await self._work.run(self._moved_steps(status, before, after, compute=compute), later=True)
                 self._log.info(
                     "scale-changed",
                     frontend=status.frontend.name,
-                    programmed=", ".join(f"{weight} as {after[weight]} instead of {before[weight]}" for weight in told),
+                    programmed=", ".join(
+                        f"{weight} as {after[weight]} instead of {before[weight]}" for weight in weights_changed
+                    ),
                     moved=None if moved is None else round(moved, 4),
                 )
 

@@ -33,7 +33,7 @@ class Follower(Protocol):
     def weigh(self, name: str, weights: Weights | None) -> None:
         """A VIP has these weights."""
 
-    def heard(self, event: Mapping[str, Any]) -> set[str]:
+    def take_event(self, event: Mapping[str, Any]) -> set[str]:
         """Something happened; return the names of the VIPs that it may be about."""
 
     def note(self, text: str, *, vip: str = "", bad: bool = False, source: str = "") -> None:
@@ -105,7 +105,7 @@ class DaemonLink:
             while events := await subscription.next():
                 concerned: set[str] = set()
                 for event in events:
-                    concerned |= follower.heard(event)
+                    concerned |= follower.take_event(event)
                 if any(event["type"] in {"reload", "gap"} for event in events):
                     self._renew(follower, await self._read(client))
                 else:

@@ -131,7 +131,7 @@ class VipTester:
         """Put something that happened now into the timeline."""
         self._put(TimelineEntry(self._clock.seconds(), source, text, vip, bad))
 
-    def heard(self, event: Mapping[str, Any]) -> set[str]:
+    def take_event(self, event: Mapping[str, Any]) -> set[str]:
         """Take an event of the daemon; return the names of the VIPs that it may be about."""
         text = event_text(event)
         named = backends_in(event)

@@ -48,7 +48,7 @@ class ExplainedAnnouncementView(TypedDict):
     state: Annotated[str, "``announced``, ``withdrawn``, or ``undecided``: as before the start of maglevd."]
     since: Annotated[str, "When this state began; for ``undecided``, when maglevd started."]
     changes_in: Annotated[float | None, "Seconds after which it changes if nothing else does; None if it does not."]
-    steps: Annotated[list[StepView], "The steps of the decision, in order, up to who is told."]
+    steps: Annotated[list[StepView], "The steps of the decision, in order, up to the receivers of announcements."]
 
 
 class FrontendExplanationView(TypedDict):

@@ -53,7 +53,7 @@ class Situation:
         now: Seconds of a monotonic clock.
         out: Whether an operator has taken the whole frontend out of service.
         carried: Weights that the new addresses of moved backends keep from before, by name.
-        told: The scale in force before; None if nobody knows.
+        former_scale: The scale in force before; None if nobody knows.
     """
 
     frontend: Frontend
@@ -63,7 +63,7 @@ class Situation:
     now: float = 0.0
     out: bool = False
     carried: Mapping[str, int] = attrs.field(factory=dict)
-    told: Scale | None = None
+    former_scale: Scale | None = None
 
 
 @attrs.frozen
@@ -201,7 +201,7 @@ def decide(situation: Situation) -> tuple[Decision, FrontendTrace]:
         guarded = guarded_in(frontend.pools[choice.active], choice.guarded, standings, evidence)
     places = _places(situation, choice, standings, guarded)
     kept = kept_weights(standings, situation.held, situation.carried)
-    scale = scale_in_force(frontend, choice.active, scales_of(frontend), kept, situation.told)
+    scale = scale_in_force(frontend, choice.active, scales_of(frontend), kept, situation.former_scale)
     backends = {}
     for name, each in evidence.items():
         best = max(places[name], key=lambda place: (place.weight, place.active))

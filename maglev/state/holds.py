@@ -37,7 +37,7 @@ class Holds:
         """
         self._backends = backends
         self._before: Mapping[VipIdentity, Mapping[str, int]] = {}
-        self._told: Mapping[VipIdentity, Scale] = {}
+        self._former_scales: Mapping[VipIdentity, Scale] = {}
         self._served_at: Mapping[str, str] = {}
         self._programmed: Callable[[Frontend], Mapping[str, int]] = _nothing
         self.served_before: Mapping[VipIdentity, Mapping[str, int]] = {}
@@ -76,12 +76,12 @@ class Holds:
         """Remember the desired weights of the VIPs that a reload is about to change, and where their backends serve."""
         concerned = list(statuses)
         self._before = {status.frontend.identity: self.weights_by_address(status) for status in concerned}
-        self._told = {status.frontend.identity: status.scale for status in concerned}
+        self._former_scales = {status.frontend.identity: status.scale for status in concerned}
         self._served_at = {name: self._backends[name].serving_address for each in concerned for name in each.desired}
 
     def end_reload(self) -> None:
         """Hold nothing more because of what `begin_reload` remembered."""
-        self.served_before, self._before, self._told, self._served_at = self._before, {}, {}, {}
+        self.served_before, self._before, self._former_scales, self._served_at = self._before, {}, {}, {}
 
     def unproved(self, status: FrontendStatus) -> Collection[str]:
         """Return the backends of a frontend that are unknown."""
@@ -108,10 +108,10 @@ class Holds:
             if weight:
                 frontend.held[name] = weight
                 more = True
-        if frontend.told is None:
-            frontend.told = self._told.get(identity)  # that of the former frontend of the VIP
+        if frontend.former_scale is None:
+            frontend.former_scale = self._former_scales.get(identity)  # that of the former frontend of the VIP
         if more and found.cache_info().currsize:
-            frontend.told = found().scale or frontend.told
+            frontend.former_scale = found().scale or frontend.former_scale
         return more
 
     def _found(self, status: FrontendStatus) -> FoundWeights:

@@ -111,7 +111,7 @@ class Records:
             self.now(),
             status.out,
             status.carried,
-            status.told,
+            status.former_scale,
         )
 
     def _evidence(self, name: str) -> Evidence:

@@ -106,8 +106,8 @@ class FrontendStatus:
         pools: Effective weights, one mapping per pool, by name of backend.
         scales: The scale of each pool.
         desired: The desired weight of each backend in VPP, by name.
-        told: The scale in force when it was weighed last, or by which VPP was found to be programmed; None if nobody
-            knows.
+        former_scale: The scale in force when it was weighed last, or by which VPP was found to be programmed; None if
+            nobody knows.
         held: Weights that unknown backends keep until their first result, by name.
         carried: Weights that the new addresses of moved backends had in this VIP before the move, by name.
         excluded: Backends without a weight in the file: they hold none either.
@@ -128,6 +128,7 @@ class FrontendStatus:
         "desired",
         "excluded",
         "flushes",
+        "former_scale",
         "frontend",
         "held",
         "last_changes",
@@ -137,7 +138,6 @@ class FrontendStatus:
         "refused",
         "scales",
         "state",
-        "told",
     )
 
     def __init__(self, frontend: Frontend) -> None:
@@ -149,7 +149,7 @@ class FrontendStatus:
         self.last_changes: dict[str, WeightChange] = {}
         self.pools: tuple[Mapping[str, int], ...] = ()
         self.scales: tuple[Scale, ...] = ()
-        self.told: Scale | None = None
+        self.former_scale: Scale | None = None
         self.desired: Mapping[str, DesiredWeight] = {}
         self.held: dict[str, int] = {}
         self.carried: dict[str, int] = {}
@@ -196,7 +196,7 @@ class FrontendStatus:
         return AS_WRITTEN if self._weighed is None else self._weighed.scale
 
     @property
-    def told_by(self) -> tuple[Scale, ...]:
+    def write_scales(self) -> tuple[Scale, ...]:
         """The scale by which each pool is told, or would be: that of the active one is in force."""
         active = self.active or 0
         return tuple(self.scale if index == active else scale for index, scale in enumerate(self.scales))
@@ -239,7 +239,7 @@ class FrontendStatus:
 
     def leave_vip(self) -> None:
         """Forget the held and desired weights of the frontend's former VIP, and their scale."""
-        self.told = None
+        self.former_scale = None
         self.held.clear()
         self.carried.clear()
         self.desired = {}
@@ -264,12 +264,12 @@ class FrontendStatus:
             now,
             out=self.out,
             carried=self.carried,
-            told=self.told,
+            former_scale=self.former_scale,
         )
         self._weighed = weighed
         old, self.desired = self.desired, weighed.desired
         self.active, self.pools = weighed.active, weighed.pools
-        self.memory, self.scales, self.told = weighed.choice.memory, weighed.scales, weighed.scale
+        self.memory, self.scales, self.former_scale = weighed.choice.memory, weighed.scales, weighed.scale
         self._note(old, at)
         self.changes += 1
         self._latest.clear()
@@ -282,7 +282,7 @@ class FrontendStatus:
         weighed = self._weighed
         assert weighed is not None  # noqa: S101
         old = weighed.shift(evidence, self.held, now, self.carried)
-        self.active, self.memory, self.told = weighed.active, weighed.choice.memory, weighed.scale
+        self.active, self.memory, self.former_scale = weighed.active, weighed.choice.memory, weighed.scale
         self._note(old, at)
         self.changes += len(old)
         self._latest += old

@@ -210,7 +210,7 @@ class FrontendWeights:
         *,
         out: bool = False,
         carried: Mapping[str, int] = NOTHING,
-        told: Scale | None = None,
+        former_scale: Scale | None = None,
     ) -> None:
         """Compute everything.
 
@@ -222,7 +222,7 @@ class FrontendWeights:
             now: Seconds of a monotonic clock.
             out: Whether an operator has taken all of it out of service.
             carried: Weights that the new addresses of moved backends keep, by name of backend.
-            told: The scale that was in force before; None if nobody knows.
+            former_scale: The scale that was in force before; None if nobody knows.
         """
         self.frontend = frontend
         self.out = out
@@ -234,7 +234,7 @@ class FrontendWeights:
         self.choice = choose(frontend, self.totals, self.counts, memory, now, out=out)
         self.guarded = self._guarded()
         self.scales = scales_of(frontend)
-        self.scale = self._scale(held, carried, told)
+        self.scale = self._scale(held, carried, former_scale)
         self.pools: tuple[dict[str, int], ...] = tuple({} for _ in frontend.pools)
         self.desired: dict[str, DesiredWeight] = {}
         self._weigh(evidence, held)

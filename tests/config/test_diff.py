@@ -2,7 +2,7 @@
 
 import attrs
 
-from maglev.config.diff import Difference, differences, removed, told_otherwise, touched
+from maglev.config.diff import Difference, differences, removed, reprogrammed_weights, touched
 from maglev.model.config import Backend, CheckType, HttpParams, MinUp, TlsParams, WeightScale
 from tests.fakes.configs import make_check, make_config, make_frontend
 
@@ -111,7 +111,7 @@ def test_a_change_of_the_scale_is_announced_with_what_is_programmed():
         told.format(100, 2, 100),
     )
     assert details(make_config([exact]), new) == ("weight-tolerance: 2% -> 0.5%",)
-    assert told_otherwise(least, more) == [("pool0", (50, 1, 5)), ("pool0", (100, 2, 10))]
+    assert reprogrammed_weights(least, more) == [("pool0", (50, 1, 5)), ("pool0", (100, 2, 10))]
 
 
 def test_the_length_of_a_table_that_fits():

@@ -249,7 +249,7 @@ def test_an_explanation_goes_on_to_the_announcement(announced):
             "announce",
             "192.0.2.1 is announced since 1970-01-01T00:16:40.000Z: frontend web has 2 backends in service",
         ),
-        ("told", "bird at /run/bird/bird.ctl: reached"),
+        ("receivers", "bird at /run/bird/bird.ctl: reached"),
     ]
     (web,) = explain_backend(board, board.backends["a"], None, vips, world.announcer.trace)["frontends"]
     assert texts(web)[-1] == texts(view)[-2]
@@ -269,7 +269,7 @@ def test_an_operator_who_keeps_it_off_is_in_the_explanation(announced):
     assert steps[0] == ("needed", "every frontend of the address with at least 2 in service (min-up)")
     assert ("orders", "kept off by ann: new linecard") in steps
     assert steps[-2][1] == "192.0.2.1 is withdrawn since 1970-01-01T00:16:40.000Z: kept off by ann: new linecard"
-    assert steps[-1] == ("told", "nobody: neither BIRD nor a hook is configured")
+    assert steps[-1] == ("receivers", "nobody: neither BIRD nor a hook is configured")
 
 
 def test_a_time_that_has_to_pass_is_in_the_explanation(announced):
@@ -278,7 +278,7 @@ def test_a_time_that_has_to_pass_is_in_the_explanation(announced):
     steps = world.steps(SinkStatus("hook pager", "/usr/bin/page", 0, "ended with status 1"))
     assert steps[3] == ("after", "it has served for 2.0s, and has to for 5s")
     assert steps[4][1].endswith("but not yet for 5 s; announced in 3.0s unless that changes")
-    assert steps[5] == ("told", "hook pager at /usr/bin/page: ended with status 1")
+    assert steps[5] == ("receivers", "hook pager at /usr/bin/page: ended with status 1")
     assert explain_announcement(world.trace(), [])["changes_in"] == pytest.approx(3.0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from itertools import count
 
 from maglev.model.config import Backend, ForeignVips, Frontend, LbConf, Pool, PoolMember, Transport, WeightScale
 from maglev.model.health import Lifecycle
@@ -28,7 +27,6 @@ class RandomSite:
         self.random = random.Random(seed)
         self._servers = servers
         # One that came back after we had deleted it would be taken for another daemon's.
-        self._new_ports = count(1000)
 
     def config(self, **vpp):
         """Return a valid configuration."""
@@ -90,7 +88,7 @@ class RandomSite:
                 f"lb as {name} {servers.split()[0]} del flush",
                 f"lb vip {name} del",
                 f"lb vip {name} encap {('gre4', 'gre6')[family]} new_len {length}",
-                f"lb vip {FOREIGN}/32 protocol udp port {next(self._new_ports)} encap gre4",
+                f"lb vip {FOREIGN}/32 protocol udp port {self.random.randint(1000, 60000)} encap gre4",
                 f"lb conf timeout {self.random.choice([30, 40, 50])}",
                 f"lb conf ip4-src-address 192.0.2.{self.random.randint(1, 3)}",
                 f"lb flush vip {name}",

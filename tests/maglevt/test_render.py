@@ -108,7 +108,7 @@ def test_names_that_do_not_fit_are_counted():
         add(figures, GOOD, number / 20, who=f"www{number % 10}" if number else None)
     (line,) = [line for line in vip_lines(reported(figures), figures) if "answers" in line]
 
-    assert line.endswith("and 2 more, not told 1")
+    assert line.endswith("and 2 more, not identified 1")
     assert not [line for line in vip_lines(reported(figures), figures) if "shares" in line]
 
 

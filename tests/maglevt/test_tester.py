@@ -154,10 +154,10 @@ def test_events_about_what_is_tested_are_on_the_timeline_at_their_time(bench):
     bench.tester.apply(Found([target("a"), target("b")], {"a": WEIGHTS}))
     bench.run(1.0)
 
-    assert bench.tester.heard(BACKEND_DOWN) == {"a"}
-    assert bench.tester.heard(BACKEND_DOWN | {"backend": "other"}) == set()
-    assert bench.tester.heard({"type": "gap", "missed": 2}) == set()
-    assert bench.tester.heard({"type": "frontend", "frontend": "b", "from": "up", "to": "down"}) == {"b"}
+    assert bench.tester.take_event(BACKEND_DOWN) == {"a"}
+    assert bench.tester.take_event(BACKEND_DOWN | {"backend": "other"}) == set()
+    assert bench.tester.take_event({"type": "gap", "missed": 2}) == set()
+    assert bench.tester.take_event({"type": "frontend", "frontend": "b", "from": "up", "to": "down"}) == {"b"}
     assert bench.texts() == [
         "backend www1 up -> down (L4CON)",
         "2 events are missing here",
@@ -276,7 +276,7 @@ class RecordingFollower:
         assert weights.buckets == (64 if name == "web" else 0)
         self.said.append(("weigh", name, dict(weights.weights)))
 
-    def heard(self, event):
+    def take_event(self, event):
         return {"web", "of-the-file"} if event["type"] == "backend" else set()
 
     def note(self, text, *, vip="", bad=False, source=""):

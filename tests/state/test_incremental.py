@@ -251,21 +251,21 @@ def test_only_weights_that_backends_hold_or_carry_need_to_be_said():
 
 def test_a_frontend_remembers_its_scale_until_it_leaves_its_vip():
     status = FrontendStatus(make_frontend(pools=((("a", 100), ("b", 50)),), weights=WeightScale.LEAST_MOVING))
-    assert status.told is None
+    assert status.former_scale is None
     status.weigh(evidence_in({"a": U, "b": U}), 0.0, 0.0)
-    assert (status.told[100], status.told[50]) == (2, 1)
+    assert (status.former_scale[100], status.former_scale[50]) == (2, 1)
     status.leave_vip()
-    assert status.told is None
+    assert status.former_scale is None
 
 
 def test_a_frontend_remembers_the_scale_that_a_transition_leaves():
     status = FrontendStatus(make_frontend(pools=(("a", "b"),), weights=WeightScale.LEAST_MOVING))
     status.held["b"] = 25
     status.weigh(evidence_in({"a": U, "b": X}), 0.0, 0.0)
-    assert (status.told[100], status.told[25]) == (4, 1)
+    assert (status.former_scale[100], status.former_scale[25]) == (4, 1)
     status.release("b")
     status.shift(evidence_in({"b": U}), 0.0, 0.0)
-    assert (status.told, status.told[100]) == (status.scale, 1)
+    assert (status.former_scale, status.former_scale[100]) == (status.scale, 1)
 
 
 def live(*frontends):

@@ -157,7 +157,7 @@ def answer_text(figures: VipStatistics, shown: int) -> str:
     if len(named) > shown:
         words.append(f"and {len(named) - shown} more")
     if figures.answers[""]:
-        words.append(f"not told {figures.answers['']:,}")
+        words.append(f"not identified {figures.answers['']:,}")
     return ", ".join(words)
 
 

@@ -159,5 +159,5 @@ def _in_scale(status: FrontendStatus, kept: WantedVip, configured: Collection[st
     if not others:
         return kept
     scale = status.scale_of_departing(server.weight for server in others.values())
-    told = {address: attrs.evolve(server, weight=scale[server.weight]) for address, server in others.items()}
-    return attrs.evolve(kept, servers={**kept.servers, **told})
+    scaled = {address: attrs.evolve(server, weight=scale[server.weight]) for address, server in others.items()}
+    return attrs.evolve(kept, servers={**kept.servers, **scaled})

@@ -46,6 +46,15 @@ def test_without_a_regexp_the_verdict_is_certain_at_the_end_of_the_headers():
     assert read(HEAD + b"Content-Length: 1000000\r\n\r\n") == (Code.L7OK, "status 200")
 
 
+def test_the_head_and_what_was_kept_of_the_body_can_be_looked_at():
+    answer = Answer(Expectation.of(HttpParams("/", None, ((200, 200),), "well", None)))
+    answer.feed(LENGTH)
+    head, body = LENGTH.split(b"\r\n\r\n")
+    assert answer.head.startswith(head)
+    assert answer.body == body
+    answer.release()
+
+
 MATCHES = (Code.L7RSP, "body matches response-regexp-not")
 
 
