@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from maglev.interfaces import IControl, Within
@@ -57,6 +58,11 @@ def _accepted(verb: str, arguments: Mapping[object, object]) -> dict[str, Any]:
         accepted[name] = value
     if "reason" in hints and not str(accepted.get("reason", "")).strip():
         raise ArgumentError("a reason is needed")
+    try:
+        signature(getattr(IControl, verb)).bind(None, **accepted)
+    except TypeError as error:
+        message = f"{verb}: {error}"
+        raise ArgumentError(message) from None
     return accepted
 
 

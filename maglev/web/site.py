@@ -102,7 +102,7 @@ class Guarded(Resource):
         self._gate = gate
 
     def render(self, request: Any) -> Any:
-        """WebAnswer, unless the gate refuses the request."""
+        """Answer, unless the gate refuses the request."""
         for name, value in HEADERS.items():
             request.setHeader(name, value)
         fault = self._gate.fault(request)
@@ -130,7 +130,7 @@ class FileResource(Guarded):
         self._tag = b'"' + hashlib.sha256(self._data).hexdigest()[:16].encode() + b'"'
 
     def render_GET(self, request: Request) -> bytes:
-        """WebAnswer; a browser that has it is told so."""
+        """Answer; a browser that has it is told so."""
         request.setHeader(b"content-type", self._kind)
         request.setHeader(b"cache-control", b"no-cache")
         if request.setETag(self._tag):
@@ -147,7 +147,7 @@ class StreamResource(Guarded):
         self._streams = streams
 
     def render_HEAD(self, request: Request) -> bytes:
-        """WebAnswer what a stream would be like."""
+        """Answer what a stream would be like."""
         request.setHeader(b"content-type", b"text/event-stream")
         return b""
 
@@ -166,7 +166,7 @@ class SnapshotResource(Guarded):
         self._streams = streams
 
     def render_GET(self, request: Request) -> bytes | int:
-        """WebAnswer when everything was read."""
+        """Answer when everything was read."""
         if not self._gate.may_look(request):
             return refusal(request, UNAUTHORIZED, NO_SESSION)
         return self._streams.snapshot(request)
@@ -193,7 +193,7 @@ class JsonResource(Guarded):
         self._answer = answer
 
     def render_GET(self, request: Request) -> int:
-        """WebAnswer, unless the browser goes away before."""
+        """Answer, unless the browser goes away before."""
         answering = self._begin(request)
         request.notifyFinish().addErrback(lambda _: answering.cancel())
         return NOT_DONE_YET

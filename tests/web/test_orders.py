@@ -79,3 +79,8 @@ def test_an_argument_of_another_type_is_refused(arguments):
 def test_a_name_of_an_argument_must_be_a_text():
     with pytest.raises(ArgumentError, match="invalid argument '7'"):
         call_of(FakeControl(), {"verb": "enable_backend", "arguments": {7: "a"}})()
+
+
+def test_an_argument_that_is_missing_is_named():
+    with pytest.raises(ArgumentError, match=r"^disable_backend: missing a required argument: 'name'$"):
+        order("disable_backend", reason="disk")
