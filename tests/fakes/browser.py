@@ -53,6 +53,7 @@ class Browser:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stdout.close()
 
     def run(self, script):
         """Run the body of an async function of ``browser``, ``page``, ``state`` and ``axe``; return its result.
