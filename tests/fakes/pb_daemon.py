@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import time
 import types
 from pathlib import Path
@@ -47,6 +48,19 @@ class PbDaemon:
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < deadline, f"not up after a minute: {self.output()}"
             time.sleep(0.02)
+        # It listens; when it greets, its reactor runs, and has opened all that it needs.
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(str(self.path))
+            assert client.recv(1)
+        while self.connected():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def connected(self):
+        """Return the number of its connections on the UNIX socket."""
+        table = Path("/proc/net/unix").read_text().splitlines()[1:]
+        return sum(line.endswith(f" {self.path}") for line in table) - 1
 
     def __exit__(self, *_):
         self.stop()
