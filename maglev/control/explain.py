@@ -131,7 +131,7 @@ def explain_frontend(
         status: The frontend.
         vips: What VPP is known to hold.
         announced: Why its address is announced, or is not; None if it is not to be announced at all.
-        sinks: Who hears of it.
+        sinks: The receivers of announcements.
     """
     _, trace = decide(board.situation(status.frontend.name))
     return {

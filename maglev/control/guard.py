@@ -66,7 +66,7 @@ def refuse_to_clear(board: Board, overrides: Sequence[Override]) -> None:
 
     Args:
         board: The board.
-        overrides: Overrides that there are.
+        overrides: Existing overrides.
 
     Raises:
         RefusedError: A frontend that serves now would have nothing left in service.

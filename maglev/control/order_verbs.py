@@ -156,7 +156,7 @@ class OrderVerbs:
     def _overridden_at(self, address: str) -> list[str]:
         names = [name for name in self._backends_at(address) if self._overrides.get(Target(name)) is not None]
         if not names:
-            message = f"there is no override of a backend with the address {address}"
+            message = f"no override of a backend with the address {address}"
             raise NotFoundError(message)
         return names
 

@@ -18,7 +18,7 @@ class Dues:
 
     @property
     def earliest(self) -> float | None:
-        """The earliest moment; None if there is none."""
+        """The earliest moment; None without any."""
         if self._stale:
             self._earliest = min(self._dues.values(), default=None)
             self._stale = False

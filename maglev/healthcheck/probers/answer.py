@@ -295,7 +295,7 @@ class Answer:
         self._plain = False
         self._begin_body(status)
         self._parser = parser = _new_parser(self)
-        # With some statuses there is no body (RFC 9112, 6.3, item 1), and llhttp does not read four digits.
+        # Some statuses mean no body (RFC 9112, 6.3, item 1), and llhttp can't read a status of four digits.
         known = status if 100 <= status <= 999 else _ORDINARY
         try:
             parser.feed_data(b"HTTP/1.1 %d\r\n%b\r\n%b" % (known, framing, data))
