@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from maglev.model.errors import RefusedError
+from maglev.runtime.tokens import new_token, token_key
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
 LIFETIME: Final = 60.0
 """Seconds in which a link has to be opened: time to copy it from one window to another."""
-
-SECRET_BYTES: Final = 32
-"""Bytes of a secret: 256 bits are not to be guessed."""
 
 MAX_LINKS: Final = 64
 """Links that wait to be opened; with one more, the oldest is void."""
@@ -57,18 +53,13 @@ class WebLinks:
         """
         if not self.page:
             raise RefusedError("the live page is off: maglevd runs without --web-addr")
-        secret = secrets.token_urlsafe(SECRET_BYTES)
+        secret = new_token()
         while len(self._links) >= MAX_LINKS:
             del self._links[next(iter(self._links))]
-        self._links[_digest(secret)] = _Link(caller, self._clock.seconds() + LIFETIME)
+        self._links[token_key(secret)] = _Link(caller, self._clock.seconds() + LIFETIME)
         return {"url": f"{self.page}/login#{secret}", "expires_in": LIFETIME}
 
     def redeem(self, secret: str) -> Caller | None:
         """Return whom a secret stands for, once; None if it is void."""
-        # Looked up by its digest: how long that takes tells nothing of the secrets that exist.
-        link = self._links.pop(_digest(secret), None)
+        link = self._links.pop(token_key(secret), None)
         return link.caller if link is not None and self._clock.seconds() < link.until else None
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

@@ -1,16 +1,15 @@
-"""Sessions of the live page: somebody who opened a link that ``web login`` had printed.
+"""Sessions of the live page: somebody opened a link that ``web login`` had printed.
 
 A session is known by a secret in a cookie. Sessions live in memory: they end when maglevd does.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from typing import TYPE_CHECKING, Final, Protocol
 
 from maglev.model.caller import Caller
 from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.tokens import new_token, token_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +26,6 @@ MAX_SESSIONS: Final = 64
 
 MAX_SESSIONS_OF_ONE: Final = 8
 """Sessions of one name: several browsers; with one more, the oldest of them ends."""
-
-SECRET_BYTES: Final = 32
-"""Bytes of a secret: 256 bits are not to be guessed."""
 
 
 class WebSessionEntry(Protocol):
@@ -54,14 +50,12 @@ class WebSession:
 
     Attributes:
         control: The verbs, bound to its caller.
-        until: When it ends, by the monotonic clock.
     """
 
-    def __init__(self, control: IControl, entry: WebSessionEntry, until: float, alarm: IDelayedCall) -> None:
+    def __init__(self, control: IControl, entry: WebSessionEntry, expiry: IDelayedCall) -> None:
         self.control = control
-        self.until = until
         self._entry = entry
-        self._alarm = alarm
+        self._expiry = expiry
 
     @property
     def caller(self) -> Caller:
@@ -75,8 +69,8 @@ class WebSession:
     def end(self) -> None:
         """Release what it holds."""
         self._entry.remove()
-        if self._alarm.active():
-            self._alarm.cancel()
+        if self._expiry.active():
+            self._expiry.cancel()
 
 
 class WebSessions:
@@ -124,21 +118,21 @@ class WebSessions:
         own = [key for key, each in self._sessions.items() if each.caller.name == caller.name]
         self._end_all_but(own, MAX_SESSIONS_OF_ONE - 1)
         self._end_all_but([*self._sessions], MAX_SESSIONS - 1)
-        issued = secrets.token_urlsafe(SECRET_BYTES)
-        key = _digest(issued)
-        alarm = self._clock.callLater(LIFETIME, self._end, key)
+        issued = new_token()
+        key = token_key(issued)
+        expiry = self._clock.callLater(LIFETIME, self._end, key)
         entry = self._register.add(caller, "web")
-        self._sessions[key] = WebSession(self._control_for(caller), entry, self._clock.seconds() + LIFETIME, alarm)
+        self._sessions[key] = WebSession(self._control_for(caller), entry, expiry)
         self._log.info("web-login", who=caller.name, role=str(caller.role), origin=caller.origin)
         return issued
 
     def find(self, secret: str) -> WebSession | None:
         """Return the session of a secret; None if there is none."""
-        return self._sessions.get(_digest(secret))
+        return self._sessions.get(token_key(secret))
 
     def log_out(self, secret: str) -> None:
         """End a session."""
-        self._end(_digest(secret))
+        self._end(token_key(secret))
 
     def close(self) -> None:
         """End all sessions."""
@@ -152,7 +146,3 @@ class WebSessions:
         session = self._sessions.pop(key, None)
         if session is not None:
             session.end()
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
