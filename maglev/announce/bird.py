@@ -123,7 +123,7 @@ class BirdSpeaker(Service):
     def startService(self) -> None:
         """Begin."""
         Service.startService(self)
-        self._tasks.repeat(self._reactor, "announce-bird", self._turn, lambda: None)
+        self._tasks.repeat(self._reactor, "announce-bird", self._turn)
 
     def stopService(self) -> None:
         """Let go of BIRD, which goes on announcing what it announces."""

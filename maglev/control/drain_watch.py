@@ -201,7 +201,7 @@ class DrainWatch(Service):
         self._report(drain)
         if not self._looking:
             self._looking = True
-            self._tasks.repeat(self._clock, "drains", self._look, lambda: None)
+            self._tasks.repeat(self._clock, "drains", self._look)
 
     def _override_of(self, drain: WatchedDrain) -> Override:
         """Return the order as it is now: its times move with a wall clock that is set."""

@@ -105,7 +105,7 @@ class BoundedRequest(Request):
     _fault = 0
 
     def parseCookies(self) -> None:
-        """Leave cookies alone: we set none, and a header can hold thousands."""
+        """Leave cookies alone: a header can hold thousands. Who sets one finds it in the header (`maglev.web.gate`)."""
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Queue the request."""

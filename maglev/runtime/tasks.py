@@ -41,7 +41,7 @@ class Tasks:
         clock: IReactorTime,
         name: str,
         step: Callable[[], Awaitable[float | None]],
-        failed: Callable[[], None],
+        failed: Callable[[], None] = lambda: None,
         delay: float = 0.0,
     ) -> None:
         """Repeat a step; one that raises is logged as a bug and tried again later.

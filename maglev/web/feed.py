@@ -99,7 +99,7 @@ class PageFeed:
 
     def start(self) -> None:
         """Begin to take samples of the traffic, which last whether somebody looks or not."""
-        self._tasks.repeat(self._clock, "web-traffic", self._sample, lambda: None, delay=PERIOD)
+        self._tasks.repeat(self._clock, "web-traffic", self._sample, delay=PERIOD)
 
     def stop(self) -> None:
         """End everything."""
@@ -113,9 +113,9 @@ class PageFeed:
         self.frames.viewers[viewer] = None
         if self._run is None:
             run = self._run = object()
-            self._tasks.repeat(self._clock, "web-events", partial(self._listen, run), lambda: None)
-            self._tasks.repeat(self._clock, "web-sweeps", partial(self._sweep, run), lambda: None)
-            self._tasks.repeat(self._clock, "web-frames", partial(self._step, run), lambda: None)
+            self._tasks.repeat(self._clock, "web-events", partial(self._listen, run))
+            self._tasks.repeat(self._clock, "web-sweeps", partial(self._sweep, run))
+            self._tasks.repeat(self._clock, "web-frames", partial(self._step, run))
 
     def leave(self, viewer: Viewer) -> None:
         """Remove a page; harmless if it was removed already."""

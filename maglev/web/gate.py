@@ -53,7 +53,7 @@ class Gate:
     def fault(self, request: Request) -> str:
         """Return why a request is refused to everybody; empty if it is not."""
         host = _host_of(request.getHeader("host") or "")
-        if host not in self._names and not (not self.local and _is_address(host)):
+        if host not in self._names and (self.local or not _is_address(host)):
             return f"unknown host {printable(host)}: see --web-name"
         if request.getHeader("sec-fetch-site") not in OWN_SITES:
             return "asked for by another site"

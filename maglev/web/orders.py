@@ -9,7 +9,7 @@ from maglev.interfaces import IControl, Within
 from maglev.model.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Mapping
 
 ORDERS: Final = (
     "clear_override",
@@ -30,19 +30,20 @@ MAX_TEXT: Final = 256
 """Characters of a name or a reason; those of the configuration have 63, a reason 120."""
 
 
-def call_of(control: IControl, order: object) -> Callable[[], Awaitable[Any]]:
-    """Return the call that an order stands for.
+def carry_out(control: IControl, order: object) -> Awaitable[Any]:
+    """Call the verb of an order; return what it returns.
 
     Args:
         control: The verbs, bound to a caller.
         order: ``{"verb": NAME, "arguments": {NAME: VALUE}}``.
 
     Raises:
-        ArgumentError: It is not an order, or a reason is missing.
+        ArgumentError: It is not an order, an argument is invalid, or the reason is missing.
     """
     match order:
         case {"verb": str(verb), "arguments": dict(arguments)} if verb in ORDERS:
-            return lambda: getattr(control, verb)(**_accepted(verb, arguments))
+            answer: Awaitable[Any] = getattr(control, verb)(**_accepted(verb, arguments))
+            return answer
         case _:
             raise ArgumentError("expected a verb of the page and its arguments")
 

@@ -73,11 +73,6 @@ class Reading:
         return True
 
     @property
-    def has_concerns(self) -> bool:
-        """Whether something is to be read at once."""
-        return bool(self._backends or self._frontends)
-
-    @property
     def next_due(self) -> float:
         """When something is to be read, by the clock, if nothing happens before."""
         return min(self._unsettled.values(), default=float("inf"))
@@ -148,12 +143,14 @@ class Reading:
     def _put_backend(self, view: BackendView) -> None:
         name, picture = view["name"], self.picture
         picture.put("backends", name, backend_row(view))
-        check, seen = check_row(view), seen_row(view, self._wall())
-        if check is not None and seen is not None:
-            picture.put("checks", name, check)
-            known: Any = picture.row("seen", name)
-            if known is None or known[1] != seen[1] or abs(known[0] - seen[0]) > ROUNDING:
-                picture.put("seen", name, seen)
+        result = view["last_result"]
+        if result is None:
+            return
+        picture.put("checks", name, check_row(result))
+        seen = seen_row(result, self._wall())
+        known: Any = picture.row("seen", name)
+        if known is None or known[1] != seen[1] or abs(known[0] - seen[0]) > ROUNDING:
+            picture.put("seen", name, seen)
 
     def _put_frontend(self, view: FrontendView) -> list[str]:
         """Put a frontend and its members; return the names of their rows."""

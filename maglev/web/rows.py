@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from maglev.model.announce_views import AnnouncementView
     from maglev.model.checker_views import CheckerView
     from maglev.model.override_views import DrainView, OverrideView
-    from maglev.model.views import BackendView, FrontendView, MemberView, PoolView, VppInfoView
+    from maglev.model.views import BackendView, FrontendView, MemberView, PoolView, ResultView, VppInfoView
 
 
 def member_key(frontend: str, pool: str, backend: str) -> str:
@@ -113,16 +113,19 @@ def backend_row(view: BackendView) -> dict[str, Any]:
     }
 
 
-def check_row(view: BackendView) -> list[bool | str] | None:
-    """Return the last result of a backend; None before the first."""
-    last = view["last_result"]
-    return None if last is None else [last["ok"], last["code"], last["detail"]]
+def check_row(result: ResultView) -> list[bool | str]:
+    """Return the row of the last result of a backend."""
+    return [result["ok"], result["code"], result["detail"]]
 
 
-def seen_row(view: BackendView, wall: float) -> list[float] | None:
-    """Return when the last result of a backend came, and how long the probe took; None before the first."""
-    last = view["last_result"]
-    return None if last is None else [round(wall - last["age"], 1), round(last["duration"] * 1000, 1)]
+def seen_row(result: ResultView, wall: float) -> list[float]:
+    """Return when the last result of a backend came, in seconds since the epoch, and the milliseconds that it took.
+
+    Args:
+        result: The result.
+        wall: The wall-clock time, in seconds since the epoch.
+    """
+    return [round(wall - result["age"], 1), round(result["duration"] * 1000, 1)]
 
 
 def override_row(view: OverrideView | None) -> dict[str, Any] | None:

@@ -27,11 +27,11 @@ from twisted.web.server import NOT_DONE_YET
 from maglev.model.errors import ArgumentError, ForbiddenError, LocalError, MaglevError, NotFoundError
 from maglev.runtime.http import READ_ONLY, BoundedSite, Root
 from maglev.runtime.logs.logger import EventLogger
-from maglev.web.orders import call_of
+from maglev.web.orders import carry_out
 from maglev.web.sessions import LIFETIME
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from maglev.interfaces import IControl
     from maglev.runtime.cooperator import WorkQueue
+    from maglev.runtime.http import BoundedRequest
     from maglev.web.gate import Gate
     from maglev.web.sessions import WebSessions
     from maglev.web.streams import Streams
@@ -78,6 +79,9 @@ STATUSES: Final = (
     (MaglevError, SERVICE_UNAVAILABLE),
 )
 """The status for each kind of error, the most specific first."""
+
+
+NO_SESSION: Final = "no session: type web login in the console or in maglevc, and open what it prints"
 
 
 class WebAnswer(NamedTuple):
@@ -151,11 +155,12 @@ class StreamResource(Guarded):
         request.setHeader(b"content-type", b"text/event-stream")
         return b""
 
-    def render_GET(self, request: Request) -> bytes | int:
-        """Begin a stream."""
+    def render_GET(self, request: BoundedRequest) -> bytes | int:
+        """Begin a stream, after the last message that the page had, if it names one."""
         if not self._gate.may_look(request):
             return refusal(request, UNAUTHORIZED, NO_SESSION)
-        return self._streams.answer(request, lambda: self._gate.may_look(request))
+        last_id = request.getHeader("last-event-id") or argument(request, b"after")
+        return self._streams.answer(request, last_id, lambda: self._gate.may_look(request))
 
 
 class SnapshotResource(Guarded):
@@ -172,15 +177,14 @@ class SnapshotResource(Guarded):
         return self._streams.snapshot(request)
 
 
-NO_SESSION: Final = "no session: type web login in the console or in maglevc, and open what it prints"
-
-
 class JsonResource(Guarded):
     """Something that is answered as JSON, over time."""
 
     _log = EventLogger()
 
-    def __init__(self, gate: Gate, clock: IReactorTime, answer: Callable[[Request], Awaitable[WebAnswer]]) -> None:
+    def __init__(
+        self, gate: Gate, clock: IReactorTime, answer: Callable[[Request], Coroutine[Deferred[Any], Any, WebAnswer]]
+    ) -> None:
         """Create it.
 
         Args:
@@ -199,7 +203,7 @@ class JsonResource(Guarded):
         return NOT_DONE_YET
 
     def _begin(self, request: Request) -> Deferred[None]:
-        answering = Deferred.fromCoroutine(_awaited(self._answer(request)))
+        answering = Deferred.fromCoroutine(self._answer(request))
         answering.addErrback(self._excuse)
         return answering.addCallback(_finish, request)
 
@@ -230,10 +234,6 @@ class OrderResource(JsonResource):
         _finish(WebAnswer(GATEWAY_TIMEOUT, {"error": "no answer yet; it goes on: see show log"}), request)
 
 
-async def _awaited(answer: Awaitable[WebAnswer]) -> WebAnswer:
-    return await answer
-
-
 def _finish(answer: WebAnswer, request: Request) -> None:
     if not request.finished and request.channel is not None:
         request.write(_json(request, answer))
@@ -259,7 +259,7 @@ class Page:
         """Return the verbs that a request may call.
 
         Raises:
-            ForbiddenError: None.
+            ForbiddenError: It has no session, and needs one.
         """
         session = self._gate.session(request)
         if session is not None:
@@ -274,9 +274,8 @@ class Page:
         session = self._gate.session(request)
         if session is None and not self._gate.may_look(request):
             return WebAnswer(UNAUTHORIZED, {"error": NO_SESSION})
-        caller = (self._control(request)).caller
-        name = caller.name if session is not None else None
-        return WebAnswer(OK, {"name": name, "role": str(caller.role)})
+        caller = self._control(request).caller
+        return WebAnswer(OK, {"name": None if session is None else caller.name, "role": str(caller.role)})
 
     async def backend(self, request: Request) -> WebAnswer:
         """Return a backend, and why its weights are what they are."""
@@ -292,8 +291,8 @@ class Page:
         """Begin a session."""
         match read_json(request):
             case {"secret": str(secret)}:
-                client = request.getClientAddress()
-                issued = self._sessions.log_in(secret, str(getattr(client, "host", "local")))
+                where = str(getattr(request.getClientAddress(), "host", "local"))
+                issued = self._sessions.log_in(secret, where)
             case _:
                 raise ArgumentError("expected a secret")
         if issued is None:
@@ -313,7 +312,7 @@ class Page:
         if session is None:
             return WebAnswer(UNAUTHORIZED, {"error": NO_SESSION})
         session.touch()
-        return WebAnswer(OK, {"view": await call_of(session.control, read_json(request))()})
+        return WebAnswer(OK, {"view": await carry_out(session.control, read_json(request))})
 
 
 def argument(request: Request, name: bytes) -> str:

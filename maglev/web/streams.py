@@ -16,7 +16,6 @@ from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from maglev.runtime.admission import source_of_address
 from maglev.web.picture import encode
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from twisted.web.server import Request
 
+    from maglev.runtime.http import BoundedRequest
     from maglev.web.feed import PageFeed
     from maglev.web.frames import Frames
 
@@ -166,9 +166,15 @@ class Streams:
         """Return the number of open pages."""
         return len(self._open)
 
-    def answer(self, request: Request, still_allowed: Callable[[], bool]) -> bytes | int:
-        """Answer a request with a stream, unless there are too many."""
-        source = source_of_address(str(getattr(request.getClientAddress(), "host", "local")))
+    def answer(self, request: BoundedRequest, last_id: str, still_allowed: Callable[[], bool]) -> bytes | int:
+        """Answer a request with a stream, unless there are too many.
+
+        Args:
+            request: The request.
+            last_id: The last message that the page had; empty if it had none.
+            still_allowed: Returns whether the stream may go on.
+        """
+        source = request.channel.source
         if len(self._open) >= MAX_PAGES or Counter(self._open.values())[source] >= MAX_PAGES_OF_ONE:
             request.setResponseCode(SERVICE_UNAVAILABLE)
             request.setHeader(b"content-type", b"text/plain; charset=utf-8")
@@ -179,8 +185,7 @@ class Streams:
         self._open[stream] = source
         request.notifyFinish().addBoth(self._ended, stream)
         self._feed.join(stream)
-        after = (request.args or {}).get(b"after", [b""])[0].decode("ascii", "replace")
-        stream.begin(request.getHeader("last-event-id") or after)
+        stream.begin(last_id)
         return NOT_DONE_YET
 
     def snapshot(self, request: Request) -> int:

@@ -4,15 +4,14 @@ import pytest
 
 from maglev.interfaces import IControl
 from maglev.model.errors import ArgumentError
-from maglev.web.orders import MAX_TEXT, ORDERS, call_of
+from maglev.web.orders import MAX_TEXT, ORDERS, carry_out
 from tests.fakes.control import FakeControl, finish
 from tests.fakes.views import VERBS
 
 
 def order(verb, **arguments):
     control = FakeControl()
-    call = call_of(control, {"verb": verb, "arguments": arguments})
-    finish(call())
+    finish(carry_out(control, {"verb": verb, "arguments": arguments}))
     return control.calls
 
 
@@ -55,7 +54,7 @@ def test_what_takes_something_out_needs_a_reason(verb, reason):
 )
 def test_what_is_not_an_order_of_the_page_is_refused(bad):
     with pytest.raises(ArgumentError, match="expected a verb of the page"):
-        call_of(FakeControl(), bad)
+        carry_out(FakeControl(), bad)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_an_argument_of_another_type_is_refused(arguments):
 
 def test_a_name_of_an_argument_must_be_a_text():
     with pytest.raises(ArgumentError, match="invalid argument '7'"):
-        call_of(FakeControl(), {"verb": "enable_backend", "arguments": {7: "a"}})()
+        carry_out(FakeControl(), {"verb": "enable_backend", "arguments": {7: "a"}})
 
 
 def test_an_argument_that_is_missing_is_named():
