@@ -6,13 +6,16 @@ import { clock, duration, local } from "./text.js";
 
 const LASTS = [["until it is undone", 0], ["15 minutes", 900], ["1 hour", 3600], ["4 hours", 14400], ["1 day", 86400], ["1 week", 604800]];
 
+const DISABLE = ["Disable", "disable_backend", true];
+const OUT = [["Drain", "drain_backend", true], ["Pause", "pause_backend", true], DISABLE];
+
 /** The orders for a backend in a state: [label, verb, whether it takes it out of service]. */
 const ORDERS = {
-  up: [["Drain", "drain_backend", true], ["Pause", "pause_backend", true], ["Disable", "disable_backend", true]],
-  down: [["Drain", "drain_backend", true], ["Pause", "pause_backend", true], ["Disable", "disable_backend", true]],
-  unknown: [["Drain", "drain_backend", true], ["Pause", "pause_backend", true], ["Disable", "disable_backend", true]],
-  draining: [["Put back", "enable_backend", false], ["Disable", "disable_backend", true]],
-  paused: [["Resume", "resume_backend", false], ["Disable", "disable_backend", true]],
+  up: OUT,
+  down: OUT,
+  unknown: OUT,
+  draining: [["Put back", "enable_backend", false], DISABLE],
+  paused: [["Resume", "resume_backend", false], DISABLE],
   disabled: [["Enable", "enable_backend", false]],
 };
 
@@ -71,10 +74,10 @@ export class Details {
       parts.push(make("h3", "", `In ${each.frontend}: ${each.effective_weight}, ${each.reason}`));
       const last = each.changed;
       const changed = last ? [["changed", `${clock(last.at)}, ${last.from} → ${last.to}: ${last.text}`]] : [];
-      parts.push(steps([...each.steps.map((step) => [step.step, step.text]), ...changed]));
+      parts.push(steps([...explained(each), ...changed]));
       parts.push(this.#weight(view, each));
     }
-    parts.push(make("h3", "", "Health"), steps(why.steps.map((step) => [step.step, step.text])));
+    parts.push(make("h3", "", "Health"), steps(explained(why)));
     parts.push(make("h3", "", "History"));
     parts.push(steps(view.transitions.map((each) => [clock(each.at), `${each.from} → ${each.to}, ${each.code}${each.detail ? ` ${each.detail}` : ""}`])));
     this.body.replaceChildren(...parts);
@@ -92,12 +95,12 @@ export class Details {
       const out = view.enabled ? ["Disable", "disable_frontend", true] : ["Enable", "enable_frontend", false];
       this.#button(orders, out, { name: view.name }, view.name);
       this.#button(orders, ["Read VPP back and repair", "sync_vpp", false], { frontend: view.name }, view.name);
+      parts.push(orders);
     }
-    if (orders) parts.push(orders);
-    parts.push(make("h3", "", "Why"), steps(why.steps.map((step) => [step.step, step.text])));
+    parts.push(make("h3", "", "Why"), steps(explained(why)));
     for (const each of why.backends) {
       parts.push(make("h3", "", `${each.backend}: ${each.effective_weight}, ${each.reason}`));
-      parts.push(steps(each.steps.map((step) => [step.step, step.text])));
+      parts.push(steps(explained(each)));
     }
     this.body.replaceChildren(...parts);
   }
@@ -189,6 +192,11 @@ function select(choices) {
   const made = document.createElement("select");
   made.append(...choices.map(([text, value]) => new Option(text, value)));
   return made;
+}
+
+/** Return the steps of a decision as terms and texts. */
+function explained(decision) {
+  return decision.steps.map((step) => [step.step, step.text]);
 }
 
 function steps(pairs) {

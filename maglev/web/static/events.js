@@ -50,9 +50,7 @@ function line(event) {
   if (more) text.append(make("small", "", local(more)));
   const time = make("time", "", event.at ? clock(event.at) : "");
   if (event.at) time.dateTime = event.at;
-  const item = make("li", event.type === "backend" || event.type === "frontend" ? `to-${event.to}` : "", time, text);
-  if (event.at) item.dataset.at = event.at;
-  return item;
+  return make("li", "", time, text);
 }
 
 export class Events {

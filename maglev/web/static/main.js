@@ -140,14 +140,12 @@ const stream = new Stream(store, {
     waiting = [];
     store.take(data);
     view.rebuild();
-    view.filter(at("search").value, at("unwell").checked);
+    filter();
     events.show(store.events);
     about();
-    summarize();
     document.documentElement.dataset.boot = data.boot;
   },
   frame: soon,
-  gap() {},
   state: linkState,
 });
 

@@ -50,7 +50,7 @@ export class Store {
           delete own[name];
           shape = true;
         } else {
-          if (kind === "frontends") shape ||= !own[name] || poolsOf(own[name]) !== poolsOf(row);
+          if (kind === "frontends") shape ||= !own[name] || shapeOf(own[name]) !== shapeOf(row);
           own[name] = row;
         }
       }
@@ -128,6 +128,7 @@ export function orderMark(order) {
   return [`${order.value} by ${order.who}${until}`, "", `${order.value} by ${order.who}${why}; the file says ${order.file}`];
 }
 
-function poolsOf(frontend) {
+/** Return the pools and backends of a frontend as text: what makes its rows. */
+export function shapeOf(frontend) {
   return JSON.stringify(frontend.pools.map((pool) => [pool.name, pool.backends]));
 }

@@ -8,7 +8,7 @@ export class Stream {
   #timer = 0;
   #pause = 500;
 
-  /** Handlers: snapshot(data), frame(data), gap(data), state(word, text). */
+  /** Handlers: snapshot(data), frame(data), state(word, text). */
   constructor(store, handlers) {
     this.store = store;
     this.handlers = handlers;
@@ -27,7 +27,6 @@ export class Stream {
     });
     on("snapshot", (data) => { this.handlers.snapshot(data); this.handlers.state("live", "live"); });
     on("frame", (data) => { this.handlers.frame(data); });
-    on("gap", (data) => this.handlers.gap(data));
     source.onopen = () => { if (this.store.boot) this.handlers.state("live", "live"); };
     source.onerror = () => this.#failed(source);
   }

@@ -1,7 +1,7 @@
 // The frontends with their pools and backends. Rows are made once; afterwards only what changed is written.
 
 import { copy, make, say, showMarks, showState, spark } from "./parts.js";
-import { orderMark } from "./store.js";
+import { orderMark, shapeOf } from "./store.js";
 import { count, duration, rate } from "./text.js";
 
 const AT_ONCE = 60; // rows that are made in one go: less than a frame of the screen
@@ -90,15 +90,14 @@ class Frontend {
 
   build() {
     const row = this.store.rows.frontends[this.name];
-    this.shape = JSON.stringify(row.pools.map((pool) => [pool.name, pool.backends]));
+    this.shape = shapeOf(row);
     this.view.drop(this.rows);
     this.rows = [];
     this.pools = row.pools.map((pool) => {
       const element = copy("pool");
       const list = element.lastElementChild;
       list.setAttribute("aria-label", `${this.name}, pool ${pool.name}`);
-      const made = { element, list, waiting: [...pool.backends], name: pool.name, active: pool.active };
-      return made;
+      return { element, list, waiting: [...pool.backends], name: pool.name, active: pool.active };
     });
     this.element.lastElementChild.replaceChildren(...this.pools.map((pool) => pool.element));
     this.fill(AT_ONCE);
@@ -136,8 +135,7 @@ class Frontend {
     if (announced) marks.push([announced.state, announced.state === "withdrawn" ? "bad" : "calm", announced.why]);
     showMarks(this.marks, marks);
     row.pools.forEach((pool, index) => this.#updatePool(pool, this.pools[index]));
-    const ownUnwell = this.store.frontendUnwell(row);
-    this.ownUnwell = ownUnwell;
+    this.unwell = this.store.frontendUnwell(row);
     this.element.classList.toggle("bad", row.state === "down" || row.held > 0);
     this.words = `${this.name} ${row.address} ${row.description}`.toLowerCase();
     this.shares();
@@ -171,7 +169,7 @@ class Frontend {
     const seen = new Set();
     for (const row of this.rows) {
       const buckets = this.store.rows.members[row.key]?.[5];
-      // One that is not known makes all shares unknown: null, and NaN from then on.
+      // A count that is not known makes the sum NaN, and all shares unknown.
       if (!seen.has(row.backend)) sum += buckets ?? NaN;
       seen.add(row.backend);
     }
@@ -195,7 +193,7 @@ class Frontend {
       any ||= shown;
     }
     for (const pool of this.pools) pool.element.hidden = ![...pool.list.children].some((row) => !row.hidden);
-    this.element.hidden = !(any || (self && (!unwell || this.ownUnwell)));
+    this.element.hidden = !(any || (self && (!unwell || this.unwell)));
   }
 }
 
@@ -312,7 +310,7 @@ export class View {
       const row = this.store.rows.frontends[name];
       if (!row) {
         this.#forget(name);
-      } else if (JSON.stringify(row.pools.map((pool) => [pool.name, pool.backends])) !== frontend.shape) {
+      } else if (shapeOf(row) !== frontend.shape) {
         frontend.build();
       }
     }
