@@ -15,7 +15,7 @@ import sys
 import time
 
 from tests.fakes.browser import Browser, why_no_browser
-from tests.real.test_web import free_port
+from tests.fakes.program import free_port
 
 FRONTENDS = 40
 RESULTS = 1000
@@ -31,10 +31,10 @@ def serve(port, count):
     from twisted.internet.task import LoopingCall
     from twisted.protocols.basic import LineReceiver
 
-    from maglev.daemon.tap import use_monotonic_time
     from maglev.healthcheck.lag import LagMonitor
     from maglev.model.result import Code, Result
     from maglev.runtime.admission import Descriptors
+    from maglev.runtime.clock import use_monotonic_time
     from maglev.runtime.cooperator import Cooperator
     from maglev.runtime.garbage import settle
     from maglev.web.place import web_place

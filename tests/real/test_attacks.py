@@ -15,7 +15,6 @@ import resource
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -32,6 +31,7 @@ from tests.fakes.attackers import Attackers
 from tests.fakes.certificates import Authority
 from tests.fakes.console import write_key
 from tests.fakes.daemon import MaglevDaemon
+from tests.fakes.program import MAGLEVC, free_port
 from tests.fakes.slow_backends import SlowBackends
 
 pytestmark = [
@@ -79,11 +79,6 @@ class Mortal:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-
-
-def free_port(host="127.0.0.1"):
-    with socket.create_server((host, 0)) as free:
-        return free.getsockname()[1]
 
 
 def configuration(port, mortal_port, mortals):
@@ -167,8 +162,7 @@ class AttackedDaemon(MaglevDaemon):
         return ["ssh", "-F", "none", "-p", str(self.ssh_port), "-i", key, *given, "x@127.0.0.1", *command]
 
     def maglevc(self, *command, server=""):
-        program = "from maglev.maglevc.program import main; main()"
-        return [sys.executable, "-c", program, "--server", server or f"unix:{self.pb_socket}", *command]
+        return [*MAGLEVC, "--server", server or f"unix:{self.pb_socket}", *command]
 
     def maglevc_over_tls(self, *command):
         return self.maglevc(*self._client, *command, server=f"tls:127.0.0.1:{self.tls_port}")

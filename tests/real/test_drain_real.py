@@ -4,7 +4,6 @@ The lab is described in `tests.fakes.lab`. Flows live for two seconds after thei
 """
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,13 +11,13 @@ import pytest
 
 from tests.fakes.lab import ADDRESSES
 from tests.fakes.papi import PapiReader
+from tests.fakes.program import MAGLEVC
 from tests.real.test_packets import ALIKE, KEY, LabDaemon, again_if_late, lab, weights, whole_lab
 
 __all__ = ["lab", "whole_lab"]
 
 pytestmark = [pytest.mark.real, pytest.mark.vpp]
 
-MAGLEVC = [sys.executable, "-c", "from maglev.maglevc.program import main; main()"]
 
 FLOW_TIMEOUT = 2
 

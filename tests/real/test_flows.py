@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from tests.fakes.flow_lab import FLOWS, FlowLab, Stream, chi_square, frames, mov
 from tests.fakes.lab import PORT, VIP, VPP_LAN, why_no_lab
 from tests.fakes.lab_vpp import prefer
 from tests.fakes.papi import PapiReader
+from tests.fakes.program import MAGLEVC
 from tests.fakes.weight_watch import WeightWatch
 
 pytestmark = [pytest.mark.real, pytest.mark.vpp]
@@ -49,8 +49,6 @@ LATE = 0.03
 
 CHI_SQUARE_999 = 27.88
 """The quantile 0.999 of chi-square with nine degrees of freedom."""
-
-MAGLEVC = [sys.executable, "-c", "from maglev.maglevc.program import main; main()"]
 
 
 class FlowDaemon(MaglevDaemon):

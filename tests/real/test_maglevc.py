@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.pb_daemon import PbDaemon
+from tests.fakes.program import MAGLEVC
 
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = [sys.executable, "-c", "from maglev.maglevc.program import main; main()"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def environ(daemon, **more):
 
 def run(daemon, *arguments, script=None, **more):
     return subprocess.run(
-        [*PROGRAM, *arguments],
+        [*MAGLEVC, *arguments],
         input=script or "",
         capture_output=True,
         text=True,
@@ -141,7 +141,7 @@ def test_a_daemon_that_does_not_answer_is_an_error_and_no_traceback(tmp_path):
         deaf.bind(str(tmp_path / "deaf.sock"))
         deaf.listen()
         process = subprocess.Popen(
-            [*PROGRAM, "--server", f"unix:{tmp_path}/deaf.sock", "show", "version"],
+            [*MAGLEVC, "--server", f"unix:{tmp_path}/deaf.sock", "show", "version"],
             stderr=subprocess.PIPE,
             cwd=ROOT,
             text=True,
@@ -193,7 +193,7 @@ def test_a_script_that_succeeds_is_a_success_and_quit_ends_it(daemon):
 
 
 def test_lines_of_a_script_run_as_they_come(daemon):
-    process = subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=environ(daemon))
+    process = subprocess.Popen(MAGLEVC, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=environ(daemon))
     process.stdin.write(b"show backends | count\n")
     process.stdin.flush()
     assert process.stdout.readline() == b"4\n"
@@ -219,7 +219,7 @@ def test_events_are_one_json_object_a_line(busy):
 
 
 def watching(daemon, *arguments, **streams):
-    return subprocess.Popen([*PROGRAM, "watch", "events", *arguments], cwd=ROOT, env=environ(daemon), **streams)
+    return subprocess.Popen([*MAGLEVC, "watch", "events", *arguments], cwd=ROOT, env=environ(daemon), **streams)
 
 
 def test_events_arrive_one_by_one_through_a_pipe(daemon):
@@ -415,7 +415,7 @@ class Terminal:
 
     def __init__(self, folder, daemon, *arguments, **more):
         self._tmux = ["tmux", "-S", str(folder / f"tmux{next(_NUMBERS)}.sock"), "-f", "/dev/null"]
-        command = shlex.join([*PROGRAM, *arguments]) + "; echo EXIT $?; exec sleep 60"
+        command = shlex.join([*MAGLEVC, *arguments]) + "; echo EXIT $?; exec sleep 60"
         kept = {"PATH", "HOME", "LANG", "PYTHONPATH", "TERM", "MAGLEV_SERVER", *more}
         settings = [f"{name}={value}" for name, value in environ(daemon, **more).items() if name in kept]
         self._call("new-session", "-d", "-x", "100", "-y", "30", "env", "-i", *settings, "sh", "-c", command)

@@ -10,7 +10,6 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from pathlib import Path
@@ -18,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.pb_daemon import PbDaemon
+from tests.fakes.program import MAGLEVC
 from tests.fakes.screen import ScreenDouble
 
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = [sys.executable, "-c", "from maglev.maglevc.program import main; main()"]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ class OnPty:
         self.before = self.modes()
         self.output = b""
         self.process = subprocess.Popen(
-            PROGRAM,
+            MAGLEVC,
             stdin=self._theirs,
             stdout=self._theirs,
             stderr=self._theirs,

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 
 import pytest
@@ -11,13 +10,13 @@ import yaml
 from tests.fakes.daemon import MaglevDaemon
 from tests.fakes.papi import PapiReader
 from tests.fakes.papi_client import papi_client
+from tests.fakes.program import MAGLEVC
 from tests.fakes.slow_backends import SlowBackends
 from tests.fakes.vpp_instance import private_vpp
 from tests.fakes.weight_watch import VipWatch
 
 pytestmark = pytest.mark.real
 
-PROGRAM = [sys.executable, "-c", "from maglev.maglevc.program import main; main()"]
 KEY = ("192.0.2.1/32", 6, 80)
 A, B = "127.0.0.41", "127.0.0.42"
 
@@ -66,7 +65,7 @@ def daemon(tmp_path, vpp, backends):
 
 def maglevc(daemon, *line):
     """Run one command; return its status and its output."""
-    command = [*PROGRAM, "--server", f"unix:{daemon.pb_socket}", *line]
+    command = [*MAGLEVC, "--server", f"unix:{daemon.pb_socket}", *line]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout + done.stderr
 

@@ -22,6 +22,7 @@ from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, Tls
 from maglev.model.result import Code
 from tests.fakes.certificates import Authority
 from tests.fakes.nginx import Nginx, find_nginx
+from tests.fakes.program import free_port
 
 pytestmark = pytest.mark.real
 
@@ -134,11 +135,6 @@ def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificate")
     folder.chmod(0o755)
     return Authority().issue(folder, "backend.test", "127.0.0.1")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 async def probe_often(port, kind=CheckType.HTTP, path="/", probes=PROBES, *, resume=True, pause=PAUSE):

@@ -7,13 +7,13 @@ import signal
 import socket
 import socketserver
 import subprocess
-import sys
 import threading
 
 import pytest
 
 from tests.fakes.browser import Browser, why_no_browser
 from tests.fakes.daemon import MaglevDaemon
+from tests.fakes.program import MAGLEVC, free_port
 
 pytestmark = pytest.mark.real
 
@@ -69,12 +69,6 @@ class Listener:
             self._server = None
 
 
-def free_port(host="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
-
-
 class LiveSite:
     """maglevd with its page, and three backends."""
 
@@ -90,8 +84,7 @@ class LiveSite:
 
     def console(self, *words):
         """Run a command as the user of the tests, who is an operator."""
-        code = "from maglev.maglevc.program import main; main()"
-        command = [sys.executable, "-c", code, "--server", f"unix:{self.daemon.pb_socket}", *words]
+        command = [*MAGLEVC, "--server", f"unix:{self.daemon.pb_socket}", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def link(self):

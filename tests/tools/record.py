@@ -18,7 +18,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from tests.fakes.program import quiet_environment
+from tests.fakes.program import MAGLEVC, quiet_environment
 from tests.tools.dashboard import FILE as DASHBOARD
 
 FILE = DASHBOARD.with_name("demo.json")
@@ -108,8 +108,7 @@ def act(action, folder, demo):
         command = ("show", "backends", "|", "count"), ("set", "backend", name, verb)
         for words in command:
             server = f"unix:{next(folder.glob('*/pb.sock'))}"
-            subprocess.run([sys.executable, "-c", "from maglev.maglevc.program import main; main()",
-                            "--server", server, *words], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+            subprocess.run([*MAGLEVC, "--server", server, *words], check=True, stdout=subprocess.DEVNULL)
     elif verb == "spoil":
         with next(folder.glob("*/maglev.yaml")).open("a") as file:
             file.write("  nonsense: 1\n")

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tests.fakes.browser import Browser, why_no_browser
+from tests.fakes.program import MAGLEVC
 from tests.tools.png import reduced
 from tests.tools.stage import BACKENDS
 
@@ -50,8 +51,7 @@ def _play(stage, folder, browser):
         print(*words, file=stage.stdin, flush=True)
 
     def console(*words):
-        code = "from maglev.maglevc.program import main; main()"
-        command = [sys.executable, "-c", code, "--server", f"unix:{folder}/pb.sock", *words]
+        command = [*MAGLEVC, "--server", f"unix:{folder}/pb.sock", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def opened(query, options):

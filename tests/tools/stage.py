@@ -86,7 +86,8 @@ def main(port: str, folder: str) -> None:
 
     from maglev.config.load import load_file
     from maglev.daemon.options import Options
-    from maglev.daemon.tap import Daemon, use_monotonic_time
+    from maglev.daemon.tap import Daemon
+    from maglev.runtime.clock import use_monotonic_time
     from maglev.vppsim.simulator import Simulator
 
     class Health(Resource):
