@@ -122,7 +122,7 @@ PURE = (
     "vpp.sync.remaking",
     "web.history",
     "web.orders",
-    "web.picture",
+    "web.row_store",
     "web.rows",
 )
 """Folders and modules without Twisted, clock or I/O (but a file's); `tests.pure_coverage` wants every branch tested."""

@@ -221,7 +221,7 @@ ENDING_LOOPS = {
     ("rpc.server.pushing", "_run"): "ends with its subscription, and the client learns of it",
     ("rpc.server.pushing", "_wait_for_room"): "ends with its subscription",
     ("runtime.tasks", "_repeat"): "the one that catches everything",
-    ("web.reading", "rows_of"): "pages have an end",
+    ("web.row_reader", "rows_of"): "pages have an end",
     ("vpp.sync.retry", "wait"): "ends in time; in a step of a loop that goes through Tasks.repeat",
 }
 """All loops that wait, with the reason why an exception may end them. One that supervises something for as long as the

@@ -102,15 +102,15 @@ def _pb(
 
 def _web(reactor: Any, work: WorkQueue, descriptors: Descriptors, options: Options, control: Control) -> FrontEnd:
     from maglev.metrics.web import WebCollector
-    from maglev.web.place import web_place
+    from maglev.web.address import web_address
     from maglev.web.service import WebService
 
-    place = web_place(options["web-addr"], options["web-name"])
-    assert place is not None  # noqa: S101
+    address = web_address(options["web-addr"], options["web-name"])
+    assert address is not None  # noqa: S101
     service = WebService(
         reactor,
         work,
-        place,
+        address,
         control.for_caller,
         control.register,
         control.web_links,

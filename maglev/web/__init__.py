@@ -1,8 +1,9 @@
 """The live page: what maglevd knows, in a browser, as it changes, and the orders that operators give there.
 
-`feed` reads the verbs and keeps one `picture` for all pages; each change of it is a frame, encoded once. `streams`
-sends frames to pages as server-sent events (HTML standard, 9.2). `gate` decides who may ask, `sessions` remembers who
-logged in, and `orders` passes orders on. `site` puts it together; the page itself is in ``static``.
+`row_reader` calls the verbs and keeps what they return in one `row_store` for all pages; `feed` makes a frame of each
+change, encoded once. `streams` sends frames to pages as server-sent events (HTML standard, 9.2). `gate` decides who may
+ask, `sessions` remembers who logged in, and `orders` passes orders on. `site` puts it together; the page itself is in
+``static``.
 
 Rules:
 

@@ -1,4 +1,4 @@
-"""Reads the verbs for all pages at once: keeps the picture, and makes frames of its changes.
+"""Reads the verbs for all pages at once: keeps the rows, and makes frames of their changes.
 
 Three loops run while there are pages. One takes events, which name what has changed. One reads that again at once, and
 makes frames: at most ten a second, and fewer where reading takes longer. One reads everything over and over, in turns
@@ -18,8 +18,8 @@ from maglev.runtime.tasks import Tasks
 from maglev.web.alarm import Alarm
 from maglev.web.frames import Frames
 from maglev.web.history import PERIOD, TrafficHistory
-from maglev.web.picture import encode, object_of
-from maglev.web.reading import CHUNK, Reading, rows_of
+from maglev.web.row_reader import CHUNK, RowReader, rows_of
+from maglev.web.row_store import encode, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -90,7 +90,7 @@ class PageFeed:
 
     def _begin(self) -> None:
         """Forget what was read."""
-        self._reading = Reading(self._work, self._control, self._wall, self._about)
+        self._reader = RowReader(self._work, self._control, self._wall, self._about)
         self._events: deque[bytes] = deque(maxlen=EVENTS)
         self._news: list[bytes] = []
         self._left_out = 0
@@ -143,7 +143,7 @@ class PageFeed:
                 ("frame", encode(number)),
                 ("at", encode(round(self._wall(), 3))),
                 ("period", encode(PERIOD)),
-                ("rows", self._reading.picture.whole()),
+                ("rows", self._reader.store.whole()),
                 ("events", _list(self._events)),
                 ("traffic", object_of(traffic)),
             )
@@ -173,35 +173,35 @@ class PageFeed:
             self._news.append(encode(event))
         else:
             self._left_out += 1
-        if not self._reading.concern(event):
+        if not self._reader.concern(event):
             self._sweep_due.ring()
 
-    # Reading
+    # Rows
 
     async def _sweep(self, run: object) -> float | None:
         """Read everything, and wait until it is time again."""
         if self._run is not run:
             return None
         began = self._clock.seconds()
-        await self._reading.sweep()
+        await self._reader.sweep()
         if self._run is not run:
             return None
         if not self.frames.ready:
             self._events.extend(map(encode, await self._control.log(EVENTS)))
             self._news.clear()
-            self._reading.picture.take()
+            self._reader.store.take()
             self._sent = self._clock.seconds()
             self.frames.ready = True
             self.frames.wake()
         self._frame_due.ring()
-        await self._sweep_due.wait(began + max(SWEEP, len(self._reading.picture.names("backends")) / SWEPT))
+        await self._sweep_due.wait(began + max(SWEEP, len(self._reader.store.names("backends")) / SWEPT))
         return 0.0
 
     # Frames
 
     async def _step(self, run: object) -> float | None:
         """Wait until there is something new, and make a frame of it."""
-        due = min(self._reading.next_due, self._sent + QUIET) if self.frames.ready else float("inf")
+        due = min(self._reader.next_due, self._sent + QUIET) if self.frames.ready else float("inf")
         await self._frame_due.wait(due)
         began = self._clock.seconds()
         if self._run is not run:
@@ -210,14 +210,14 @@ class PageFeed:
             self._end_reading()
             return None
         if self.frames.ready:
-            await self._reading.read_concerns(began)
+            await self._reader.read_concerns(began)
             self._cut()
         await deferLater(self._clock, max(FRAME, DUTY * (self._clock.seconds() - began)))
         return 0.0
 
     def _cut(self) -> None:
         """Make a frame, if anything changed."""
-        changes, news, rates = self._reading.picture.take(), self._news, self._rates
+        changes, news, rates = self._reader.store.take(), self._news, self._rates
         if self._left_out:
             news.append(encode({"type": "gap", "missed": self._left_out}))
         self._news, self._left_out, self._rates = [], 0, b""

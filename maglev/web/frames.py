@@ -1,4 +1,4 @@
-"""Frames: the numbered changes of the picture, the latest of which are kept, and the pages that they go to."""
+"""Frames: the numbered changes of the rows, the latest of which are kept, and the pages that they go to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SNAPSHOT_AGE: Final = 10
 
 
 class Frame(NamedTuple):
-    """A change of the picture, or all of it.
+    """A change of the rows, or all of them.
 
     Attributes:
         number: Counted from 1; for a snapshot, the number of the frame that it includes last.
@@ -46,7 +46,7 @@ class Frames:
     Attributes:
         boot: Differs from that of any other run of maglevd, in which the same numbers mean other frames.
         number: Of the latest frame.
-        ready: Whether there is a picture to begin with.
+        ready: Whether everything has been read, so that there can be a snapshot.
         viewers: The open pages, in the order in which they came.
     """
 
@@ -55,7 +55,7 @@ class Frames:
 
         Args:
             boot: See the attribute.
-            whole: Returns all of the picture as JSON, given the number of the latest frame.
+            whole: Returns a snapshot as JSON, given the number of the latest frame.
         """
         self.boot = boot
         self.number = 0
@@ -87,7 +87,7 @@ class Frames:
             viewer.keep_alive()
 
     def clear(self) -> None:
-        """Forget the picture: no page can go on with it."""
+        """Forget all frames: no page can go on with them."""
         self.ready = False
         self.number += 1
         self._kept.clear()
@@ -104,7 +104,7 @@ class Frames:
         return None if number >= self.number else self._kept[number + 1 - self._kept[0].number]
 
     def snapshot(self) -> Frame:
-        """Return all of the picture, as of a frame after which all others are here."""
+        """Return a snapshot, as of a frame after which all others are here."""
         known = self._snapshot
         if known is None or not self.has_after(known.number) or self.number - known.number > SNAPSHOT_AGE:
             known = self._snapshot = Frame(self.number, self._whole(self.number))

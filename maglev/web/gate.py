@@ -18,7 +18,7 @@ from maglev.model.text import printable
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-    from maglev.web.place import WebPlace
+    from maglev.web.address import WebAddress
     from maglev.web.sessions import WebSession, WebSessions
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -37,18 +37,18 @@ OWN_SITES: Final = {None, "same-origin", "none"}
 class Gate:
     """The checks of one listener."""
 
-    def __init__(self, sessions: WebSessions, place: WebPlace) -> None:
+    def __init__(self, sessions: WebSessions, address: WebAddress) -> None:
         """Prepare.
 
         Args:
             sessions: The sessions.
-            place: Where the page is.
+            address: Where the page is.
         """
         self._sessions = sessions
-        self.local = place.is_socket or place.host == "localhost" or _is_loopback(place.host)
-        self._names = LOOPBACK | {name.lower() for name in (place.host, *place.names) if name}
+        self.local = address.is_socket or address.host == "localhost" or _is_loopback(address.host)
+        self._names = LOOPBACK | {name.lower() for name in (address.host, *address.names) if name}
         # Cookies do not tell ports apart, and there may be several maglevd on one machine.
-        self._cookie = f"maglev-{place.port}"
+        self._cookie = f"maglev-{address.port}"
 
     def fault(self, request: Request) -> str:
         """Return why a request is refused to everybody; empty if it is not."""

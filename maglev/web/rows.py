@@ -1,4 +1,4 @@
-"""The rows of the picture, made from views: what the page shows, without what changes by itself with the time.
+"""Rows, made from views: what the page shows, without what changes by itself as time passes.
 
 Kinds, with the names of their rows:
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from maglev.interfaces import IControl
     from maglev.runtime.admission import Descriptors
     from maglev.runtime.cooperator import WorkQueue
-    from maglev.web.place import WebPlace
+    from maglev.web.address import WebAddress
     from maglev.web.sessions import WebSessionRegister
 
 CONNECTIONS: Final = 2 * MAX_PAGES
@@ -56,7 +56,7 @@ class WebService(Service):
         self,
         reactor: Any,
         work: WorkQueue,
-        place: WebPlace,
+        address: WebAddress,
         control_for: Callable[[Caller], IControl],
         register: WebSessionRegister,
         links: IWebLinks,
@@ -69,8 +69,8 @@ class WebService(Service):
 
         Args:
             reactor: The reactor, whose clock must be monotonic.
-            work: The queue in which requests are answered, and the picture is read.
-            place: Where the page is.
+            work: The queue in which requests are answered, and rows are read.
+            address: Where the page is.
             control_for: Returns the verbs bound to a caller.
             register: The register of sessions.
             links: The links that open sessions.
@@ -79,13 +79,13 @@ class WebService(Service):
             host_name: Name of this machine.
         """
         self._reactor = reactor
-        self._place = place
+        self._address = address
         self._links = links
         self.sessions = WebSessions(work.clock, links.redeem, control_for, register)
         viewer = control_for(ANYBODY)
         self._feed = PageFeed(work, viewer, wall, secrets.token_hex(4), {"host": host_name})
         self.streams = Streams(self._feed)
-        gate = Gate(self.sessions, place)
+        gate = Gate(self.sessions, address)
         page = Page(gate, self.sessions, viewer)
         share = descriptors.share(CONNECTIONS)
         self._site = page_site(work, share.get_size, gate, page, self.streams)
@@ -97,7 +97,7 @@ class WebService(Service):
         Raises:
             StartError: The address is taken, or the socket can't be made.
         """
-        listener = listening(self._reactor, self._place.description, self._site)
+        listener = listening(self._reactor, self._address.description, self._site)
         try:
             listener.privilegedStartService()
         except CannotListenError as error:
@@ -105,10 +105,10 @@ class WebService(Service):
             raise StartError(message) from error
         listener.startService()
         self._listener = listener
-        self._links.page = self._place.url
+        self._links.page = self._address.url
         self._feed.start()
         Service.startService(self)
-        self._log.info("web-start", address=self._place.description)
+        self._log.info("web-start", address=self._address.description)
 
     def stopService(self) -> Deferred[Any] | None:
         """Stop listening, and end all streams and sessions."""

@@ -164,7 +164,7 @@ class StreamResource(Guarded):
 
 
 class SnapshotResource(Guarded):
-    """The whole picture once, for programs."""
+    """One snapshot, for programs."""
 
     def __init__(self, gate: Gate, streams: Streams) -> None:
         Guarded.__init__(self, gate)

@@ -16,7 +16,7 @@ from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from maglev.web.picture import encode
+from maglev.web.row_store import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

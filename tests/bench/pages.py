@@ -37,7 +37,7 @@ def serve(port, count):
     from maglev.runtime.clock import use_monotonic_time
     from maglev.runtime.cooperator import Cooperator
     from maglev.runtime.garbage import settle
-    from maglev.web.place import web_place
+    from maglev.web.address import web_address
     from maglev.web.service import WebService
     from tests.fakes.configs import make_check, make_config, make_frontend
     from tests.fakes.web import bare_control
@@ -59,9 +59,9 @@ def serve(port, count):
     board = control.board
     for name in names:
         board.record(name, Result(Code.L7OK, "status 200", 0.001))
-    place = web_place(f"127.0.0.1:{port}", "")
+    address = web_address(f"127.0.0.1:{port}", "")
     service = WebService(
-        reactor, cooperator.queue("web"), place, control.for_caller, control.register, control.web_links, time.time,
+        reactor, cooperator.queue("web"), address, control.for_caller, control.register, control.web_links, time.time,
         Descriptors(lambda: 0), host_name="bench",
     )  # fmt: skip
     service.startService()

@@ -16,9 +16,9 @@ from maglev.model.result import Code, Result
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
+from maglev.web.address import web_address
 from maglev.web.feed import PageFeed
 from maglev.web.gate import Gate
-from maglev.web.place import web_place
 from maglev.web.sessions import WebSessions
 from maglev.web.site import Page, page_site
 from maglev.web.streams import Streams
@@ -67,13 +67,13 @@ class WebWorld:
         self.board, self.vpp, self.hub = self.control.board, self.control.vpp, self.control.event_hub
         self.register = self.control.register
         work = cooperator.queue("web")
-        place = web_place(address, names)
-        self.control.web_links.page = place.url
+        address = web_address(address, names)
+        self.control.web_links.page = address.url
         self.sessions = WebSessions(self.clock, self.control.web_links.redeem, self.control.for_caller, self.register)
         viewer = self.control.for_caller(Caller("anybody", Role.VIEWER, "web"))
         self.feed = PageFeed(work, viewer, self.wall, "b007", {"host": "lb1"})
         self.streams = Streams(self.feed)
-        gate = Gate(self.sessions, place)
+        gate = Gate(self.sessions, address)
         self.site = page_site(work, lambda: 2 * PLENTY, gate, Page(gate, self.sessions, viewer), self.streams)
         self.connections = []
 

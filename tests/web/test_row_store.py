@@ -1,36 +1,36 @@
-"""The picture: rows, what changed, and the history of traffic."""
+"""The rows, what changed, and the history of traffic."""
 
 import json
 
 from maglev.web.history import LENGTH, TrafficHistory
-from maglev.web.picture import KINDS, Picture
+from maglev.web.row_store import KINDS, RowStore
 
 
 def test_only_what_changed_is_taken():
-    picture = Picture()
-    assert picture.take() == b""
-    picture.put("backends", "a", {"state": "up"})
-    picture.put("backends", "b", {"state": "up"})
-    assert json.loads(picture.take()) == {"backends": {"a": {"state": "up"}, "b": {"state": "up"}}}
-    picture.put("backends", "a", {"state": "up"})
-    assert picture.take() == b""
-    picture.put("backends", "a", {"state": "down"})
-    picture.put("checks", "a", [False, "L4CON", "é\n"])
-    assert json.loads(picture.take()) == {
+    store = RowStore()
+    assert store.take() == b""
+    store.put("backends", "a", {"state": "up"})
+    store.put("backends", "b", {"state": "up"})
+    assert json.loads(store.take()) == {"backends": {"a": {"state": "up"}, "b": {"state": "up"}}}
+    store.put("backends", "a", {"state": "up"})
+    assert store.take() == b""
+    store.put("backends", "a", {"state": "down"})
+    store.put("checks", "a", [False, "L4CON", "é\n"])
+    assert json.loads(store.take()) == {
         "backends": {"a": {"state": "down"}},
         "checks": {"a": [False, "L4CON", "é\n"]},
     }
 
 
 def test_what_is_gone_is_null():
-    picture = Picture()
+    store = RowStore()
     for name in "abc":
-        picture.put("seen", name, [1.0, 2.0])
-    picture.take()
-    picture.keep("seen", {"b"})
-    picture.remove("seen", "x")
-    assert json.loads(picture.take()) == {"seen": {"a": None, "c": None}}
-    assert (list(picture.names("seen")), picture.row("seen", "b"), picture.row("seen", "a")) == (
+        store.put("seen", name, [1.0, 2.0])
+    store.take()
+    store.keep("seen", {"b"})
+    store.remove("seen", "x")
+    assert json.loads(store.take()) == {"seen": {"a": None, "c": None}}
+    assert (list(store.names("seen")), store.row("seen", "b"), store.row("seen", "a")) == (
         ["b"],
         [1.0, 2.0],
         None,
@@ -38,17 +38,17 @@ def test_what_is_gone_is_null():
 
 
 def test_a_row_may_be_none():
-    picture = Picture()
-    picture.put("about", "x", None)
-    assert json.loads(picture.take()) == {"about": {"x": None}}
-    picture.put("about", "x", None)
-    assert picture.take() == b""
+    store = RowStore()
+    store.put("about", "x", None)
+    assert json.loads(store.take()) == {"about": {"x": None}}
+    store.put("about", "x", None)
+    assert store.take() == b""
 
 
 def test_the_whole_has_every_kind_in_one_line():
-    picture = Picture()
-    picture.put("about", 'a"b', {"text": "x\ny"})
-    whole = picture.whole()
+    store = RowStore()
+    store.put("about", 'a"b', {"text": "x\ny"})
+    whole = store.whole()
     assert json.loads(whole) == {**{kind: {} for kind in KINDS}, "about": {'a"b': {"text": "x\ny"}}}
     assert b"\n" not in whole
 

@@ -1,11 +1,11 @@
-"""Reads rows of the picture: all of them in a sweep, or those that an event concerns."""
+"""Reads rows from the verbs into the store: all of them in a sweep, or those that an event concerns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from maglev.model.errors import MaglevError, NotFoundError, VppOffError
-from maglev.web.picture import Picture
+from maglev.web.row_store import RowStore
 from maglev.web.rows import (
     announcement_row,
     backend_row,
@@ -39,16 +39,16 @@ ROUNDING: Final = 0.15
 """Seconds by which two calculations of the time of the same result differ at most: its age is rounded."""
 
 
-class Reading:
-    """What was read so far, and what has to be read next.
+class RowReader:
+    """Fills the store, and knows what has to be read next.
 
     Attributes:
-        picture: What was read.
+        store: What was read so far.
     """
 
     def __init__(self, work: WorkQueue, control: IControl, wall: Callable[[], float], about: Mapping[str, str]) -> None:
         """Begin with nothing; the arguments are those of `maglev.web.feed.PageFeed`."""
-        self.picture = Picture()
+        self.store = RowStore()
         self._work = work
         self._control = control
         self._wall = wall
@@ -64,7 +64,7 @@ class Reading:
         match event:
             case {"type": "backend" | "drain", "backend": str(name)}:
                 self._backends[name] = None
-                row: Any = self.picture.row("backends", name)
+                row: Any = self.store.row("backends", name)
                 self._frontends.update(dict.fromkeys(row["frontends"] if row else ()))
             case {"type": "frontend" | "guard" | "weight", "frontend": str(name)}:
                 self._frontends[name] = None
@@ -104,33 +104,33 @@ class Reading:
         try:
             put(await verb(name))
         except NotFoundError:
-            self.picture.remove(kind, name)
+            self.store.remove(kind, name)
 
     # Everything
 
     async def sweep(self) -> None:
         """Read everything."""
-        control, picture = self._control, self.picture
+        control, store = self._control, self.store
         found = set()
         async for backend in rows_of(control.backends, self._work, CHUNK):
             found.add(backend["name"])
             self._put_backend(backend)
         for kind in ("backends", "checks", "seen"):
-            picture.keep(kind, found)
+            store.keep(kind, found)
         found, members = set(), set()
         async for frontend in rows_of(control.frontends, self._work, 1):
             found.add(frontend["name"])
             members.update(self._put_frontend(frontend))
-        picture.keep("frontends", found)
-        picture.keep("members", members)
+        store.keep("frontends", found)
+        store.keep("members", members)
         found = set()
         async for address in rows_of(control.announcements, self._work, CHUNK):
             found.add(address["address"])
-            picture.put("announcements", address["address"], announcement_row(address))
-        picture.keep("announcements", found)
-        picture.put("about", "daemon", {**self._about, **await control.version()})
-        picture.put("about", "checker", checker_row(await control.checker()))
-        picture.put("about", "vpp", await self._vpp())
+            store.put("announcements", address["address"], announcement_row(address))
+        store.keep("announcements", found)
+        store.put("about", "daemon", {**self._about, **await control.version()})
+        store.put("about", "checker", checker_row(await control.checker()))
+        store.put("about", "vpp", await self._vpp())
 
     async def _vpp(self) -> dict[str, Any]:
         try:
@@ -141,23 +141,23 @@ class Reading:
             return no_vpp_row("lost", str(error))
 
     def _put_backend(self, view: BackendView) -> None:
-        name, picture = view["name"], self.picture
-        picture.put("backends", name, backend_row(view))
+        name, store = view["name"], self.store
+        store.put("backends", name, backend_row(view))
         result = view["last_result"]
         if result is None:
             return
-        picture.put("checks", name, check_row(result))
+        store.put("checks", name, check_row(result))
         seen = seen_row(result, self._wall())
-        known: Any = picture.row("seen", name)
+        known: Any = store.row("seen", name)
         if known is None or known[1] != seen[1] or abs(known[0] - seen[0]) > ROUNDING:
-            picture.put("seen", name, seen)
+            store.put("seen", name, seen)
 
     def _put_frontend(self, view: FrontendView) -> list[str]:
         """Put a frontend and its members; return the names of their rows."""
         name, keys = view["name"], []
-        self.picture.put("frontends", name, frontend_row(view, self._wall()))
+        self.store.put("frontends", name, frontend_row(view, self._wall()))
         for key, row in member_rows(view):
-            self.picture.put("members", key, row)
+            self.store.put("members", key, row)
             keys.append(key)
         if not is_settled(view):
             self._unsettled.setdefault(name, self._work.clock.seconds() + SETTLE)

@@ -1,9 +1,9 @@
-"""Where the page is."""
+"""The address of the page."""
 
 import pytest
 
 from maglev.model.errors import StartError
-from maglev.web.place import web_place
+from maglev.web.address import web_address
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from maglev.web.place import web_place
         ("127.0.0.1:9092", "http://[2001:db8::5]", "http://[2001:db8::5]", ("2001:db8::5",)),
     ],
 )
-def test_a_place_has_an_address_and_names(address, names, url, hosts):
-    place = web_place(address, names)
-    assert (place.url, place.names, place.is_socket) == (url, hosts, address.startswith("unix:"))
+def test_an_address_has_a_url_and_names(address, names, url, hosts):
+    found = web_address(address, names)
+    assert (found.url, found.names, found.is_socket) == (url, hosts, address.startswith("unix:"))
 
 
 def test_an_empty_address_is_off():
-    assert web_place("", "lb1") is None
+    assert web_address("", "lb1") is None
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_an_empty_address_is_off():
 )
 def test_a_name_that_is_none_is_refused(name):
     with pytest.raises(StartError, match="--web-name: invalid name"):
-        web_place("127.0.0.1:9092", name)
+        web_address("127.0.0.1:9092", name)

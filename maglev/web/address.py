@@ -1,4 +1,4 @@
-"""Where the page is: where maglevd listens, and the names by which browsers get there."""
+"""The address of the page: where maglevd listens, and the names by which browsers get there."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 """Hosts that stand for all addresses of a machine."""
 
 
-class WebPlace(NamedTuple):
-    """A place.
+class WebAddress(NamedTuple):
+    """Where the page is.
 
     Attributes:
         description: Of the listener (`maglev.runtime.listening`).
@@ -40,8 +40,8 @@ class WebPlace(NamedTuple):
         return self.description.startswith("unix:")
 
 
-def web_place(address: str, names: str) -> WebPlace | None:
-    """Return the place that the options stand for; None if the page is off.
+def web_address(address: str, names: str) -> WebAddress | None:
+    """Return the address that the options stand for; None if the page is off.
 
     Args:
         address: The value of ``--web-addr``.
@@ -58,7 +58,7 @@ def web_place(address: str, names: str) -> WebPlace | None:
     for text in filter(None, map(str.strip, names.split(","))):
         hosts.append(_host_of(text))
         urls.append(text.rstrip("/") if "://" in text else _url(hosts[-1], port))
-    return WebPlace(description, host, port, tuple(hosts), urls[0] if urls else _url(host, port))
+    return WebAddress(description, host, port, tuple(hosts), urls[0] if urls else _url(host, port))
 
 
 def _url(host: str, port: int) -> str:

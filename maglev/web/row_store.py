@@ -1,4 +1,4 @@
-"""The picture that all pages show: rows by kind and name, each encoded once, and what changed since the last frame."""
+"""The rows that all pages show, by kind and name, each encoded once; and what changed since the last frame."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def object_of(items: Iterable[tuple[str, bytes]]) -> bytes:
     return b"{" + b",".join(b"%s:%s" % (encode(name), value) for name, value in items) + b"}"
 
 
-class Picture:
+class RowStore:
     """The rows."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Picture:
         return self._rows[kind].get(name)
 
     def put(self, kind: str, name: str, row: object) -> None:
-        """Put a row in the place of that name; nothing changes if it is the same."""
+        """Add or replace a row; nothing changes if it is the same."""
         rows = self._rows[kind]
         if name in rows and rows[name] == row:
             return
