@@ -33,13 +33,13 @@ FRAME: Final = 0.1
 """Seconds between two frames, at least: too short to be seen, and however much happens, ten messages a second."""
 
 DUTY: Final = 3
-"""A frame that took a second to make is followed by a pause of so many: others have work to do, too."""
+"""Seconds of pause for each second that a frame took to make: others have work to do, too."""
 
 SWEEP: Final = 1.0
 """Seconds between two readings of everything, at least."""
 
 SWEPT: Final = 400
-"""Backends per second of this pause: 2,000 are read every 5 s, with one or two percent of a core."""
+"""Backends read per second, at most: 2,000 are read every 5 s, with one or two percent of a core."""
 
 EVENTS: Final = 100
 """Latest events in a snapshot."""

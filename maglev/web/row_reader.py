@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 CHUNK: Final = 20
-"""Rows that are read without giving others a turn: half a millisecond."""
+"""Rows read in one turn: half a millisecond."""
 
 SETTLE: Final = 0.25
-"""Seconds after which a frontend is read again for which VPP had not acknowledged a weight."""
+"""Seconds after which a frontend is read again if VPP had not acknowledged a weight."""
 
 ROUNDING: Final = 0.15
 """Seconds by which two calculations of the time of the same result differ at most: its age is rounded."""

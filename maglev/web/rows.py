@@ -129,31 +129,31 @@ def seen_row(result: ResultView, wall: float) -> list[float]:
 
 
 def override_row(view: OverrideView | None) -> dict[str, Any] | None:
-    """Return what there is to know of an override, without what changes with the time."""
+    """Return the row of an override, without what changes as time passes."""
     if view is None:
         return None
     return {key: view[key] for key in ("value", "file", "who", "reason", "since", "until")}
 
 
 def drain_row(view: DrainView | None) -> dict[str, Any] | None:
-    """Return how a drain is going, without what changes with the time."""
+    """Return the row of a drain, without what changes as time passes."""
     if view is None:
         return None
     return {key: view[key] for key in ("phase", "flows", "goal", "then", "detail")}
 
 
 def vpp_row(info: VppInfoView) -> dict[str, Any]:
-    """Return what there is to know of a connected VPP."""
+    """Return the row of a connected VPP."""
     return {"state": "connected", "version": info["version"], "booted": info["boot_time"], "weights": info["weights"]}
 
 
 def no_vpp_row(state: str, why: str) -> dict[str, Any]:
-    """Return what there is to know of a VPP that is ``off`` or ``lost``."""
+    """Return the row of a VPP that is ``off`` or ``lost``."""
     return {"state": state, "why": why}
 
 
 def checker_row(view: CheckerView) -> dict[str, Any]:
-    """Return how the checker does."""
+    """Return the row of the checker."""
     return {
         "backends": view["backends"],
         "without_evidence": view["without_evidence"],
@@ -162,5 +162,5 @@ def checker_row(view: CheckerView) -> dict[str, Any]:
 
 
 def announcement_row(view: AnnouncementView) -> dict[str, Any]:
-    """Return the state of an announcement."""
+    """Return the row of an announcement."""
     return {key: view[key] for key in ("state", "why", "since", "frontends")}

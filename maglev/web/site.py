@@ -1,4 +1,4 @@
-"""The site of the live page: its files, what it asks for, and what it orders."""
+"""The site of the live page: its files, and the answers to what it asks for and orders."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _json(request: Request, answer: WebAnswer) -> bytes:
 
 
 class FileResource(Guarded):
-    """A file of the page. It says nothing of this maglevd, so that everybody may have it."""
+    """A file of the page. It says nothing of this maglevd, so everybody may have it."""
 
     def __init__(self, gate: Gate, path: Path) -> None:
         Guarded.__init__(self, gate)

@@ -1,8 +1,8 @@
 """The live page in numbers: ``python -m tests.bench.pages [BACKENDS [PAGES]]``.
 
-A process has the page and what it stands on, with 40 frontends, 1,000 results and 100 transitions a second. Tells how
-late its reactor ran and what CPU it took with nobody, one page and many pages open; and in a browser, the longest task
-and how long after a transition it was shown.
+A process runs the page over a board with 40 frontends, 1,000 results and 100 transitions a second. Prints how late its
+reactor ran and what CPU it took with no page, one page and many pages open; and in a browser, the longest task and how
+long after a transition it was shown.
 """
 
 from __future__ import annotations
