@@ -7,7 +7,7 @@ https://www.scylladb.com/2021/04/22/on-coordinated-omission). When this process 
 once, and its latency counts from when it was due; what is overdue by more than the time limit of a request is not sent
 any more, and is counted as such.
 
-No more than a number of requests (``slots``) are under way at once. One for which there is no slot is not sent.
+At most a number of requests (``slots``) are under way at once; others are not sent, and counted as such.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ EXIT_BUG: Final = 70
 """``EX_SOFTWARE`` of sysexits.h."""
 
 PROGRESS: Final = 10.0
-"""Seconds between two lines about each VIP, where there is no screen."""
+"""Seconds between two lines about each VIP, without a screen."""
 
 DESCRIPTORS_KEPT: Final = 64
 """Descriptors for everything but requests: the daemon, the scrapers, the standard streams."""
@@ -75,7 +75,7 @@ class MaglevtRun:
         Args:
             reactor: The reactor, whose clock must be monotonic.
             options: The options.
-            screen: Whether there is a screen.
+            screen: Whether to draw on the terminal.
         """
         self._reactor = reactor
         self._options = options
@@ -139,7 +139,7 @@ class MaglevtRun:
         if not found.targets:
             if link is not None:
                 await link.close()
-            self._could_not("there is no VIP to test")
+            self._could_not("no VIP to test")
             return
         lag = LagMonitor(self._reactor)
         lag.start()
@@ -173,7 +173,7 @@ class MaglevtRun:
         options = self._options
         said = None if link is None else await link.open()
         if options.file is None:
-            assert said is not None  # noqa: S101  # there is a server where there is no file
+            assert said is not None  # noqa: S101  # without a file, the options name a server
             return said
         found = targets_of_file(options.file, options.question, options.only)
         if said is None:

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 
 from maglev.healthcheck.probers.answer import Expectation, compile_pattern
 from maglev.healthcheck.probers.connection import SocketConnector
-from maglev.healthcheck.probers.deadlines import Deadlines
+from maglev.healthcheck.probers.deadlines import DeadlinesByTimeout
 from maglev.healthcheck.probers.http import HttpProbe, request_for
 from maglev.healthcheck.probers.poller import Poller
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
@@ -176,18 +176,17 @@ class RequesterSource:
             OSError: No descriptor could be had.
         """
         self._clock = IReactorTime(reactor)
-        self._lag = lag
         self._who = who
         self._opener = ClientSockets()
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
-        self._deadlines: dict[float, Deadlines] = {}
+        self._deadlines = DeadlinesByTimeout(self._clock, lag)
 
     def requesters_of(self, target: VipTarget) -> Callable[[], Requester]:
         """Return what makes requesters for a VIP."""
         backend = Backend(target.name, target.address)
         check = target.healthcheck
-        deadlines = self._deadlines_after(check.timeout)
+        deadlines = self._deadlines.after(check.timeout)
         connect = SocketConnector(self._poller, self._opener, Destination.of(backend, check))
         request = expectation = None
         if check.http is not None:
@@ -215,17 +214,9 @@ class RequesterSource:
 
     def close(self) -> None:
         """Close what the requesters share; all of them must have been cancelled."""
-        for deadlines in self._deadlines.values():
-            deadlines.close()
+        self._deadlines.close()
         self._poller.close()
         self._opener.close()
-
-    def _deadlines_after(self, timeout: float) -> Deadlines:
-        deadlines = self._deadlines.get(timeout)
-        if deadlines is None:
-            self._lag.heed(timeout)
-            deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout, self._lag)
-        return deadlines
 
     def _expectation(self, params: HttpParams) -> Expectation:
         expectation = Expectation.of(params)

@@ -84,7 +84,7 @@ def test_nothing_was_promised_or_tested():
 
     assert summary(reported(quiet))[-2:] == ["web: could not test: no request was judged", "verdict: could not test"]
     assert "  requests   0 at 0/s: none" in summary(reported(quiet))
-    assert summary(reported())[-2:] == ["could not test: there is no VIP to test", "verdict: could not test"]
+    assert summary(reported())[-2:] == ["could not test: no VIP to test", "verdict: could not test"]
     assert reported().status == reported(quiet).status == 2
     assert summary(reported(drill()))[-1] == "nothing was promised"
     assert reported(drill()).status == 0
@@ -197,7 +197,7 @@ def test_the_screen_of_a_drill():
 
 
 def test_an_empty_screen():
-    assert shown(reported()) == ["maglevt  0:01:00  0 VIPs", "there is no VIP to test"]
+    assert shown(reported()) == ["maglevt  0:01:00  0 VIPs", "no VIP to test"]
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (20, 5), (200, 60), (80, 3)])

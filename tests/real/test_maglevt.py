@@ -136,7 +136,7 @@ def test_too_few_requests_are_no_proof(vips):
     [
         (["--server", "unix:/nowhere/pb.sock"], "can't connect to maglevd"),
         (["/nowhere/vips.yml"], "can't be read"),
-        (["VIPS", "--frontend", "other"], "there is no VIP to test"),
+        (["VIPS", "--frontend", "other"], "no VIP to test"),
         (["VIPS", "--listen", "192.0.2.1:1", "--for", "1s"], "192.0.2.1"),
     ],
 )

@@ -98,3 +98,31 @@ class Deadlines:
         if self._call is not None:
             self._call.cancel()
         self._call = self.clock.callLater(pause, self._expire)
+
+
+class DeadlinesByTimeout:
+    """The deadlines of probes with different timeouts; those with the same one share a queue."""
+
+    def __init__(self, clock: IReactorTime, lag: LagMonitor) -> None:
+        """Begin without any.
+
+        Args:
+            clock: A monotonic clock.
+            lag: Learns which timeouts there are, and whether anything is under way.
+        """
+        self._clock = clock
+        self._lag = lag
+        self._deadlines: dict[float, Deadlines] = {}
+
+    def after(self, timeout: float) -> Deadlines:
+        """Return the deadlines of what has so many seconds."""
+        deadlines = self._deadlines.get(timeout)
+        if deadlines is None:
+            self._lag.heed(timeout)
+            deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout, self._lag)
+        return deadlines
+
+    def close(self) -> None:
+        """Let everything expire now."""
+        for deadlines in self._deadlines.values():
+            deadlines.close()

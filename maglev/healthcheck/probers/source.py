@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 
 from maglev.healthcheck.probers.answer import Expectation
 from maglev.healthcheck.probers.connection import SocketConnector
-from maglev.healthcheck.probers.deadlines import Deadlines
+from maglev.healthcheck.probers.deadlines import DeadlinesByTimeout
 from maglev.healthcheck.probers.http import HttpProbes, request_for
 from maglev.healthcheck.probers.icmp import IcmpProber
 from maglev.healthcheck.probers.netns import NetworkNamespace
@@ -56,14 +56,13 @@ class ProberSource:
             OSError: No descriptor could be had.
         """
         self._clock = IReactorTime(reactor)
-        self._lag = lag
         self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
         self._routes = Routes(self._opener)
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
         self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
         self._probes: WeakValueDictionary[HttpParams, HttpProbes] = WeakValueDictionary()
-        self._deadlines: dict[float, Deadlines] = {}
+        self._deadlines = DeadlinesByTimeout(self._clock, lag)
         self._ping = {
             family: PingSocket(self._poller, self._opener, family, self._clock.seconds, lag.behind)
             for family in _FAMILIES
@@ -76,7 +75,7 @@ class ProberSource:
             ValueError: The healthcheck contradicts itself; a checked configuration has none that does.
         """
         destination = Destination.of(backend, healthcheck)
-        deadlines = self._deadlines_after(healthcheck.timeout)
+        deadlines = self._deadlines.after(healthcheck.timeout)
         path_fault = partial(self._routes.fault_towards, destination)
         if healthcheck.type is CheckType.ICMP:
             return IcmpProber(deadlines, self._ping[destination.family], destination, path_fault)
@@ -92,13 +91,6 @@ class ProberSource:
             resumption = Resumption(self._clock, identity, hello_limit=hello_limit)
         over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption)
         return TlsProber(deadlines, connect, over_tls, identity, resumption, path_fault)
-
-    def _deadlines_after(self, timeout: float) -> Deadlines:
-        deadlines = self._deadlines.get(timeout)
-        if deadlines is None:
-            self._lag.heed(timeout)
-            deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout, self._lag)
-        return deadlines
 
     def _probes_above_tcp(self, backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:
         """Return what makes the probe of the application; None when the connection is all that is probed."""
@@ -129,8 +121,7 @@ class ProberSource:
 
     def close(self) -> None:
         """Close the resources that the probers share; all probes must have been cancelled."""
-        for deadlines in self._deadlines.values():
-            deadlines.close()  # connections that linger
+        self._deadlines.close()  # connections that linger
         for ping in self._ping.values():
             ping.close()
         self._routes.close()

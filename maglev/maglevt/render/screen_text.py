@@ -47,7 +47,7 @@ def screen(test: ReportedTest, daemon: str, chosen: int, columns: int, rows: int
     """
     lines: list[Line] = [[("head", _heading(test, daemon))]]
     if not test.figures:
-        return _clipped([*lines, [("doubt", "there is no VIP to test")]], columns)
+        return _clipped([*lines, [("doubt", "no VIP to test")]], columns)
     lines += _table(test, chosen, max(3, rows // 3))
     lines.append([])
     lines += _details(test, test.figures[chosen], columns)

@@ -197,7 +197,7 @@ def verdict_lines(test: ReportedTest) -> list[str]:
     lines = [f"{each.vip}: {each.promise} {each.verdict.value}: {each.text}" for each in test.judgements]
     lines += [f"{name}: could not test: no request was judged" for name in test.untested]
     if not test.figures:
-        lines.append("could not test: there is no VIP to test")
+        lines.append("could not test: no VIP to test")
     if not lines:
         return ["nothing was promised"]
     ends = {0: PromiseEnd.KEPT, 1: PromiseEnd.BROKEN, 2: PromiseEnd.UNTESTED}
