@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.fakes.control import Turn
+from maglev.commands.session import CommandSession
+from tests.fakes.control import FakeControl, Turn, finish
 
 
 class FakeEnvironment:
@@ -57,3 +58,11 @@ class FakeEnvironment:
 
     def close(self):
         self.switches.append(("close",))
+
+
+def shown(line, control=None, **environment):
+    """Return the output of a line."""
+    where = FakeEnvironment(**environment)
+    finish(CommandSession(control or FakeControl(), where).run(line))
+    assert where.errors == ""
+    return where.output
