@@ -41,6 +41,7 @@ bird                BIRD, ExaBGP, and a BGP peer that remembers          (real)
 announcements       an announcer, and a VPP that holds what a test says  announce/test_announcer
 **Control and front ends**
 control             the control interface, for consoles (`IControl`)     commands/test_session (verifyObject)
+control_setup       (the real verbs over a board and ``lb``)             real parts but for VPP, the file and the clock
 pb_control          the control interface, for PB (`IControl`)           rpc/test_perspective (verifyObject)
 environment         what surrounds a command session                     ssh/test_batch, maglevc/test_streams
 console             an SSH console over ``control``; also a program      real/test_ssh
