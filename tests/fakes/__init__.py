@@ -42,6 +42,7 @@ announcements       an announcer, and a VPP that holds what a test says  announc
 **Control and front ends**
 control             the control interface, for consoles (`IControl`)     commands/test_session (verifyObject)
 control_setup       (the real verbs over a board and ``lb``)             real parts but for VPP, the file and the clock
+haproxy_import      a file of HAProxy's, and what the import made of it  (a view)
 pb_control          the control interface, for PB (`IControl`)           rpc/test_perspective (verifyObject)
 environment         what surrounds a command session                     ssh/test_batch, maglevc/test_streams
 console             an SSH console over ``control``; also a program      real/test_ssh
