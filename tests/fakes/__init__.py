@@ -16,6 +16,7 @@ tls_bench           a TLS backend: OpenSSL's server side, in memory      real pa
 peers               backends that misbehave, on real sockets             (real) network namespaces, too
 nginx, fleet        backends: one nginx, or one for each address         (real)
 http_zoo            odd HTTP answers, and a HAProxy to judge them        (real)
+http_answers        the head of an answer, and the verdict on pieces     (real) `Answer`
 slow_backends       backends that answer late, on all of 127.0.0.0/8     (real)
 certificates        a certificate authority                              (real) X.509 from ``cryptography``
 **VPP**
