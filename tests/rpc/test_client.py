@@ -8,14 +8,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from maglev.model.errors import ConfigError, VppRetvalError
 from maglev.rpc.client.control import CLOSE_DEADLINE, PING_INTERVAL
 from maglev.rpc.wire import METHODS, DaemonError, LostError, NoAnswerError, from_wire
-from tests.fakes.pb_rig import PbRig
-
-
-@pytest.fixture
-def rig():
-    made = PbRig()
-    yield made
-    made.close()
 
 
 def test_everybody_who_asks_learns_of_the_end_of_the_connection(rig):

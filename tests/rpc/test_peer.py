@@ -10,17 +10,10 @@ from twisted.spread.pb import Referenceable, RemoteError
 from maglev.rpc.basic import Encoded, encode, write_expression
 from maglev.rpc.server.disconnects import PAUSE
 from maglev.rpc.server.peer import LOGIN_DEADLINE, MAX_CALLS, MAX_MESSAGE, WRITE_DEADLINE
-from tests.fakes.pb_rig import BUFFER, PbRig
+from tests.fakes.pb_rig import BUFFER
 
 HELLO = b"\x02\x82pb"
 LOGIN = [b"message", 1, b"root", b"loginAnonymous", 1, [b"tuple", [b"None"]], [b"dictionary"]]
-
-
-@pytest.fixture
-def rig():
-    made = PbRig()
-    yield made
-    made.close()
 
 
 def message(*expression):

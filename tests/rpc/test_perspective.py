@@ -1,67 +1,15 @@
-"""The verbs over the wire: arguments, answers, errors, roles, counts."""
+"""The verbs over the wire: arguments, answers, errors."""
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from twisted.internet.defer import Deferred
-from twisted.logger import capturedLogs, globalLogPublisher
 from twisted.spread.pb import Referenceable, RemoteError
 
-from maglev.control.events import EventHub
-from maglev.control.verbs import Control
-from maglev.metrics.rpc import PbCollector
 from maglev.model import errors
-from maglev.model.build import read_build
 from maglev.model.problem import Problem, ProblemKind
-from maglev.rpc.server.counters import BUCKETS, UNKNOWN, CallCounters
 from maglev.rpc.server.perspective import MAX_STEP, PAGE_VALUES
 from maglev.rpc.wire import METHODS, VERBS, type_name
-from maglev.runtime.cooperator import Cooperator
-from maglev.state.board import Board
-from maglev.vpp.sync.departures import Departures
-from tests.fakes.announcements import announcer_of
-from tests.fakes.configs import make_config
-from tests.fakes.overrides import overrides_of
-from tests.fakes.pb_rig import PbRig
 from tests.fakes.views import has_every_verb
-
-
-@pytest.fixture
-def rig():
-    made = PbRig()
-    yield made
-    made.close()
-
-
-def real_control(rig):
-    """Serve the real verbs, with VPP off."""
-
-    class Off:
-        sync = None
-        departures = Departures(rig.clock, lambda: board.config.vpp, lambda key: None)
-
-        def require_link(self):
-            raise errors.VppOffError("VPP is switched off")
-
-    board = Board(time.time, make_config())
-    work = Cooperator(rig.clock).queue("control")
-    control = Control(
-        work,
-        board,
-        Off(),
-        None,
-        EventHub(board, globalLogPublisher),
-        rig.sessions,
-        read_build(),
-        time.time,
-        dict,
-        overrides_of(board),
-        announcer_of(board),
-    )
-    rig.service._control_for = control.for_caller
-    return board
 
 
 def test_the_client_has_every_verb(rig):
@@ -254,8 +202,6 @@ BAD = [
     ("close", (), {}, "unknown method"),
     ("receive", (), {}, "unknown method"),
 ]
-
-
 OUT_OF_RANGE = [None, True, -1, 2**31 + 1, 2**70, -(2**70), 0.5, float("inf"), "x" * 257, "", [], {}]
 """Values of every basic type, outside of every range and length."""
 
@@ -322,187 +268,3 @@ def test_the_longest_names_of_the_configuration_are_accepted(rig):
     within = f"{'f' * 63}/{'p' * 63}"
 
     assert rig.result(client.names("member", "b" * 63, within))["arguments"][2] == within
-
-
-# Who asks
-
-
-def test_a_viewer_is_refused_every_change_and_nothing_changes(rig):
-    board = real_control(rig)
-    viewer = rig.connect(uid=1000)
-    changes = [
-        viewer.pause_backend("a"),
-        viewer.resume_backend("a"),
-        viewer.enable_backend("a"),
-        viewer.disable_backend("a"),
-        viewer.drain_backend("a"),
-        viewer.set_host("10.0.0.1", "disable"),
-        viewer.disable_frontend("web"),
-        viewer.enable_frontend("web"),
-        viewer.set_weight("web", "pool0", "a", 5),
-        viewer.clear_override("a"),
-        viewer.set_announce("192.0.2.1", False),
-        viewer.reload_config(),
-        viewer.sync_vpp(),
-    ]
-    before = board.seq
-    for change in changes:
-        with pytest.raises(errors.ForbiddenError, match="needs the role operator, your role is viewer"):
-            rig.result(change)
-    assert board.seq == before
-    assert rig.result(viewer.frontend("web"))["name"] == "web"
-    assert len(changes) == sum(method.changes for method in METHODS.values())
-
-
-def test_each_change_is_in_the_audit_with_who_and_from_where(rig):
-    real_control(rig)
-    heard = []
-    observer = lambda event: heard.append(event) if event.get("log_event") == "audit" else None  # noqa: E731
-    globalLogPublisher.addObserver(observer)
-    try:
-        rig.result(rig.connect(uid=0).pause_backend("a"))
-        with pytest.raises(errors.ForbiddenError):
-            rig.result(rig.connect(uid=1000).pause_backend("a"))
-    finally:
-        globalLogPublisher.removeObserver(observer)
-
-    who = [(event["who"], event["role"], event["origin"], event["action"], event["object"]) for event in heard]
-    assert who == [
-        ("user0", "operator", "unix uid 0 pid 4711", "pause-backend", "a"),
-        ("user1000", "viewer", "unix uid 1000 pid 4711", "pause-backend", "a"),
-    ]
-
-
-def test_every_verb_of_the_real_control_answers_basic_values_or_an_error_of_ours(rig):
-    real_control(rig)
-    client = rig.connect()
-    for verb in (client.version, client.frontends, client.backends, client.healthchecks, client.sessions):
-        assert rig.result(verb())
-    assert rig.result(client.frontend("web"))["pools"][0]["backends"][0]["name"] == "a"
-    assert rig.result(client.backend("a"))["transitions"]
-    assert rig.result(client.healthcheck("tcp"))["type"] == "tcp"
-    assert rig.result(client.names("member", "", "web/pool0")) == ["a", "b"]
-    assert rig.result(client.set_weight("web", "pool0", "a", 5))["to"] == 5
-    with pytest.raises(errors.VppOffError):
-        rig.result(client.vpp_info())
-
-
-def test_events_of_the_board_come_over_the_wire(rig):
-    real_control(rig)
-    client = rig.connect()
-    watch = rig.result(client.watch())
-    assert [event["type"] for event in rig.result(watch.next())] == ["snapshot"] * 4
-
-    rig.result(client.disable_backend("a"))
-    event = rig.result(watch.next(), 1)[0]
-    assert (event["type"], event["backend"], event["to"]) == ("backend", "a", "disabled")
-    watch.close()
-    rig.settle()
-
-
-# Sessions, counts, and clients that vanish
-
-
-def test_a_client_is_in_the_register_of_sessions_while_it_is_connected(rig):
-    client = rig.connect(uid=1000)
-    [session] = rig.sessions.views()
-    assert (session["name"], session["role"], session["front_end"]) == ("user1000", "viewer", "pb")
-
-    rig.clock.advance(10)
-    rig.result(client.frontend("web"))
-    assert rig.sessions.views()[0]["idle"] == 0
-    rig.result(client.close())
-    assert rig.sessions.views() == []
-
-
-def test_pings_do_not_count_as_doing_something(rig):
-    client = rig.connect()
-    rig.settle(20)
-    rig.settle(5)
-
-    assert rig.sessions.views()[0]["idle"] == 25
-    assert client.connected
-
-
-def test_a_client_that_vanishes_ends_its_reading_calls(rig):
-    client = rig.connect()
-    cancelled = []
-    rig.control.answers["vpp_info"] = Deferred(lambda _: cancelled.append("read"))
-    results = rig.pending(client.vpp_info())
-    rig.links[0].server.abortConnection()
-    with capturedLogs() as events:
-        rig.settle()
-
-    assert cancelled == ["read"]
-    assert events == []
-    assert rig.service.calls.calls["vpp_info", "lost"] == 1
-    assert results
-
-
-def test_a_change_runs_to_its_end_though_the_client_vanished(rig):
-    client = rig.connect()
-    answer = rig.control.answers["sync_vpp"] = Deferred()
-    rig.pending(client.sync_vpp())
-    rig.links[0].server.abortConnection()
-    rig.settle()
-    assert not answer.called
-
-    answer.callback({"writes": []})
-    rig.settle()
-    assert rig.service.calls.calls["sync_vpp", "ok"] == 1
-
-
-def test_calls_are_counted_by_method_and_result(rig, logged_failures):
-    client = rig.connect()
-    rig.result(client.frontend("web"))
-    rig.control.answers["frontend"] = errors.NotFoundError("none")
-    rig.control.answers["vpp_info"] = errors.VppTimeoutError("none")
-    rig.control.answers["sessions"] = ZeroDivisionError()
-    for call in (client.frontend("x"), client.vpp_info(), client.sessions()):
-        with pytest.raises(errors.MaglevError):
-            rig.result(call)
-    perspective, _ = rig.plain()
-    with pytest.raises(RemoteError):
-        rig.result(perspective.callRemote("x" * 50))
-    logged_failures.flush(ZeroDivisionError)
-
-    calls = rig.service.calls.calls
-    assert calls["frontend", "ok"] == 1
-    assert calls["frontend", "refused"] == 1
-    assert calls["vpp_info", "failed"] == 1
-    assert calls["sessions", "error"] == 1
-    assert calls[UNKNOWN, "refused"] == 1
-
-
-def test_durations_are_counted(rig):
-    client = rig.connect()
-    answer = rig.control.answers["frontend"] = Deferred()
-    rig.pending(client.frontend("web"))
-    rig.clock.advance(0.3)
-    answer.callback({})
-    rig.settle()
-
-    durations = rig.service.calls.durations["frontend"]
-    assert durations.total == pytest.approx(0.3)
-    assert durations.counts[BUCKETS.index(0.5)] == 1
-
-
-def test_the_metrics_have_every_method_from_the_start_and_no_name_from_outside(rig):
-    collector = PbCollector(rig.service.calls, rig.service.limiter.__len__, rig.service.drops.counts)
-    perspective, _ = rig.plain()
-    with pytest.raises(RemoteError):
-        rig.result(perspective.callRemote('evil"} 5\n'))
-    rig.raw(b"junk\xff")
-    text = "".join(collector.scrape())
-
-    for method in METHODS:
-        assert f'maglev_pb_calls_total{{method="{method}",result="ok"}} ' in text
-        assert f'maglev_pb_call_duration_seconds_count{{method="{method}"}} ' in text
-    assert 'maglev_pb_calls_total{method="unknown",result="refused"} 1\n' in text
-    assert "maglev_pb_clients 1\n" in text
-    assert 'maglev_pb_dropped_total{reason="bad-message"} 1\n' in text
-    assert "evil" not in text
-
-
-def test_a_new_tally_is_empty():
-    assert not any(CallCounters().calls.values())

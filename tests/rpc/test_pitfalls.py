@@ -46,13 +46,6 @@ API = Path(wire.__file__).parent
 MODULES = [*API.rglob("*.py")]
 
 
-@pytest.fixture
-def rig():
-    made = PbRig()
-    yield made
-    made.close()
-
-
 class Watcher(Referenceable):
     """A watcher as a program without our client would write it."""
 

@@ -9,14 +9,6 @@ from maglev.model.errors import LimitError, RefusedError
 from maglev.rpc.server.perspective import MAX_WATCHES
 from maglev.rpc.server.pushing import FEW, MAX_BATCH, MAX_REMEMBERED, PAUSE, WINDOW, EventBytes
 from maglev.rpc.wire import LostError
-from tests.fakes.pb_rig import PbRig
-
-
-@pytest.fixture
-def rig():
-    made = PbRig()
-    yield made
-    made.close()
 
 
 def events(count, start=1, kind="backend"):
