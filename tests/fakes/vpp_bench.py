@@ -5,16 +5,18 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from maglev.model.config import Backend
 from maglev.model.result import Code, Result
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.service import VppService
-from tests.fakes.configs import make_check, make_config
+from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.lb import FakeConnector, FakeLb
 
 PASS = Result(Code.L4OK)
 FAIL = Result(Code.L4CON)
 QUICK = [make_check(rise=1, fall=1)]
+WEB = "tcp://192.0.2.1:80"
 
 
 class VppInMemory:
@@ -55,3 +57,27 @@ def results_of(coroutine):
     results = []
     Deferred.fromCoroutine(coroutine).addBoth(results.append)
     return results
+
+
+def servers(bench):
+    return bench.weights()[WEB]
+
+
+def backends(**addresses):
+    return [Backend(name, address, "tcp") for name, address in addresses.items()]
+
+
+def web(*pools, name="web", **changes):
+    return make_frontend(name, pools=pools, **changes)
+
+
+def reload(bench, frontends, made, checks=QUICK, **settings):
+    bench.board.apply(make_config(frontends=frontends, backends=made, checks=checks, **settings))
+
+
+def restart_vpp(bench, lb=None):
+    """Let VPP start again, empty, and give us time to see it."""
+    bench.connector.kill_vpp()
+    bench.connector.start_vpp(lb)
+    bench.lb = bench.connector.lb
+    bench.wait(0.5)

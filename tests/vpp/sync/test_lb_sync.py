@@ -1,7 +1,6 @@
 """The sync against a VPP in memory: VIPs recreated, drift, mass changes, older VPPs, previews."""
 
 import attrs
-import pytest
 
 from maglev.model.config import Backend, ForeignVips
 from maglev.model.health import Lifecycle
@@ -27,13 +26,6 @@ HTTPS = KEY._replace(port=443)
 FOREIGN = VipKey("192.0.2.99", 32, 6, 80)
 WEB = "tcp://192.0.2.1:80"
 SLOW = {"startup_min_delay": 5.0, "startup_max_delay": 30.0}
-
-
-@pytest.fixture
-def bench():
-    made = VppInMemory()
-    yield made
-    made.stop()
 
 
 def hold(lb, key, servers, **changes):
