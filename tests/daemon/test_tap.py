@@ -235,18 +235,14 @@ def test_an_empty_address_listens_nowhere(daemon, reactor):
     daemon.stopService()
 
 
+def serving_metrics(path, reactor):
+    """Return a daemon that serves the metrics, at port 9091, and nothing else."""
+    others = ("--vpp-api-addr=", "--ssh-addr=", "--web-addr=", "--pb-addr=")
+    return build(reactor, parse(f"--config={path}", "--metrics-addr=127.0.0.1:9091", *others))
+
+
 def test_the_metrics_are_served_where_the_option_says(path, reactor, signals):
-    daemon = build(
-        reactor,
-        parse(
-            f"--config={path}",
-            "--vpp-api-addr=",
-            "--metrics-addr=127.0.0.1:9091",
-            "--ssh-addr=",
-            "--web-addr=",
-            "--pb-addr=",
-        ),
-    )
+    daemon = serving_metrics(path, reactor)
     assert reactor.tcpServers == []
     start(daemon)
     (server,) = reactor.tcpServers
@@ -258,17 +254,7 @@ def test_the_metrics_are_served_where_the_option_says(path, reactor, signals):
 def test_the_health_is_judged_by_the_bound_of_the_watchdog(path, reactor, signals, monkeypatch, tmp_path):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "7000000")
-    daemon = build(
-        reactor,
-        parse(
-            f"--config={path}",
-            "--vpp-api-addr=",
-            "--metrics-addr=127.0.0.1:9091",
-            "--ssh-addr=",
-            "--web-addr=",
-            "--pb-addr=",
-        ),
-    )
+    daemon = serving_metrics(path, reactor)
     start(daemon)
     monkeypatch.setattr(daemon.checker, "oldest_wait", lambda: 7.0)
     connection = HttpConnection(reactor.tcpServers[0][1])
@@ -314,17 +300,7 @@ def test_an_address_that_is_taken_is_an_error_at_once(path, reactor, signals, mo
         raise CannotListenError("127.0.0.1", 9091, OSError("taken"))
 
     monkeypatch.setattr(reactor, "listenTCP", refuse)
-    daemon = build(
-        reactor,
-        parse(
-            f"--config={path}",
-            "--vpp-api-addr=",
-            "--metrics-addr=127.0.0.1:9091",
-            "--ssh-addr=",
-            "--web-addr=",
-            "--pb-addr=",
-        ),
-    )
+    daemon = serving_metrics(path, reactor)
     with pytest.raises(CannotListenError):
         daemon.privilegedStartService()
 
