@@ -15,8 +15,9 @@ from maglev.commands.tree import ROOT
 from maglev.commands.tree_show import SHOW
 from maglev.model.caller import Role
 from maglev.model.errors import VppNotConnectedError
-from tests.fakes.control import FakeControl, backend_view, finish
+from tests.fakes.control import FakeControl, finish
 from tests.fakes.environment import FakeEnvironment
+from tests.fakes.world import backend_view
 
 
 def session(control=None, **environment):

@@ -29,10 +29,11 @@ from maglev.vpp.stats.counters import ROUTES_TO, ROUTES_VIA, VIP_COUNTERS
 from maglev.vpp.sync.service import COUNT_PERIOD, VppService
 from tests.fakes.announcements import announcer_of
 from tests.fakes.configs import make_announce, make_check, make_config
-from tests.fakes.control import CHECKER, FakeControl, finish
+from tests.fakes.control import FakeControl, finish
 from tests.fakes.environment import FakeEnvironment
 from tests.fakes.lb import FakeConnector, FakeLb
 from tests.fakes.overrides import overrides_of
+from tests.fakes.world import CHECKER
 
 CHECKS = [make_check(type=CheckType.HTTP, http=HttpParams("/healthz", None, ((200, 299), (401, 401))), rise=1)]
 NAMES = {

@@ -6,8 +6,9 @@ import pytest
 
 from maglev.commands.language.environment import ExitStatus
 from maglev.commands.session import CommandSession
-from tests.fakes.control import FakeControl, backend_view, drain_view, finish
+from tests.fakes.control import FakeControl, finish
 from tests.fakes.environment import FakeEnvironment
+from tests.fakes.world import backend_view, drain_view
 
 
 class Ran:

@@ -7,10 +7,11 @@ import re
 
 import pytest
 
-from tests.fakes.control import (
+from tests.fakes.control import FakeControl
+from tests.fakes.environment import shown
+from tests.fakes.world import (
     CHECKER,
     CONF,
-    FakeControl,
     backend_view,
     frontend_view,
     healthcheck_view,
@@ -18,7 +19,6 @@ from tests.fakes.control import (
     pool_view,
     vip_view,
 )
-from tests.fakes.environment import shown
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 PAGES = {

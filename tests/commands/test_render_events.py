@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maglev.commands.render.events import event_line
-from tests.fakes.control import UNTIL
+from tests.fakes.world import UNTIL
 
 AT = "2026-10-12T08:00:00.000Z"
 BY = {"who": "ada", "origin": "ssh 192.0.2.7:1"}

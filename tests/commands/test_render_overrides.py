@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes.control import (
-    OVERRIDES,
-    FakeControl,
-    backend_view,
-    drain_view,
-    frontend_view,
-    member_view,
-    override_view,
-)
+from tests.fakes.control import FakeControl
 from tests.fakes.environment import shown
+from tests.fakes.world import OVERRIDES, backend_view, drain_view, frontend_view, member_view, override_view
 
 
 def test_overrides_are_a_table():

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from maglev.commands.render.lines import COLOURS, Cell, Columns, Style, cell, clean, line, state_cell
 from maglev.commands.render.views import BATCH, address_text, duration_text, phrases
-from tests.fakes.control import FakeControl, backend_view, frontend_view, member_view
+from tests.fakes.control import FakeControl
 from tests.fakes.environment import shown
+from tests.fakes.world import backend_view, frontend_view, member_view
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 

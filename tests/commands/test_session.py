@@ -17,18 +17,10 @@ from maglev.interfaces import ISubscription
 from maglev.model.caller import Role
 from maglev.model.errors import ConfigError, MaglevError, VppNotConnectedError, VppOffError
 from maglev.model.problem import Problem, ProblemKind
-from tests.fakes.control import (
-    UNTIL,
-    FakeControl,
-    FakeSubscription,
-    Turn,
-    backend_view,
-    finish,
-    frontend_view,
-    member_view,
-)
+from tests.fakes.control import FakeControl, FakeSubscription, Turn, finish
 from tests.fakes.environment import FakeEnvironment
 from tests.fakes.views import has_every_verb
+from tests.fakes.world import UNTIL, backend_view, frontend_view, member_view
 
 KEPT = {"until": None, "not_kept": ""}
 

@@ -11,9 +11,9 @@ from maglev.model.health import Lifecycle
 from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.checker import PASS, CheckerRig
 from tests.fakes.configs import make_check, make_config, make_frontend
-from tests.fakes.control import CHECKER
 from tests.fakes.logs import recorded_events
 from tests.fakes.workers import WorkerPoolRig
+from tests.fakes.world import CHECKER
 
 
 def view_of(bench, pool=None):

@@ -12,8 +12,9 @@ import pytest
 
 from maglev.model.event_views import EventView, GapView
 from maglev.model.views import BackendView, ConfigDiffView, LbStateView, VersionView
-from tests.fakes.control import BACKENDS, CONF, VIPS, FakeControl, finish
+from tests.fakes.control import FakeControl, finish
 from tests.fakes.views import VERBS, answer_type, fields, misfits
+from tests.fakes.world import BACKENDS, CONF, VIPS
 from tests.tools.json_shapes import ABSTRACT, BLOCK, PAGE, VIEWS, filled
 
 ARGUMENTS = {

@@ -42,6 +42,7 @@ bird                BIRD, ExaBGP, and a BGP peer that remembers          (real)
 announcements       an announcer, and a VPP that holds what a test says  announce/test_announcer
 **Control and front ends**
 control             the control interface, for consoles (`IControl`)     commands/test_session (verifyObject)
+world               what ``control`` tells of: its views, and new ones   commands/test_contract
 control_setup       (the real verbs over a board and ``lb``)             real parts but for VPP, the file and the clock
 haproxy_import      a file of HAProxy's, and what the import made of it  (a view)
 pb_control          the control interface, for PB (`IControl`)           rpc/test_perspective (verifyObject)

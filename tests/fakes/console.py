@@ -19,7 +19,8 @@ from maglev.interfaces import ISubscription
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.cooperator import Cooperator
 from maglev.ssh.service import SshService
-from tests.fakes.control import FakeControl, backend_view
+from tests.fakes.control import FakeControl
+from tests.fakes.world import backend_view
 
 
 @implementer(ISubscription)
