@@ -12,7 +12,8 @@ from maglev.config.load import load_text
 from maglev.config.spelling import Spelling
 from maglev.model.errors import ConfigError
 from maglev.model.problem import Problem, ProblemKind
-from tests.fakes.bad_files import ADDRESS, CASES, HTTP, LB, PARSE, SEMANTIC, frontends, params, vip
+from tests.fakes.bad_files import CASES
+from tests.fakes.file_parts import ADDRESS, HTTP, LB, PARSE, SEMANTIC, frontends, params, vip
 from tests.fakes.json_schema import faults
 from tests.fakes.yaml_views import of_yaml_1_1
 

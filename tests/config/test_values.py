@@ -13,7 +13,7 @@ from maglev.config.netkinds import Address, ProgramArguments, Regexp, StatusCode
 from maglev.config.nodes import ScalarNode
 from maglev.model.problem import ProblemKind
 from tests.config.test_bad_files import errors_of
-from tests.fakes.bad_files import ADDRESS, LB, backend, check, frontend, frontends, lb_key, vip
+from tests.fakes.file_parts import ADDRESS, LB, backend, check, frontend, frontends, lb_key, vip
 from tests.fakes.values import VALUES, kinds, node_of, refusal
 
 KINDS = kinds()

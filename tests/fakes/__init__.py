@@ -69,7 +69,12 @@ forked              a double in a process, forked instead of started     (real)
 shell               a machine of its own, with a shell                   (real) network, mount and process namespaces
 **Data and looks**
 configs, files,     configurations: in code, as text, large, random, bad
-large, bad_files,
+large, file_parts,
+bad_files,
+bad_syntax,
+bad_settings,
+bad_checks,
+bad_frontends,
 random_boards,
 random_sites,
 odd_configs,

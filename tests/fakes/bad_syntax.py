@@ -1,0 +1,281 @@
+"""Bad files: YAML, the shape of a file, and values that are not of their kind."""
+
+from __future__ import annotations
+
+from tests.fakes.file_parts import (
+    ADDRESS,
+    DURATION,
+    LB,
+    NAME_RULE,
+    PARSE,
+    SEMANTIC,
+    backend,
+    check,
+    frontend,
+    lb,
+    lb_key,
+    params,
+)
+
+BAD_SYNTAX = {
+    # YAML
+    "yaml-syntax": (
+        PARSE,
+        "",
+        "did not find expected ',' or ']', while parsing a flow sequence that starts at line 1, column 9",
+        "maglev: [1, 2\n§",
+    ),
+    "yaml-syntax-without-context": (
+        PARSE,
+        "",
+        "mapping values are not allowed in this context",
+        "maglev: a§: b",
+    ),
+    "yaml-tab": (
+        PARSE,
+        "",
+        (
+            "found character that cannot start any token, while scanning for the next token"
+            " (a tab? YAML is indented with spaces)"
+        ),
+        "maglev:\n§\tvpp:\n",
+    ),
+    "yaml-control-character": (PARSE, "", "the character \\x07 is not allowed in YAML", "maglev:\n  vpp: §\x07\n"),
+    "yaml-surrogate": (PARSE, "", "the character \\ud800 is not allowed in YAML", "maglev: §\ud800\n"),
+    "yaml-two-documents": (PARSE, "", "only one document (---) is allowed in the file", f"{LB}§---\na: 1\n"),
+    "yaml-depth": (PARSE, "", "nested deeper than 32 levels", "[" * 32 + "§[" + "]" * 33),
+    "yaml-custom-tag": (
+        PARSE,
+        "maglev.vpp.lb.sync-interval",
+        "tag !python/name:os.system is not supported here",
+        lb_key("sync-interval: §!python/name:os.system x"),
+    ),
+    "yaml-tag-on-map": (
+        PARSE,
+        "maglev.backends",
+        "tag !!set is not supported here",
+        f"{LB}  backends: §!!set {{a}}",
+    ),
+    "yaml-tag-on-list": (
+        PARSE,
+        "maglev.backends",
+        "tag !!omap is not supported here",
+        f"{LB}  backends: §!!omap []",
+    ),
+    "yaml-no-anchor": (
+        PARSE,
+        "maglev.vpp.lb.sync-interval",
+        "unknown anchor &base (an anchor must precede its aliases)",
+        lb_key("sync-interval: §*base"),
+    ),
+    "yaml-anchor-near-miss": (
+        PARSE,
+        "maglev.vpp.lb.sync-interval",
+        "unknown anchor &perod (an anchor must precede its aliases); did you mean 'period'?",
+        lb("      flow-timeout: &period 40s\n      sync-interval: §*perod\n"),
+    ),
+    "yaml-anchor-in-itself": (
+        PARSE,
+        "maglev.backends.a",
+        "alias *x is used inside its own anchor",
+        f"{LB}  backends: &x {{a: §*x}}",
+    ),
+    "yaml-anchor-in-list-of-codes": (
+        PARSE,
+        "maglev.healthchecks.web.params.response-code[1]",
+        "unknown anchor &c (an anchor must precede its aliases)",
+        params("response-code: [200, §*c]"),
+    ),
+    "yaml-alias-in-a-map-of-values": (
+        PARSE,
+        "maglev.healthchecks.web.params.headers.X-B",
+        "unknown anchor &c (an anchor must precede its aliases)",
+        params("headers: {X-A: 1, X-B: §*c}"),
+    ),
+    "yaml-duplicate-key": (
+        PARSE,
+        "maglev.vpp.lb.flow-timeout",
+        "duplicate key, already defined at line 6",
+        lb("      flow-timeout: 40s\n      §flow-timeout: 40s\n"),
+    ),
+    "yaml-duplicate-key-at-the-top": (PARSE, "maglev", "duplicate key, already defined at line 1", f"{LB}§maglev: \n"),
+    "yaml-duplicate-merge": (
+        PARSE,
+        "maglev.backends.b.<<",
+        "duplicate key, already defined at line 5",
+        f"{LB}  backends:\n    a: &a {{address: 10.0.0.1}}\n    b: {{<<: *a, §<<: *a}}\n",
+    ),
+    "yaml-map-as-key": (
+        PARSE,
+        "maglev.backends",
+        "a key must be a word, not a map (text that starts with { or [ needs quotes)",
+        f"{LB}  backends:\n    ? §{{x: y}}\n    : {{address: 10.0.0.1}}\n",
+    ),
+    "yaml-merge-of-a-word": (
+        PARSE,
+        "maglev.backends.a.<<",
+        "a merge key needs a map or a list of maps, not a single value",
+        backend("{<<: §x, address: 10.0.0.1}"),
+    ),
+    # The shape of the file
+    "root-is-a-list": (PARSE, "", "must be a map (file), not a list", "§- maglev\n"),
+    "nothing": (SEMANTIC, "maglev", "is required", "§"),
+    "unknown-key-at-the-top": (PARSE, "extra", "unknown key", f"{LB}§extra: 1\n"),
+    "misspelt-top": (PARSE, "magelv", "unknown key; did you mean 'maglev'?", "§magelv:\n"),
+    "unknown-key": (PARSE, "maglev.backends.a.colour", "unknown key", backend("{address: 10.0.0.1, §colour: red}")),
+    "misspelt-key": (
+        PARSE,
+        "maglev.backends.a.helthcheck",
+        "unknown key; did you mean 'healthcheck'?",
+        backend("{address: 10.0.0.1, §helthcheck: x}"),
+    ),
+    "misspelt-required-key": (
+        PARSE,
+        "maglev.backends.a.Address",
+        "unknown key; did you mean 'address'?",
+        backend("{§Address: 10.0.0.1}"),
+    ),
+    "misspelt-section": (
+        PARSE,
+        "maglev.healthcheks",
+        "unknown key; did you mean 'healthchecks'?",
+        f"{LB}  §healthcheks: {{web: }}\n  backends: {{a: {{address: 10.0.0.1, healthcheck: web}}}}\n",
+    ),
+    "key-twice-in-two-spellings": (
+        PARSE,
+        "maglev.backends.a.adress",
+        "unknown key; did you mean 'address'?",
+        backend("{address: 10.0.0.1, §adress: 10.0.0.2}"),
+    ),
+    "unprintable-key": (PARSE, "\\x1b[31m", "unknown key", LB + '§"\\e[31m": 1\n'),
+    "section-is-a-word": (PARSE, "maglev.vpp", "must be a map (vpp), not 1", "maglev:\n  vpp: §1\n"),
+    "table-is-a-list": (PARSE, "maglev.backends", "must be a map (backends), not a list", f"{LB}  backends: §[a]\n"),
+    "named-section-is-a-word": (
+        PARSE,
+        "maglev.backends.a",
+        "must be a map (backend), not 10.0.0.1; did you mean {address: 10.0.0.1}?",
+        backend("§10.0.0.1"),
+    ),
+    "bad-name": (SEMANTIC, "maglev.backends.a b", NAME_RULE, f"{LB}  backends:\n    §a b: {{address: 10.0.0.1}}\n"),
+    "long-name": (
+        SEMANTIC,
+        f"maglev.backends.{'x' * 64}",
+        NAME_RULE,
+        f"{LB}  backends: {{§{'x' * 64}: {{address: 10.0.0.1}}}}",
+    ),
+    "name-with-line-break": (
+        SEMANTIC,
+        "maglev.backends.a\\x0a",
+        NAME_RULE,
+        f'{LB}  backends:\n    §"a\\n": {{address: 10.0.0.1}}\n',
+    ),
+    # Kinds
+    "integer-word": (
+        PARSE,
+        "maglev.healthchecks.web.rise",
+        "must be a decimal integer (1..1000), not two",
+        check("interval: 2s, timeout: 1s, rise: §two"),
+    ),
+    "integer-quoted": (
+        PARSE,
+        "maglev.healthchecks.web.rise",
+        'must be a decimal integer (1..1000), not "2", which is text: remove the quotes',
+        check('interval: 2s, timeout: 1s, rise: §"2"'),
+    ),
+    "integer-list": (
+        PARSE,
+        "maglev.healthchecks.web.rise",
+        "must be a decimal integer (1..1000), not a list",
+        check("interval: 2s, timeout: 1s, rise: §[2]"),
+    ),
+    "integer-hexadecimal": (
+        PARSE,
+        "maglev.healthchecks.web.rise",
+        "must be a decimal integer (1..1000), not 0x2",
+        check("interval: 2s, timeout: 1s, rise: §0x2"),
+    ),
+    "integer-octal": (
+        PARSE,
+        "maglev.healthchecks.web.rise",
+        "must be a decimal integer (1..1000), not 010",
+        check("interval: 2s, timeout: 1s, rise: §010"),
+    ),
+    "integer-fraction": (
+        PARSE,
+        "maglev.healthchecks.web.rise",
+        "must be a decimal integer (1..1000), not 2.0",
+        check("interval: 2s, timeout: 1s, rise: §2.0"),
+    ),
+    "boolean-word": (
+        PARSE,
+        "maglev.backends.a.enabled",
+        "must be a boolean (true or false), not maybe",
+        backend("{address: 10.0.0.1, enabled: §maybe}"),
+    ),
+    "boolean-quoted": (
+        PARSE,
+        "maglev.backends.a.enabled",
+        'must be a boolean (true or false), not "true", which is text: remove the quotes',
+        backend('{address: 10.0.0.1, enabled: §"true"}'),
+    ),
+    "duration-bare": (
+        PARSE,
+        "maglev.healthchecks.web.interval",
+        "5 has no unit: write 5s or 5ms; must be 10ms..24h",
+        check("interval: §5, timeout: 1s"),
+    ),
+    "duration-word": (
+        PARSE,
+        "maglev.healthchecks.web.interval",
+        f'invalid duration "soon": {DURATION}; must be 10ms..24h',
+        check("interval: §soon, timeout: 1s"),
+    ),
+    "duration-map": (
+        PARSE,
+        "maglev.healthchecks.web.interval",
+        "must be a duration (10ms..24h), not a map",
+        check("interval: §{s: 5}, timeout: 1s"),
+    ),
+    "text-list": (
+        PARSE,
+        "maglev.frontends.www.description",
+        "must be a string (at most 1024 characters), not a list",
+        frontend(f"{ADDRESS}, description: §[x]"),
+    ),
+    "choice-map": (
+        PARSE,
+        "maglev.vpp.lb.foreign-vips",
+        "must be a word (remove or keep), not a map",
+        lb_key("foreign-vips: §{keep: true}"),
+    ),
+    "reference-list": (
+        PARSE,
+        "maglev.backends.a.healthcheck",
+        "must be a healthcheck (a name under maglev.healthchecks), not a list",
+        backend("{address: 10.0.0.1, healthcheck: §[web]}"),
+    ),
+    "address-list": (
+        PARSE,
+        "maglev.backends.a.address",
+        "must be an IP address (literal, of one machine on any link), not a list",
+        backend("{address: §[10.0.0.1]}"),
+    ),
+    "regexp-map": (
+        PARSE,
+        "maglev.healthchecks.web.params.response-regexp",
+        "must be a regular expression (RE2, at most 1024 characters), not a map",
+        params("response-regexp: §{a: b}"),
+    ),
+    "codes-map": (
+        PARSE,
+        "maglev.healthchecks.web.params.response-code",
+        "must be a status code, range or list (100..599), not a map",
+        params("response-code: §{a: b}"),
+    ),
+    "code-map": (
+        PARSE,
+        "maglev.healthchecks.web.params.response-code[1]",
+        "must be a status code or range (100..599), not a map",
+        params("response-code: [200, §{a: b}]"),
+    ),
+}
