@@ -24,10 +24,10 @@ from maglev.web.site import Page, page_site
 from maglev.web.streams import Streams
 from tests.fakes.announcements import announcer_of
 from tests.fakes.configs import make_check, make_config
-from tests.fakes.control import CHECKER
 from tests.fakes.http import PLENTY, HttpConnection, StepwiseClock
 from tests.fakes.lb import FakeConnector, FakeLb
 from tests.fakes.overrides import overrides_of
+from tests.fakes.world import CHECKER
 
 WALL = 1_760_000_000.0
 OPERATOR = Caller("ada", Role.OPERATOR, "ssh 192.0.2.7:50222")

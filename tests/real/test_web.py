@@ -234,7 +234,8 @@ def test_an_operator_acts_with_a_reason(site, page):
 def test_a_link_that_was_used_is_told_so(site, page):
     link = site.link()
     page(f"await page.goto('{link}'); await page.getByRole('button', {{name: 'Log out'}}).waitFor()")
-    page(f"await page.getByRole('button', {{name: 'Log out'}}).click(); {wait_for('www1', 'up')}")
+    # "read only" is in the new page alone: www1 is up in the page that is about to be left, too
+    page("await page.getByRole('button', {name: 'Log out'}).click(); await page.getByText('read only').waitFor()")
     page(f"await page.goto('{link}'); await page.getByRole('alert').waitFor()")
     assert "no longer valid" in page("return await page.getByRole('alert').innerText()")
     page("state.problems.length = 0")  # the browser reports the refusal
