@@ -11,7 +11,7 @@ import pytest
 
 from maglev.daemon.options import SETTINGS
 from maglev.model.version import VERSION
-from tests.layers import ROOT
+from tests.layers import ROOT, SOURCES
 
 DEBIAN = ROOT / "debian"
 UNIT = DEBIAN / "vpp-maglevd.service"
@@ -78,6 +78,11 @@ def test_the_unit_asks_for_what_the_program_offers():
     assert f"/var/lib/{unit['StateDirectory'][0]}" == defaults["state-dir"]
     assert defaults["pb-addr"].startswith(f"unix:/run/{unit['RuntimeDirectory'][0]}/")
     assert unit["Group"] == [defaults["pb-operator-group"]]
+
+
+def test_the_sandbox_lets_the_program_open_each_kind_of_socket_that_it_uses():
+    used = {word for source in SOURCES.rglob("*.py") for word in re.findall(r"\bAF_[A-Z0-9]+", source.read_text())}
+    assert used == set(settings(UNIT)["RestrictAddressFamilies"][0].split())
 
 
 def test_neither_clients_nor_faults_can_take_all_memory_of_the_machine():
