@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from maglev.commands.language.environment import Environment
+    from maglev.commands.language.parse import ParsedLine
     from maglev.commands.render.lines import Line
     from maglev.interfaces import IControl
     from maglev.model.event_views import EventView
@@ -47,13 +48,9 @@ class CommandSession:
         To stop it, cancel what it awaits; the exception is passed on after cleaning up, as a bug is. A `MaglevError` is
         written as an error.
         """
-        try:
-            statement = parse(line, self._root)
-        except UsageError as error:
-            self._environment.write_error(self._usage_text(line, error))
-            return ExitStatus.USAGE
-        if statement is None:
-            return ExitStatus.OK
+        statement = self.statement(line)
+        if isinstance(statement, ExitStatus):
+            return statement
         output = Output(self._environment, statement.filters)
         call = Invocation(self._control, self._environment, output, statement.arguments, self._root)
         try:
@@ -63,6 +60,14 @@ class CommandSession:
             self._environment.write_error(_error_text(error))
             return ExitStatus.FAILED
         return status
+
+    def statement(self, line: str) -> ParsedLine | ExitStatus:
+        """Return what a line says; the exit status if that is nothing, or a mistake, which is written as an error."""
+        try:
+            return parse(line, self._root) or ExitStatus.OK
+        except UsageError as error:
+            self._environment.write_error(self._usage_text(line, error))
+            return ExitStatus.USAGE
 
     async def complete(self, line: str, cursor: int) -> Completion:
         """Return the answer to TAB; without choices if there are none, whatever the reason."""

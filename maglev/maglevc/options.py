@@ -18,7 +18,8 @@ DEFAULT_SERVER: Final = "unix:/run/vpp-maglev/pb.sock"
 
 _EPILOG: Final = """\
 Without a command, maglevc is interactive on a terminal, and runs the lines of its standard input otherwise.
-Exit status: 0 ok, 1 refused or failed, 2 usage."""
+With several servers, the command runs at each, and what one does not confirm is a failure.
+Exit status: 0 ok, 1 refused, failed or not confirmed, 2 usage."""
 
 
 @attrs.frozen
@@ -26,7 +27,7 @@ class MaglevcOptions:
     """What the command line and the environment say.
 
     Attributes:
-        server: Address of the daemon.
+        server: Address of the daemon, or of several, by commas.
         tls: Files for ``tls:`` addresses; None if any is not given.
         colour: Whether to use colours; None leaves it to the terminal.
         command: The command; empty for none.
@@ -67,8 +68,8 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--server",
         default=server,
-        metavar="ADDRESS",
-        help="unix:PATH or tls:HOST:PORT (MAGLEV_SERVER; default: %(default)s)",
+        metavar="ADDRESS,...",
+        help="unix:PATH, tls:HOST:PORT or HOST (MAGLEV_SERVER; default: %(default)s)",
     )
     for name, what in (
         ("ca", "CA of the daemon's certificate"),

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from maglev.maglevc.options import MaglevcOptions
     from maglev.maglevc.stdio import StandardStream
+    from maglev.model.server_address import ServerAddress
     from maglev.rpc.client.control import Client
     from maglev.terminal.session import SessionContext
     from maglev.terminal.stream import Opening
 
 EXIT_FAILED: Final = 1
+
+EXIT_USAGE: Final = 2
 
 EXIT_SIGNAL: Final = 128
 """What shells add to the number of a signal that ended a program: 130 after ^C, 141 when nobody reads the output."""
@@ -44,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def _run(reactor: Any, options: MaglevcOptions) -> int:
+    from maglev.model.server_address import server_addresses
+
+    servers = server_addresses(options.server)
+    if len(servers) > 1:
+        return await _run_at_several(reactor, options, servers)
     from maglev.maglevc.stdio import StandardStream
     from maglev.maglevc.tty import window_of
     from maglev.rpc.client.control import connect
@@ -51,7 +59,7 @@ async def _run(reactor: Any, options: MaglevcOptions) -> int:
     from maglev.terminal.session import SessionContext
     from maglev.terminal.stream import Opening
 
-    client = await connect(reactor, options.server, options.tls)
+    client = await connect(reactor, servers[0].address, options.tls)
     try:
         source, target = sys.stdin.fileno(), sys.stdout.fileno()
         context = SessionContext(reactor, Cooperator(reactor).queue("terminal"), client)
@@ -70,6 +78,31 @@ async def _run(reactor: Any, options: MaglevcOptions) -> int:
         return await stream.run(BatchRunner(context, stream, opening), reads=opening.command is None)
     finally:
         await client.close()
+
+
+async def _run_at_several(reactor: Any, options: MaglevcOptions, servers: Sequence[ServerAddress]) -> int:
+    from maglev.maglevc.several import SeveralRunner
+    from maglev.maglevc.stdio import StandardStream, complain
+    from maglev.maglevc.tty import window_of
+    from maglev.model.caller import Caller, Role
+    from maglev.rpc.client.control import connect
+    from maglev.runtime.cooperator import Cooperator
+    from maglev.terminal.stream import Opening
+
+    if not options.command.strip() or "\n" in options.command:
+        complain(b"% several servers take one command, as an argument: neither a script nor a prompt\n")
+        return EXIT_USAGE
+    target = sys.stdout.fileno()
+    opening = Opening(
+        Caller("", Role.VIEWER, ""),
+        options.command.encode("utf-8", "surrogateescape"),
+        window_of(target) if sys.stdout.isatty() else None,
+        os.environb.get(b"TERM", b""),
+        options.colour,
+    )
+    stream = StandardStream(reactor, Cooperator(reactor).queue("terminal"), sys.stdin.fileno(), target)
+    runner = SeveralRunner(reactor, stream, opening, servers, lambda address: connect(reactor, address, options.tls))
+    return await stream.run(runner, reads=False)
 
 
 async def _serve_person(

@@ -89,7 +89,7 @@ def test_json_is_for_programs(daemon):
         (["--nonsense"], 2, "unrecognized arguments"),
         (["--color=maybe"], 2, "invalid choice"),
         (["--server", "unix:/nonexistent/pb.sock", "show", "version"], 1, "No such file or directory"),
-        (["--server", "nonsense", "show", "version"], 1, "expected unix:PATH or tls:HOST:PORT"),
+        (["--server", "nonsense:", "show", "version"], 1, "expected unix:PATH or tls:HOST:PORT"),
         (["--server", "tls:localhost:1", "show", "version"], 1, "needs three files"),
     ],
 )
@@ -170,6 +170,48 @@ def test_a_command_takes_little_more_than_the_import_of_what_it_needs(daemon):
 
     # Processor time, and in the same minute: whatever else the machine does concerns both.
     assert min(ours) < 3 * min(theirs)
+
+
+# Several servers
+
+
+def test_several_servers_have_a_result_each_and_a_silent_one_can_not_be_confirmed(daemon, busy, tmp_path):
+    with PbDaemon(tmp_path) as frozen:
+        frozen.process.send_signal(signal.SIGSTOP)
+        try:
+            servers = f"{daemon.address},{frozen.address},unix:/nonexistent,{busy.address}"
+            done = run(daemon, "--server", servers, "show", "backends", "|", "json")
+        finally:
+            frozen.process.send_signal(signal.SIGCONT)
+    views = json.loads(done.stdout)
+
+    assert done.returncode == 1
+    assert [(each["server"], each["confirmed"]) for each in views] == [
+        (daemon.address, True),
+        (frozen.address, False),
+        ("unix:/nonexistent", False),
+        (busy.address, True),
+    ]
+    assert [len(each["result"]) for each in views if each["confirmed"]] == [4, 20]
+    assert f"% {frozen.address}: cannot confirm: no answer within 5 seconds" in done.stderr
+    assert "% unix:/nonexistent: cannot confirm: can't connect" in done.stderr
+
+
+@pytest.mark.parametrize("script", ["", "show version\n"])
+def test_several_servers_have_neither_prompt_nor_script(daemon, busy, script):
+    done = run(daemon, "--server", f"{daemon.address},{busy.address}", script=script)
+
+    assert done.returncode == 2
+    assert done.stderr == "% several servers take one command, as an argument: neither a script nor a prompt\n"
+
+
+def test_an_order_to_several_servers_is_done_by_each(daemon, busy):
+    done = run(daemon, "--server", f"{daemon.address},{busy.address}", "set", "backend", "b2", "disable")
+    done_again = run(daemon, "--server", f"{daemon.address},{busy.address}", "set", "backend", "b2", "enable")
+
+    assert (done.returncode, done_again.returncode) == (0, 0)
+    assert done.stdout.count("b2") == 2
+    assert f"{busy.address}:\n" in done.stdout
 
 
 # A script

@@ -17,13 +17,23 @@ from maglev.model import (
     event_views,
     explain_views,
     override_views,
+    server_views,
     session_views,
     views,
 )
 from tests.fakes.views import VERBS, answer_type, fields, row_type
 
 PAGE = Path(__file__).parents[2] / "docs" / "json.rst"
-MODULES = (views, override_views, announce_views, checker_views, event_views, explain_views, session_views)
+MODULES = (
+    views,
+    override_views,
+    announce_views,
+    checker_views,
+    event_views,
+    explain_views,
+    session_views,
+    server_views,
+)
 VIEWS = {name: each for each in MODULES for name, each in vars(each).items() if is_typeddict(each)}
 """The shapes, by the names of their classes."""
 
