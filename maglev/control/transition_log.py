@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import LogLevel
 
 from maglev.config.diff import removed, touched
+from maglev.model.events import FrontendState
+from maglev.model.health import State
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from constantly import NamedConstant
+
     from maglev.model.config import Config
     from maglev.model.events import BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent
+    from maglev.model.health import Transition
     from maglev.state.board import Board
 
 
@@ -22,7 +27,11 @@ SHOWN: Final = 10
 
 
 class TransitionLog:
-    """Logs transitions at info; the start of a backend, which changes nothing, at debug."""
+    """Logs transitions, each at the level that its new state deserves.
+
+    A backend that goes down is a warning: others serve. A frontend that goes down is an error: nothing serves. The
+    start of a backend, which changes nothing, is for debugging.
+    """
 
     _log = EventLogger()
 
@@ -38,7 +47,7 @@ class TransitionLog:
     def _backend_changed(self, event: BackendEvent) -> None:
         move = event.transition
         self._log.emit(
-            LogLevel.debug if move.old is move.new else LogLevel.info,
+            _level_of(move),
             "backend-transition",
             backend=event.backend,
             address=event.address,
@@ -50,7 +59,8 @@ class TransitionLog:
 
     def _frontend_changed(self, event: FrontendEvent) -> None:
         states = {"from": str(event.old), "to": str(event.new)}
-        self._log.info("frontend-transition", frontend=event.frontend, **states, seq=event.seq)
+        level = LogLevel.error if event.new is FrontendState.DOWN else LogLevel.info
+        self._log.emit(level, "frontend-transition", frontend=event.frontend, **states, seq=event.seq)
 
     def _guard_changed(self, event: GuardEvent) -> None:
         level = LogLevel.warn if event.held else LogLevel.info
@@ -74,6 +84,13 @@ class TransitionLog:
             frontends_removed=len(removed(old.frontends, new.frontends)),
             backends_removed=len(removed(old.backends, new.backends)),
         )
+
+
+def _level_of(move: Transition) -> NamedConstant:
+    """Return the level of a transition of a backend."""
+    if move.old is move.new:
+        return LogLevel.debug
+    return LogLevel.warn if move.new is State.DOWN else LogLevel.info
 
 
 def _some(names: Sequence[str]) -> str:

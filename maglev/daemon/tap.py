@@ -48,6 +48,7 @@ from maglev.healthcheck.workers.source import PooledProbers
 from maglev.metrics.announce import AnnounceCollector
 from maglev.metrics.collectors import (
     BoardCollector,
+    BuildCollector,
     CheckerCollector,
     CooperatorCollector,
     OverrideCollector,
@@ -157,7 +158,7 @@ class Daemon(MultiService):
         self.sinks = Sinks(reactor, self.board, self.announcer, self._watch)
         self.sinks.setServiceParent(self)
         self.reloader.before_apply = self.sinks.withdraw_leaving
-        sessions = Sessions(reactor, time.time)
+        sessions, build = Sessions(reactor, time.time), read_build()
         how = checker_view(reactor.seconds, self.checker, lag, self.pool, self.board.doubts)
         self.control = Control(
             self._cooperator.queue("control"),
@@ -166,7 +167,7 @@ class Daemon(MultiService):
             self.reloader,
             self._event_hub,
             sessions,
-            read_build(),
+            build,
             time.time,
             how,
             self.overrides,
@@ -178,6 +179,7 @@ class Daemon(MultiService):
         manager = notify_socket(os.environ)
         self._notifier = None if manager is None else Notifier(reactor, manager, self.board, self.checker, self.vpp)
         self._collectors: list[ICollector] = [
+            BuildCollector(build),
             BoardCollector(self.board, self.vpp.departures, transitions.counts),
             CheckerCollector(self.checker, lag),
             WorkerCollector(self.pool),

@@ -59,7 +59,7 @@ async def _run(reactor: Any, options: MaglevcOptions) -> int:
     from maglev.terminal.session import SessionContext
     from maglev.terminal.stream import Opening
 
-    client = await connect(reactor, servers[0].address, options.tls)
+    client = await connect(reactor, servers[0].address, options.tls, one_command=bool(options.command))
     try:
         source, target = sys.stdin.fileno(), sys.stdout.fileno()
         context = SessionContext(reactor, Cooperator(reactor).queue("terminal"), client)
@@ -101,7 +101,9 @@ async def _run_at_several(reactor: Any, options: MaglevcOptions, servers: Sequen
         options.colour,
     )
     stream = StandardStream(reactor, Cooperator(reactor).queue("terminal"), sys.stdin.fileno(), target)
-    runner = SeveralRunner(reactor, stream, opening, servers, lambda address: connect(reactor, address, options.tls))
+    runner = SeveralRunner(
+        reactor, stream, opening, servers, lambda address: connect(reactor, address, options.tls, one_command=True)
+    )
     return await stream.run(runner, reads=False)
 
 

@@ -5,7 +5,10 @@ Names of frontends, pools and backends, and addresses, need no escaping: the con
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING, Final
+
+from twisted import __version__ as twisted
 
 from maglev.healthcheck.counters import BUCKETS as PROBE_BUCKETS
 from maglev.healthcheck.lag import BUCKETS as LAG_BUCKETS
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from maglev.control.reload import Reloader
     from maglev.healthcheck.lag import LagMonitor
     from maglev.healthcheck.service import CheckerService
+    from maglev.model.build import Build
     from maglev.model.override import Override
     from maglev.runtime.cooperator import Cooperator
     from maglev.state.board import Board
@@ -61,6 +65,19 @@ _MOVE_LINES: Final = "".join(
 )
 
 _DURATIONS: Final = Histograms("maglev_probe_duration_seconds", PROBE_BUCKETS)
+
+
+class BuildCollector:
+    """Which maglevd runs, and on what."""
+
+    def __init__(self, build: Build) -> None:
+        versions = {"python": platform.python_version(), "twisted": twisted}
+        labels = {"version": build.version, "commit": build.commit, **versions}
+        self._labels = ",".join(f'{name}="{escape(value)}"' for name, value in labels.items())
+
+    def scrape(self) -> Iterator[str]:
+        """Yield the family."""
+        yield f"{header('maglev_build_info')}maglev_build_info{{{self._labels}}} 1\n"
 
 
 class BoardCollector:

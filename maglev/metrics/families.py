@@ -197,6 +197,13 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         Family("maglev_announce_sink_dropped_total", "counter", "Events that a slow hook has missed", ("sink",)),
     ),
     "maglevd itself": (
+        Family(
+            "maglev_build_info",
+            "gauge",
+            "Which maglevd it is, and on what it runs",
+            ("version", "commit", "python", "twisted"),
+            "Always 1. ``commit`` is ``unknown`` if neither the package nor a checkout says it.",
+        ),
         Family("maglev_overrides_active", "gauge", "Orders of operators that differ from the file", ("kind",)),
         Family("maglev_override_oldest_seconds", "gauge", "Age of the oldest of them, 0 without any"),
         Family(
@@ -338,6 +345,8 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "histogram",
             "Time from a call over Perspective Broker to its result",
             ("method",),
+            "Only methods that were called, in five buckets: there are many methods, and few who ask.",
+            "no method was called",
         ),
         Family("maglev_pb_clients", "gauge", "Clients connected over Perspective Broker"),
         Family(

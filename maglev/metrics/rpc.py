@@ -38,7 +38,8 @@ class PbCollector:
         family = "maglev_pb_call_duration_seconds"
         yield header(family)
         for method, durations in self._calls.durations.items():
-            yield histogram(family, f'method="{method}"', BUCKETS, durations.counts, durations.total)
+            if any(durations.counts):
+                yield histogram(family, f'method="{method}"', BUCKETS, durations.counts, durations.total)
         yield header("maglev_pb_clients")
         yield f"maglev_pb_clients {self._clients()}\n"
         yield header("maglev_pb_dropped_total")

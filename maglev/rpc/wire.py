@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_NAME: Final = 256
 """Maximum length of a name in characters: those of the configuration have 63, two of them with a slash 127."""
 
+ONE_COMMAND: Final = "one-command"
+"""What a client says of itself at the login if it leaves after one command."""
+
 # Errors
 
 PREFIX: Final = "maglev."

@@ -51,7 +51,30 @@ def test_a_transition_of_a_backend_tells_everything_about_it(board, log):
         },
     )
     assert frontend == ("frontend-transition", {"frontend": "web", "from": "unknown", "to": "down", "seq": 3})
-    assert {event["log_level"] for event in log.seen} == {LogLevel.info}
+
+
+@pytest.mark.parametrize(
+    ("result", "backend", "frontend"),
+    [
+        (Result(Code.L4OK), LogLevel.info, LogLevel.info),
+        (Result(Code.L4CON, "connection refused"), LogLevel.warn, LogLevel.error),
+    ],
+)
+def test_what_goes_down_is_a_warning_and_nothing_left_to_serve_an_error(board, log, result, backend, frontend):
+    board.record("a", result)
+
+    assert [(name_of(event), event["log_level"]) for event in log.seen] == [
+        ("backend-transition", backend),
+        ("frontend-transition", frontend),
+    ]
+
+
+def test_what_an_operator_takes_out_is_no_warning_but_nothing_left_to_serve_is_an_error(board, log):
+    board.record("a", Result(Code.L4OK))
+    del log.seen[:]
+    board.happen("a", Lifecycle.DISABLE)
+
+    assert [event["log_level"] for event in log.seen] == [LogLevel.info, LogLevel.error]
 
 
 def test_lifecycle_events_are_transitions_too(board, log):

@@ -13,6 +13,7 @@ from maglev.healthcheck.service import CheckerService
 from maglev.metrics.announce import AnnounceCollector
 from maglev.metrics.collectors import (
     BoardCollector,
+    BuildCollector,
     CheckerCollector,
     CooperatorCollector,
     OverrideCollector,
@@ -20,6 +21,7 @@ from maglev.metrics.collectors import (
     VppCollector,
 )
 from maglev.metrics.resource import TransitionCounter
+from maglev.model.build import Build
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.sync.link import MessageCounter
@@ -31,6 +33,7 @@ from tests.fakes.probers import FakeProbers
 from tests.fakes.reactor import FakeReactor
 
 WALL = 5000.0
+BUILD = Build("1.2.3", "abc123", "unknown")
 
 
 class Scraped:
@@ -92,6 +95,7 @@ class ScrapedWorld:
             self.vpp,
         )
         self.collectors = (
+            BuildCollector(BUILD),
             BoardCollector(self.board, self.vpp.departures, self.moves.counts),
             CheckerCollector(self.checker, self.lag),
             OverrideCollector(self.overrides, self.drains),

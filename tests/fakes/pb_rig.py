@@ -264,9 +264,9 @@ class PbRig:
         self.settle()
         return results
 
-    def connect(self, **who):
+    def connect(self, *, one_command=False, **who):
         """Return a client of ours that is logged in."""
-        return self.result(connect_by(self.clock, MemoryEndpoint(self, **who), "memory"))
+        return self.result(connect_by(self.clock, MemoryEndpoint(self, **who), "memory", one_command=one_command))
 
     def plain(self, **who):
         """Return the perspective as an unmodified client of Twisted sees it, and its link."""

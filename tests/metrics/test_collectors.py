@@ -1,7 +1,10 @@
 """The metric families: names, labels and values as the specification lists them, in a format that Prometheus reads."""
 
+import platform
+
 import attrs
 import pytest
+import twisted
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import Deferred
 
@@ -15,7 +18,7 @@ from maglev.model.result import Code, LocalFault, Result
 from maglev.vpp.lb.state import SetWeight
 from tests.fakes.configs import make_announce, make_check, make_config, make_frontend
 from tests.fakes.lb import FakeLb
-from tests.fakes.metrics import WALL, Scraped
+from tests.fakes.metrics import BUILD, WALL, Scraped
 from tests.fakes.metrics import ScrapedWorld as World
 
 TCP = ("L4TOUT", "L4CON", "L4OK")
@@ -56,6 +59,7 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
     scraped = world.scrape()
 
     expected = {
+        "maglev_build_info": ("gauge", "version commit python twisted"),
         "maglev_backend_state": ("gauge", "backend address state"),
         "maglev_backend_health": ("gauge", "backend"),
         "maglev_backend_enabled": ("gauge", "backend"),
@@ -474,3 +478,15 @@ def test_the_process_tells_about_itself():
 
     assert scraped.value("process_resident_memory_bytes") > 1_000_000
     assert scraped.value("process_open_fds") > 3
+
+
+def test_the_build_is_told_in_labels(world):
+    ((labels, value),) = world.scrape().series("maglev_build_info").items()
+
+    assert value == 1
+    assert dict(labels) == {
+        "version": BUILD.version,
+        "commit": BUILD.commit,
+        "python": platform.python_version(),
+        "twisted": twisted.__version__,
+    }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs
 from twisted.spread.pb import RemoteError
 
 from maglev.metrics.rpc import PbCollector
 from maglev.model import errors
 from maglev.rpc.server.counters import BUCKETS, UNKNOWN, CallCounters
 from maglev.rpc.wire import METHODS
+from maglev.runtime.logs.render import name_of
+from tests.fakes.metrics import Scraped
 
 
 def test_a_client_is_in_the_register_of_sessions_while_it_is_connected(rig):
@@ -94,7 +96,32 @@ def test_durations_are_counted(rig):
 
     durations = rig.service.calls.durations["frontend"]
     assert durations.total == pytest.approx(0.3)
-    assert durations.counts[BUCKETS.index(0.5)] == 1
+    assert durations.counts[BUCKETS.index(1.0)] == 1
+
+
+def test_the_histogram_has_few_buckets_and_only_methods_that_were_called(rig):
+    rig.result(rig.connect().frontend("web"))
+    scraped = Scraped([PbCollector(rig.service.calls, rig.service.limiter.__len__, rig.service.drops.counts)])
+
+    buckets = scraped.series("maglev_pb_call_duration_seconds_bucket")
+    assert {dict(labels)["method"] for labels in buckets} == {"whoami", "frontend"}
+    assert len(buckets) == 2 * (len(BUCKETS) + 1)
+    assert len(BUCKETS) <= 5
+
+
+@pytest.mark.parametrize(("one_command", "level"), [(False, LogLevel.info), (True, LogLevel.debug)])
+def test_the_login_for_one_command_is_for_debugging(rig, one_command, level):
+    with capturedLogs() as events:
+        rig.connect(one_command=one_command)
+
+    assert [event["log_level"] for event in events if name_of(event) == "pb-login"] == [level]
+
+
+def test_a_client_that_says_something_else_at_the_login_is_logged_as_any(rig):
+    with capturedLogs() as events:
+        rig.plain()
+
+    assert [event["log_level"] for event in events if name_of(event) == "pb-login"] == [LogLevel.info]
 
 
 def test_the_metrics_have_every_method_from_the_start_and_no_name_from_outside(rig):
@@ -107,7 +134,6 @@ def test_the_metrics_have_every_method_from_the_start_and_no_name_from_outside(r
 
     for method in METHODS:
         assert f'maglev_pb_calls_total{{method="{method}",result="ok"}} ' in text
-        assert f'maglev_pb_call_duration_seconds_count{{method="{method}"}} ' in text
     assert 'maglev_pb_calls_total{method="unknown",result="refused"} 1\n' in text
     assert "maglev_pb_clients 1\n" in text
     assert 'maglev_pb_dropped_total{reason="bad-message"} 1\n' in text

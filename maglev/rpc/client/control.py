@@ -35,7 +35,7 @@ from maglev.rpc.basic import BasicError
 from maglev.rpc.client.broker import DaemonBroker
 from maglev.rpc.client.endpoint import endpoint_of, reason_of
 from maglev.rpc.client.subscription import RemoteSubscription
-from maglev.rpc.wire import METHODS, VERBS, DaemonError, LostError, NoAnswerError
+from maglev.rpc.wire import METHODS, ONE_COMMAND, VERBS, DaemonError, LostError, NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -58,13 +58,16 @@ CLOSE_DEADLINE: Final = 2.0
 """Seconds for the daemon to take what was sent before the end."""
 
 
-async def connect(reactor: Any, address: str = DEFAULT_ADDRESS, tls: TlsFiles | None = None) -> Client:
+async def connect(
+    reactor: Any, address: str = DEFAULT_ADDRESS, tls: TlsFiles | None = None, *, one_command: bool = False
+) -> Client:
     """Connect to a maglevd, and log in.
 
     Args:
         reactor: The reactor.
         address: ``unix:PATH`` or ``tls:HOST:PORT``.
         tls: The certificates; required for ``tls:``.
+        one_command: Whether it is for one command: the daemon then logs the login for debugging only.
 
     Raises:
         RefusedError: The address is invalid, or a file of certificates can't be used.
@@ -72,16 +75,19 @@ async def connect(reactor: Any, address: str = DEFAULT_ADDRESS, tls: TlsFiles | 
         LostError: The connection could not be made.
         NoAnswerError: The peer accepted the connection but did not answer.
     """
-    return await connect_by(reactor, endpoint_of(reactor, address, tls), address)
+    return await connect_by(reactor, endpoint_of(reactor, address, tls), address, one_command=one_command)
 
 
-async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str) -> Client:
+async def connect_by(
+    reactor: Any, endpoint: IStreamClientEndpoint, address: str, *, one_command: bool = False
+) -> Client:
     """Connect by an endpoint, and log in; as `connect`.
 
     Args:
         reactor: The reactor.
         endpoint: The endpoint of the daemon.
         address: The name of the daemon in errors.
+        one_command: As for `connect`.
     """
     factory = _Brokers()
     try:
@@ -91,7 +97,7 @@ async def connect_by(reactor: Any, endpoint: IStreamClientEndpoint, address: str
         message = f"can't connect to maglevd at {address}: {reason_of(error)}"
         raise LostError(message) from None
     try:
-        perspective = await _login(broker, factory.ready).addTimeout(LOGIN_DEADLINE, reactor)
+        perspective = await _login(broker, factory.ready, one_command=one_command).addTimeout(LOGIN_DEADLINE, reactor)
         caller = await _caller(reactor, perspective)
         client = Client(reactor, broker, perspective, caller)  # type: ignore[abstract]  # the verbs are added below
     except BaseException as error:
@@ -240,10 +246,11 @@ async def _caller(reactor: Any, perspective: RemoteReference) -> Caller:
     return Caller(view["name"], Role(view["role"]), view["origin"])
 
 
-async def _log_in(broker: DaemonBroker, ready: Awaitable[None]) -> RemoteReference:
+async def _log_in(broker: DaemonBroker, ready: Awaitable[None], *, one_command: bool) -> RemoteReference:
     try:
         await ready
-        perspective = await broker.remoteForName("root").callRemote("loginAnonymous", None)
+        said = ONE_COMMAND if one_command else None
+        perspective = await broker.remoteForName("root").callRemote("loginAnonymous", said)
     except (DeadReferenceError, PBConnectionLost):
         message = f"maglevd hung up: {reason_of(broker.lost_because)}"
         raise LostError(message) from None
@@ -252,8 +259,8 @@ async def _log_in(broker: DaemonBroker, ready: Awaitable[None]) -> RemoteReferen
     return perspective
 
 
-def _login(broker: DaemonBroker, ready: Awaitable[None]) -> Deferred[RemoteReference]:
-    return Deferred.fromCoroutine(_log_in(broker, ready))
+def _login(broker: DaemonBroker, ready: Awaitable[None], *, one_command: bool) -> Deferred[RemoteReference]:
+    return Deferred.fromCoroutine(_log_in(broker, ready, one_command=one_command))
 
 
 def _not_important(_: object) -> None:

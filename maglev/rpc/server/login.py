@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import LogLevel
+
 from maglev.model.errors import ArgumentError, ForbiddenError, LimitError
 from maglev.rpc.server.exported import Exported
+from maglev.rpc.wire import ONE_COMMAND
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:
@@ -49,7 +52,11 @@ class Login(Exported):
         self._asked = False
 
     async def receive(self, message: str, args: list[Any], kwargs: dict[Any, Any]) -> Perspective:  # noqa: ARG002
-        """Log the client in; the only method, under the name that Twisted's clients use."""
+        """Log the client in; the only method, under the name that Twisted's clients use.
+
+        A client that says that it comes for one command is logged for debugging only: scripts do that all day, and what
+        they change is in the log anyway (``audit``). That a client says so gives it nothing else.
+        """
         if message != "loginAnonymous":
             raise ArgumentError("only the anonymous login is supported: your connection identifies you")
         if self._asked:
@@ -63,7 +70,9 @@ class Login(Exported):
         refusal = self._limiter.log_in(self._broker, caller)
         if refusal:
             raise LimitError(refusal)
-        self._log.info("pb-login", who=caller.name, role=str(caller.role), origin=caller.origin)
+        said = args[0] if args else None  # a reference of any other client may be there, which cannot be compared
+        level = LogLevel.debug if isinstance(said, str) and said == ONE_COMMAND else LogLevel.info
+        self._log.emit(level, "pb-login", who=caller.name, role=str(caller.role), origin=caller.origin)
         self._broker.logged_in()
         perspective = self._perspective_for(caller)
         self._broker.notifyOnDisconnect(perspective.close)
