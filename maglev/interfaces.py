@@ -333,11 +333,16 @@ class IControl(Protocol):
 
     @slow
     @changes
-    async def reload_config(self, now: bool = False) -> ConfigCheckView:  # noqa: FBT001, FBT002  # a word on the wire
+    async def reload_config(
+        self,
+        now: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
+        reason: str = "",
+    ) -> ConfigCheckView:
         """Put the file in force if it is valid.
 
         Args:
             now: Whether servers that left the file leave VPP at once, even if nothing else serves their VIP.
+            reason: As for `pause_backend`; for the record only.
         """
 
     @slow

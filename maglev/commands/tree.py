@@ -11,7 +11,7 @@ from typing import Final
 from maglev.commands.handlers import config, session, sync, watch
 from maglev.commands.language.arguments import LiveName, Number
 from maglev.commands.language.nodes import Argument, Command, Keyword, TreePosition
-from maglev.commands.tree_orders import CLEAR, SET, operator
+from maglev.commands.tree_orders import CLEAR, REASON, SET, operator
 from maglev.commands.tree_show import SHOW
 
 _REPAIR: Final = Keyword(
@@ -51,11 +51,7 @@ _NOW: Final = Keyword(
     "now",
     help="Delete at once the servers that left the file",
     binds=("now", 1),
-    command=operator(
-        config.reload_config,
-        "Apply the file; delete former servers at once",
-        notes="Without it, a server that left serves until another one is up, for at most ``removal-max-delay``.",
-    ),
+    ends=True,
 )
 
 _CONFIG: Final = Keyword(
@@ -79,8 +75,12 @@ _CONFIG: Final = Keyword(
         Keyword(
             "reload",
             help="Apply the file if it is valid",
-            command=operator(config.reload_config, notes="If there is any error, nothing is applied."),
-            children=(_NOW,),
+            command=operator(
+                config.reload_config,
+                notes="If there is any error, nothing is applied. Without ``now``, a server that left the file serves "
+                "until another one is up, for at most ``removal-max-delay``.",
+            ),
+            options=(_NOW, REASON),
         ),
     ),
 )

@@ -34,17 +34,19 @@ def _state(
     return Keyword(word, help=help, command=operator(change.change_state(verb), summary, notes), options=options)
 
 
+REASON: Final = Keyword(
+    "reason",
+    help="Say why",
+    children=(Argument("reason", type=Sentence(MAX_REASON), help="Text, in quotes", ends=True),),
+)
+
 _REMARKS: Final = (
     Keyword(
         "for",
         help="End it after some time",
         children=(Argument("duration", type=TimeSpan(MAX_DURATION), help="Such as 30m, 2h or 1d12h", ends=True),),
     ),
-    Keyword(
-        "reason",
-        help="Say why",
-        children=(Argument("reason", type=Sentence(MAX_REASON), help="Text, in quotes", ends=True),),
-    ),
+    REASON,
 )
 
 

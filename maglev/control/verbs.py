@@ -25,7 +25,7 @@ from maglev.control.vpp_verbs import VppVerbs
 from maglev.control.web_links import WebLinks
 from maglev.interfaces import IControl
 from maglev.model.errors import ConfigError, MaglevError, NotFoundError, RefusedError
-from maglev.model.override import Target
+from maglev.model.override import Target, remark_by
 from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import key_of
 
@@ -207,10 +207,11 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
 
     # Changes
 
-    async def reload_config(self, now: bool = False) -> ConfigCheckView:  # noqa: FBT001, FBT002
+    async def reload_config(self, now: bool = False, reason: str = "") -> ConfigCheckView:  # noqa: FBT001, FBT002
         """Put the file in force."""
         what = {"action": "reload-config now" if now else "reload-config", "object": "configuration"}
         self._audit.require_operator(what)
+        what |= self._overrides.notes(remark_by(self.caller, reason=reason))
         before = self._board.generation
         try:
             loaded = await self._control.reloader.reload(self.caller.name, self.caller.origin)

@@ -59,6 +59,7 @@ class PageFeed:
 
     Attributes:
         frames: The frames.
+        clock: Measures what the pages wait for.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class PageFeed:
         """
         self.frames = Frames(boot, self._whole)
         self._work = work
-        self._clock = work.clock
+        self.clock = work.clock
         self._control = control
         self._wall = wall
         self._about = about
@@ -99,7 +100,7 @@ class PageFeed:
 
     def start(self) -> None:
         """Begin to take samples of the traffic, which last whether somebody looks or not."""
-        self._tasks.repeat(self._clock, "web-traffic", self._sample, delay=PERIOD)
+        self._tasks.repeat(self.clock, "web-traffic", self._sample, delay=PERIOD)
 
     def stop(self) -> None:
         """End everything."""
@@ -113,14 +114,14 @@ class PageFeed:
         self.frames.viewers[viewer] = None
         if self._run is None:
             run = self._run = object()
-            self._tasks.repeat(self._clock, "web-events", partial(self._listen, run))
-            self._tasks.repeat(self._clock, "web-sweeps", partial(self._sweep, run))
-            self._tasks.repeat(self._clock, "web-frames", partial(self._step, run))
+            self._tasks.repeat(self.clock, "web-events", partial(self._listen, run))
+            self._tasks.repeat(self.clock, "web-sweeps", partial(self._sweep, run))
+            self._tasks.repeat(self.clock, "web-frames", partial(self._step, run))
 
     def leave(self, viewer: Viewer) -> None:
         """Remove a page; harmless if it was removed already."""
         self.frames.viewers.pop(viewer, None)
-        self._left = self._clock.seconds()
+        self._left = self.clock.seconds()
 
     def _end_reading(self) -> None:
         self._run = None
@@ -182,7 +183,7 @@ class PageFeed:
         """Read everything, and wait until it is time again."""
         if self._run is not run:
             return None
-        began = self._clock.seconds()
+        began = self.clock.seconds()
         await self._reader.sweep()
         if self._run is not run:
             return None
@@ -190,7 +191,7 @@ class PageFeed:
             self._events.extend(map(encode, await self._control.log(EVENTS)))
             self._news.clear()
             self._reader.store.take()
-            self._sent = self._clock.seconds()
+            self._sent = self.clock.seconds()
             self.frames.ready = True
             self.frames.wake()
         self._frame_due.ring()
@@ -203,7 +204,7 @@ class PageFeed:
         """Wait until there is something new, and make a frame of it."""
         due = min(self._reader.next_due, self._sent + QUIET) if self.frames.ready else float("inf")
         await self._frame_due.wait(due)
-        began = self._clock.seconds()
+        began = self.clock.seconds()
         if self._run is not run:
             return None
         if not self.frames.viewers and began - self._left > LINGER:
@@ -212,7 +213,7 @@ class PageFeed:
         if self.frames.ready:
             await self._reader.read_concerns(began)
             self._cut()
-        await deferLater(self._clock, max(FRAME, DUTY * (self._clock.seconds() - began)))
+        await deferLater(self.clock, max(FRAME, DUTY * (self.clock.seconds() - began)))
         return 0.0
 
     def _cut(self) -> None:
@@ -221,7 +222,7 @@ class PageFeed:
         if self._left_out:
             news.append(encode({"type": "gap", "missed": self._left_out}))
         self._news, self._left_out, self._rates = [], 0, b""
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         if changes or news or rates:
             self._events.extend(news)
             given = (("rows", changes), ("events", _list(news) if news else b""), ("traffic", rates))
@@ -248,7 +249,7 @@ class PageFeed:
             "vips": {each["frontend"]: each["first"] + each["next"] + each["untracked"] for each in vips},
             "backends": {each["backend"]: each["fib_packets"] for each in servers},
         }
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         rates = {}
         for kind, some in counts.items():
             ours = {name: count for name, count in some.items() if name is not None}

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from maglev.model.errors import ForbiddenError
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwa
 
 OWN_SITES: Final = {None, "same-origin", "none"}
 """``Sec-Fetch-Site`` of our own page, of what was typed, and of programs that are no browsers."""
+
+
+class NoSessionError(ForbiddenError):
+    """A request has no session, and needs one."""
+
+    def __init__(self) -> None:
+        super().__init__("no session: type web login in the console or in maglevc, and open what it prints")
 
 
 class Gate:
@@ -77,6 +85,18 @@ class Gate:
         """Return the session of a request; None if it has none."""
         secret = self.secret(request)
         return self._sessions.find(secret) if secret else None
+
+    def require_session(self, request: Request) -> WebSession:
+        """Return the session of a request, and note that it is used.
+
+        Raises:
+            NoSessionError: It has none.
+        """
+        session = self.session(request)
+        if session is None:
+            raise NoSessionError
+        session.touch()
+        return session
 
     def may_look(self, request: Request) -> bool:
         """Return whether a request may be answered with what there is to see."""

@@ -19,8 +19,10 @@ ORDERS: Final = (
     "enable_backend",
     "enable_frontend",
     "pause_backend",
+    "reload_config",
     "resume_backend",
     "set_announce",
+    "set_host",
     "set_weight",
     "sync_vpp",
 )

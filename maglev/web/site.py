@@ -27,8 +27,10 @@ from twisted.web.server import NOT_DONE_YET
 from maglev.model.errors import ArgumentError, ForbiddenError, LocalError, MaglevError, NotFoundError
 from maglev.runtime.http import READ_ONLY, BoundedSite, Root
 from maglev.runtime.logs.logger import EventLogger
+from maglev.web.gate import NoSessionError
 from maglev.web.orders import carry_out
 from maglev.web.sessions import LIFETIME
+from maglev.web.streams import READ_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -48,7 +50,7 @@ MAX_BODY: Final = 4096
 """Bytes of an order: a verb, names, and a reason."""
 
 TIME_LIMIT: Final = 60.0
-"""Seconds for an answer; an order that takes longer goes on."""
+"""Seconds for the answer to an order; one that takes longer goes on."""
 
 HEADERS: Final = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -72,6 +74,7 @@ KINDS: Final = {
 """The files that are served, by their suffixes."""
 
 STATUSES: Final = (
+    (NoSessionError, UNAUTHORIZED),
     (ArgumentError, BAD_REQUEST),
     (ForbiddenError, FORBIDDEN),
     (NotFoundError, NOT_FOUND),
@@ -79,9 +82,6 @@ STATUSES: Final = (
     (MaglevError, SERVICE_UNAVAILABLE),
 )
 """The status for each kind of error, the most specific first."""
-
-
-NO_SESSION: Final = "no session: type web login in the console or in maglevc, and open what it prints"
 
 
 class WebAnswer(NamedTuple):
@@ -158,7 +158,7 @@ class StreamResource(Guarded):
     def render_GET(self, request: BoundedRequest) -> bytes | int:
         """Begin a stream, after the last message that the page had, if it names one."""
         if not self._gate.may_look(request):
-            return refusal(request, UNAUTHORIZED, NO_SESSION)
+            return refusal(request, UNAUTHORIZED, str(NoSessionError()))
         last_id = request.getHeader("last-event-id") or argument(request, b"after")
         return self._streams.answer(request, last_id, lambda: self._gate.may_look(request))
 
@@ -173,7 +173,7 @@ class SnapshotResource(Guarded):
     def render_GET(self, request: Request) -> bytes | int:
         """Answer when everything was read."""
         if not self._gate.may_look(request):
-            return refusal(request, UNAUTHORIZED, NO_SESSION)
+            return refusal(request, UNAUTHORIZED, str(NoSessionError()))
         return self._streams.snapshot(request)
 
 
@@ -197,13 +197,15 @@ class JsonResource(Guarded):
         self._answer = answer
 
     def render_GET(self, request: Request) -> int:
-        """Answer, unless the browser goes away before."""
-        answering = self._begin(request)
+        """Answer within `READ_LIMIT`, unless the browser goes away before."""
+        answering = self._begin(request, READ_LIMIT)
         request.notifyFinish().addErrback(lambda _: answering.cancel())
         return NOT_DONE_YET
 
-    def _begin(self, request: Request) -> Deferred[None]:
+    def _begin(self, request: Request, limit: float | None = None) -> Deferred[None]:
         answering = Deferred.fromCoroutine(self._answer(request))
+        if limit is not None:
+            answering.addTimeout(limit, self._clock)
         answering.addErrback(self._excuse)
         return answering.addCallback(_finish, request)
 
@@ -211,7 +213,9 @@ class JsonResource(Guarded):
         for kind, status in STATUSES:
             if failure.check(kind):
                 return WebAnswer(status, {"error": str(failure.value)})
-        if failure.check(DeferredTimeout, CancelledError) is None:
+        if failure.check(DeferredTimeout):
+            return WebAnswer(GATEWAY_TIMEOUT, {"error": "no answer in time"})
+        if failure.check(CancelledError) is None:
             self._log.failure("web-call-failed", failure=failure)
         return WebAnswer(INTERNAL_SERVER_ERROR, {"error": "internal error of maglevd; see its log"})
 
@@ -259,23 +263,17 @@ class Page:
         """Return the verbs that a request may call.
 
         Raises:
-            ForbiddenError: It has no session, and needs one.
+            NoSessionError: It has no session, and needs one.
         """
-        session = self._gate.session(request)
-        if session is not None:
-            session.touch()
-            return session.control
-        if not self._gate.may_look(request):
-            raise ForbiddenError(NO_SESSION)
-        return self._viewer
+        if self._gate.session(request) is None and self._gate.may_look(request):
+            return self._viewer
+        return self._gate.require_session(request).control
 
     async def who(self, request: Request) -> WebAnswer:
         """Return who asks."""
-        session = self._gate.session(request)
-        if session is None and not self._gate.may_look(request):
-            return WebAnswer(UNAUTHORIZED, {"error": NO_SESSION})
         caller = self._control(request).caller
-        return WebAnswer(OK, {"name": None if session is None else caller.name, "role": str(caller.role)})
+        name = None if self._gate.session(request) is None else caller.name
+        return WebAnswer(OK, {"name": name, "role": str(caller.role)})
 
     async def backend(self, request: Request) -> WebAnswer:
         """Return a backend, and why its weights are what they are."""
@@ -287,6 +285,10 @@ class Page:
         control, name = self._control(request), argument(request, b"name")
         return WebAnswer(OK, {"view": await control.frontend(name), "why": await control.explain_frontend(name)})
 
+    async def configuration(self, request: Request) -> WebAnswer:
+        """Return what is wrong with the file, and what a reload would change: for sessions, since that is work."""
+        return WebAnswer(OK, {"view": await self._gate.require_session(request).control.config_diff()})
+
     async def log_in(self, request: Request) -> WebAnswer:
         """Begin a session."""
         match read_json(request):
@@ -296,7 +298,7 @@ class Page:
             case _:
                 raise ArgumentError("expected a secret")
         if issued is None:
-            return WebAnswer(FORBIDDEN, {"error": "this link is no longer valid: it works once, within a minute"})
+            return WebAnswer(UNAUTHORIZED, {"error": "this link is no longer valid: it works once, within a minute"})
         request.responseHeaders.addRawHeader(b"set-cookie", self._gate.cookie(request, issued, int(LIFETIME)))
         return WebAnswer(OK, {})
 
@@ -308,11 +310,8 @@ class Page:
 
     async def order(self, request: Request) -> WebAnswer:
         """Carry out an order."""
-        session = self._gate.session(request)
-        if session is None:
-            return WebAnswer(UNAUTHORIZED, {"error": NO_SESSION})
-        session.touch()
-        return WebAnswer(OK, {"view": await carry_out(session.control, read_json(request))})
+        control = self._gate.require_session(request).control
+        return WebAnswer(OK, {"view": await carry_out(control, read_json(request))})
 
 
 def argument(request: Request, name: bytes) -> str:
@@ -353,7 +352,12 @@ def page_site(work: WorkQueue, size: Callable[[], int], gate: Gate, page: Page, 
     for path in sorted(STATIC.iterdir()):
         if path.suffix in KINDS:
             static.putChild(path.name.encode(), FileResource(gate, path))
-    asked = {b"me": page.who, b"backend": page.backend, b"frontend": page.frontend}
+    asked = {
+        b"me": page.who,
+        b"backend": page.backend,
+        b"frontend": page.frontend,
+        b"configuration": page.configuration,
+    }
     for name, answer in asked.items():
         api.putChild(name, JsonResource(gate, work.clock, answer))
     ordered = {b"login": page.log_in, b"logout": page.log_out, b"order": page.order}

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.web.http import SERVICE_UNAVAILABLE
+from twisted.web.http import GATEWAY_TIMEOUT, SERVICE_UNAVAILABLE
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
@@ -35,6 +35,9 @@ MAX_PAGES_OF_ONE: Final = 32
 
 PIECE: Final = 64 * 1024
 """Bytes of a snapshot that are written at once: what the transport holds before it asks for a pause."""
+
+READ_LIMIT: Final = 20.0
+"""Seconds for what a page reads, which is given up then: more than VPP has for its answers, and than anybody waits."""
 
 RETRY: Final = 1000
 """Milliseconds after which a browser tries again when the stream was interrupted."""
@@ -154,6 +157,14 @@ class SnapshotRequest:
     def keep_alive(self) -> None:
         """Wait on."""
 
+    def give_up(self) -> None:
+        """Say that there was none in time."""
+        self._feed.leave(self)
+        self._request.setResponseCode(GATEWAY_TIMEOUT)
+        self._request.setHeader(b"content-type", b"application/json")
+        self._request.write(encode({"error": "no answer in time"}) + b"\n")
+        self._request.finish()
+
 
 class Streams:
     """The streams of all pages, which are limited in number."""
@@ -191,7 +202,10 @@ class Streams:
     def snapshot(self, request: Request) -> int:
         """Answer a request with a snapshot."""
         waiting = SnapshotRequest(self._feed, request)
-        request.notifyFinish().addErrback(lambda _: self._feed.leave(waiting))
+        late = self._feed.clock.callLater(READ_LIMIT, waiting.give_up)
+        finished = request.notifyFinish()
+        finished.addErrback(lambda _: self._feed.leave(waiting))
+        finished.addBoth(lambda _: late.cancel() if late.active() else None)
         self._feed.join(waiting)
         waiting.wake()
         return NOT_DONE_YET

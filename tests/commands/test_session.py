@@ -109,6 +109,8 @@ def test_a_line_without_meaning_does_nothing_and_is_not_an_error(line):
         ("config diff", [("config_diff", "", PAGE)]),
         ("config reload", [("reload_config", False)]),
         ("config reload now", [("reload_config", True)]),
+        ('config reload reason "new server"', [("reload_config", False, "new server")]),
+        ('config reload reason "new server" now', [("reload_config", True, "new server")]),
         ("help", []),
         ("quit", []),
     ],

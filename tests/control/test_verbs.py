@@ -111,6 +111,20 @@ def test_reloading_the_file(bench, audit):
     bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
     assert answer_of(bench.operator.reload_config())["ok"] is False
     assert audit[1]["refused"] == "1 problems"
+    assert "reason" not in audit[0]
+
+
+def test_a_reload_may_say_why(bench, audit):
+    assert answer_of(bench.operator.reload_config(reason="a new server"))["ok"] is True
+    bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
+    answer_of(bench.operator.reload_config(reason="another one"))
+    assert [line["reason"] for line in audit] == ["a new server", "another one"]
+
+
+def test_a_reload_whose_reason_is_no_line_of_text_is_refused(bench, audit):
+    with pytest.raises(RefusedError, match="control character"):
+        answer_of(bench.operator.reload_config(reason="two\nlines"))
+    assert bench.board.generation == 1
 
 
 def test_sessions(bench):

@@ -289,8 +289,8 @@ class FakeControl:
         await self._call("check_config")
         return self.checked
 
-    async def reload_config(self, now=False):
-        await self._change("reload_config", now)
+    async def reload_config(self, now=False, reason=""):
+        await self._change("reload_config", now, *([reason] if reason else []))
         return self.checked
 
     async def config_diff(self, after="", limit=100):

@@ -158,8 +158,8 @@ class ScriptedControl:
     async def check_config(self):
         return await self._answer("check_config")
 
-    async def reload_config(self, now=False):
-        return await self._answer("reload_config", now)
+    async def reload_config(self, now=False, reason=""):
+        return await self._answer("reload_config", now, reason)
 
     async def config_diff(self, after="", limit=100):
         return {"ok": True, "problems": [], **await self._page("config_diff", after, limit)}

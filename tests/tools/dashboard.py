@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from maglev.model.announce import Announcing
 from maglev.model.health import State
 
 FILE = Path(__file__).parents[2] / "docs/monitoring/dashboard.json"
@@ -23,10 +24,14 @@ STATES = (
     (State.UNKNOWN, GREY),
     (State.UP, GREEN),
     (State.DOWN, RED),
+    (State.DRAINING, "purple"),
     (State.PAUSED, YELLOW),
     (State.DISABLED, BLUE),
 )
 """What a timeline of states shows: the position of a state here is its number there."""
+
+
+ANNOUNCING = ((Announcing.UNDECIDED, GREY), (Announcing.ANNOUNCED, GREEN), (Announcing.WITHDRAWN, RED))
 
 
 def number_of_state(family, labels, states):
@@ -165,6 +170,42 @@ AT_A_GLANCE = (
         f"max(maglev_config_reload_refused{{{HERE}}})",
         mappings=yes_no("refused", "in force", "1"),
     ),
+    stat(
+        "Held in service",
+        "Backends that are down and serve, since nothing else would: see the guard.",
+        f"sum(maglev_frontend_held_backends{{{FRONTEND}}})",
+        steps=((GREEN, None), (RED, 1)),
+    ),
+    stat(
+        "In doubt",
+        "Backends that are down and count as up, since too many went down together.",
+        f"sum(maglev_backends_doubted{{{HERE}}})",
+        steps=((GREEN, None), (RED, 1)),
+    ),
+    stat(
+        "Without results",
+        "Backends that are probed and have had no result for too long.",
+        f"sum(maglev_backends_without_evidence{{{HERE}}})",
+        steps=((GREEN, None), (RED, 1)),
+    ),
+    stat(
+        "Addresses withdrawn",
+        "Announced addresses that this site withholds.",
+        f'sum(maglev_announcement_state{{{HERE},state="withdrawn"}}) or vector(0)',
+        steps=((GREEN, None), (RED, 1)),
+    ),
+    stat(
+        "Overrides",
+        "Orders of operators that differ from the file.",
+        f"sum(maglev_overrides_active{{{HERE}}})",
+        steps=((GREEN, None), (BLUE, 1)),
+    ),
+    stat(
+        "Versions",
+        "How many versions of maglevd run: more than one during an upgrade.",
+        f"count(count by (version) (maglev_build_info{{{HERE}}}))",
+        steps=((GREEN, None), (YELLOW, 2)),
+    ),
 )
 
 FRONTENDS = (
@@ -211,6 +252,78 @@ BACKENDS = (
         "As VPP sends them on, for all VIPs together.",
         (rate(SENT_ON, "backend", "address"), "{{backend}} {{address}}"),
         unit="pps",
+    ),
+)
+
+OPERATORS = (
+    series(
+        "Orders of operators",
+        "Overrides in force, by kind.",
+        (f"{total(f'maglev_overrides_active{{{HERE}}}', 'kind')} > 0", "{{kind}}"),
+        decimals=0,
+    ),
+    series(
+        "Age of the oldest order",
+        "What is to stay belongs into the file.",
+        (f"maglev_override_oldest_seconds{{{HERE}}}", "{{instance}}"),
+        unit="s",
+    ),
+    series(
+        "Drains: flows left",
+        "Of backends whose drain has a goal.",
+        (f"maglev_backend_drain_flows{{{HERE}}}", "{{backend}}"),
+        decimals=0,
+    ),
+    series(
+        "Drains ended",
+        "By how they ended; ended means: by another order.",
+        (rate(f"maglev_drains_total{{{HERE}}}", "result", function="increase"), "{{result}}"),
+    ),
+)
+
+SAFEGUARDS = (
+    series(
+        "Guard",
+        "Backends that are down and kept in service, and servers that have left the file and still serve.",
+        (f"maglev_frontend_held_backends{{{FRONTEND}}}", "{{frontend}}, held"),
+        (f"maglev_frontend_departing_servers{{{FRONTEND}}}", "{{frontend}}, departing"),
+        decimals=0,
+    ),
+    series(
+        "Blindness",
+        "Checks, paths, or all of it, that are in doubt, and the backends that count as up for that reason.",
+        (f"maglev_checks_doubted{{{HERE}}}", "{{scope}}"),
+        (f"maglev_backends_doubted{{{HERE}}}", "backends"),
+        decimals=0,
+    ),
+    series(
+        "Evidence",
+        "The oldest last result of a probed backend.",
+        (f"maglev_oldest_evidence_seconds{{{HERE}}}", "{{instance}}"),
+        unit="s",
+    ),
+    series(
+        "Kept and taken",
+        "1 while overrides are written to their file; reloads of the configuration by result.",
+        (f"maglev_overrides_kept{{{HERE}}}", "overrides kept"),
+        (rate(f"maglev_config_reloads_total{{{HERE}}}", "result", function="increase"), "reloads {{result}}"),
+    ),
+)
+
+ANNOUNCED = (
+    timeline(
+        "State of announced addresses",
+        "Withdrawn: this site gets no traffic for it.",
+        number_of_state("maglev_announcement_state", HERE, [state for state, _ in ANNOUNCING]),
+        "{{address}}",
+        ANNOUNCING,
+    ),
+    series(
+        "Receivers",
+        "Those who are told; 1 under problem if one cannot be reached or refuses.",
+        (f"maglev_announce_sink_readers{{{HERE}}}", "{{sink}}, readers"),
+        (f"maglev_announce_sink_problem{{{HERE}}}", "{{sink}}, problem"),
+        (rate(f"maglev_announce_sink_dropped_total{{{HERE}}}", "sink"), "{{sink}}, missed events per second"),
     ),
 )
 
@@ -275,8 +388,9 @@ CHECKER = (
     ),
     series(
         "Who asks",
-        "Sessions over SSH, clients over Perspective Broker, and their calls.",
+        "Sessions over SSH, open live pages, clients over Perspective Broker, and their calls.",
         (f"maglev_ssh_sessions{{{HERE}}}", "SSH sessions"),
+        (f"maglev_web_pages{{{HERE}}}", "live pages"),
         (f"maglev_pb_clients{{{HERE}}}", "PB clients"),
         (rate(f"maglev_pb_calls_total{{{HERE}}}"), "PB calls per second"),
     ),
@@ -298,6 +412,9 @@ ROWS = {
     "At a glance": AT_A_GLANCE,
     "Frontends": FRONTENDS,
     "Backends": BACKENDS,
+    "Operators": OPERATORS,
+    "Safeguards": SAFEGUARDS,
+    "Announcements": ANNOUNCED,
     "VPP": VPP,
     "Checker": CHECKER,
     "Certificates": CERTIFICATES,

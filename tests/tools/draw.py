@@ -17,7 +17,14 @@ FILE = DASHBOARD.with_name("dashboard.svg")
 COLUMN, LINE, GAP = 50, 26, 6
 """Pixels of a column and of a line of Grafana's grid, and between panels."""
 
-COLORS = {"green": "#3f9c4a", "yellow": "#c99700", "red": "#d13b3b", "blue": "#3274d9", "text": "#8a8f98"}
+COLORS = {
+    "green": "#3f9c4a",
+    "yellow": "#c99700",
+    "red": "#d13b3b",
+    "blue": "#3274d9",
+    "purple": "#a352cc",
+    "text": "#8a8f98",
+}
 LINES = ("#3274d9", "#d9822b", "#3f9c4a", "#a352cc", "#d13b3b", "#0f9b9b", "#8a6d3b", "#d147a3", "#5b6770", "#7a9a01")
 
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""), (1e-3, "m"), (1e-6, "µ"))
@@ -72,7 +79,7 @@ class Area:
 
 def flat(queries):
     """Return the series of all queries of a panel, with something to show."""
-    return [each for query in queries for each in query if any(value is not None for value in each["values"])]
+    return [each for query in queries for each in query["series"] if any(value is not None for value in each["values"])]
 
 
 def mapping(defaults, value):

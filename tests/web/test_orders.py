@@ -29,7 +29,20 @@ def test_an_order_reaches_the_verb_with_its_arguments():
 def test_every_order_is_a_verb_that_changes_something():
     assert {name for name in ORDERS if not hasattr(getattr(IControl, name), "changes")} == set()
     left_out = {name for name, verb in VERBS.items() if hasattr(verb, "changes")} - set(ORDERS)
-    assert left_out == {"reload_config", "set_host"}
+    assert left_out == set()
+
+
+def test_a_reload_and_an_order_for_a_host_need_a_reason():
+    with pytest.raises(ArgumentError, match="a reason is needed"):
+        order("reload_config")
+    with pytest.raises(ArgumentError, match="a reason is needed"):
+        order("set_host", address="192.0.2.1", order="enable")
+    assert order("reload_config", reason="a new server")[0] == ("reload_config", False, "a new server")
+    assert order("set_host", address="192.0.2.1", order="enable", reason="done")[0][:3] == (
+        "set_host",
+        "192.0.2.1",
+        "enable",
+    )
 
 
 @pytest.mark.parametrize("reason", [None, "", "  "])
@@ -46,7 +59,7 @@ def test_what_takes_something_out_needs_a_reason(verb, reason):
         None,
         [],
         {"verb": "drain_backend"},
-        {"verb": "reload_config", "arguments": {}},
+        {"verb": "check_config", "arguments": {}},
         {"verb": "__init__", "arguments": {}},
         {"verb": ["drain_backend"], "arguments": {}},
         {"verb": "enable_backend", "arguments": []},

@@ -47,8 +47,9 @@ async def diff_config(call: Invocation) -> ExitStatus:
 async def reload_config(call: Invocation) -> ExitStatus:
     """Put the file in force if it is valid."""
     bad = "The file is not valid: the running configuration stays in force"
-    now = "now" in call.arguments
-    return await _report(call, await call.control.reload_config(now), "The file is in force", bad)
+    said = {"reason": call.text("reason")} if "reason" in call.arguments else {}  # an older daemon knows no reason
+    view = await call.control.reload_config("now" in call.arguments, **said)
+    return await _report(call, view, "The file is in force", bad)
 
 
 async def _report(call: Invocation, view: ConfigCheckView, good: str, bad: str) -> ExitStatus:
