@@ -204,15 +204,10 @@ def test_prometheus_was_asked_every_query_of_the_dashboard_as_it_is_now():
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
 def test_every_query_of_the_dashboard_returned_a_series_on_recorded_data(panel):
     for query in recorded(panel["title"]):
-        if any(each in query["expr"] for each in record.NEVER):
+        if any(each in query["expr"] for each in record.MAY_BE_MISSING):
             continue
         values = [value for each in query["series"] for value in each["values"]]
         assert any(value is not None for value in values), query["expr"]
-
-
-def test_what_never_happened_in_the_recording_is_really_missing_there():
-    exprs = [query for panel in PANELS for query in recorded(panel["title"]) if not query["series"]]
-    assert len(exprs) == len(record.NEVER), [each["expr"] for each in exprs]
 
 
 def test_the_recording_tells_the_story_of_the_demonstration():
@@ -224,7 +219,7 @@ def test_the_recording_tells_the_story_of_the_demonstration():
     assert {0, 1} <= values("Pool in service", "demo")
     assert {0, 1} <= values("Guard", "secure, held")
     assert {1} <= values("Orders of operators", "drain") & values("Orders of operators", "disable")
-    assert values("State of announced addresses", "192.0.2.1") == {1, 2}
+    assert {1, 2} <= values("State of announced addresses", "192.0.2.1")
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,47 @@ def test_an_operator_acts_with_a_reason(site, page):
     page(f"await page.getByRole('button', {{name: 'Put back'}}).click(); {wait_for('www1', 'up')}")
 
 
+def ordered(button, reason):
+    """Return the script that gives an order which asks for a reason, in the open window."""
+    return (
+        f"await page.getByRole('button', {{name: {button!r}, exact: true}}).click();"
+        f"await page.getByLabel('Reason').fill({reason!r});"
+        "await page.locator('dialog form button[type=submit]').click();"
+        "await page.locator('dialog form').waitFor({state: 'hidden'});"
+    )
+
+
+def test_an_operator_takes_out_a_host_and_puts_it_back(site, page):
+    page(f"await page.goto('{site.link()}'); {wait_for('www1', 'up')}")
+    page("await page.locator(\"button[data-backend='www1']\").first().click()")
+    page(ordered("Disable host", "new memory") + wait_for("www1", "disabled"))
+    audit = site.daemon.wait_for_event("audit", action="disable-backend", reason="new memory")
+    assert (audit["origin"], audit["object"]) == ("web 127.0.0.1", "www1")
+    page(ordered("Enable host", "it is in") + wait_for("www1", "up"))
+
+
+def test_an_operator_sees_what_a_reload_changes_and_puts_the_file_in_force(site, page):
+    page(f"await page.goto('{site.link()}'); {wait_for('www2', 'up')}")
+    before = site.daemon.config.read_text()
+    shown = "await page.locator('dialog p', {{hasText: '{}'}}).waitFor();"
+    try:
+        site.daemon.config.write_text(before.replace("weight: 50", "weight: 500"))
+        page("await page.getByRole('button', {name: 'Configuration'}).click();" + shown.format("The file is not valid"))
+        assert "500" in page("return await page.locator('dialog .steps').innerText()")
+        assert page("return await page.getByRole('button', {name: 'Reload'}).count()") == 0
+        site.daemon.config.write_text(before.replace("weight: 50", "weight: 40"))
+        page("await page.getByRole('button', {name: 'Check again'}).click();" + shown.format("would change"))
+        assert "frontend web: changed" in page("return await page.locator('dialog').innerText()")
+        assert serious(page) == []
+        page(ordered("Reload", "less for www2") + shown.format("in force"))
+        page("await page.locator(\"li.row[data-key='web/primary/www2'] .number\", {hasText: '40'}).first().waitFor()")
+        audit = site.daemon.wait_for_event("audit", action="reload-config")
+        assert (audit["reason"], audit["origin"]) == ("less for www2", "web 127.0.0.1")
+    finally:
+        site.daemon.config.write_text(before)
+        site.console("config reload")
+
+
 def test_a_link_that_was_used_is_told_so(site, page):
     link = site.link()
     page(f"await page.goto('{link}'); await page.getByRole('button', {{name: 'Log out'}}).waitFor()")

@@ -1,11 +1,13 @@
 // What the page asks for and orders. A request that fails gives an answer with an error.
 
+const LONGEST = 30_000; // ms for something to read: maglevd gives up before
+
 export class Api {
   name = null; // of the session; null without one
   role = "viewer";
 
   async get(path) {
-    return read(fetch(path));
+    return read(fetch(path, { signal: AbortSignal.timeout(LONGEST) }));
   }
 
   async post(path, value) {

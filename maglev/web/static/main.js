@@ -31,7 +31,7 @@ function readAddress() {
   const query = new URLSearchParams(location.search);
   at("search").value = query.get("q") ?? "";
   at("unwell").checked = query.get("only") === "unwell";
-  for (const kind of ["backend", "frontend"]) if (query.get(kind)) details.open(kind, query.get(kind));
+  for (const kind of ["backend", "frontend", "configuration"]) if (query.get(kind)) details.open(kind, query.get(kind));
 }
 
 function filter() {
@@ -88,7 +88,10 @@ function who() {
     await api.post("/api/logout", {});
     location.assign("/");
   });
-  place.replaceChildren(`${api.name}, ${api.role}`, out);
+  const file = make("button", "plain", "Configuration");
+  file.type = "button";
+  file.addEventListener("click", () => details.open("configuration", "file"));
+  place.replaceChildren(file, `${api.name}, ${api.role}`, out);
 }
 
 function linkState(word, text) {
