@@ -69,7 +69,7 @@ def test_what_goes_down_is_a_warning_and_nothing_left_to_serve_an_error(board, l
     ]
 
 
-def test_what_an_operator_takes_out_is_no_warning_but_nothing_left_to_serve_is_an_error(board, log):
+def test_an_operator_s_order_is_logged_at_info_and_nothing_left_to_serve_at_error(board, log):
     board.record("a", Result(Code.L4OK))
     del log.seen[:]
     board.happen("a", Lifecycle.DISABLE)

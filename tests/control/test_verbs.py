@@ -121,7 +121,7 @@ def test_a_reload_may_say_why(bench, audit):
     assert [line["reason"] for line in audit] == ["a new server", "another one"]
 
 
-def test_a_reload_whose_reason_is_no_line_of_text_is_refused(bench, audit):
+def test_a_reload_with_a_reason_of_two_lines_is_refused(bench, audit):
     with pytest.raises(RefusedError, match="control character"):
         answer_of(bench.operator.reload_config(reason="two\nlines"))
     assert bench.board.generation == 1
