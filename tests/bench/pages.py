@@ -15,7 +15,7 @@ import sys
 import time
 
 from tests.fakes.browser import Browser, why_no_browser
-from tests.fakes.program import free_port
+from tests.fakes.ports import free_port
 
 FRONTENDS = 40
 RESULTS = 1000

@@ -17,6 +17,7 @@ peers               backends that misbehave, on real sockets             (real) 
 nginx, fleet        backends: one nginx, or one for each address         (real)
 http_zoo            odd HTTP answers, and a HAProxy to judge them        (real)
 http_answers        the head of an answer, and the verdict on pieces     (real) `Answer`
+ports               ports that nobody else takes                         (real)
 slow_backends       backends that answer late, on all of 127.0.0.0/8     (real)
 certificates        a certificate authority                              (real) X.509 from ``cryptography``
 **VPP**

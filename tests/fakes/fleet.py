@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from tests.fakes.nginx import find_nginx
+from tests.fakes.ports import free_port
 
 _CONFIGURATION = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log crit;
@@ -29,7 +30,7 @@ class Fleet:
         self._folder = folder
         self._processes = {}
         self._addresses = list(addresses)
-        self.port = _free_port(self._addresses)
+        self.port = free_port(*self._addresses)
 
     def __enter__(self):
         for address in self._addresses:
@@ -69,17 +70,3 @@ class Fleet:
     def thaw(self, address):
         """Let it go on."""
         self._processes[address].send_signal(signal.SIGCONT)
-
-
-def _free_port(addresses):
-    """Return a port that is free on all these addresses."""
-    for _ in range(100):
-        with socket.create_server((addresses[0], 0)) as first:
-            port = first.getsockname()[1]
-        try:
-            for address in addresses:
-                socket.create_server((address, port)).close()
-        except OSError:
-            continue
-        return port
-    raise AssertionError("no free port")

@@ -9,6 +9,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from tests.fakes.ports import free_port
+
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
@@ -49,7 +51,7 @@ class Nginx:
     """
 
     def __init__(self, folder: Path, certificate: tuple[Path, Path] | None = None) -> None:
-        self.port, self.tls_port = _free_ports(2)
+        self.port, self.tls_port = free_port(), free_port()
         (folder / "www" / "chunked").mkdir(parents=True)
         # Server-side includes make nginx answer without a length: it has to use chunks.
         (folder / "www" / "chunked" / "page.html").write_text('<!--#echo var="uri" --> is well\n')
@@ -81,14 +83,6 @@ class Nginx:
     def __exit__(self, *_exc_info: object) -> None:
         self._process.terminate()
         self._process.wait(60)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _wait_for(port: int) -> None:

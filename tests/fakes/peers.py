@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maglev.healthcheck.probers.netns import NetworkNamespace
+from tests.fakes.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,8 +149,7 @@ def reset_after(data: bytes) -> Callable[[ScriptedServer, socket.socket], None]:
 
 def refusing_port() -> int:
     """Return a port of 127.0.0.1 on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    return free_port()
 
 
 def why_no_namespaces() -> str | None:

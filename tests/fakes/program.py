@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,12 +16,6 @@ BIN = Path(sys.executable).parent
 
 MAGLEVC = [sys.executable, "-c", "from maglev.maglevc.program import main; main()"]
 """The command of maglevc, which needs no installed script."""
-
-
-def free_port(host="127.0.0.1"):
-    """Return a TCP port that nothing listens on."""
-    with socket.create_server((host, 0)) as free:
-        return free.getsockname()[1]
 
 
 def quiet_environment(**variables):

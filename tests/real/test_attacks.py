@@ -31,7 +31,8 @@ from tests.fakes.attackers import Attackers
 from tests.fakes.certificates import Authority
 from tests.fakes.console import write_key
 from tests.fakes.daemon import MaglevDaemon
-from tests.fakes.program import MAGLEVC, free_port
+from tests.fakes.ports import free_port
+from tests.fakes.program import MAGLEVC
 from tests.fakes.slow_backends import SlowBackends
 
 pytestmark = [
@@ -183,8 +184,9 @@ class AttackedDaemon(MaglevDaemon):
 
 @pytest.fixture
 def mortals():
-    port = free_port(f"{NET}.200.1")
-    made = [Mortal(f"{NET}.200.{number}", port) for number in range(1, MORTALS + 1)]
+    addresses = [f"{NET}.200.{number}" for number in range(1, MORTALS + 1)]
+    port = free_port(*addresses)
+    made = [Mortal(address, port) for address in addresses]
     yield port, made
     for each in made:
         each.close()

@@ -22,6 +22,7 @@ from maglev.demo.fixtures import PORT
 from maglev.demo.service import SWITCH_PORT
 from maglev.model.version import VERSION
 from tests.fakes.files import config_text
+from tests.fakes.ports import free_port
 from tests.fakes.program import BIN, Program, quiet_environment
 from tests.layers import ROOT
 
@@ -331,9 +332,7 @@ def folders():
 
 @pytest.fixture
 def demo(tmp_path, folders):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        metrics = f"127.0.0.1:{free.getsockname()[1]}"
-    arguments = ("--demo", "--metrics-addr", metrics)
+    arguments = ("--demo", "--metrics-addr", f"127.0.0.1:{free_port()}")
     with demo_s_ports(), Program(tmp_path, *MAGLEVD, *arguments, cwd=ROOT, TMPDIR=str(folders)) as program:
         try:
             program.wait_for("Ctrl-C ends it.")

@@ -22,7 +22,7 @@ from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams, Tls
 from maglev.model.result import Code
 from tests.fakes.certificates import Authority
 from tests.fakes.nginx import Nginx, find_nginx
-from tests.fakes.program import free_port
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.real
 

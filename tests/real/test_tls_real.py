@@ -24,6 +24,7 @@ from maglev.model.result import Code
 from tests.fakes.certificates import Authority
 from tests.fakes.daemon import MaglevDaemon
 from tests.fakes.peers import RESET, ScriptedServer, answer
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.real
 
@@ -145,8 +146,7 @@ class OpensslServer:
     """``openssl s_server``, which answers requests with a page about the connection."""
 
     def __init__(self, log, certificate, *options):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
+        self.port = free_port()
         self._log = log
         self._command = [OPENSSL, "s_server", "-accept", f"127.0.0.1:{self.port}", "-www", *options]
         self._command += ["-cert_chain", certificate[0], "-cert", certificate[0], "-key", certificate[1]]

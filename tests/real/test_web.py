@@ -13,7 +13,8 @@ import pytest
 
 from tests.fakes.browser import Browser, why_no_browser
 from tests.fakes.daemon import MaglevDaemon
-from tests.fakes.program import MAGLEVC, free_port
+from tests.fakes.ports import free_port
+from tests.fakes.program import MAGLEVC
 
 pytestmark = pytest.mark.real
 
@@ -24,7 +25,7 @@ maglev:
   vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: '2001:db8::fe'}}}}
   healthchecks:
     tcp:
-      {{type: tcp, port: {port}, interval: 200ms, fast-interval: 50ms, down-interval: 200ms, timeout: 150ms, fall: 2}}
+      {{type: tcp, port: {port}, interval: 200ms, fast-interval: 50ms, down-interval: 200ms, timeout: 20s, fall: 2}}
   backends:
     www1: {{address: 127.0.0.41, healthcheck: tcp}}
     www2: {{address: 127.0.0.42, healthcheck: tcp}}
@@ -58,6 +59,7 @@ class Listener:
         class BackendServer(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
             daemon_threads = True
+            request_queue_size = 1024  # more than probes come while a busy machine does not run this
 
         self._server = BackendServer(self._place, socketserver.BaseRequestHandler)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -73,7 +75,7 @@ class LiveSite:
     """maglevd with its page, and three backends."""
 
     def __init__(self, folder):
-        port = free_port(HOSTS["www1"])
+        port = free_port(*HOSTS.values())
         self.listeners = {name: Listener(host, port) for name, host in HOSTS.items()}
         self.page_port = free_port()
         self.url = f"http://127.0.0.1:{self.page_port}"
