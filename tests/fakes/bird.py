@@ -87,7 +87,7 @@ class Bird:
     def ask(self, command):
         """Run a command, as ``birdc`` does; return the reply as it is."""
         with socket.socket(socket.AF_UNIX) as session:
-            session.settimeout(5)
+            session.settimeout(60)
             session.connect(str(self.control))
             talk(session, None)
             return talk(session, command)
@@ -184,7 +184,7 @@ def bird_pair(folder):
         for bird in birds:
             stack.callback(bird.stop)
             bird.start()
-        wait_until(lambda: "Established" in birds[1].ask("show protocols speaker"), 30)
+        wait_until(lambda: "Established" in birds[1].ask("show protocols speaker"))
         yield birds
 
 
@@ -226,7 +226,7 @@ def exabgp_and_bird(folder, hook_socket):
         command = ["ip", "netns", "exec", here.name, "env", *settings, "exabgp", str(conf)]
         with (folder / "exabgp.log").open("ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        stack.callback(process.wait, 10)
+        stack.callback(process.wait, 60)
         stack.callback(process.terminate)
-        wait_until(lambda: "Established" in peer.ask("show protocols speaker"), 30)
+        wait_until(lambda: "Established" in peer.ask("show protocols speaker"))
         yield peer

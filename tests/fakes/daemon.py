@@ -92,7 +92,7 @@ class MaglevDaemon:
         """Ask whether it is well, in the absolute form of a request; return the status and the document."""
         ask = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
+            client.settimeout(60)
             client.connect(str(self.metrics_socket))
             client.sendall(ask.encode())
             head, _, body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")

@@ -28,7 +28,7 @@ _PROMPT = b"vpp# "
 _MESSAGE = re.compile(r"^vl_api_(?P<name>\w+)_t:\n(?P<fields>(?: .*\n)*)", re.MULTILINE)
 _FIELD = re.compile(r"^  (\w+): (.*)$", re.MULTILINE)
 
-_CLI_DEADLINE = 20.0
+_CLI_DEADLINE = 60.0
 """Seconds; the slowest is to make an interface, whose buffers the kernel has to find."""
 
 

@@ -9,7 +9,7 @@ from vpp_papi import VPPApiClient
 
 def connect(api_socket, name):
     """Return a client of `vpp_papi`'s, connected."""
-    client = VPPApiClient(bootstrapapi=True, server_address=api_socket)
+    client = VPPApiClient(bootstrapapi=True, server_address=api_socket, read_timeout=60)
     try:
         client.connect(name)
     except BaseException:

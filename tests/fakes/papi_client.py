@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+USUAL = {"bootstrapapi": True, "read_timeout": 60.0}
+"""Options of clients: they read the API from VPP, and have patience with a busy machine."""
+
+
 class PapiClient:
     """A connected client.
 
@@ -20,7 +24,7 @@ class PapiClient:
     """
 
     def __init__(self, socket: str, **options: Any) -> None:
-        self._client = VPPApiClient(server_address=socket, **({"bootstrapapi": True} | options))
+        self._client = VPPApiClient(server_address=socket, **(USUAL | options))
         try:
             self._client.connect("test")
         except BaseException:
@@ -36,6 +40,16 @@ class PapiClient:
     def close(self) -> None:
         """Disconnect, whether VPP still lives or not."""
         self._client.disconnect()
+
+    @contextlib.contextmanager
+    def impatient(self, seconds: float = 0.5) -> Iterator[None]:
+        """Wait only so long for an answer that should not come."""
+        patience = self._client.read_timeout
+        self._client.read_timeout = self._client.transport.read_timeout = seconds
+        try:
+            yield
+        finally:
+            self._client.read_timeout = self._client.transport.read_timeout = patience
 
     def cli(self, text: str) -> tuple[int, str]:
         """Run commands and return the retval and the output."""

@@ -107,7 +107,7 @@ def test_a_route_follows_what_serves_at_200_connections_a_second(lab, birds, dae
             with lab.traffic() as traffic:
                 time.sleep(0.5)
                 death = kill_all(lab)
-                withdrawn = route.wait(False, 10)
+                withdrawn = route.wait(False)
                 time.sleep(0.3)
             until = allowed(daemon, traffic.records, death, detection_time(0.0))
             what = "with a broken bird.conf" if broken else "as usual"
@@ -117,7 +117,7 @@ def test_a_route_follows_what_serves_at_200_connections_a_second(lab, birds, dae
             with lab.traffic() as traffic:
                 back = time.monotonic()
                 lab.repair()
-                announced = route.wait(True, 20)
+                announced = route.wait(True)
                 time.sleep(0.3)
             programmed = weighed(watch, watch.sightings[-1].weights)
             first = next(each for each in watch.sightings if each.after > back and any(each.weights.values()))
@@ -131,11 +131,11 @@ def test_a_route_follows_what_serves_at_200_connections_a_second(lab, birds, dae
         route.wait(True)
         died = time.monotonic()
         lab.vpp.kill()
-        figure("VPP killed: withdrawn after", route.wait(False, 10) - died)
+        figure("VPP killed: withdrawn after", route.wait(False) - died)
         assert route.changes[-1][0] - died > LOST_DELAY - 0.2
         lab.vpp.restart()
         started = lab.vpp.started
-        announced = route.wait(True, 30)
+        announced = route.wait(True)
         synced = daemon.events("announcement")[-1]
         figure("VPP back: announced after its start", announced - started)
         assert synced["new"] == "announced"

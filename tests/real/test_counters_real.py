@@ -40,7 +40,7 @@ SIZE = 100
 OVERHEAD = 24
 """Bytes of a packet, and what the outer IPv4 header and GRE add to it."""
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds for anything to happen."""
 
 _VIP = re.compile(r"\[\d+\] (\S+)/(\d+)(.*?)#as:", re.DOTALL)

@@ -33,7 +33,7 @@ maglev:
       startup-min-delay: {delay}
       startup-max-delay: 10s
   healthchecks:
-    web: {{type: http, port: {port}, interval: 200ms, fast-interval: 50ms, timeout: 150ms, fall: 2}}
+    web: {{type: http, port: {port}, interval: 200ms, fast-interval: 50ms, timeout: 2s, fall: 2}}
 """
 
 BACKENDS = """

@@ -66,7 +66,7 @@ def test_a_drain_leaves_every_flow_alone_and_is_done_when_they_have_ended(lab, d
         assert output.startswith("backend b2 up -> draining\nbackend b2 draining ")
         assert errors.startswith("% backend b2 is not drained: it has ")
         with PapiReader(lab.vpp.api_socket) as reader:
-            reader.wait_for({KEY: weights(100, 0, 100, 100)}, 5)
+            reader.wait_for({KEY: weights(100, 0, 100, 100)})
         time.sleep(1)
     records = traffic.records
     on_b2 = [each for each in records.sessions if each.backend == "b2"]
@@ -100,7 +100,7 @@ def test_a_drain_goes_on_after_the_daemon_was_killed_and_nothing_goes_to_its_bac
     records = traffic.records
     assert records.failed == []
     assert "b2" not in records.shares(drained)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while ("drained", 0) not in daemon.drains() and time.monotonic() < end:
         time.sleep(0.2)
     assert daemon.drains()[-1] == ("drained", 0)
@@ -115,7 +115,7 @@ def test_nothing_is_confirmed_when_vpp_is_killed(lab, daemon):
         waiting = daemon.order(f"set host {ADDRESSES['b2']} drain wait then disable")
         time.sleep(3)
         lab.vpp.kill()
-        _, errors = waiting.communicate(timeout=40)
+        _, errors = waiting.communicate(timeout=60)
     assert waiting.returncode == 1
     assert errors.startswith("% backend b2 is not drained: cannot confirm: not connected to VPP")
     assert daemon.ordered("show backends b2 | include state")[1].split() == ["state", "draining"]

@@ -97,7 +97,7 @@ def begin(daemon, reader, text, expected):
     daemon.config.write_text(text)
     daemon.start()
     daemon.wait_for_event("vpp-connect")
-    reader.wait_for(expected, 30)
+    reader.wait_for(expected)
 
 
 @pytest.mark.parametrize("seed", range(2 if MANY else 1))
@@ -117,7 +117,7 @@ def test_no_vip_is_without_weight_through_reloads_that_rename_replace_and_move(v
                 daemon.reload(site.text)
                 time.sleep(0.2)
             start = time.monotonic()
-            watch.wait_for(site.expected, 10)
+            watch.wait_for(site.expected)
             slowest = max(slowest, time.monotonic() - start)
             assert not watch.dark(KEYS, seen), f"round {number}: {edits}"
             time.sleep(0.05)
@@ -182,7 +182,7 @@ def test_a_write_that_was_deleted_again_while_vpp_stood_still_leaves_nothing(vpp
         finally:
             os.kill(vpp.pid, signal.SIGCONT)
         time.sleep(0.1)
-        reader.wait_for(site.expected, 5)
+        reader.wait_for(site.expected)
     time.sleep(1.5)
     assert len(daemon.events("config-reload")) == 2 * ROUNDS
     assert reader.weights() == site.expected
@@ -199,9 +199,9 @@ def test_two_daemons_with_different_files_stop_removing_each_others_vips(vpp, ba
     second.config.write_text(text)
     second.start()
     for daemon in (first, second):
-        daemon.wait_for_event("vpp-contested", 20)
+        daemon.wait_for_event("vpp-contested")
     both = {**sites[0].expected, **others}
-    reader.wait_for(both, 5)
+    reader.wait_for(both)
     with VipWatch(vpp.api_socket) as watch:
         time.sleep(5)
     assert [each.weights for each in watch.sightings] == [both]
@@ -228,7 +228,7 @@ def test_sigterm_while_a_large_vip_is_made_again_leaves_it_whole(vpp, backends, 
         sticky = number % 2 == 0
         recreated = len(daemon.events("vpp-lbsync-vip-recreate"))
         daemon.reload(text(sticky=sticky))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(daemon.events("vpp-lbsync-vip-recreate")) == recreated:
             assert time.monotonic() < deadline
         time.sleep(0.003 * (number % 10))

@@ -57,7 +57,7 @@ class LabTester:
     def __enter__(self):
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         prefer(self._process.pid)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while self.answers() < 30:
             assert self._process.poll() is None, self._process.communicate()[1]
             assert time.monotonic() < deadline, "maglevt got no answers"
@@ -67,7 +67,7 @@ class LabTester:
     def __exit__(self, *_exc_info):
         self._process.send_signal(signal.SIGINT)
         try:
-            output, errors = self._process.communicate(timeout=20)
+            output, errors = self._process.communicate(timeout=60)
         finally:
             self._process.kill()
             self._process.wait()
@@ -116,7 +116,7 @@ def longest_outage(records):
 
 def wait_for(lab, expected):
     with PapiReader(lab.vpp.api_socket) as reader:
-        reader.wait_for({KEY: expected}, 15)
+        reader.wait_for({KEY: expected})
 
 
 def kill_the_only_backend(lab, _daemon):

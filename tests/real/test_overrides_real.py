@@ -22,7 +22,7 @@ A, B = "127.0.0.41", "127.0.0.42"
 
 
 def configuration(backends, weight=100):
-    check = {"type": "http", "port": backends.port, "interval": "300ms", "timeout": "200ms", "rise": 2, "fall": 2}
+    check = {"type": "http", "port": backends.port, "interval": "300ms", "timeout": "20s", "rise": 2, "fall": 2}
     lb = {"ipv4-src-address": "192.0.2.254", "ipv6-src-address": "2001:db8::fe", "sticky-buckets-per-core": 1024}
     lb |= {"startup-min-delay": "2s", "startup-max-delay": "10s", "sync-interval": "1s"}
     frontend = {"address": "192.0.2.1", "protocol": "tcp", "port": 80}
@@ -94,22 +94,25 @@ def test_a_disabled_backend_stays_out_over_a_kill_and_comes_back_when_its_time_h
         client.api.lb_as_set_weight(pfx="192.0.2.1/32", protocol=6, port=80, as_address=A, weight=100, is_flush=False)
     assert reader.weights() == {KEY: {A: 100, B: 100}}
     connected, moves = len(daemon.events("vpp-connect")), len(daemon.events("backend-transition"))
+    before = len(daemon.events())
     daemon.start()
     daemon.wait_for_event("vpp-connect", after=connected)
-    reader.wait_for({KEY: {A: 0, B: 100}}, 1.5)  # within the two seconds in which nothing else is written
-    assert not daemon.events("warm-up-released")[1:]
+    reader.wait_for({KEY: {A: 0, B: 100}})
     with VipWatch(vpp.api_socket) as watch:
         status, output = maglevc(daemon, "show", "overrides", "|", "json")
         (row,) = json.loads(output)["rows"]
         assert (row["backend"], row["value"], row["file"], row["reason"]) == ("a", "disable", "enable", "disk swap")
         assert 0 < row["ends_in"] <= 15
-        daemon.wait_for_event("override-ended", 30)
-        reader.wait_for({KEY: {A: 100, B: 100}}, 10)
+        daemon.wait_for_event("override-ended")
+        reader.wait_for({KEY: {A: 100, B: 100}})
     events = [event for event in daemon.events()[:] if event.get("backend") == "a" or event.get("address") == A]
     later = [event for event in events if event["event"] in {"backend-transition", "vpp-lbsync-as-weight"}]
     story = [(event.get("to"), event.get("weight")) for event in later][-3:]
     assert story == [("unknown", None), ("up", None), (None, 100)]
     assert weights_of(watch, A) == {0, 100}
+    second_life = [(event["event"], event.get("address"), event.get("weight")) for event in daemon.events()[before:]]
+    released = next(number for number, (name, _, _) in enumerate(second_life) if name == "warm-up-released")
+    assert ("vpp-lbsync-as-weight", A, 0) in second_life[:released]  # while nothing else is written
     writes = [event for event in daemon.events("vpp-lbsync-as-weight") if event["address"] == A]
     assert [event["weight"] for event in writes][-2:] == [0, 100]
     proved = [event["code"] for event in daemon.events("backend-transition")[moves:] if event["backend"] == "a"]
@@ -121,7 +124,7 @@ def test_a_disabled_backend_stays_out_over_a_kill_and_comes_back_when_its_time_h
 def test_a_weight_holds_over_reloads_and_kills_until_the_file_changes_it(vpp, backends, reader, daemon):
     reader.wait_for({KEY: {A: 100, B: 100}})
     assert maglevc(daemon, *["set", "frontend", "site", "pool", "p", "backend", "a", "weight", "30"])[0] == 0
-    reader.wait_for({KEY: {A: 30, B: 100}}, 5)
+    reader.wait_for({KEY: {A: 30, B: 100}})
     daemon.reload(configuration(backends).replace("300ms", "310ms"))
     daemon.wait_for_event("config-applied")
     daemon.kill()
@@ -135,7 +138,7 @@ def test_a_weight_holds_over_reloads_and_kills_until_the_file_changes_it(vpp, ba
     status, output = maglevc(daemon, "config", "reload")
     assert status == 0
     assert "the file has changed from 100 to 50 (it was made by " in output
-    reader.wait_for({KEY: {A: 50, B: 100}}, 5)
+    reader.wait_for({KEY: {A: 50, B: 100}})
 
 
 def test_a_damaged_file_is_set_aside_and_a_read_only_folder_is_told(vpp, backends, reader, daemon):

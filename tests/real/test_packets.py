@@ -158,7 +158,7 @@ class LabDaemon(MaglevDaemon):
         self.start()
         self.wait_for_event("vpp-connect")
         with PapiReader(self._lab.vpp.api_socket) as reader:
-            reader.wait_for({KEY: expected}, 15)
+            reader.wait_for({KEY: expected})
 
     def start_again(self):
         """Start it after its end, and return when it has compared all of VPP with what should be."""

@@ -69,7 +69,7 @@ def test_many_readers_may_come(simulated):
 
 
 def test_a_thousand_vips_with_ten_servers_are_loaded_and_read(simulated):
-    with papi_client(simulated.api_socket, read_timeout=60) as client:
+    with papi_client(simulated.api_socket) as client:
         for number in range(1000):
             prefix = f"198.18.{number >> 8}.{number & 255}/32"
             servers = " ".join(f"10.0.{number % 7}.{server}" for server in range(1, 11))
@@ -85,20 +85,20 @@ def test_a_thousand_vips_with_ten_servers_are_loaded_and_read(simulated):
 
 def test_a_late_answer_is_a_timeout_for_the_client():
     with (
-        SimulatorProcess("--delay", "show_version=5") as simulated,
-        papi_client(simulated.api_socket, read_timeout=2) as client,
+        SimulatorProcess("--delay", "show_version=60") as simulated,
+        papi_client(simulated.api_socket) as client,
     ):
         assert client.api.control_ping().retval == 0
-        with pytest.raises(VPPIOError):
+        with pytest.raises(VPPIOError), client.impatient():
             client.api.show_version()
 
 
 def test_an_answer_can_be_left_out_or_made_up():
     with (
         SimulatorProcess("--drop", "show_version=1", "--retval", "lb_conf=-12") as simulated,
-        papi_client(simulated.api_socket, read_timeout=2) as client,
+        papi_client(simulated.api_socket) as client,
     ):
-        with pytest.raises(VPPIOError):
+        with pytest.raises(VPPIOError), client.impatient():
             client.api.show_version()
         assert client.api.show_version().retval == 0
         assert client.retval("lb_conf") == -12
@@ -120,13 +120,13 @@ def test_a_connection_breaks_in_the_middle_of_a_dump():
 
 
 def test_faults_can_be_switched_from_a_client(simulated):
-    with papi_client(simulated.api_socket, read_timeout=1) as client:
+    with papi_client(simulated.api_socket) as client:
         assert client.cli("sim fault retval lb_conf -5") == (0, "")
         assert client.retval("lb_conf") == -5
         assert client.cli("sim fault none") == (0, "")
         assert client.retval("lb_conf") == 0
         assert client.cli("sim fault drop show_version 1") == (0, "")
-        with pytest.raises(VPPIOError):
+        with pytest.raises(VPPIOError), client.impatient():
             client.api.show_version()
         assert client.cli("sim fault nonsense") == (-1, "sim fault: parse error: 'nonsense'\n")
         started = time.monotonic()
@@ -176,7 +176,7 @@ def test_a_stuck_segment_says_so():
 
 def test_the_epoch_can_churn():
     with SimulatorProcess("--epoch-churn", "0.005") as simulated, papi_stats(simulated.stats_socket) as stats:
-        first, deadline = stats.epoch, time.monotonic() + 10
+        first, deadline = stats.epoch, time.monotonic() + 60
         while stats.epoch < first + 5:
             assert time.monotonic() < deadline
             time.sleep(0.005)
@@ -321,7 +321,7 @@ async def test_in_process_a_reader_of_counters_waits_while_it_is_frozen():
 
     def read():
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as reader:
-            reader.settimeout(10)
+            reader.settimeout(60)
             reader.connect(vpp.stats_socket)
             _, descriptors, _, _ = socket.recv_fds(reader, 1, 1)
             received.extend(descriptors)

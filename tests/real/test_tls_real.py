@@ -36,7 +36,7 @@ CONFIG = """\
 maglev:
   vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: 2001:db8::1}}}}
   healthchecks:
-    web: {{type: {kind}, port: {port}, interval: 9s, timeout: 9s, params: {{server-name: {name}, {params}}}}}
+    web: {{type: {kind}, port: {port}, interval: 9s, timeout: 60s, params: {{server-name: {name}, {params}}}}}
 """
 
 
@@ -154,7 +154,7 @@ class OpensslServer:
     def __enter__(self):
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -253,7 +253,7 @@ maglev:
       type: https
       port: {port}
       interval: 100ms
-      timeout: 10s
+      timeout: 60s
       params: {{server-name: {name}, ca-file: {ca}}}
   backends: {{a: {{address: 127.0.0.1, healthcheck: web}}}}
   frontends: {{site: {{address: 192.0.2.1, pools: [{{name: p, backends: {{a: }}}}]}}}}

@@ -143,7 +143,7 @@ def clicked(kind, name):
 def wait_for(backend, state):
     """Return the script that waits until a backend is shown in a state."""
     row = f"li.row[data-key$='/{backend}'] .state.is-{state}"
-    return f"await page.locator({json.dumps(row)}).first().waitFor({{timeout: 20000}});"
+    return f"await page.locator({json.dumps(row)}).first().waitFor();"
 
 
 def test_everything_is_on_one_page(page):
@@ -187,7 +187,7 @@ def test_only_what_is_not_well_is_a_filter_and_an_address(site, page):
     page(f"await page.reload(); {wait_for('www2', 'down')}")
     assert page(shown) == ["www2"]
     site.listeners["www2"].start()
-    page("await page.locator('li.row:visible').first().waitFor({state: 'hidden', timeout: 20000})")
+    page("await page.locator('li.row:visible').first().waitFor({state: 'hidden'})")
     assert page("return await page.locator('section.frontend:visible').count()") == 0
 
 
@@ -288,10 +288,10 @@ def test_the_page_goes_on_when_maglevd_comes_back(site, page):
     boot = "return await page.evaluate(() => document.documentElement.dataset.boot)"
     before = page(boot)
     site.daemon.kill(signal.SIGTERM)
-    page("await page.locator('#link', {hasText: 'does not answer'}).waitFor({timeout: 20000})")
+    page("await page.locator('#link', {hasText: 'does not answer'}).waitFor()")
     site.listeners["www3"].stop()
     site.daemon.start()
-    page("await page.locator('#link.live').waitFor({timeout: 30000})")
+    page("await page.locator('#link.live').waitFor()")
     page(wait_for("www3", "down") + wait_for("www1", "up"))
     assert page(boot) != before
     assert page("return await page.locator('section.frontend').count()") == 2

@@ -61,7 +61,7 @@ class Served:
 
     async def __aexit__(self, *_):
         await self.service.stopService()
-        for _ in range(400):
+        for _ in range(12_000):
             if not self.service.limiter:
                 break
             await deferLater(reactor, 0.005)

@@ -159,7 +159,7 @@ def test_a_reader_that_is_slow_gets_whole_lines_only(opened):
     writer.close()
     opened.writers.clear()
     opened.close(descriptor)
-    thread.join(10)
+    thread.join(PATIENCE)
     *lines, rest = b"".join(received).split(b"\n")
     assert {len(line) for line in lines} == {150}
     assert len(rest) < 150

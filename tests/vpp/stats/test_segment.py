@@ -352,13 +352,13 @@ def huge(entries, length):
 def test_a_directory_full_of_holes_costs_neither_memory_nor_time(length):
     descriptor = huge(b"", length)
     segment = StatsSegment(descriptor)
-    memory, blocks, started = resident(), os.fstat(descriptor).st_blocks, time.monotonic()
+    memory, blocks, started = resident(), os.fstat(descriptor).st_blocks, time.thread_time()
     if length > MAX_ENTRIES:
         with pytest.raises(StatsError, match=f"{length} entries"):
             segment.has("x")
     else:
         assert not segment.has("x")
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
     assert resident() - memory < 20 << 20
     assert os.fstat(descriptor).st_blocks == blocks
     segment.close()
@@ -387,10 +387,10 @@ def test_a_name_in_the_wrong_places_ends_the_search():
     assert segment.scalar("first session packet") == 9
     segment.close()
     segment = StatsSegment(huge(stray * 200_000, 200_000))
-    started = time.monotonic()
+    started = time.thread_time()
     with pytest.raises(StatsError, match="full of"):
         segment.scalar("first session packet")
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
     segment.close()
 
 
