@@ -23,14 +23,25 @@ pytestmark = pytest.mark.real
 
 MAGLEVT = [sys.executable, "-c", "from maglev.maglevt.program import main; main()"]
 
+PATIENT = ("--timeout", "60s")
+"""A busy machine fails no request."""
+
+ENOUGH = 150
+"""Requests by which promises can be judged."""
+
 ANSWER = b"HTTP/1.1 200 OK\r\nX-Backend: %b\r\nContent-Length: 10\r\n\r\nI am www1.\n"
 
 
 class NamedServer:
-    """A web server on loopback that says who it is, perhaps over TLS; a context manager."""
+    """A web server on loopback that says who it is, perhaps over TLS; a context manager.
+
+    Attributes:
+        answered: How many requests it has answered.
+    """
 
     def __init__(self, name=b"www1", certificate=None):
         self._name = name
+        self.answered = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self._listener.getsockname()[1]
         self._context = None
@@ -60,7 +71,7 @@ class NamedServer:
             except OSError:
                 return
             with contextlib.suppress(OSError), connection:
-                connection.settimeout(5)
+                connection.settimeout(60)
                 self._answer(connection)
 
     def _answer(self, connection):
@@ -73,6 +84,7 @@ class NamedServer:
     def _speak(self, connection):
         connection.recv(4096)
         connection.sendall(ANSWER % self._name)
+        self.answered += 1
         connection.recv(4096)
 
 
@@ -96,7 +108,7 @@ def vips_file(folder, port, check="http", **more):
 
 
 def run(*options, **more):
-    command = [*MAGLEVT, *map(str, options)]
+    command = [*MAGLEVT, *PATIENT, *map(str, options)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, **more)
 
 
@@ -112,7 +124,8 @@ def test_what_was_promised_and_kept(vips):
 
     assert (status, found["verdict"]) == (0, "kept")
     assert vip["answers"] == {"www1": vip["good"]}
-    assert vip["good"] >= 140
+    assert vip["good"] >= 100
+    assert (vip["failures"], vip["unjudged"]) == ({}, {})
 
 
 def test_a_server_that_is_gone_breaks_promises(vips, server):
@@ -149,12 +162,15 @@ def test_what_can_not_begin_is_not_tested(vips, options, why):
     assert "Traceback" not in done.stderr
 
 
-def test_an_interrupt_is_an_end_with_a_verdict(vips):
-    command = [*MAGLEVT, str(vips), "--json", "--rate", "100", "--max-fail", "1%"]
+def test_an_interrupt_is_an_end_with_a_verdict(vips, server):
+    command = [*MAGLEVT, *PATIENT, str(vips), "--json", "--rate", "100", "--max-fail", "1%"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        time.sleep(4)
+        deadline = time.monotonic() + 60
+        while server.answered < ENOUGH:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
 
     assert json.loads(output)["verdict"] == "kept"
     assert process.returncode == 0
@@ -209,10 +225,13 @@ class ScreenOnPty:
     def type(self, keys):
         os.write(self._ours, keys)
 
-    def read_until(self, text, seconds=30):
-        deadline = time.monotonic() + seconds
-        while text not in self.output:
-            assert time.monotonic() < deadline, f"no {text}: {self.output[-3000:]}"
+    def read_until(self, text):
+        self.read_while(lambda: text not in self.output, f"no {text}")
+
+    def read_while(self, going_on, why):
+        deadline = time.monotonic() + 60
+        while going_on():
+            assert time.monotonic() < deadline, f"{why}: {self.output[-3000:]}"
             if select.select([self._ours], [], [], 0.1)[0]:
                 with contextlib.suppress(OSError):
                     more = os.read(self._ours, 65536)
@@ -230,14 +249,14 @@ class ScreenOnPty:
         os.close(self._theirs)
 
 
-def test_the_screen_shows_the_test_and_gives_the_terminal_back(vips):
-    with contextlib.closing(ScreenOnPty(vips, "--max-fail", "50%")) as terminal:
+def test_the_screen_shows_the_test_and_gives_the_terminal_back(vips, server):
+    with contextlib.closing(ScreenOnPty(*PATIENT, vips, "--rate", "100", "--max-fail", "50%")) as terminal:
         terminal.read_until(b"last 2 min")
         terminal.read_until(b"ok")
-        time.sleep(6)
+        terminal.read_while(lambda: server.answered < ENOUGH, "too few requests")
         terminal.type(b"q")
         terminal.read_until(b"verdict: kept")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
         assert terminal.modes_now() == terminal.modes
     assert b"\x1b[?1049h" in terminal.output
     assert b"\x1b[?1049l" in terminal.output

@@ -91,6 +91,7 @@ def test_a_late_answer_is_a_timeout_for_the_client():
         assert client.api.control_ping().retval == 0
         with pytest.raises(VPPIOError), client.impatient():
             client.api.show_version()
+        simulated.kill()  # the client would wait for its farewell to be answered
 
 
 def test_an_answer_can_be_left_out_or_made_up():
