@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ class ScriptedServer:
     def __exit__(self, *_exc_info: object) -> None:
         self.stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(60)
         self._listener.close()
 
     def _serve(self) -> None:
@@ -73,7 +74,7 @@ class ScriptedServer:
                 connection, _address = self._listener.accept()
             except OSError:
                 return
-            connection.settimeout(5)
+            connection.settimeout(60)
             with connection, contextlib.suppress(OSError):
                 if self._tls is None:
                     self._script(self, connection)
@@ -141,10 +142,27 @@ def reset_after(data: bytes) -> Callable[[ScriptedServer, socket.socket], None]:
     def script(peer: ScriptedServer, connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(data)
-        peer.stopping.wait(0.05)  # a reset overtakes what is not yet read
+        while unread(connection) and not peer.stopping.wait(0.01):  # a reset overtakes what is not yet read
+            pass
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
     return script
+
+
+def unread(connection: socket.socket) -> bool:
+    """Return whether the other end of a connection over IPv4, in this namespace, has not yet read all that was sent."""
+    ends = " ".join(_as_in_proc(*end) for end in (connection.getpeername(), connection.getsockname()))
+    for _ in range(3):  # the kernel may leave out a line while its table changes
+        for line in Path("/proc/net/tcp").read_text().splitlines():
+            if ends in line:
+                _, waiting = line.split()[4].split(":")
+                return int(waiting, 16) > 0
+    return False
+
+
+def _as_in_proc(address: str, port: int) -> str:
+    number = int.from_bytes(socket.inet_aton(address), sys.byteorder)
+    return f"{number:08X}:{port:04X}"
 
 
 def refusing_port() -> int:

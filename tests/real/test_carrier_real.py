@@ -63,7 +63,7 @@ def cut(lab, *links, state="DOWN"):
 
 def wait_for_state(lab, name, state):
     command = ["ip", "-n", lab.ours.name, "-json", "link", "show", name]
-    for _ in range(100):
+    for _ in range(1200):
         if json.loads(subprocess.run(command, check=True, capture_output=True).stdout)[0]["operstate"] == state:
             return
         time.sleep(0.05)
@@ -101,7 +101,7 @@ async def probe(lab, kind, address):
 
 async def come_to(lab, kind, address, code):
     """Probe until the result is this one: a link that has just come up may lose the first packets."""
-    for _ in range(40):
+    for _ in range(400):
         if (await probe(lab, kind, address)).code is code:
             return
         await deferLater(reactor, 0.05)
@@ -133,6 +133,7 @@ async def test_a_dead_backend_behind_a_good_link_is_seen_at_its_timeout(lab, kin
 
 @pytest_twisted.ensureDeferred
 async def test_a_link_that_fails_while_an_answer_is_awaited(lab):
+    await come_to(lab, CheckType.TCP, BACKENDS[4], Code.L4OK)
     waiting = Deferred()
     patient = attrs.evolve(check(CheckType.HTTP), timeout=3.0)
     lab.source.prober_for(Backend("www1", BACKENDS[4]), patient).start(waiting.callback)

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.probers.source import ProberSource
 from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams
+from maglev.model.result import Code
 from tests.fakes.http_zoo import ZOO, ZooServer, ask_haproxy, find_haproxy
 from tests.tools.http_zoo import PAGE, read_page, render
 
@@ -31,7 +32,8 @@ def why_not() -> str:
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
 def test_haproxy_judges_the_zoo_as_documented(tmp_path):
     with ZooServer() as server:
-        assert render(ask_haproxy(tmp_path, server.port)) == PAGE.read_text()
+        found = ask_haproxy(tmp_path, server.port, satisfied=lambda results: render(results) == PAGE.read_text())
+    assert render(found) == PAGE.read_text()
 
 
 @pytest_twisted.ensureDeferred
@@ -46,13 +48,13 @@ async def test_probes_judge_the_zoo_as_documented(regexp):
         with ZooServer() as server:
             for number, odd in enumerate(ZOO):
                 params = HttpParams(path=f"/{number}", response_regexp=regexp)
-                timeout = 0.3 if odd.stays else 10
+                expected = rows[odd.name][1 if regexp is None else 3]
+                timeout = 0.3 if expected == Code.L7TOUT.name else 60
                 healthcheck = Healthcheck("zoo", CheckType.HTTP, server.port, 1, 1, 1, timeout, http=params)
                 outcome = Deferred()
                 prober = source.prober_for(Backend("b", "127.0.0.1"), healthcheck)
                 prober.start(outcome.callback)
                 result = await outcome
-                expected = rows[odd.name][1 if regexp is None else 3]
                 if result.code.name != expected:
                     wrong.append((odd.name, result.code.name, expected))
     finally:
