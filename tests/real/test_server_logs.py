@@ -188,7 +188,8 @@ class Server:
         deadline = time.monotonic() + 60
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as stream:
+                # Who hangs up before the answer is in the log: the first one of Java takes seconds.
+                with socket.create_connection(("127.0.0.1", self.port), 60) as stream:
                     stream.sendall(b"GET / HTTP/1.0\r\n\r\n")
                     while stream.recv(4096):
                         pass

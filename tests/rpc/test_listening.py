@@ -276,7 +276,7 @@ async def test_a_client_without_a_certificate_does_not_come_in(papers):
 
         def talk():
             context = ssl.create_default_context(cafile=papers.root)
-            plain = socket.create_connection(("127.0.0.1", served.port), 5)
+            plain = socket.create_connection(("127.0.0.1", served.port), 60)
             with context.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped:
                 return wrapped.recv(100)
 
