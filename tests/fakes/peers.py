@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -170,6 +171,7 @@ def refusing_port() -> int:
     return free_port()
 
 
+@functools.cache
 def why_no_namespaces() -> str | None:
     """Return why network namespaces can't be made here; None if they can."""
     if os.geteuid() != 0:

@@ -164,7 +164,7 @@ def processor_seconds(work):
 def test_a_command_takes_little_more_than_the_import_of_what_it_needs(daemon):
     bare = [sys.executable, "-c", "import twisted.spread.pb, twisted.internet.reactor"]
     ours, theirs = [], []
-    for _ in range(5):
+    for _ in range(3):
         ours.append(processor_seconds(lambda: run(daemon, "show", "version")))
         theirs.append(processor_seconds(lambda: subprocess.run(bare, check=True)))
 

@@ -219,8 +219,8 @@ def test_one_can_log_in_once(rig):
     del perspective
 
 
-def test_ten_thousand_connections_with_junk_leave_nothing_behind(rig):
-    for number in range(10_000):
+def test_two_thousand_connections_with_junk_leave_nothing_behind(rig):
+    for number in range(2000):
         rig.raw(b"junk" if number % 2 else b"")
         rig.links = [link for link in rig.links if not link.lost]
     rig.settle(LOGIN_DEADLINE + 0.1)
