@@ -24,8 +24,9 @@ PORT: Final = 8480
 VISIT_PERIOD: Final = 0.5
 """Seconds between two bursts of simulated traffic; VPP's counters are read every five."""
 
-CONNECTIONS: Final = 64
-"""To each web server, and to the switchboard."""
+CONNECTIONS: Final = 256
+"""To each web server, and to the switchboard: those of some seconds, as on a machine that is busy, and of a tester with
+fifty requests a second."""
 
 VISITS: Final = 10
 """New sessions in a burst, to each VIP."""

@@ -14,7 +14,7 @@ const state = { problems: [] };
 state.open = async (options = {}) => {
   const context = await browser.newContext({ viewport: { width: 1360, height: 850 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(60000); // the machine may be busy
+  page.setDefaultTimeout(120000); // the machine may be busy
   page.on("console", (message) => { if (message.type() === "error") state.problems.push(message.text()); });
   page.on("pageerror", (error) => state.problems.push(String(error)));
   state.page = page;

@@ -29,7 +29,7 @@ from maglev.vppsim.program import main as run_simulator
 from maglev.vppsim.simulator import Simulator
 from tests.fakes.forked import ForkedProcess
 
-START_DEADLINE = 60.0
+START_DEADLINE = 120.0
 """Seconds that a process may take until both of its sockets answer: a debug VPP on a busy machine takes a few."""
 
 STOP_DEADLINE = 60.0

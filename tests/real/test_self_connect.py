@@ -47,7 +47,7 @@ def source(one_port):
 
 
 async def probe(source, address, kind, **params):
-    prober = source.prober_for(Backend("www1", address), Healthcheck("check", kind, PORT, 1, 1, 1, 5.0, **params))
+    prober = source.prober_for(Backend("www1", address), Healthcheck("check", kind, PORT, 1, 1, 1, 60.0, **params))
     outcome = Deferred()
     prober.start(outcome.callback)
     return await outcome
@@ -67,9 +67,9 @@ maglev:
   vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: "2001:db8::fe"}}}}
   healthchecker: {{probe-workers: {workers}, netns: {netns}}}
   healthchecks:
-    plain: {{type: tcp, port: {port}, interval: 100ms, timeout: 2s, fall: 1}}
-    web: {{type: http, port: {port}, interval: 100ms, timeout: 2s, fall: 1}}
-    secure: {{type: https, port: {port}, interval: 100ms, timeout: 2s, fall: 1, params: {{server-name: backend.test}}}}
+    plain: {{type: tcp, port: {port}, interval: 100ms, timeout: 60s, fall: 1}}
+    web: {{type: http, port: {port}, interval: 100ms, timeout: 60s, fall: 1}}
+    secure: {{type: https, port: {port}, interval: 100ms, timeout: 60s, fall: 1, params: {{server-name: backend.test}}}}
   frontends:
     site:
       {{address: 192.0.2.1, protocol: tcp, port: 80, pools: [{{name: all, backends: {{a: {{}}, b: {{}}, c: {{}}}}}}]}}

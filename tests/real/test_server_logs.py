@@ -50,6 +50,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"all is ")
         self.wfile.write(b"well\\n")
     def log_request(self, *_): pass
+http.server.ThreadingHTTPServer.request_queue_size = 1024
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 

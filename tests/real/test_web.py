@@ -290,7 +290,9 @@ def test_the_page_goes_on_when_maglevd_comes_back(site, page):
     site.daemon.kill(signal.SIGTERM)
     page("await page.locator('#link', {hasText: 'does not answer'}).waitFor()")
     site.listeners["www3"].stop()
+    started = len(site.daemon.events("web-start"))
     site.daemon.start()
+    site.daemon.wait_for_event("web-start", after=started)
     page("await page.locator('#link.live').waitFor()")
     page(wait_for("www3", "down") + wait_for("www1", "up"))
     assert page(boot) != before

@@ -1,19 +1,17 @@
 """Probe workers as processes: killed, stopped, let go and started again, under a daemon that keeps probing."""
 
-import contextlib
 import os
 import signal
-import socket
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.daemon import MaglevDaemon
+from tests.fakes.slow_backends import SlowBackends
 
 pytestmark = pytest.mark.real
 
-NET = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}"
 COUNT = 24
 
 SETTINGS = """
@@ -21,7 +19,7 @@ maglev:
   vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: "2001:db8::fe"}}}}
   healthchecker: {{probe-workers: {workers}}}
   healthchecks:
-    open: {{type: tcp, port: {port}, interval: 40ms, timeout: 2s, fall: 1}}
+    open: {{type: tcp, port: {port}, interval: 40ms, timeout: 60s, fall: 1}}
   frontends:
     site: {{address: 192.0.2.1, protocol: tcp, port: 80, pools: [{{name: only, backends: {{{members}}}}}]}}
   backends:
@@ -30,12 +28,9 @@ maglev:
 
 @pytest.fixture
 def port():
-    """Listen on as many addresses as there are backends."""
-    with contextlib.ExitStack() as stack:
-        port = stack.enter_context(socket.create_server((f"{NET}.1", 0))).getsockname()[1]
-        for index in range(2, COUNT + 1):
-            stack.enter_context(socket.create_server((f"{NET}.{index}", port)))
-        yield port
+    """Listen on all addresses, and take what comes: of a listener that does not, the kernel lets only 128 in."""
+    with SlowBackends(0) as backends:
+        yield backends.port
 
 
 @pytest.fixture
@@ -50,7 +45,7 @@ def daemon(tmp_path, port):
 
 def settings(port, workers):
     members = ", ".join(f"b{index}: {{}}" for index in range(1, COUNT + 1))
-    lines = [f"    b{index}: {{address: {NET}.{index}, healthcheck: open}}\n" for index in range(1, COUNT + 1)]
+    lines = [f"    b{index}: {{address: 127.0.1.{index}, healthcheck: open}}\n" for index in range(1, COUNT + 1)]
     return SETTINGS.format(port=port, workers=workers, members=members) + "".join(lines)
 
 
