@@ -105,28 +105,44 @@ function notice(text) {
   at("frontends").replaceChildren(make("p", "notice", text));
 }
 
-// Messages are applied once for each frame of the screen, however many have come.
+// All work is done here, once for each frame of the screen: messages, however many have come, and then rows that are
+// still missing, as long as there is time. The browser needs as much again to lay out and paint what was made.
+
+const TIME = 8; // ms
 
 let waiting = [];
+let asked = false;
+let unshown = false; // whether there are events of a snapshot to show
 
-function soon(frame) {
-  waiting.push(frame);
-  if (waiting.length > 1) return;
-  const go = () => {
-    const frames = waiting;
-    waiting = [];
-    for (const each of frames) apply(store.apply(each));
-  };
-  if (document.hidden) setTimeout(go, 200);
-  else requestAnimationFrame(go);
+function soon() {
+  if (asked) return;
+  asked = true;
+  if (document.hidden) setTimeout(work, 200);
+  else requestAnimationFrame(work);
 }
 
-function apply(change) {
-  view.update(change);
-  if (change.touched.about) about();
-  if (change.events.length) {
-    events.add(change.events);
-    measure(change.events);
+function work() {
+  asked = false;
+  const end = performance.now() + TIME;
+  if (waiting.length) applyAll();
+  if (unshown && view.frontends.size) {
+    events.show(store.events);
+    unshown = false;
+  } else {
+    view.build(end);
+  }
+  if (unshown || !view.complete) soon();
+}
+
+function applyAll() {
+  const changes = waiting.map((frame) => store.apply(frame));
+  waiting = [];
+  for (const change of changes) view.update(change);
+  if (changes.some((change) => change.touched.about)) about();
+  const news = changes.flatMap((change) => change.events);
+  if (news.length) {
+    if (!unshown) events.add(news);
+    measure(news);
   }
   summarize();
   details.refreshSoon();
@@ -141,14 +157,18 @@ function measure(shown) {
 const stream = new Stream(store, {
   snapshot(data) {
     waiting = [];
+    unshown = true;
     store.take(data);
     view.rebuild();
     filter();
-    events.show(store.events);
     about();
     document.documentElement.dataset.boot = data.boot;
+    soon();
   },
-  frame: soon,
+  frame(data) {
+    waiting.push(data);
+    soon();
+  },
   state: linkState,
 });
 

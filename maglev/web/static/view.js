@@ -4,7 +4,7 @@ import { copy, make, say, showMarks, showState, spark } from "./parts.js";
 import { orderMark, shapeOf } from "./store.js";
 import { count, duration, rate } from "./text.js";
 
-const AT_ONCE = 60; // rows that are made in one go: less than a frame of the screen
+const SOME = 10; // rows that are made in any case before the time is looked at, so that there is an end
 
 class Row {
   constructor(store, key, backend, active) {
@@ -100,21 +100,22 @@ class Frontend {
       return { element, list, waiting: [...pool.backends], name: pool.name, active: pool.active };
     });
     this.element.lastElementChild.replaceChildren(...this.pools.map((pool) => pool.element));
-    this.fill(AT_ONCE);
     this.update();
   }
 
-  /** Make some rows that are still missing; return how many of them may still be made. */
+  /** Make some rows that are still missing; return how many. */
   fill(most) {
+    let made = 0;
     for (const pool of this.pools) {
-      const some = pool.waiting.splice(0, Math.max(most, 0));
+      const some = pool.waiting.splice(0, most - made);
       const rows = some.map((name) => new Row(this.store, `${this.name}/${pool.name}/${name}`, name, pool.active));
       pool.list.append(...rows.map((row) => row.element));
       this.rows.push(...rows);
       this.view.keep(rows);
-      most -= some.length;
+      made += some.length;
     }
-    return most;
+    if (this.complete) this.shares();
+    return made;
   }
 
   get complete() {
@@ -163,8 +164,9 @@ class Frontend {
     }
   }
 
-  /** Show the shares of new flows. */
+  /** Show the shares of new flows, once all rows are there. */
   shares() {
+    if (!this.complete) return;
     let sum = 0;
     const seen = new Set();
     for (const row of this.rows) {
@@ -231,51 +233,56 @@ export class View {
     }
   }
 
-  /** Make everything new. */
+  /** Begin to make everything new; `build` goes on with it. */
   rebuild() {
     for (const name of [...this.frontends.keys()]) this.#forget(name);
     this.root.replaceChildren();
     this.#waiting = Object.keys(this.store.rows.frontends);
-    this.#build();
   }
 
   #forget(name) {
     const frontend = this.frontends.get(name);
     this.drop(frontend.rows);
     this.visible.delete(frontend);
+    this.#unfinished.delete(frontend);
     this.watcher.unobserve(frontend.element);
     frontend.element.remove();
     this.frontends.delete(name);
   }
 
-  #waiting = [];
-  #building = 0;
+  #waiting = []; // names of frontends that are not begun
+  #unfinished = new Set(); // frontends without all of their rows
 
-  /** Make frontends and rows that are missing, a few in each frame of the screen. */
-  #build() {
-    cancelAnimationFrame(this.#building);
-    let most = AT_ONCE;
-    for (const frontend of this.frontends.values()) {
-      if (most > 0 && !frontend.complete) {
-        most = frontend.fill(most);
-        frontend.update();
-        this.#filterOne(frontend);
-      }
+  get complete() {
+    return this.#waiting.length === 0 && this.#unfinished.size === 0;
+  }
+
+  /** Make frontends and rows that are missing: some, and more until a moment (`performance.now()`). */
+  build(end) {
+    while (!this.complete) {
+      const [frontend = this.#next()] = this.#unfinished;
+      if (!frontend) return;
+      frontend.fill(SOME);
+      if (frontend.complete) this.#unfinished.delete(frontend);
+      if (this.filtering) this.#filterOne(frontend);
+      if (performance.now() >= end) return;
     }
-    while (most > 0 && this.#waiting.length) {
+  }
+
+  /** Begin with the next frontend; return it, or nothing if there is none. */
+  #next() {
+    while (this.#waiting.length) {
       const name = this.#waiting.shift();
       if (!this.store.rows.frontends[name]) continue;
       const frontend = new Frontend(this, name);
       this.frontends.set(name, frontend);
+      this.#unfinished.add(frontend);
       this.root.append(frontend.element);
       this.watcher.observe(frontend.element);
       frontend.drawTraffic();
-      this.#filterOne(frontend);
-      most -= frontend.rows.length + 5;
+      return frontend;
     }
-    if (this.#waiting.length || [...this.frontends.values()].some((frontend) => !frontend.complete)) {
-      this.#building = requestAnimationFrame(() => this.#build());
-    }
+    return undefined;
   }
 
   /** Write what changed. */
@@ -283,6 +290,7 @@ export class View {
     if (shape) this.#reshape();
     const rows = new Set();
     const frontends = new Set(touched.frontends ?? []);
+    const filtered = new Set();
     for (const key of touched.members ?? []) {
       const row = this.byKey.get(key);
       if (row) rows.add(row);
@@ -293,13 +301,15 @@ export class View {
     }
     for (const row of rows) {
       row.update();
-      frontends.add(row.key.split("/", 1)[0]);
+      filtered.add(row.key.split("/", 1)[0]);
     }
     if (touched.announcements) for (const name of this.frontends.keys()) frontends.add(name);
     for (const name of frontends) {
-      const frontend = this.frontends.get(name);
-      frontend?.update();
-      if (frontend && this.filtering) this.#filterOne(frontend);
+      this.frontends.get(name)?.update();
+      filtered.add(name);
+    }
+    if (this.filtering) {
+      for (const frontend of [...filtered].map((name) => this.frontends.get(name))) if (frontend) this.#filterOne(frontend);
     }
     if (traffic) this.#drawTraffic();
   }
@@ -312,10 +322,10 @@ export class View {
         this.#forget(name);
       } else if (shapeOf(row) !== frontend.shape) {
         frontend.build();
+        this.#unfinished.add(frontend);
       }
     }
     this.#waiting = Object.keys(this.store.rows.frontends).filter((name) => !this.frontends.has(name));
-    this.#build();
   }
 
   #drawTraffic() {
