@@ -134,11 +134,20 @@ function work() {
   if (unshown || !view.complete) soon();
 }
 
+/** Apply all messages that have come: what several of them changed is written once. */
 function applyAll() {
   const changes = waiting.map((frame) => store.apply(frame));
   waiting = [];
-  for (const change of changes) view.update(change);
-  if (changes.some((change) => change.touched.about)) about();
+  const touched = {};
+  for (const change of changes) {
+    for (const [kind, names] of Object.entries(change.touched)) {
+      touched[kind] ??= new Set();
+      for (const name of names) touched[kind].add(name);
+    }
+  }
+  const any = (what) => changes.some((change) => change[what]);
+  view.update({ touched, shape: any("shape"), traffic: any("traffic") });
+  if (touched.about) about();
   const news = changes.flatMap((change) => change.events);
   if (news.length) {
     if (!unshown) events.add(news);

@@ -4,7 +4,7 @@ import { copy, make, say, showMarks, showState, spark } from "./parts.js";
 import { orderMark, shapeOf } from "./store.js";
 import { count, duration, rate } from "./text.js";
 
-const SOME = 10; // rows that are made in any case before the time is looked at, so that there is an end
+const SOME = 25; // rows that are made in any case before the time is looked at, so that there is an end
 
 class Row {
   constructor(store, key, backend, active) {
