@@ -1,9 +1,9 @@
 """The live page in numbers: ``python -m tests.bench.pages [BACKENDS [PAGES]]``.
 
 A process runs the page over a board with 40 frontends, 1,000 results and 100 transitions a second. Prints how late its
-reactor ran and what CPU it took with no page, one page and many pages open; and in a browser, the longest task while the
-page loads, and then, and how long after a transition it was shown. The CPU that a task took tells what it cost on a
-machine that has something else to do, too.
+reactor ran and what CPU it took with no page, one page and many pages open; and in a browser, the longest task while
+the page loads, and then, and how long after a transition it was shown. The CPU of a task is what it costs on a machine
+that has something else to do, too.
 """
 
 from __future__ import annotations
