@@ -125,7 +125,7 @@ function work() {
   asked = false;
   const end = performance.now() + TIME;
   if (waiting.length) applyAll();
-  if (unshown && view.frontends.size) {
+  if (unshown && (view.frontends.size || view.complete)) {
     events.show(store.events);
     unshown = false;
   } else {
