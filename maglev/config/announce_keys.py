@@ -160,7 +160,7 @@ def _check_addresses(maglev: Record, announce: Record, findings: Findings) -> No
     for each in sound:
         same = first.setdefault(each["address"], each)
         if same is not each:
-            text = f"is the same address as {same.path} (line {same.place_of('address').line})"
+            text = f"is the same address as {same.path} ({findings.where(same.place_of('address').line)})"
             findings.semantic(f"{each.path}.address", text, each.place_of("address"))
         elif certain and each["address"] not in known:
             text = f"no frontend has the address {each['address']}"

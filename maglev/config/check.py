@@ -27,7 +27,7 @@ def exit_code(problems: Sequence[Problem]) -> int:
 def described(path: str | os.PathLike[str], problems: Sequence[Problem]) -> list[str]:
     """Return a line for each problem of a file."""
     name = printable(str(path))
-    return [f"{name}: {problem}" for problem in problems]
+    return [str(problem) if problem.file else f"{name}: {problem}" for problem in problems]
 
 
 def report(path: str | os.PathLike[str]) -> tuple[list[str], int]:

@@ -13,9 +13,9 @@ import pickle
 import struct
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from maglev.config.includes import size_of
 from maglev.config.load import load_file
 from maglev.config.packing import pack
 from maglev.model.errors import ConfigError
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LARGE: Final = 32 * 1024
-"""Size in bytes from which a file is large: some 400 backends, which take 20 ms; starting a process takes 100."""
+"""Size in bytes, with what it includes, from which a file is large: some 400 backends, which take 20 ms; starting a
+process takes 100."""
 
 TIME_LIMIT: Final = 120.0
 """Timeout for reading, in seconds: the largest allowed file takes some ten on a slow machine."""
@@ -48,11 +49,7 @@ def read(path: str) -> Sequence[bytes]:
     Raises:
         ConfigError: It can't be read, or it is not valid.
     """
-    try:
-        large = Path(path).stat().st_size >= LARGE
-    except (OSError, ValueError):  # reported when the file is read
-        large = False
-    if large:
+    if size_of(path, LARGE) >= LARGE:
         try:
             return _received(path)
         except OSError:  # no child could be started: read in this process

@@ -89,12 +89,25 @@ def compose(text: str, findings: Findings) -> Node | None:
         text: The whole file, of bounded size, without a byte order mark.
         findings: Receives the errors.
     """
+    return compose_part(text, findings)[0]
+
+
+def compose_part(text: str, findings: Findings, first: int = 0, limit: int | None = None) -> tuple[Node | None, int]:
+    """Return the root of one of several texts, as `compose` does, and the number of its nodes.
+
+    Args:
+        text: As above.
+        findings: Receives the errors.
+        first: How many lines come before this text.
+        limit: Maximum number of nodes; None for that of a single file.
+    """
     try:
         _check_characters(text)
-        return _Composer(findings).root(_events(text))
+        composer = _Composer(findings, first, NODE_LIMIT if limit is None else limit)
+        return composer.root(_events(text)), composer.size
     except _FatalError as error:
-        findings.parse("", error.text, error.at)
-        return None
+        findings.parse("", error.text, _Place(error.at.line + first, error.at.column))
+        return None, 0
 
 
 def place_of(text: str, offset: int) -> _Place:
@@ -142,8 +155,12 @@ def _syntax_text(text: str, error: yaml.MarkedYAMLError) -> str:
 class _Composer:
     """Builds the tree of one document."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, first: int, limit: int) -> None:
         self._findings = findings
+        self._first = first
+        self._start_line = first + 1
+        self._limit = limit
+        self.size = 0
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._root: Node | None = None
@@ -169,7 +186,7 @@ class _Composer:
         for event in events:
             if step := on.get(type(event)):
                 step(event)
-        return self._root or ScalarNode("", True, 1, 1)
+        return self._root or ScalarNode("", True, self._start_line, 1)
 
     def _document(self, event: Any) -> None:
         self._documents += 1
@@ -181,15 +198,15 @@ class _Composer:
         tag = event.tag
         node: Node
         if tag is None:
-            node = ScalarNode(event.value, event.implicit[0], mark.line + 1, mark.column + 1)
+            node = ScalarNode(event.value, event.implicit[0], mark.line + self._start_line, mark.column + 1)
         elif tag in _SCALAR_TAGS:
-            node = ScalarNode(event.value, tag in _PLAIN_TAGS, mark.line + 1, mark.column + 1)
+            node = ScalarNode(event.value, tag in _PLAIN_TAGS, mark.line + self._start_line, mark.column + 1)
         else:
             node = self._refuse_tag(event)
         self._add(node, 1, event.anchor)
 
     def _alias(self, event: Any) -> None:
-        place = _place(event)
+        place = self._place(event)
         node, size = self._anchors.get(event.anchor, (None, 1))
         if node is None:
             inside = any(frame.anchor == event.anchor for frame in self._stack)
@@ -208,7 +225,7 @@ class _Composer:
         refused = event.tag not in (_MAP_TAGS if is_map else _LIST_TAGS)
         if refused:
             self._refuse_tag(event)
-        frame = _Frame(event.anchor, mark.line + 1, mark.column + 1, is_map=is_map, refused=refused)
+        frame = _Frame(event.anchor, mark.line + self._start_line, mark.column + 1, is_map=is_map, refused=refused)
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)
         self._stack.append(frame)
@@ -228,13 +245,14 @@ class _Composer:
         if anchor is not None:
             self._anchors[anchor] = node, size
         if not self._stack:
-            self._root = node
+            self._root, self.size = node, size
             return
         frame = self._stack[-1]
         frame.children.append(node)
         frame.size += size
-        if frame.size > NODE_LIMIT:
-            raise _FatalError(f"more than {NODE_LIMIT} values, counting repetitions by aliases", node)
+        if frame.size > self._limit:
+            at = _Place(node.line - self._first, node.column)
+            raise _FatalError(f"more than {NODE_LIMIT} values, counting repetitions by aliases", at)
 
     def _map(self, frame: _Frame) -> MapNode:
         entries: dict[str, tuple[ScalarNode, Node]] = {}
@@ -263,7 +281,7 @@ class _Composer:
         if first is None:
             return key, value
         path = ".".join(filter(None, (self._path(), printable(key.text))))
-        self._findings.parse(path, f"duplicate key, already defined at line {first[0].line}", key)
+        self._findings.parse(path, f"duplicate key, already defined at {self._findings.where(first[0].line)}", key)
         return first
 
     def _merge(self, entries: dict[str, tuple[ScalarNode, Node]], value: Node) -> None:
@@ -276,10 +294,15 @@ class _Composer:
                 self._findings.parse(".".join(filter(None, (self._path(), "<<"))), text, source)
 
     def _refuse_tag(self, event: Any) -> BrokenNode:
-        place = _place(event)
+        place = self._place(event)
         tag = printable(event.tag.replace(_CORE, "!!"))
         self._findings.parse(self._path(), f"tag {tag} is not supported here", place)
         return BrokenNode(place.line, place.column)
+
+    def _place(self, event: Any) -> _Place:
+        place = _place(event)
+        place.line += self._first
+        return place
 
     def _path(self) -> str:
         """Return the path of the current value; for errors only, because it walks the stack."""

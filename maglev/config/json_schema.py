@@ -17,6 +17,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from maglev.config import durations
+from maglev.config.filekinds import Patterns
 from maglev.config.keys import ROOT
 from maglev.config.kinds import FALSE, PERCENTAGE, TRUE, Boolean, Duration, Integer, OneOf, Percentage, TextKind
 from maglev.config.netkinds import (
@@ -190,6 +191,12 @@ def _headers(kind: Headers) -> list[Json]:
 def _command_line(kind: ProgramArguments) -> list[Json]:
     word = {"type": _ANY_TEXT, "maxLength": kind.length, "pattern": _whole(ARGUMENT)}
     return [{"type": "array", "minItems": 1, "maxItems": kind.most, "items": word}]
+
+
+@_value.register
+def _patterns(kind: Patterns) -> list[Json]:
+    one: Json = {"type": _ANY_TEXT, "maxLength": kind.length}
+    return [one, {"type": "array", "maxItems": kind.most, "items": one}]
 
 
 @_value.register

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from maglev.config.announce_keys import ANNOUNCE
+from maglev.config.filekinds import PATTERNS
 from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, Reference, TextKind, TextRule
 from maglev.config.netkinds import Address
@@ -361,6 +362,15 @@ ROOT: Final = ConfigSection(
             ),
             "Everything.",
             required=True,
+        ),
+        ConfigKey(
+            "include",
+            PATTERNS,
+            "Further files, with healthchecks, backends and frontends.",
+            notes="``conf.d/*.yaml``, or a list of such names, relative to the folder of this file. Those of a pattern "
+            "are read in the order of their names. Each has a section ``maglev`` with ``healthchecks``, ``backends`` "
+            "and ``frontends`` only, and includes nothing. A name that is there already is an error.",
+            default_text="none",
         ),
     ),
 )

@@ -10,10 +10,12 @@ import attrs
 
 from maglev.config.announce_keys import check_announce
 from maglev.config.build import build_config
-from maglev.config.compose import compose, place_of
+from maglev.config.compose import compose_part, place_of
 from maglev.config.files import read_regular, why_unreadable
 from maglev.config.findings import Findings
+from maglev.config.includes import Includer
 from maglev.config.keys import ROOT
+from maglev.config.nodes import MapNode
 from maglev.config.pairs import check_pairs
 from maglev.config.reader import BROKEN, Reader, Record
 from maglev.config.rules import (
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     from maglev.model.config import Config
 
 SIZE_LIMIT: Final = 16 * 1024 * 1024
-"""Maximum size of a file, in bytes or characters. 20,000 backends and 2,000 frontends take about 2 MiB."""
+"""Maximum size of a file with all that it includes, in bytes or characters. 20,000 backends and 2,000 frontends take
+about 2 MiB."""
 
 
 @attrs.frozen
@@ -68,21 +71,24 @@ def load_file(path: str | os.PathLike[str]) -> Loaded:
         content = read_regular(path, SIZE_LIMIT)
     except (OSError, ValueError) as error:
         raise _unreadable(why_unreadable(error)) from error
-    return load_text(content)
+    return load_text(content, path)
 
 
-def load_text(text: bytes | str) -> Loaded:
-    """Check the text of a file.
+def load_text(text: bytes | str, path: str | os.PathLike[str] | None = None) -> Loaded:
+    """Check the text of a file, and of what it includes.
 
     Args:
         text: UTF-8, or text.
+        path: Where the file is; None if it is not one, and so can't include others.
 
     Raises:
         ConfigError: It is not valid.
     """
     with _collector_paused():
         findings = Findings()
-        root = compose(_decoded(text).removeprefix("\ufeff"), findings)
+        root, nodes = compose_part(_decoded(text).removeprefix("\ufeff"), findings)
+        if type(root) is MapNode and "include" in root.entries:
+            root = Includer(findings, SIZE_LIMIT, len(text), nodes).merged(root, path)
         maglev = BROKEN if root is None else _checked(root, findings)
         problems = findings.in_file_order()
         if maglev is BROKEN or not findings.valid:

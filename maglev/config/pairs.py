@@ -36,8 +36,8 @@ def check_pairs(maglev: Record, findings: Findings) -> None:
         address = record.values["address"]
         if address in frontends:
             other = frontends[address]
-            text = f"{address} is the address of {other.path} (line {other.place.line}), so VPP would send the packets "
-            text += "to itself: expected the address of a server"
+            text = f"{address} is the address of {other.path} ({findings.where(other.place.line)}), so VPP would send "
+            text += "the packets to itself: expected the address of a server"
             _report(record, text, findings)
         elif address in sources:
             _report(record, f"{_source(sources, record)}: expected the address of a server", findings)

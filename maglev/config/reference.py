@@ -54,12 +54,12 @@ _HOLDS: Final = {Part: "section", NamedSections: "named sections", Listing: "lis
 
 def page() -> str:
     """Return ``docs/configuration-reference.rst``."""
-    sections = (_section(path, section) for path, section in walk(ROOT) if path)
+    sections = (_section(path or "The file itself", section) for path, section in walk(ROOT))
     return HEAD + "".join(sections)
 
 
 def _section(path: str, section: ConfigSection) -> str:
-    title = f"``{path}``"
+    title = f"``{path}``" if " " not in path else path
     rows = "".join(_row(entry) for entry in section.keys.values())
     notes = f"\n{textwrap.fill(section.notes, 120)}\n" if section.notes else ""
     return f"\n\n{title}\n{'=' * len(title)}\n\n{TABLE}{rows}{notes}"

@@ -266,7 +266,8 @@ class FrontendRules:
             if record.sound("protocol", "port"):
                 same = first.setdefault((record["protocol"], record["port"]), record)
                 if same is not record:
-                    text = f"has the same address, protocol and port as {same.path} (line {same.place.line})"
+                    where = self._findings.where(same.place.line)
+                    text = f"has the same address, protocol and port as {same.path} ({where})"
                     self._findings.semantic(record.path, text, record.place)
 
     def _check_all_ports(self, vips: list[_Vip]) -> None:
@@ -274,7 +275,8 @@ class FrontendRules:
         alone = next((record for record, _ in vips if _is_all_ports(record)), None)
         for record, _ in vips if alone else ():
             if alone and record.sound("protocol", "port") and not _is_all_ports(record):
-                text = f"shares its address with {alone.path} (line {alone.place.line}), which serves all ports"
+                where = self._findings.where(alone.place.line)
+                text = f"shares its address with {alone.path} ({where}), which serves all ports"
                 self._findings.semantic(record.path, text, record.place)
 
     def _check_encapsulation(self, vips: Iterable[_Vip]) -> None:

@@ -29,6 +29,7 @@ class Problem:
         text: What is wrong, for a person, without the place.
         line: Line in the file, counted from 1; 0 when there is no place.
         column: Column in the line, counted from 1; 0 when there is no place.
+        file: Name of the included file, printable; empty for the file itself.
     """
 
     kind: ProblemKind
@@ -36,9 +37,11 @@ class Problem:
     text: str
     line: int = 0
     column: int = 0
+    file: str = ""
 
     def __str__(self) -> str:
-        place = f"line {self.line}, column {self.column}: " if self.line else ""
+        place = f"{self.file}: " if self.file else ""
+        place += f"line {self.line}, column {self.column}: " if self.line else ""
         path = f"{self.path}: " if self.path else ""
         return f"{place}{self.kind}{' error' if self.kind is not ProblemKind.WARNING else ''}: {path}{self.text}"
 
@@ -51,4 +54,5 @@ def problem_view(problem: Problem) -> ProblemView:
         "text": problem.text,
         "line": problem.line,
         "column": problem.column,
+        "file": problem.file,
     }

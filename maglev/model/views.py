@@ -360,6 +360,7 @@ class ProblemView(TypedDict):
     text: Annotated[str, "What is wrong, for a person."]
     line: Annotated[int, "Line in the file, counted from 1; 0 where there is no place."]
     column: Annotated[int, "Column in the line, counted from 1; 0 where there is no place."]
+    file: Annotated[str, "Name of the included file in which it is; empty for the file itself."]
 
 
 class ConfigCheckView(TypedDict):

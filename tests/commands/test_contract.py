@@ -203,7 +203,7 @@ def documented(value, path=""):
 )
 def test_views_have_every_key_that_the_fake_control_has(world, line, fake_line):
     fake, environment = FakeControl(), FakeEnvironment()
-    fake.checked = {"ok": True, "problems": [dict.fromkeys(["kind", "path", "text", "line", "column"], 0)]}
+    fake.checked = {"ok": True, "problems": [dict.fromkeys(["kind", "path", "text", "line", "column", "file"], 0)]}
     finish(CommandSession(fake, environment).run(f"{fake_line or line} | json"))
     world.run("sync vpp lb state")
     status, output, _ = world.run(f"{line} | json")

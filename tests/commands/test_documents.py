@@ -30,8 +30,15 @@ def world():
     """Return the control that the examples of the page were made with."""
     control = FakeControl()
     control.writes = ["add 198.51.100.11 to tcp://203.0.113.80:80 with weight 100"]
-    place = {"path": "maglev.frontends.web.pools[0].backends.www3", "line": 21, "column": 13}
-    problem = {"kind": "semantic", "path": place["path"], "text": "no such backend: www3", "line": 21, "column": 13}
+    place = {"path": "maglev.frontends.web.pools[0].backends.www3", "line": 21, "column": 13, "file": ""}
+    problem = {
+        "kind": "semantic",
+        "path": place["path"],
+        "text": "no such backend: www3",
+        "line": 21,
+        "column": 13,
+        "file": "",
+    }
     control.checked = {"ok": False, "problems": [problem]}
     at = "2026-10-12T08:00:01.250Z"
     change = {"from": "up", "to": "down"}

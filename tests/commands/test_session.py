@@ -192,15 +192,22 @@ def test_a_difference_to_a_file_that_is_not_valid_is_refused_with_its_problems()
     assert Typed("config diff", control).output.startswith("line 3, column 5: warning: maglev: bad\n")
 
 
-PROBLEM = {"kind": "warning", "path": "maglev", "text": "bad", "line": 3, "column": 5}
+PROBLEM = {"kind": "warning", "path": "maglev", "text": "bad", "line": 3, "column": 5, "file": ""}
 
 PROBLEMS = {
     "ok": False,
     "problems": [
-        {"kind": "parse", "path": "", "text": "not YAML", "line": 3, "column": 7},
-        {"kind": "semantic", "path": "maglev.backends.x", "text": "no such healthcheck", "line": 9, "column": 1},
-        {"kind": "warning", "path": "maglev", "text": "is\x1bodd", "line": 0, "column": 0},
-        {"kind": "newer", "path": "", "text": "what a newer daemon says", "line": 0, "column": 0},
+        {"kind": "parse", "path": "", "text": "not YAML", "line": 3, "column": 7, "file": ""},
+        {
+            "kind": "semantic",
+            "path": "maglev.backends.x",
+            "text": "no such healthcheck",
+            "line": 9,
+            "column": 1,
+            "file": "",
+        },
+        {"kind": "warning", "path": "maglev", "text": "is\x1bodd", "line": 0, "column": 0, "file": ""},
+        {"kind": "newer", "path": "", "text": "what a newer daemon says", "line": 0, "column": 0, "file": ""},
     ],
 }
 LINES = [

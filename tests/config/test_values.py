@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from maglev.config import filekinds, netkinds, poolkinds
 from maglev.config import kinds as kinds_module
-from maglev.config import netkinds, poolkinds
 from maglev.config.kinds import Integer, TextKind, UnfitError
 from maglev.config.netkinds import Address, ProgramArguments, Regexp, StatusCodes
 from maglev.config.nodes import ScalarNode
@@ -54,7 +54,7 @@ def test_a_refusal_shows_the_value_what_was_expected_and_the_limits(path, name):
 
 
 def test_every_kind_is_in_the_table_and_refuses_something():
-    everything = (vars(kinds_module) | vars(netkinds) | vars(poolkinds)).values()
+    everything = (vars(kinds_module) | vars(netkinds) | vars(poolkinds) | vars(filekinds)).values()
     classes = {each for each in everything if isinstance(each, type) and hasattr(each, "spell")}
     assert {type(kind) for kind in KINDS.values()} == classes - {kinds_module.ValueKind}
     assert {path for path, _ in REFUSED} == set(KINDS)

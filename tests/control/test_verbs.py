@@ -98,10 +98,10 @@ def test_every_verb_is_either_for_reading_or_refused_to_viewers():
 
 
 def test_checking_the_file(bench):
-    problem = {"kind": "warning", "path": "maglev", "text": "hm", "line": 1, "column": 2}
+    problem = {"kind": "warning", "path": "maglev", "text": "hm", "line": 1, "column": 2, "file": ""}
     assert answer_of(bench.viewer.check_config()) == {"ok": True, "problems": [problem]}
     bench.reloader.outcome = ConfigError([Problem(ProblemKind.PARSE, "", "bad", 3, 4)])
-    problem = {"kind": "parse", "path": "", "text": "bad", "line": 3, "column": 4}
+    problem = {"kind": "parse", "path": "", "text": "bad", "line": 3, "column": 4, "file": ""}
     assert answer_of(bench.viewer.check_config()) == {"ok": False, "problems": [problem]}
 
 

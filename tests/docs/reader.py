@@ -28,7 +28,9 @@ TABS = {"show backends www"}
 def follow(shell, block):
     """Do what a block says."""
     if name := block.options.get("caption"):
-        output, status = shell.run(f"cat > {name} <<'END OF FILE'\n{block.text}END OF FILE\n")
+        folder, _, _ = name.rpartition("/")
+        make = f"mkdir -p {folder} && " if folder else ""
+        output, status = shell.run(f"{make}cat > {name} <<'END OF FILE'\n{block.text}END OF FILE\n")
         assert status == 0, output
     elif block.language == "python":
         output, status = shell.run(f"python - <<'END OF SCRIPT'\n{block.text}END OF SCRIPT\n")

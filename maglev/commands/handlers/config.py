@@ -68,9 +68,10 @@ def _refuse(call: Invocation, view: ConfigCheckView, bad: str) -> ExitStatus:
 def _problem_lines(problems: Sequence[ProblemView]) -> Iterator[Line]:
     for problem in problems:
         style, kind = _KINDS.get(problem["kind"], (Style.DOWN, problem["kind"]))
-        place = f"line {problem['line']}, column {problem['column']}: " if problem["line"] else ""
+        place = f"{name}: " if (name := problem.get("file")) else ""  # an older daemon does not say
+        place += f"line {problem['line']}, column {problem['column']}: " if problem["line"] else ""
         path = (cell(problem["path"]), ": ") if problem["path"] else ()
-        yield line(place, cell(kind, style), ": ", *path, cell(problem["text"]))
+        yield line(cell(place), cell(kind, style), ": ", *path, cell(problem["text"]))
 
 
 _KINDS: Final = {
