@@ -9,6 +9,7 @@ import attrs
 from maglev.config.announce_keys import build_announce
 from maglev.config.keys import AUTO
 from maglev.config.netkinds import name_of_host
+from maglev.model.check_params import TalkParams
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
     Backend,
@@ -96,7 +97,13 @@ def _healthcheck(name: str, record: Record) -> Healthcheck:
         probe_ipv6_src=record["probe-ipv6-src"],
         http=_http(params) if kind in {CheckType.HTTP, CheckType.HTTPS} else None,
         tls=_tls(params) if kind is CheckType.HTTPS or params["ssl"] else None,
+        talk=_talk(params),
     )
+
+
+def _talk(params: Record) -> TalkParams | None:
+    steps, preset = params["steps"] or (), params["preset"]
+    return TalkParams(steps, preset, params["user"]) if steps or preset else None
 
 
 def _http(params: Record) -> HttpParams:

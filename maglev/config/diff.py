@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from maglev.config.netkinds import HeaderLines
     from maglev.model.announce import AnnounceConfig
+    from maglev.model.check_params import ProbeStep
     from maglev.model.config import Backend, Config, Frontend, Pool
     from maglev.model.scale import Scale
 
@@ -187,6 +188,16 @@ def _headers(before: HeaderLines, after: HeaderLines) -> Iterator[str]:
         yield f"order of headers: {' '.join(old)} -> {' '.join(new)}"
 
 
+def _steps(before: Sequence[ProbeStep], after: Sequence[ProbeStep]) -> Iterator[str]:
+    """Yield which steps differ, but not in what: what is sent may be secret."""
+    common = min(len(before), len(after))
+    for number in range(common):
+        if before[number] != after[number]:
+            yield f"step {number + 1} changed"
+    if len(before) != len(after):
+        yield f"steps: {len(before)} -> {len(after)}"
+
+
 def _pools(old: tuple[Pool, ...], new: tuple[Pool, ...]) -> Iterator[str]:
     before, after = ({pool.name: pool for pool in pools} for pools in (old, new))
     for name in {**before, **after}:
@@ -215,7 +226,11 @@ def _members(old: Pool, new: Pool) -> Iterator[str]:
             yield f"pool {new.name}: weight of backend {name}: {before[name]} -> {after[name]}"
 
 
-_BY_NAME: Final[Mapping[str, Callable[[Any, Any], Iterator[str]]]] = {"pools": _pools, "headers": _headers}
+_BY_NAME: Final[Mapping[str, Callable[[Any, Any], Iterator[str]]]] = {
+    "pools": _pools,
+    "headers": _headers,
+    "steps": _steps,
+}
 """What yields the differences of an attribute, for those that are not simply an old and a new value."""
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, TextKind, TextRule
 from maglev.config.netkinds import Address, Headers, Host, Regexp, StatusCodes
+from maglev.config.probe_keys import TALK_KEYS
 from maglev.config.schema import ConfigKey, ConfigSection, Part
 from maglev.model.config import CheckType
 
@@ -107,6 +108,7 @@ PARAMS: Final = ConfigSection(
             default_text="none",
             types=_WEB,
         ),
+        *TALK_KEYS,
         ConfigKey(
             "ssl",
             Boolean(),

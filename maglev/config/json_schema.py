@@ -31,6 +31,7 @@ from maglev.config.netkinds import (
     StatusCodes,
 )
 from maglev.config.poolkinds import LeastUp
+from maglev.config.probekinds import ESCAPED, EXPECT_REGEXP, HEX, REJECT, STEP_KEYS, EscapedText, HexBytes, Steps
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
 from maglev.model.config import CheckType, MinUp
 
@@ -103,7 +104,7 @@ def _key(key: ConfigKey) -> Json:
     if not key.needed:
         alternatives += (
             _ABSENT[:1]
-            if isinstance(key.kind, Integer | Boolean | Duration | Headers | Percentage | LeastUp)
+            if isinstance(key.kind, Integer | Boolean | Duration | Headers | Percentage | LeastUp | Steps)
             else _ABSENT
         )
     return alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
@@ -185,6 +186,27 @@ def _headers(kind: Headers) -> list[Json]:
     return [
         {"type": "object", "maxProperties": kind.most, "propertyNames": names, "additionalProperties": value},
     ]
+
+
+@_value.register
+def _escaped_text(kind: EscapedText) -> list[Json]:
+    return [{"type": _ANY_TEXT, "maxLength": 4 * kind.length, "pattern": _whole(ESCAPED)}]
+
+
+@_value.register
+def _hex_bytes(_kind: HexBytes) -> list[Json]:
+    return [{"type": _ANY_TEXT, "pattern": _whole(HEX)}]
+
+
+@_value.register
+def _steps(kind: Steps) -> list[Json]:
+    def step(name: str, *others: str) -> Json:
+        kinds = {each: STEP_KEYS.get(each, EXPECT_REGEXP) for each in (name, *others)}
+        properties = {each: _value(of)[0] for each, of in kinds.items()}
+        return {"type": "object", "properties": properties, "required": [name], "additionalProperties": False}
+
+    steps = [step(name, *(() if name.startswith("send") else (REJECT,))) for name in STEP_KEYS]
+    return [{"type": "array", "maxItems": kind.most, "items": {"anyOf": steps}}]
 
 
 @_value.register

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from maglev.config import durations
 from maglev.config.healthcheck_keys import HEALTHCHECK, PARAMS
 from maglev.config.nodes import is_null
+from maglev.config.probe_rules import check_probe_params
 from maglev.config.reader import BROKEN, Record
 from maglev.config.schema import ConfigKey
 from maglev.model.config import CheckType
@@ -38,6 +39,7 @@ def check_healthcheck(record: Record, findings: Findings) -> None:
         _check_keys(params, PARAMS, kind, findings)
         _warn_of_idle_tls(params, kind, findings)
         _check_tls(params, findings)
+        check_probe_params(params, kind, findings)
 
 
 def _check_tls(params: Record, findings: Findings) -> None:

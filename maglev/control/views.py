@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from maglev.control.check_views import params_view
 from maglev.model.errors import RefusedError
 from maglev.model.health import State
 from maglev.model.moments import moment
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from maglev.control.dry_run import DryRunChange
     from maglev.control.traffic import ServerTraffic, VipTraffic
-    from maglev.model.config import Healthcheck, LbConf, PemFile, PoolMember
+    from maglev.model.config import Healthcheck, LbConf, PoolMember
     from maglev.model.health import Transition
     from maglev.model.override import Override
     from maglev.model.override_views import DrainView, KeptView, OverrideView
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from maglev.model.result import Result
     from maglev.model.views import (
         BackendView,
-        CheckParamsView,
         ConfigCheckView,
         ConfView,
         DifferenceView,
@@ -225,31 +225,9 @@ def healthcheck_view(healthcheck: Healthcheck, backends: int) -> HealthcheckView
         "fall": healthcheck.fall,
         "probe_ipv4_src": healthcheck.probe_ipv4_src,
         "probe_ipv6_src": healthcheck.probe_ipv6_src,
-        "params": _params_view(healthcheck),
+        "params": params_view(healthcheck),
         "backends": backends,
     }
-
-
-def _params_view(healthcheck: Healthcheck) -> CheckParamsView:
-    params: CheckParamsView = {}
-    if healthcheck.http is not None:
-        http = healthcheck.http
-        codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
-        params |= {"path": http.path, "host": http.host, "response_code": codes}
-        params |= {"response_regexp": http.response_regexp, "response_regexp_not": http.response_regexp_not}
-        params["headers"] = [name for name, _ in http.headers]  # values may be secrets
-    if healthcheck.tls is not None:
-        tls = healthcheck.tls
-        params |= {"server_name": tls.server_name, "insecure_skip_verify": not tls.verify, "tls_resumption": tls.resume}
-        params |= {"curves": tls.curves, "ca_file": _path(tls.ca_file)}
-        params |= {"client_certificate": _path(tls.client_certificate), "client_key": _path(tls.client_key)}
-    if healthcheck.type == "tcp":
-        params["ssl"] = healthcheck.tls is not None
-    return params
-
-
-def _path(file: PemFile | None) -> str | None:
-    return None if file is None else file.path
 
 
 def conf_view(conf: LbConf) -> ConfView:

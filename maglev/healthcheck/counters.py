@@ -48,7 +48,7 @@ def possible_codes(healthcheck: Healthcheck | None) -> tuple[Code, ...]:
     if healthcheck.type is CheckType.ICMP:
         return (Code.L7OK, Code.L7TOUT, Code.L4CON)
     tls = _TLS if healthcheck.tls is not None else ()
-    if healthcheck.http is not None:
+    if healthcheck.http is not None or healthcheck.talk is not None:
         return (*_CONNECT, *tls, *_ANSWER)
     return (*_CONNECT, *tls, Code.L6OK if tls else Code.L4OK)
 

@@ -17,6 +17,8 @@ from maglev.model.announce import AnnounceConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from maglev.model.check_params import TalkParams
+
 DEFAULT_TABLE_LENGTH: Final = 1024
 MAX_TABLE_LENGTH: Final = 65536
 MAX_WEIGHT: Final = 100
@@ -144,6 +146,7 @@ class Healthcheck:
         probe_ipv6_src: The same for IPv6.
         http: Set for http and https.
         tls: Set for https, and for tcp with ``ssl``.
+        talk: Set for tcp with ``steps`` or a ``preset``.
     """
 
     name: str
@@ -159,6 +162,7 @@ class Healthcheck:
     probe_ipv6_src: str | None = None
     http: HttpParams | None = None
     tls: TlsParams | None = None
+    talk: TalkParams | None = None
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, TypedDict, TypeVar
 
+from maglev.model.check_views import CheckParamsView  # noqa: TC001  # resolved to make docs/json.rst
 from maglev.model.override_views import DrainView, KeptView, OverrideView
 
 Row = TypeVar("Row")
@@ -141,25 +142,6 @@ class BackendView(TypedDict):
     frontends: Annotated[list[str], "Names of the frontends that use it."]
     override: Annotated[OverrideView | None, "What an operator ordered for it; None if the file holds."]
     drain: Annotated[DrainView | None, "How its drain is going; None if it has none with a goal."]
-
-
-class CheckParamsView(TypedDict, total=False):
-    """The parameters of a healthcheck; which of them are there depends on its type."""
-
-    path: Annotated[str, "Path of the request (``http``, ``https``)."]
-    host: Annotated[str | None, "The Host header; None for the address (``http``, ``https``)."]
-    response_code: Annotated[list[str], "Accepted status codes and ranges, such as ``200-299`` (``http``, ``https``)."]
-    response_regexp: Annotated[str | None, "Expression that the body must match; None for any (``http``, ``https``)."]
-    response_regexp_not: Annotated[str | None, "Expression that it must not match (``http``, ``https``)."]
-    headers: Annotated[list[str], "Names of further header lines; values may be secrets (``http``, ``https``)."]
-    server_name: Annotated[str | None, "Server name for SNI and for the certificate (``https``, ``tcp`` with ``ssl``)."]
-    insecure_skip_verify: Annotated[bool, "Whether any certificate is accepted (``https``, ``tcp`` with ``ssl``)."]
-    tls_resumption: Annotated[bool, "Whether TLS sessions are resumed (``https``, ``tcp`` with ``ssl``)."]
-    curves: Annotated[str | None, "Groups of the key exchange; None: the default (``https``, ``tcp`` with ``ssl``)."]
-    ca_file: Annotated[str | None, "Authorities to trust; None for the system's (``https``, ``tcp`` with ``ssl``)."]
-    client_certificate: Annotated[str | None, "Our own certificate, if any (``https``, ``tcp`` with ``ssl``)."]
-    client_key: Annotated[str | None, "The file with its key (``https``, ``tcp`` with ``ssl``)."]
-    ssl: Annotated[bool, "Whether the probe does a TLS handshake (``tcp``)."]
 
 
 class HealthcheckView(TypedDict):

@@ -6,17 +6,18 @@ import re
 
 import pytest
 
-from maglev.config import filekinds, netkinds, poolkinds
+from maglev.config import filekinds, netkinds, poolkinds, probekinds
 from maglev.config import kinds as kinds_module
 from maglev.config.kinds import Integer, TextKind, UnfitError
 from maglev.config.netkinds import Address, ProgramArguments, Regexp, StatusCodes
 from maglev.config.nodes import ScalarNode
+from maglev.config.probekinds import STEP_KEYS, Steps
 from maglev.model.problem import ProblemKind
 from tests.config.test_bad_files import errors_of
 from tests.fakes.file_parts import ADDRESS, LB, backend, check, frontend, frontends, lb_key, vip
 from tests.fakes.values import VALUES, kinds, node_of, refusal
 
-KINDS = kinds()
+KINDS = kinds() | {f"steps.{name}": kind for name, kind in STEP_KEYS.items()}
 REFUSED = [
     (path, name) for path, kind in KINDS.items() for name, text in VALUES.items() if refusal(kind, text) is not None
 ]
@@ -34,6 +35,8 @@ def expectations(kind):
         return [kind.limits, f"must have at most {kind.length} characters"]
     if isinstance(kind, StatusCodes):
         return [kind.limits, f"1..{kind.most}"]
+    if isinstance(kind, Steps):
+        return [kind.limits, "a map with", "expects something"]
     return [kind.limits]
 
 
@@ -54,7 +57,7 @@ def test_a_refusal_shows_the_value_what_was_expected_and_the_limits(path, name):
 
 
 def test_every_kind_is_in_the_table_and_refuses_something():
-    everything = (vars(kinds_module) | vars(netkinds) | vars(poolkinds) | vars(filekinds)).values()
+    everything = (vars(kinds_module) | vars(filekinds) | vars(netkinds) | vars(poolkinds) | vars(probekinds)).values()
     classes = {each for each in everything if isinstance(each, type) and hasattr(each, "spell")}
     assert {type(kind) for kind in KINDS.values()} == classes - {kinds_module.ValueKind}
     assert {path for path, _ in REFUSED} == set(KINDS)

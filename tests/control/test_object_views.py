@@ -2,10 +2,30 @@
 
 import pytest
 
+from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
 from maglev.model.config import Backend, CheckType, HttpParams, PemFile, TlsParams, WeightScale
 from maglev.model.errors import NotFoundError
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.control_setup import ControlSetup, answer_of
+
+
+def test_a_conversation_is_shown_without_what_is_sent():
+    steps = (
+        ProbeStep(send=b"secret"),
+        ProbeStep(expect=AnswerPattern(b"a\r"), reject="no"),
+        ProbeStep(expect=AnswerPattern(regexp="^b")),
+    )
+    checks = [
+        make_check("tcp", talk=TalkParams(steps)),
+        make_check("smtp", talk=TalkParams(preset=Preset.SMTP)),
+        make_check("mysql", talk=TalkParams(preset=Preset.MYSQL, user="me")),
+    ]
+    rows = answer_of(ControlSetup(make_config(checks=checks)).viewer.healthchecks())["rows"]
+    assert [row["params"] for row in rows] == [
+        {"ssl": False, "steps": ["send 6 bytes", 'expect "a\\\\r" reject-regexp "no"', 'expect-regexp "^b"']},
+        {"ssl": False, "preset": "smtp"},
+        {"ssl": False, "preset": "mysql", "user": "me"},
+    ]
 
 
 def test_a_frontend(bench):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tests.fakes.bad_checks import BAD_CHECKS
 from tests.fakes.bad_frontends import BAD_FRONTENDS
+from tests.fakes.bad_probes import BAD_PROBES
 from tests.fakes.bad_settings import BAD_SETTINGS
 from tests.fakes.bad_syntax import BAD_SYNTAX
 
-_PARTS = (BAD_SYNTAX, BAD_SETTINGS, BAD_CHECKS, BAD_FRONTENDS)
+_PARTS = (BAD_SYNTAX, BAD_SETTINGS, BAD_CHECKS, BAD_PROBES, BAD_FRONTENDS)
 
 CASES = {name: case for part in _PARTS for name, case in part.items()}
 

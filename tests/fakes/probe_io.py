@@ -26,6 +26,8 @@ class FakeSocket:
         self.room = 1 << 30
         self.send_error: OSError | None = None
         self.options: list[tuple] = []
+        self.shut: list[int] = []
+        self.shut_error: OSError | None = None
         self.closed = False
         self.own: tuple = ("127.0.0.1", 40000)
         self.other: tuple | OSError = ("127.0.0.1", 80)
@@ -57,6 +59,11 @@ class FakeSocket:
         self.room -= len(taken)
         self.sent += taken
         return len(taken)
+
+    def shutdown(self, how):
+        if self.shut_error is not None:
+            raise self.shut_error
+        self.shut.append(how)
 
     def setsockopt(self, *option):
         self.options.append(option)
@@ -129,6 +136,7 @@ class FakeConnection:
         self.protocol = None
         self.opened = False
         self.closed = False
+        self.half_closed = False
         self.written = b""
         self.on_open = None
         self.on_ready = None
@@ -177,6 +185,10 @@ class FakeConnection:
     def write(self, data):
         assert not self.closed
         self.written += data
+
+    def loseWriteConnection(self):
+        assert not self.closed
+        self.half_closed = True
 
     def abortConnection(self):
         protocol, self.protocol = self.protocol, None

@@ -53,6 +53,10 @@ class ClosingTransport(StringTransport):
     """Tells the protocol when it is aborted, as the connection does."""
 
     protocol = None
+    half_closed = False
+
+    def loseWriteConnection(self):
+        self.half_closed = True
 
     def abortConnection(self):
         if not self.disconnecting:

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin, is_typeddict
 
 from maglev.model import (
     announce_views,
+    check_views,
     checker_views,
     event_views,
     explain_views,
@@ -26,6 +27,7 @@ from tests.fakes.views import VERBS, answer_type, fields, row_type
 PAGE = Path(__file__).parents[2] / "docs" / "json.rst"
 MODULES = (
     views,
+    check_views,
     override_views,
     announce_views,
     checker_views,

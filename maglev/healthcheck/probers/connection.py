@@ -209,6 +209,14 @@ class Connection:
         """Close; there is nothing that a probe would wait for."""
         self.abortConnection()
 
+    def loseWriteConnection(self) -> None:
+        """Close our side, in order: the backend reads an end, and then closes its own."""
+        if self._socket is not None:
+            try:
+                self._socket.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                self._error = error.errno or errno.EIO
+
     def abortConnection(self) -> None:
         """Close with a reset, now."""
         if self._socket is not None:

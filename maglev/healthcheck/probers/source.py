@@ -21,6 +21,7 @@ from maglev.healthcheck.probers.resumption import SEGMENT, Resumption
 from maglev.healthcheck.probers.routes import Routes
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
 from maglev.healthcheck.probers.stream import StreamProber, TlsProber
+from maglev.healthcheck.probers.talk import TalkProbes
 from maglev.healthcheck.probers.tcp import TcpProbe
 from maglev.healthcheck.probers.tls import TlsProbe
 from maglev.healthcheck.probers.trust import Identity, TlsContexts
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from maglev.healthcheck.probers.base import Conclude
     from maglev.healthcheck.probers.probe import Probe
     from maglev.interfaces import IProber
+    from maglev.model.check_params import TalkParams
     from maglev.model.config import Backend, Healthcheck, HttpParams
 
 _FAMILIES: Final[tuple[int, ...]] = (socket.AF_INET, socket.AF_INET6)
@@ -62,6 +64,7 @@ class ProberSource:
         self._contexts = TlsContexts(trust_root)
         self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
         self._probes: WeakValueDictionary[HttpParams, HttpProbes] = WeakValueDictionary()
+        self._talks: WeakValueDictionary[TalkParams, TalkProbes] = WeakValueDictionary()
         self._deadlines = DeadlinesByTimeout(self._clock, lag)
         self._ping = {
             family: PingSocket(self._poller, self._opener, family, self._clock.seconds, lag.behind)
@@ -95,7 +98,7 @@ class ProberSource:
     def _probes_above_tcp(self, backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:
         """Return what makes the probe of the application; None when the connection is all that is probed."""
         if healthcheck.type is CheckType.TCP:
-            return None
+            return None if healthcheck.talk is None else self._talks_for(healthcheck.talk)
         params = healthcheck.http
         if params is None:
             message = f"healthcheck {healthcheck.name} has no parameters for http"
@@ -108,6 +111,13 @@ class ProberSource:
             if params.host:
                 self._probes[params] = probes
         return probes
+
+    def _talks_for(self, params: TalkParams) -> TalkProbes:
+        """Return what makes the probes that talk like this: one for all backends, as a compiled pattern is large."""
+        talks = self._talks.get(params)
+        if talks is None:
+            talks = self._talks[params] = TalkProbes(params)
+        return talks
 
     def _expectation_of(self, params: HttpParams) -> Expectation:
         expectation = self._expectations.get(params)

@@ -16,7 +16,7 @@ of the backend.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from OpenSSL.crypto import X509
-    from twisted.internet.interfaces import IAddress
+    from twisted.internet.interfaces import IAddress, ITCPTransport
 
     from maglev.healthcheck.probers.base import Conclude
     from maglev.healthcheck.probers.resumption import Resumption
@@ -147,6 +147,16 @@ class TlsProbe(Probe):
         """Close; there is nothing that a probe would wait for."""
         if self.transport is not None:
             self.transport.loseConnection()
+
+    def loseWriteConnection(self) -> None:
+        """End the session, and then close our side of the connection."""
+        tls = self._tls
+        if tls is None or self.transport is None:
+            return
+        with contextlib.suppress(SSL.Error):
+            tls.shutdown()
+        self._flush(tls)
+        cast("ITCPTransport", self.transport).loseWriteConnection()
 
     def getPeer(self) -> IAddress:
         """Return the address of the backend."""

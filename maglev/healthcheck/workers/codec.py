@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
+from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
 from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 from maglev.model.result import Code, LocalFault, Result
 from maglev.model.text import DETAIL_LIMIT
@@ -309,7 +310,7 @@ class Spec(NamedTuple):
 
 def describe(spec: Spec) -> bytes:
     """Return a spec as JSON; the longest healthcheck takes 48 KiB, and its certificates 1.5 MiB."""
-    return json.dumps([attrs.asdict(spec.healthcheck), spec.netns]).encode("ascii")
+    return json.dumps([attrs.asdict(spec.healthcheck), spec.netns], default=bytes.hex).encode("ascii")
 
 
 def read_description(described: bytes) -> Spec:
@@ -334,4 +335,21 @@ def _healthcheck(fields: dict[str, Any]) -> Healthcheck:
     if tls is not None:
         files = {key: PemFile(**tls[key]) for key in _FILES if tls[key] is not None}
         tls = TlsParams(**{**tls, **files})
-    return Healthcheck(**{**fields, "type": CheckType(fields["type"]), "http": http, "tls": tls})
+    made = {"type": CheckType(fields["type"]), "http": http, "tls": tls, "talk": _talk(fields["talk"])}
+    return Healthcheck(**{**fields, **made})
+
+
+def _talk(fields: dict[str, Any] | None) -> TalkParams | None:
+    if fields is None:
+        return None
+    steps = tuple(ProbeStep(_bytes(each["send"]), _pattern(each["expect"]), each["reject"]) for each in fields["steps"])
+    preset = fields["preset"]
+    return TalkParams(steps, None if preset is None else Preset(preset), fields["user"])
+
+
+def _pattern(fields: dict[str, Any] | None) -> AnswerPattern | None:
+    return None if fields is None else AnswerPattern(_bytes(fields["text"]), fields["regexp"])
+
+
+def _bytes(encoded: str | None) -> bytes | None:
+    return None if encoded is None else bytes.fromhex(encoded)

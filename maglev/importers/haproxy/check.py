@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import re2
@@ -342,7 +342,7 @@ def _file(path: str, base: str) -> PemFile | None:
     return PemFile(whole) if is_known(whole) and fits("ca-file", whole) else None
 
 
-def _sources(source: str | None, variables: Mapping[str, str]) -> dict[str, str]:
+def _sources(source: str | None, variables: Mapping[str, str]) -> dict[str, Any]:
     address = None if source is None else place_of(source, variables).address
     return {} if address is None else {f"probe_ipv{family(address)}_src": address}
 

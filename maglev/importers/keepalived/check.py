@@ -228,7 +228,9 @@ def _made(keyword: str, kind: CheckType, settings: _CheckerSettings, client: Cli
     period = interval(timing.delay_loop or 60.0)
     pause = timing.delay_before_retry or (_PAUSE_OF_WEB if keyword in _WEB else 1.0)
     retries = 1 if timing.retry is None else timing.retry
-    source = {} if settings.source is None else {f"probe_ipv{family(settings.source)}_src": settings.source}
+    source: dict[str, Any] = (
+        {} if settings.source is None else {f"probe_ipv{family(settings.source)}_src": settings.source}
+    )
     return Healthcheck(
         name="",
         type=kind,

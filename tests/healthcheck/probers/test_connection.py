@@ -322,3 +322,29 @@ def test_a_bug_while_it_lingers_closes_it():
     bench.connection.linger(keeper)
     bench.connection.crash()
     assert (bench.owner.crashes, keeper.closings, bench.socket.closed) == (0, 1, True)
+
+
+def test_our_side_can_be_closed_alone():
+    bench = ConnectionSetup()
+    bench.protocol.on_data = lambda data: bench.connection.loseWriteConnection()
+    bench.connection.open()
+    bench.socket.incoming = [b"R"]
+    bench.connection.ready(EPOLLIN)
+    assert bench.socket.shut == [socket.SHUT_WR]
+    assert not bench.socket.closed
+    bench.socket.incoming = [b""]
+    bench.connection.ready(EPOLLIN)
+    assert bench.protocol.calls == ["made", b"R", ConnectionDone]
+    bench.connection.loseWriteConnection()
+    assert bench.socket.shut == [socket.SHUT_WR]
+
+
+def test_our_side_of_a_broken_connection_need_not_be_closed():
+    bench = ConnectionSetup()
+    bench.protocol.on_data = lambda data: bench.connection.loseWriteConnection()
+    bench.connection.open()
+    bench.socket.incoming = [b"R"]
+    bench.socket.shut_error = OSError(errno.ENOTCONN, "not connected")
+    bench.connection.ready(EPOLLIN)
+    assert bench.protocol.calls == ["made", b"R", ConnectionLost]
+    assert bench.socket.closed

@@ -286,3 +286,13 @@ def test_a_clienthello_goes_in_one_packet(contexts, good, tls):
     bench = TlsExchange(contexts, good, tls)
     bench.probe.makeConnection(bench.transport)
     assert 100 < len(bench.transport.value()) <= SEGMENT
+
+
+def test_our_side_is_closed_after_the_end_of_the_session(contexts, good):
+    bench = TlsExchange(contexts, good, http=HttpParams()).run()
+    bench.probe.loseWriteConnection()
+    assert bench.transport.half_closed
+    bench.run()
+    assert isinstance(bench.server_error, SSL.ZeroReturnError)
+    bench.probe.connectionLost(ABORTED)
+    bench.probe.loseWriteConnection()  # too late, and harmless

@@ -5,10 +5,16 @@ import json
 import pytest
 
 from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError, Spec, describe, read_description
+from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
 from maglev.model.config import CheckType, HttpParams, PemFile, TlsParams
 from tests.fakes.configs import make_check
 
 HTTP = HttpParams("/x?y", "h.example", ((200, 299), (404, 404)), "ok|gut", "not", (("X-A", "1"), ("X-B", "2")))
+STEPS = (
+    ProbeStep(send=b"\x00\xff"),
+    ProbeStep(expect=AnswerPattern(b"\x80"), reject="no"),
+    ProbeStep(expect=AnswerPattern(regexp="x")),
+)
 CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
 
 
@@ -20,6 +26,8 @@ CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
         Spec(make_check(type=CheckType.HTTP, http=HTTP), None),
         Spec(make_check(type=CheckType.HTTPS, http=HTTP, tls=TlsParams("h.example", verify=False)), None),
         Spec(make_check(tls=TlsParams()), "blue"),
+        Spec(make_check(talk=TalkParams(STEPS)), None),
+        Spec(make_check(talk=TalkParams(preset=Preset.MYSQL, user="me"), tls=TlsParams()), None),
         Spec(make_check(tls=TlsParams(curves="P-256", ca_file=CA, client_certificate=CA, client_key=CA)), None),
     ],
 )
@@ -49,6 +57,8 @@ GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))
         json.dumps([{**GOOD[0], "more": 1}, None]).encode(),
         json.dumps([{**GOOD[0], "http": {"response_codes": 1}}, None]).encode(),
         json.dumps([{**GOOD[0], "tls": {"more": 1}}, None]).encode(),
+        json.dumps([{**GOOD[0], "talk": {"steps": [], "preset": "telnet", "user": ""}}, None]).encode(),
+        json.dumps([{**GOOD[0], "talk": {"steps": [{"send": "xx", "expect": None, "reject": None}]}}, None]).encode(),
     ],
 )
 def test_what_is_not_a_spec_is_refused(described):

@@ -1,0 +1,55 @@
+"""Builds the views of the parameters of healthchecks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from maglev.config.probekinds import step_map
+from maglev.model.check_params import Preset
+from maglev.model.text import printable
+
+if TYPE_CHECKING:
+    from maglev.model.check_params import ProbeStep, TalkParams
+    from maglev.model.check_views import CheckParamsView
+    from maglev.model.config import Healthcheck, PemFile
+
+
+def params_view(healthcheck: Healthcheck) -> CheckParamsView:
+    """Return the parameters of its type."""
+    params: CheckParamsView = {}
+    if healthcheck.http is not None:
+        http = healthcheck.http
+        codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
+        params |= {"path": http.path, "host": http.host, "response_code": codes}
+        params |= {"response_regexp": http.response_regexp, "response_regexp_not": http.response_regexp_not}
+        params["headers"] = [name for name, _ in http.headers]  # values may be secrets
+    if healthcheck.tls is not None:
+        tls = healthcheck.tls
+        params |= {"server_name": tls.server_name, "insecure_skip_verify": not tls.verify, "tls_resumption": tls.resume}
+        params |= {"curves": tls.curves, "ca_file": _path(tls.ca_file)}
+        params |= {"client_certificate": _path(tls.client_certificate), "client_key": _path(tls.client_key)}
+    if healthcheck.type == "tcp":
+        params["ssl"] = healthcheck.tls is not None
+    if healthcheck.talk is not None:
+        params |= _talk_view(healthcheck.talk)
+    return params
+
+
+def _talk_view(talk: TalkParams) -> CheckParamsView:
+    if talk.preset is None:
+        return {"steps": [_step_text(step) for step in talk.steps]}
+    named: CheckParamsView = {"preset": str(talk.preset)}
+    return named | {"user": talk.user} if talk.preset in {Preset.MYSQL, Preset.POSTGRESQL} else named
+
+
+def _step_text(step: ProbeStep) -> str:
+    """Return a step as text; what is sent may be secret."""
+    if step.expect is None:
+        return f"send {len(step.send or b'')} bytes"
+    words = " ".join(f"{key} {json.dumps(value)}" for key, value in step_map(step).items())
+    return printable(words)
+
+
+def _path(file: PemFile | None) -> str | None:
+    return None if file is None else file.path

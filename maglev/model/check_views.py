@@ -1,0 +1,27 @@
+"""The shape of the parameters of a healthcheck, as they are shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+
+class CheckParamsView(TypedDict, total=False):
+    """The parameters of a healthcheck; which of them are there depends on its type."""
+
+    path: Annotated[str, "Path of the request (``http``, ``https``)."]
+    host: Annotated[str | None, "The Host header; None for the address (``http``, ``https``)."]
+    response_code: Annotated[list[str], "Accepted status codes and ranges, such as ``200-299`` (``http``, ``https``)."]
+    response_regexp: Annotated[str | None, "Expression that the body must match; None for any (``http``, ``https``)."]
+    response_regexp_not: Annotated[str | None, "Expression that it must not match (``http``, ``https``)."]
+    headers: Annotated[list[str], "Names of further header lines; values may be secrets (``http``, ``https``)."]
+    server_name: Annotated[str | None, "Server name for SNI and for the certificate (``https``, ``tcp`` with ``ssl``)."]
+    insecure_skip_verify: Annotated[bool, "Whether any certificate is accepted (``https``, ``tcp`` with ``ssl``)."]
+    tls_resumption: Annotated[bool, "Whether TLS sessions are resumed (``https``, ``tcp`` with ``ssl``)."]
+    curves: Annotated[str | None, "Groups of the key exchange; None: the default (``https``, ``tcp`` with ``ssl``)."]
+    ca_file: Annotated[str | None, "Authorities to trust; None for the system's (``https``, ``tcp`` with ``ssl``)."]
+    client_certificate: Annotated[str | None, "Our own certificate, if any (``https``, ``tcp`` with ``ssl``)."]
+    client_key: Annotated[str | None, "The file with its key (``https``, ``tcp`` with ``ssl``)."]
+    ssl: Annotated[bool, "Whether the probe does a TLS handshake (``tcp``)."]
+    preset: Annotated[str, "The conversation, if it is a known one (``tcp`` with ``preset``)."]
+    user: Annotated[str, "Whose login it begins (``preset`` ``mysql``, ``postgresql``)."]
+    steps: Annotated[list[str], "The conversation; of what is sent, only the length (``tcp`` with ``steps``)."]

@@ -1,0 +1,111 @@
+"""Parameters of probes that talk: every way to write them, and what they become."""
+
+from __future__ import annotations
+
+import pytest
+
+from maglev.config.diff import differences
+from maglev.config.kinds import UnfitError
+from maglev.config.load import load_text
+from maglev.config.nodes import ScalarNode
+from maglev.config.probekinds import EXPECT_HEX, SEND, Steps
+from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
+from tests.config.test_bad_files import errors_of
+from tests.fakes.file_parts import params
+from tests.fakes.values import node_of
+
+
+def config_of(text, kind="tcp, port: 25"):
+    return load_text(params(text, kind)).config
+
+
+def talk_of(text):
+    return config_of(text).healthchecks["web"].talk
+
+
+def warnings_of(text, kind="tcp, port: 25"):
+    found = load_text(params(text, kind)).warnings
+    return [(each.path.rpartition(".")[2], each.text) for each in found if "is not used" not in each.text]
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        (r"'PING\r\n'", b"PING\r\n"),
+        (r'"PING\r\n"', b"PING\r\n"),
+        (r"PING\r\n", b"PING\r\n"),
+        (r"'\t\0\\\x1b\xFF'", b"\t\0\\\x1b\xff"),
+        (r"'\\r'", b"\\r"),
+        ("\u00e9", b"\xc3\xa9"),
+        ("220", b"220"),
+        ("true", b"true"),
+    ],
+)
+def test_text_has_escapes_whatever_its_quotes(written, sent):
+    assert talk_of(f"steps: [{{send: {written}}}, {{expect: x}}]").steps[0] == ProbeStep(send=sent)
+
+
+def test_every_kind_of_step():
+    talk = talk_of(
+        "steps: [{send: a}, {send-hex: 0D 0a}, {expect: b}, {expect-hex: 'fF'}, "
+        "{expect-regexp: '^c', reject-regexp: d}]"
+    )
+    assert talk == TalkParams(
+        (
+            ProbeStep(send=b"a"),
+            ProbeStep(send=b"\r\n"),
+            ProbeStep(expect=AnswerPattern(b"b")),
+            ProbeStep(expect=AnswerPattern(b"\xff")),
+            ProbeStep(expect=AnswerPattern(regexp="^c"), reject="d"),
+        )
+    )
+
+
+def test_steps_are_spelled_as_they_are_written():
+    kind = Steps(9)
+    steps = kind.read(node_of(r"[{send: '\r\n\t\\\0\x7f~'}, {expect: a, reject-regexp: c}, {expect-regexp: b}]"))
+    assert kind.read(node_of(kind.spell(steps))) == steps
+    assert SEND.spell(b"\r\n\t\\\0\x7f~") == r"\r\n\t\\\x00\x7f~"
+    assert EXPECT_HEX.spell(b"\r\xff") == "0dff"
+
+
+def test_a_preset_takes_the_place_of_steps():
+    assert talk_of("preset: smtp") == TalkParams(preset=Preset.SMTP)
+    assert talk_of("preset: mysql, user: probe") == TalkParams(preset=Preset.MYSQL, user="probe")
+
+
+@pytest.mark.parametrize("nothing", ["", "steps: []", "steps: ~", "preset: ''", "ssl: true"])
+def test_without_either_the_connection_is_all_that_is_checked(nothing):
+    assert talk_of(nothing) is None
+
+
+def test_several_bad_steps_are_reported_at_once():
+    found = errors_of(params("steps: [{send: '\\q'}, {expect: x}, PING]", "tcp, port: 25"))
+    assert [each.path.rpartition(".params.")[2] for each in found] == ["steps[0].send", "steps[2]"]
+
+
+def test_what_has_no_effect_is_a_warning():
+    assert warnings_of("preset: mysql, user: me") == []
+    assert warnings_of("preset: smtp, user: me") == [
+        ("user", "has no effect: only the presets mysql and postgresql log in")
+    ]
+    assert warnings_of("preset: smtp, ssl: true") == []
+    assert warnings_of("preset: mysql, ssl: true") == [
+        ("ssl", "mysql does not begin with a TLS handshake: only a proxy before it can answer one")
+    ]
+
+
+def test_what_is_sent_is_in_no_difference():
+    old = config_of("steps: [{send: secret}, {expect: a}, {expect: b}]")
+    new = config_of("steps: [{send: hidden}, {expect: a}, {expect: c}, {expect: d}]")
+    (difference,) = differences(old, new)
+    assert difference.details == ("step 1 changed", "step 3 changed", "steps: 3 -> 4")
+    (difference,) = differences(config_of("preset: smtp"), config_of("preset: imap"))
+    assert difference.details == ("preset: smtp -> imap",)
+    (difference,) = differences(config_of(""), config_of("preset: imap"))
+    assert difference.details == ("talk: none -> set",)
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(UnfitError, match="expected valid Unicode"):
+        SEND.read(ScalarNode("a\ud800", True, 1, 1))

@@ -1,0 +1,149 @@
+"""Bad files: parameters of probes that talk."""
+
+from __future__ import annotations
+
+from tests.fakes.file_parts import PARSE, SEMANTIC, params
+
+PARAMS = "maglev.healthchecks.web.params"
+STEP_KINDS = "send, send-hex, expect, expect-hex, expect-regexp"
+ESCAPES = r"with the escapes \r \n \t \0 \\ \xHH"
+
+
+def tcp(text: str) -> str:
+    return params(text, "tcp, port: 25")
+
+
+BAD_PROBES = {
+    "preset-unknown": (
+        SEMANTIC,
+        f"{PARAMS}.preset",
+        "must be smtp, imap, pop3, redis, mysql, postgresql or ssh, not postgres; did you mean 'postgresql'?",
+        tcp("preset: §postgres"),
+    ),
+    "preset-of-http": (
+        SEMANTIC,
+        f"{PARAMS}.preset",
+        "does not apply to type http, only to tcp",
+        params("§preset: smtp"),
+    ),
+    "preset-and-steps": (
+        SEMANTIC,
+        f"{PARAMS}.preset",
+        "excludes steps: expected one of the two",
+        tcp("preset: §smtp, steps: [{expect: '220'}]"),
+    ),
+    "user-with-space": (
+        SEMANTIC,
+        f"{PARAMS}.user",
+        '"a b": expected visible ASCII characters without spaces',
+        tcp("preset: mysql, user: §a b"),
+    ),
+    "steps-text": (
+        PARSE,
+        f"{PARAMS}.steps",
+        "must be a list of steps (at most 32, such as {send: 'PING\\r\\n'} or {expect: +PONG}), not PING",
+        tcp("steps: §PING"),
+    ),
+    "steps-many": (
+        SEMANTIC,
+        f"{PARAMS}.steps",
+        "must be at most 32 steps, not 33",
+        tcp(f"steps: §[{', '.join(['{expect: x}'] * 33)}]"),
+    ),
+    "steps-without-expectation": (
+        SEMANTIC,
+        f"{PARAMS}.steps",
+        "must have a step that expects something: else nothing is checked but the connection",
+        tcp("steps: §[{send: x}]"),
+    ),
+    "step-text": (
+        PARSE,
+        f"{PARAMS}.steps[1]",
+        f"must be a step (a map with {STEP_KINDS}), not PING",
+        tcp("steps: [{expect: x}, §PING]"),
+    ),
+    "step-unknown-key": (
+        PARSE,
+        f"{PARAMS}.steps[0].expct",
+        "unknown key; did you mean 'expect'?",
+        tcp("steps: [{§expct: x}]"),
+    ),
+    "step-empty": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0]",
+        f"must have one of {STEP_KINDS}, and has none",
+        tcp("steps: [§{}]"),
+    ),
+    "step-of-two-kinds": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0]",
+        f"must have one of {STEP_KINDS}, not send and expect",
+        tcp("steps: [§{send: x, expect: y}]"),
+    ),
+    "step-without-value": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].expect",
+        "must not be empty: expected text",
+        tcp("steps: [{§expect: }]"),
+    ),
+    "step-with-empty-value": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].expect",
+        "must not be empty: expected text",
+        tcp("steps: [{§expect: ''}]"),
+    ),
+    "step-reject-of-send": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].reject-regexp",
+        "needs an answer to wait for",
+        tcp("steps: [§{send: x, reject-regexp: y}, {expect: z}]"),
+    ),
+    "step-bad-pattern": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].expect-regexp",
+        'invalid regular expression "(ok": missing ): (ok (expected RE2, at most 1024 characters)',
+        tcp('steps: [{expect-regexp: §"(ok"}]'),
+    ),
+    "step-list": (
+        PARSE,
+        f"{PARAMS}.steps[0].send",
+        f"must be a text (at most 4096 bytes, {ESCAPES}), not a list",
+        tcp("steps: [{send: §[x]}]"),
+    ),
+    "step-bad-escape": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].send",
+        rf'invalid escape \q in "a\q": expected at most 4096 bytes, {ESCAPES}',
+        tcp(r"steps: [{send: §'a\q'}]"),
+    ),
+    "step-escape-at-the-end": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].send",
+        rf'invalid escape \ in "a\": expected at most 4096 bytes, {ESCAPES}',
+        tcp("steps: [{send: §'a\\'}]"),
+    ),
+    "step-half-an-escape": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].send",
+        rf'invalid escape \x in "\x1": expected at most 4096 bytes, {ESCAPES}',
+        tcp(r"steps: [{send: §'\x1'}]"),
+    ),
+    "step-long": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].expect",
+        f'must have at most 1024 bytes, {ESCAPES}, not 1025: "{"a" * 37}..."',
+        tcp(f"steps: [{{expect: §{'a' * 1025}}}]"),
+    ),
+    "step-bad-hex": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].expect-hex",
+        'invalid hexadecimal text "0d0": expected pairs of digits, such as 0d0a, at most 1024 bytes',
+        tcp("steps: [{expect-hex: §0d0}]"),
+    ),
+    "step-long-hex": (
+        SEMANTIC,
+        f"{PARAMS}.steps[0].send-hex",
+        f'must have pairs of digits, such as 0d0a, at most 4096 bytes, not 4097: "{"a" * 37}..."',
+        tcp(f"steps: [{{send-hex: §{'aa' * 4097}}}]"),
+    ),
+}
