@@ -82,6 +82,7 @@ PURE = (
     "healthcheck.probers.answer",
     "healthcheck.probers.databases",
     "healthcheck.probers.dialogue",
+    "healthcheck.probers.dns_answer",
     "healthcheck.probers.echo",
     "healthcheck.probers.faults",
     "healthcheck.probers.greetings",
@@ -134,7 +135,7 @@ PURE = (
 NOT_PURE = ("config.child_loader", "config.credentials", "model.build")
 """What is in a pure folder and is not pure: it runs a process, asks OpenSSL, or reads the files of a checkout."""
 
-PURE_LIBRARIES = {"attrs", "httptools", "re2", "xxhash", "yaml", "zope.interface"}
+PURE_LIBRARIES = {"attrs", "dns", "httptools", "re2", "xxhash", "yaml", "zope.interface"}
 """What a pure module may import beside the standard library: values, interfaces, and parsers in C."""
 
 

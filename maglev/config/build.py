@@ -9,7 +9,8 @@ import attrs
 from maglev.config.announce_keys import build_announce
 from maglev.config.keys import AUTO
 from maglev.config.netkinds import name_of_host
-from maglev.model.check_params import TalkParams
+from maglev.config.probekinds import pattern_of
+from maglev.model.check_params import DnsParams, TalkParams, UdpParams
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
     Backend,
@@ -24,6 +25,7 @@ from maglev.model.config import (
     Pool,
     PoolMember,
     TlsParams,
+    Transport,
     VppConfig,
 )
 from maglev.model.scale import enough_lengths, fitting_length, programmed_in
@@ -98,6 +100,25 @@ def _healthcheck(name: str, record: Record) -> Healthcheck:
         http=_http(params) if kind in {CheckType.HTTP, CheckType.HTTPS} else None,
         tls=_tls(params) if kind is CheckType.HTTPS or params["ssl"] else None,
         talk=_talk(params),
+        udp=_udp(params) if kind is CheckType.UDP else None,
+        dns=_dns(params) if kind is CheckType.DNS else None,
+    )
+
+
+def _udp(params: Record) -> UdpParams:
+    expect = pattern_of(params["expect"], params["expect-hex"], params["expect-regexp"])
+    return UdpParams(params["send"] or params["send-hex"] or b"", expect)
+
+
+def _dns(params: Record) -> DnsParams:
+    return DnsParams(
+        params["name"],
+        params["record-type"],
+        params["transport"] is Transport.TCP,
+        params["rcode"],
+        params["answer"],
+        params["answer-regexp"],
+        params["recursion"],
     )
 
 

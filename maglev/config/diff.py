@@ -230,8 +230,15 @@ _BY_NAME: Final[Mapping[str, Callable[[Any, Any], Iterator[str]]]] = {
     "pools": _pools,
     "headers": _headers,
     "steps": _steps,
+    "payload": lambda _before, _after: iter(("send changed",)),
+    "expect": lambda _before, _after: iter(("expect changed",)),
+    "tcp": lambda before, after: iter((f"transport: {_transport(before)} -> {_transport(after)}",)),
 }
 """What yields the differences of an attribute, for those that are not simply an old and a new value."""
+
+
+def _transport(tcp: bool) -> str:  # noqa: FBT001  # the value is the point here
+    return "tcp" if tcp else "udp"
 
 
 def _key(attribute: str) -> str:

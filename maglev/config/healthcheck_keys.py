@@ -7,7 +7,7 @@ from typing import Final
 
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, TextKind, TextRule
 from maglev.config.netkinds import Address, Headers, Host, Regexp, StatusCodes
-from maglev.config.probe_keys import TALK_KEYS
+from maglev.config.probe_keys import DNS_KEYS, TALK_KEYS, UDP_KEYS
 from maglev.config.schema import ConfigKey, ConfigSection, Part
 from maglev.model.config import CheckType
 
@@ -27,6 +27,7 @@ MIN_TIMEOUT: Final = 0.001
 """Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
 
 _TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS)
+_PORT_NEEDING: Final = (*_TCP_NEEDING, CheckType.UDP, CheckType.DNS)
 _WEB: Final = (CheckType.HTTP, CheckType.HTTPS)
 _PROBE_PERIOD: Final = Duration(MIN_INTERVAL, DAY)
 
@@ -109,6 +110,8 @@ PARAMS: Final = ConfigSection(
             types=_WEB,
         ),
         *TALK_KEYS,
+        *UDP_KEYS,
+        *DNS_KEYS,
         ConfigKey(
             "ssl",
             Boolean(),
@@ -198,9 +201,9 @@ HEALTHCHECK: Final = ConfigSection(
         ConfigKey(
             "port",
             Integer(1, 65535),
-            "TCP port to probe.",
+            "Port to probe.",
             required=True,
-            types=_TCP_NEEDING,
+            types=_PORT_NEEDING,
         ),
         ConfigKey("interval", _PROBE_PERIOD, "Period of the probes while the backend is up.", required=True),
         ConfigKey(

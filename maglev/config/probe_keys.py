@@ -1,19 +1,27 @@
-"""The schema of the parameters of probes that talk over TCP, as data (see `maglev.config.keys`)."""
+"""The schema of the parameters of probes that talk, by TCP, UDP or DNS, as data (see `maglev.config.keys`)."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from maglev.config.kinds import OneOf, TextKind, TextRule
-from maglev.config.probekinds import Steps
+from maglev.config.kinds import Boolean, OneOf, TextKind, TextRule
+from maglev.config.probekinds import EXPECT, EXPECT_HEX, EXPECT_REGEXP, SEND, SEND_HEX, Steps
 from maglev.config.schema import ConfigKey
-from maglev.model.check_params import Preset
-from maglev.model.config import CheckType
+from maglev.model.check_params import Preset, Rcode, RecordType
+from maglev.model.config import CheckType, Transport
 
 _TCP: Final = (CheckType.TCP,)
+_UDP: Final = (CheckType.UDP,)
+_DNS: Final = (CheckType.DNS,)
 
 _USER: Final = TextRule(re.compile(r"[!-~]+"), "expected visible ASCII characters without spaces")
+
+_DOMAIN: Final = TextRule(
+    re.compile(r"\.|(?:[A-Za-z0-9_*-]{1,63}\.)*[A-Za-z0-9_*-]{1,63}\.?"),
+    "expected a domain name: labels of 1 to 63 letters, digits, '-' or '_', with dots between them",
+)
+_PRINTABLE: Final = TextRule(re.compile(r"[ -~]*"), "expected printable ASCII characters")
 
 TALK_KEYS: Final = (
     ConfigKey(
@@ -45,4 +53,55 @@ TALK_KEYS: Final = (
         default_text="none",
         types=_TCP,
     ),
+)
+
+UDP_KEYS: Final = (
+    ConfigKey(
+        "send",
+        SEND,
+        "The datagram to send, as text.",
+        notes="It is not shown to anybody: it may be secret.",
+        default_text="an empty one",
+        types=_UDP,
+    ),
+    ConfigKey("send-hex", SEND_HEX, "The same in hexadecimal.", default_text="send", types=_UDP),
+    ConfigKey(
+        "expect",
+        EXPECT,
+        "Text that the answer must contain.",
+        notes="Without any expectation, silence passes: only an ICMP error fails.",
+        default_text="no answer is expected",
+        types=_UDP,
+    ),
+    ConfigKey("expect-hex", EXPECT_HEX, "The same in hexadecimal.", default_text="expect", types=_UDP),
+    ConfigKey(
+        "expect-regexp",
+        EXPECT_REGEXP,
+        "Pattern that must match in the answer: RE2, over bytes.",
+        default_text="expect",
+        types=_UDP,
+    ),
+)
+
+DNS_KEYS: Final = (
+    ConfigKey("name", TextKind(254, (_DOMAIN,), "domain name"), "The name to ask for.", required=True, types=_DNS),
+    ConfigKey("record-type", OneOf(RecordType), "The type of its records.", default=RecordType.A, types=_DNS),
+    ConfigKey("transport", OneOf(Transport), "How to ask.", default=Transport.UDP, types=_DNS),
+    ConfigKey("rcode", OneOf(Rcode), "The response code that passes.", default=Rcode.NOERROR, types=_DNS),
+    ConfigKey(
+        "answer",
+        TextKind(1024, (_PRINTABLE,), "record"),
+        "A record that the answer must have, without its name, as in a zone file.",
+        notes="``192.0.2.80``, or ``10 mx1.example.com.``; names in it are absolute.",
+        default_text="any answer passes",
+        types=_DNS,
+    ),
+    ConfigKey(
+        "answer-regexp",
+        EXPECT_REGEXP,
+        "Pattern that a record of that type must match, as text.",
+        default_text="any answer passes",
+        types=_DNS,
+    ),
+    ConfigKey("recursion", Boolean(), "Whether the server is asked to ask others (RD).", default=True, types=_DNS),
 )

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from maglev.model.check_params import Preset
+import dns.exception
+import dns.name
+import dns.rdata
+
+from maglev.model.check_params import Preset, Rcode
 from maglev.model.config import CheckType
+from maglev.model.text import excerpt, printable
 
 if TYPE_CHECKING:
     from maglev.config.findings import Findings
@@ -19,6 +24,36 @@ def check_probe_params(params: Record, kind: CheckType, findings: Findings) -> N
     """Check parameters that exclude or need one another."""
     if kind is CheckType.TCP:
         _check_talk(params, findings)
+    elif kind is CheckType.UDP:
+        _check_one_of(params, ("send", "send-hex"), findings)
+        _check_one_of(params, ("expect", "expect-hex", "expect-regexp"), findings)
+    elif kind is CheckType.DNS:
+        _check_one_of(params, ("answer", "answer-regexp"), findings)
+        _check_answer(params, findings)
+
+
+def _check_one_of(params: Record, names: tuple[str, ...], findings: Findings) -> None:
+    given = [name for name in names if params[name] is not None]
+    for name in given[1:]:
+        text = f"excludes {given[0]}: expected one of the two"
+        findings.semantic(f"{params.path}.{name}", text, params.entries[name][0])
+
+
+def _check_answer(params: Record, findings: Findings) -> None:
+    if not params.sound("answer", "answer-regexp", "record-type", "rcode"):
+        return
+    for name in ("answer", "answer-regexp"):
+        if params[name] is not None and params["rcode"] is not Rcode.NOERROR:
+            text = f"needs rcode NOERROR: an answer with {params['rcode']} has no such record"
+            findings.semantic(f"{params.path}.{name}", text, params.entries[name][0])
+    if params["answer"] is None:
+        return
+    try:
+        dns.rdata.from_text("IN", params["record-type"], params["answer"], origin=dns.name.root, relativize=False)
+    except (dns.exception.DNSException, ValueError) as error:
+        kind, given = params["record-type"], excerpt(params["answer"])
+        text = f'"{given}" is not a record of type {kind}: {printable(str(error))}; expected one as in a zone file'
+        findings.semantic(f"{params.path}.answer", text, params.entries["answer"][1])
 
 
 def _check_talk(params: Record, findings: Findings) -> None:

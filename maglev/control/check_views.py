@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 from maglev.config.probekinds import step_map
-from maglev.model.check_params import Preset
+from maglev.model.check_params import Preset, ProbeStep
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
-    from maglev.model.check_params import ProbeStep, TalkParams
+    from maglev.model.check_params import DnsParams, TalkParams
     from maglev.model.check_views import CheckParamsView
     from maglev.model.config import Healthcheck, PemFile
 
@@ -33,7 +33,25 @@ def params_view(healthcheck: Healthcheck) -> CheckParamsView:
         params["ssl"] = healthcheck.tls is not None
     if healthcheck.talk is not None:
         params |= _talk_view(healthcheck.talk)
+    if healthcheck.udp is not None:
+        udp = healthcheck.udp
+        expected = None if udp.expect is None else _step_text(ProbeStep(expect=udp.expect)).removeprefix("expect ")
+        params |= {"send": f"{len(udp.payload)} bytes", "expect": expected}
+    if healthcheck.dns is not None:
+        params |= _dns_view(healthcheck.dns)
     return params
+
+
+def _dns_view(dns: DnsParams) -> CheckParamsView:
+    return {
+        "name": dns.name,
+        "record_type": str(dns.record_type),
+        "transport": "tcp" if dns.tcp else "udp",
+        "rcode": str(dns.rcode),
+        "answer": dns.answer,
+        "answer_regexp": dns.answer_regexp,
+        "recursion": dns.recursion,
+    }
 
 
 def _talk_view(talk: TalkParams) -> CheckParamsView:

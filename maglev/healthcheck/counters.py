@@ -48,6 +48,10 @@ def possible_codes(healthcheck: Healthcheck | None) -> tuple[Code, ...]:
     if healthcheck.type is CheckType.ICMP:
         return (Code.L7OK, Code.L7TOUT, Code.L4CON)
     tls = _TLS if healthcheck.tls is not None else ()
+    if healthcheck.udp is not None:
+        return (Code.L4OK, Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L4CON)
+    if healthcheck.dns is not None:
+        return (*(_CONNECT if healthcheck.dns.tcp else (Code.L4CON,)), *_ANSWER)
     if healthcheck.http is not None or healthcheck.talk is not None:
         return (*_CONNECT, *tls, *_ANSWER)
     return (*_CONNECT, *tls, Code.L6OK if tls else Code.L4OK)

@@ -120,7 +120,7 @@ class LagMonitor:
         """
         if result.code not in TIMEOUTS and (result.code in _SURE or result.duration <= timeout):
             return False
-        one_step = result.code is Code.L4TOUT or kind == CheckType.ICMP
+        one_step = result.code is Code.L4TOUT or kind in {CheckType.ICMP, CheckType.UDP}
         share = SHARE_OF_ONE_STEP if one_step else SHARE
         if self._latest_since(started) > share * timeout:
             return True

@@ -142,7 +142,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     timeout = _kind("duration", _positive_duration)
     add("--timeout", type=timeout, default=DEFAULT_TIMEOUT, metavar="TIME", help="of a whole request (900ms)")
-    checks = [str(each) for each in CheckType if each is not CheckType.ICMP]
+    checks = [str(each) for each in (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS)]
     add("--check", choices=checks, help="how to ask; without it, as the healthcheck of the backends asks")
     add("--path", metavar="PATH", help="path of an HTTP request")
     add("--host", metavar="NAME", help="Host header of an HTTP request")

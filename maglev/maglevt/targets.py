@@ -136,7 +136,7 @@ def target_of(frontend: Frontend, check: Healthcheck | None, question: Question)
 def asked_of_vip(check: Healthcheck | None, port: int, question: Question) -> Healthcheck:
     """Return the healthcheck to ask a VIP by: that of its backends, at the VIP's port, unless options change it."""
     kind = question.check or (check.type if check is not None else CheckType.TCP)
-    kind = CheckType.TCP if kind is CheckType.ICMP else kind
+    kind = kind if kind in {CheckType.HTTP, CheckType.HTTPS} else CheckType.TCP
     http, tls = (None, None) if check is None else (check.http, check.tls)
     if kind is CheckType.TCP:
         http = None

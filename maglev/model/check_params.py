@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import attrs
 
@@ -60,3 +61,74 @@ class TalkParams:
     steps: tuple[ProbeStep, ...] = ()
     preset: Preset | None = None
     user: str = "maglevd"
+
+
+class RecordType(enum.StrEnum):
+    """A type of DNS records that can be asked for."""
+
+    A = "A"
+    AAAA = "AAAA"
+    CAA = "CAA"
+    CNAME = "CNAME"
+    DNSKEY = "DNSKEY"
+    DS = "DS"
+    HTTPS = "HTTPS"
+    MX = "MX"
+    NAPTR = "NAPTR"
+    NS = "NS"
+    PTR = "PTR"
+    SOA = "SOA"
+    SRV = "SRV"
+    SVCB = "SVCB"
+    TXT = "TXT"
+
+
+class Rcode(enum.StrEnum):
+    """A response code of DNS (RFC 1035, 4.1.1; RFC 2136, 2.2), with its number in `RCODES`."""
+
+    NOERROR = "NOERROR"
+    FORMERR = "FORMERR"
+    SERVFAIL = "SERVFAIL"
+    NXDOMAIN = "NXDOMAIN"
+    NOTIMP = "NOTIMP"
+    REFUSED = "REFUSED"
+
+
+RCODES: Final = tuple(Rcode)
+"""The response codes, by number."""
+
+
+@attrs.frozen
+class UdpParams:
+    """What a udp probe sends and expects.
+
+    Attributes:
+        payload: The datagram.
+        expect: What has to be in the answer; None waits for no answer, but for an ICMP error.
+    """
+
+    payload: bytes = b""
+    expect: AnswerPattern | None = None
+
+
+@attrs.frozen
+class DnsParams:
+    """What a dns probe asks and expects.
+
+    Attributes:
+        name: The name to ask for.
+        record_type: The type of its records.
+        tcp: Whether to ask over TCP.
+        rcode: The response code that passes.
+        answer: A record of that type that must be in the answer, as in a zone file; None for any.
+        answer_regexp: RE2 pattern that a record of that type must match, as text; None for any.
+        recursion: Whether the server is asked to ask others.
+    """
+
+    name: str
+    record_type: RecordType = RecordType.A
+    tcp: bool = False
+    rcode: Rcode = Rcode.NOERROR
+    answer: str | None = None
+    answer_regexp: str | None = None
+    recursion: bool = True

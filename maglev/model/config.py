@@ -17,7 +17,7 @@ from maglev.model.announce import AnnounceConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from maglev.model.check_params import TalkParams
+    from maglev.model.check_params import DnsParams, TalkParams, UdpParams
 
 DEFAULT_TABLE_LENGTH: Final = 1024
 MAX_TABLE_LENGTH: Final = 65536
@@ -50,6 +50,8 @@ class CheckType(enum.StrEnum):
     TCP = "tcp"
     HTTP = "http"
     HTTPS = "https"
+    UDP = "udp"
+    DNS = "dns"
 
 
 class Transport(enum.StrEnum):
@@ -135,7 +137,7 @@ class Healthcheck:
     """How to probe a backend.
 
     Attributes:
-        l4_port: TCP port of the probe; None for icmp.
+        l4_port: Port of the probe; None for icmp.
         interval: Seconds between the starts of two probes of a healthy backend.
         fast_interval: The same while unknown or between fully up and fully down.
         down_interval: The same while fully down.
@@ -147,6 +149,8 @@ class Healthcheck:
         http: Set for http and https.
         tls: Set for https, and for tcp with ``ssl``.
         talk: Set for tcp with ``steps`` or a ``preset``.
+        udp: Set for udp.
+        dns: Set for dns.
     """
 
     name: str
@@ -163,6 +167,8 @@ class Healthcheck:
     http: HttpParams | None = None
     tls: TlsParams | None = None
     talk: TalkParams | None = None
+    udp: UdpParams | None = None
+    dns: DnsParams | None = None
 
 
 @attrs.frozen

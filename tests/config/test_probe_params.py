@@ -9,7 +9,16 @@ from maglev.config.kinds import UnfitError
 from maglev.config.load import load_text
 from maglev.config.nodes import ScalarNode
 from maglev.config.probekinds import EXPECT_HEX, SEND, Steps
-from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
+from maglev.model.check_params import (
+    AnswerPattern,
+    DnsParams,
+    Preset,
+    ProbeStep,
+    Rcode,
+    RecordType,
+    TalkParams,
+    UdpParams,
+)
 from tests.config.test_bad_files import errors_of
 from tests.fakes.file_parts import params
 from tests.fakes.values import node_of
@@ -109,3 +118,44 @@ def test_what_is_sent_is_in_no_difference():
 def test_half_a_character_is_refused():
     with pytest.raises(UnfitError, match="expected valid Unicode"):
         SEND.read(ScalarNode("a\ud800", True, 1, 1))
+
+
+UDP, DNS = "udp, port: 161", "dns, port: 53"
+
+
+@pytest.mark.parametrize(
+    ("written", "udp"),
+    [
+        ("", UdpParams()),
+        (r"send: 'a\n', expect: b", UdpParams(b"a\n", AnswerPattern(b"b"))),
+        ("send-hex: 00ff, expect-hex: ff", UdpParams(b"\0\xff", AnswerPattern(b"\xff"))),
+        ("expect-regexp: '^x'", UdpParams(b"", AnswerPattern(regexp="^x"))),
+    ],
+)
+def test_what_a_udp_probe_sends_and_expects(written, udp):
+    assert config_of(written, UDP).healthchecks["web"].udp == udp
+
+
+@pytest.mark.parametrize(
+    ("written", "dns"),
+    [
+        ("name: example.com", DnsParams("example.com")),
+        (
+            "name: ., record-type: NS, transport: tcp, recursion: no",
+            DnsParams(".", RecordType.NS, tcp=True, recursion=False),
+        ),
+        ("name: a.example, rcode: NXDOMAIN", DnsParams("a.example", rcode=Rcode.NXDOMAIN)),
+        ("name: a.example., answer: 192.0.2.1", DnsParams("a.example.", answer="192.0.2.1")),
+        ("name: a_b.c, answer-regexp: '^192'", DnsParams("a_b.c", answer_regexp="^192")),
+        ("name: a, record-type: MX, answer: 10 mx", DnsParams("a", RecordType.MX, answer="10 mx")),
+    ],
+)
+def test_what_a_dns_probe_asks_and_expects(written, dns):
+    assert config_of(written, DNS).healthchecks["web"].dns == dns
+
+
+def test_differences_of_udp_and_dns_probes():
+    (difference,) = differences(config_of("send: a, expect: b", UDP), config_of("send: c, expect: d", UDP))
+    assert difference.details == ("send changed", "expect changed")
+    (difference,) = differences(config_of("name: a", DNS), config_of("name: b, transport: tcp", DNS))
+    assert difference.details == ("name: a -> b", "transport: udp -> tcp")

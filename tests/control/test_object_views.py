@@ -2,7 +2,7 @@
 
 import pytest
 
-from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
+from maglev.model.check_params import AnswerPattern, DnsParams, Preset, ProbeStep, TalkParams, UdpParams
 from maglev.model.config import Backend, CheckType, HttpParams, PemFile, TlsParams, WeightScale
 from maglev.model.errors import NotFoundError
 from tests.fakes.configs import make_check, make_config, make_frontend
@@ -19,12 +19,26 @@ def test_a_conversation_is_shown_without_what_is_sent():
         make_check("tcp", talk=TalkParams(steps)),
         make_check("smtp", talk=TalkParams(preset=Preset.SMTP)),
         make_check("mysql", talk=TalkParams(preset=Preset.MYSQL, user="me")),
+        make_check("udp", type=CheckType.UDP, udp=UdpParams(b"community", AnswerPattern(b"a"))),
+        make_check("silent", type=CheckType.UDP, udp=UdpParams()),
+        make_check("dns", type=CheckType.DNS, dns=DnsParams("a.b", answer="192.0.2.1")),
     ]
     rows = answer_of(ControlSetup(make_config(checks=checks)).viewer.healthchecks())["rows"]
     assert [row["params"] for row in rows] == [
         {"ssl": False, "steps": ["send 6 bytes", 'expect "a\\\\r" reject-regexp "no"', 'expect-regexp "^b"']},
         {"ssl": False, "preset": "smtp"},
         {"ssl": False, "preset": "mysql", "user": "me"},
+        {"send": "9 bytes", "expect": '"a"'},
+        {"send": "0 bytes", "expect": None},
+        {
+            "name": "a.b",
+            "record_type": "A",
+            "transport": "udp",
+            "rcode": "NOERROR",
+            "answer": "192.0.2.1",
+            "answer_regexp": None,
+            "recursion": True,
+        },
     ]
 
 

@@ -27,7 +27,7 @@ BAD_CHECKS = {
     "type-unknown": (
         SEMANTIC,
         "maglev.healthchecks.web.type",
-        "must be icmp, tcp, http or https, not HTTP; did you mean 'http'?",
+        "must be icmp, tcp, http, https, udp or dns, not HTTP; did you mean 'http'?",
         check("interval: 2s, timeout: 1s", "§HTTP"),
     ),
     "type-empty": (
@@ -45,7 +45,7 @@ BAD_CHECKS = {
     "port-of-icmp": (
         SEMANTIC,
         "maglev.healthchecks.web.port",
-        "does not apply to type icmp, only to tcp, http, https",
+        "does not apply to type icmp, only to tcp, http, https, udp, dns",
         check("interval: 2s, timeout: 1s", "icmp, §port: 80"),
     ),
     "port-zero": (

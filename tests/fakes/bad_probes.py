@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes.file_parts import PARSE, SEMANTIC, params
+from tests.fakes.file_parts import PARSE, SEMANTIC, check, params
 
 PARAMS = "maglev.healthchecks.web.params"
 STEP_KINDS = "send, send-hex, expect, expect-hex, expect-regexp"
@@ -145,5 +145,53 @@ BAD_PROBES = {
         f"{PARAMS}.steps[0].send-hex",
         f'must have pairs of digits, such as 0d0a, at most 4096 bytes, not 4097: "{"a" * 37}..."',
         tcp(f"steps: [{{send-hex: §{'aa' * 4097}}}]"),
+    ),
+    "udp-two-payloads": (
+        SEMANTIC,
+        f"{PARAMS}.send-hex",
+        "excludes send: expected one of the two",
+        params("send: a, §send-hex: ff", "udp, port: 161"),
+    ),
+    "udp-two-expectations": (
+        SEMANTIC,
+        f"{PARAMS}.expect-regexp",
+        "excludes expect: expected one of the two",
+        params("expect: a, §expect-regexp: b", "udp, port: 161"),
+    ),
+    "dns-without-name": (
+        SEMANTIC,
+        f"{PARAMS}.name",
+        "is required for type dns",
+        check("interval: 2s, timeout: 1s", "dns, port: 53").replace("1s}", "1s, §params: {rcode: REFUSED}}"),
+    ),
+    "dns-bad-name": (
+        SEMANTIC,
+        f"{PARAMS}.name",
+        "a..b: expected a domain name: labels of 1 to 63 letters, digits, '-' or '_', with dots between them",
+        params("name: §a..b", "dns, port: 53"),
+    ),
+    "dns-unknown-rcode": (
+        SEMANTIC,
+        f"{PARAMS}.rcode",
+        "must be NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP or REFUSED, not NXDOMIAN; did you mean 'NXDOMAIN'?",
+        params("name: a.b, rcode: §NXDOMIAN", "dns, port: 53"),
+    ),
+    "dns-bad-record": (
+        SEMANTIC,
+        f"{PARAMS}.answer",
+        '"2001:db8::1" is not a record of type A: Text input is malformed.; expected one as in a zone file',
+        params('name: a.b, answer: §"2001:db8::1"', "dns, port: 53"),
+    ),
+    "dns-two-answers": (
+        SEMANTIC,
+        f"{PARAMS}.answer-regexp",
+        "excludes answer: expected one of the two",
+        params("name: a.b, answer: 192.0.2.1, §answer-regexp: x", "dns, port: 53"),
+    ),
+    "dns-answer-of-an-error": (
+        SEMANTIC,
+        f"{PARAMS}.answer",
+        "needs rcode NOERROR: an answer with REFUSED has no such record",
+        params("name: a.b, rcode: REFUSED, §answer: 192.0.2.1", "dns, port: 53"),
     ),
 }

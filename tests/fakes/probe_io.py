@@ -90,6 +90,9 @@ class FakeOpener:
     def open_stream(self, destination):
         return self._next()
 
+    def open_datagram(self, destination):
+        return self._next()
+
     def open(self, family, kind, protocol=0):
         return self._next()
 

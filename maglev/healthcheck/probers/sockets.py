@@ -15,10 +15,19 @@ from maglev.model.result import LocalFault
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from maglev.healthcheck.probers.netns import NetworkNamespace
     from maglev.model.config import Backend, Healthcheck
 
 _NONBLOCKING_STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_NONBLOCKING_DATAGRAM: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+
+# Let ICMP errors be reported that a socket would otherwise not hear of, such as "host unreachable" (ip(7), ipv6(7)).
+_REPORT_ERRORS: Final[Mapping[int, tuple[int, int]]] = {
+    socket.AF_INET: (socket.IPPROTO_IP, getattr(socket, "IP_RECVERR", 11)),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, getattr(socket, "IPV6_RECVERR", 25)),
+}
 
 # Let bind() fix the address only, and connect() choose the port: one port then serves many backends, where a port
 # chosen by bind() would serve none but this connection (ip(7)).
@@ -88,6 +97,18 @@ class SocketOpener:
         if destination.source is not None:
             _bind(stream, destination.source)
         return stream
+
+    def open_datagram(self, destination: Destination) -> SocketType:
+        """Return a new non-blocking UDP socket, bound to the source address if there is one.
+
+        Raises:
+            ProbeError: None could be had, or the source address is not usable.
+        """
+        datagrams = self.open(destination.family, _NONBLOCKING_DATAGRAM)
+        datagrams.setsockopt(*_REPORT_ERRORS[destination.family], 1)
+        if destination.source is not None:
+            _bind(datagrams, destination.source)
+        return datagrams
 
     def namespace_identity(self) -> tuple[int, int] | None:
         """Return what tells the named namespace from a later one of that name; None for the daemon's own."""

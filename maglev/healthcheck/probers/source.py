@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from maglev.healthcheck.probers.answer import Expectation
 from maglev.healthcheck.probers.connection import SocketConnector
 from maglev.healthcheck.probers.deadlines import DeadlinesByTimeout
+from maglev.healthcheck.probers.dns_answer import DnsQuestion
 from maglev.healthcheck.probers.http import HttpProbes, request_for
 from maglev.healthcheck.probers.icmp import IcmpProber
 from maglev.healthcheck.probers.netns import NetworkNamespace
@@ -21,10 +22,11 @@ from maglev.healthcheck.probers.resumption import SEGMENT, Resumption
 from maglev.healthcheck.probers.routes import Routes
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
 from maglev.healthcheck.probers.stream import StreamProber, TlsProber
-from maglev.healthcheck.probers.talk import TalkProbes
+from maglev.healthcheck.probers.talk import DnsExchanges, DnsProbes, TalkProbes
 from maglev.healthcheck.probers.tcp import TcpProbe
 from maglev.healthcheck.probers.tls import TlsProbe
 from maglev.healthcheck.probers.trust import Identity, TlsContexts
+from maglev.healthcheck.probers.udp import PlainExchange, UdpProber
 from maglev.model.config import CheckType
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
     from maglev.healthcheck.lag import LagMonitor
     from maglev.healthcheck.probers.base import Conclude
     from maglev.healthcheck.probers.probe import Probe
+    from maglev.healthcheck.probers.udp import DatagramExchange
     from maglev.interfaces import IProber
-    from maglev.model.check_params import TalkParams
+    from maglev.model.check_params import DnsParams, TalkParams, UdpParams
     from maglev.model.config import Backend, Healthcheck, HttpParams
 
 _FAMILIES: Final[tuple[int, ...]] = (socket.AF_INET, socket.AF_INET6)
@@ -65,6 +68,8 @@ class ProberSource:
         self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
         self._probes: WeakValueDictionary[HttpParams, HttpProbes] = WeakValueDictionary()
         self._talks: WeakValueDictionary[TalkParams, TalkProbes] = WeakValueDictionary()
+        self._datagrams: WeakValueDictionary[UdpParams, PlainExchange] = WeakValueDictionary()
+        self._questions: WeakValueDictionary[DnsParams, DnsQuestion] = WeakValueDictionary()
         self._deadlines = DeadlinesByTimeout(self._clock, lag)
         self._ping = {
             family: PingSocket(self._poller, self._opener, family, self._clock.seconds, lag.behind)
@@ -82,6 +87,9 @@ class ProberSource:
         path_fault = partial(self._routes.fault_towards, destination)
         if healthcheck.type is CheckType.ICMP:
             return IcmpProber(deadlines, self._ping[destination.family], destination, path_fault)
+        exchange = self._exchanges_for(healthcheck)
+        if exchange is not None:
+            return UdpProber(deadlines, self._poller, self._opener, destination, exchange, path_fault)
         connect = SocketConnector(self._poller, self._opener, destination)
         probe = self._probes_above_tcp(backend, healthcheck)
         if healthcheck.tls is None:
@@ -99,6 +107,8 @@ class ProberSource:
         """Return what makes the probe of the application; None when the connection is all that is probed."""
         if healthcheck.type is CheckType.TCP:
             return None if healthcheck.talk is None else self._talks_for(healthcheck.talk)
+        if healthcheck.dns is not None:
+            return DnsProbes(self._question_for(healthcheck.dns))
         params = healthcheck.http
         if params is None:
             message = f"healthcheck {healthcheck.name} has no parameters for http"
@@ -111,6 +121,24 @@ class ProberSource:
             if params.host:
                 self._probes[params] = probes
         return probes
+
+    def _exchanges_for(self, healthcheck: Healthcheck) -> Callable[[], DatagramExchange] | None:
+        """Return what makes the exchanges of a probe over UDP; None for one that is over something else."""
+        if healthcheck.dns is not None:
+            return None if healthcheck.dns.tcp else DnsExchanges(self._question_for(healthcheck.dns))
+        params = healthcheck.udp
+        if params is None:
+            return None
+        exchange = self._datagrams.get(params)
+        if exchange is None:
+            exchange = self._datagrams[params] = PlainExchange(params)
+        return exchange
+
+    def _question_for(self, params: DnsParams) -> DnsQuestion:
+        question = self._questions.get(params)
+        if question is None:
+            question = self._questions[params] = DnsQuestion(params)
+        return question
 
     def _talks_for(self, params: TalkParams) -> TalkProbes:
         """Return what makes the probes that talk like this: one for all backends, as a compiled pattern is large."""

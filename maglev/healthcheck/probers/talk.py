@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
@@ -9,6 +10,7 @@ from twisted.internet.protocol import connectionDone
 
 from maglev.healthcheck.probers.databases import MysqlDialogue, PostgresqlDialogue
 from maglev.healthcheck.probers.dialogue import Parting, Script, StepsDialogue
+from maglev.healthcheck.probers.dns_answer import DnsDialogue, DnsExchange
 from maglev.healthcheck.probers.greetings import LINES_PRESETS, LinesDialogue
 from maglev.healthcheck.probers.probe import Probe, how_lost
 from maglev.model.check_params import Preset
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from maglev.healthcheck.probers.base import Conclude
     from maglev.healthcheck.probers.dialogue import Dialogue
+    from maglev.healthcheck.probers.dns_answer import DnsQuestion
     from maglev.model.check_params import TalkParams
 
 FAREWELL_LIMIT: Final = 1 << 16
@@ -54,6 +57,37 @@ class TalkProbes:
     def __call__(self, conclude: Conclude) -> TalkProbe:
         """Return a new probe."""
         return TalkProbe(conclude, self._new_dialogue())
+
+
+class DnsProbes:
+    """Makes the dns probes over TCP of the backends that are asked alike."""
+
+    __slots__ = ("_question",)
+
+    def __init__(self, question: DnsQuestion) -> None:
+        self._question = question
+
+    def __call__(self, conclude: Conclude) -> TalkProbe:
+        """Return a new probe."""
+        return TalkProbe(conclude, DnsDialogue(self._question, new_identifier()))
+
+
+class DnsExchanges:
+    """Makes the exchanges of dns probes over UDP of the backends that are asked alike."""
+
+    __slots__ = ("_question",)
+
+    def __init__(self, question: DnsQuestion) -> None:
+        self._question = question
+
+    def __call__(self) -> DnsExchange:
+        """Return a new exchange."""
+        return DnsExchange(self._question, new_identifier())
+
+
+def new_identifier() -> int:
+    """Return an identifier that nobody can guess (RFC 5452, 9.2)."""
+    return secrets.randbits(16)
 
 
 class TalkProbe(Probe):

@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
+from maglev.model.check_params import (
+    AnswerPattern,
+    DnsParams,
+    Preset,
+    ProbeStep,
+    Rcode,
+    RecordType,
+    TalkParams,
+    UdpParams,
+)
 from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 from maglev.model.result import Code, LocalFault, Result
 from maglev.model.text import DETAIL_LIMIT
@@ -336,6 +345,7 @@ def _healthcheck(fields: dict[str, Any]) -> Healthcheck:
         files = {key: PemFile(**tls[key]) for key in _FILES if tls[key] is not None}
         tls = TlsParams(**{**tls, **files})
     made = {"type": CheckType(fields["type"]), "http": http, "tls": tls, "talk": _talk(fields["talk"])}
+    made |= {"udp": _udp(fields["udp"]), "dns": _dns(fields["dns"])}
     return Healthcheck(**{**fields, **made})
 
 
@@ -345,6 +355,19 @@ def _talk(fields: dict[str, Any] | None) -> TalkParams | None:
     steps = tuple(ProbeStep(_bytes(each["send"]), _pattern(each["expect"]), each["reject"]) for each in fields["steps"])
     preset = fields["preset"]
     return TalkParams(steps, None if preset is None else Preset(preset), fields["user"])
+
+
+def _udp(fields: dict[str, Any] | None) -> UdpParams | None:
+    if fields is None:
+        return None
+    return UdpParams(bytes.fromhex(fields["payload"]), _pattern(fields["expect"]))
+
+
+def _dns(fields: dict[str, Any] | None) -> DnsParams | None:
+    if fields is None:
+        return None
+    words = {"record_type": RecordType(fields["record_type"]), "rcode": Rcode(fields["rcode"])}
+    return DnsParams(**{**fields, **words})
 
 
 def _pattern(fields: dict[str, Any] | None) -> AnswerPattern | None:

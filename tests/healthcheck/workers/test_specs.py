@@ -5,7 +5,16 @@ import json
 import pytest
 
 from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError, Spec, describe, read_description
-from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
+from maglev.model.check_params import (
+    AnswerPattern,
+    DnsParams,
+    Preset,
+    ProbeStep,
+    Rcode,
+    RecordType,
+    TalkParams,
+    UdpParams,
+)
 from maglev.model.config import CheckType, HttpParams, PemFile, TlsParams
 from tests.fakes.configs import make_check
 
@@ -27,6 +36,9 @@ CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
         Spec(make_check(type=CheckType.HTTPS, http=HTTP, tls=TlsParams("h.example", verify=False)), None),
         Spec(make_check(tls=TlsParams()), "blue"),
         Spec(make_check(talk=TalkParams(STEPS)), None),
+        Spec(make_check(type=CheckType.UDP, udp=UdpParams(b"\xff", AnswerPattern(b"a"))), None),
+        Spec(make_check(type=CheckType.UDP, udp=UdpParams()), None),
+        Spec(make_check(type=CheckType.DNS, dns=DnsParams("a.b", RecordType.MX, rcode=Rcode.REFUSED)), None),
         Spec(make_check(talk=TalkParams(preset=Preset.MYSQL, user="me"), tls=TlsParams()), None),
         Spec(make_check(tls=TlsParams(curves="P-256", ca_file=CA, client_certificate=CA, client_key=CA)), None),
     ],
@@ -53,7 +65,7 @@ GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))
         b"{}",
         b"[1, 2]",
         b"[{}, null]",
-        json.dumps([{**GOOD[0], "type": "udp"}, None]).encode(),
+        json.dumps([{**GOOD[0], "type": "gopher"}, None]).encode(),
         json.dumps([{**GOOD[0], "more": 1}, None]).encode(),
         json.dumps([{**GOOD[0], "http": {"response_codes": 1}}, None]).encode(),
         json.dumps([{**GOOD[0], "tls": {"more": 1}}, None]).encode(),
