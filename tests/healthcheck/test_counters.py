@@ -1,6 +1,8 @@
 """The counters of the checker."""
 
 from maglev.healthcheck.counters import BUCKETS, ProbeCounters, possible_codes
+from maglev.model.check_params import DnsParams, Preset, TalkParams, UdpParams
+from maglev.model.config import CheckType
 from maglev.model.result import Code, Result
 from tests.fakes.configs import make_check
 
@@ -8,6 +10,16 @@ from tests.fakes.configs import make_check
 def test_every_possible_code_is_there_before_it_first_counts():
     for healthcheck in (None, make_check()):
         assert dict(ProbeCounters(healthcheck).codes()) == dict.fromkeys(possible_codes(healthcheck), 0)
+
+
+def test_each_kind_has_codes_of_its_own():
+    udp = make_check(type=CheckType.UDP, udp=UdpParams())
+    assert possible_codes(udp) == (Code.L4OK, Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L4CON)
+    answers = (Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L7STS)
+    for tcp in (False, True):
+        connect = (Code.L4TOUT, Code.L4CON) if tcp else (Code.L4CON,)
+        assert possible_codes(make_check(type=CheckType.DNS, dns=DnsParams("a", tcp=tcp))) == (*connect, *answers)
+    assert possible_codes(make_check(talk=TalkParams(preset=Preset.SMTP))) == (Code.L4TOUT, Code.L4CON, *answers)
 
 
 def test_backends_that_are_probed_alike_are_counted_apart():
