@@ -97,6 +97,7 @@ PURE = (
     "metrics.families",
     "state.blindness",
     "state.changes",
+    "state.checks",
     "state.decision",
     "state.found_weights",
     "state.override_file",

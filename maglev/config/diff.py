@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from maglev.config.netkinds import HeaderLines
     from maglev.model.announce import AnnounceConfig
     from maglev.model.check_params import ProbeStep
+    from maglev.model.check_set import CheckSet
     from maglev.model.config import Backend, Config, Frontend, Pool
     from maglev.model.scale import Scale
 
@@ -226,9 +227,14 @@ def _members(old: Pool, new: Pool) -> Iterator[str]:
             yield f"pool {new.name}: weight of backend {name}: {before[name]} -> {after[name]}"
 
 
+def _healthchecks(before: str | CheckSet | None, after: str | CheckSet | None) -> Iterator[str]:
+    yield f"healthcheck: {before or 'none'} -> {after or 'none'}"
+
+
 _BY_NAME: Final[Mapping[str, Callable[[Any, Any], Iterator[str]]]] = {
     "pools": _pools,
     "headers": _headers,
+    "healthcheck": _healthchecks,
     "steps": _steps,
     "payload": lambda _before, _after: iter(("send changed",)),
     "expect": lambda _before, _after: iter(("expect changed",)),

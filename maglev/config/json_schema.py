@@ -17,6 +17,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from maglev.config import durations
+from maglev.config.checkkinds import Healthchecks
 from maglev.config.filekinds import Patterns
 from maglev.config.keys import ROOT
 from maglev.config.kinds import FALSE, PERCENTAGE, TRUE, Boolean, Duration, Integer, OneOf, Percentage, TextKind
@@ -219,6 +220,15 @@ def _command_line(kind: ProgramArguments) -> list[Json]:
 def _patterns(kind: Patterns) -> list[Json]:
     one: Json = {"type": _ANY_TEXT, "maxLength": kind.length}
     return [one, {"type": "array", "maxItems": kind.most, "items": one}]
+
+
+@_value.register
+def _healthchecks(kind: Healthchecks) -> list[Json]:
+    names: Json = {"type": "array", "minItems": 1, "maxItems": kind.most, "items": {"type": _ANY_TEXT}}
+    needed: Json = {"anyOf": [{"enum": ["all", "any", None]}, {"type": "integer", "minimum": 1, "maximum": kind.most}]}
+    parts: Json = {"checks": names, "require": needed}
+    several: Json = {"type": "object", "required": ["checks"], "properties": parts, "additionalProperties": False}
+    return [{"type": _ANY_TEXT}, names, several]
 
 
 @_value.register

@@ -10,18 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.config import durations
+from maglev.config.checkkinds import named_in
 from maglev.config.healthcheck_keys import HEALTHCHECK, PARAMS
 from maglev.config.nodes import is_null
 from maglev.config.probe_rules import check_probe_params
 from maglev.config.reader import BROKEN, Record
 from maglev.config.schema import ConfigKey
+from maglev.model.check_set import CheckSet, check_names
 from maglev.model.config import CheckType
 from maglev.model.text import excerpt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
-    from maglev.config.findings import Findings
+    from maglev.config.findings import Findings, SourcePosition
     from maglev.config.schema import ConfigSection
 
 _FILE_KEYS: Final = ("ca-file", "client-certificate", "client-key")
@@ -150,14 +153,25 @@ def check_references(maglev: Record, findings: Findings) -> None:
     known = maglev.table("healthchecks")
     for _, backend in maglev.records("backends"):
         name = backend["healthcheck"]
-        if isinstance(name, str) and name not in known:
-            text = f"no such healthcheck: {excerpt(name)}{findings.hint(name, known)}"
-            findings.semantic(f"{backend.path}.healthcheck", text, backend.place_of("healthcheck"))
+        if isinstance(name, CheckSet):
+            for (suffix, node), each in zip(named_in(backend.entries["healthcheck"][1]), name.names, strict=True):
+                _check_reference(f"{backend.path}.healthcheck{suffix}", each, node, known, findings)
+        elif isinstance(name, str):
+            _check_reference(f"{backend.path}.healthcheck", name, backend.place_of("healthcheck"), known, findings)
+
+
+def _check_reference(
+    path: str, name: str, place: SourcePosition, known: Mapping[str, object], findings: Findings
+) -> None:
+    if name not in known:
+        findings.semantic(path, f"no such healthcheck: {excerpt(name)}{findings.hint(name, known)}", place)
 
 
 def warn_of_unused(maglev: Record, used_backends: AbstractSet[str], findings: Findings) -> None:
     """Warn of backends and healthchecks that nothing uses. Makes sense only for a file without errors."""
-    used_healthchecks = {backend["healthcheck"] for _, backend in maglev.records("backends")}
+    used_healthchecks = {
+        name for _, backend in maglev.records("backends") for name in check_names(backend["healthcheck"])
+    }
     for section, used, by in (("backends", used_backends, "frontend"), ("healthchecks", used_healthchecks, "backend")):
         for name, record in maglev.records(section):
             if name not in used:

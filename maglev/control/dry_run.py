@@ -14,6 +14,7 @@ import attrs
 from maglev.config.diff import Difference, concerned_backends, differences
 from maglev.model.config import WhenNoneEligible
 from maglev.model.health import State
+from maglev.model.probing import probing_of
 from maglev.state.decision import Situation, decide
 from maglev.state.pools import no_memory, remembered
 from maglev.state.standing import evidence_of
@@ -180,7 +181,7 @@ def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendS
 def _is_proven(board: Board, config: Config, backend: Backend) -> bool:
     """Return whether the state of a backend remains valid under another configuration."""
     before = board.config.backends[backend.name]
-    same = (before.address, board.config.healthcheck_of(before)) == (backend.address, config.healthcheck_of(backend))
+    same = (before.address, probing_of(board.config, before)) == (backend.address, probing_of(config, backend))
     return same and board.backends[backend.name].state is not State.UNKNOWN
 
 

@@ -10,6 +10,7 @@ from maglev.model.events import (
     AnnouncementEvent,
     BackendEvent,
     BlindnessEvent,
+    CheckEvent,
     DrainEvent,
     FrontendEvent,
     GuardEvent,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from maglev.model.event_views import (
         BackendEventView,
         BlindnessEventView,
+        CheckEventView,
         EventView,
         FrontendEventView,
         GuardEventView,
@@ -87,12 +89,29 @@ def _backend_event_view(event: BackendEvent) -> BackendEventView:
         "to": str(transition.new),
         "code": str(transition.code),
         "detail": transition.detail,
+        "healthcheck": transition.healthcheck,
+    }
+
+
+def _check_event_view(event: CheckEvent) -> CheckEventView:
+    return {
+        "type": "check",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "backend": event.backend,
+        "healthcheck": event.healthcheck,
+        "from": str(event.old),
+        "to": str(event.new),
+        "state": str(event.state),
+        "code": event.code,
+        "detail": event.detail,
     }
 
 
 _VIEWS: Final[Mapping[type, Callable[[Any], EventView]]] = {
     AnnouncementEvent: announcement_event_view,
     BackendEvent: _backend_event_view,
+    CheckEvent: _check_event_view,
     BlindnessEvent: _blindness_event_view,
     DrainEvent: drain_event_view,
     FrontendEvent: _frontend_event_view,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         AnnouncementEvent,
         BackendEvent,
         BlindnessEvent,
+        CheckEvent,
         Event,
         FrontendEvent,
         GuardEvent,
@@ -159,6 +160,7 @@ class EventHub:
         self._observing = False
         board.subscribe(
             backend_changed=self._backend_changed,
+            check_changed=self._backend_changed,
             frontend_changed=self._frontend_changed,
             noted=self._noted,
             guard_changed=self._frontend_changed,
@@ -191,7 +193,7 @@ class EventHub:
 
     # Sources
 
-    def _backend_changed(self, event: BackendEvent | BlindnessEvent) -> None:
+    def _backend_changed(self, event: BackendEvent | CheckEvent | BlindnessEvent) -> None:
         self._offer(event, backends=True)
 
     def _frontend_changed(self, event: FrontendEvent | GuardEvent | AnnouncementEvent | SinkEvent) -> None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from maglev.announce.decision import Footing
 from maglev.model.announce import Announcing, Needed
+from maglev.model.check_set import named
 from maglev.model.health import State
 from maglev.model.moments import moment
 from maglev.state.changes import Step
+from maglev.state.checks import CombinedHealth
 from maglev.state.decision import decide
 from maglev.state.pools import PoolReason
 from maglev.state.standing import Cause, Standing
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from maglev.model.override import Override
     from maglev.state.board import Board
     from maglev.state.changes import WeightChange
+    from maglev.state.checks import CheckStatus
     from maglev.state.decision import BackendTrace, FrontendTrace
     from maglev.state.status import BackendStatus, FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
@@ -166,7 +169,11 @@ def _common(status: BackendStatus, override: Override | None) -> Iterator[StepVi
         yield _step("results", "none yet")
     else:
         detail = f": {result.detail}" if result.detail else ""
-        yield _step("results", f"the last one {'passed' if result.ok else 'failed'}, {result.code}{detail}")
+        shown = f" of {health.shown().healthcheck.name}" if isinstance(health, CombinedHealth) else ""
+        yield _step("results", f"the last one{shown} {'passed' if result.ok else 'failed'}, {result.code}{detail}")
+    if isinstance(health, CombinedHealth):
+        yield from map(_check, health.checks)
+        yield _step("checks", f"{health.value} of {len(health.checks)} up, and {health.rise} required")
     counter = f"the counter is {health.value} of 0..{health.top}, and up from {health.rise} on"
     since = f" since {moment(status.transitions[0].at)}" if status.transitions else ""
     yield _step("health", f"{status.state}{since}; {counter}")
@@ -176,6 +183,14 @@ def _common(status: BackendStatus, override: Override | None) -> Iterator[StepVi
         yield _step("orders", "disabled by the file")
     else:
         yield _step("orders", "none: neither an operator nor the file takes it out")
+
+
+def _check(check: CheckStatus) -> StepView:
+    """Return what one of several checks says."""
+    last, health = check.last_result, check.health
+    result = "no result yet" if last is None else f"the last result {named(str(last.code), last.detail)}"
+    counter = f"the counter is {health.value} of 0..{health.top}, and up from {health.rise} on"
+    return _step("check", f"{check.healthcheck.name}: {check.state}; {counter}; {result}")
 
 
 def _pools(board: Board, trace: FrontendTrace) -> Iterator[StepView]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from constantly import NamedConstant
 
     from maglev.model.config import Config
-    from maglev.model.events import BackendEvent, BlindnessEvent, FrontendEvent, GuardEvent
+    from maglev.model.events import BackendEvent, BlindnessEvent, CheckEvent, FrontendEvent, GuardEvent
     from maglev.model.health import Transition
     from maglev.state.board import Board
 
@@ -38,6 +38,7 @@ class TransitionLog:
     def __init__(self, board: Board) -> None:
         board.subscribe(
             backend_changed=self._backend_changed,
+            check_changed=self._check_changed,
             frontend_changed=self._frontend_changed,
             guard_changed=self._guard_changed,
             blindness_changed=self._blindness_changed,
@@ -54,6 +55,19 @@ class TransitionLog:
             **{"from": str(move.old), "to": str(move.new)},
             code=str(move.code),
             detail=move.detail,
+            seq=event.seq,
+        )
+
+    def _check_changed(self, event: CheckEvent) -> None:
+        self._log.emit(
+            LogLevel.warn if event.new is State.DOWN else LogLevel.info,
+            "check-transition",
+            backend=event.backend,
+            healthcheck=event.healthcheck,
+            **{"from": str(event.old), "to": str(event.new)},
+            code=event.code,
+            detail=event.detail,
+            state=str(event.state),
             seq=event.seq,
         )
 

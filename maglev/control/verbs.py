@@ -24,6 +24,7 @@ from maglev.control.views import (
 from maglev.control.vpp_verbs import VppVerbs
 from maglev.control.web_links import WebLinks
 from maglev.interfaces import IControl
+from maglev.model.check_set import check_names
 from maglev.model.errors import ConfigError, MaglevError, NotFoundError, RefusedError
 from maglev.model.override import Target, remark_by
 from maglev.vpp.lb.calls import Features
@@ -280,5 +281,6 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
 
     # Implementation
 
-    def _users(self) -> Counter[str | None]:
-        return Counter(backend.healthcheck for backend in self._board.config.backends.values())
+    def _users(self) -> Counter[str]:
+        backends = self._board.config.backends.values()
+        return Counter(name for backend in backends for name in check_names(backend.healthcheck))

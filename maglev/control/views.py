@@ -6,10 +6,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.control.check_views import params_view
+from maglev.model.check_set import check_names, named
 from maglev.model.errors import RefusedError
 from maglev.model.health import State
 from maglev.model.moments import moment
 from maglev.model.problem import problem_view
+from maglev.state.checks import CombinedHealth
 from maglev.vpp.lb.state import ANY_PROTOCOL
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from maglev.control.dry_run import DryRunChange
     from maglev.control.traffic import ServerTraffic, VipTraffic
     from maglev.model.config import Healthcheck, LbConf, PoolMember
-    from maglev.model.health import Transition
+    from maglev.model.health import Health, Transition
+    from maglev.model.health_views import CheckView, HealthView, ResultView
     from maglev.model.override import Override
     from maglev.model.override_views import DrainView, KeptView, OverrideView
     from maglev.model.problem import Problem
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
         MemberView,
         PageView,
         PoolView,
-        ResultView,
         ServerCountersView,
         TransitionView,
         VipChangeView,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         VipView,
     )
     from maglev.state.board import Board
+    from maglev.state.checks import CheckStatus
     from maglev.state.status import BackendStatus, FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.departures import Departing
@@ -142,19 +145,39 @@ def backend_view(
     board: Board, status: BackendStatus, override: OverrideView | None, drain: DrainView | None
 ) -> BackendView:
     """Return one backend, what an operator ordered for it, and how its drain is going."""
-    health, last = status.health, status.last_result
+    last = status.last_result
     return {
         "name": status.name,
         "address": status.address,
         "state": str(status.state),
         "enabled": status.state is not State.DISABLED,
-        "healthcheck": board.config.backends[status.name].healthcheck,
-        "health": {"value": health.value, "rise": health.rise, "fall": health.fall},
-        "last_result": None if last is None else result_view(last, board.now() - status.resulted),
+        "healthcheck": next(iter(check_names(board.config.backends[status.name].healthcheck)), None),
+        "health": _health_view(status.health),
+        "last_result": None if last is None else result_view(last, board.now() - status.resulted, _shown(status)),
+        "checks": [_check_view(each, board.now()) for each in status.checks],
         "transitions": [transition_view(each) for each in status.transitions],
         "frontends": list(board.frontends_of(status.name)),
         "override": override,
         "drain": drain,
+    }
+
+
+def _health_view(health: Health) -> HealthView:
+    return {"value": health.value, "rise": health.rise, "fall": health.fall}
+
+
+def _shown(status: BackendStatus) -> str:
+    """Return the name of the check that the last result is of, if there are several; else nothing."""
+    return status.health.shown().healthcheck.name if isinstance(status.health, CombinedHealth) else ""
+
+
+def _check_view(check: CheckStatus, now: float) -> CheckView:
+    last = check.last_result
+    return {
+        "healthcheck": check.healthcheck.name,
+        "state": str(check.state),
+        "health": _health_view(check.health),
+        "last_result": None if last is None else result_view(last, now - check.resulted),
     }
 
 
@@ -188,13 +211,13 @@ def kept_view(override: Override | None) -> KeptView:
     return {"until": until_of(override), "not_kept": ""}
 
 
-def result_view(result: Result, age: float) -> ResultView:
-    """Return the outcome of a probe that ended some seconds ago."""
+def result_view(result: Result, age: float, check: str = "") -> ResultView:
+    """Return the outcome of a probe that ended some seconds ago; its detail names the check, if there are several."""
     return {
         "ok": result.ok,
         "layer": result.layer,
         "code": str(result.code),
-        "detail": result.detail,
+        "detail": named(check, result.detail),
         "duration": result.duration,
         "age": round(max(age, 0.0), 1),
     }
@@ -208,6 +231,7 @@ def transition_view(transition: Transition) -> TransitionView:
         "at": moment(transition.at),
         "code": str(transition.code),
         "detail": transition.detail,
+        "healthcheck": transition.healthcheck,
     }
 
 

@@ -1,8 +1,9 @@
 """The checker: probes every backend at its own pace, reports to the board, and knows its own limits.
 
 It follows the board: it probes the backends that the board says should be probed, and an operator's pause arrives as a
-change of state like any other. Each backend has one `_Turn`, which at any moment either waits for its next probe or has
-one under way, never both and never two.
+change of state like any other. Each backend has one `Turn`, which at any moment either waits for its next probe or has
+one under way, never both and never two. A backend with several checks has one for each, under names of their own
+(`maglev.model.check_set.probe_name`).
 
 Overload slows the checks down but never marks a healthy backend down. Two rules ensure this: a *timeout* is not
 evidence if the reactor itself was late during the probe, and neither is a probe that failed locally for lack of
@@ -17,7 +18,7 @@ first answer ends that. A checker that learns nothing at all changes nothing eit
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import attrs
 from twisted.application.service import Service
@@ -25,8 +26,10 @@ from twisted.application.service import Service
 from maglev.healthcheck.counters import DISCARD_REASONS, ProbeCounters, kind_of
 from maglev.healthcheck.evidence import EvidenceWatch, overdue_after
 from maglev.healthcheck.excuses import as_timeout, extended_timeout, used_up
-from maglev.healthcheck.schedule import PACE, Schedule, ScheduleEntry, first_spread
+from maglev.healthcheck.schedule import PACE, Schedule, first_spread
+from maglev.healthcheck.turn import Turn, subject_of, time_of
 from maglev.model.health import PROBED, Lifecycle, State
+from maglev.model.probing import probe_of
 from maglev.model.result import TIMEOUTS, Code, LocalFault, Result
 from maglev.runtime.logs.logger import EventLogger
 
@@ -36,9 +39,10 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from maglev.healthcheck.lag import LagMonitor
-    from maglev.interfaces import IProber
-    from maglev.model.config import Backend, Config, Healthcheck
+    from maglev.healthcheck.turn import IProberSource
+    from maglev.model.config import Config, Healthcheck
     from maglev.model.events import BackendEvent
+    from maglev.model.health import Transition
     from maglev.model.result import Outcome
     from maglev.state.board import Board
     from maglev.state.status import BackendStatus
@@ -48,65 +52,6 @@ FAULT_PAUSE: Final = 0.25
 
 ERROR_PAUSE: Final = 1.0
 """Seconds until the next probe after one that raised: a bug must not become a busy loop."""
-
-
-class IProberSource(Protocol):
-    """Creates the probers of backends."""
-
-    def use_workers(self, count: int) -> bool:
-        """Make future probers probe in so many worker processes; 0 means in this process.
-
-        Returns:
-            Whether probes move between this process and workers; then each prober should be replaced before its next
-            probe.
-        """
-
-    def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
-        """Return a prober for this backend in a network namespace; it replaces the backend's previous prober."""
-
-    def forget(self, backend: str) -> None:
-        """Release the prober of a backend; it must not be used again."""
-
-    def busy(self) -> bool:
-        """Return whether answers to probes are waiting to be read: more probes would make them wait longer."""
-
-
-class _Turn(ScheduleEntry):
-    """The schedule entry of one backend: waits for its next probe, or has one under way."""
-
-    __slots__ = (
-        "counts",
-        "evidence",
-        "excused",
-        "excused_since",
-        "healthcheck",
-        "misplaced",
-        "prober",
-        "probing",
-        "started",
-        "status",
-    )
-
-    def __init__(
-        self, status: BackendStatus, healthcheck: Healthcheck | None, prober: IProber | None, counts: ProbeCounters
-    ) -> None:
-        super().__init__()
-        self.status = status
-        self.healthcheck = healthcheck
-        self.prober = prober
-        self.counts = counts
-        self.evidence = 0.0  # when there was a result that counts, or when we began to ask
-        self.excused = 0
-        self.excused_since = 0.0
-        self.misplaced = False  # another prober has to make the next probe
-        self.probing = False
-        self.started = 0.0
-
-
-def _time_of(turn: _Turn) -> float:
-    """Return the timeout of the probe under way."""
-    assert turn.healthcheck is not None  # noqa: S101  # a static backend is never asked
-    return turn.healthcheck.timeout
 
 
 class CheckerService(Service):
@@ -147,8 +92,9 @@ class CheckerService(Service):
         self._lag = lag
         self._jitter = jitter
         self._log_probes = log_probes
-        self._turns: dict[str, _Turn] = {}
-        self._schedule: Schedule[_Turn] = Schedule(clock, self._begin, probers.busy)
+        self._turns: dict[str, Turn] = {}
+        self._several: dict[str, tuple[str, ...]] = {}
+        self._schedule: Schedule[Turn] = Schedule(clock, self._begin, probers.busy)
         self._next_start = 0.0
         self.counters: dict[str, ProbeCounters] = {}
         self.probes = 0
@@ -161,9 +107,10 @@ class CheckerService(Service):
         """Begin to probe, with the first probes spread evenly over as much of an interval as the warm-up allows."""
         Service.startService(self)
         self._lag.start()
-        total = len(self._board.backends) or 1
+        names = [name for status in self._board.backends.values() for name in self._names_of(status)]
+        total = len(names) or 1
         warmup = self._board.config.vpp.startup_max_delay
-        for position, name in enumerate(tuple(self._board.backends)):
+        for position, name in enumerate(names):
             turn = self._add_turn(name)
             if turn.healthcheck is None:
                 self._begin(turn)
@@ -187,7 +134,7 @@ class CheckerService(Service):
         for name, turn in self._turns.items():
             if turn.healthcheck is not None and turn.status.state in PROBED:
                 longest = max(turn.healthcheck.interval, self._interval(turn))
-                yield name, turn.evidence, overdue_after(longest, _time_of(turn))
+                yield name, turn.evidence, overdue_after(longest, time_of(turn))
 
     def probed(self) -> int:
         """Return the number of backends that wait for a probe or have one under way."""
@@ -216,15 +163,34 @@ class CheckerService(Service):
         name = event.backend
         if not self.running or event.transition.layer or event.transition.code == Code.STATIC:
             return
-        if name not in self._board.backends:
-            self._drop_turn(name)
-        elif event.transition.code in {Lifecycle.START, Lifecycle.CHANGE} or name not in self._turns:
-            self._drop_turn(name)
-            self._resume(self._add_turn(name))
-        elif not {event.transition.old, event.transition.new} <= PROBED:  # a drain lets its probes go on
-            self._halt(self._turns[name])
-            self._turns[name].evidence = self._clock.seconds()
-            self._resume(self._turns[name])
+        status = self._board.backends.get(name)
+        former = self._several.pop(name, (name,))
+        names = () if status is None else self._names_of(status)
+        for each in former:
+            if each not in names:
+                self._drop_turn(each)
+                self.counters.pop(each, None)
+        for each in names:
+            self._follow(each, event.transition)
+
+    def _names_of(self, status: BackendStatus) -> tuple[str, ...]:
+        """Return the names under which a backend is probed, and remember them if there are several."""
+        names = status.probe_names
+        if status.checks:
+            self._several[status.name] = names
+        return names
+
+    def _follow(self, name: str, transition: Transition) -> None:
+        turn = self._turns.get(name)
+        if turn is None or transition.code in {Lifecycle.START, Lifecycle.CHANGE}:
+            # A check among several that a reload has not changed goes on.
+            if turn is None or turn.status.name in self._board.backends or turn.status is not self._board.probed(name):
+                self._drop_turn(name)
+                self._resume(self._add_turn(name))
+        elif not {transition.old, transition.new} <= PROBED:  # a drain lets its probes go on
+            self._halt(turn)
+            turn.evidence = self._clock.seconds()
+            self._resume(turn)
 
     def _config_changed(self, old: Config, new: Config) -> None:
         """Apply new settings of the checker; each backend that a reload touches is notified separately.
@@ -236,21 +202,22 @@ class CheckerService(Service):
             for turn in self._turns.values():
                 turn.misplaced = True
         if self.running and before.netns != after.netns:
-            for name in [name for name in self._turns if name in self._board.backends]:
+            for name in [name for name in self._turns if self._board.probed(name) is not None]:
                 self._drop_turn(name)
                 self._resume(self._add_turn(name))
 
     # Turns
 
-    def _add_turn(self, name: str) -> _Turn:
-        backend = self._board.config.backends[name]
-        healthcheck = self._board.config.healthcheck_of(backend)
+    def _add_turn(self, name: str) -> Turn:
+        backend, healthcheck = probe_of(self._board.config, name)
+        status = self._board.probed(name)
+        assert status is not None  # noqa: S101  # what is not on the board has no turn
         netns = self._board.config.checker.netns
         prober = None if healthcheck is None else self._probers.prober_for(backend, healthcheck, netns)
         counts = self.counters.get(name)
         if counts is None or counts.type != kind_of(healthcheck):
             counts = self.counters[name] = ProbeCounters(healthcheck)
-        turn = self._turns[name] = _Turn(self._board.backends[name], healthcheck, prober, counts)
+        turn = self._turns[name] = Turn(status, healthcheck, prober, counts)
         turn.evidence = self._clock.seconds()
         return turn
 
@@ -259,23 +226,21 @@ class CheckerService(Service):
         if turn is not None:
             self._halt(turn)
             self._probers.forget(name)
-        if name not in self._board.backends:
-            self.counters.pop(name, None)
 
-    def _halt(self, turn: _Turn) -> None:
+    def _halt(self, turn: Turn) -> None:
         self._schedule.remove(turn)
         if turn.probing and turn.prober is not None:
             turn.probing = False
             turn.prober.cancel()
 
-    def _resume(self, turn: _Turn) -> None:
+    def _resume(self, turn: Turn) -> None:
         if turn.status.state in PROBED:
             now = self._clock.seconds()
             start = max(now, self._next_start)
             self._next_start = start + PACE
             self._schedule.add(turn, start - now)
 
-    def _begin(self, turn: _Turn) -> None:
+    def _begin(self, turn: Turn) -> None:
         if turn.prober is None:
             self._pass_static(turn)
             return
@@ -289,7 +254,7 @@ class CheckerService(Service):
             self._log.failure("probe-start-failed", backend=turn.status.name)
             self._abandon(turn)
 
-    def _abandon(self, turn: _Turn) -> None:
+    def _abandon(self, turn: Turn) -> None:
         """Recover from a bug: discard the probe and schedule the next one."""
         try:
             self._halt(turn)
@@ -297,13 +262,13 @@ class CheckerService(Service):
             if self.running and self._turns.get(turn.status.name) is turn:
                 self._schedule.add(turn, ERROR_PAUSE)
 
-    def _pass_static(self, turn: _Turn) -> None:
+    def _pass_static(self, turn: Turn) -> None:
         if turn.status.state in PROBED:
             result = Result(Code.STATIC)
             turn.counts.count(result)
             self._board.record(turn.status.name, result)
 
-    def _finished(self, turn: _Turn, outcome: Outcome) -> None:
+    def _finished(self, turn: Turn, outcome: Outcome) -> None:
         if not turn.probing:
             return
         turn.probing = False
@@ -316,7 +281,7 @@ class CheckerService(Service):
         if self._turns.get(turn.status.name) is turn and turn.slot is None and turn.status.state in PROBED:
             self._schedule.add(turn, delay)
 
-    def _judge(self, turn: _Turn, outcome: Outcome) -> float:
+    def _judge(self, turn: Turn, outcome: Outcome) -> float:
         """Process the outcome of a probe; return the seconds until the next."""
         name = turn.status.name
         late = self._lateness(turn, outcome)
@@ -338,20 +303,24 @@ class CheckerService(Service):
         turn.counts.count(outcome)
         if self._log_probes:
             self._log.debug(
-                "probe-done", backend=name, code=str(outcome.code), detail=outcome.detail, duration=outcome.duration
+                "probe-done",
+                **subject_of(name),
+                code=str(outcome.code),
+                detail=outcome.detail,
+                duration=outcome.duration,
             )
         self._board.record(name, outcome)
         elapsed = self._clock.seconds() - turn.started
         return max(0.0, self._interval(turn) * self._jitter() - elapsed)
 
-    def _lateness(self, turn: _Turn, outcome: Outcome) -> str | None:
+    def _lateness(self, turn: Turn, outcome: Outcome) -> str | None:
         """Return the detail of an outcome that may be due to lateness, here or in a worker; None for another one."""
         if isinstance(outcome, LocalFault):
             return outcome.detail if outcome.reason == "lag" else None
-        excused = self._lag.excuses(outcome, turn.started, _time_of(turn), turn.counts.type)
+        excused = self._lag.excuses(outcome, turn.started, time_of(turn), turn.counts.type)
         return outcome.detail if excused else None
 
-    def _excused_enough(self, turn: _Turn) -> bool:
+    def _excused_enough(self, turn: Turn) -> bool:
         """Return whether lateness has excused the backend for so long that it does not count any longer."""
         now = self._clock.seconds()
         if not turn.excused:
@@ -359,35 +328,34 @@ class CheckerService(Service):
         configured = self._configured(turn)
         return configured is not None and used_up(now - turn.excused_since, configured.timeout)
 
-    def _configured(self, turn: _Turn) -> Healthcheck | None:
+    def _configured(self, turn: Turn) -> Healthcheck | None:
         """Return the healthcheck as it is in the file: that of a turn may have more time."""
-        config = self._board.config
-        return config.healthcheck_of(config.backends[turn.status.name])
+        return probe_of(self._board.config, turn.status.name)[1]
 
-    def _adjust_time(self, turn: _Turn, excused: int) -> None:
+    def _adjust_time(self, turn: Turn, excused: int) -> None:
         """Set the timeout of a backend's next probe after a number of excused ones."""
         turn.excused = excused
         configured = self._configured(turn)
         if configured is None:
             return
         time = extended_timeout(configured.timeout, excused)
-        if time != _time_of(turn):
+        if time != time_of(turn):
             turn.healthcheck = attrs.evolve(configured, timeout=time)
             self._replace_prober(turn)
 
-    def _replace_prober(self, turn: _Turn) -> None:
+    def _replace_prober(self, turn: Turn) -> None:
         config = self._board.config
         assert turn.healthcheck is not None  # noqa: S101  # a static backend has no prober
-        backend = config.backends[turn.status.name]
+        backend, _ = probe_of(config, turn.status.name)
         turn.prober = self._probers.prober_for(backend, turn.healthcheck, config.checker.netns)
         turn.misplaced = False
 
     def _discard(self, name: str, reason: str, detail: str) -> None:
         self.discarded[reason] += 1
         self.evidence.discarded(reason)
-        self._log.warn("probe-discarded", backend=name, reason=reason, detail=detail)
+        self._log.warn("probe-discarded", **subject_of(name), reason=reason, detail=detail)
 
-    def _interval(self, turn: _Turn) -> float:
+    def _interval(self, turn: Turn) -> float:
         health = turn.status.health
         healthcheck = turn.healthcheck
         assert healthcheck is not None  # noqa: S101  # a static backend has no next probe

@@ -14,6 +14,7 @@ from maglev.healthcheck.counters import BUCKETS as PROBE_BUCKETS
 from maglev.healthcheck.lag import BUCKETS as LAG_BUCKETS
 from maglev.metrics.exposition import LABELS, Histograms, escape, histogram
 from maglev.metrics.families import header
+from maglev.model.check_set import split_probe_name
 from maglev.model.events import FrontendState
 from maglev.model.health import State
 from maglev.model.override import BackendOrder
@@ -24,7 +25,7 @@ from maglev.vpp.lb.state import key_of
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from twisted.internet.interfaces import IReactorTime
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from maglev.model.override import Override
     from maglev.runtime.cooperator import Cooperator
     from maglev.state.board import Board
+    from maglev.state.status import BackendStatus
     from maglev.vpp.sync.departures import Departures
     from maglev.vpp.sync.service import VppService
 
@@ -112,9 +114,25 @@ class BoardCollector:
         yield header("maglev_backend_health")
         for status in backends:
             yield f'maglev_backend_health{{backend="{status.name}"}} {status.health.value}\n'
+        yield from self._checks(backends)
         yield header("maglev_backend_enabled")
         for status in backends:
             yield f'maglev_backend_enabled{{backend="{status.name}"}} {int(status.state is not State.DISABLED)}\n'
+
+    def _checks(self, backends: Iterable[BackendStatus]) -> Iterator[str]:
+        several = [(status.name, each) for status in backends for each in status.checks]
+        family = "maglev_backend_check_state"
+        yield header(family)
+        for name, check in several:
+            labels = f'backend="{name}",healthcheck="{check.healthcheck.name}"'
+            yield "".join(
+                f'{family}{{{labels},state="{state}"}} {int(state is check.state)}\n'
+                for state in (State.UNKNOWN, State.UP, State.DOWN)
+            )
+        family = "maglev_backend_check_health"
+        yield header(family)
+        for name, check in several:
+            yield f'{family}{{backend="{name}",healthcheck="{check.healthcheck.name}"}} {check.health.value}\n'
 
     def _frontends(self) -> Iterator[str]:
         yield header("maglev_frontend_state")
@@ -218,18 +236,24 @@ class CheckerCollector:
         family = "maglev_certificate_expiry_timestamp_seconds"
         yield header(family)
         for name, expiry in self._checker.certificate_expiries():
-            yield "" if expiry is None else f'{family}{{backend="{name}"}} {expiry}\n'
+            yield "" if expiry is None else f"{family}{{{_probed(name)}}} {expiry}\n"
 
     def _probes(self) -> Iterator[str]:
         counters = list(self._checker.counters.items())
         yield header("maglev_probe_total")
         for name, counted in counters:
-            start = f'maglev_probe_total{{backend="{name}",type="{counted.type}",'
+            start = f'maglev_probe_total{{{_probed(name)},type="{counted.type}",'
             yield "".join([f"{start}{_PROBE_LABELS[code]}}} {count}\n" for code, count in counted.codes()])
         yield header("maglev_probe_duration_seconds")
         for name, counted in counters:
-            labels = f'backend="{name}",type="{counted.type}"'
+            labels = f'{_probed(name)},type="{counted.type}"'
             yield _DURATIONS.lines(labels, counted.counts, counted.total)
+
+
+def _probed(name: str) -> str:
+    """Return the labels of what is probed: the backend, and the healthcheck if it has several."""
+    backend, check = split_probe_name(name)
+    return f'backend="{backend}",healthcheck="{check}"' if check else f'backend="{backend}"'
 
 
 class OverrideCollector:

@@ -18,6 +18,8 @@ _MEMBER: Final = ("frontend", "pool", "backend")
 _WORKER: Final = ("worker",)
 _NO_WORKER: Final = "there are no workers, or the worker has not started yet"
 _NO_DRAIN: Final = "no drain has a goal to reach, or VPP can't be asked"
+_SEVERAL: Final = "A backend with several checks has one for each, with the label ``healthcheck``."
+_NOT_SEVERAL: Final = "the backend has no more than one check"
 _NO_VPP: Final = "VPP is not connected"
 _NO_COUNTERS: Final = "VPP is not connected, or its counters are not known"
 
@@ -31,6 +33,22 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "The others are 0: ``unknown``, ``up``, ``down``, ``draining``, ``paused``, ``disabled``.",
         ),
         Family("maglev_backend_health", "gauge", "The rise/fall counter, 0 to rise + fall - 1", ("backend",)),
+        Family(
+            "maglev_backend_check_state",
+            "gauge",
+            "1 for what a check says of the backend",
+            ("backend", "healthcheck", "state"),
+            "The others are 0: ``unknown``, ``up``, ``down``. All are 0 while the backend is not probed.",
+            absent=_NOT_SEVERAL,
+        ),
+        Family(
+            "maglev_backend_check_health",
+            "gauge",
+            "The rise/fall counter of a check",
+            ("backend", "healthcheck"),
+            "``maglev_backend_health`` counts the checks that are up then.",
+            absent=_NOT_SEVERAL,
+        ),
         Family("maglev_backend_enabled", "gauge", "0 while disabled", ("backend",)),
         Family(
             "maglev_backend_transitions_total",
@@ -86,13 +104,14 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "counter",
             "Probes finished",
             ("backend", "type", "result", "code"),
-            "``result`` is ``pass`` or ``fail``; the codes are those of :doc:`probes`.",
+            f"{_SEVERAL} ``result`` is ``pass`` or ``fail``; the codes are those of :doc:`probes`.",
         ),
         Family(
             "maglev_probe_duration_seconds",
             "histogram",
             "Time from the start of a probe to its result",
             ("backend", "type"),
+            _SEVERAL,
         ),
         Family(
             "maglev_probe_discarded_total",
@@ -127,7 +146,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "gauge",
             "When the certificate of a backend expires, seconds since the epoch",
             ("backend",),
-            "It is the one that it showed last.",
+            f"It is the one that it showed last. {_SEVERAL}",
             absent="the backend has not shown a certificate",
         ),
     ),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.model.announce import AnnounceConfig
+from maglev.model.check_set import CheckSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,13 +177,13 @@ class Backend:
     """A named address that is probed once, however many frontends use it.
 
     Attributes:
-        healthcheck: Name of the healthcheck; None makes a static backend.
+        healthcheck: Name of the healthcheck; or several of them; None makes a static backend.
         enabled: False starts it disabled.
     """
 
     name: str
     address: str
-    healthcheck: str | None = None
+    healthcheck: str | CheckSet | None = None
     enabled: bool = True
 
 
@@ -371,5 +372,8 @@ class Config:
     announce: AnnounceConfig = attrs.field(factory=AnnounceConfig)
 
     def healthcheck_of(self, backend: Backend) -> Healthcheck | None:
-        """Return the healthcheck of a backend, or None for a static one."""
-        return None if backend.healthcheck is None else self.healthchecks[backend.healthcheck]
+        """Return the healthcheck of a backend, the first of several, or None for a static one."""
+        name = backend.healthcheck
+        if type(name) is CheckSet:
+            name = name.names[0]
+        return None if name is None else self.healthchecks[name]  # type: ignore[index]

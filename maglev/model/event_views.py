@@ -30,6 +30,20 @@ class BackendEventView(ChangeView):
     address: Annotated[str, "Address of the backend."]
     code: Annotated[str, "Cause, as in the transitions of a backend."]
     detail: Annotated[str, "What happened, for a person; may be empty."]
+    healthcheck: Annotated[str, "The check whose result caused it, if the backend has several; else empty."]
+
+
+class CheckEventView(ChangeView):
+    """One of several checks of a backend went up or down, whether or not the backend did; for those who see them."""
+
+    type: Annotated[Literal["check"], "``check``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    backend: Annotated[str, "Name of the backend."]
+    healthcheck: Annotated[str, "Name of the healthcheck."]
+    state: Annotated[str, "State of the backend, after that."]
+    code: Annotated[str, "Code of the probe."]
+    detail: Annotated[str, "What happened, for a person; may be empty."]
 
 
 class FrontendEventView(ChangeView):
@@ -183,6 +197,6 @@ class SinkEventView(TypedDict):
 
 
 NotedView = OverrideEventView | WeightEventView | ReloadEventView | DrainEventView
-_Board = BackendEventView | FrontendEventView | GuardEventView | BlindnessEventView | NotedView
+_Board = BackendEventView | CheckEventView | FrontendEventView | GuardEventView | BlindnessEventView | NotedView
 _Announced = AnnouncementEventView | SinkEventView
 EventView = SnapshotView | _Board | _Announced | LogEventView | GapView | AuditEventView

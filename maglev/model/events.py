@@ -9,7 +9,7 @@ import attrs
 
 if TYPE_CHECKING:
     from maglev.model.announce import Announcing
-    from maglev.model.health import Transition
+    from maglev.model.health import State, Transition
     from maglev.model.override import DrainPhase, Override
 
 
@@ -36,6 +36,35 @@ class BackendEvent:
     backend: str
     address: str
     transition: Transition
+
+
+@attrs.frozen
+class CheckEvent:
+    """One of several checks of a backend went up or down; whether the backend did, too, is another event.
+
+    Attributes:
+        seq: Position in the event log, in one sequence for all kinds.
+        backend: Name of the backend.
+        healthcheck: Name of the healthcheck.
+        old: What it said before.
+        new: What it says now.
+        state: The state of the backend, after that.
+        layer: Layer of the result that caused it.
+        code: Code of that result.
+        detail: Details for a person.
+        at: Wall-clock time, seconds since the epoch: for display only.
+    """
+
+    seq: int
+    backend: str
+    healthcheck: str
+    old: State
+    new: State
+    state: State
+    layer: str
+    code: str
+    detail: str
+    at: float
 
 
 @attrs.frozen
@@ -236,4 +265,4 @@ class DrainEvent:
 Noted = OverrideEvent | WeightEvent | ReloadEvent | DrainEvent
 """What is noted on the board."""
 
-Event = BackendEvent | FrontendEvent | GuardEvent | BlindnessEvent | AnnouncementEvent | SinkEvent | Noted
+Event = BackendEvent | CheckEvent | FrontendEvent | GuardEvent | BlindnessEvent | AnnouncementEvent | SinkEvent | Noted

@@ -123,6 +123,18 @@ class Transition:
     code: str
     detail: str = ""
 
+    @property
+    def healthcheck(self) -> str:
+        """Name of the check whose result caused it, if the backend has several; else empty."""
+        return ""
+
+
+@attrs.frozen
+class CheckTransition(Transition):
+    """A change of state by the result of one of several checks."""
+
+    healthcheck: str = ""
+
 
 class Health:
     """The counter and the state of one backend.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Generic, TypedDict, TypeVar
 
 from maglev.model.check_views import CheckParamsView  # noqa: TC001  # resolved to make docs/json.rst
+from maglev.model.health_views import CheckView, HealthView, ResultView  # noqa: TC001  # read by `get_type_hints`
 from maglev.model.override_views import DrainView, KeptView, OverrideView
 
 Row = TypeVar("Row")
@@ -97,25 +98,6 @@ class FrontendView(TypedDict):
     override: Annotated[OverrideView | None, "What an operator ordered for it as a whole; None if nothing."]
 
 
-class HealthView(TypedDict):
-    """The health counter of a backend, which is up while ``value`` is at least ``rise``."""
-
-    value: Annotated[int, "The counter, 0 to ``rise + fall - 1``."]
-    rise: Annotated[int, "Successes that bring the backend from the bottom to up."]
-    fall: Annotated[int, "Failures that bring the backend from the top to down."]
-
-
-class ResultView(TypedDict):
-    """The outcome of a probe."""
-
-    ok: Annotated[bool, "Whether the probe succeeded."]
-    layer: Annotated[str, "The layer that decided: ``L3``, ``L4``, ``L6`` or ``L7``."]
-    code: Annotated[str, "Code of the outcome, such as ``L7OK`` or ``L4CON``."]
-    detail: Annotated[str, "What happened, for a person; may be empty."]
-    duration: Annotated[float, "Seconds that the probe took."]
-    age: Annotated[float, "Seconds since it ended."]
-
-
 class TransitionView(ChangeView):
     """A change of a backend's state."""
 
@@ -126,6 +108,7 @@ class TransitionView(ChangeView):
         "``enabled``, ``changed`` or ``removed``.",
     ]
     detail: Annotated[str, "What happened, for a person; may be empty."]
+    healthcheck: Annotated[str, "The check whose result caused it, if the backend has several; else empty."]
 
 
 class BackendView(TypedDict):
@@ -135,9 +118,10 @@ class BackendView(TypedDict):
     address: Annotated[str, "Address of the backend."]
     state: Annotated[str, "``unknown``, ``up``, ``down``, ``draining``, ``paused`` or ``disabled``."]
     enabled: Annotated[bool, "False while the backend is disabled."]
-    healthcheck: Annotated[str | None, "Name of its healthcheck; None for a static backend."]
-    health: Annotated[HealthView, "The health counter."]
-    last_result: Annotated[ResultView | None, "Outcome of the last probe; None before the first."]
+    healthcheck: Annotated[str | None, "Name of its healthcheck, the first of several; None for a static backend."]
+    health: Annotated[HealthView, "The health counter; of several checks, it counts those that are up."]
+    last_result: Annotated[ResultView | None, "Outcome of the last probe; of several checks, of one that fails."]
+    checks: Annotated[list[CheckView], "Its checks, if it has several; else none."]
     transitions: Annotated[list[TransitionView], "Changes of its state, newest first."]
     frontends: Annotated[list[str], "Names of the frontends that use it."]
     override: Annotated[OverrideView | None, "What an operator ordered for it; None if the file holds."]

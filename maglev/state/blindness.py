@@ -18,13 +18,15 @@ import enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from maglev.model.addresses import family
+from maglev.model.check_set import CheckSet
 from maglev.model.health import State
+from maglev.model.probing import checks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from maglev.model.config import Blindness, Config
+    from maglev.model.config import Backend, Blindness, Config, Healthcheck
 
 FLOOR: Final = 3
 """Fewer backends than that go down together by chance."""
@@ -99,10 +101,18 @@ def views_of(config: Config, name: str) -> tuple[View, ...]:
     check = None if backend is None else config.healthcheck_of(backend)
     if backend is None or check is None:
         return ()
+    path = _path(backend, check)
+    if not isinstance(backend.healthcheck, CheckSet):
+        return View(Scope.HEALTHCHECK, check.name), path, View(Scope.ALL)
+    checks = checks_of(config, backend)
+    paths = dict.fromkeys(_path(backend, each) for each in checks)
+    return (*(View(Scope.HEALTHCHECK, each.name) for each in checks), *paths, View(Scope.ALL))
+
+
+def _path(backend: Backend, check: Healthcheck) -> View:
     version = family(backend.address)
     source = check.probe_ipv4_src if version == 4 else check.probe_ipv6_src
-    path = f"IPv{version} from {source}" if source else f"IPv{version}"
-    return View(Scope.HEALTHCHECK, check.name), View(Scope.PATH, path), View(Scope.ALL)
+    return View(Scope.PATH, f"IPv{version} from {source}" if source else f"IPv{version}")
 
 
 class Doubts:
@@ -122,6 +132,7 @@ class Doubts:
         self._config = config
         self._is_up = is_up
         self._served: dict[str, tuple[View, ...]] = {}
+        self._failing: dict[str, frozenset[str]] = {}
         self._sights: dict[View, Sight] = {}
         self._blind: set[View] = set()
         self.notices: list[Notice] = []
@@ -144,7 +155,9 @@ class Doubts:
         """Return whether a backend that is down is in doubt."""
         return bool(self._blind) and any(name in self._sights[view].down for view in self._blind)
 
-    def moved(self, name: str, new: State, *, served: bool, now: float) -> AbstractSet[str]:
+    def moved(
+        self, name: str, new: State, *, served: bool, now: float, failing: frozenset[str] | None = None
+    ) -> AbstractSet[str]:
         """Note a backend's new state; return the names of those whose doubt has changed by that.
 
         Args:
@@ -152,6 +165,7 @@ class Doubts:
             new: Its new state.
             served: Whether it served somewhere before, although it had not been proved.
             now: Seconds of a monotonic clock.
+            failing: Names of the healthchecks that are down, if it has several.
         """
         rule = self.rule
         if rule is None or new is State.UNKNOWN:
@@ -159,10 +173,13 @@ class Doubts:
         counted = self._served.pop(name, ())
         for view in counted:
             self._sights[view].up -= 1
+        self._failing.pop(name, None)
         views = views_of(self._config, name)
         changed: set[str] = set()
         if new is State.DOWN:
-            for view in views if counted or served else ():
+            if failing is not None:
+                self._failing[name] = failing
+            for view in self._lost_in(name, views) if counted or served else ():
                 changed |= self._lose(rule, view, name, now)
             return changed
         if new is State.UP:
@@ -172,6 +189,20 @@ class Doubts:
             if new is State.UP and name == rule.canary:
                 changed |= self._end(view, "canary")
         return changed
+
+    def confirmed(self, name: str, check: str) -> AbstractSet[str]:
+        """Note that another check of a backend that is down fails, too; return the names whose doubt has changed.
+
+        A second check that fails speaks for the first: the backend is not doubted for that one any longer.
+        """
+        rule, views = self.rule, views_of(self._config, name)
+        if rule is None or name not in self._failing:
+            return frozenset()
+        self._failing[name] |= {check}
+        before = self.doubted(name)
+        others = [view for view in views if view.scope is Scope.HEALTHCHECK and view.name != check]
+        changed = {each for view in others for each in self._find(rule, view, name)}
+        return changed | {name} if before else changed
 
     def pass_time(self, now: float) -> AbstractSet[str]:
         """Believe what was doubted for long enough; return the names of those whose doubt has changed by that."""
@@ -196,7 +227,7 @@ class Doubts:
                 self._count(name, views_of(config, name))
             lost = {name: at for sight in sights.values() for name, at in sight.down.items()}
             for name in sorted(lost, key=lost.__getitem__):
-                for view in views_of(config, name):
+                for view in self._lost_in(name, views_of(config, name)):
                     self._sight(view).down[name] = lost[name]
         for view in blind:
             if view in self._sights:
@@ -206,6 +237,13 @@ class Doubts:
                 self.notices.append(Notice(view, False, len(sights[view].down), sights[view].total, "config"))
         after = {name for view in self._blind for name in self._sights[view].down}
         return before ^ after
+
+    def _lost_in(self, name: str, views: tuple[View, ...]) -> Iterator[View]:
+        """Yield the views that a backend that is down says something of: not those of checks that are not down."""
+        failing = self._failing.get(name)
+        return (
+            view for view in views if failing is None or view.scope is not Scope.HEALTHCHECK or view.name in failing
+        )
 
     def _sight(self, view: View) -> Sight:
         return self._sights.setdefault(view, Sight())

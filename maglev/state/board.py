@@ -6,23 +6,24 @@ subscribers (`maglev.state.subscribers`), who must not rely on the order in whic
 
 from __future__ import annotations
 
-from collections import deque
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Unpack
+from typing import TYPE_CHECKING
 
 import attrs
 
 from maglev.config.diff import concerned_backends, removed, touched
+from maglev.model.check_set import named, split_probe_name
 from maglev.model.errors import RefusedError
-from maglev.model.events import BackendEvent, BlindnessEvent, Event, FrontendEvent, FrontendState, GuardEvent
-from maglev.model.health import Lifecycle, State, Transition
+from maglev.model.events import BackendEvent, BlindnessEvent, CheckEvent, FrontendEvent, FrontendState, GuardEvent
+from maglev.model.health import CheckTransition, Lifecycle, State, Transition
 from maglev.model.override import BackendOrder
+from maglev.model.probing import probing_of
+from maglev.state.checks import CombinedHealth
 from maglev.state.holds import Holds
+from maglev.state.journal import Journal
 from maglev.state.overrides import leading
-from maglev.state.records import Records
 from maglev.state.reweighted import reweighted
-from maglev.state.status import BackendStatus, FrontendStatus, thresholds
-from maglev.state.subscribers import Subscribers
+from maglev.state.status import BackendStatus, FrontendStatus
 from maglev.state.weights import flushes
 
 if TYPE_CHECKING:
@@ -30,21 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Backend, Config, Frontend
-    from maglev.model.events import Noted
     from maglev.model.override import Override
     from maglev.model.result import Result
-    from maglev.state.subscribers import Callbacks
-
-EVENT_LOG_LENGTH: Final = 10_000
-"""Events kept: enough for a minute of a bad day. A reader that falls further behind is sent a gap marker."""
 
 
-class Board(Records):
+class Board(Journal):
     """Holds the state of every configured backend and frontend, and changes it.
 
     Attributes:
         generation: Incremented with each configuration applied.
-        events: The latest events, oldest first.
         holds: Decides which weights unknown backends keep.
     """
 
@@ -65,13 +60,8 @@ class Board(Records):
             now: Returns the seconds of a monotonic clock; by default, it stands still.
             out: Names of the frontends that operators have taken out of service.
         """
-        super().__init__(config, now)
-        self._wall = wall
-        self._subscribers = Subscribers()
-        self._tell, self._later = self._subscribers.tell, self._subscribers.later
+        super().__init__(wall, config, now)
         self._unweighed: dict[str, set[str]] = {}
-        self.events: deque[Event] = deque(maxlen=EVENT_LOG_LENGTH)
-        self.seq = 0
         self.generation = 1
         self.holds = Holds(self.backends)
         for backend in config.backends.values():
@@ -81,22 +71,18 @@ class Board(Records):
             self.set_out(name, out=True)
         self._subscribers.clear()
 
-    def subscribe(self, **callbacks: Unpack[Callbacks]) -> None:
-        """Register callbacks; each is called after a change of its kind is in place.
-
-        An exception raised by a callback is logged; the others are still called.
-
-        Args:
-            callbacks: By the kind of change, as `Callbacks` says.
-        """
-        self._subscribers.add(**callbacks)
-
     # Changing
 
     def record(self, name: str, result: Result) -> None:
-        """Count the result of a probe; ignored if the backend does not exist or is not probed."""
+        """Count the result of a probe; ignored if the backend does not exist or is not probed.
+
+        Args:
+            name: Name of a backend, or of one of its checks if it has several (`BackendStatus.probe_names`).
+            result: The result.
+        """
         status = self.backends.get(name)
         if status is None:
+            self._record_check(name, result)
             return
         old = status.state
         if status.health.record(result.ok):
@@ -202,19 +188,6 @@ class Board(Records):
             self._reduce(status)
             self._tell()
 
-    def note(self, topic: str, kind: Callable[..., Event], *what: object) -> None:
-        """Enter an event into the log, made of its place, of what follows, and of the time; tell a topic of it."""
-        self._happened(topic, kind, *what, self._wall())
-        self._tell()
-
-    def enter(self, event: Noted) -> None:
-        """Enter what was done into the event log, with its place and its time, and tell it."""
-        self.seq += 1
-        event = attrs.evolve(event, seq=self.seq, at=self._wall())
-        self.events.append(event)
-        self._later("noted", event)
-        self._tell()
-
     def apply(self, config: Config) -> None:
         """Put another configuration in force, leaving unchanged objects untouched."""
         old = self.config
@@ -236,8 +209,35 @@ class Board(Records):
 
     # Implementation
 
+    def _record_check(self, name: str, result: Result) -> None:
+        """Count the result of one of several checks."""
+        status = self.backends.get(split_probe_name(name)[0])
+        health = None if status is None else status.health
+        check = health.check(name) if isinstance(health, CombinedHealth) else None
+        if status is None or not isinstance(health, CombinedHealth) or check is None:
+            return
+        old, said = status.state, check.state
+        check.last_result, check.resulted = result, self.now()
+        moved = check.health.record(result.ok)
+        shown = health.shown()
+        status.last_result, status.resulted = shown.last_result, shown.resulted
+        if not moved:
+            return
+        what = result.layer, result.code, result.detail
+        if health.follow():
+            because = result.layer, result.code, named(check.healthcheck.name, result.detail), check.healthcheck.name
+            self._moved(status, CheckTransition(old, status.state, self._wall(), *because))
+            self._weigh_all()
+        elif self.doubts.rule is not None and status.state is State.DOWN and check.state is State.DOWN:
+            self._doubt(self.doubts.confirmed(status.name, check.healthcheck.name))
+            self._weigh_all()
+        if said is not State.UNKNOWN or not result.ok:
+            where = status.name, check.healthcheck.name, said, check.state, status.state
+            self._happened("check_changed", CheckEvent, *where, *what, self._wall())
+        self._tell()
+
     def _add_backend(self, backend: Backend, override: Override | None = None) -> None:
-        status = BackendStatus(backend, self.config.healthcheck_of(backend))
+        status = BackendStatus(backend, probing_of(self.config, backend))
         self.backends[backend.name] = status
         self._happen(status, Lifecycle.START)
         if override is not None:
@@ -256,12 +256,14 @@ class Board(Records):
         if before is None:
             self._add_backend(backend)
             return
-        check = self.config.healthcheck_of(backend)
+        was, now = probing_of(old, before), probing_of(self.config, backend)
         status = self.backends[backend.name]
-        if before.address != backend.address or old.healthcheck_of(before) != check:
-            status.move(backend.address)
-            status.health.retune(*thresholds(check))
-            self._happen(status, Lifecycle.CHANGE)
+        if before.address != backend.address or was != now:
+            state = status.state
+            if status.reprobe(backend.address, was, now):
+                self._moved(status, Transition(state, status.state, self._wall(), "", Lifecycle.CHANGE.value))
+            else:
+                self._happen(status, Lifecycle.CHANGE)
         if before.enabled and not backend.enabled:
             self._happen(status, Lifecycle.DISABLE)
         elif backend.enabled and not before.enabled and status.state is State.DISABLED:
@@ -309,7 +311,8 @@ class Board(Records):
         if doubts:
             # What is ordered out is not doubted, even if it is down.
             state = State.DRAINING if status.health.draining else transition.new
-            self._doubt(self.doubts.moved(status.name, state, served=served, now=self.now()))
+            failing = status.health.down() if isinstance(status.health, CombinedHealth) else None
+            self._doubt(self.doubts.moved(status.name, state, served=served, now=self.now(), failing=failing))
 
     def _doubt(self, names: Iterable[str]) -> None:
         """Have backends weighed again whose doubt has changed, and tell what began or ended."""
@@ -385,10 +388,3 @@ class Board(Records):
         if state is not status.state:
             self._happened("frontend_changed", FrontendEvent, status.frontend.name, status.state, state, self._wall())
             status.state = state
-
-    def _happened(self, topic: str, kind: Callable[..., Event], *what: object) -> None:
-        """Add an event to the log, and tell it next."""
-        self.seq += 1
-        event = kind(self.seq, *what)
-        self.events.append(event)
-        self._later(topic, event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maglev.model.check_set import split_probe_name
 from maglev.model.errors import NotFoundError
 from maglev.model.health import State
 from maglev.state.blindness import Doubts
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from maglev.model.config import Config
+    from maglev.state.checks import CheckStatus
     from maglev.state.standing import Evidence
     from maglev.state.status import BackendStatus, FrontendStatus
 
@@ -90,6 +92,14 @@ class Records:
         if frontend is None or doubt is None:
             return doubt if frontend is None else frontend
         return min(frontend, doubt)
+
+    def probed(self, name: str) -> BackendStatus | CheckStatus | None:
+        """Return what is probed under a name: a backend, or one of its checks (`BackendStatus.probe_names`)."""
+        status = self.backends.get(name)
+        if status is not None:
+            return status
+        owner = self.backends.get(split_probe_name(name)[0])
+        return None if owner is None else next((each for each in owner.checks if each.name == name), None)
 
     def knows_all(self, frontend: str) -> bool:
         """Return whether every backend of a frontend has a known state."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         AnnouncementEvent,
         BackendEvent,
         BlindnessEvent,
+        CheckEvent,
         FrontendEvent,
         GuardEvent,
         Noted,
@@ -27,6 +28,7 @@ class Callbacks(TypedDict, total=False):
 
     Attributes:
         backend_changed: Called when a backend has changed state.
+        check_changed: Called when one of several checks of a backend has changed state.
         frontend_changed: Called when a frontend has changed state.
         weights_changed: Called with the names of frontends whose desired weights in VPP may have changed.
         config_changed: Called with the old and the new configuration. The states of all objects, old and new, are on
@@ -38,6 +40,7 @@ class Callbacks(TypedDict, total=False):
     """
 
     backend_changed: Callable[[BackendEvent], object]
+    check_changed: Callable[[CheckEvent], object]
     frontend_changed: Callable[[FrontendEvent], object]
     weights_changed: Callable[[frozenset[str]], object]
     config_changed: Callable[[Config, Config], object]

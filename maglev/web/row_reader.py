@@ -62,7 +62,7 @@ class RowReader:
     def concern(self, event: EventView) -> bool:
         """Note what an event concerns; return whether that is known: if not, it may be anything."""
         match event:
-            case {"type": "backend" | "drain", "backend": str(name)}:
+            case {"type": "backend" | "check" | "drain", "backend": str(name)}:
                 self._backends[name] = None
                 row: Any = self.store.row("backends", name)
                 self._frontends.update(dict.fromkeys(row["frontends"] if row else ()))

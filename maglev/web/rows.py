@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from maglev.model.announce_views import AnnouncementView
     from maglev.model.checker_views import CheckerView
+    from maglev.model.health_views import ResultView
     from maglev.model.override_views import DrainView, OverrideView
-    from maglev.model.views import BackendView, FrontendView, MemberView, PoolView, ResultView, VppInfoView
+    from maglev.model.views import BackendView, FrontendView, MemberView, PoolView, VppInfoView
 
 
 def member_key(frontend: str, pool: str, backend: str) -> str:

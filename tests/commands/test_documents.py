@@ -42,7 +42,7 @@ def world():
     control.checked = {"ok": False, "problems": [problem]}
     at = "2026-10-12T08:00:01.250Z"
     change = {"from": "up", "to": "down"}
-    cause = {"code": "L4CON", "detail": "connection refused"}
+    cause = {"code": "L4CON", "detail": "connection refused", "healthcheck": ""}
     fields = {"address": "198.51.100.11", "weight": 0}
     control.events = [
         [

@@ -51,6 +51,7 @@ maglev:
     imap1: {address: "2001:db8:0:0::25", healthcheck: tls, enabled: off}
     imap2: {address: "2001:db8::26", healthcheck: ping}
     static: {address: 198.51.100.9}
+    both: {address: 198.51.100.10, healthcheck: {checks: [web, ping, tls], require: 2}}
   frontends:
     web:
       description: |
@@ -72,6 +73,7 @@ maglev:
           min-up: 33.5%
           backends:
             static:
+            both: {weight: 5}
     mail:
       address: 2001:db8::80
       pools: [{name: all, backends: {imap1: {}, imap2: {weight: 0}}}]

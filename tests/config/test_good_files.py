@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from maglev.config.checkkinds import Healthchecks
 from maglev.config.compose import compose
 from maglev.config.findings import Findings
 from maglev.config.keys import ROOT
@@ -15,6 +16,7 @@ from maglev.config.nodes import ScalarNode
 from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import ConfigKey, walk
 from maglev.model.announce import AnnounceConfig, AnnouncePolicy, BirdConfig, HookConfig, HookEvents, Needed
+from maglev.model.check_set import CheckSet
 from maglev.model.config import (
     Backend,
     Blindness,
@@ -119,6 +121,7 @@ def test_every_key_arrives_in_the_model():
             "imap1": Backend("imap1", "2001:db8::25", "tls", enabled=False),
             "imap2": Backend("imap2", "2001:db8::26", "ping"),
             "static": Backend("static", "198.51.100.9"),
+            "both": Backend("both", "198.51.100.10", CheckSet(("web", "ping", "tls"), 2)),
         },
         frontends={
             "web": Frontend(
@@ -128,7 +131,14 @@ def test_every_key_arrives_in_the_model():
                 l4_port=443,
                 pools=(
                     Pool("primary", (PoolMember("www1", 10),)),
-                    Pool("last-resort", (PoolMember("static", 100),), MinUp(3350, share=True)),
+                    Pool(
+                        "last-resort",
+                        (
+                            PoolMember("static", 100),
+                            PoolMember("both", 5),
+                        ),
+                        MinUp(3350, share=True),
+                    ),
                 ),
                 description="The web site",
                 src_ip_sticky=True,
@@ -476,3 +486,34 @@ def test_a_table_that_fits_is_as_long_as_the_weights_need():
 def test_a_tolerance_is_a_percentage(text, percent):
     assert Percentage(50).read(ScalarNode(text, True, 1, 1)) == percent
     assert Percentage(50).spell(percent) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("web", "web"),
+        ("[web]", "web"),
+        ("{checks: [web], require: 1}", "web"),
+        ("[web, gre]", CheckSet(("web", "gre"), 2)),
+        ("{checks: [web, gre]}", CheckSet(("web", "gre"), 2)),
+        ("{checks: [web, gre], require: all}", CheckSet(("web", "gre"), 2)),
+        ("{checks: [web, gre], require: any}", CheckSet(("web", "gre"), 1)),
+        ("{checks: [web, gre], require: }", CheckSet(("web", "gre"), 2)),
+        ("{checks: [web, gre, dns], require: 2}", CheckSet(("web", "gre", "dns"), 2)),
+        ("", None),
+    ],
+)
+def test_one_healthcheck_or_several_and_how_many_of_them_are_required(written, expected):
+    checks = "".join(f"    {name}: {{type: icmp, interval: 2s, timeout: 1s}}\n" for name in ("web", "gre", "dns"))
+    text = f"{LB}  healthchecks:\n{checks}  backends:\n    a: {{address: 10.0.0.1, healthcheck: {written}}}\n"
+    assert load_text(text).config.backends["a"].healthcheck == expected
+    if expected is not None:
+        spelled = Healthchecks(8).spell(expected)
+        again = text.replace(f"healthcheck: {written}}}", f"healthcheck: {spelled}}}")
+        assert load_text(again).config.backends["a"].healthcheck == expected
+
+
+def test_every_healthcheck_of_a_list_is_used():
+    checks = "".join(f"    {name}: {{type: icmp, interval: 2s, timeout: 1s}}\n" for name in ("web", "gre", "dns"))
+    text = f"{LB}  healthchecks:\n{checks}  backends:\n    a: {{address: 10.0.0.1, healthcheck: [web, gre]}}\n"
+    assert [path for path, _, _ in warnings_of(text)] == ["maglev.healthchecks.dns", "maglev.backends.a"]

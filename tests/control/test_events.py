@@ -82,6 +82,7 @@ def test_then_what_happens_at_once_and_in_order():
                 "to": "down",
                 "code": "L4CON",
                 "detail": "refused",
+                "healthcheck": "",
             }
         ]
     ]

@@ -250,9 +250,9 @@ BAD_SYNTAX = {
     ),
     "reference-list": (
         PARSE,
-        "maglev.backends.a.healthcheck",
+        "maglev.backends.a.healthcheck[0]",
         "must be a healthcheck (a name under maglev.healthchecks), not a list",
-        backend("{address: 10.0.0.1, healthcheck: §[web]}"),
+        backend("{address: 10.0.0.1, healthcheck: [§[web]]}"),
     ),
     "address-list": (
         PARSE,

@@ -114,6 +114,7 @@ class ConsoleWorld:
             "to": to,
             "code": "L4CON" if to == "down" else "L4OK",
             "detail": "connection refused" if to == "down" else "",
+            "healthcheck": "",
         }
         for watch in self.watches:
             if not watch.closed:

@@ -22,11 +22,14 @@ from maglev.metrics.collectors import (
 )
 from maglev.metrics.resource import TransitionCounter
 from maglev.model.build import Build
+from maglev.model.probing import Checks
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
+from maglev.state.checks import health_of
 from maglev.vpp.sync.link import MessageCounter
 from maglev.vpp.sync.service import VppService
 from tests.fakes.announcements import announcer_of
+from tests.fakes.configs import make_check
 from tests.fakes.lb import FakeConnector
 from tests.fakes.overrides import overrides_of
 from tests.fakes.probers import FakeProbers
@@ -116,3 +119,9 @@ class ScrapedWorld:
 
     def scrape(self):
         return Scraped(self.collectors)
+
+
+def give_checks(board, backend):
+    """Give a backend several checks, of which nothing is known yet: only for the metrics of its checks."""
+    checks = Checks((make_check("web"), make_check("gre")), 2)
+    board.backends[backend].health = health_of(backend, checks)

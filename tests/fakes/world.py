@@ -20,6 +20,7 @@ def backend_view(name, address, state="up", **more):
             "duration": 0.00125,
             "age": 0.4,
         },
+        "checks": [],
         "transitions": [
             {
                 "from": "unknown",
@@ -27,8 +28,16 @@ def backend_view(name, address, state="up", **more):
                 "at": "2026-10-12T08:00:01.250Z",
                 "code": "L7OK",
                 "detail": "HTTP 200",
+                "healthcheck": "",
             },
-            {"from": "unknown", "to": "unknown", "at": "2026-10-12T08:00:00.000Z", "code": "start", "detail": ""},
+            {
+                "from": "unknown",
+                "to": "unknown",
+                "at": "2026-10-12T08:00:00.000Z",
+                "code": "start",
+                "detail": "",
+                "healthcheck": "",
+            },
         ],
         "frontends": ["web"],
         "override": None,

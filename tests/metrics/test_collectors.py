@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from maglev.healthcheck.counters import BUCKETS as PROBE_BUCKETS
 from maglev.healthcheck.lag import BUCKETS as LAG_BUCKETS
 from maglev.metrics.exposition import ProcessFigures
+from maglev.model.check_set import CheckSet
 from maglev.model.config import Backend, CheckType, HttpParams
 from maglev.model.errors import ConfigError
 from maglev.model.health import Lifecycle
@@ -18,7 +19,7 @@ from maglev.model.result import Code, LocalFault, Result
 from maglev.vpp.lb.state import SetWeight
 from tests.fakes.configs import make_announce, make_check, make_config, make_frontend
 from tests.fakes.lb import FakeLb
-from tests.fakes.metrics import BUILD, WALL, Scraped
+from tests.fakes.metrics import BUILD, WALL, Scraped, give_checks
 from tests.fakes.metrics import ScrapedWorld as World
 
 TCP = ("L4TOUT", "L4CON", "L4OK")
@@ -56,12 +57,15 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
     world.probers.made["a"].certificate_expiry = 2e9
     world.overrides.keeper.path = "overrides.json"
     world.drains.active = lambda: [("a", 3)]
+    give_checks(world.board, "b")
     scraped = world.scrape()
 
     expected = {
         "maglev_build_info": ("gauge", "version commit python twisted"),
         "maglev_backend_state": ("gauge", "backend address state"),
         "maglev_backend_health": ("gauge", "backend"),
+        "maglev_backend_check_state": ("gauge", "backend healthcheck state"),
+        "maglev_backend_check_health": ("gauge", "backend healthcheck"),
         "maglev_backend_enabled": ("gauge", "backend"),
         "maglev_frontend_state": ("gauge", "frontend state"),
         "maglev_frontend_enabled": ("gauge", "frontend"),
@@ -490,3 +494,25 @@ def test_the_build_is_told_in_labels(world):
         "python": platform.python_version(),
         "twisted": twisted.__version__,
     }
+
+
+def test_several_checks_of_a_backend_have_samples_of_their_own():
+    several = CheckSet(("web", "gre"), 2)
+    backends = [Backend("a", "10.0.0.1", several), Backend("b", "10.0.0.2", "web")]
+    config = make_config([make_frontend(pools=(("a", "b"),))], backends, [make_check("web"), make_check("gre")])
+    world = World(config)
+    world.start()
+    world.probers.made["a/web"].certificate_expiry = 2e9
+    world.checker.counters["a/gre"].count(Result(Code.L4CON, duration=0.01))
+    world.board.record("a/gre", Result(Code.L4CON))
+    scraped = world.scrape()
+    world.stop()
+    where = {"backend": "a", "healthcheck": "gre"}
+    assert scraped.value("maglev_probe_total", **where, type="tcp", result="fail", code="L4CON") == 1
+    assert scraped.value("maglev_probe_duration_seconds_count", **where, type="tcp") == 1
+    assert scraped.value("maglev_probe_duration_seconds_count", backend="b", type="tcp") == 0
+    assert scraped.value("maglev_backend_check_state", **where, state="down") == 1
+    assert scraped.value("maglev_backend_check_state", backend="a", healthcheck="web", state="unknown") == 1
+    assert scraped.value("maglev_backend_check_health", **where) == 0
+    assert scraped.value("maglev_backend_health", backend="a") == 0
+    assert scraped.value("maglev_certificate_expiry_timestamp_seconds", backend="a", healthcheck="web") == 2e9

@@ -22,7 +22,7 @@ from maglev.rpc.server.counters import CallCounters
 from maglev.ssh.logins import Logins
 from tests.fakes.configs import make_announce, make_config
 from tests.fakes.lb import FakeLb
-from tests.fakes.metrics import Scraped, ScrapedWorld
+from tests.fakes.metrics import Scraped, ScrapedWorld, give_checks
 from tests.fakes.traffic import TrafficRig
 from tests.fakes.workers import WorkerPoolRig
 from tests.layers import ROOT, modules
@@ -62,6 +62,7 @@ def everything(world):
     world.overrides.keeper.path = "overrides.json"
     world.checker.certificate_expiries = lambda: [("a", 1.8e9)]
     world.drains.active = lambda: [("a", 3)]
+    give_checks(world.board, "b")
     bench = TrafficRig()
     for _ in range(4):
         bench.tick()

@@ -17,6 +17,7 @@ from maglev.model import (
     checker_views,
     event_views,
     explain_views,
+    health_views,
     override_views,
     server_views,
     session_views,
@@ -28,6 +29,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "json.rst"
 MODULES = (
     views,
     check_views,
+    health_views,
     override_views,
     announce_views,
     checker_views,

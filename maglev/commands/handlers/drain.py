@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from maglev.commands.handlers.change import host_lines, host_status, kept, remarks, state_lines
 from maglev.commands.language.environment import ExitStatus
+from maglev.commands.render.backends import drain_text
 from maglev.commands.render.lines import Style, cell, label, line
-from maglev.commands.render.views import drain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

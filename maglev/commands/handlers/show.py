@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from maglev.commands.language.environment import ExitStatus
 from maglev.commands.language.output import json_text
 from maglev.commands.render.announcements import announcement_lines, announcement_table, announcements_head
+from maglev.commands.render.backends import backend_lines, backend_table
 from maglev.commands.render.events import event_line
 from maglev.commands.render.explain import backend_explanation_lines, frontend_explanation_lines
 from maglev.commands.render.lines import cell, line
 from maglev.commands.render.overrides import override_table, overrides_head
 from maglev.commands.render.views import (
-    backend_lines,
-    backend_table,
     checker_lines,
     frontend_lines,
     frontend_table,

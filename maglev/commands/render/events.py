@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         AuditEventView,
         BackendEventView,
         BlindnessEventView,
+        CheckEventView,
         DrainEventView,
         EventView,
         FrontendEventView,
@@ -38,6 +39,12 @@ def event_line(event: EventView) -> Line:
 def _backend(event: BackendEventView) -> Line:
     what = (label("backend"), " ", cell(event["backend"], Style.HEADING), " ", cell(event["address"]))
     return line(cell(event["at"]), " ", *what, " ", *change(event, event["code"], event["detail"]))
+
+
+def _check(event: CheckEventView) -> Line:
+    what = (label("check"), " ", cell(event["healthcheck"], Style.HEADING), " of ", cell(event["backend"]))
+    causes = event["code"], event["detail"], f"({event['backend']} is {event['state']})"
+    return line(cell(event["at"]), " ", *what, " ", *change(event, *causes))
 
 
 def _frontend(event: FrontendEventView) -> Line:
@@ -138,6 +145,7 @@ def _unknown(event: EventView) -> Line:
 
 _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "backend": _backend,
+    "check": _check,
     "frontend": _frontend,
     "override": _override,
     "guard": _guard,

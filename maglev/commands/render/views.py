@@ -14,19 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from maglev.model.checker_views import CheckerView
-    from maglev.model.override_views import DrainView, OverrideView
+    from maglev.model.override_views import OverrideView
     from maglev.model.session_views import SessionView
     from maglev.model.views import (
-        BackendView,
         ChangeView,
         DepartingView,
         FrontendView,
         HealthcheckView,
-        HealthView,
         MemberView,
         PageView,
         PoolView,
-        ResultView,
         VersionView,
     )
 
@@ -149,7 +146,7 @@ def frontend_lines(view: FrontendView, *, aligned: bool) -> Iterator[Line]:
             ("state", state_cell(view["state"])),
             ("src-ip-sticky", yes(view["src_ip_sticky"])),
             ("flush-on-down", yes(view["flush_on_down"])),
-            *([("override", _override_text(view["override"]))] if view["override"] else []),
+            *([("override", override_text(view["override"]))] if view["override"] else []),
             *([("weights", view["weights"])] if view["weights"] != "as-written" else []),
             *([("when-none-eligible", view["when_none_eligible"])] if view["when_none_eligible"] != "down" else []),
             *([("failback-delay", f"{view['failback_delay']:g}s")] if view["failback_delay"] else []),
@@ -215,77 +212,11 @@ def phrases(rows: Iterable[Sequence[Cell]], *, aligned: bool) -> Iterator[Line]:
     yield from columns.rows(batch)
 
 
-def backend_table() -> TextTable[BackendView]:
-    """Return the table of ``show backends``."""
-    return TextTable(
-        _backend_row, "backend", "address", "state", "health", "healthcheck", "last-result", "since", "order"
-    )
-
-
-def _backend_row(view: BackendView) -> tuple[Cell, ...]:
-    last, transitions = view["last_result"], view["transitions"]
-    return (
-        cell(view["name"]),
-        cell(address_text(view["address"])),
-        state_cell(view["state"]),
-        cell(_health_text(view["health"]), right=True),
-        cell(view["healthcheck"] or NOTHING),
-        cell(last["code"] if last else NOTHING),
-        cell(transitions[0]["at"] if transitions else NOTHING),
-        cell(NOTHING if view["override"] is None else f"{view['override']['value']} by {view['override']['who']}"),
-    )
-
-
-def _health_text(health: HealthView) -> str:
-    return f"{health['value']}/{health['rise'] + health['fall'] - 1}"
-
-
-def backend_lines(view: BackendView) -> Iterator[Line]:
-    """Yield one backend with its history."""
-    health = view["health"]
-    yield line(label("backend"), " ", cell(view["name"], Style.HEADING))
-    yield from fields(
-        [
-            ("address", address_text(view["address"])),
-            ("state", state_cell(view["state"])),
-            ("enabled", yes(view["enabled"])),
-            ("healthcheck", view["healthcheck"] or "- (static)"),
-            ("health", f"{_health_text(health)} rise {health['rise']} fall {health['fall']}"),
-            ("last-result", _result_text(view["last_result"])),
-            *([("override", _override_text(view["override"]))] if view["override"] else []),
-            *([("drain", drain_text(view["drain"]))] if view["drain"] else []),
-            *(("frontend", name) for name in view["frontends"] or [NOTHING]),
-        ]
-    )
-    if view["transitions"]:
-        yield line("  ", label("transitions"))
-        for each in view["transitions"]:
-            yield line("    ", each["at"], " ", *change(each, each["code"], each["detail"]))
-
-
-def _override_text(view: OverrideView) -> str:
+def override_text(view: OverrideView) -> str:
     """Return who ordered something for a backend, why, and for how long."""
     left = "" if view["ends_in"] is None else f", ends in {duration_text(round(view['ends_in']))}"
     reason = f": {view['reason']}" if view["reason"] else ""
     return f"{view['value']} by {view['who']} since {view['since']}{left}{reason}"
-
-
-def drain_text(view: DrainView) -> str:
-    """Return how a drain is going."""
-    flows = [] if view["flows"] is None else [f"{view['flows']} flow{'s' * (view['flows'] != 1)}"]
-    goal = [f"until there are {view['goal']}"] if view["goal"] and view["phase"] == "draining" else []
-    left = view["times_out_in"]
-    limit = [] if left is None else [f"times out in {duration_text(round(left))}"]
-    then = [f"then {view['then']}"] if view["then"] and view["phase"] == "draining" else []
-    return ", ".join(
-        [f"{view['phase']} {''.join(flows)}".rstrip(), *goal, *limit, *then, *filter(None, [view["detail"]])]
-    )
-
-
-def _result_text(result: ResultView | None) -> str | None:
-    if result is None:
-        return None
-    return " ".join(filter(None, [result["code"], f"in {duration_text(result['duration'])}", result["detail"]]))
 
 
 def change(view: ChangeView, *causes: str) -> tuple[Cell | str, ...]:

@@ -100,6 +100,12 @@ def _backend(event: Mapping[str, Any]) -> str:
     return f"backend {event['backend']} {event['from']} -> {event['to']} ({event['code']}{detail})"
 
 
+def _check(event: Mapping[str, Any]) -> str:
+    detail = f" {event['detail']}" if event["detail"] else ""
+    change = f"{event['from']} -> {event['to']} ({event['code']}{detail})"
+    return f"check {event['healthcheck']} of backend {event['backend']} {change}"
+
+
 def _frontend(event: Mapping[str, Any]) -> str:
     return f"frontend {event['frontend']} {event['from']} -> {event['to']}"
 
@@ -146,6 +152,7 @@ def _by(event: Mapping[str, Any]) -> str:
 
 _TEXTS: Final = {
     "backend": _backend,
+    "check": _check,
     "frontend": _frontend,
     "override": _override,
     "weight": _weight,

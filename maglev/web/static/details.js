@@ -72,6 +72,11 @@ export class Details {
   #backend(view, why) {
     this.title.textContent = view.name;
     const facts = [["state", `${view.state}, ${view.address}`], ["check", view.healthcheck ?? "none: it is static"]];
+    if (view.checks.length) facts[1] = ["checks", `${view.health.value} of ${view.checks.length} up, ${view.health.rise} required`];
+    for (const { healthcheck, state, last_result: last } of view.checks) {
+      const result = last ? `, ${last.code}${last.detail ? ` ${last.detail}` : ""}, ${duration(last.age)} ago` : "";
+      facts.push([`check ${healthcheck}`, `${state}${result}`]);
+    }
     if (view.last_result) {
       const { code, detail, duration: took, age } = view.last_result;
       facts.push(["last check", `${code}${detail ? `, ${detail}` : ""}; took ${(took * 1000).toFixed(1)} ms, ${duration(age)} ago`]);

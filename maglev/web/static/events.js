@@ -13,6 +13,8 @@ function words(event) {
     case "backend":
       if (event.code === "start") return null;
       return [event.backend, `${event.from} → ${event.to}`, [event.code, event.detail].filter(Boolean).join(" ")];
+    case "check":
+      return [event.backend, `check ${event.healthcheck} ${event.from} → ${event.to}`, [event.code, event.detail].filter(Boolean).join(" ")];
     case "frontend":
       return [event.frontend, `${event.from} → ${event.to}`, ""];
     case "override":
