@@ -135,6 +135,7 @@ def _http(params: Record) -> HttpParams:
         params["response-regexp"],
         params["response-regexp-not"],
         params["headers"] or (),
+        params["disable-on-404"],
     )
 
 

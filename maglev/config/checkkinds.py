@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from maglev.config.nodes import Node
 
+MOST_CHECKS: Final = 8
+"""Most healthchecks of a backend: each is a probe of its own."""
+
 KEYS: Final = ("checks", "require")
 """The keys of the map."""
 

@@ -113,6 +113,14 @@ PARAMS: Final = ConfigSection(
         *UDP_KEYS,
         *DNS_KEYS,
         ConfigKey(
+            "disable-on-404",
+            Boolean(),
+            "Whether the status 404 drains a backend that is up: it keeps its flows and gets no new ones.",
+            notes="As ``http-check disable-on-404`` in HAProxy. While the backend is down, 404 is a failure.",
+            default=False,
+            types=_WEB,
+        ),
+        ConfigKey(
             "ssl",
             Boolean(),
             "Whether to do a TLS handshake after connecting.",

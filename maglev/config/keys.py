@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from maglev.config.announce_keys import ANNOUNCE
-from maglev.config.checkkinds import Healthchecks
+from maglev.config.checkkinds import MOST_CHECKS, Healthchecks
 from maglev.config.filekinds import PATTERNS
 from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, Reference, TextKind, TextRule
@@ -206,7 +206,7 @@ _BACKEND: Final = ConfigSection(
         ConfigKey("address", Address(loopback=(4,)), "Its IP address; no frontend may have it.", required=True),
         ConfigKey(
             "healthcheck",
-            Healthchecks(8),
+            Healthchecks(MOST_CHECKS),
             "The healthcheck that probes it, or several of them.",
             notes="Each must be defined under ``maglev.healthchecks``. Several are written ``[web, gre]`` or "
             "``{checks: [web, gre], require: any}``; ``require`` says how many have to be up: ``all`` (the default), "

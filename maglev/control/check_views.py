@@ -23,6 +23,7 @@ def params_view(healthcheck: Healthcheck) -> CheckParamsView:
         codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
         params |= {"path": http.path, "host": http.host, "response_code": codes}
         params |= {"response_regexp": http.response_regexp, "response_regexp_not": http.response_regexp_not}
+        params["disable_on_404"] = http.disable_on_404
         params["headers"] = [name for name, _ in http.headers]  # values may be secrets
     if healthcheck.tls is not None:
         tls = healthcheck.tls

@@ -237,8 +237,9 @@ def _decided_after(
         before = board.backends.get(name)
         drained = before is not None and before.health.draining
         rank = 0 if before is None else before.rank
+        nolb = before is not None and before.nolb
         doubted = board.doubts.doubted(name)
-        evidence[name] = evidence_of(states[name], drained=drained, doubted=doubted, rank=rank)
+        evidence[name] = evidence_of(states[name], drained=drained, doubted=doubted, rank=rank, nolb=nolb)
     memory = no_memory(frontend) if status is None else remembered(status.memory, status.frontend, frontend)
     out = status is not None and status.out
     return decide(Situation(frontend, evidence, memory=memory, now=board.now(), out=out))[0]

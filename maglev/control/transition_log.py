@@ -102,7 +102,7 @@ class TransitionLog:
 
 def _level_of(move: Transition) -> NamedConstant:
     """Return the level of a transition of a backend."""
-    if move.old is move.new:
+    if move.old is move.new and not move.layer:
         return LogLevel.debug
     return LogLevel.warn if move.new is State.DOWN else LogLevel.info
 

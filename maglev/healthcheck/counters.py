@@ -52,7 +52,10 @@ def possible_codes(healthcheck: Healthcheck | None) -> tuple[Code, ...]:
         return (Code.L4OK, Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L4CON)
     if healthcheck.dns is not None:
         return (*(_CONNECT if healthcheck.dns.tcp else (Code.L4CON,)), *_ANSWER)
-    if healthcheck.http is not None or healthcheck.talk is not None:
+    if healthcheck.http is not None:
+        conditional = (Code.L7OKC,) if healthcheck.http.disable_on_404 else ()
+        return (*_CONNECT, *tls, *_ANSWER, *conditional)
+    if healthcheck.talk is not None:
         return (*_CONNECT, *tls, *_ANSWER)
     return (*_CONNECT, *tls, Code.L6OK if tls else Code.L4OK)
 

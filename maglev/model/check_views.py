@@ -13,6 +13,7 @@ class CheckParamsView(TypedDict, total=False):
     response_code: Annotated[list[str], "Accepted status codes and ranges, such as ``200-299`` (``http``, ``https``)."]
     response_regexp: Annotated[str | None, "Expression that the body must match; None for any (``http``, ``https``)."]
     response_regexp_not: Annotated[str | None, "Expression that it must not match (``http``, ``https``)."]
+    disable_on_404: Annotated[bool, "Whether the status 404 drains a backend that is up (``http``, ``https``)."]
     headers: Annotated[list[str], "Names of further header lines; values may be secrets (``http``, ``https``)."]
     server_name: Annotated[str | None, "Server name for SNI and for the certificate (``https``, ``tcp`` with ``ssl``)."]
     insecure_skip_verify: Annotated[bool, "Whether any certificate is accepted (``https``, ``tcp`` with ``ssl``)."]

@@ -123,6 +123,7 @@ class HttpParams:
         response_regexp: RE2 pattern that the body must contain; None accepts any body.
         response_regexp_not: RE2 pattern that the body must not contain; None accepts any body.
         headers: Names and values of further header lines, in order.
+        disable_on_404: Whether the status 404 means that the backend is well and wants no new flows.
     """
 
     path: str = "/"
@@ -131,6 +132,7 @@ class HttpParams:
     response_regexp: str | None = None
     response_regexp_not: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    disable_on_404: bool = False
 
 
 @attrs.frozen

@@ -24,6 +24,8 @@ class Code(enum.StrEnum):
     L6TOUT = "L6TOUT"
     L6RSP = "L6RSP"
     L7OK = "L7OK"
+    L7OKC = "L7OKC"
+    """It passed, and asks for no new flows (HAProxy's conditional pass, ``disable-on-404``)."""
     L7TOUT = "L7TOUT"
     L7RSP = "L7RSP"
     L7STS = "L7STS"
@@ -31,7 +33,7 @@ class Code(enum.StrEnum):
     """The synthetic pass of a backend without healthcheck: nothing was sent."""
 
 
-PASSES: Final = frozenset({Code.L4OK, Code.L6OK, Code.L7OK, Code.STATIC})
+PASSES: Final = frozenset({Code.L4OK, Code.L6OK, Code.L7OK, Code.L7OKC, Code.STATIC})
 TIMEOUTS: Final = frozenset({Code.L4TOUT, Code.L6TOUT, Code.L7TOUT})
 
 

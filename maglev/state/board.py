@@ -18,6 +18,7 @@ from maglev.model.events import BackendEvent, BlindnessEvent, CheckEvent, Fronte
 from maglev.model.health import CheckTransition, Lifecycle, State, Transition
 from maglev.model.override import BackendOrder
 from maglev.model.probing import probing_of
+from maglev.model.result import Code
 from maglev.state.checks import CombinedHealth
 from maglev.state.holds import Holds
 from maglev.state.journal import Journal
@@ -84,13 +85,16 @@ class Board(Journal):
         if status is None:
             self._record_check(name, result)
             return
-        old = status.state
-        if status.health.record(result.ok):
+        old, last = status.state, status.last_result
+        wants_none = result.code is Code.L7OKC
+        status.last_result = result
+        status.resulted = self.now()
+        # As in HAProxy, what is down does not come up by saying that it wants no new flows.
+        moved = status.health.record(old is not State.DOWN if wants_none else result.ok)
+        if moved or (old is State.UP and wants_none is not (last is not None and last.code is Code.L7OKC)):
             self._moved(status, Transition(old, status.state, self._wall(), result.layer, result.code, result.detail))
             self._weigh_all()
             self._tell()
-        status.last_result = result
-        status.resulted = self.now()
 
     def happen(self, name: str, event: Lifecycle, detail: str = "") -> None:
         """Apply an operator's command: pause, resume, disable or enable.
@@ -216,22 +220,23 @@ class Board(Journal):
         check = health.check(name) if isinstance(health, CombinedHealth) else None
         if status is None or not isinstance(health, CombinedHealth) or check is None:
             return
-        old, said = status.state, check.state
+        old, said, nolb = status.state, check.state, status.nolb
         check.last_result, check.resulted = result, self.now()
-        moved = check.health.record(result.ok)
+        moved = check.health.record(said is not State.DOWN if result.code is Code.L7OKC else result.ok)
         shown = health.shown()
         status.last_result, status.resulted = shown.last_result, shown.resulted
-        if not moved:
+        turned = status.nolb is not nolb and old is State.UP
+        if not moved and not turned:
             return
         what = result.layer, result.code, result.detail
-        if health.follow():
+        if health.follow() or turned:
             because = result.layer, result.code, named(check.healthcheck.name, result.detail), check.healthcheck.name
             self._moved(status, CheckTransition(old, status.state, self._wall(), *because))
             self._weigh_all()
         elif self.doubts.rule is not None and status.state is State.DOWN and check.state is State.DOWN:
             self._doubt(self.doubts.confirmed(status.name, check.healthcheck.name))
             self._weigh_all()
-        if said is not State.UNKNOWN or not result.ok:
+        if moved and (said is not State.UNKNOWN or not result.ok):
             where = status.name, check.healthcheck.name, said, check.state, status.state
             self._happened("check_changed", CheckEvent, *where, *what, self._wall())
         self._tell()

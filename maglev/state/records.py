@@ -132,6 +132,7 @@ class Records:
             doubted=self.doubts.doubted(name),
             by_file=not self.config.backends[name].enabled,
             rank=status.rank,
+            nolb=status.nolb,
         )
 
     def _is_up(self, name: str) -> bool:

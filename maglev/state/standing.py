@@ -39,6 +39,8 @@ class Standing(enum.StrEnum):
     UNPROVED = "unproved"
     """Unknown, without any weight from before."""
     DRAINED = "drained"
+    NOLB = "nolb"
+    """Up, and its last probe was answered that it wants no new flows (``disable-on-404``; HAProxy's word)."""
     PAUSED = "paused"
     DISABLED = "disabled"
     REMOVED = "removed"
@@ -53,6 +55,7 @@ class Evidence(NamedTuple):
         doubted: Whether the checks that say that it is down are in doubt.
         by_file: Whether the file, rather than an operator, has disabled it.
         rank: Grows with the time at which it went down: of two that are down, the lower one has been so for longer.
+        nolb: Whether its last probe was answered that it wants no new flows.
     """
 
     state: State
@@ -60,20 +63,28 @@ class Evidence(NamedTuple):
     doubted: bool = False
     by_file: bool = False
     rank: int = 0
+    nolb: bool = False
 
 
 @lru_cache(None)
-def _shared(state: State, drained: bool, doubted: bool, by_file: bool) -> Evidence:  # noqa: FBT001
-    return Evidence(state, drained, doubted, by_file)
+def _shared(state: State, drained: bool, doubted: bool, by_file: bool, nolb: bool) -> Evidence:  # noqa: FBT001
+    return Evidence(state, drained, doubted, by_file, nolb=nolb)
 
 
 def evidence_of(
-    state: State, *, drained: bool = False, doubted: bool = False, by_file: bool = False, rank: int = 0
+    state: State,
+    *,
+    drained: bool = False,
+    doubted: bool = False,
+    by_file: bool = False,
+    rank: int = 0,
+    nolb: bool = False,
 ) -> Evidence:
     """Return what is known of a backend; thousands of backends share a few objects."""
     if rank and state is State.DOWN:
         return Evidence(state, drained, doubted, by_file=False, rank=rank)
-    return _shared(state, drained, doubted and state is State.DOWN, by_file and state is State.DISABLED)
+    nolb = nolb and state is State.UP
+    return _shared(state, drained, doubted and state is State.DOWN, by_file and state is State.DISABLED, nolb)
 
 
 IN_SERVICE: Final = frozenset({Standing.UP, Standing.DOUBTED, Standing.HELD})
@@ -106,6 +117,8 @@ def standing_of(evidence: Evidence, held: int) -> Standing:
     standing = _STANDINGS[evidence.state]
     if evidence.drained and standing in _BY_CHECKS:
         return Standing.DRAINED
+    if evidence.nolb and standing is Standing.UP:
+        return Standing.NOLB
     if evidence.doubted and standing is Standing.DOWN:
         return Standing.DOUBTED
     return Standing.HELD if held > 0 and standing is Standing.UNPROVED else standing

@@ -8,6 +8,7 @@ from maglev.model.config import Healthcheck
 from maglev.model.events import FrontendState
 from maglev.model.health import ORDERED_OUT, PROBED, State
 from maglev.model.probing import Checks
+from maglev.model.result import Code
 from maglev.model.scale import AS_WRITTEN
 from maglev.state.changes import WeightChange
 from maglev.state.checks import CheckStatus, CombinedHealth, carried, findings_of, health_of, thresholds
@@ -88,6 +89,14 @@ class BackendStatus:
     def probe_names(self) -> tuple[str, ...]:
         """The names of what is probed (`maglev.model.check_set.probe_name`)."""
         return tuple(each.name for each in self.checks) or (self.name,)
+
+    @property
+    def nolb(self) -> bool:
+        """Whether the last probe, of any check, was answered that it wants no new flows."""
+        health, last = self.health, self.last_result
+        if isinstance(health, CombinedHealth):
+            return any(each.last_result is not None and each.last_result.code is Code.L7OKC for each in health.checks)
+        return last is not None and last.code is Code.L7OKC
 
     @property
     def ordered_out(self) -> bool:

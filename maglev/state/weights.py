@@ -74,6 +74,8 @@ class WeightReason(enum.StrEnum):
     UNPROVED = "unproved"
     """Unknown, and had nothing before."""
     DRAINED = "drained"
+    NOLB = "nolb"
+    """Up, and wants no new flows: its last probe was answered so."""
     PAUSED = "paused"
     DISABLED = "disabled"
     REMOVED = "removed"

@@ -36,6 +36,7 @@ maglev:
         host: www.example.com:8443
         response-code: [200, 301-302, "404"]
         response-regexp: "^OK$"
+        disable-on-404: true
         server-name: name.example.com
         insecure-skip-verify: true
         tls-resumption: false

@@ -93,6 +93,7 @@ def test_every_key_arrives_in_the_model():
                     host="www.example.com:8443",
                     response_codes=((200, 200), (301, 302), (404, 404)),
                     response_regexp="^OK$",
+                    disable_on_404=True,
                 ),
                 tls=TlsParams(server_name="name.example.com", verify=False, resume=False),
             ),

@@ -219,6 +219,7 @@ def test_healthchecks():
             "response_code": ["200", "300-399"],
             "response_regexp": "ok",
             "response_regexp_not": "bad",
+            "disable_on_404": False,
             "headers": ["X-A", "X-B"],
             "server_name": "h",
             "insecure_skip_verify": False,

@@ -125,6 +125,7 @@ def healthcheck_view(name, **more):
             "response_code": ["200-299", "401"],
             "response_regexp": None,
             "response_regexp_not": None,
+            "disable_on_404": False,
             "headers": [],
         },
         "backends": 3,

@@ -1,8 +1,10 @@
 """The counters of the checker."""
 
+import pytest
+
 from maglev.healthcheck.counters import BUCKETS, ProbeCounters, possible_codes
 from maglev.model.check_params import DnsParams, Preset, TalkParams, UdpParams
-from maglev.model.config import CheckType
+from maglev.model.config import CheckType, HttpParams
 from maglev.model.result import Code, Result
 from tests.fakes.configs import make_check
 
@@ -20,6 +22,12 @@ def test_each_kind_has_codes_of_its_own():
         connect = (Code.L4TOUT, Code.L4CON) if tcp else (Code.L4CON,)
         assert possible_codes(make_check(type=CheckType.DNS, dns=DnsParams("a", tcp=tcp))) == (*connect, *answers)
     assert possible_codes(make_check(talk=TalkParams(preset=Preset.SMTP))) == (Code.L4TOUT, Code.L4CON, *answers)
+
+
+@pytest.mark.parametrize("drains", [False, True])
+def test_the_conditional_pass_is_counted_where_it_is_possible(drains):
+    check = make_check(type=CheckType.HTTP, http=HttpParams(disable_on_404=drains))
+    assert (Code.L7OKC in possible_codes(check)) is drains
 
 
 def test_backends_that_are_probed_alike_are_counted_apart():

@@ -291,3 +291,10 @@ def test_ways_to_probe_that_are_the_same_are_one(run):
     assert {name: check.l4_port for name, check in made.config.healthchecks.items()} == {"site": 81, "site-80": 80} or {
         name: check.l4_port for name, check in made.config.healthchecks.items()
     } == {"site": 80, "site-81": 81}
+
+
+def test_disable_on_404_is_kept(run):
+    assert run(listen("option httpchk", "http-check disable-on-404")).check("s").http.disable_on_404
+    made = run(listen("option httpchk", "http-check disable-on-404 now"))
+    assert not made.check("s").http.disable_on_404
+    assert "not part of the healthcheck: http-check disable-on-404 now" in made.comments

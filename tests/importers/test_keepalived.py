@@ -149,7 +149,7 @@ virtual_server $WHOLE 80 { }
     assert {each.address for each in made.config.frontends.values()} == {"192.0.2.1", "192.0.2.2"}
     assert "line 6: imported regardless of the condition: @main virtual_server" in made.comments
     assert "line 7: imported regardless of the condition: @alone" in made.comments
-    assert made.check.http.path == '/a"b'
+    assert [each.http.path for each in made.config.healthchecks.values() if each.http] == ['/a"b']
 
 
 def test_included_files_are_read(run, tmp_path):
@@ -456,11 +456,19 @@ def test_other_checkers_are_none_and_told(run, name):
     assert "not probed and therefore always up" in made.comments
 
 
-def test_of_several_checkers_the_first_that_can_be_is_kept(run):
-    made = run(virtual(check="MISC_CHECK {\nmisc_path x\n}\nTCP_CHECK {\n}\nPING_CHECK {\n}"))
-    assert made.check.type == "tcp"
+def test_of_several_checkers_all_that_can_be_are_kept_and_all_are_required(run):
+    made = run(virtual(check="MISC_CHECK {\nmisc_path x\n}\nTCP_CHECK {\n}\nPING_CHECK {\n}\nTCP_CHECK {\n}"))
+    several = next(iter(made.config.backends.values())).healthcheck
+    assert [made.config.healthchecks[name].type for name in several.names] == ["tcp", "icmp"]
+    assert several.needed == 2
     assert "misc_path x" in made.comments
-    assert "only one healthcheck per server, ignored: PING_CHECK" in made.comments
+
+
+def test_of_more_checkers_than_there_may_be_the_first_are_kept(run):
+    checks = "".join(f"TCP_CHECK {{\nconnect_port {port}\n}}\n" for port in range(1, 11))
+    made = run(virtual(check=checks))
+    assert len(next(iter(made.config.backends.values())).healthcheck.names) == 8
+    assert made.comments.count("at most 8 healthchecks per server, ignored: TCP_CHECK") == 2
 
 
 def test_without_a_port_there_is_nothing_to_check(run):

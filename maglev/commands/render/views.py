@@ -182,11 +182,15 @@ def _pool_lines(pool: PoolView, *, scaled: bool, aligned: bool) -> Iterator[Line
     yield from phrases((_member_row(member, scaled=scaled) for member in pool["backends"]), aligned=aligned)
 
 
+_MARKS: Final = {"guarded": "[held]", "doubted": "[doubted]", "nolb": "[nolb]"}
+"""Reasons for a weight that are shown beside it."""
+
+
 def _member_row(member: MemberView, *, scaled: bool) -> tuple[Cell, ...]:
     state = member["state"]
     notes = [] if state == "up" else [f"[{state}]"]
-    if member["reason"] in {"guarded", "doubted"}:
-        notes.append("[held]" if member["reason"] == "guarded" else "[doubted]")
+    if member["reason"] in _MARKS:
+        notes.append(_MARKS[member["reason"]])
     if member["file_weight"] != member["weight"]:
         notes.append(f"[file {member['file_weight']}]")
     return (

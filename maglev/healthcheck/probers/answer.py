@@ -38,6 +38,7 @@ ANSWER_LIMIT: Final = 1 << 20
 LINGER_LIMIT: Final = 1 << 16
 
 _SWITCHING_PROTOCOLS: Final = 101
+_NOT_FOUND: Final = 404
 _LONGEST_LENGTH: Final = 18
 """Digits of the longest Content-Length that is understood."""
 
@@ -77,6 +78,7 @@ class Expectation:
         codes: Inclusive ranges of accepted status codes.
         pattern: RE2 object that must be found in the body; None accepts any body.
         forbidden: RE2 object that must not be found in it; None accepts any body.
+        drains: Whether the status 404 passes, and asks for no new flows; whatever `codes` says of it.
         accepted: The status codes themselves.
         wants_body: Whether the verdict depends on the body.
     """
@@ -84,6 +86,7 @@ class Expectation:
     codes: tuple[tuple[int, int], ...]
     pattern: re2._Regexp | None = None
     forbidden: re2._Regexp | None = None
+    drains: bool = False
     accepted: frozenset[int] = attrs.field(init=False)
     wants_body: bool = attrs.field(init=False)
 
@@ -103,7 +106,8 @@ class Expectation:
             re2.error: The pattern is not valid.
         """
         patterns = params.response_regexp, params.response_regexp_not
-        return cls(params.response_codes, *(None if each is None else compile_pattern(each) for each in patterns))
+        pattern, forbidden = (None if each is None else compile_pattern(each) for each in patterns)
+        return cls(params.response_codes, pattern, forbidden, params.disable_on_404)
 
     def judge_body(self, body: bytes, missing: str) -> Verdict:
         """Return the verdict on a body; ``missing`` says which part of it did not arrive, if any.
@@ -343,7 +347,9 @@ class Answer:
         self._status = status
         self.progress = Progress.BODY
         self._limit = ANSWER_LIMIT
-        if status not in self._expectation.accepted:
+        if status == _NOT_FOUND and self._expectation.drains:
+            self._decide(Code.L7OKC, f"status {status}")
+        elif status not in self._expectation.accepted:
             self._decide(Code.L7STS, f"status {status}")
         elif not self._expectation.wants_body:
             self._decide(Code.L7OK, f"status {status}")

@@ -79,7 +79,7 @@ def fit(draft: Draft) -> Fitted:
 
 def _identity(server: DraftServer) -> Hashable:
     address = server.address or server.origin.text
-    return address, server.healthcheck, server.enabled
+    return address, server.healthchecks, server.enabled
 
 
 def _fit_servers(draft: Draft, fitted: Fitted) -> None:
@@ -87,11 +87,11 @@ def _fit_servers(draft: Draft, fitted: Fitted) -> None:
     checks, names = Names(), Names()
     same: dict[Hashable, DraftServer] = {}
     for server in draft.servers:
-        healthcheck = server.healthcheck
-        if healthcheck is not None and healthcheck not in fitted.check_names:
-            name = checks.give(server.section, f"{server.section}-{healthcheck.l4_port or healthcheck.type}")
-            fitted.check_names[healthcheck] = name
-            fitted.healthchecks[name] = healthcheck
+        for healthcheck in server.healthchecks:
+            if healthcheck not in fitted.check_names:
+                name = checks.give(server.section, f"{server.section}-{healthcheck.l4_port or healthcheck.type}")
+                fitted.check_names[healthcheck] = name
+                fitted.healthchecks[name] = healthcheck
         first = same.setdefault(_identity(server), server)
         if first is server:
             name = names.give(server.name, f"{server.section}-{server.name}")

@@ -44,6 +44,7 @@ class DraftServer:
         address: Canonical; None if the file has none that can be kept.
         origin: Where it comes from, and what is written there.
         healthcheck: How it is probed, with an empty name; None if it is not.
+        further: Other healthchecks that have to be up, too.
     """
 
     name: str
@@ -53,6 +54,12 @@ class DraftServer:
     healthcheck: Healthcheck | None = None
     enabled: bool = True
     notes: list[Note] = attrs.field(factory=list)
+    further: tuple[Healthcheck, ...] = ()
+
+    @property
+    def healthchecks(self) -> tuple[Healthcheck, ...]:
+        """All of them."""
+        return () if self.healthcheck is None else (self.healthcheck, *self.further)
 
 
 @attrs.define(eq=False)

@@ -186,6 +186,8 @@ def _http_params(http: HttpParams) -> dict[str, Any]:
         params["response-regexp"] = quoted(http.response_regexp)
     if http.response_regexp_not is not None:
         params["response-regexp-not"] = quoted(http.response_regexp_not)
+    if http.disable_on_404:
+        params["disable-on-404"] = "true"
     if http.headers:
         params["headers"] = f"{{{', '.join(f'{quoted(name)}: {quoted(value)}' for name, value in http.headers)}}}"
     return params
@@ -195,8 +197,10 @@ def _backend(name: str, server: DraftServer, fitted: Fitted) -> Iterator[str]:
     yield from _notes([server.origin, *server.notes], 4)
     yield f"    {_key(name)}:"
     yield f"      address: {_address(server.address)}"
-    if server.healthcheck is not None:
-        yield f"      healthcheck: {_key(fitted.check_names[server.healthcheck])}"
+    checks = [_key(fitted.check_names[each]) for each in server.healthchecks]
+    if checks:
+        listed = ", ".join(checks)
+        yield f"      healthcheck: {listed if len(checks) == 1 else f'[{listed}]'}"
     if not server.enabled:
         yield "      enabled: false"
 

@@ -70,6 +70,7 @@ class CheckRules:
         codes: Those of an ``expect`` rule; None without one.
         expected: Whether there was an ``expect`` rule.
         inherited: Whether all such rules are those of the defaults.
+        disable_on_404: Whether the status 404 drains a server.
         notes: What could not be kept.
     """
 
@@ -81,6 +82,7 @@ class CheckRules:
     regexp: str | None = None
     regexp_not: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    disable_on_404: bool = False
     expected: bool = False
     inherited: bool = False
     connect_timeout: float | None = None
@@ -155,7 +157,7 @@ class CheckRules:
     def http(self) -> HttpParams:
         """The request and what is expected of its answer. With any rule, HAProxy does not check the status itself."""
         codes = self.codes or (ALL_CODES if self.expected else GOOD_CODES)
-        return HttpParams(self.path, self.host, codes, self.regexp, self.regexp_not, self.headers)
+        return HttpParams(self.path, self.host, codes, self.regexp, self.regexp_not, self.headers, self.disable_on_404)
 
     def _take_path(self, path: str, place: str) -> None:
         if is_known(path) and _FORMAT not in path and fits("path", path):

@@ -115,6 +115,8 @@ def _take_check_rule(proxy: Proxy, line: ConfigLine) -> bool:
         proxy.rules.send(words, line.place)
     elif kind == "expect" and line.words[0] == "http-check":
         proxy.rules.expect(words, line.place)
+    elif line.words == ("http-check", "disable-on-404"):
+        proxy.rules.disable_on_404 = True
     else:
         proxy.rules.notes.append(Note(line.place, f"not part of the healthcheck: {line.text.strip()}"))
     return True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
+from maglev.config.checkkinds import MOST_CHECKS
 from maglev.importers.draft.model import Draft, DraftServer, DraftVip, Member, Note, Tier, scaled
 from maglev.importers.draft.source import refusal
 from maglev.importers.draft.values import address_of, fits
@@ -199,26 +200,28 @@ class _KeepalivedImporter:
                 found.append(each)
             else:
                 server.notes += each.notes()
-        server.healthcheck = self._check(server, found, timing, host, port)
+        checks = self._checks(server, found, timing, host, port)
+        if checks:
+            server.healthcheck, server.further = checks[0], tuple(checks[1:])
         self._draft.add_server(server)
         virtual.servers.append((server, weight, port))
 
-    def _check(
+    def _checks(
         self, server: DraftServer, found: list[KeepalivedStatement], timing: Timing, host: str | None, port: int | None
-    ) -> Healthcheck | None:
-        """Return the healthcheck for the first checker that has an equivalent; note the others."""
-        chosen = None
+    ) -> list[Healthcheck]:
+        """Return the healthchecks for the checkers that have an equivalent: all of them have to be up."""
+        chosen: list[Healthcheck] = []
         for each in found:
-            if chosen is not None:
-                server.notes.append(Note(each.place, f"only one healthcheck per server, ignored: {each.keyword}"))
-                server.notes += each.notes()
-                continue
-            chosen, notes = healthcheck_of(each, timing, host, port or None, self._client)
-            if chosen is None:
+            check, notes = healthcheck_of(each, timing, host, port or None, self._client)
+            if check is None:
                 server.notes += notes
+            elif len(chosen) == MOST_CHECKS and check not in chosen:
+                text = f"at most {MOST_CHECKS} healthchecks per server, ignored: {each.keyword}"
+                server.notes += [Note(each.place, text), *each.notes()]
             else:
-                self._draft.check_notes.setdefault(chosen, {}).update(dict.fromkeys(notes))
-        if chosen is None:
+                self._draft.check_notes.setdefault(check, {}).update(dict.fromkeys(notes))
+                chosen += [check] if check not in chosen else []
+        if not chosen:
             server.notes.append(Note(server.origin.place, "not probed and therefore always up"))
         return chosen
 

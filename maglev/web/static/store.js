@@ -9,6 +9,7 @@ const SAMPLES = 60;
 const REASONS = {
   held: ["held", "", "its state is not known yet: it keeps the weight that it had"],
   guarded: ["kept in service", "bad", "it is down, and in service because nothing else is left"],
+  nolb: ["drains itself", "", "its health page answers 404: it keeps its flows and gets no new ones"],
   doubted: ["doubted", "bad", "it is down like many others: the check itself is in doubt"],
 };
 

@@ -66,6 +66,17 @@ def test_a_status_that_is_not_accepted_fails_before_the_body():
     assert read(b"HTTP/1.1 503 x\r\nContent-Length: 9\r\n\r\n", forbidden="x") == (Code.L7STS, "status 503")
 
 
+@pytest.mark.parametrize("regexp", [None, "well"])
+@pytest.mark.parametrize("codes", [((200, 200),), ((200, 404),)])
+def test_404_passes_and_asks_for_no_new_flows_if_it_is_to_mean_that(codes, regexp):
+    page = b"HTTP/1.1 %d x\r\nContent-Length: 4\r\n\r\nwell"
+    for drains, status in ((True, 404), (False, 404), (True, 200), (True, 410)):
+        answer = Answer(Expectation.of(HttpParams("/", None, codes, regexp, disable_on_404=drains)))
+        answer.feed(page % status)
+        assert answer.verdict is not None
+        assert (answer.verdict[0] is Code.L7OKC) is (drains and status == 404)
+
+
 def test_a_compressed_body_passes_as_nothing_can_be_found_in_it_and_the_detail_says_so():
     answer = HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00"
     assert read(answer, forbidden="x") == (Code.L7OK, "status 200; it is compressed (gzip)")
