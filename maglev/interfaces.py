@@ -16,6 +16,7 @@ from maglev.model.event_views import EventView
 from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
 from maglev.model.override import MAX_DURATION
 from maglev.model.override_views import DrainView
+from maglev.model.peer_views import PeersView, ServedVipsView
 from maglev.model.result import Outcome
 from maglev.model.session_views import SessionView, WebLoginView
 from maglev.model.views import (
@@ -74,12 +75,7 @@ class ISubscription(Interface):
 
 
 class Within(NamedTuple):
-    """The range of a whole number.
-
-    Attributes:
-        low: The lowest.
-        high: The highest.
-    """
+    """The range of a whole number: the lowest, and the highest."""
 
     low: int
     high: int
@@ -376,6 +372,12 @@ class IControl(Protocol):
     @changes
     async def sync_vpp(self, frontend: str | None = None) -> SyncView:
         """Read VPP back and repair it, all or one frontend."""
+
+    async def served_vips(self, after: str = "", limit: Limit = 100) -> ServedVipsView:
+        """Return a page of what is served here, for another balancer to compare."""
+
+    async def peers(self, after: str = "", limit: Limit = 100) -> PeersView:
+        """Return the other balancers that are known, and a page of VIPs with all who serve them side by side."""
 
     async def log(self, last: Last = 50) -> list[EventView]:
         """Return the latest events and changes, as they came, from memory: those of the board, and who changed what."""

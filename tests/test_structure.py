@@ -217,6 +217,9 @@ PEOPLE = ("commands", "terminal", "maglevc", "maglevt")
 ENDING_LOOPS = {
     ("announce.hook_stream", "_follow"): "ends with its reader, who is hung up on and comes again",
     ("announce.hook_stream", "run"): "likewise",
+    ("peers.link", "_read"): "pages have an end, and a reading has a deadline",
+    ("peers.link", "_session"): "in a step of a loop that goes through Tasks.repeat",
+    ("peers.service", "_read_ours"): "pages have an end; in a step of a loop that goes through Tasks.repeat",
     ("rpc.server.perspective", "_page"): "a page has an end",
     ("rpc.server.pushing", "_run"): "ends with its subscription, and the client learns of it",
     ("rpc.server.pushing", "_wait_for_room"): "ends with its subscription",

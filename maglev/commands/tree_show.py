@@ -176,6 +176,15 @@ SHOW: Final = Keyword(
             ),
         ),
         Keyword(
+            "peers",
+            help="Other balancers of the same VIPs, and what differs",
+            command=Command(
+                show.show_peers,
+                notes="A difference counts after some seconds. ``cannot-confirm`` is one that is silent: whether it "
+                "agrees is not known. ``json`` has all VIPs side by side.",
+            ),
+        ),
+        Keyword(
             "log",
             help="The latest events, and who changed what",
             command=Command(

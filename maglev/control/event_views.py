@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from maglev.control.announce_views import announcement_event_view, sink_event_view
-from maglev.control.noted_views import drain_event_view, override_event_view, reload_event_view, weight_event_view
+from maglev.control.noted_views import (
+    drain_event_view,
+    override_event_view,
+    peer_event_view,
+    reload_event_view,
+    weight_event_view,
+)
 from maglev.model.events import (
     AnnouncementEvent,
     BackendEvent,
@@ -15,6 +21,7 @@ from maglev.model.events import (
     FrontendEvent,
     GuardEvent,
     OverrideEvent,
+    PeerEvent,
     ReloadEvent,
     SinkEvent,
     WeightEvent,
@@ -117,6 +124,7 @@ _VIEWS: Final[Mapping[type, Callable[[Any], EventView]]] = {
     FrontendEvent: _frontend_event_view,
     GuardEvent: _guard_event_view,
     OverrideEvent: override_event_view,
+    PeerEvent: peer_event_view,
     ReloadEvent: reload_event_view,
     SinkEvent: sink_event_view,
     WeightEvent: weight_event_view,

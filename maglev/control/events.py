@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from maglev.control.event_views import event_view
 from maglev.interfaces import ISubscription
-from maglev.model.events import DrainEvent, OverrideEvent, WeightEvent
+from maglev.model.events import DrainEvent, OverrideEvent, PeerEvent, WeightEvent
 from maglev.model.moments import moment
 from maglev.runtime.logs.render import fields_of, name_of
 
@@ -51,7 +51,7 @@ def _is_of_backends(event: Noted) -> bool:
     """Return whether an event is for those who see backends."""
     if isinstance(event, OverrideEvent):
         return event.override.target.is_state
-    return not isinstance(event, WeightEvent)
+    return not isinstance(event, WeightEvent | PeerEvent)
 
 
 def _is_of_frontends(event: Noted) -> bool:

@@ -8,8 +8,14 @@ from maglev.control.views import until_of
 from maglev.model.moments import moment
 
 if TYPE_CHECKING:
-    from maglev.model.event_views import DrainEventView, OverrideEventView, ReloadEventView, WeightEventView
-    from maglev.model.events import DrainEvent, OverrideEvent, ReloadEvent, WeightEvent
+    from maglev.model.event_views import (
+        DrainEventView,
+        OverrideEventView,
+        PeerEventView,
+        ReloadEventView,
+        WeightEventView,
+    )
+    from maglev.model.events import DrainEvent, OverrideEvent, PeerEvent, ReloadEvent, WeightEvent
 
 
 def override_event_view(event: OverrideEvent) -> OverrideEventView:
@@ -74,4 +80,16 @@ def drain_event_view(event: DrainEvent) -> DrainEventView:
         "detail": event.detail,
         "who": event.who,
         "origin": event.origin,
+    }
+
+
+def peer_event_view(event: PeerEvent) -> PeerEventView:
+    """Return that a balancer agrees, differs or is silent."""
+    return {
+        "type": "peer",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "peer": event.peer,
+        "state": event.state,
+        "detail": event.detail,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -13,12 +14,14 @@ from maglev.control.events import LEVELS
 from maglev.control.explain import explain_backend, explain_frontend
 from maglev.control.names import names_of
 from maglev.control.order_verbs import OrderVerbs
+from maglev.control.served import HashCache, served_vip_view
 from maglev.control.views import (
     backend_view,
     check_view,
     dry_run_view,
     frontend_view,
     healthcheck_view,
+    key_view,
     page_view,
 )
 from maglev.control.vpp_verbs import VppVerbs
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Config
     from maglev.model.event_views import EventView
     from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
+    from maglev.model.peer_views import PeersView, ServedVipsView, ServedVipView
     from maglev.model.problem import Problem
     from maglev.model.session_views import SessionView, WebLoginView
     from maglev.model.views import (
@@ -76,6 +80,8 @@ class Control:
     Attributes:
         drains: Watches drains; a service, to be started by who makes this.
         trail: What callers have changed lately.
+        host: Name of this host, for other balancers.
+        peers: Returns a page of what is known of other balancers, given where it begins and its limit.
         web_links: The links that open the live page.
     """
 
@@ -92,8 +98,13 @@ class Control:
         checker_view: Callable[[], CheckerView],
         overrides: Overrides,
         announcer: Announcer,
+        host: str = "",
     ) -> None:
         self.work = work
+        self.host = host
+        self.boot = secrets.token_hex(8)
+        self.hashes = HashCache(lambda: board.config)
+        self.peers: Callable[[str, int], PeersView] = self._no_peers
         self.board = board
         self.vpp = vpp
         self.reloader = reloader
@@ -107,6 +118,9 @@ class Control:
         self.drains = DrainWatch(work, board, overrides, vpp)
         self.trail = AuditTrail(board, wall)
         self.web_links = WebLinks(work.clock)
+
+    def _no_peers(self, _after: str, _limit: int) -> PeersView:
+        return {"host": self.host, "peers": [], "rows": [], "next": None}
 
     def dry_run(self, config: Config) -> Awaitable[Sequence[DryRunChange]]:
         """Compute the effects of a configuration; without a connection, a VPP with all features is assumed."""
@@ -259,6 +273,27 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
         except ConfigError as error:
             return check_view(error.problems, ok=False)
         return check_view(loaded.warnings, ok=True)
+
+    async def served_vips(self, after: str = "", limit: int = 100) -> ServedVipsView:
+        """A page of what is served here."""
+        control = self._control
+        return {
+            **page_view(self._board.frontends.values(), after, limit, self._served_view),
+            "host": control.host,
+            "boot": control.boot,
+            "version": control.build.version,
+            "vpp": "off" if self._vpp.off else "lost" if self._vpp.features is None else "connected",
+        }
+
+    def _served_view(self, status: FrontendStatus) -> ServedVipView:
+        frontend = status.frontend
+        return served_vip_view(
+            self._frontend_view(status), key_view(key_of(frontend)), self._control.hashes.get(frontend)
+        )
+
+    async def peers(self, after: str = "", limit: int = 100) -> PeersView:
+        """The other balancers, and a page of VIPs."""
+        return self._control.peers(after, limit)
 
     async def log(self, last: int = 50) -> list[EventView]:
         """The latest events and changes."""

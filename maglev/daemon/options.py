@@ -49,6 +49,10 @@ SETTINGS: Final = (
     Setting("pb-tls-cert", "", "certificate of maglevd for --pb-tls-addr, with its chain (PEM)"),
     Setting("pb-tls-key", "", "private key of that certificate (PEM)"),
     Setting("pb-tls-ca", "", "CA certificates to verify client certificates with (PEM)"),
+    Setting("peers", "", "other balancers of the same VIPs, by commas: HOST, HOST:PORT or tls:HOST:PORT"),
+    Setting("peers-tls-cert", "", "our certificate for --peers (PEM); that of --pb-tls-cert if not given"),
+    Setting("peers-tls-key", "", "private key of that certificate (PEM); that of --pb-tls-key if not given"),
+    Setting("peers-tls-ca", "", "CA of the certificates of --peers (PEM); that of --pb-tls-ca if not given"),
     Setting("state-dir", "/var/lib/vpp-maglev", "directory of the SSH host key and of what operators ordered"),
     Setting("log-level", "info", "lowest level to log: debug, info, warn, error or critical"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -35,6 +36,7 @@ from maglev.control.timekeeping import Timekeeper
 from maglev.control.transition_log import TransitionLog
 from maglev.control.verbs import Control
 from maglev.daemon.listeners import FrontEnd, listeners
+from maglev.daemon.neighbours import add_peers
 from maglev.daemon.options import Options  # noqa: TC001  # twistd's ServiceMaker looks it up here
 from maglev.daemon.signals import was_hung_up
 from maglev.daemon.systemd import Notifier, notify_socket
@@ -159,7 +161,6 @@ class Daemon(MultiService):
         self.sinks.setServiceParent(self)
         self.reloader.before_apply = self.sinks.withdraw_leaving
         sessions, build = Sessions(reactor, time.time), read_build()
-        how = checker_view(reactor.seconds, self.checker, lag, self.pool, self.board.doubts)
         self.control = Control(
             self._cooperator.queue("control"),
             self.board,
@@ -169,9 +170,10 @@ class Daemon(MultiService):
             sessions,
             build,
             time.time,
-            how,
+            checker_view(reactor.seconds, self.checker, lag, self.pool, self.board.doubts),
             self.overrides,
             self.announcer,
+            socket.gethostname(),
         )
         self.control.drains.setServiceParent(self)
         self._front_ends = tuple(listeners(reactor, self._cooperator, self._descriptors, options, self.control))
@@ -191,6 +193,7 @@ class Daemon(MultiService):
             TrafficCollector(self.board, self.vpp),
             ProcessFigures(),
         ]
+        self._collectors += add_peers(self, reactor, self._cooperator.queue("peers"), options, self.control, jitter)
         where = strport("--metrics-addr", options["metrics-addr"])
         if where is not None:
             share = self._descriptors.share(METRICS_CONNECTIONS)

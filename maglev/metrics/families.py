@@ -20,6 +20,7 @@ _NO_WORKER: Final = "there are no workers, or the worker has not started yet"
 _NO_DRAIN: Final = "no drain has a goal to reach, or VPP can't be asked"
 _SEVERAL: Final = "A backend with several checks has one for each, with the label ``healthcheck``."
 _NOT_SEVERAL: Final = "the backend has no more than one check"
+_NO_PEERS: Final = "``--peers`` names none"
 _NO_VPP: Final = "VPP is not connected"
 _NO_COUNTERS: Final = "VPP is not connected, or its counters are not known"
 
@@ -214,6 +215,16 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
         ),
         Family("maglev_announce_sink_readers", "gauge", "Programs or connections that are told", ("sink",)),
         Family("maglev_announce_sink_dropped_total", "counter", "Events that a slow hook has missed", ("sink",)),
+    ),
+    "Peers": (
+        Family("maglev_peer_up", "gauge", "1 while another balancer answers", ("peer",), absent=_NO_PEERS),
+        Family(
+            "maglev_peer_differences",
+            "gauge",
+            "Lasting differences from another balancer of the same VIPs; 0 while it does not answer",
+            ("peer",),
+            absent=_NO_PEERS,
+        ),
     ),
     "maglevd itself": (
         Family(

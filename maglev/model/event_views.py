@@ -196,7 +196,18 @@ class SinkEventView(TypedDict):
     problem: Annotated[str, "Why not, for a person; empty if it works again."]
 
 
-NotedView = OverrideEventView | WeightEventView | ReloadEventView | DrainEventView
+class PeerEventView(TypedDict):
+    """Another balancer agrees, differs, or can't be confirmed; sent to those who see the frontends."""
+
+    type: Annotated[Literal["peer"], "``peer``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    peer: Annotated[str, "Name of the balancer, as in ``--peers``."]
+    state: Annotated[str, "``agrees``, ``differs`` or ``lost``."]
+    detail: Annotated[str, "What differs, or why nothing is known; empty if it agrees."]
+
+
+NotedView = OverrideEventView | WeightEventView | ReloadEventView | DrainEventView | PeerEventView
 _Board = BackendEventView | CheckEventView | FrontendEventView | GuardEventView | BlindnessEventView | NotedView
 _Announced = AnnouncementEventView | SinkEventView
 EventView = SnapshotView | _Board | _Announced | LogEventView | GapView | AuditEventView

@@ -262,7 +262,24 @@ class DrainEvent:
     at: float = 0.0
 
 
-Noted = OverrideEvent | WeightEvent | ReloadEvent | DrainEvent
+@attrs.frozen
+class PeerEvent:
+    """Another balancer agrees with this one, differs from it, or is silent.
+
+    Attributes:
+        peer: Its name in ``--peers``.
+        state: ``agrees``, ``differs`` or ``lost``.
+        detail: What differs, or why it is silent; empty if it agrees.
+    """
+
+    peer: str
+    state: str
+    detail: str
+    seq: int = 0
+    at: float = 0.0
+
+
+Noted = OverrideEvent | WeightEvent | ReloadEvent | DrainEvent | PeerEvent
 """What is noted on the board."""
 
 Event = BackendEvent | CheckEvent | FrontendEvent | GuardEvent | BlindnessEvent | AnnouncementEvent | SinkEvent | Noted

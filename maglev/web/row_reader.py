@@ -15,6 +15,8 @@ from maglev.web.rows import (
     is_settled,
     member_rows,
     no_vpp_row,
+    peer_row,
+    peer_vip_row,
     seen_row,
     vpp_row,
 )
@@ -128,9 +130,22 @@ class RowReader:
             found.add(address["address"])
             store.put("announcements", address["address"], announcement_row(address))
         store.keep("announcements", found)
+        await self._sweep_peers()
         store.put("about", "daemon", {**self._about, **await control.version()})
         store.put("about", "checker", checker_row(await control.checker()))
         store.put("about", "vpp", await self._vpp())
+
+    async def _sweep_peers(self) -> None:
+        """Read the other balancers, and what they serve together with another one."""
+        store, found = self.store, set()
+        for peer in (await self._control.peers("", 1))["peers"]:
+            store.put("peers", peer["name"], peer_row(peer))
+        async for vip in rows_of(self._control.peers, self._work, 5):
+            if len(vip["sides"]) > 1:
+                key, row = peer_vip_row(vip)
+                found.add(key)
+                store.put("vips", key, row)
+        store.keep("vips", found)
 
     async def _vpp(self) -> dict[str, Any]:
         try:

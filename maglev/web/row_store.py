@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-KINDS: Final = ("about", "frontends", "members", "backends", "checks", "seen", "announcements")
+KINDS: Final = ("about", "frontends", "members", "backends", "checks", "seen", "announcements", "peers", "vips")
 """The kinds of rows, which `maglev.web.rows` describes."""
 
 _GONE: Final = b"null"

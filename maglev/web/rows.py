@@ -9,6 +9,8 @@ Kinds, with the names of their rows:
 * ``checks``: by backend: whether the last result passed, its code and its detail.
 * ``seen``: by backend: when that was, in seconds since the epoch, and the milliseconds that the probe took.
 * ``announcements``: by address.
+* ``peers``: other balancers, by name.
+* ``vips``: by prefix, protocol and port, with blanks between: what all balancers that serve it have.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from maglev.model.checker_views import CheckerView
     from maglev.model.health_views import ResultView
     from maglev.model.override_views import DrainView, OverrideView
+    from maglev.model.peer_views import PeerView, PeerVipView, ServedServerView
     from maglev.model.views import BackendView, FrontendView, MemberView, PoolView, VppInfoView
 
 
@@ -165,3 +168,30 @@ def checker_row(view: CheckerView) -> dict[str, Any]:
 def announcement_row(view: AnnouncementView) -> dict[str, Any]:
     """Return the row of an announcement."""
     return {key: view[key] for key in ("state", "why", "since", "frontends")}
+
+
+def peer_row(view: PeerView) -> dict[str, Any]:
+    """Return the row of another balancer."""
+    return {key: view[key] for key in ("state", "why", "version", "vpp", "shared", "differences")}
+
+
+def peer_vip_row(view: PeerVipView) -> tuple[str, dict[str, Any]]:
+    """Return the name and the row of a VIP that several balancers serve."""
+    row = {
+        "frontend": view["frontend"],
+        "differences": view["differences"],
+        "sides": [
+            {
+                "peer": side["peer"],
+                "state": side["state"],
+                "servers": {each["address"]: _sided(each) for each in side["servers"]},
+            }
+            for side in view["sides"]
+        ],
+    }
+    return f"{view['prefix']} {view['protocol']} {view['port']}", row
+
+
+def _sided(view: ServedServerView) -> list[str | int | None]:
+    """Return a server at one balancer: its name, its state, its weight, the effective one, and what VPP holds."""
+    return [view["name"], view["state"], view["weight"], view["effective_weight"], view["vpp_weight"]]

@@ -92,3 +92,23 @@ def _with_default(name, default):
     from maglev.daemon.options import SETTINGS
 
     return tuple(each._replace(default=default) if each.name == name else each for each in SETTINGS)
+
+
+def test_peers_over_tls_need_certificates_their_own_or_those_of_the_listener(path, tmp_path):
+    words = "--peers needs --peers-tls-cert, --peers-tls-key and --peers-tls-ca, or those of --pb-tls-addr"
+    with pytest.raises(StartError, match=words):
+        ends(path, "--peers=lb2")
+    authority = Authority()
+    certificate, key = authority.issue(tmp_path, "localhost")
+    root = authority.write_root(tmp_path)
+    for prefix in ("pb", "peers"):
+        files = [f"--{prefix}-tls-cert={certificate}", f"--{prefix}-tls-key={key}", f"--{prefix}-tls-ca={root}"]
+        assert "pb-addr" in ends(path, "--peers=lb2,[2001:db8::3]:5", *files)
+    with pytest.raises(StartError, match=r"--peers: TLS: .*nowhere"):
+        ends(path, "--peers=lb2", *files[:2], "--peers-tls-ca=/nowhere")
+
+
+def test_peers_have_valid_addresses_and_may_be_on_this_machine(path):
+    assert "pb-addr" in ends(path, "--peers=unix:/run/other.sock")
+    with pytest.raises(StartError, match='--peers: invalid address "lb2:x": expected unix:PATH'):
+        ends(path, "--peers=lb1,lb2:x")

@@ -23,6 +23,9 @@ from tests.fakes.world import (
     HEALTHCHECKS,
     LOGGED,
     OVERRIDES,
+    PEER_VIPS,
+    PEERS,
+    SERVED,
     SINKS,
     STEPS,
     UNTIL,
@@ -104,7 +107,10 @@ class FakeControl:
             "backend-counters": list(BACKEND_COUNTERS),
             "override": list(OVERRIDES),
             "announcement": list(ANNOUNCEMENTS),
+            "served": list(SERVED),
+            "peer-vip": list(PEER_VIPS),
         }
+        self.peer_rows = list(PEERS)
         self.checker_view = CHECKER
         self.sinks = SINKS
         self.not_kept = ""
@@ -168,6 +174,17 @@ class FakeControl:
         else:
             found = [row["name"] for row in self.rows[kind]]
         return [name for name in found if name.startswith(prefix)][:limit]
+
+    async def served_vips(self, after="", limit=100):
+        page = await self._page("served_vips", "served", after, limit)
+        return {**page, "host": "lb1", "boot": "0123", "version": "1.2.3", "vpp": "connected"}
+
+    async def peers(self, after="", limit=100):
+        return {
+            **await self._page("peers", "peer-vip", after, limit),
+            "host": "lb1",
+            "peers": copy.deepcopy(self.peer_rows),
+        }
 
     async def frontends(self, after="", limit=100):
         return await self._page("frontends", "frontend", after, limit)

@@ -411,3 +411,73 @@ LOGGED = [
     },
 ]
 WEB_LOGIN = {"url": "http://127.0.0.1:9092/login#QkFTRTY0", "expires_in": 60.0}
+
+
+# Other balancers
+
+
+def served_server(address="198.51.100.11", name="www1", state="up", weight=100, effective=None):
+    """Return a server of a VIP, as balancers tell each other."""
+    effective = weight if effective is None else effective
+    return {
+        "address": address,
+        "name": name,
+        "state": state,
+        "weight": weight,
+        "effective_weight": effective,
+        "programmed_weight": effective,
+        "vpp_weight": effective,
+    }
+
+
+def served_vip(*servers, frontend="web", configuration="0123456789abcdef", state="up", port=80):
+    """Return a VIP, as balancers tell each other."""
+    return {
+        "prefix": "203.0.113.80/32",
+        "protocol": "tcp",
+        "port": port,
+        "frontend": frontend,
+        "state": state,
+        "configuration": configuration,
+        "servers": list(servers or [served_server()]),
+    }
+
+
+def peer_side(peer, vip):
+    """Return what a balancer has for a VIP."""
+    return {"peer": peer, **{key: vip[key] for key in ("frontend", "state", "configuration", "servers")}}
+
+
+def peer_view(name, state, why="", age=0.4, shared=1, differences=0):
+    """Return another balancer."""
+    known = (
+        {"host": name, "version": "1.2.3", "vpp": "connected"}
+        if age is not None
+        else dict.fromkeys(("host", "version", "vpp"), "")
+    )
+    return {
+        "name": name,
+        "address": f"tls:{name}:2223",
+        "state": state,
+        "why": why,
+        **known,
+        "age": age,
+        "shared": shared,
+        "differences": differences,
+    }
+
+
+SERVED = [served_vip()]
+
+PEERS = [
+    peer_view("lb2", "differs", differences=1),
+    peer_view("lb3", "cannot-confirm", "it does not answer", age=None, shared=0),
+]
+
+PEER_VIPS = [
+    {
+        **{key: SERVED[0][key] for key in ("prefix", "protocol", "port", "frontend")},
+        "differences": ["www1: configured weight 100 here, 50 at lb2"],
+        "sides": [peer_side("", served_vip()), peer_side("lb2", served_vip(served_server(weight=50)))],
+    }
+]

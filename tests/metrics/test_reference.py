@@ -6,10 +6,12 @@ import re
 import runpy
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
 from maglev.metrics.families import FAMILIES, GROUPS, header
+from maglev.metrics.peers import PeersCollector
 from maglev.metrics.reference import page
 from maglev.metrics.rpc import PbCollector
 from maglev.metrics.ssh import SshCollector
@@ -18,6 +20,8 @@ from maglev.metrics.web import WebCollector
 from maglev.metrics.workers import WorkerCollector
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
+from maglev.model.server_address import ServerAddress
+from maglev.peers.service import Peer
 from maglev.rpc.server.counters import CallCounters
 from maglev.ssh.logins import Logins
 from tests.fakes.configs import make_announce, make_config
@@ -38,7 +42,7 @@ def world():
     made.stop()
 
 
-def scrape(world, traffic=None, dropped=(), workers=0, calls=None):
+def scrape(world, traffic=None, dropped=(), workers=0, calls=None, peers=()):
     """Scrape everything that maglevd serves, but for the figures of the process."""
     rig = WorkerPoolRig(workers)
     rig.start()
@@ -48,8 +52,13 @@ def scrape(world, traffic=None, dropped=(), workers=0, calls=None):
         SshCollector(Logins()),
         WebCollector(lambda: 0, lambda: 0),
         WorkerCollector(rig.pool),
+        PeersCollector(SimpleNamespace(peers={each.name: each for each in peers})),
     )
     return Scraped((*world.collectors, *others))
+
+
+def silent_peer():
+    return Peer(SimpleNamespace(where=ServerAddress("lb2", "tls:lb2:2223"), heard_at=None))
 
 
 def everything(world):
@@ -68,7 +77,7 @@ def everything(world):
         bench.tick()
     calls = CallCounters()
     calls.count("frontend", "ok", 0.1)
-    found = scrape(world, bench.vpp, ["silent"], workers=1, calls=calls)
+    found = scrape(world, bench.vpp, ["silent"], workers=1, calls=calls, peers=[silent_peer()])
     bench.stop()
     return found
 

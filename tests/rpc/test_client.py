@@ -154,3 +154,33 @@ def test_junk_from_the_other_end_ends_the_connection(rig):
 
     assert not client.connected
     assert results
+
+
+def test_a_daemon_that_sends_more_than_it_is_allowed_is_hung_up_on(rig):
+    client = rig.connect()
+    client.allow(1000)
+    assert rig.result(client.version())["verb"] == "version"
+    rig.control.answers["version"] = {"version": "v" * 2000, "commit": "", "build_date": ""}
+    results = rig.pending(client.version())
+    rig.settle()
+
+    assert results[0].check(LostError)
+    assert not client.connected
+    assert rig.links[0].lost
+
+
+def test_an_allowance_is_renewed_by_each_call_of_it_and_without_one_there_is_no_end(rig):
+    client = rig.connect()
+    rig.control.answers["version"] = {"version": "v" * 600, "commit": "", "build_date": ""}
+    for _ in range(5):
+        client.allow(1000)
+        assert len(rig.result(client.version())["version"]) == 600
+    client.abort()
+    rig.settle()
+    client.abort()
+
+    assert not client.connected
+    other = rig.connect()
+    rig.control.answers["version"] = {"version": "v" * 600, "commit": "", "build_date": ""}
+    for _ in range(5):
+        assert len(rig.result(other.version())["version"]) == 600

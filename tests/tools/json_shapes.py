@@ -19,6 +19,7 @@ from maglev.model import (
     explain_views,
     health_views,
     override_views,
+    peer_views,
     server_views,
     session_views,
     views,
@@ -37,6 +38,7 @@ MODULES = (
     explain_views,
     session_views,
     server_views,
+    peer_views,
 )
 VIEWS = {name: each for each in MODULES for name, each in vars(each).items() if is_typeddict(each)}
 """The shapes, by the names of their classes."""

@@ -9,6 +9,7 @@ from maglev.web.feed import FRAME, LINGER, QUIET
 from maglev.web.history import PERIOD
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.web import WALL, WebWorld
+from tests.fakes.world import PEER_VIPS, PEERS
 
 
 @pytest.fixture
@@ -275,3 +276,22 @@ def test_traffic_is_sampled_before_anybody_looks(world):
     world.pass_time(PERIOD, step=0.5)
     (traffic,) = [message[2]["traffic"] for message in page.messages()[1:] if "traffic" in message[2]]
     assert traffic == {"vips": {"web": 200}, "backends": {"a": 200}}
+
+
+def test_other_balancers_are_shown_with_what_several_serve(world):
+    answer = {"host": "lb1", "peers": PEERS, "rows": [*PEER_VIPS, {**PEER_VIPS[0], "port": 443}], "next": None}
+    answer["rows"][1]["sides"] = answer["rows"][1]["sides"][:1]
+    pages = [{**answer, "rows": answer["rows"][:1], "next": "1"}, {**answer, "rows": answer["rows"][1:]}]
+    world.control.peers = lambda after, _limit: pages[int(after or 0)]
+    page = world.open()
+    rows = page.messages()[0][2]["rows"]
+
+    assert rows["peers"]["lb3"]["state"] == "cannot-confirm"
+    assert "age" not in rows["peers"]["lb2"]
+    assert list(rows["vips"]) == ["203.0.113.80/32 tcp 80"]
+    (vip,) = rows["vips"].values()
+    assert vip["differences"] == ["www1: configured weight 100 here, 50 at lb2"]
+    assert [side["servers"]["198.51.100.11"][2] for side in vip["sides"]] == [100, 50]
+    pages[:] = [{**answer, "rows": []}]
+    world.pass_time(2)
+    assert changed(page.messages()[1], "vips") == {"203.0.113.80/32 tcp 80": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from maglev.commands.language.environment import ExitStatus
@@ -12,6 +13,7 @@ from maglev.commands.render.events import event_line
 from maglev.commands.render.explain import backend_explanation_lines, frontend_explanation_lines
 from maglev.commands.render.lines import cell, line
 from maglev.commands.render.overrides import override_table, overrides_head
+from maglev.commands.render.peers import peer_vip_lines, peers_head
 from maglev.commands.render.views import (
     checker_lines,
     frontend_lines,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from maglev.commands.language.nodes import Invocation
     from maglev.commands.render.lines import Line
     from maglev.model.announce_views import AnnouncementsView
+    from maglev.model.peer_views import PeersView
     from maglev.model.views import LbPlanView, LbStateView, OverridesView
 
 
@@ -181,6 +184,22 @@ async def show_announcement(call: Invocation) -> ExitStatus:
     view = await call.control.announcement(call.text("address"))
     await call.output.view(view, announcement_lines(view))
     return ExitStatus.OK
+
+
+async def show_peers(call: Invocation) -> ExitStatus:
+    """Show the other balancers, and what differs."""
+    await call.output.pages(
+        call.control.peers,
+        lambda page: chain.from_iterable(map(peer_vip_lines, page["rows"])),
+        opening=_peers_opening,
+        closing="]}",
+        head=peers_head,
+    )
+    return ExitStatus.OK
+
+
+def _peers_opening(page: PeersView) -> str:
+    return f'{{"host": {json_text(page["host"])}, "peers": {json_text(page["peers"])}, "vips": ['
 
 
 async def show_log(call: Invocation) -> ExitStatus:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         GuardEventView,
         LogEventView,
         OverrideEventView,
+        PeerEventView,
         ReloadEventView,
         SinkEventView,
         SnapshotView,
@@ -113,6 +114,12 @@ def _drain(event: DrainEventView) -> Line:
     return line(cell(event["at"]), " ", *what, cell(f"{flows}{detail}{_by(event)}"))
 
 
+def _peer(event: PeerEventView) -> Line:
+    detail = f": {event['detail']}" if event["detail"] else ""
+    what = (label("peer"), " ", cell(event["peer"], Style.HEADING), " ", cell(f"{event['state']}{detail}"))
+    return line(cell(event["at"]), " ", *what)
+
+
 def _audit(event: AuditEventView) -> Line:
     reason = f": {event['reason']}" if event["reason"] else ""
     what = (label("audit"), " ", cell(event["action"]), " ", cell(event["object"], Style.HEADING))
@@ -155,6 +162,7 @@ _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "weight": _weight,
     "reload": _reload,
     "drain": _drain,
+    "peer": _peer,
     "audit": _audit,
     "log": _log,
     "snapshot": _snapshot,

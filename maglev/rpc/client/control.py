@@ -59,7 +59,12 @@ CLOSE_DEADLINE: Final = 2.0
 
 
 async def connect(
-    reactor: Any, address: str = DEFAULT_ADDRESS, tls: TlsFiles | None = None, *, one_command: bool = False
+    reactor: Any,
+    address: str = DEFAULT_ADDRESS,
+    tls: TlsFiles | None = None,
+    *,
+    one_command: bool = False,
+    allowance: int | None = None,
 ) -> Client:
     """Connect to a maglevd, and log in.
 
@@ -68,6 +73,7 @@ async def connect(
         address: ``unix:PATH`` or ``tls:HOST:PORT``.
         tls: The certificates; required for ``tls:``.
         one_command: Whether it is for one command: the daemon then logs the login for debugging only.
+        allowance: Bytes that the daemon may send until `Client.allow` is called; None for any number.
 
     Raises:
         RefusedError: The address is invalid, or a file of certificates can't be used.
@@ -75,11 +81,17 @@ async def connect(
         LostError: The connection could not be made.
         NoAnswerError: The peer accepted the connection but did not answer.
     """
-    return await connect_by(reactor, endpoint_of(reactor, address, tls), address, one_command=one_command)
+    endpoint = endpoint_of(reactor, address, tls)
+    return await connect_by(reactor, endpoint, address, one_command=one_command, allowance=allowance)
 
 
 async def connect_by(
-    reactor: Any, endpoint: IStreamClientEndpoint, address: str, *, one_command: bool = False
+    reactor: Any,
+    endpoint: IStreamClientEndpoint,
+    address: str,
+    *,
+    one_command: bool = False,
+    allowance: int | None = None,
 ) -> Client:
     """Connect by an endpoint, and log in; as `connect`.
 
@@ -88,8 +100,9 @@ async def connect_by(
         endpoint: The endpoint of the daemon.
         address: The name of the daemon in errors.
         one_command: As for `connect`.
+        allowance: As for `connect`.
     """
-    factory = _Brokers()
+    factory = _Brokers(allowance)
     try:
         # An endpoint does not notify the factory of a failed connection: a caller that asked it would wait for ever.
         broker = cast("DaemonBroker", await endpoint.connect(factory))
@@ -148,6 +161,15 @@ class Client(IControl):
         else:
             waiting.callback(None)
         return waiting
+
+    def allow(self, allowance: int) -> None:
+        """Let the daemon send so many bytes from now on; with more, the connection ends."""
+        self._broker.allowance = allowance
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self.connected:
+            self._broker.transport.abortConnection()  # type: ignore[union-attr]
 
     async def close(self) -> None:
         """Close the connection and wait until it is closed, for a moment if the daemon has data of ours to read."""
@@ -277,11 +299,12 @@ class _Brokers(Factory):
     noisy = False
     unsafeTracebacks = False
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: int | None) -> None:
         self.ready: Deferred[None] = Deferred()
+        self._allowance = allowance
 
     def buildProtocol(self, _: IAddress | None) -> DaemonBroker:  # type: ignore[override]
-        broker = DaemonBroker(self.ready)
+        broker = DaemonBroker(self.ready, self._allowance)
         broker.factory = self  # type: ignore[assignment]  # Twisted has it untyped
         return broker
 

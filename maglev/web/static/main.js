@@ -4,6 +4,7 @@ import { Api } from "./api.js";
 import { Details } from "./details.js";
 import { Events } from "./events.js";
 import { make, say } from "./parts.js";
+import { Peers } from "./peers.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 import { count } from "./text.js";
@@ -14,6 +15,7 @@ const api = new Api();
 const store = new Store();
 const view = new View(store, at("frontends"));
 const events = new Events(at("events"));
+const peers = new Peers(store, at("peers"), at("alarm"));
 const details = new Details(at("details"), api, (shown) => keepAddress(shown));
 
 // The address of the page has the filter, and what is open: it can be kept and passed on.
@@ -148,6 +150,7 @@ function applyAll() {
   const any = (what) => changes.some((change) => change[what]);
   view.update({ touched, shape: any("shape"), traffic: any("traffic") });
   if (touched.about) about();
+  if (touched.peers || touched.vips) peers.update();
   const news = changes.flatMap((change) => change.events);
   if (news.length) {
     if (!unshown) events.add(news);
@@ -171,6 +174,7 @@ const stream = new Stream(store, {
     view.rebuild();
     filter();
     about();
+    peers.update();
     document.documentElement.dataset.boot = data.boot;
     soon();
   },

@@ -22,7 +22,7 @@ export class Store {
   }
 
   clear() {
-    this.rows = { about: {}, frontends: {}, members: {}, backends: {}, checks: {}, seen: {}, announcements: {} };
+    this.rows = { about: {}, frontends: {}, members: {}, backends: {}, checks: {}, seen: {}, announcements: {}, peers: {}, vips: {} };
     this.traffic = { vips: {}, backends: {} };
     this.events = [];
   }
