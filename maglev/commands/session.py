@@ -12,7 +12,7 @@ from maglev.commands.language.nodes import Invocation, TreePosition
 from maglev.commands.language.output import Output
 from maglev.commands.language.parse import parse
 from maglev.commands.render.events import event_line
-from maglev.commands.render.lines import clean, line
+from maglev.commands.render.lines import clean, fitted, line
 from maglev.commands.tree import ROOT
 from maglev.model.errors import MaglevError
 
@@ -92,8 +92,8 @@ class CommandSession:
         return self._text((*choice_lines(choices, self._environment.width), *rest))
 
     def event_text(self, event: EventView) -> str:
-        """Return an event as a line, as ``terminal monitor`` shows it."""
-        return self._text([event_line(event)])
+        """Return an event as ``terminal monitor`` shows it: as one line if that fits."""
+        return self._text(fitted(event_line(event), guarded(self._environment.width)))
 
     def _text(self, lines: Iterable[Line]) -> str:
         colour = self._environment.colour

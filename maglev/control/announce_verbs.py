@@ -80,6 +80,5 @@ class AnnounceVerbs:
     def _announcement_view(self, address: str) -> AnnouncementView:
         announcer = self._announcer
         policy = self._board.config.announce.addresses[address]
-        return announcement_view(
-            policy, announcer.entries[address], announcer.frontends_of(address), announcer.changes_in(address)
-        )
+        entry, due = announcer.entries[address], announcer.changes_in(address)
+        return announcement_view(policy, entry, self._board.age(entry.at), announcer.frontends_of(address), due)

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 
 def announcement_view(
-    policy: AnnouncePolicy, entry: Announcement, frontends: Sequence[str], changes_in: float | None
+    policy: AnnouncePolicy, entry: Announcement, age: float, frontends: Sequence[str], changes_in: float | None
 ) -> AnnouncementView:
-    """Return one address."""
+    """Return one address, whose state began some seconds ago."""
     return {
         "address": policy.address,
         "prefix": policy.prefix,
         "state": str(entry.state.now),
         "why": entry.state.why,
         "since": moment(entry.at),
+        "age": round(age, 1),
         "changes_in": changes_in,
         "frontends": list(frontends),
         "needed": str(policy.frontends),

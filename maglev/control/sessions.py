@@ -23,7 +23,7 @@ class SessionEntry:
         self.front_end = front_end
         self.since = register.wall()
         self._register = register
-        self.touched = register.clock.seconds()
+        self.began = self.touched = register.clock.seconds()
 
     def touch(self) -> None:
         """Reset the idle time of the session."""
@@ -72,6 +72,7 @@ class Sessions:
                 "origin": entry.caller.origin,
                 "front_end": entry.front_end,
                 "since": moment(entry.since),
+                "age": round(now - entry.began, 1),
                 "idle": round(now - entry.touched, 1),
             }
             for entry in self._entries

@@ -155,7 +155,7 @@ def backend_view(
         "health": _health_view(status.health),
         "last_result": None if last is None else result_view(last, board.now() - status.resulted, _shown(status)),
         "checks": [_check_view(each, board.now()) for each in status.checks],
-        "transitions": [transition_view(each) for each in status.transitions],
+        "transitions": [transition_view(each, board.age(each.at)) for each in status.transitions],
         "frontends": list(board.frontends_of(status.name)),
         "override": override,
         "drain": drain,
@@ -223,12 +223,13 @@ def result_view(result: Result, age: float, check: str = "") -> ResultView:
     }
 
 
-def transition_view(transition: Transition) -> TransitionView:
-    """Return one change of state."""
+def transition_view(transition: Transition, age: float) -> TransitionView:
+    """Return one change of state, which happened some seconds ago."""
     return {
         "from": str(transition.old),
         "to": str(transition.new),
         "at": moment(transition.at),
+        "age": round(age, 1),
         "code": str(transition.code),
         "detail": transition.detail,
         "healthcheck": transition.healthcheck,

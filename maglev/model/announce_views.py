@@ -16,6 +16,7 @@ class AnnouncementView(TypedDict):
     state: Annotated[str, "``announced``, ``withdrawn``, or ``undecided``: as before the start of maglevd."]
     why: Annotated[str, "The reason, for a person."]
     since: Annotated[str, "When this state began; for ``undecided``, when maglevd started."]
+    age: Annotated[float, "Seconds since then."]
     changes_in: Annotated[float | None, "Seconds after which it changes if nothing else does; None if it does not."]
     frontends: Annotated[list[str], "Names of the frontends with this address."]
     needed: Annotated[str, "Whether ``any`` or ``all`` of them must serve."]

@@ -13,6 +13,7 @@ class SessionView(TypedDict):
     origin: Annotated[str, "Where the session comes from."]
     front_end: Annotated[str, "``ssh``, ``pb`` or ``web``."]
     since: Annotated[str, "When it began."]
+    age: Annotated[float, "Seconds since then."]
     idle: Annotated[float, "Seconds since the last command."]
 
 

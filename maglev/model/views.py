@@ -102,6 +102,7 @@ class TransitionView(ChangeView):
     """A change of a backend's state."""
 
     at: Annotated[str, "When it happened."]
+    age: Annotated[float, "Seconds since then."]
     code: Annotated[
         str,
         "Code of the probe, or another cause: ``start``, ``draining``, ``paused``, ``resumed``, ``disabled``, "

@@ -54,6 +54,10 @@ class Journal(Records):
         """
         self._subscribers.add(**callbacks)
 
+    def age(self, at: float) -> float:
+        """Return how many seconds ago a wall-clock time was."""
+        return self._wall() - at
+
     def note(self, topic: str, kind: Callable[..., Event], *what: object) -> None:
         """Enter an event into the log, made of its place, of what follows, and of the time; tell a topic of it."""
         self._happened(topic, kind, *what, self._wall())

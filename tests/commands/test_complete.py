@@ -75,10 +75,10 @@ def listed(completion):
         ("watch events log level i", "nfo ", ["info"]),
         ("watch events backend ", "", ["num", "log", "frontend"]),
         ("show version ", "", []),
-        ("show version |", "", ["json", "include", "exclude", "count"]),
-        ("show version | ", "", ["json", "include", "exclude", "count"]),
+        ("show version |", "", ["json", "include", "exclude", "begin", "count"]),
+        ("show version | ", "", ["json", "include", "exclude", "begin", "count"]),
         ("show version|j", "son ", ["json"]),
-        ("show version | json | ", "", ["include", "exclude", "count"]),
+        ("show version | json | ", "", ["include", "exclude", "begin", "count"]),
         ("show version | include x | c", "ount ", ["count"]),
         ("show version | count | ", "", []),
         ("show version | include ", "", []),
@@ -200,6 +200,7 @@ def test_help_between_filters():
         "json",
         "include",
         "exclude",
+        "begin",
         "count",
     ]
     assert question("show version | include ") == "  <regex>  Pattern that lines must match (RE2)\n"

@@ -66,8 +66,8 @@ def world():
 
 
 def run(line):
-    """Return the output of a line."""
-    environment = FakeEnvironment()
+    """Return the output of a line, as a program gets it."""
+    environment = FakeEnvironment(terminal=False)
     environment.typed = ["show version", "show frontends"]
     finish(CommandSession(world(), environment).run(line))
     return environment.output

@@ -16,7 +16,7 @@ class Ran:
 
     def __init__(self, line, control=None):
         self.control = control or FakeControl()
-        environment = FakeEnvironment()
+        environment = FakeEnvironment(width=200)
         self.status = finish(CommandSession(self.control, environment).run(line))
         self.output, self.errors = environment.output, environment.errors
 

@@ -160,7 +160,7 @@ def test_a_word_that_is_short_for_several_lists_them(line, column, candidates):
         ("watch events num", 16, ["<1-1000000>"]),
         ("watch events log level", 22, ["debug", "info", "warn", "error"]),
         ("show vpp | count", 9, ["info", "lb"]),
-        ("show version | ", 15, ["json", "include", "exclude", "count"]),
+        ("show version | ", 15, ["json", "include", "exclude", "begin", "count"]),
         ("show version | include", 22, ["<regex>"]),
         ("| count", 0, [node.word for node in ROOT.children]),
     ],

@@ -13,7 +13,7 @@ def test_overrides_are_a_table():
     assert [" ".join(line.split()) for line in shown("show overrides").splitlines()] == [
         "backend frontend pool value file who age ends-in reason",
         "www2 - - disable enable ada 10m 1h50m disk swap",
-        "www1 web primary 25 100 bob 25h - -",
+        "www1 web primary 25 100 bob 1d1h - -",
     ]
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.commands.render.lines import COLOURS, Cell, Columns, Style, cell, clean, line, state_cell
+from maglev.commands.render.columns import Columns
+from maglev.commands.render.lines import COLOURS, Cell, Style, cell, clean, line, state_cell
 from maglev.commands.render.views import BATCH, address_text, duration_text, phrases
 from tests.fakes.control import FakeControl
 from tests.fakes.environment import shown

@@ -140,6 +140,7 @@ def test_sessions(bench):
             "origin": "ssh 192.0.2.7:1",
             "front_end": "ssh",
             "since": "1970-01-01T00:16:40.000Z",
+            "age": 5.0,
             "idle": 5.0,
         },
         {
@@ -148,6 +149,7 @@ def test_sessions(bench):
             "origin": "unix uid 1000",
             "front_end": "pb",
             "since": "1970-01-01T00:16:40.000Z",
+            "age": 5.0,
             "idle": 2.0,
         },
     ]

@@ -95,7 +95,7 @@ PAGES = {"rows": list(VIPS), "next": None, "conf": CONF}
         (broken(BACKENDS[0], status="up"), BackendView, "answer has status, too"),
         (broken(BACKENDS[0], enabled=1), BackendView, "answer.enabled is not of type"),
         (broken(BACKENDS[0], health={**BACKENDS[0]["health"], "rise": True}), BackendView, "answer.health.rise is not"),
-        (broken(BACKENDS[0], transitions=[{}]), BackendView, "answer.transitions[0] has no at"),
+        (broken(BACKENDS[0], transitions=[{}]), BackendView, "answer.transitions[0] has no age"),
         (broken(BACKENDS[0], frontends=None), BackendView, "answer.frontends is not of type"),
         (broken(BACKENDS[0], last_result=0), BackendView, "answer.last_result is not"),
         (broken(PAGES, rows=[broken(VIPS[0], port="80")]), LbStateView, "answer.rows[0].port is not of type"),

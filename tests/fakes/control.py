@@ -359,6 +359,7 @@ class FakeControl:
                 "origin": "ssh 192.0.2.7:50222",
                 "front_end": "ssh",
                 "since": "2026-10-12T07:00:00.000Z",
+                "age": 18_420.0,
                 "idle": 90.4,
             }
         ]

@@ -61,8 +61,8 @@ class FakeEnvironment:
 
 
 def shown(line, control=None, **environment):
-    """Return the output of a line."""
-    where = FakeEnvironment(**environment)
+    """Return the output of a line, in a wide window."""
+    where = FakeEnvironment(**{"width": 200, **environment})
     finish(CommandSession(control or FakeControl(), where).run(line))
     assert where.errors == ""
     return where.output

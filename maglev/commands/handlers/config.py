@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.commands.language.environment import ExitStatus
-from maglev.commands.language.output import json_text
 from maglev.commands.render.lines import Line, Style, cell, line
 from maglev.commands.render.vpp import difference_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from maglev.commands.language.nodes import Invocation
     from maglev.model.views import ConfigCheckView, ConfigDiffView, ProblemView
@@ -29,8 +28,8 @@ async def diff_config(call: Invocation) -> ExitStatus:
         pages.append(await call.control.config_diff(after, limit))
         return pages[-1]
 
-    def opening(page: ConfigDiffView) -> str:
-        return f'{{"ok": {json_text(page["ok"])}, "problems": {json_text(page["problems"])}, "rows": ['
+    def members(page: ConfigDiffView) -> Mapping[str, object]:
+        return {"ok": page["ok"], "problems": page["problems"]}
 
     def head(page: ConfigDiffView) -> Iterator[Line]:
         yield from _problem_lines(page["problems"])
@@ -40,7 +39,7 @@ async def diff_config(call: Invocation) -> ExitStatus:
     def rows(page: ConfigDiffView) -> Iterator[Line]:
         return difference_lines(page["rows"])
 
-    await call.output.pages(fetch, rows, opening=opening, closing="]}", head=head)
+    await call.output.pages(fetch, rows, members=members, head=head)
     return ExitStatus.OK if pages[0]["ok"] else _refuse(call, pages[0], "The file is not valid")
 
 

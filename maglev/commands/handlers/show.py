@@ -6,7 +6,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from maglev.commands.language.environment import ExitStatus
-from maglev.commands.language.output import json_text
 from maglev.commands.render.announcements import announcement_lines, announcement_table, announcements_head
 from maglev.commands.render.backends import backend_lines, backend_table
 from maglev.commands.render.events import event_line
@@ -14,14 +13,12 @@ from maglev.commands.render.explain import backend_explanation_lines, frontend_e
 from maglev.commands.render.lines import cell, line
 from maglev.commands.render.overrides import override_table, overrides_head
 from maglev.commands.render.peers import peer_vip_lines, peers_head
+from maglev.commands.render.program import checker_lines, session_table, version_lines
 from maglev.commands.render.views import (
-    checker_lines,
     frontend_lines,
     frontend_table,
     healthcheck_lines,
     healthcheck_table,
-    session_table,
-    version_lines,
 )
 from maglev.commands.render.vpp import (
     change_lines,
@@ -34,7 +31,7 @@ from maglev.commands.render.vpp import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from maglev.commands.language.nodes import Invocation
     from maglev.commands.render.lines import Line
@@ -120,26 +117,26 @@ async def show_vpp_info(call: Invocation) -> ExitStatus:
 async def show_vpp_lb_state(call: Invocation) -> ExitStatus:
     """Show what VPP's load balancer holds."""
 
-    def opening(page: LbStateView) -> str:
-        return f'{{"conf": {json_text(page["conf"])}, "vips": ['
+    def members(page: LbStateView) -> Mapping[str, object]:
+        return {"conf": page["conf"]}
 
     def rows(page: LbStateView) -> Iterator[Line]:
         return vip_lines(page["rows"], aligned=call.output.aligned)
 
-    await call.output.pages(call.control.vpp_lb_state, rows, opening=opening, closing="]}", head=state_head)
+    await call.output.pages(call.control.vpp_lb_state, rows, members=members, key="vips", head=state_head)
     return ExitStatus.OK
 
 
 async def show_vpp_lb_plan(call: Invocation) -> ExitStatus:
     """Show the operations that a sync would make now."""
 
-    def opening(page: LbPlanView) -> str:
-        return f'{{"conf": {json_text(page["conf"])}, "waiting": {page["waiting"]}, "vips": ['
+    def members(page: LbPlanView) -> Mapping[str, object]:
+        return {"conf": page["conf"], "waiting": page["waiting"]}
 
     def rows(page: LbPlanView) -> Iterator[Line]:
         return change_lines(page["rows"])
 
-    await call.output.pages(call.control.vpp_lb_plan, rows, opening=opening, closing="]}", head=plan_head)
+    await call.output.pages(call.control.vpp_lb_plan, rows, members=members, key="vips", head=plan_head)
     return ExitStatus.OK
 
 
@@ -158,23 +155,21 @@ async def show_vpp_lb_backends(call: Invocation) -> ExitStatus:
 async def show_overrides(call: Invocation) -> ExitStatus:
     """Show what operators have ordered that differs from the file, one per row."""
 
-    def opening(page: OverridesView) -> str:
-        return f'{{"not_kept": {json_text(page["not_kept"])}, "damage": {json_text(page["damage"])}, "rows": ['
+    def members(page: OverridesView) -> Mapping[str, object]:
+        return {"not_kept": page["not_kept"], "damage": page["damage"]}
 
-    await call.output.pages(
-        call.control.overrides, override_table().page, opening=opening, closing="]}", head=overrides_head
-    )
+    await call.output.pages(call.control.overrides, override_table().page, members=members, head=overrides_head)
     return ExitStatus.OK
 
 
 async def show_announcements(call: Invocation) -> ExitStatus:
     """Show what is announced, one address per row."""
 
-    def opening(page: AnnouncementsView) -> str:
-        return f'{{"sinks": {json_text(page["sinks"])}, "rows": ['
+    def members(page: AnnouncementsView) -> Mapping[str, object]:
+        return {"sinks": page["sinks"]}
 
     await call.output.pages(
-        call.control.announcements, announcement_table().page, opening=opening, closing="]}", head=announcements_head
+        call.control.announcements, announcement_table().page, members=members, head=announcements_head
     )
     return ExitStatus.OK
 
@@ -188,18 +183,15 @@ async def show_announcement(call: Invocation) -> ExitStatus:
 
 async def show_peers(call: Invocation) -> ExitStatus:
     """Show the other balancers, and what differs."""
-    await call.output.pages(
-        call.control.peers,
-        lambda page: chain.from_iterable(map(peer_vip_lines, page["rows"])),
-        opening=_peers_opening,
-        closing="]}",
-        head=peers_head,
-    )
+
+    def members(page: PeersView) -> Mapping[str, object]:
+        return {"host": page["host"], "peers": page["peers"]}
+
+    def rows(page: PeersView) -> Iterable[Line]:
+        return chain.from_iterable(map(peer_vip_lines, page["rows"]))
+
+    await call.output.pages(call.control.peers, rows, members=members, key="vips", head=peers_head)
     return ExitStatus.OK
-
-
-def _peers_opening(page: PeersView) -> str:
-    return f'{{"host": {json_text(page["host"])}, "peers": {json_text(page["peers"])}, "vips": ['
 
 
 async def show_log(call: Invocation) -> ExitStatus:

@@ -14,7 +14,7 @@ from maglev.commands.language.faults import BadArgumentError
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from maglev.commands.language.arguments import Value
 
@@ -35,11 +35,11 @@ class _Test:
     """A search in each line."""
 
     pattern: re2._Regexp
-    wanted: bool
+    kind: str
 
     def passes(self, text: bytes) -> bool:
-        """Return whether a line goes on."""
-        return (self.pattern.search(text) is not None) is self.wanted
+        """Return whether a line goes on; of ``begin``, whether it is the first that does."""
+        return (self.pattern.search(text) is not None) is (self.kind != "exclude")
 
 
 @attrs.frozen
@@ -60,6 +60,11 @@ class Filters:
         """Whether there are any."""
         return self.json or self.count or bool(self._tests)
 
+    @property
+    def only_json(self) -> bool:
+        """Whether JSON is written as it is: filters of lines want one line for each element of a list."""
+        return self.json and not self.count and not self._tests
+
     def with_filter(self, arguments: Mapping[str, Value], column: int) -> Filters:
         """Return these filters and one more, described by the bindings collected in `FILTERS`.
 
@@ -72,17 +77,33 @@ class Filters:
         if kind == "count":
             return attrs.evolve(self, count=True)
         pattern = _pattern(str(arguments["expression"]), column)
-        tests = (*self._tests, _Test(pattern, wanted=kind == "include"))
+        tests = (*self._tests, _Test(pattern, str(kind)))
         if sum(test.pattern.programsize for test in tests) > PROGRAM_LIMIT:
             raise BadArgumentError(column, "The expression is too complex")
         return attrs.evolve(self, tests=tests)
 
+    def sieve(self) -> Sieve:
+        """Return what lets the lines of one output pass."""
+        return Sieve(self._tests)
+
+
+class Sieve:
+    """Lets lines of one output pass; ``begin`` remembers that it has begun."""
+
+    def __init__(self, tests: Sequence[_Test]) -> None:
+        self._tests = list(tests)
+
     def passes(self, text: str) -> bool:
-        """Return whether a line passes; ``text`` is printable ASCII."""
+        """Return whether the next line passes; ``text`` is printable ASCII."""
         if not self._tests:
             return True
         words = " ".join(text[:SEARCHED].split()).encode("ascii")
-        return all(test.passes(words) for test in self._tests)
+        for test in tuple(self._tests):
+            if not test.passes(words):
+                return False
+            if test.kind == "begin":
+                self._tests.remove(test)
+        return True
 
 
 def _pattern(text: str, column: int) -> re2._Regexp:

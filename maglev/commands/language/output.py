@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from maglev.commands.render.lines import Cell, Line
+from maglev.commands.language.choices import guarded
+from maglev.commands.render.lines import fitted, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from maglev.commands.language.environment import Environment
     from maglev.commands.language.filters import Filters
+    from maglev.commands.render.lines import Line
     from maglev.model.views import PageView
 
 Page = TypeVar("Page", bound="PageView[Any]")
@@ -39,18 +41,23 @@ class Output:
     def __init__(self, environment: Environment, filters: Filters) -> None:
         self._environment = environment
         self._filters = filters
+        self._sieve = filters.sieve()
         self._counted = 0
         self.json = filters.json
         self.aligned = environment.terminal
 
     async def lines(self, lines: Iterable[Line]) -> None:
-        """Write lines. Pass a generator for long lists: lines are made as they are written, a slice at a time."""
+        """Write lines. Pass a generator for long lists: lines are made as they are written, a slice at a time.
+
+        Filters look at whole lines; only then, and only on a terminal, lines are made to fit into the window.
+        """
         texts: list[str] = []
         count = size = 0
         for line in lines:
             plain = line.plain
-            if self._filters.passes(plain) and self._wanted(line):
-                texts.append(line.painted if self._environment.colour else plain)
+            if self._sieve.passes(plain) and self._wanted(line):
+                width = guarded(self._environment.width) if self._environment.terminal else None
+                texts += [each.painted if self._environment.colour else each.plain for each in fitted(line, width)]
             count += 1
             size += len(plain)
             if count >= SLICE_LINES or size >= SLICE_TEXT:
@@ -64,15 +71,15 @@ class Output:
 
     async def json_rows(self, views: Iterable[object]) -> None:
         """Write each view as one line of JSON."""
-        await self.lines(_raw(json_text(view)) for view in views)
+        await self.lines(whole(json_text(view)) for view in views)
 
     async def pages(
         self,
         fetch: Callable[[str, int], Awaitable[Page]],
         rows: Callable[[Page], Iterable[Line]],
         *,
-        opening: Callable[[Page], str] = lambda _: "[",
-        closing: str = "]",
+        members: Callable[[Page], Mapping[str, object]] | None = None,
+        key: str = "rows",
         head: Callable[[Page], Iterable[Line]] = lambda _: (),
     ) -> None:
         """Write a list of any length, page by page.
@@ -80,14 +87,16 @@ class Output:
         Args:
             fetch: The verb, which takes ``after`` and ``limit``.
             rows: Lines of the rows of one page.
-            opening: What begins the JSON, given the first page.
-            closing: What ends the JSON.
+            members: What else is in the JSON, by its key, given the first page; without it, the JSON is a list.
+            key: The key of the list, if it is not all.
             head: Lines before the first row, given the first page.
         """
         page = await fetch("", PAGE)
-        rendered = _JsonRows(opening(page), closing) if self.json else None
-        if rendered is None:
-            await self.lines(head(page))
+        rendered = None
+        if self.json:
+            known = None if members is None else members(page)
+            rendered = _JsonRows(known, key, indented=self._environment.terminal and self._filters.only_json)
+        await self.lines(head(page) if rendered is None else rendered.start())
         while True:
             await self.lines(rows(page) if rendered is None else rendered.rows(page["rows"]))
             if not page["next"]:
@@ -114,27 +123,52 @@ class Output:
 
 
 class _JsonRows:
-    """A JSON list of unknown length, written one row per line."""
+    """A JSON list of unknown length, alone or in an object: for programs one row per line, for people indented."""
 
-    def __init__(self, opening: str, closing: str) -> None:
-        self._held = opening
-        self._closing = closing
+    def __init__(self, members: Mapping[str, object] | None, key: str, *, indented: bool) -> None:
+        """Begin.
+
+        Args:
+            members: What is in the object before the list; None if the list is alone.
+            key: The key of the list.
+            indented: Whether every value gets a line of its own.
+        """
+        self._margin = "" if not indented else "  " if members is None else "    "
+        if members is None:
+            self._opening, self._closing = ["["], ["]"]
+        elif indented:
+            first = json.dumps(members, indent=2).split("\n")[:-1]
+            self._opening = [*first[:-1], f"{first[-1]},", f'  "{key}": [']
+            self._closing = ["  ]", "}"]
+        else:
+            self._opening, self._closing = [f'{json_text(members)[:-1]}, "{key}": ['], ["]}"]
+        self._held = self._opening[-1]
         self._separator = ""
+
+    def start(self) -> Iterator[Line]:
+        """Yield what is before the list."""
+        return map(whole, self._opening[:-1])
 
     def rows(self, rows: Iterable[object]) -> Iterator[Line]:
         """Yield the text of these rows."""
         for row in rows:
-            yield _raw(self._held + self._separator)
-            self._held = json_text(row)
+            yield whole(self._held + self._separator)
             self._separator = ","
+            texts = _json_texts(row) if self._margin else iter([json_text(row)])
+            self._held = self._margin + next(texts)
+            for text in texts:
+                yield whole(self._held)
+                self._held = self._margin + text
 
     def end(self) -> Iterator[Line]:
         """Yield the rest."""
+        first, *rest = self._closing
         if self._separator:
-            yield _raw(self._held)
-            yield _raw(self._closing)
+            yield whole(self._held)
+            yield whole(first)
         else:
-            yield _raw(self._held + self._closing)
+            yield whole(self._held + first.strip())
+        yield from map(whole, rest)
 
 
 def json_text(view: object) -> str:
@@ -144,21 +178,19 @@ def json_text(view: object) -> str:
 
 def json_lines(view: object) -> Iterator[Line]:
     """Yield a view as JSON for people: indented, one value per line."""
+    return map(whole, _json_texts(view))
+
+
+def _json_texts(view: object) -> Iterator[str]:
     pieces: list[str] = []
     for piece in _ENCODER.iterencode(view):
         before, newline, after = piece.rpartition("\n")
         if newline:
-            for text in "".join((*pieces, before)).split("\n"):
-                yield _raw(text)
+            yield from "".join((*pieces, before)).split("\n")
             pieces = [after]
         else:
             pieces.append(piece)
-    yield _raw("".join(pieces))
+    yield "".join(pieces)
 
 
 _ENCODER: Final = json.JSONEncoder(indent=2)
-
-
-def _raw(text: str) -> Line:
-    """Return text that is already safe as a line."""
-    return Line((Cell(text),))

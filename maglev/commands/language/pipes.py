@@ -1,6 +1,6 @@
 """The filters after ``|``, as a part of the command tree (`maglev.commands.language.filters` does the work).
 
-``json`` comes first, ``count`` last, any number of ``include`` and ``exclude`` in between.
+``json`` comes first, ``count`` last, any number of ``include``, ``exclude`` and ``begin`` in between.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ _LINE_FILTERS: Final = (
         help="Hide lines that match",
         binds=("filter", "exclude"),
         children=_expression("Pattern that lines must not match (RE2)"),
+    ),
+    Keyword(
+        "begin",
+        help="Show the first line that matches, and all after it",
+        binds=("filter", "begin"),
+        children=_expression("Pattern that the first line must match (RE2)"),
     ),
     Keyword("count", help="Show only the number of lines", binds=("filter", "count"), ends=True),
 )

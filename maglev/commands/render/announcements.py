@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.commands.render.lines import Cell, Line, Style, cell, label, line, state_cell
-from maglev.commands.render.views import NOTHING, TextTable, duration_text
+from maglev.commands.render.views import NOTHING, TextTable, ago, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def _announcement_row(view: AnnouncementView) -> tuple[Cell, ...]:
     return (
         cell(view["address"], Style.HEADING),
         state_cell(view["state"]),
-        cell(view["since"]),
+        cell(ago(view, "since"), right=True),
         cell(_changes_in(view), right=True),
         cell(view["why"]),
     )

@@ -9,6 +9,7 @@ from maglev.commands.render.views import (
     NOTHING,
     TextTable,
     address_text,
+    ago,
     change,
     duration_text,
     fields,
@@ -40,7 +41,7 @@ def _backend_row(view: BackendView) -> tuple[Cell, ...]:
         cell(_health_text(view["health"]), right=True),
         cell(_names(view) or NOTHING),
         cell(last["code"] if last else NOTHING),
-        cell(transitions[0]["at"] if transitions else NOTHING),
+        cell(ago(transitions[0], "at") if transitions else NOTHING, right=True),
         cell(NOTHING if view["override"] is None else f"{view['override']['value']} by {view['override']['who']}"),
     )
 

@@ -1,4 +1,4 @@
-"""Lines of output: text with named styles, and columns that line up regardless of colours.
+"""Lines of output: text with named styles, and how a line fits into a window.
 
 Text contains no escape sequences until `Line.painted` adds the colours, so widths are those of the text. All text goes
 through `clean` first, so that text from outside can't contain any either.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from maglev.model.text import DETAIL_LIMIT, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Style(enum.StrEnum):
@@ -98,10 +98,13 @@ class Line(NamedTuple):
     Attributes:
         cells: Its pieces, with all blanks between them.
         heading: Whether it names the columns below it, and is left out when lines are counted.
+        narrowed: Returns the lines that take its place in a window of so many columns; None if it is to be broken
+            between words.
     """
 
     cells: tuple[Cell, ...]
     heading: bool = False
+    narrowed: Callable[[int], Sequence[Line]] | None = None
 
     @property
     def plain(self) -> str:
@@ -119,50 +122,61 @@ def line(*pieces: Cell | str) -> Line:
     return Line(tuple(piece if isinstance(piece, Cell) else Cell(clean(piece)) for piece in pieces))
 
 
-class Columns:
-    """Rows of cells, lined up.
+def whole(text: str) -> Line:
+    """Return text that is already safe as a line that is never broken: JSON, YAML, a link to be copied."""
+    cells = (Cell(text),)
+    return Line(cells, narrowed=lambda _: (Line(cells),))
 
-    Rows may come in batches (pages of a long list). A column is as wide as the widest cell so far: a later batch can
-    only widen it. The last cell of a row is never padded.
+
+def fitted(each: Line, width: int | None) -> Sequence[Line]:
+    """Return the lines that show a line in a window.
+
+    Args:
+        each: The line.
+        width: Columns of the window; None if there is none, and nothing is broken or clipped.
     """
+    if width is None:
+        return (each,)
+    if each.narrowed is not None:
+        return each.narrowed(width)
+    return wrapped(each, width)
 
-    def __init__(self, *, indent: int = 0, gap: int = 2, padded: bool = True, widths: Sequence[int] = ()) -> None:
-        """Start with minimum widths.
 
-        Args:
-            indent: Blanks before each row.
-            gap: Blanks between two columns.
-            padded: False only separates the cells.
-            widths: Minimum widths of the first columns.
-        """
-        self._indent = " " * indent
-        self._gap = " " * gap
-        self._padded = padded
-        self._widths = list(widths)
+def wrapped(each: Line, width: int, hang: int | None = None) -> Sequence[Line]:
+    """Return a line broken between words. A word that is longer than the window is broken too: nothing is lost.
 
-    def rows(self, rows: Iterable[Sequence[Cell]], *, heading: bool = False) -> Iterator[Line]:
-        """Yield a batch of rows as lines."""
-        batch = list(rows)
-        if self._padded:
-            self._widen(batch)
-        for row in batch:
-            yield Line(tuple(self._row(row)), heading)
+    Args:
+        each: The line.
+        width: Columns of the window, at least 4.
+        hang: Blanks before all lines but the first; two more than before the first if not given.
+    """
+    text = each.plain
+    if len(text) <= width:
+        return (each,)
+    indent = len(text) - len(text.lstrip(" "))
+    margin = min(indent + 2 if hang is None else hang, width // 2)
+    lines, start, left = [], 0, width
+    while len(text) - start > left:
+        end = text.rfind(" ", max(start, indent) + 1, start + left + 1)
+        if end < 0:
+            end = start + left
+        lines.append(_sliced(each.cells, start, end))
+        start = end + len(text[end:]) - len(text[end:].lstrip(" "))
+        left = width - margin
+    if start < len(text):
+        lines.append(_sliced(each.cells, start, len(text)))
+    blanks = (Cell(" " * margin),)
+    return (Line(lines[0]), *(Line(blanks + cells) for cells in lines[1:]))
 
-    def _widen(self, batch: Sequence[Sequence[Cell]]) -> None:
-        for row in batch:
-            self._widths.extend([0] * (len(row) - len(self._widths)))
-            for index, each in enumerate(row):
-                self._widths[index] = max(self._widths[index], len(each.text))
 
-    def _row(self, row: Sequence[Cell]) -> Iterator[Cell]:
-        last = max((index for index, each in enumerate(row) if each.text), default=-1)
-        blanks = self._indent
-        for index, each in enumerate(row[: last + 1]):
-            pad = " " * (self._widths[index] - len(each.text)) if self._padded else ""
-            if each.right:
-                blanks += pad
-                pad = ""
-            if blanks:
-                yield Cell(blanks)
-            yield each
-            blanks = pad + self._gap
+def _sliced(cells: Sequence[Cell], start: int, end: int) -> tuple[Cell, ...]:
+    """Return what is between two columns, without blanks at its end."""
+    pieces, column = [], 0
+    for each in cells:
+        text = each.text[max(start - column, 0) : max(end - column, 0)]
+        column += len(each.text)
+        if text:
+            pieces.append(each._replace(text=text))
+    while pieces and not pieces[-1].text.strip(" "):
+        pieces.pop()
+    return (*pieces[:-1], *(each._replace(text=each.text.rstrip(" ")) for each in pieces[-1:]))

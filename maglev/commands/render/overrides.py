@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maglev.commands.render.lines import Cell, Line, cell, line
-from maglev.commands.render.views import NOTHING, TextTable, duration_text
+from maglev.commands.render.views import NOTHING, TextTable, age_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _override_row(view: OverrideView) -> tuple[Cell, ...]:
         cell(view["value"]),
         cell(view["file"]),
         cell(view["who"]),
-        cell(duration_text(round(view["age"])), right=True),
-        cell(NOTHING if left is None else duration_text(round(left)), right=True),
+        cell(age_text(view["age"]), right=True),
+        cell(NOTHING if left is None else age_text(left), right=True),
         cell(view["reason"] or NOTHING),
     )

@@ -1,4 +1,4 @@
-"""Views of frontends, backends, healthchecks and sessions as lines of text.
+"""Views of frontends, backends and healthchecks as lines of text.
 
 Words and values are easy to search for: every value of one object follows its name on one line, and lists have one row
 for each object. Everything is made lazily, so that an object with thousands of parts is written in slices.
@@ -6,16 +6,16 @@ for each object. Everything is made lazily, so that an object with thousands of 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from maglev.commands.render.lines import Cell, Columns, Line, Style, cell, clean, label, line, state_cell
+from maglev.commands.render.columns import Columns, Grid
+from maglev.commands.render.lines import Cell, Line, Style, cell, clean, label, line, state_cell, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from maglev.model.checker_views import CheckerView
     from maglev.model.override_views import OverrideView
-    from maglev.model.session_views import SessionView
     from maglev.model.views import (
         ChangeView,
         DepartingView,
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         MemberView,
         PageView,
         PoolView,
-        VersionView,
     )
 
 Row = TypeVar("Row")
@@ -48,6 +47,23 @@ def duration_text(seconds: float) -> str:
     return f"{milliseconds:g}ms"
 
 
+def age_text(seconds: float) -> str:
+    """Return how long something has lasted, in its two largest units: ``42s``, ``3m12s``, ``5h7m``, ``12d3h``."""
+    whole = max(round(seconds), 0)
+    if whole < 3600:
+        return duration_text(whole)
+    hours, minutes = divmod(whole // 60, 60)
+    days, left = divmod(hours, 24)
+    terms = ((days, "d"), (left, "h")) if days else ((hours, "h"), (minutes, "m"))
+    return "".join(f"{value}{unit}" for value, unit in terms if value)
+
+
+def ago(view: Mapping[str, object], moment: str) -> str:
+    """Return how long ago a moment of a view was; an older daemon tells only when."""
+    age = view.get("age")
+    return age_text(age) if isinstance(age, float) else str(view[moment])
+
+
 def yes(value: object) -> str:
     """Return ``yes`` or ``no``, or what stands for a missing value."""
     return NOTHING if value is None else "yes" if value else "no"
@@ -62,8 +78,10 @@ def address_text(prefix: object) -> str:
 
 def fields(pairs: Iterable[tuple[str, Cell | object]], *, indent: int = 2) -> Iterator[Line]:
     """Yield names and values, one pair per line, with the values aligned."""
+    columns = Columns(indent=indent)
     rows = [(label(name), value if isinstance(value, Cell) else cell(_shown(value))) for name, value in pairs]
-    return Columns(indent=indent).rows(rows)
+    for each in columns.rows(rows):
+        yield each._replace(narrowed=partial(wrapped, each, hang=indent + columns.widths[0] + 2))
 
 
 def _shown(value: object) -> object:
@@ -76,10 +94,9 @@ class TextTable(Generic[Row]):
     A list without rows has no heading either.
     """
 
-    def __init__(self, row: Callable[[Row], Sequence[Cell]], *names: str) -> None:
+    def __init__(self, row: Callable[[Row], Sequence[Cell]], *names: str, comment: bool = False) -> None:
         self._row = row
-        self._columns = Columns()
-        self._names = [Cell(name, Style.HEADING) for name in names]
+        self._grid = Grid(names, comment=comment)
         self._named = False
 
     def page(self, page: PageView[Row]) -> Iterator[Line]:
@@ -88,40 +105,28 @@ class TextTable(Generic[Row]):
 
     def __call__(self, views: Sequence[Row]) -> Iterator[Line]:
         """Yield the lines of some rows."""
-        # The names take part in the widths of each batch, and are shown above the first.
-        lines = self._columns.rows([self._names, *map(self._row, views)])
-        names = next(lines)
-        if views and not self._named:
-            self._named = True
-            yield names._replace(heading=True)
-        yield from lines
-
-
-def version_lines(view: VersionView) -> Iterator[Line]:
-    """Yield the running build."""
-    pairs = [("version", view["version"]), ("commit", view["commit"]), ("build-date", view["build_date"])]
-    return fields(pairs, indent=0)
+        named, self._named = not self._named, self._named or bool(views)
+        return self._grid.rows(map(self._row, views), named=named)
 
 
 def frontend_table() -> TextTable[FrontendView]:
     """Return the table of ``show frontends``."""
-    return TextTable(
-        _frontend_row, "frontend", "address", "protocol", "port", "state", "pool", "up", "differs", "description"
-    )
+    names = ("frontend", "address", "protocol", "port", "state", "pool", "up", "differs", "description")
+    return TextTable(_frontend_row, *names, comment=True)
 
 
 def _frontend_row(view: FrontendView) -> tuple[Cell, ...]:
-    active = [pool["name"] for pool in view["pools"] if pool["active"]]
-    members = {each["name"]: each["state"] for pool in view["pools"] for each in pool["backends"]}
-    up = sum(state == "up" for state in members.values())
+    serving = view["state"] == "up"
+    active = [pool for pool in view["pools"] if pool["active"] and serving]
+    states = [each["state"] for pool in active for each in pool["backends"]]
     return (
         cell(view["name"]),
         cell(address_text(view["address"])),
         cell(view["protocol"]),
         cell(view["port"] or NOTHING, right=True),
         state_cell(view["state"]),
-        cell(active[0] if active else NOTHING),
-        cell(f"{up}/{len(members)}", right=True),
+        cell(active[0]["name"] if active else NOTHING),
+        cell(f"{states.count('up')}/{len(states)}" if active else NOTHING, right=True),
         cell(_differing(view)),
         cell(view["description"]),
     )
@@ -272,61 +277,3 @@ def _param_text(value: object) -> object:
     if isinstance(value, bool):
         return yes(value)
     return (", ".join(map(str, value)) or None) if isinstance(value, list) else value
-
-
-def checker_lines(view: CheckerView) -> Iterator[Line]:
-    """Yield the state of the checker itself."""
-    lag = view["lag"]
-    reasons = ", ".join(f"{reason} {count}" for reason, count in view["discarded"].items())
-    yield from fields(
-        [
-            ("backends", view["backends"]),
-            ("probes", view["probes"]),
-            ("discarded", reasons or "none"),
-            ("overdue", duration_text(view["overdue"])),
-            ("without-evidence", view["without_evidence"]),
-            ("oldest-evidence", f"{duration_text(round(view['oldest_evidence'], 1))} ago"),
-            ("lag", f"{duration_text(lag['worst'])} at worst in the last minute"),
-            ("lag-p50", _bound_text(lag["p50"])),
-            ("lag-p99", _bound_text(lag["p99"])),
-            ("workers", len(view["workers"]) or "none"),
-            *([("waiting", view["waiting"])] if view["workers"] else []),
-        ],
-        indent=0,
-    )
-    for blind in view["blind"]:
-        name = f"{blind['scope']} {blind['name']}".rstrip()
-        told = f"{blind['backends']} of {blind['total']} backends are doubted, for "
-        told += f"{duration_text(blind['ends_in'])} at most"
-        yield line(label("blind"), " ", cell(name, Style.HEADING), " ", cell(told))
-    for each in view["workers"]:
-        yield line(label(f"worker {each['worker']}"), " ", state_cell(each["state"]))
-        yield from fields(
-            [
-                ("pid", each["pid"]),
-                ("in-flight", each["in_flight"]),
-                ("queued", each["queued"]),
-                ("restarts", each["restarts"]),
-            ]
-        )
-
-
-def _bound_text(bound: float | None) -> str:
-    """Return the upper bound of a bucket; None for one that has none."""
-    return "more than all buckets" if bound is None else f"up to {duration_text(bound)}"
-
-
-def session_table() -> TextTable[SessionView]:
-    """Return the table of ``show sessions``."""
-    return TextTable(_session_row, "name", "role", "front-end", "from", "since", "idle")
-
-
-def _session_row(view: SessionView) -> tuple[Cell, ...]:
-    return (
-        cell(view["name"]),
-        cell(view["role"]),
-        cell(view["front_end"]),
-        cell(view["origin"]),
-        cell(view["since"]),
-        cell(duration_text(round(view["idle"])), right=True),
-    )
