@@ -11,14 +11,16 @@ from maglev.commands.language.faults import IncompleteLineError, UsageError
 from maglev.commands.language.nodes import Invocation, TreePosition
 from maglev.commands.language.output import Output
 from maglev.commands.language.parse import parse
+from maglev.commands.language.unknown import unknown_name
 from maglev.commands.render.events import event_line
 from maglev.commands.render.lines import clean, fitted, line
 from maglev.commands.tree import ROOT
-from maglev.model.errors import MaglevError
+from maglev.model.errors import MaglevError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from maglev.commands.language.complete import Candidate
     from maglev.commands.language.environment import Environment
     from maglev.commands.language.parse import ParsedLine
     from maglev.commands.render.lines import Line
@@ -48,6 +50,8 @@ class CommandSession:
         To stop it, cancel what it awaits; the exception is passed on after cleaning up, as a bug is. A `MaglevError` is
         written as an error.
         """
+        if self._asks(line):
+            return await self._answer(line.rstrip()[:-1])
         statement = self.statement(line)
         if isinstance(statement, ExitStatus):
             return statement
@@ -56,6 +60,10 @@ class CommandSession:
         try:
             status = await statement.command.handler(call)
             await output.finish()
+        except NotFoundError as error:
+            unknown = await unknown_name(statement.names, self._control, str(error))
+            self._environment.write_error(_error_text(error) if unknown is None else self._usage_text(line, unknown))
+            return ExitStatus.FAILED
         except MaglevError as error:
             self._environment.write_error(_error_text(error))
             return ExitStatus.FAILED
@@ -68,6 +76,30 @@ class CommandSession:
         except UsageError as error:
             self._environment.write_error(self._usage_text(line, error))
             return ExitStatus.USAGE
+
+    def _asks(self, line: str) -> bool:
+        """Return whether a line ends in ``?`` as at a prompt, where that is a key: in a shell or script it is typed."""
+        if self._environment.prompt_width is not None or not line.rstrip().endswith("?") or "|" in line:
+            return False
+        try:
+            parse(line, self._root)
+        except UsageError:
+            return True
+        return False  # it is a reason, or a comment
+
+    async def _answer(self, line: str) -> ExitStatus:
+        """Write what can come next."""
+        try:
+            offered = await explain(line, len(line), self._root, self._control)
+        except UsageError as error:
+            self._environment.write_error(self._usage_text(line, error))
+            return ExitStatus.USAGE
+        except MaglevError as error:
+            self._environment.write_error(_error_text(error))
+            return ExitStatus.FAILED
+        self._environment.write(self._offered_text(offered))
+        await self._environment.drain()
+        return ExitStatus.OK
 
     async def complete(self, line: str, cursor: int) -> Completion:
         """Return the answer to TAB; without choices if there are none, whatever the reason."""
@@ -84,6 +116,9 @@ class CommandSession:
             return self._usage_text(line[: max(cursor, 0)], error)
         except MaglevError as error:
             return _error_text(error)
+        return self._offered_text(offered)
+
+    def _offered_text(self, offered: Candidate) -> str:
         return self.listing((*offered.choices, *offered.names), more=offered.more)
 
     def listing(self, choices: Sequence[Choice], *, more: bool = False) -> str:

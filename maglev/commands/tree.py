@@ -92,6 +92,13 @@ _LEVELS: Final = (
     ("error", "Errors, which need action"),
 )
 
+
+def _watched(kind: str) -> Keyword:
+    """Return the option that shows all objects of a kind, or one."""
+    one = Argument(f"{kind}-name", type=LiveName(kind), help=f"Only this {kind}", ends=True)
+    return Keyword(kind, help=f"Show {kind}s", binds=(kind, 1), ends=True, children=(one,))
+
+
 _WATCH: Final = Keyword(
     "watch",
     help="Watch events as they happen",
@@ -102,8 +109,8 @@ _WATCH: Final = Keyword(
             command=Command(
                 watch.watch_events,
                 notes="Without ``log``, ``backend`` and ``frontend``, the states of backends and frontends are shown; "
-                "with any of them, only those. If the output is not a terminal, each event is one line of JSON. Every "
-                "line counts towards ``num``, including those of the snapshot.",
+                "with any of them, only those; with a name, only that one. If the output is not a terminal, each event "
+                "is one line of JSON. Every event counts towards ``num``, including those of the snapshot.",
             ),
             options=(
                 Keyword(
@@ -126,8 +133,8 @@ _WATCH: Final = Keyword(
                         ),
                     ),
                 ),
-                Keyword("backend", help="Show backends", binds=("backend", 1), ends=True),
-                Keyword("frontend", help="Show frontends", binds=("frontend", 1), ends=True),
+                _watched("backend"),
+                _watched("frontend"),
             ),
         ),
     ),

@@ -115,6 +115,7 @@ class Control:
         self.checker_view = checker_view
         self.overrides = overrides
         self.announcer = announcer
+        self.host = host
         self.drains = DrainWatch(work, board, overrides, vpp)
         self.trail = AuditTrail(board, wall)
         self.web_links = WebLinks(work.clock)
@@ -143,9 +144,9 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
         self._dry_run: tuple[Sequence[Problem], Sequence[DryRunChange]] | None = None
 
     async def version(self) -> VersionView:
-        """The running build."""
+        """The running build, and the machine."""
         build = self._control.build
-        return {"version": build.version, "commit": build.commit, "build_date": build.date}
+        return {"host": self._control.host, "version": build.version, "commit": build.commit, "build_date": build.date}
 
     async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> list[str]:
         """Names for completion; none for a kind or object that does not exist."""

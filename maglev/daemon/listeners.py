@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grp
 import os
-import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maglev.model.errors import StartError
@@ -77,7 +76,7 @@ def _ssh(
         control.for_caller,
         control.register,
         descriptors,
-        host_name=socket.gethostname(),
+        host_name=control.host,
     )
     return FrontEnd("ssh-addr", service, SshCollector(service.logins))
 
@@ -116,7 +115,7 @@ def _web(reactor: Any, work: WorkQueue, descriptors: Descriptors, options: Optio
         control.web_links,
         control.wall,
         descriptors,
-        host_name=socket.gethostname(),
+        host_name=control.host,
     )
     return FrontEnd("web-addr", service, WebCollector(service.streams.__len__, service.sessions.__len__))
 

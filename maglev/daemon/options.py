@@ -32,9 +32,15 @@ class Setting(NamedTuple):
         """The environment variable."""
         return "MAGLEV_" + self.name.upper().replace("-", "_")
 
+    @property
+    def described(self) -> str:
+        """The help, with the default."""
+        return f"{self.help} [default: {self.default}]" if self.default else self.help
+
 
 SETTINGS: Final = (
     Setting("config", "/etc/vpp-maglev/maglev.yaml", "the configuration file"),
+    Setting("name", "", "name of this machine, in prompts and on the live page (default: the host name)"),
     Setting("vpp-api-addr", "/run/vpp/api.sock", "VPP's API socket; empty switches VPP off"),
     Setting("vpp-stats-addr", "/run/vpp/stats.sock", "VPP's stats socket"),
     Setting("metrics-addr", "127.0.0.1:9091", f"address of the metrics listener: {_ADDRESS}"),
@@ -72,7 +78,7 @@ class Options(BaseOptions):
         ["demo", None, "run a demonstration on a built-in VPP simulator and three web servers"],
     ]
     optParameters: ClassVar = [
-        *([each.name, None, None, each.help] for each in SETTINGS),
+        *([each.name, None, None, each.described] for each in SETTINGS),
         *([f"import-{name}", None, None, f"convert this {name} configuration and print it"] for name in IMPORTED),
     ]
 

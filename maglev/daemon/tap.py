@@ -173,7 +173,7 @@ class Daemon(MultiService):
             checker_view(reactor.seconds, self.checker, lag, self.pool, self.board.doubts),
             self.overrides,
             self.announcer,
-            socket.gethostname(),
+            options["name"] or socket.gethostname(),
         )
         self.control.drains.setServiceParent(self)
         self._front_ends = tuple(listeners(reactor, self._cooperator, self._descriptors, options, self.control))

@@ -110,14 +110,29 @@ async def _run_at_several(reactor: Any, options: MaglevcOptions, servers: Sequen
 async def _serve_person(
     reactor: Any, client: Client, context: SessionContext, stream: StandardStream, opening: Opening
 ) -> int:
+    import attrs
+
     from maglev.maglevc.tty import LocalTty
     from maglev.terminal.shell import Shell
 
+    context = attrs.evolve(context, **await _welcome(client))
     shell = Shell(context, stream, opening)
     client.when_lost().addCallback(lambda _: shell.dismiss("% lost the connection to maglevd"))
     source, target = sys.stdin.fileno(), sys.stdout.fileno()
     with LocalTty(reactor, source, target, shell, bracketed_paste=opening.bracketed_paste):
         return await stream.run(shell, reads=True)
+
+
+async def _welcome(client: Client) -> dict[str, Any]:
+    """Return the host for the prompt, and what greets a person: as the SSH console does."""
+    from maglev.commands.render.lines import clean
+    from maglev.model.version import VERSION
+
+    view, caller = await client.version(), client.caller
+    host = view.get("host", "")  # an older daemon does not say
+    other = "" if view["version"] == VERSION else f" (this is maglevc {VERSION})"
+    first = clean(f"maglevd {view['version']}{f' on {host}' if host else ''}{other}")
+    return {"host": host, "greeting": (first, clean(f"You are {caller.name} ({caller.role}). Type ? for help."))}
 
 
 class Run:

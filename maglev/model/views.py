@@ -30,8 +30,9 @@ _WeightChange = TypedDict(
 
 
 class VersionView(TypedDict):
-    """The build that runs."""
+    """The build that runs, and where."""
 
+    host: Annotated[str, "Name of the machine (``--name``); empty if it is not known."]
     version: Annotated[str, "The version of the program."]
     commit: Annotated[str, "The commit that it was built from, abbreviated."]
     build_date: Annotated[str, "The day of the build."]

@@ -42,6 +42,7 @@ class Console:
         register: The register of sessions.
         logins: Counts logins and sessions.
         greeting: Program, version and host.
+        host: Name of this machine.
     """
 
     clock: IReactorTime
@@ -51,6 +52,7 @@ class Console:
     register: ISessionRegister
     logins: Logins
     greeting: str
+    host: str = ""
 
     def open(self, stream: IStream, opening: Opening) -> IRunner:
         """Return the runner of a channel: a shell for a person at a prompt, or commands without one."""
@@ -62,6 +64,7 @@ class Console:
             CountedEntry(self.register.add(caller, "ssh"), self.logins),
             self.idle_timeout,
             (self.greeting, f"You are {caller.name} ({caller.role}). Type ? for help."),
+            self.host,
         )
         if opening.command is None and opening.window is not None:
             return Shell(context, stream, opening)

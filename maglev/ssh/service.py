@@ -147,7 +147,7 @@ class SshService(Service):
             register: The register of sessions.
             descriptors: The descriptors of the process.
             limits: The limits of the console; None for the defaults.
-            host_name: Name of this machine, for the greeting.
+            host_name: Name of this machine, for the greeting and the prompt.
         """
         self.logins = Logins()
         self._reactor = reactor
@@ -158,7 +158,7 @@ class SshService(Service):
         self._keyring = KeyRing({Role.OPERATOR: operator_keys, Role.VIEWER: viewer_keys})
         greeting = f"maglevd {VERSION}" + (f" on {host_name}" if host_name else "")
         idle = self._limits.idle_timeout
-        self._console = Console(reactor, work, idle, control_for, register, self.logins, greeting)
+        self._console = Console(reactor, work, idle, control_for, register, self.logins, greeting, host_name)
         self._factory: SshFactory | None = None
         self._listener: IService | None = None
 

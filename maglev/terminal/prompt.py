@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
+from maglev.model.caller import Role
 from maglev.terminal.editor import LineEditor, Outcome
 from maglev.terminal.history import History
 from maglev.terminal.line_view import LineView
@@ -13,6 +15,24 @@ if TYPE_CHECKING:
     from maglev.commands.language.choices import Completion
     from maglev.terminal.keys import Key
     from maglev.terminal.screen import Screen
+
+
+HOST_LENGTH: Final = 32
+"""Most characters of a host in the prompt: the line being typed needs the rest of the window."""
+
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def prompt_of(host: str, role: Role) -> str:
+    """Return the prompt for a role, without any escape sequence: programs look for it at the end of what they read.
+
+    Args:
+        host: Name of the machine, with or without its domain; ``maglev`` stands for one that is not known.
+        role: Of the user: ``#`` is for operators.
+    """
+    found = _HOST.match(host)
+    name = found[0][:HOST_LENGTH] if found else "maglev"
+    return f"{name}{'#' if role is Role.OPERATOR else '>'} "
 
 
 class Prompt:

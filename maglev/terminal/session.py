@@ -42,6 +42,7 @@ class SessionContext:
         entry: The session in the register; None if there is no register.
         idle_timeout: Seconds without a key pressed while nothing runs; 0 is for ever.
         greeting: Lines to show to a person before the first prompt.
+        host: Name of the machine that is served, for the prompt; empty if it is not known.
     """
 
     clock: IReactorTime
@@ -50,6 +51,7 @@ class SessionContext:
     entry: ISessionEntry | None = None
     idle_timeout: float = 0.0
     greeting: tuple[str, ...] = ()
+    host: str = ""
 
 
 class IdleTimer:

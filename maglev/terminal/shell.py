@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
 
-from maglev.model.caller import Role
 from maglev.runtime.logs.logger import EventLogger
 from maglev.terminal.editor import Outcome
 from maglev.terminal.keys import Key, KeyDecoder
@@ -31,7 +30,7 @@ from maglev.terminal.limits import INPUT_SLICE, LOOKED_AT
 from maglev.terminal.mode import Mode
 from maglev.terminal.monitor import Monitor
 from maglev.terminal.pages import Pages
-from maglev.terminal.prompt import Prompt
+from maglev.terminal.prompt import Prompt, prompt_of
 from maglev.terminal.screen import PASTE_OFF, PASTE_ON, Screen
 from maglev.terminal.session import IdleTimer, Session
 from maglev.terminal.stream import Window
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 
     from maglev.terminal.session import SessionContext
     from maglev.terminal.stream import IStream, Opening
-
-PROMPTS: Final = {Role.OPERATOR: "maglev# ", Role.VIEWER: "maglev> "}
 
 _INTERRUPT: Final = Key("ctrl-c")
 _EOF: Final = Key("eof")
@@ -70,7 +67,9 @@ class Shell:
         self._opening = opening
         self._window = window = opening.window or Window()
         self._screen = Screen(stream)
-        self._prompt = Prompt(self._screen, PROMPTS[opening.caller.role], window.columns, dumb=opening.dumb)
+        self._prompt = Prompt(
+            self._screen, prompt_of(context.host, opening.caller.role), window.columns, dumb=opening.dumb
+        )
         self._decoder = KeyDecoder()
         self._pages = Pages(self._screen, window, dumb=opening.dumb, colour=opening.colour)
         self._mode = Mode.TYPING

@@ -73,7 +73,7 @@ def listed(completion):
         ("terminal n", "o ", ["no"]),
         ("watch events log ", "", ["level", "num", "backend", "frontend"]),
         ("watch events log level i", "nfo ", ["info"]),
-        ("watch events backend ", "", ["num", "log", "frontend"]),
+        ("watch events backend ", "", ["num", "log", "frontend", "www1", "www2", "spare", "v6"]),
         ("show version ", "", []),
         ("show version |", "", ["json", "include", "exclude", "begin", "count"]),
         ("show version | ", "", ["json", "include", "exclude", "begin", "count"]),

@@ -22,7 +22,7 @@ from tests.fakes.environment import FakeEnvironment
 from tests.fakes.views import misfits
 
 DOCS = Path(__file__).parents[2] / "docs"
-EXAMPLE = re.compile(r"\n   maglev> (.*)\n((?:   .*\n)+)")
+EXAMPLE = re.compile(r"\n   lb1> (.*)\n((?:   .*\n)+)")
 EXAMPLES = EXAMPLE.findall((DOCS / "json.rst").read_text())
 
 

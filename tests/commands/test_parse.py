@@ -183,7 +183,6 @@ def test_an_incomplete_line_says_what_may_follow(line, column, following):
         ("show versions", 5, 'Unknown word "versions"; did you mean "version"?'),
         ("show ''", 5, 'Unknown word ""'),
         ("show fr web x", 12, 'Unknown word "x"'),
-        ("watch events backend backend", 21, 'Unknown word "backend"'),
         ("watch events num 1 num 2", 19, 'Unknown word "num"'),
         ("watch events log level info level warn", 28, 'Unknown word "level"'),
         ("show \x1b[2J", 5, r'Unknown word "\x1b[2J"'),

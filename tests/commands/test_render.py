@@ -26,6 +26,7 @@ PAGES = {
 version     1.2.3
 commit      0123abc
 build-date  2026-10-01
+host        lb1
 """,
     "show frontends": """\
 frontend    address       protocol  port  state  pool     up   differs  description

@@ -15,7 +15,7 @@ from maglev.commands.session import CommandSession
 from maglev.commands.tree_show import SHOW
 from maglev.interfaces import ISubscription
 from maglev.model.caller import Role
-from maglev.model.errors import ConfigError, MaglevError, VppNotConnectedError, VppOffError
+from maglev.model.errors import ConfigError, MaglevError, NotFoundError, VppNotConnectedError, VppOffError
 from maglev.model.problem import Problem, ProblemKind
 from tests.fakes.control import FakeControl, FakeSubscription, Turn, finish
 from tests.fakes.environment import FakeEnvironment
@@ -257,11 +257,12 @@ def test_warnings_do_not_make_a_file_invalid_and_one_error_is_one_error():
 @pytest.mark.parametrize(
     ("line", "errors"),
     [
-        ("set backend nope pause", "% unknown backend 'nope'\n"),
+        ("set backend nope pause", f"{' ' * 20}^\n% unknown backend 'nope'\n"),
         ("set backend www2 pause", "% backend www2: it is disabled\n"),
-        ("show frontends nope", "% unknown frontend 'nope'\n"),
-        ("show frontends nope | json", "% unknown frontend 'nope'\n"),
-        ("show frontends nope | count", "% unknown frontend 'nope'\n"),
+        ("show frontends nope", f"{' ' * 23}^\n% unknown frontend 'nope'\n"),
+        ("show frontends nope | json", f"{' ' * 23}^\n% unknown frontend 'nope'\n"),
+        ("show frontends nope | count", f"{' ' * 23}^\n% unknown frontend 'nope'\n"),
+        ("show backends wwv1", f"{' ' * 22}^\n% unknown backend 'wwv1'; did you mean \"www1\"?\n"),
     ],
 )
 def test_what_control_refuses_is_an_error_without_output(line, errors):
@@ -526,6 +527,7 @@ def test_watch_shows_events_until_the_stream_ends():
     typed = watching("watch events")
 
     assert typed.output.splitlines() == [
+        "Press any key to stop",
         "snapshot backend www1 up",
         "snapshot frontend web up",
         "2026-10-12T08:00:01.250Z backend www1 198.51.100.11 up -> down L4CON connection refused",
@@ -601,3 +603,70 @@ def test_a_line_that_runs_writes_whole_lines_of_printable_text(words):
         assert text == "" or text.endswith("\n")
         assert text.replace("\n", "").isascii()
         assert text.replace("\n", "").isprintable()
+
+
+def test_watch_shows_one_object_if_it_is_named():
+    assert watching("watch events backend www1 frontend wev num 1").errors.endswith('did you mean "web"?\n')
+    assert watching("watch events backend www1 num 3").output.splitlines() == [
+        "snapshot backend www1 up",
+        "snapshot frontend web up",  # a daemon sends none if it was not asked for them
+        "2026-10-12T08:00:01.250Z backend www1 198.51.100.11 up -> down L4CON connection refused",
+    ]
+    both = watching("watch events backend www2 frontend web num 1")
+    assert both.output == "snapshot frontend web up\n"
+    assert ("watch", None, True, True) in both.control.calls
+    unknown = watching("watch events backend wwv1")
+    assert unknown.errors.endswith("% unknown backend 'wwv1'; did you mean \"www1\"?\n")
+    assert unknown.control.watches == []
+
+
+def test_a_name_is_not_taken_for_an_abbreviated_option():
+    control = FakeControl()
+    control.rows["backend"] = [backend_view("fr", "192.0.2.1")]
+    control.events = EVENTS
+    typed = Typed("watch events backend fr num 0", control)
+
+    assert typed.errors.endswith("% Expected a whole number from 1 to 1000000\n")
+    assert Typed("watch events backend fr", control).control.calls[0] == ("backend", "fr")
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("?", "  show "),
+        ("show ?", "  version "),
+        ("show fr?", "  frontends "),
+        ("show backends ?", "  <name> "),
+        ("show version ?", "  | "),
+        ("set backend www1 ?", "  drain "),
+    ],
+)
+def test_a_question_mark_in_a_shell_or_script_asks_for_help(line, first):
+    typed = Typed(line, prompt_width=None, terminal=False)
+
+    assert typed.output.startswith(first)
+    assert (typed.status, typed.errors) == (ExitStatus.OK, "")
+
+
+def test_a_question_mark_in_a_reason_or_an_expression_is_none():
+    assert ("disable_backend", "www1", 0, "?") in Typed(
+        "set backend www1 disable reason ?", prompt_width=None
+    ).control.calls
+    assert Typed("show backends | include www?", prompt_width=None).output.count("\n") == 2
+    assert Typed("# what?", prompt_width=None).output == ""
+    assert Typed("show ?").status == ExitStatus.USAGE
+    wrong = Typed("shw ver ?", prompt_width=None)
+    assert (wrong.status, wrong.output) == (ExitStatus.USAGE, "")
+    control = FakeControl()
+    control.errors["names"] = MaglevError("too busy")
+    typed = Typed("show backends ?", control, prompt_width=None)
+    assert (typed.status, typed.errors) == (ExitStatus.FAILED, "% too busy\n")
+
+
+def test_an_unknown_name_is_marked_even_if_nothing_is_like_it_or_names_can_not_be_had():
+    control = FakeControl()
+    control.errors["names"] = MaglevError("too busy")
+    assert Typed("show backends nope", control).errors == "% unknown backend 'nope'\n"
+    control = FakeControl()
+    control.errors["backend"] = NotFoundError("it is gone by now")
+    assert Typed("show backends www1", control).errors == "% it is gone by now\n"

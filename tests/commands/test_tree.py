@@ -121,7 +121,7 @@ def test_all_commands_of_the_specification_are_there():
         "config check",
         "config diff",
         "config reload [now] [reason <text>]",
-        "watch events [num <1-1000000>] [log [level debug|info|warn|error]] [backend] [frontend]",
+        "watch events [num <1-1000000>] [log [level debug|info|warn|error]] [backend [<name>]] [frontend [<name>]]",
         "terminal monitor",
         "terminal no monitor",
         "terminal length <0-512>",

@@ -105,7 +105,7 @@ class Command:
     """A command of a block with a prompt.
 
     Attributes:
-        prompt: ``$``, ``#``, ``maglev#`` or ``maglev>``.
+        prompt: ``$``, ``#``, ``lb1#`` or ``lb1>``.
         text: The command; its further lines are those that begin with ``>``.
         shown: The output that the page shows; None if it shows none.
     """
@@ -115,7 +115,7 @@ class Command:
     shown: str | None
 
 
-PROMPT = re.compile(r"(\$|#|maglev[#>]) (.*)")
+PROMPT = re.compile(r"(\$|#|lb1[#>]) (.*)")
 
 
 def commands_of(block):

@@ -50,8 +50,8 @@ def run_session(shell, block):
     screen = ScreenDouble(columns=120)
     screen.feed(output.encode())
     assert status == 0, f"{block}: {output}"
-    shown = block.text.partition("\n")[2].removesuffix("maglev#\n")
-    assert matches(shown, screen.text.rstrip("\n").removesuffix("maglev# exit")), screen.text
+    shown = block.text.partition("\n")[2].removesuffix("lb1#\n")
+    assert matches(shown, screen.text.rstrip("\n").removesuffix("lb1# exit")), screen.text
 
 
 def run_block(shell, block):
@@ -66,7 +66,7 @@ def run_block(shell, block):
 
 def typed(command):
     """Return what a shell gets: lines for the console as commands of ``maglevc``, on a terminal as a reader has it."""
-    text = f"maglevc '{command.text}'" if command.prompt.startswith("maglev") else unhurried(command.text)
+    text = f"maglevc '{command.text}'" if command.prompt.startswith("lb1") else unhurried(command.text)
     return f"python -c {shlex.quote(ON_TERMINAL)} {shlex.quote(text)}" if is_on_terminal(text) else text
 
 
@@ -98,7 +98,7 @@ def only_looks(command):
 
 def has_prompts(block):
     """Return whether something is typed at the console."""
-    return re.search(r"^maglev[#>] ", block.text, re.MULTILINE) is not None
+    return re.search(r"^lb1[#>] ", block.text, re.MULTILINE) is not None
 
 
 def last_key(line):

@@ -27,7 +27,7 @@ ELSEWHERE = {
 """Blocks that another test runs: page and language -> that test."""
 
 TERMINALS = {"console.rst"}
-"""Pages whose sessions (``maglev#``) are on a terminal, in the small world of `tests.fakes.control`."""
+"""Pages whose sessions (``lb1#``) are on a terminal, in the small world of `tests.fakes.control`."""
 
 NOT_RUN = {
     "operation.rst": 1,
@@ -43,7 +43,7 @@ NOT_RUN = {
 a VPP are run by `tests.docs.test_tutorial`."""
 
 TYPED = re.compile(
-    r"(\$|maglev[#>]) |(# )?(sudo |MAGLEV_\w+=\S* )?"
+    r"(\$|lb1[#>]) |(# )?(sudo |MAGLEV_\w+=\S* )?"
     r"(maglevd|maglevc|maglevt|maglev-vppsim|twistd?|vpp|vppctl|curl|ssh|kill|make|git|pip|python3?|promtool"
     r"|systemctl|journalctl|apt|apt-get|dpkg|docker|podman)"
     r"( |$)"
@@ -184,12 +184,12 @@ SESSION = """\
 $ ssh lb1
 maglevd ... on ...
 You are demo (operator). Type ? for help.
-maglev# set backend ?
+lb1# set backend ?
   <name>  Name of the backend
   www1  www2  www3
-maglev# set backend www1 pause
+lb1# set backend www1 pause
 backend www1 up -> paused
-maglev#
+lb1#
 """
 
 
@@ -199,7 +199,7 @@ def test_commands_and_sessions_that_go_otherwise_are_noticed(machine):
     block = Block("README.rst", 1, "console", SESSION, {})
     follow(machine.shell, block)
 
-    for text in (SESSION, "$ false\n", "$ echo a\nb\n", "maglev# set backend www9 pause\n", "$ echo b\nb\nc\n"):
+    for text in (SESSION, "$ false\n", "$ echo a\nb\n", "lb1# set backend www9 pause\n", "$ echo b\nb\nc\n"):
         with pytest.raises(AssertionError):
             follow(machine.shell, attrs.evolve(block, text=text))  # it is paused already
     follow(machine.shell, attrs.evolve(block, text="$ echo b; echo c\n...\nc\n# false || echo $?\n1\n"))

@@ -157,7 +157,7 @@ class FakeControl:
 
     async def version(self):
         await self._call("version")
-        return {"version": "1.2.3", "commit": "0123abc", "build_date": "2026-10-01"}
+        return {"host": "lb1", "version": "1.2.3", "commit": "0123abc", "build_date": "2026-10-01"}
 
     async def names(self, kind, prefix="", within="", limit=1000):
         await self._call("names", kind, prefix, within, limit)

@@ -79,6 +79,7 @@ class Shell:
             "HOME": home,
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
+            "MAGLEV_NAME": "lb1",
             "HIDDEN": str(hidden),
             "OVERLAID": " ".join((*OVERLAID, home)),
         }

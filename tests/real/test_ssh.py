@@ -266,7 +266,7 @@ class Person:
 def person(daemon, tmp_path):
     person = Person(daemon, tmp_path)
     try:
-        person.sees("You are ada@example.net (operator).", "maglev#")
+        person.sees("You are ada@example.net (operator).", "lb1#")
         yield person
     finally:
         person.leave()
@@ -275,35 +275,35 @@ def person(daemon, tmp_path):
 @needs_tmux
 def test_help_at_every_level_leaves_the_line(person):
     person.type("?")
-    person.sees("  show ", "  watch ", "maglev#")
+    person.sees("  show ", "  watch ", "lb1#")
     person.type("show vpp ?")
     person.sees("  info ", "  lb ")
-    person.sees_last("maglev# show vpp")
+    person.sees_last("lb1# show vpp")
     person.type("lb ?")
     person.sees("  state ")
-    person.sees_last("maglev# show vpp lb")
+    person.sees_last("lb1# show vpp lb")
 
 
 @needs_tmux
 def test_tab_completes_and_lists(person):
     person.type("sh fr")
     person.press("Tab")
-    person.sees_last("maglev# sh frontends")
+    person.sees_last("lb1# sh frontends")
     person.press("C-u")
     person.type("show backends ww")
     person.press("Tab")
-    person.sees_last("maglev# show backends www")
+    person.sees_last("lb1# show backends www")
     person.press("Tab")
     person.sees("www1  www2")
-    person.sees_last("maglev# show backends www")
+    person.sees_last("lb1# show backends www")
 
 
 @needs_tmux
 def test_mistakes_are_marked(person):
     person.enter("s ver")
-    person.sees("        ^", '% Ambiguous word "s"')
+    person.sees("     ^", '% Ambiguous word "s"')
     person.enter("show frontedns")
-    person.sees("maglev# show frontedns\n             ^\n")
+    person.sees("lb1# show frontedns\n          ^\n")
     person.enter("set backend")
     person.sees("% Incomplete")
 
@@ -312,13 +312,13 @@ def test_mistakes_are_marked(person):
 def test_a_long_line_is_edited_in_the_middle(person):
     person.type("abcdefghij " * 12)
     person.press("C-a")
-    until(lambda: person.last.startswith("maglev# abc"), lambda: person.screen)
+    until(lambda: person.last.startswith("lb1# abc"), lambda: person.screen)
     person.press("M-f", "M-f")
     person.type("XX")
     line = "abcdefghij abcdefghijXX " + "abcdefghij " * 10
-    person.sees_last(f"maglev# {line[:70]}>")
+    person.sees_last(f"lb1# {line[:70]}>")
     person.press("C-k", "C-u")
-    person.sees_last("maglev#")
+    person.sees_last("lb1#")
 
 
 @needs_tmux
@@ -326,7 +326,7 @@ def test_wide_and_combining_characters_are_typed(person):
     person.type("日本語 ünï é|")
     person.press("Left", "Left", "Left")
     person.press("BSpace")
-    person.sees_last("maglev# 日本語 ün é|")
+    person.sees_last("lb1# 日本語 ün é|")
 
 
 @needs_tmux
@@ -335,7 +335,7 @@ def test_a_resize_while_typing_redraws_the_line(person):
     person.resize(40, 12)
     until(lambda: 0 < len(person.last) < 40 and "<" in person.last, lambda: person.screen)
     person.resize(100, 30)
-    person.sees_last("maglev# show backends www1 | include transitions and more")
+    person.sees_last("lb1# show backends www1 | include transitions and more")
 
 
 @needs_tmux
@@ -347,17 +347,17 @@ def test_watch_shows_events_until_a_key(person, daemon):
     daemon.up()
     person.sees("www1 198.51.100.11 down -> up")
     person.type("x")
-    person.sees_last("maglev#")
+    person.sees_last("lb1#")
 
 
 @needs_tmux
 def test_the_monitor_speaks_above_the_line_being_typed(person, daemon):
     person.enter("terminal monitor")
     person.type("show backends ww")
-    person.sees_last("maglev# show backends ww")
+    person.sees_last("lb1# show backends ww")
     daemon.down()
     person.sees("www1 198.51.100.11 up -> down")
-    person.sees_last("maglev# show backends ww")
+    person.sees_last("lb1# show backends ww")
     daemon.up()
     person.sees("www1 198.51.100.11 down -> up")
     person.enter("w1 | include address")
@@ -375,7 +375,7 @@ def test_more_holds_long_output(person):
     person.press("Enter")
     person.sees("node285")
     person.type("q")
-    person.sees_last("maglev#")
+    person.sees_last("lb1#")
 
 
 @needs_tmux
@@ -383,7 +383,7 @@ def test_control_c_ends_a_command_that_runs(person):
     person.enter("sync vpp lb state")
     person.type("typed ahead")
     person.press("C-c")
-    person.sees("maglev# sync vpp lb state\n^C\nmaglev#")
+    person.sees("lb1# sync vpp lb state\n^C\nlb1#")
 
 
 @needs_tmux
@@ -391,7 +391,7 @@ def test_control_c_ends_a_command_that_runs(person):
 def test_exit_may_be_pasted_with_a_line_after_it(person, bracketed):
     person.paste("show version | include version\r\nexit\r\nshow backends\r\n", bracketed=bracketed)
 
-    person.sees("1.2.3", "maglev# exit\nstatus=0")
+    person.sees("1.2.3", "lb1# exit\nstatus=0")
 
 
 @needs_tmux
@@ -411,15 +411,15 @@ def test_history_can_be_searched(person):
     person.type("vers")
     person.sees_last("(search)'vers': show version")
     person.press("C-g", "Up", "Up")
-    person.sees_last("maglev# show version")
+    person.sees_last("lb1# show version")
 
 
 @needs_tmux
 def test_clearing_the_screen_keeps_the_line(person):
     person.type("show ver")
-    person.sees_last("maglev# show ver")
+    person.sees_last("lb1# show ver")
     person.press("C-l")
-    until(lambda: person.screen == "maglev# show ver", lambda: person.screen)
+    until(lambda: person.screen == "lb1# show ver", lambda: person.screen)
 
 
 @needs_tmux
@@ -427,7 +427,7 @@ def test_a_daemon_that_stops_says_so(tmp_path):
     daemon = ConsoleProcess(tmp_path)
     person = Person(daemon, tmp_path)
     try:
-        person.sees("maglev#")
+        person.sees("lb1#")
         daemon.stop()
         person.sees("maglevd is stopping", "status=")
     finally:

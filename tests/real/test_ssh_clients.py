@@ -25,7 +25,7 @@ from tests.fakes.ssh_process import PATIENCE, ConsoleProcess
 pytestmark = pytest.mark.real
 needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="OpenSSH's client is not installed")
 
-PROMPT = b"maglev# "
+PROMPT = b"lb1# "
 WIDE = "show backends www1 | include " + "|".join(["address"] * 30)
 """A command that is wider than most windows."""
 
@@ -54,15 +54,15 @@ def test_netmiko_finds_prompts_echoes_and_the_end_of_output(daemon, device, tmp_
         session_log=str(session_log),
         conn_timeout=PATIENCE,
     ) as client:
-        assert client.find_prompt() == "maglev#"
-        assert client.send_command("terminal length 0", expect_string=r"maglev# ?$") == ""
+        assert client.find_prompt() == "lb1#"
+        assert client.send_command("terminal length 0", expect_string=r"lb1# ?$") == ""
         assert re.fullmatch(r"version +1\.2\.3\n.*", client.send_command("show version"), re.DOTALL)
-        whole = client.send_command("show backends", expect_string=r"maglev# ?$")
+        whole = client.send_command("show backends", expect_string=r"lb1# ?$")
         assert len(whole.splitlines()) > 300
         assert "--More--" not in whole
         assert client.send_command(WIDE).split() == ["address", "198.51.100.11"]
         assert "% Unknown word" in client.send_command("sohw version")
-        assert "maglev#" not in client.send_command_timing("show version")
+        assert "lb1#" not in client.send_command_timing("show version")
     assert "\x1b" not in session_log.read_text()
 
 
@@ -98,7 +98,7 @@ class Expect:
     def run(self, line, end=b"\n"):
         """Type a line, and return everything up to the next prompt."""
         self.send(line + end)
-        return self(rb"\r\nmaglev# $")
+        return self(rb"\r\nlb1# $")
 
 
 def receiver(channel):
@@ -116,14 +116,14 @@ def test_paramiko_reads_to_the_prompt(daemon, term, columns, rows):
     with paramiko_client(daemon) as client:
         channel = client.invoke_shell(term, columns, rows)
         expect = Expect(receiver(channel), channel.sendall)
-        greeting = expect(rb"maglev# $")
+        greeting = expect(rb"lb1# $")
         if term != "xterm-256color":
             assert b"\x1b" not in greeting
         for end in (b"\n", b"\r", b"\r\n"):
-            assert expect.run(b"", end) == b"\r\nmaglev# "
-            assert expect.run(b"show version | count", end) == b"show version | count\r\n3\r\nmaglev# "
+            assert expect.run(b"", end) == b"\r\nlb1# "
+            assert expect.run(b"show version | count", end) == b"show version | count\r\n3\r\nlb1# "
         if rows:
-            assert expect.run(b"terminal length 0") == b"terminal length 0\r\nmaglev# "
+            assert expect.run(b"terminal length 0") == b"terminal length 0\r\nlb1# "
         output = expect.run(b"show backends")
         assert output.count(b"\r\n") > 300
         assert b"--More--" not in output
@@ -136,7 +136,7 @@ def test_a_command_wider_than_the_window_comes_back_as_typed(daemon, term):
     with paramiko_client(daemon) as client:
         channel = client.invoke_shell(term, 40, 24)
         expect = Expect(receiver(channel), channel.sendall)
-        expect(rb"maglev# $")
+        expect(rb"lb1# $")
         if term != "dumb":
             expect.run(b"terminal width 511")
         assert expect.run(WIDE.encode()).startswith(WIDE.encode() + b"\r\n")
@@ -222,7 +222,7 @@ def test_asyncssh_talks_on_terminals_and_without_them(daemon):
 
     seen, echo, status = asyncio.run(asyncio.wait_for(talk(), PATIENCE))
     assert b"\x1b" not in seen
-    assert echo == b"show version | count\r\n3\r\nmaglev# "
+    assert echo == b"show version | count\r\n3\r\nlb1# "
     assert status == 0
 
 
@@ -283,26 +283,26 @@ def on_pty(daemon, term, columns, rows):
 @pytest.mark.parametrize("term", ["dumb", "unknown", "network", "vt220"])
 def test_a_plain_terminal_gets_no_escape_sequence_whatever_is_typed(daemon, term):
     with on_pty(daemon, term, 80, 24) as expect:
-        seen = expect(rb"maglev# $")
-        assert expect.run(b"show version | count", b"\r") == b"show version | count\r\n3\r\nmaglev# "
+        seen = expect(rb"lb1# $")
+        assert expect.run(b"show version | count", b"\r") == b"show version | count\r\n3\r\nlb1# "
         seen += expect.run(b"show backends www1 | count", b"\r")
         if term != "vt220":
             expect.send(b"show ?")
-            seen += expect(rb"maglev# show $")
+            seen += expect(rb"lb1# show $")
             expect.send(b"ver\t")
             seen += expect(rb"version $")
             seen += expect.run(b"| counx\x08t\x01\x05", b"\r")
             expect.send(b"show backends\r")
             seen += expect(rb"--More--$")
             expect.send(b"q")
-            seen += expect(rb"maglev# $")
+            seen += expect(rb"lb1# $")
         assert b"\x1b" not in seen
 
 
 @needs_ssh
 def test_a_window_without_a_size_has_no_pages(daemon):
     with on_pty(daemon, "xterm", 0, 0) as expect:
-        expect(rb"maglev# $")
+        expect(rb"lb1# $")
         output = expect.run(b"show backends", b"\r")
         assert b"--More--" not in output
         assert output.count(b"\r\n") > 300
@@ -311,8 +311,8 @@ def test_a_window_without_a_size_has_no_pages(daemon):
 @needs_ssh
 def test_nothing_follows_the_prompt_on_a_terminal_of_people(daemon):
     with on_pty(daemon, "xterm-256color", 80, 24) as expect:
-        assert expect(rb"maglev# $").endswith(b"\r\n\x1b[?2004hmaglev# ")
-        assert expect.run(b"show version | count", b"\r") == b"show version | count\r\n3\r\nmaglev# "
+        assert expect(rb"lb1# $").endswith(b"\r\n\x1b[?2004hlb1# ")
+        assert expect.run(b"show version | count", b"\r") == b"show version | count\r\n3\r\nlb1# "
         expect.send(b"\x1b[200~show version | count\x1b[201~")
         expect(rb"count$")
-        assert expect.run(b"", b"\r") == b"\r\n3\r\nmaglev# "
+        assert expect.run(b"", b"\r") == b"\r\n3\r\nlb1# "

@@ -50,7 +50,7 @@ def test_a_line_runs_and_the_prompt_comes_back(peer):
     channel.type("show version\r")
 
     assert channel.screen.text.endswith(
-        "maglev# show version\nversion     1.2.3\ncommit      0123abc\nbuild-date  2026-10-01\nmaglev#"
+        "maglev# show version\nversion     1.2.3\ncommit      0123abc\nbuild-date  2026-10-01\nhost        lb1\nmaglev#"
     )
 
 
@@ -582,7 +582,7 @@ def test_what_is_typed_ahead_is_for_the_prompt_and_not_for_more(peer):
 
 
 def test_output_that_just_fits_does_not_stop(peer):
-    channel = peer.terminal(rows=4)
+    channel = peer.terminal(rows=5)
     channel.type("show version\r")
 
     assert last_line(channel) == "maglev#"

@@ -65,6 +65,11 @@ class Output:
                 texts, count, size = [], 0, 0
         await self._write(texts)
 
+    async def note(self, line: Line) -> None:
+        """Write a line about the output, which no filter sees, for a person who reads all of it."""
+        if not self._filters.any:
+            await self._write([line.painted if self._environment.colour else line.plain])
+
     async def view(self, view: object, lines: Iterable[Line]) -> None:
         """Write one view: as JSON, or these lines."""
         await self.lines(json_lines(view) if self.json else lines)

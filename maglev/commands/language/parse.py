@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.commands.language.arguments import LiveAddress, LiveName
 from maglev.commands.language.choices import Choice
 from maglev.commands.language.faults import (
     AmbiguousWordError,
@@ -29,7 +30,7 @@ from maglev.commands.language.tokens import BLANKS, folded, split
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from maglev.commands.language.arguments import Value
+    from maglev.commands.language.arguments import ArgumentType, Value
     from maglev.commands.language.tokens import PipeSegment, Token
 
 FILTER_LIMIT: Final = 8
@@ -43,6 +44,21 @@ CUTOFF: Final = 0.65
 
 
 @attrs.frozen
+class TypedName:
+    """A name of something that may or may not exist.
+
+    Attributes:
+        token: The word.
+        type: What it should be a name of.
+        before: The values of the arguments before it, by name.
+    """
+
+    token: Token
+    type: ArgumentType
+    before: Mapping[str, Value]
+
+
+@attrs.frozen
 class Position:
     """A place in a walk through the tree.
 
@@ -51,12 +67,14 @@ class Position:
         command: What the line does so far, if it may end here.
         options: Those that may still come, of the command that the walk is in.
         arguments: Values on the way, by name.
+        names: The names among them, as they were typed.
     """
 
     node: TreePosition
     command: Command | None = None
     options: tuple[Keyword, ...] = ()
     arguments: Mapping[str, Value] = attrs.field(factory=dict)
+    names: tuple[TypedName, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -78,11 +96,15 @@ class Position:
             UsageError: The word can't come here.
         """
         node = self._find(token)
-        return self._after(node, _bound(node, token))
+        after = self._after(node, _bound(node, token))
+        if isinstance(node, Argument) and isinstance(node.type, LiveName | LiveAddress):
+            return attrs.evolve(after, names=(*self.names, TypedName(token, node.type, self.arguments)))
+        return after
 
     def _find(self, token: Token) -> Node:
         expected = self.expected()
-        found = [node for node in expected if isinstance(node, Keyword) and _begins(node.word, token.text)]
+        named = any(isinstance(node, Argument) for node in expected)
+        found = [node for node in expected if isinstance(node, Keyword) and _begins(node.word, token.text, named)]
         for node in found:
             if len(found) == 1 or node.word == token.text.lower():
                 return node
@@ -102,11 +124,12 @@ class Position:
             left = tuple(option for option in self.options if option is not node)
         else:
             left = node.options or self.options
-        return Position(node, node.command or self.command, left, {**self.arguments, **bound})
+        return Position(node, node.command or self.command, left, {**self.arguments, **bound}, self.names)
 
 
-def _begins(word: str, typed: str) -> bool:
-    return bool(typed) and word.startswith(typed.lower())
+def _begins(word: str, typed: str, whole: bool) -> bool:  # noqa: FBT001
+    """Return whether a word is meant; where a name may come instead, only if it is typed as a whole."""
+    return word == typed.lower() if whole else bool(typed) and word.startswith(typed.lower())
 
 
 def _bound(node: Node, token: Token) -> Mapping[str, Value]:
@@ -141,11 +164,13 @@ class ParsedLine:
         command: What it does.
         arguments: The values on the way to it, by name.
         filters: What happens to its output.
+        names: The names in it, in their order.
     """
 
     command: Command
     arguments: Mapping[str, Value]
     filters: Filters
+    names: tuple[TypedName, ...] = ()
 
 
 def parse(line: str, root: TreePosition) -> ParsedLine | None:
@@ -161,7 +186,7 @@ def parse(line: str, root: TreePosition) -> ParsedLine | None:
     filters = filters_of(segments[1:])
     # A test of the tree ensures that every complete line has a command.
     assert position.command is not None  # noqa: S101
-    return ParsedLine(position.command, position.arguments, filters)
+    return ParsedLine(position.command, position.arguments, filters, position.names)
 
 
 def whole(root: TreePosition, segment: PipeSegment) -> Position:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def version_lines(view: VersionView) -> Iterator[Line]:
     """Yield the running build."""
     pairs = [("version", view["version"]), ("commit", view["commit"]), ("build-date", view["build_date"])]
+    pairs += [("host", view["host"])] if view.get("host") else []  # an older daemon does not say
     return fields(pairs, indent=0)
 
 
