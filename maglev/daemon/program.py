@@ -11,7 +11,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Final
 
-from maglev.daemon.signals import remember_end, remember_hang_ups
+from maglev.daemon.signals import hand_over, remember_end, remember_hang_ups
 from maglev.model.errors import ConfigError, StartError
 from maglev.runtime.garbage import settle
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maglev.daemon.options import Options
+    from maglev.daemon.signals import EarlySignal
 
 EXIT_USAGE: Final = 64
 """``EX_USAGE`` of sysexits.h; 1 and 2 are for errors in the configuration."""
@@ -78,7 +79,6 @@ def run(arguments: Sequence[str]) -> int:
     from twisted.python.usage import UsageError
 
     from maglev.daemon.options import Options
-    from maglev.daemon.tap import run_offline_action
 
     options = Options()
     options.synopsis = "Usage: maglevd [options]"
@@ -86,6 +86,10 @@ def run(arguments: Sequence[str]) -> int:
         options.parseOptions(list(arguments))
     except UsageError as error:
         return _complain(f"{error}\nTry maglevd --help.", EXIT_USAGE)
+    # What only looks at a file may be interrupted at once.
+    end = None if options["check"] or options.imports() else remember_end()
+    from maglev.daemon.tap import run_offline_action
+
     try:
         status = run_offline_action(options)
         if sys.stdout is not None:
@@ -94,10 +98,10 @@ def run(arguments: Sequence[str]) -> int:
         # What could not be written is not tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _complain(f"can't write to the standard output: {error.strerror}", EXIT_OUTPUT)
-    return _serve(options) if status is None else status
+    return _serve(options, end or remember_end()) if status is None else status
 
 
-def _serve(options: Options) -> int:
+def _serve(options: Options, end: EarlySignal) -> int:
     from twisted.internet import reactor
     from twisted.internet.error import CannotListenError
 
@@ -105,7 +109,6 @@ def _serve(options: Options) -> int:
     from maglev.daemon.tap import build, complaint
     from maglev.runtime.clock import use_monotonic_time
 
-    end = remember_end()
     try:
         use_monotonic_time(reactor)
         service = build(reactor, options)
@@ -118,8 +121,8 @@ def _serve(options: Options) -> int:
         return _complain(complaint(options, error), EXIT_UNAVAILABLE)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.callWhenRunning(_settle, reactor)
-    # Where it came before the reactor had a handler; what has been started is stopped in order.
-    reactor.callWhenRunning(lambda: reactor.stop() if end.received else None)
+    # A signal may have come before the reactor had a handler: what has been started is stopped in order.
+    reactor.callWhenRunning(hand_over, reactor, end)
     reactor.run()
     return 0
 

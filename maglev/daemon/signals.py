@@ -33,7 +33,21 @@ def was_hung_up() -> bool:
 
 
 def remember_end() -> EarlySignal:
-    """Put SIGTERM off until the reactor, which installs its own handler, runs; return what remembers it."""
+    """Put SIGTERM and SIGINT off until the reactor runs; return what remembers them.
+
+    The reactor installs its own handler of SIGTERM, but none of SIGINT while there is another: see `hand_over`. SIGINT
+    that is ignored, as in what a script starts with ``&``, stays so.
+    """
     early = EarlySignal()
     signal.signal(signal.SIGTERM, early)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, early)
     return early
+
+
+def hand_over(reactor: Any, early: EarlySignal) -> None:
+    """Let the reactor, which runs now, handle what ends the process; stop it if that came before."""
+    if signal.getsignal(signal.SIGINT) is early:
+        signal.signal(signal.SIGINT, reactor.sigInt)
+    if early.received:
+        reactor.stop()

@@ -179,8 +179,9 @@ class Demo(MultiService):
         except (CannotListenError, OSError) as error:
             raise StartError(f"the demonstration can't listen on its address: {error}") from error
         self._visitors.start()
-        print(self._welcome(), flush=True)  # noqa: T201
         MultiService.startService(self)
+        # Only now is it certain that every port could be had.
+        print(self._welcome(), flush=True)  # noqa: T201
 
     def stopService(self) -> Deferred[Any]:
         """Stop everything, and leave nothing behind."""

@@ -132,6 +132,10 @@ def run(reactor: Any, options: SimulatorOptions) -> Deferred[None]:
     faults.retvals.update(options.retvals)
     faults.split, faults.hang_up_after = options["split"], options["hang-up-after"]
     simulator.start()
+    # To standard error, where its log goes: standard output is for nobody to parse.
+    sys.stderr.write(
+        f"maglev-vppsim: listening on {options['api-socket']} (API) and {options['stats-socket']} (stats)\n"
+    )
     faults.frozen = bool(options["frozen"])
     simulator.boot.segment.stuck = bool(options["stats-stuck"])
     if options["epoch-churn"] > 0:
