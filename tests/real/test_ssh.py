@@ -57,8 +57,8 @@ def test_a_script_is_piped_in(daemon):
     done = daemon.ssh(stdin=b"! a comment\nshow version\nset backend nope pause\nshow vpp info | include pid\n")
 
     assert done.returncode == 1
-    assert done.stdout.count(b"\n") == 4
-    assert done.stderr == b"% unknown backend 'nope'\n"
+    assert done.stdout.count(b"\n") == 5
+    assert done.stderr == b"set backend nope pause\n            ^\n% unknown backend 'nope'\n"
 
 
 def test_an_empty_script_ends_at_once(daemon):
