@@ -49,7 +49,7 @@ class _Narrow:
 
 
 @attrs.frozen
-class Layout:
+class TableLayout:
     """The widths of columns at one moment.
 
     Attributes:
@@ -201,12 +201,12 @@ class Grid:
         if not batch:
             return
         widths = self._columns.widths
-        layout = Layout(widths, self._names, self._comment, clipped=not batch[0][-1].right)
+        layout = TableLayout(widths, self._names, self._comment, clipped=not batch[0][-1].right)
         if named:
             yield self._row(layout, names, heading=True)
         for row in batch:
             yield self._row(layout, row)
 
-    def _row(self, layout: Layout, row: Sequence[Cell], *, heading: bool = False) -> Line:
+    def _row(self, layout: TableLayout, row: Sequence[Cell], *, heading: bool = False) -> Line:
         line = _joined(row, layout.widths, 2, heading=heading)
         return line._replace(narrowed=partial(layout.narrowed, row, heading))
