@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 
 import attrs
 import pytest
@@ -203,6 +204,13 @@ def test_commands_and_sessions_that_go_otherwise_are_noticed(machine):
         with pytest.raises(AssertionError):
             follow(machine.shell, attrs.evolve(block, text=text))  # it is paused already
     follow(machine.shell, attrs.evolve(block, text="$ echo b; echo c\n...\nc\n# false || echo $?\n1\n"))
+
+
+@pytest.mark.real
+def test_what_others_put_into_tmp_meanwhile_does_not_appear(machine):
+    machine.renew(demo=False)
+    with tempfile.TemporaryDirectory(prefix="somebody-elses-", dir="/tmp"):
+        assert machine.shell.run("ls -d /tmp/somebody-elses-*")[1] != 0
 
 
 # Sessions on a terminal

@@ -68,7 +68,7 @@ PORTS = 4000
 """Source ports of one run of traffic, 20 seconds' worth. The next run has others, until all runs together took longer
 than VPP remembers flows: a new connection must not be taken for one that has been."""
 
-_END_DEADLINE = 30.0
+_END_DEADLINE = 60.0
 """Seconds; traffic lets everything end, for four seconds at most."""
 
 _SIOCETHTOOL = 0x8946

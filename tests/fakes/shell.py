@@ -1,8 +1,8 @@
 """A shell on a machine of its own: what the pages say one should type is typed there, and harms nobody.
 
-It has its own network, process and mount namespaces. The network is a loopback. ``/etc``, ``/run``, ``/tmp``,
-``/var/lib`` and the home directory are those of the machine, and whatever is written there is gone at the end. All
-processes die with the shell.
+It has its own network, process and mount namespaces. The network is a loopback. ``/etc``, ``/run``, ``/var/lib`` and
+the home directory are those of the machine, and whatever is written there is gone at the end. ``/tmp`` has only what is
+needed: a demonstration that somebody else starts does not appear there. All processes die with the shell.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pwd
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,7 +25,8 @@ from tests.fakes.vpp_instance import find_vpp
 MARK = "--- the command has ended with"
 BASH = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "bash", "--norc", "--noprofile")
 USUAL = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-OVERLAID = ("/etc", "/run", "/tmp", "/var/lib")
+NEEDED = (Path(__file__).parents[2], sys.prefix, sys.base_prefix)
+OVERLAID = ("/etc", "/run", "/var/lib")
 
 
 def search_path() -> str:
@@ -44,10 +46,20 @@ for place in $OVERLAID; do
     mkdir -p "upper$place" "work$place"
     mount -t overlay overlay -o "lowerdir=$place,upperdir=upper$place,workdir=work$place" "$place"
 done
+for needed in $NEEDED; do
+    case $needed in /tmp/*)
+        first=${needed#/tmp/} first=${first%%/*}
+        test -e "needed/$first" || { mkdir -p "needed/$first" && mount --bind "/tmp/$first" "needed/$first"; }
+    esac
+done
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+for needed in needed/*; do
+    test ! -d "$needed" || { mkdir "/tmp/${needed#needed/}" && mount --bind "$needed" "/tmp/${needed#needed/}"; }
+done
 mount -t proc proc /proc
 ip link set lo up
 set +e
-unset HIDDEN OVERLAID
+unset HIDDEN NEEDED OVERLAID
 """
 
 
@@ -81,6 +93,7 @@ class Shell:
             "TERM": "dumb",
             "MAGLEV_NAME": "lb1",
             "HIDDEN": str(hidden),
+            "NEEDED": " ".join([str(folder), *map(str, NEEDED), *search_path().split(os.pathsep)]),
             "OVERLAID": " ".join((*OVERLAID, home)),
         }
         self._folder = folder

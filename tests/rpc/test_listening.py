@@ -157,7 +157,10 @@ async def test_a_service_that_can_not_listen_everywhere_listens_nowhere(path, tm
     both = Served(UnixSocket(reactor, str(path)), UnixSocket(reactor, str(tmp_path / "file" / "pb.sock")))
     with pytest.raises(StartError):
         both.service.startService()
-    await deferLater(reactor, 0.01)
+    for _ in range(12_000):
+        if not path.exists():
+            break
+        await deferLater(reactor, 0.005)
 
     assert not path.exists()
     async with Served(UnixSocket(reactor, str(path))):
