@@ -161,7 +161,7 @@ class Attackers:
         whole = [line for line in lines if line.endswith("}\n")]
         return json.loads(whole[-1]) if whole else {}
 
-    def wait_for(self, seconds=60.0, **counts):
+    def wait_for(self, seconds=300.0, **counts):
         """Wait until the attacks have happened so many times."""
         deadline = time.monotonic() + seconds
         while any(self.done.get(name, 0) < count for name, count in counts.items()):
