@@ -53,7 +53,7 @@ def add_peers(
         work,
         control.board,
         viewer,
-        socket.gethostname(),
+        options["name"] or socket.gethostname(),
         servers,
         lambda address: connect(reactor, address, tls, allowance=ALLOWANCE),
         jitter,

@@ -121,7 +121,7 @@ def result(code=0, length=0, duration=0.0, detail=b"", count=1):
         result(length=1, detail=b"\n"),
         result(length=1, detail=b"\xff"),
         result(length=1, detail=b"\x1b"),
-        result(code=10),
+        result(code=len(codec._CODES)),
         result(code=127),
         result(code=128 + len(codec.REASONS)),
         result(code=255),
