@@ -1,4 +1,4 @@
-"""What other balancers are told of our VIPs: the weights by address, and a hash of the configuration.
+"""What other balancers learn about our VIPs: the weights by address, and a hash of the configuration.
 
 The hash covers what must be the same on all balancers of a VIP. Names, descriptions, source addresses, namespaces and
 our own certificates may well differ. Values of header lines are left out, because they may be secrets and short.

@@ -2,7 +2,7 @@
 
 A session connects, reads over and over, and ends at the first fault: no answer in time, more bytes than a reading may
 have, or an answer that makes no sense. The next one begins after a pause that doubles from fault to fault. What was
-read last stays, with its time: whoever compares decides how old it may be.
+read last stays, with its time: those who compare decide how old it may be.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ INTERVAL: Final = 1.0
 
 CONNECT_LIMIT: Final = 3.0
 READ_LIMIT: Final = 3.0
-"""Seconds for a connection with its login, and for a reading: a peer that needs longer is no better than silent."""
+"""Seconds for a connection with its login, and for a reading: a peer that needs longer counts as silent."""
 
 MIN_PAUSE: Final = 0.5
 MAX_PAUSE: Final = 10.0

@@ -102,6 +102,7 @@ healthcheck http-check
   response-code        200-299, 401
   response-regexp      -
   response-regexp-not  -
+  disable-on-404       no
   headers              -
   backends             3
 """,

@@ -61,7 +61,7 @@ def test_each_difference_has_its_words(a, b, text):
     assert texts(a, b) == [text]
 
 
-def test_a_vpp_that_is_not_known_is_no_difference_of_weights():
+def test_a_vpp_that_is_not_known_makes_no_difference_of_weights():
     assert texts(vip(server(vpp_weight=None)), vip(server(vpp_weight=5))) == []
 
 
