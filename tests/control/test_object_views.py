@@ -23,7 +23,9 @@ def test_a_conversation_is_shown_without_what_is_sent():
         make_check("silent", type=CheckType.UDP, udp=UdpParams()),
         make_check("dns", type=CheckType.DNS, dns=DnsParams("a.b", answer="192.0.2.1")),
     ]
-    rows = answer_of(ControlSetup(make_config(checks=checks)).viewer.healthchecks())["rows"]
+    bench = ControlSetup(make_config(checks=checks))
+    rows = answer_of(bench.viewer.healthchecks())["rows"]
+    bench.stop()
     assert [row["params"] for row in rows] == [
         {"ssl": False, "steps": ["send 6 bytes", 'expect "a\\\\r" reject-regexp "no"', 'expect-regexp "^b"']},
         {"ssl": False, "preset": "smtp"},
