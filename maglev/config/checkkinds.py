@@ -58,8 +58,8 @@ class Healthchecks:
     def _from_map(self, node: MapNode) -> str | CheckSet | None:
         for name, (key, _) in node.entries.items():
             if name not in KEYS:
-                text = f"unknown key {printable(excerpt(name))}: expected {' and '.join(KEYS)}"
-                raise UnfitError(ProblemKind.PARSE, text, key, candidates=KEYS)
+                text = f"unknown key: expected {' and '.join(KEYS)}"
+                raise UnfitError(ProblemKind.PARSE, text, key, suffix=f".{printable(name)}", candidates=KEYS)
         if "checks" not in node.entries:
             raise forbidden(node, "needs checks: a list of healthchecks")
         names = node.entries["checks"][1]

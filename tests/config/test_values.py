@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from maglev.config import filekinds, netkinds, poolkinds, probekinds
+from maglev.config import checkkinds, filekinds, netkinds, poolkinds, probekinds
 from maglev.config import kinds as kinds_module
+from maglev.config.checkkinds import Healthchecks
 from maglev.config.kinds import Integer, TextKind, UnfitError
 from maglev.config.netkinds import Address, ProgramArguments, Regexp, StatusCodes
 from maglev.config.nodes import ScalarNode
@@ -35,6 +36,8 @@ def expectations(kind):
         return [kind.limits, f"must have at most {kind.length} characters"]
     if isinstance(kind, StatusCodes):
         return [kind.limits, f"1..{kind.most}"]
+    if isinstance(kind, Healthchecks):
+        return [kind.limits, f"1..{kind.most}", "expected checks and require"]
     if isinstance(kind, Steps):
         return [kind.limits, "a map with", "expects something"]
     return [kind.limits]
@@ -57,7 +60,8 @@ def test_a_refusal_shows_the_value_what_was_expected_and_the_limits(path, name):
 
 
 def test_every_kind_is_in_the_table_and_refuses_something():
-    everything = (vars(kinds_module) | vars(filekinds) | vars(netkinds) | vars(poolkinds) | vars(probekinds)).values()
+    modules = (kinds_module, checkkinds, filekinds, netkinds, poolkinds, probekinds)
+    everything = [each for module in modules for each in vars(module).values()]
     classes = {each for each in everything if isinstance(each, type) and hasattr(each, "spell")}
     assert {type(kind) for kind in KINDS.values()} == classes - {kinds_module.ValueKind}
     assert {path for path, _ in REFUSED} == set(KINDS)

@@ -119,8 +119,8 @@ BAD_FRONTENDS = {
     ),
     "backend-checks-key": (
         PARSE,
-        "maglev.backends.c.healthcheck",
-        "unknown key chekcs: expected checks and require; did you mean 'checks'?",
+        "maglev.backends.c.healthcheck.chekcs",
+        "unknown key: expected checks and require; did you mean 'checks'?",
         f"{LB}{WEB}    c: {{address: 10.0.0.3, healthcheck: {{§chekcs: [web]}}}}\n",
     ),
     "backend-checks-without": (
