@@ -58,7 +58,7 @@ def test_a_script_is_piped_in(daemon):
 
     assert done.returncode == 1
     assert done.stdout.count(b"\n") == 5
-    assert done.stderr == b"set backend nope pause\n            ^\n% unknown backend 'nope'\n"
+    assert done.stderr == b"set backend nope pause\n            ^\n% unknown backend 'nope'; did you mean \"node9\"?\n"
 
 
 def test_an_empty_script_ends_at_once(daemon):
@@ -316,7 +316,7 @@ def test_a_long_line_is_edited_in_the_middle(person):
     person.press("M-f", "M-f")
     person.type("XX")
     line = "abcdefghij abcdefghijXX " + "abcdefghij " * 10
-    person.sees_last(f"lb1# {line[:70]}>")
+    person.sees_last(f"lb1# {line[:73]}>")
     person.press("C-k", "C-u")
     person.sees_last("lb1#")
 
@@ -370,10 +370,10 @@ def test_more_holds_long_output(person):
     person.sees_last("--More--")
     person.type(" ")
     person.press("Enter")
-    person.type("/node280")
-    person.sees_last("/node280")
+    person.type("/node250")
+    person.sees_last("/node250")
     person.press("Enter")
-    person.sees("node285")
+    person.sees("node255")
     person.type("q")
     person.sees_last("lb1#")
 

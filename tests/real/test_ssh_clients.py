@@ -121,7 +121,7 @@ def test_paramiko_reads_to_the_prompt(daemon, term, columns, rows):
             assert b"\x1b" not in greeting
         for end in (b"\n", b"\r", b"\r\n"):
             assert expect.run(b"", end) == b"\r\nlb1# "
-            assert expect.run(b"show version | count", end) == b"show version | count\r\n3\r\nlb1# "
+            assert expect.run(b"show version | count", end) == b"show version | count\r\n4\r\nlb1# "
         if rows:
             assert expect.run(b"terminal length 0") == b"terminal length 0\r\nlb1# "
         output = expect.run(b"show backends")
@@ -151,7 +151,7 @@ def test_lines_sent_before_the_prompt_are_run_in_order(daemon):
             seen += piece
         assert channel.recv_exit_status() == 0
     lines = [line.removeprefix(PROMPT) for line in seen.split(b"\r\n")]
-    assert lines[2:6] == [b"", b"terminal length 0", b"show version | count", b"3"]
+    assert lines[2:6] == [b"", b"terminal length 0", b"show version | count", b"4"]
     assert lines[6] == b"show backends www1 | count"
     assert lines[8:] == [b"exit", b""]
 
@@ -159,7 +159,7 @@ def test_lines_sent_before_the_prompt_are_run_in_order(daemon):
 def test_paramiko_runs_one_command_without_a_terminal(daemon):
     with paramiko_client(daemon) as client:
         _, out, err = client.exec_command("show version | count")
-        assert (out.read(), err.read(), out.channel.recv_exit_status()) == (b"3\n", b"", 0)
+        assert (out.read(), err.read(), out.channel.recv_exit_status()) == (b"4\n", b"", 0)
         _, out, err = client.exec_command("sohw version")
         assert out.read() == b""
         assert b"% Unknown word" in err.read()
@@ -209,9 +209,9 @@ def test_asyncssh_talks_on_terminals_and_without_them(daemon):
             "127.0.0.1", int(daemon.port), username="ada", client_keys=[str(daemon.path / "ada")], known_hosts=None
         ) as client:
             done = await client.run("show version | count")
-            assert (done.stdout, done.stderr, done.exit_status) == ("3\n", "", 0)
+            assert (done.stdout, done.stderr, done.exit_status) == ("4\n", "", 0)
             done = await client.run(input="show version | count\r\nshow backends www1 | count\n")
-            assert done.stdout.split("\n")[0] == "3"
+            assert done.stdout.split("\n")[0] == "4"
             process = await client.create_process(term_type="dumb", term_size=(80, 24), encoding=None)
             seen = await process.stdout.readuntil(PROMPT)
             process.stdin.write(b"show version | count\n")
@@ -222,7 +222,7 @@ def test_asyncssh_talks_on_terminals_and_without_them(daemon):
 
     seen, echo, status = asyncio.run(asyncio.wait_for(talk(), PATIENCE))
     assert b"\x1b" not in seen
-    assert echo == b"show version | count\r\n3\r\nlb1# "
+    assert echo == b"show version | count\r\n4\r\nlb1# "
     assert status == 0
 
 
@@ -284,7 +284,7 @@ def on_pty(daemon, term, columns, rows):
 def test_a_plain_terminal_gets_no_escape_sequence_whatever_is_typed(daemon, term):
     with on_pty(daemon, term, 80, 24) as expect:
         seen = expect(rb"lb1# $")
-        assert expect.run(b"show version | count", b"\r") == b"show version | count\r\n3\r\nlb1# "
+        assert expect.run(b"show version | count", b"\r") == b"show version | count\r\n4\r\nlb1# "
         seen += expect.run(b"show backends www1 | count", b"\r")
         if term != "vt220":
             expect.send(b"show ?")
@@ -312,7 +312,7 @@ def test_a_window_without_a_size_has_no_pages(daemon):
 def test_nothing_follows_the_prompt_on_a_terminal_of_people(daemon):
     with on_pty(daemon, "xterm-256color", 80, 24) as expect:
         assert expect(rb"lb1# $").endswith(b"\r\n\x1b[?2004hlb1# ")
-        assert expect.run(b"show version | count", b"\r") == b"show version | count\r\n3\r\nlb1# "
+        assert expect.run(b"show version | count", b"\r") == b"show version | count\r\n4\r\nlb1# "
         expect.send(b"\x1b[200~show version | count\x1b[201~")
         expect(rb"count$")
-        assert expect.run(b"", b"\r") == b"\r\n3\r\nlb1# "
+        assert expect.run(b"", b"\r") == b"\r\n4\r\nlb1# "
