@@ -299,4 +299,4 @@ class Announcer(Service):
 
 
 def _is_waiting(state: AnnouncementState) -> bool:
-    return state.look_at is not None or state.unconfirmed_since is not None
+    return state.look_at is not None or state.unconfirmed_since is not None or state.staying

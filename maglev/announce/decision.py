@@ -6,6 +6,11 @@ should serve nobody must not attract anybody. Both together announce. If only th
 just come back, or refuses the weights), nothing is announced, and what is announced stays so for a bounded time: most
 restarts of VPP are shorter than a route takes to come back.
 
+VPP may also serve by servers about which the board says nothing: those that have left the file and stay until a
+successor is up, and whatever the warm-up protects. They announce nothing, since nobody probes them; but
+what is announced stays so for as long as VPP holds them, which `maglev.vpp.sync` bounds
+(``vpp.lb.removal-max-delay``, ``vpp.lb.startup-max-delay``).
+
 After a start of maglevd nothing is known, and an address is *undecided*: whatever was announced before stays. The same
 evidence ends that, within the same bounds.
 """
@@ -32,10 +37,14 @@ class FrontendSupport:
     Attributes:
         frontend: Its name.
         wanted: Number of backends that should have weight in VPP.
-        unproved: Number of further backends that may turn out to serve: they have no result yet, and VPP was not read.
+        unproved: Number of further servers that may turn out to serve: backends without a result while VPP has not
+            acknowledged a sync, and servers that VPP had, or gets back.
         programmed: Number of the wanted ones that VPP is known to have given weight; None unless VPP has acknowledged
             a sync over the present connection.
         held: Whether only the guard keeps its backends in service.
+        staying: Number of further servers that VPP is known to hold with a weight, and that nothing speaks against:
+            they have left the configuration, or have no result yet.
+        unread: Whether this run has not read VPP yet, so that servers may be there that nobody knows of.
     """
 
     frontend: str
@@ -43,6 +52,8 @@ class FrontendSupport:
     unproved: int = 0
     programmed: int | None = None
     held: bool = False
+    staying: int = 0
+    unread: bool = False
 
 
 class Footing(enum.IntEnum):
@@ -52,7 +63,9 @@ class Footing(enum.IntEnum):
     """It is known that too little serves."""
     UNCONFIRMED = 1
     """Enough should serve, or may; VPP is not known to do it."""
-    SERVING = 2
+    STAYING = 2
+    """VPP serves, but by servers that leave or have no result yet."""
+    SERVING = 3
     """Enough serves, as VPP has acknowledged."""
 
 
@@ -79,6 +92,7 @@ class AnnouncementState:
         serving_since: When it began to serve, as far as it has since without a break: seconds of the clock.
         unconfirmed_since: When VPP ceased to be known to serve it, likewise.
         look_at: When time alone will change the decision; None if it will not.
+        staying: Whether it stays as it is only for what VPP holds, which tells nobody when that goes.
     """
 
     now: Announcing
@@ -86,6 +100,7 @@ class AnnouncementState:
     serving_since: float | None = None
     unconfirmed_since: float | None = None
     look_at: float | None = None
+    staying: bool = False
 
 
 @attrs.frozen
@@ -125,14 +140,21 @@ def find(policy: AnnouncePolicy, evidence: FrontendSupport) -> AddressFooting:
     enough, name = policy.min_up, evidence.frontend
     if evidence.held and not policy.when_held:
         return AddressFooting(Footing.NOTHING, f"only the guard keeps frontend {name} in service")
-    if evidence.wanted + evidence.unproved < enough:
-        return AddressFooting(Footing.NOTHING, f"frontend {name} has {_of(evidence.wanted, enough)} in service")
-    if evidence.programmed is None:
-        return AddressFooting(Footing.UNCONFIRMED, "VPP has not acknowledged a sync")
-    if evidence.programmed < enough:
-        text = f"VPP has weights for {_of(evidence.programmed, enough)} of frontend {name}"
-        return AddressFooting(Footing.UNCONFIRMED, text)
-    return AddressFooting(Footing.SERVING, f"frontend {name} has {_of(evidence.programmed, enough)} in service")
+    programmed = evidence.programmed
+    if programmed is not None and programmed >= enough:
+        return AddressFooting(Footing.SERVING, f"frontend {name} has {_of(programmed, enough)} in service")
+    if programmed is not None and programmed + evidence.staying >= enough:
+        text = f"VPP serves frontend {name} by servers that leave, or have no result yet"
+        return AddressFooting(Footing.STAYING, text)
+    if evidence.wanted + evidence.unproved + evidence.staying < enough:
+        footing, text = Footing.NOTHING, f"frontend {name} has {_of(evidence.wanted, enough)} in service"
+        if evidence.unread:
+            footing, text = Footing.UNCONFIRMED, "VPP has not been read yet"
+        return AddressFooting(footing, text)
+    text = "VPP has not acknowledged a sync"
+    if programmed is not None:
+        text = f"VPP has weights for {_of(programmed + evidence.staying, enough)} of frontend {name}"
+    return AddressFooting(Footing.UNCONFIRMED, text)
 
 
 def _of(count: int, enough: int) -> str:
@@ -177,6 +199,8 @@ def decide(
         return AnnouncementState(Announcing.WITHDRAWN, off, serving, unconfirmed)
     if serving is not None:
         return _serving(policy, finding, before, now, serving)
+    if finding.footing is Footing.STAYING:
+        return AnnouncementState(before.now, finding.why, staying=True)
     if unconfirmed is not None:
         return _unconfirmed(finding, before, now, unconfirmed, vpp_lost_delay)
     return AnnouncementState(Announcing.WITHDRAWN, finding.why)

@@ -9,9 +9,12 @@ from maglev.model.health import State
 from maglev.vpp.lb.state import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.ledger import Ledger
+    from maglev.vpp.lb.state import VipKey
 
 
 class SyncedVpp(Protocol):
@@ -22,16 +25,19 @@ class SyncedVpp(Protocol):
         """Whether VPP has acknowledged a full sync over the present connection."""
 
     @property
-    def sync(self) -> HasLedger | None:
-        """The sync of the present connection; None without one."""
+    def memory(self) -> RemembersVpp:
+        """What outlives a connection."""
 
 
-class HasLedger(Protocol):
-    """What is asked of a sync."""
+class RemembersVpp(Protocol):
+    """What is asked of `maglev.vpp.sync.memory.SyncMemory`."""
 
     @property
-    def ledger(self) -> Ledger:
-        """What VPP is known to hold."""
+    def ledger(self) -> Ledger | None:
+        """What VPP was last known to hold; None before the first read."""
+
+    def returning(self, key: VipKey) -> AbstractSet[str]:
+        """Return the addresses of servers that left the configuration and go on serving a VIP, once VPP has it."""
 
 
 class SupportReader:
@@ -54,27 +60,43 @@ class SupportReader:
 
     def of(self, status: FrontendStatus) -> FrontendSupport:
         """Return what stands behind a frontend."""
-        wanted = [name for name, desired in status.desired.items() if desired.weight and self._accepted(status, name)]
-        programmed = self._programmed(status, wanted)
-        unproved = 0 if programmed is not None else self._unproved(status)
+        backends, name = self._board.backends, status.frontend.name
+        wanted = [each for each, desired in status.desired.items() if desired.weight and self._accepted(status, each)]
         held = bool(wanted) and status.guarded.issuperset(wanted)
-        return FrontendSupport(status.frontend.name, len(wanted), unproved, programmed, held)
+        unproved = self._unproved(status)
+        ledger = self._vpp.memory.ledger
+        serving = _serving(ledger, key_of(status.frontend))
+        staying: AbstractSet[str] = frozenset()
+        returning: AbstractSet[str] = frozenset()
+        if not status.out:  # if so, an operator has taken out whatever serves
+            judged = self._addresses(status.desired.keys() - unproved)
+            staying = serving - judged
+            returning = self._vpp.memory.returning(key_of(status.frontend)) - judged - staying
+        if not self.acknowledged:
+            may_serve = len(staying | returning | {backends[each].serving_address for each in unproved})
+            return FrontendSupport(name, len(wanted), may_serve, held=held, unread=ledger is None and not status.out)
+        programmed = sum(backends[each].serving_address in serving for each in wanted)
+        return FrontendSupport(name, len(wanted), len(returning), programmed, held, len(staying))
 
     def _accepted(self, status: FrontendStatus, name: str) -> bool:
         return not status.refused or self._board.backends[name].serving_address not in status.refused
 
-    def _unproved(self, status: FrontendStatus) -> int:
-        """Return how many backends without a weight have no result yet, and might serve in VPP."""
-        return sum(
-            not desired.weight and name not in status.excluded and self._board.backends[name].state is State.UNKNOWN
+    def _unproved(self, status: FrontendStatus) -> AbstractSet[str]:
+        """Return the backends without a weight that have no result yet, and might serve in VPP."""
+        backends = self._board.backends
+        return {
+            name
             for name, desired in status.desired.items()
-        )
+            if not (desired.weight or name in status.excluded or status.out) and backends[name].state is State.UNKNOWN
+        }
 
-    def _programmed(self, status: FrontendStatus, wanted: list[str]) -> int | None:
-        sync = self._vpp.sync
-        if not self.acknowledged or sync is None:
-            return None
-        vip = sync.ledger.vips.get(key_of(status.frontend))
-        servers = {} if vip is None else vip.servers
-        found = (servers.get(self._board.backends[name].serving_address) for name in wanted)
-        return sum(server is not None and server.weight > 0 for server in found)
+    def _addresses(self, names: AbstractSet[str]) -> AbstractSet[str]:
+        """Return the addresses of backends, those at which they still serve after a move included."""
+        backends = self._board.backends
+        return {address for name in names for address in (backends[name].address, backends[name].serving_address)}
+
+
+def _serving(ledger: Ledger | None, key: VipKey) -> AbstractSet[str]:
+    """Return the addresses of the servers with a weight that VPP was last known to hold in a VIP."""
+    vip = None if ledger is None else ledger.vips.get(key)
+    return set() if vip is None else {address for address, server in vip.servers.items() if server.weight}

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.config.diff import Difference, concerned_backends, differences
+from maglev.control.after_reload import decided_after, is_proven, state_after, states_after_steps
+from maglev.control.route_forecast import route_steps
 from maglev.model.config import WhenNoneEligible
 from maglev.model.health import State
-from maglev.model.probing import probing_of
-from maglev.state.decision import Situation, decide
-from maglev.state.pools import no_memory, remembered
-from maglev.state.standing import evidence_of
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import VipForecast, as_held, forecast_steps
 from maglev.vpp.sync.plan import fitted, length_after, plan_steps, want
@@ -26,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from maglev.model.config import Backend, Config, Frontend
+    from maglev.model.config import Config, Frontend
     from maglev.model.scale import Scale
     from maglev.state.board import Board
-    from maglev.state.decision import Decision
     from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.plan import WantedVip
@@ -80,6 +77,8 @@ def dry_run_steps(
     plan = yield from plan_steps(after, before, before.keys() - after.keys())
     changes = yield from forecast_steps(plan, after, before, weights=weights)
     interim = yield from interim_steps(board, config)
+    for name, texts in (yield from route_steps(board, config)).items():
+        interim[name] = (*interim.get(name, ()), *texts)
     recreated = {key for address in plan.values() for key in address.recreated}
     for name, text in _kept_tables(board.config, config, before, after, (held or {}).keys() - recreated):
         interim[name] = (*interim.get(name, ()), text)
@@ -105,31 +104,6 @@ def _kept_tables(
             kept = before[key].table_length
             if kept not in {0, after[key].table_length}:
                 yield name, f"the VIP keeps its table of {kept} buckets"
-
-
-def states_after_steps(board: Board, config: Config) -> Generator[None, None, dict[str, State]]:
-    """Return the final states of the backends of another configuration, by name; yield often."""
-    states = {}
-    for name, backend in config.backends.items():
-        states[name] = _state_after(board, config, backend)
-        yield
-    return states
-
-
-def _state_after(board: Board, config: Config, backend: Backend) -> State:
-    before = board.config.backends.get(backend.name)
-    if before is None:
-        return State.UP if backend.enabled else State.DISABLED
-    state = board.backends[backend.name].state
-    if before.enabled and not backend.enabled:
-        return State.DISABLED
-    if state is State.DISABLED:
-        return State.UP if backend.enabled and not before.enabled else State.DISABLED
-    if state is State.PAUSED:
-        return State.PAUSED
-    if _is_proven(board, config, backend):
-        return state
-    return State.DRAINING if board.backends[backend.name].health.draining else State.UP
 
 
 def interim_steps(board: Board, config: Config) -> Generator[None, None, dict[str, tuple[str, ...]]]:
@@ -159,7 +133,7 @@ def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendS
         listed.add(backend.address)
         if name not in weighted or not backend.enabled:
             continue
-        if old is not None and _is_proven(board, config, backend):
+        if old is not None and is_proven(board, config, backend):
             in_service |= old.state is State.UP
             continue
         known_here = old is not None and name in status.desired
@@ -176,13 +150,6 @@ def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendS
         if weight and address not in listed and not in_service:
             limit = config.vpp.removal_max_delay
             yield f"until a new backend is up, {address} keeps weight {weight}, for {limit:g} s at most"
-
-
-def _is_proven(board: Board, config: Config, backend: Backend) -> bool:
-    """Return whether the state of a backend remains valid under another configuration."""
-    before = board.config.backends[backend.name]
-    same = (before.address, probing_of(board.config, before)) == (backend.address, probing_of(config, backend))
-    return same and board.backends[backend.name].state is not State.UNKNOWN
 
 
 def wanted_now(board: Board, status: FrontendStatus, scale: Scale | None = None) -> WantedVip:
@@ -214,8 +181,8 @@ def emptied_steps(board: Board, config: Config) -> Generator[None, None, dict[st
         if status is None or (status.frontend == frontend and concerned.isdisjoint(frontend.backends)):
             continue
         if any(desired.weight for desired in status.desired.values()):
-            states = {each: _state_after(board, config, config.backends[each]) for each in frontend.backends}
-            if not _decided_after(board, frontend, status, states).serves:
+            states = {each: state_after(board, config, config.backends[each]) for each in frontend.backends}
+            if not decided_after(board, frontend, status, states).serves:
                 found[name] = _EMPTIED[frontend.when_none_eligible]
         yield
     return found
@@ -228,26 +195,9 @@ _EMPTIED: Final[Mapping[WhenNoneEligible, str]] = {
 }
 
 
-def _decided_after(
-    board: Board, frontend: Frontend, status: FrontendStatus | None, states: Mapping[str, State]
-) -> Decision:
-    """Return what is decided of a frontend of another configuration, when its backends have these states."""
-    evidence = {}
-    for name in frontend.backends:
-        before = board.backends.get(name)
-        drained = before is not None and before.health.draining
-        rank = 0 if before is None else before.rank
-        nolb = before is not None and before.nolb
-        doubted = board.doubts.doubted(name)
-        evidence[name] = evidence_of(states[name], drained=drained, doubted=doubted, rank=rank, nolb=nolb)
-    memory = no_memory(frontend) if status is None else remembered(status.memory, status.frontend, frontend)
-    out = status is not None and status.out
-    return decide(Situation(frontend, evidence, memory=memory, now=board.now(), out=out))[0]
-
-
 def _wanted_after(board: Board, config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:
     for frontend in config.frontends.values():
-        decision = _decided_after(board, frontend, board.frontends.get(frontend.name), states)
+        decision = decided_after(board, frontend, board.frontends.get(frontend.name), states)
         addresses = {name: config.backends[name].address for name in frontend.backends}
         yield want(frontend, addresses, decision.desired, frozenset())
 

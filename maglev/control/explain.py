@@ -86,6 +86,7 @@ ANNOUNCED: Final[Mapping[Announcing, str]] = {
 
 FOOTINGS: Final[Mapping[Footing, str]] = {
     Footing.SERVING: "serves",
+    Footing.STAYING: "serves for the moment",
     Footing.UNCONFIRMED: "not known to serve",
     Footing.NOTHING: "does not serve",
 }

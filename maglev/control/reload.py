@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from maglev.config.child_loader import read
 from maglev.config.packing import unpack_steps
 from maglev.control.dry_run import emptied_steps
+from maglev.control.route_forecast import withdrawn_steps
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.events import ReloadEvent
 from maglev.model.problem import Problem, ProblemKind
@@ -108,7 +109,8 @@ class Reloader:
         announcements = tuple(_announcement(frontends[name], why, known is not None) for name, why in found.items())
         fitted = self._overrides.fit(loaded.config)
         emptied = await self._work.run(emptied_steps(self._board, fitted.config))
-        effects = (*announcements, *starmap(_emptied, emptied.items()), *map(_ending, fitted.dropped))
+        routes = await self._work.run(withdrawn_steps(self._board, fitted.config))
+        effects = (*announcements, *starmap(_left, (*emptied.items(), *routes.items())), *map(_ending, fitted.dropped))
         return attrs.evolve(loaded, warnings=(*loaded.warnings, *effects))
 
     async def reload(self, who: str = "", origin: str = "") -> Loaded:
@@ -191,8 +193,8 @@ def _announcement(frontend: Frontend, reasons: Iterable[str], known: bool) -> Pr
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{frontend.name}", text)
 
 
-def _emptied(name: str, text: str) -> Problem:
-    """Return a warning about a frontend that serves, and that a reload leaves with nothing."""
+def _left(name: str, text: str) -> Problem:
+    """Return a warning about a frontend that a reload leaves with nothing, or its address without a route."""
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{name}", text)
 
 

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from maglev.announce.announcer import TICK, TURNS
 from maglev.model.announce import AnnouncePolicy, Announcing, Needed
 from maglev.model.config import Backend, WhenNoneEligible
-from maglev.model.health import Lifecycle
+from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result
 from maglev.state.board import Board
 from maglev.vpp.lb.state import AddServer, AddVip, DeleteServer, DeleteVip, Encap, SetWeight, key_of
@@ -162,11 +162,21 @@ def test_a_start_that_finds_vpp_empty_withdraws(world):
     assert world.state is Announcing.WITHDRAWN
 
 
-def test_a_start_that_finds_every_backend_down_withdraws_without_vpp(world):
+def test_a_start_that_finds_every_backend_down_withdraws_when_vpp_was_read_and_without_it_in_time(world):
     for name in "abc":
         world.board.record(name, FAIL)
-    world.wait(TICK)
+    world.wait(9.9)
+    assert (world.state, world.why) == (Announcing.UNDECIDED, "VPP has not been read yet")
+    world.wait(0.2)
     assert world.state is Announcing.WITHDRAWN
+
+    other = AnnouncerWorld()
+    for name in "abc":
+        other.board.record(name, FAIL)
+    other.program()
+    other.vpp.connect()
+    other.wait(TICK)
+    assert other.state is Announcing.WITHDRAWN
 
 
 def test_what_vpp_loses_without_a_word_is_noticed_in_turn(world):
@@ -183,6 +193,18 @@ def test_a_backend_that_an_operator_takes_out_counts_no_more(world):
     for name in "abc":
         world.board.happen(name, Lifecycle.DISABLE, "by ann")
     world.clock.advance(0)
+    assert world.state is Announcing.WITHDRAWN
+
+
+def test_a_backend_that_drains_while_it_has_to_be_proved_again_counts_no_more(world):
+    world.serving()
+    for name in "abc":
+        world.board.happen(name, Lifecycle.DRAIN, "by ann")
+    world.board.apply(attrs.evolve(world.config, healthchecks={"tcp": make_check(rise=1, fall=2)}))
+    support = world.announcer._support.of(world.board.frontends["web"])
+    assert {status.state for status in world.board.backends.values()} == {State.DRAINING}
+    assert (support.wanted, support.staying) == (0, 0)
+    world.wait(TICK)
     assert world.state is Announcing.WITHDRAWN
 
 

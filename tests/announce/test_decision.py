@@ -13,6 +13,8 @@ UP = FrontendSupport("web", 2, 0, 2)
 DOWN = FrontendSupport("web", 0, 0, 0)
 LOST = FrontendSupport("web", 2, 0, None)
 UNPROVED = FrontendSupport("web", 0, 2, None)
+STAYING = FrontendSupport("web", 0, 0, 0, staying=1)
+UNREAD = FrontendSupport("web", 0, 0, None, unread=True)
 ANY = AnnouncePolicy("192.0.2.1")
 DELAY = 10.0
 
@@ -36,6 +38,12 @@ def after(*steps, start=AT_START, policy=ANY, off=""):
         (ANY, UP, Footing.SERVING, "frontend web has 2 backends in service"),
         (ANY, FrontendSupport("web", 1, 0, 1), Footing.SERVING, "frontend web has 1 backend in service"),
         (ANY, DOWN, Footing.NOTHING, "frontend web has 0 backends of at least 1 in service"),
+        (ANY, STAYING, Footing.STAYING, "VPP serves frontend web by servers that leave, or have no result yet"),
+        (policy(min_up=2), FrontendSupport("web", 1, 0, 1, staying=1), Footing.STAYING, "VPP serves frontend web by"),
+        (policy(min_up=2), FrontendSupport("web", 1, 0, 0, staying=1), Footing.UNCONFIRMED, "VPP has weights for 1 "),
+        (policy(min_up=3), FrontendSupport("web", 1, 0, 1, staying=1), Footing.NOTHING, "frontend web has 1"),
+        (ANY, FrontendSupport("web", 0, 1, 0), Footing.UNCONFIRMED, "VPP has weights for 0 backends of at least 1"),
+        (ANY, UNREAD, Footing.UNCONFIRMED, "VPP has not been read yet"),
         (ANY, LOST, Footing.UNCONFIRMED, "VPP has not acknowledged a sync"),
         (ANY, UNPROVED, Footing.UNCONFIRMED, "VPP has not acknowledged a sync"),
         (ANY, FrontendSupport("web", 1, 0, 0), Footing.UNCONFIRMED, "VPP has weights for 0 backends of"),
@@ -106,6 +114,23 @@ def test_a_start_leaves_what_was_announced_until_something_is_known():
     assert after((0, UNPROVED), (5, UP), policy=policy(after=3.0)).now is Announcing.UNDECIDED
 
 
+def test_what_vpp_goes_on_serving_by_servers_that_leave_stays_as_it_is_and_announces_nothing():
+    slow = policy(after=10.0)
+    stays = after((0, UP), (1, STAYING), (60, STAYING))
+    assert (stays.now, stays.staying, stays.look_at) == (Announcing.ANNOUNCED, True, None)
+    assert after((0, UP), (10, UP), (11, STAYING), (12, UP), policy=slow).now is Announcing.ANNOUNCED
+    assert after((0, UP), (1, STAYING), (2, DOWN)).now is Announcing.WITHDRAWN
+    assert after((0, STAYING), (60, STAYING)).now is Announcing.UNDECIDED
+    assert after((0, STAYING), start=NEW).now is Announcing.WITHDRAWN
+    assert after((0, UP), (1, STAYING), off="by ann").now is Announcing.WITHDRAWN
+
+
+def test_nothing_is_known_to_serve_before_vpp_was_read_nor_is_it_known_not_to():
+    assert after((0, UNREAD), (9.9, UNREAD)).now is Announcing.UNDECIDED
+    assert after((0, UNREAD), (10, UNREAD)).now is Announcing.WITHDRAWN
+    assert after((0, UNREAD), (1, DOWN)).now is Announcing.WITHDRAWN
+
+
 def test_an_operator_withdraws_at_once_and_loses_no_time_afterwards():
     off = after((0, UP), (1, UP), policy=policy(after=3.0), off="by ann: disk")
     assert (off.now, off.why) == (Announcing.WITHDRAWN, "by ann: disk")
@@ -115,13 +140,21 @@ def test_an_operator_withdraws_at_once_and_loses_no_time_afterwards():
 
 
 EVIDENCE = st.builds(
-    lambda name, wanted, unproved, programmed, held: FrontendSupport(
-        name, wanted, 0 if programmed is not None else unproved, programmed and min(programmed, wanted), held
+    lambda name, wanted, unproved, programmed, held, staying, unread: FrontendSupport(
+        name,
+        wanted,
+        unproved,
+        programmed and min(programmed, wanted),
+        held,
+        staying if programmed is not None else 0,
+        unread and programmed is None,
     ),
     st.sampled_from(["web", "mail"]),
     st.integers(0, 3),
     st.integers(0, 2),
     st.none() | st.integers(0, 3),
+    st.booleans(),
+    st.integers(0, 2),
     st.booleans(),
 )
 POLICIES = st.builds(
@@ -163,6 +196,8 @@ def test_it_is_never_announced_with_nothing_behind_it_and_never_withdrawn_while_
             assert state.now is before.now or state.now is Announcing.ANNOUNCED
             if now - serving_since >= policy.after:
                 assert state.now is Announcing.ANNOUNCED
+        if footing is Footing.STAYING and not off:
+            assert state.now is before.now
         if footing is Footing.UNCONFIRMED and not off and now - doubtful_since < DELAY:
             assert state.now is before.now
         # Asked again at once, it says the same; asked when it wanted to be, it has moved on.

@@ -4,7 +4,8 @@ import attrs
 import pytest
 
 from maglev.config.diff import Difference
-from maglev.control.dry_run import dry_run_steps, emptied_steps, interim_steps, states_after_steps, wanted_now
+from maglev.control.after_reload import states_after_steps
+from maglev.control.dry_run import dry_run_steps, emptied_steps, interim_steps, wanted_now
 from maglev.model.config import Backend, Blindness, CheckerConfig, WhenNoneEligible
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result

@@ -17,17 +17,17 @@ class FakeSyncedVpp:
     def __init__(self):
         self.ledger = Ledger()
         self.acknowledged = False
-        self.sync = None
+        self.returning = set()
+        self.memory = SimpleNamespace(ledger=None, returning=lambda _: self.returning)
 
     def connect(self):
         """Acknowledge the first sync."""
         self.acknowledged = True
-        self.sync = SimpleNamespace(ledger=self.ledger)
+        self.memory.ledger = self.ledger
 
     def lose(self):
         """End the connection."""
         self.acknowledged = False
-        self.sync = None
 
 
 def announcer_of(board, clock=None, vpp=None, kept_off=lambda _: ""):

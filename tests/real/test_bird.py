@@ -116,6 +116,34 @@ def test_a_route_lives_with_what_serves_and_survives_everything_else(site):
         watch.wait(True)
 
 
+def test_a_route_outlives_its_servers_when_a_reload_or_a_restart_replaces_them_all(site):
+    def text(*names):
+        whole = site.settings().replace("{address: 192.0.2.1}", "{address: 192.0.2.1, after: 5s}")
+        whole = whole.replace("interval: 200ms, timeout: 100ms", "interval: 2s, timeout: 2s")
+        whole = whole.replace("backends: {a: , b: }", f"backends: {{{names[0]}: , {names[1]}: }}")
+        for name, new, number in zip("ab", names, "12", strict=True):
+            old = f"{name}: {{address: 127.0.0.4{number}"
+            whole = whole.replace(old, f"{new}: {{address: 127.0.0.{ord(new)}")
+        return whole.replace("backends: {b: }", f"backends: {{{names[1]}: }}")
+
+    site.daemon.wait_for_event("announcement")
+    site.daemon.reload(text("a", "b"))
+    site.daemon.wait_for_event("config-applied")
+    with RouteWatch(site.peer, ROUTE) as watch:
+        watch.wait(True)
+        before, seen = len(watch.changes), len(site.daemon.events("frontend-transition"))
+        site.daemon.reload(text("e", "f"))
+        site.daemon.wait_for_event("frontend-transition", after=seen, to="up", frontend="site")
+        site.daemon.kill(signal.SIGTERM)
+        site.daemon.config.write_text(text("g", "h"))
+        started = len(site.daemon.events("announcement"))
+        site.daemon.start()
+        decided = site.daemon.wait_for_event("announcement", after=started)
+        assert (decided["old"], decided["new"]) == ("undecided", "announced")
+        assert len(watch.changes) == before
+        assert watch.there
+
+
 def test_a_broken_configuration_of_bird_stops_no_withdrawal_and_is_told(site):
     whole = site.speaker.conf.read_text()
     with RouteWatch(site.peer, ROUTE) as watch:

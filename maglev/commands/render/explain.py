@@ -38,7 +38,7 @@ def frontend_explanation_lines(view: FrontendExplanationView) -> Iterator[Line]:
 
 def _steps(steps: Iterable[StepView], indent: str = "  ") -> Iterator[Line]:
     for each in steps:
-        yield line(indent, label(f"{each['step']:<9}"), cell(each["text"]))
+        yield line(indent, label(f"{each['step']:<8}"), " ", cell(each["text"]))
 
 
 def _weight(noun: str, name: str, view: ExplainedWeightView) -> Iterator[Line]:

@@ -140,3 +140,8 @@ class SyncMemory:
         """Keep in `held` what is known of VPP now, before it is read again."""
         if self.ledger is not None:
             self.held.update(self.ledger.vips)
+
+    def returning(self, key: VipKey) -> AbstractSet[str]:
+        """Return the addresses of servers that left the configuration and go on serving a VIP, once VPP has it."""
+        departing = self.departures.departing(key)
+        return {address for address, each in departing.items() if each.weight}
