@@ -52,6 +52,7 @@ def bare_control(clock, cooperator, config, wall=time.time, lb=None):
         lambda: CHECKER,
         overrides,
         announcer,
+        "lb1",
     )
 
 
