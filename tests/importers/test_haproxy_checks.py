@@ -4,6 +4,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
 from tests.fakes.certificates import Authority
 from tests.fakes.haproxy_import import listen
 
@@ -149,15 +150,74 @@ def test_a_check_may_connect_elsewhere(run):
     check = made.check("s")
     assert (check.type, check.l4_port, check.tls.server_name) == ("tcp", 81, "a.example")
     assert "line 4: no equivalent in a healthcheck: send-proxy" in made.comments
-    assert "line 5: not part of the healthcheck: tcp-check send x" in made.comments
+    assert check.talk is None  # nothing is expected
     assert "in a healthcheck: port" in run(listen("tcp-check connect port +1")).comments
     assert "not part of the healthcheck: http-check" in run(listen("http-check")).comments
 
 
 def test_other_checks_are_a_connection_and_told(run):
-    made = run(listen("option mysql-check user x"))
+    made = run(listen("option ldap-check"))
     assert made.check("s").type == "tcp"
-    assert "line 3: only the TCP connection is checked: option mysql-check user x" in made.comments
+    assert "line 3: only the TCP connection is checked: option ldap-check" in made.comments
+
+
+@pytest.mark.parametrize(
+    ("option", "talk", "told"),
+    [
+        ("smtpchk", TalkParams(preset=Preset.SMTP), ""),
+        ("smtpchk HELO localhost", TalkParams(preset=Preset.SMTP), ""),
+        ("smtpchk EHLO mx.example", TalkParams(preset=Preset.SMTP), "the probe says EHLO localhost"),
+        ("redis-check", TalkParams(preset=Preset.REDIS), ""),
+        ("mysql-check user x", TalkParams(preset=Preset.MYSQL, user="x"), ""),
+        ("mysql-check", TalkParams(preset=Preset.MYSQL), "the probe begins a login as the user maglevd"),
+        (
+            "pgsql-check user 'a b'",
+            TalkParams(preset=Preset.POSTGRESQL),
+            "the probe begins a login as the user maglevd",
+        ),
+    ],
+)
+def test_checks_of_known_protocols_are_presets(run, option, talk, told):
+    made = run(listen(f"option {option}"))
+    assert made.check("s").talk == talk
+    assert (f"line 3: {told}" in made.comments) if told else ("the probe" not in made.comments)
+
+
+def test_a_conversation_becomes_steps(run):
+    rules = (
+        r"send PING\r\n",
+        "expect string +PONG",
+        "send-binary 00ff",
+        "expect binary ff",
+        r"expect min-recv 3 rstring ^role:\w+",
+    )
+    made = run(listen("option tcp-check", *(f"tcp-check {rule}" for rule in rules)))
+    assert made.check("s").talk == TalkParams(
+        (
+            ProbeStep(send=b"PING\r\n"),
+            ProbeStep(expect=AnswerPattern(b"+PONG")),
+            ProbeStep(send=b"\0\xff"),
+            ProbeStep(expect=AnswerPattern(b"\xff")),
+            ProbeStep(expect=AnswerPattern(regexp=r"^role:\w+")),
+        )
+    )
+    lost = (
+        "expect ! string loading",
+        "expect string",
+        "expect string $NOT_SET",
+        "expect rstring (",
+        "expect binary xyz",
+        "expect string-lf x",
+        f"expect string {'x' * 1025}",
+        "send-lf %[x]",
+        "send",
+        "send %[x]",
+        "send \u20ac",
+        "comment x",
+    )
+    made = run(listen("option tcp-check", *(f"tcp-check {rule}" for rule in lost), *["tcp-check expect string a"] * 33))
+    assert made.comments.count("not part of the healthcheck: tcp-check") == len(lost) + 1
+    assert len(made.check("s").talk.steps) == 32
     assert run(listen("option httpchk", "no option httpchk")).check("s").type == "tcp"
 
 
@@ -167,11 +227,11 @@ def test_what_is_lost_of_a_check_is_told_even_if_nothing_is_checked(run):
             "http-check expect string x",
             "http-check expect string y",
             server="10.0.0.1:80",
-            before="defaults\n option mysql-check\n",
+            before="defaults\n option ldap-check\n",
         )
     )
     assert made.config.healthchecks == {}
-    assert made.comments.count("line 2: only the TCP connection is checked: option mysql-check") == 1
+    assert made.comments.count("line 2: only the TCP connection is checked: option ldap-check") == 1
     assert "line 6: no equivalent for this expectation: string y" in made.comments
 
 

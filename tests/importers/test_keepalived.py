@@ -8,6 +8,7 @@ from cryptography.x509.oid import NameOID
 from maglev.config.load import load_text
 from maglev.importers.convert import convert
 from maglev.importers.keepalived.blocks import DEPTH_LIMIT, FILE_LIMIT
+from maglev.model.check_params import AnswerPattern, DnsParams, Preset, RecordType, TalkParams, UdpParams
 from tests.fakes.certificates import Authority
 
 
@@ -441,14 +442,34 @@ def test_ping_is_icmp(run):
     assert (made.check.type, made.check.l4_port, made.check.fall) == ("icmp", None, 4)
 
 
-def test_smtp_is_a_connection(run):
+def test_smtp_is_a_preset(run):
     made = run(virtual(check="SMTP_CHECK {\nhelo_name x\n}"))
     assert (made.check.type, made.check.l4_port) == ("tcp", 25)
-    assert "SMTP_CHECK: only the TCP connection is checked" in made.comments
+    assert made.check.talk == TalkParams(preset=Preset.SMTP)
     assert "helo_name x" in made.comments
 
 
-@pytest.mark.parametrize("name", ["MISC_CHECK", "DNS_CHECK", "UDP_CHECK", "BFD_CHECK", "FILE_CHECK"])
+def test_dns_asks_for_the_same_record(run):
+    made = run(virtual(check="DNS_CHECK {\ntype a\nname www.example.com\n}", real="10.0.0.1 53"))
+    assert (made.check.type, made.check.l4_port) == ("dns", 53)
+    assert made.check.dns == DnsParams("www.example.com", RecordType.A)
+    made = run(virtual(check="DNS_CHECK {\ntype WHAT\nname a..b\n}"))
+    assert made.check.dns == DnsParams(".", RecordType.SOA)
+    assert "type WHAT" in made.comments
+    assert "name a..b" in made.comments
+
+
+def test_udp_sends_and_expects_the_same_bytes(run):
+    made = run(virtual(check="UDP_CHECK {\npayload 00ff\nrequire_reply ff01\nmin_reply_length 2\n}"))
+    assert made.check.udp == UdpParams(b"\0\xff", AnswerPattern(b"\xff\1"))
+    assert "min_reply_length 2" in made.comments
+    made = run(virtual(check="UDP_CHECK {\npayload 0\nrequire_reply x\n}"))
+    assert made.check.udp == UdpParams()
+    assert "payload 0" in made.comments
+    assert "require_reply x" in made.comments
+
+
+@pytest.mark.parametrize("name", ["MISC_CHECK", "BFD_CHECK", "FILE_CHECK"])
 def test_other_checkers_are_none_and_told(run, name):
     made = run(virtual(check=f"{name} {{\n}}"))
     assert next(iter(made.config.backends.values())).healthcheck is None

@@ -6,7 +6,9 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from maglev.config.durations import spell
+from maglev.config.probekinds import step_map
 from maglev.importers.draft.fitting import shown
+from maglev.model.check_params import Preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -158,6 +160,7 @@ def _healthcheck(name: str, healthcheck: Healthcheck, notes: Mapping[Healthcheck
 
 def _params(healthcheck: Healthcheck) -> dict[str, Any]:
     params: dict[str, Any] = {} if healthcheck.http is None else _http_params(healthcheck.http)
+    params |= _talk_params(healthcheck)
     tls = healthcheck.tls
     if tls is not None:
         if healthcheck.http is None:
@@ -168,6 +171,23 @@ def _params(healthcheck: Healthcheck) -> dict[str, Any]:
             params["insecure-skip-verify"] = "true"
         params |= _tls_files(tls)
     return params
+
+
+def _talk_params(healthcheck: Healthcheck) -> dict[str, str]:
+    talk, udp, dns = healthcheck.talk, healthcheck.udp, healthcheck.dns
+    if dns is not None:
+        return {"name": quoted(dns.name), "record-type": str(dns.record_type)}
+    if udp is not None:
+        payload = {"send-hex": quoted(udp.payload.hex())} if udp.payload else {}
+        answer = None if udp.expect is None else udp.expect.text
+        return payload | ({} if answer is None else {"expect-hex": quoted(answer.hex())})
+    if talk is None:
+        return {}
+    if talk.preset is None:
+        steps = (", ".join(f"{key}: {quoted(value)}" for key, value in step_map(step).items()) for step in talk.steps)
+        return {"steps": f"[{', '.join(f'{{{step}}}' for step in steps)}]"}
+    user = {"user": quoted(talk.user)} if talk.preset in {Preset.MYSQL, Preset.POSTGRESQL} else {}
+    return {"preset": str(talk.preset)} | user
 
 
 def _tls_files(tls: TlsParams) -> dict[str, str]:

@@ -12,8 +12,10 @@ import re2
 from maglev.importers.draft.model import Note
 from maglev.importers.draft.values import fits, header_fits, interval, probes
 from maglev.importers.haproxy.address import is_port, place_of
+from maglev.importers.haproxy.talk import PRESETS, step_of
 from maglev.importers.haproxy.words import is_known
 from maglev.model.addresses import family, is_address, without_port
+from maglev.model.check_params import TalkParams
 from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 
 if TYPE_CHECKING:
@@ -21,10 +23,14 @@ if TYPE_CHECKING:
 
     from maglev.importers.haproxy.address import BindAddress
     from maglev.importers.haproxy.server import ServerOptions
+    from maglev.model.check_params import ProbeStep
 
 ALL_CODES: Final = ((100, 599),)
 GOOD_CODES: Final = ((200, 399),)
 """Status codes that ``option httpchk`` accepts without ``http-check expect``."""
+
+MOST_STEPS: Final = 32
+"""Steps of a healthcheck."""
 
 _HEADER: Final = re.compile(r"\r?\n([^\r\n:]+):[ \t]*([^\r\n]*)")
 _FORMAT: Final = "%["
@@ -66,6 +72,8 @@ class CheckRules:
         connect_timeout: Seconds, like ``check_timeout``.
         port: Port for all servers; None to check each server's own.
         tls: Whether to use TLS whatever the server says.
+        preset: What takes the place of an option with a protocol of its own.
+        steps: What ``tcp-check`` says; those of the defaults only if the section has none.
         uses_server: Whether the TLS options of the server apply: a ``connect`` rule without ``default`` has its own.
         codes: Those of an ``expect`` rule; None without one.
         expected: Whether there was an ``expect`` rule.
@@ -89,13 +97,16 @@ class CheckRules:
     check_timeout: float | None = None
     port: int | None = None
     tls: bool = False
+    preset: TalkParams | None = None
+    steps: tuple[ProbeStep, ...] = ()
+    steps_inherited: bool = False
     uses_server: bool = True
     sni: str | None = None
     notes: list[Note] = attrs.field(factory=list)
 
     def copy(self) -> CheckRules:
         """Return an independent copy, for a section that has these as its defaults."""
-        return attrs.evolve(self, notes=list(self.notes), inherited=True)
+        return attrs.evolve(self, notes=list(self.notes), inherited=True, steps_inherited=True)
 
     def request(self, words: Sequence[str], place: str) -> None:
         """Read the arguments of ``option httpchk``: a path, or a method, a path and a version with headers."""
@@ -152,6 +163,23 @@ class CheckRules:
             return
         self.expected = True
         setattr(self, field, wanted)
+
+    def step(self, kind: str, words: Sequence[str]) -> bool:
+        """Read the arguments of ``tcp-check send`` or ``expect``; return whether there is an equivalent."""
+        step = step_of(kind, words)
+        if step is None or len(self.steps) >= MOST_STEPS:
+            return False
+        self.steps = (step,) if self.steps_inherited else (*self.steps, step)
+        self.steps_inherited = False
+        return True
+
+    @property
+    def talk(self) -> TalkParams | None:
+        """What is said over the connection; without an expectation nothing, as nothing would be checked."""
+        if self.option in PRESETS:
+            return self.preset
+        expects = any(step.expect for step in self.steps)
+        return TalkParams(self.steps) if self.option == "tcp-check" and expects else None
 
     @property
     def http(self) -> HttpParams:
@@ -281,6 +309,7 @@ def healthcheck_of(
         fall=probes(options.fall),
         http=rules.http if is_http else None,
         tls=tls,
+        talk=rules.talk,
         **_sources(options.source, variables),
     )
     return check, texts + list(_lost(options, variables, place))

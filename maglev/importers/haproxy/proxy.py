@@ -10,6 +10,7 @@ from maglev.importers.draft.model import Note, words_in
 from maglev.importers.haproxy.address import seconds
 from maglev.importers.haproxy.check import CheckRules
 from maglev.importers.haproxy.server import ServerOptions
+from maglev.importers.haproxy.talk import PRESETS, preset_of
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
     from maglev.importers.haproxy.sections import ConfigLine, HaproxySection
 
-_OTHER_CHECKS: Final = words_in(
-    "external-check ldap-check lb-agent-chk mysql-check pgsql-check redis-check smtpchk spop-check"
-)
+_OTHER_CHECKS: Final = words_in("external-check ldap-check lb-agent-chk spop-check")
 """Checks with a protocol of their own, which become a plain connection."""
 
 
@@ -85,6 +84,11 @@ def _take_option(proxy: Proxy, line: ConfigLine) -> bool:
         proxy.rules.request(line.words[2:], line.place)
     elif option in {"tcp-check", "ssl-hello-chk"}:
         proxy.rules.option = option
+    elif option in PRESETS:
+        proxy.rules.option = option
+        proxy.rules.preset, different = preset_of(option, line.words[2:])
+        if different:
+            proxy.rules.notes.append(Note(line.place, f"{different}: {line.text.strip()}"))
     elif option in _OTHER_CHECKS:
         proxy.rules.option = ""
         proxy.rules.notes.append(Note(line.place, f"only the TCP connection is checked: {line.text.strip()}"))
@@ -117,7 +121,7 @@ def _take_check_rule(proxy: Proxy, line: ConfigLine) -> bool:
         proxy.rules.expect(words, line.place)
     elif line.words == ("http-check", "disable-on-404"):
         proxy.rules.disable_on_404 = True
-    else:
+    elif line.words[0] != "tcp-check" or not proxy.rules.step(kind, words):
         proxy.rules.notes.append(Note(line.place, f"not part of the healthcheck: {line.text.strip()}"))
     return True
 

@@ -9,6 +9,7 @@ import attrs
 from maglev.importers.draft.model import Note, words_in
 from maglev.importers.draft.values import address_of, code_ranges, fits, interval, probes
 from maglev.model.addresses import family, is_address, without_port
+from maglev.model.check_params import AnswerPattern, DnsParams, Preset, RecordType, TalkParams, UdpParams
 from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 
 if TYPE_CHECKING:
@@ -86,6 +87,10 @@ class _CheckerSettings:
     regexp: str | None = None
     negated: bool = False
     sni: bool = False
+    name: str = "."
+    record_type: RecordType = RecordType.SOA
+    payload: bytes = b""
+    reply: bytes | None = None
     source: str | None = None
     urls: int = 0
     notes: list[Note] = attrs.field(factory=list)
@@ -158,6 +163,34 @@ def _take_sni(settings: _CheckerSettings, _statement: KeepalivedStatement) -> bo
     return True
 
 
+def _take_name(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    if not fits("name", statement.value):
+        return False
+    settings.name = statement.value
+    return True
+
+
+def _take_record_type(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    if not fits("record-type", statement.value.upper()):
+        return False
+    settings.record_type = RecordType(statement.value.upper())
+    return True
+
+
+def _take_payload(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    if not fits("send-hex", statement.value):
+        return False
+    settings.payload = bytes.fromhex(statement.value)
+    return True
+
+
+def _take_reply(settings: _CheckerSettings, statement: KeepalivedStatement) -> bool:
+    if not fits("expect-hex", statement.value):
+        return False
+    settings.reply = bytes.fromhex(statement.value)
+    return True
+
+
 _TAKERS: Final[dict[str, Callable[[_CheckerSettings, KeepalivedStatement], bool]]] = {
     "url": _take_url,
     "path": _take_path,
@@ -168,6 +201,10 @@ _TAKERS: Final[dict[str, Callable[[_CheckerSettings, KeepalivedStatement], bool]
     "connect_port": _take_port,
     "bindto": _take_source,
     "enable_sni": _take_sni,
+    "name": _take_name,
+    "type": _take_record_type,
+    "payload": _take_payload,
+    "require_reply": _take_reply,
 }
 
 
@@ -196,8 +233,6 @@ def healthcheck_of(
         settings.port = None
     elif settings.port is None:
         return None, [*settings.notes, Note(checker.place, f"no port for {checker.keyword}")]
-    if checker.keyword == "SMTP_CHECK":
-        settings.notes.append(Note(checker.place, "SMTP_CHECK: only the TCP connection is checked"))
     name = None if settings.host is None else without_port(settings.host)
     if kind is CheckType.HTTPS and not settings.sni and name is not None and not is_address(name):
         settings.notes.append(Note(checker.place, f"SNI {name} is sent; keepalived sends none without enable_sni"))
@@ -206,6 +241,7 @@ def healthcheck_of(
 
 def _kind(keyword: str) -> CheckType | None:
     kinds = {"HTTP_GET": CheckType.HTTP, "SSL_GET": CheckType.HTTPS, "PING_CHECK": CheckType.ICMP}
+    kinds |= {"DNS_CHECK": CheckType.DNS, "UDP_CHECK": CheckType.UDP}
     return CheckType.TCP if keyword in {"TCP_CHECK", "SMTP_CHECK"} else kinds.get(keyword)
 
 
@@ -243,8 +279,15 @@ def _made(keyword: str, kind: CheckType, settings: _CheckerSettings, client: Cli
         fall=probes(retries + 1),
         http=_http(settings) if keyword in _WEB else None,
         tls=_tls(client) if kind is CheckType.HTTPS else None,
+        talk=TalkParams(preset=Preset.SMTP) if keyword == "SMTP_CHECK" else None,
+        dns=DnsParams(settings.name, settings.record_type) if kind is CheckType.DNS else None,
+        udp=_udp(settings) if kind is CheckType.UDP else None,
         **source,
     )
+
+
+def _udp(settings: _CheckerSettings) -> UdpParams:
+    return UdpParams(settings.payload, None if settings.reply is None else AnswerPattern(settings.reply))
 
 
 def _http(settings: _CheckerSettings) -> HttpParams:
