@@ -9,6 +9,9 @@ is lost.
 scale lowers numbers without lowering a share, so it judges only whether a server has weight, and at rest the numbers
 by the board's.
 
+`MovingHistories` plays with what happens around reloads that move VIPs, or add one and take it out again, while VPP is
+slow and otherwise does what it is told: there, each step ends with everything answered, and is judged.
+
 A longer run: ``MAGLEV_TEST_ROUNDS=2000 pytest tests/vpp/sync/test_convergence.py``.
 """
 
@@ -55,7 +58,10 @@ class WatchedLb(FakeLb):
         trusted: Whether nobody has meddled, and nothing was refused or lost, since VPP was last at rest.
         stopping: Whether the daemon lets go of VPP.
         level: What of a weight is judged.
+        long_reads: Whether a read takes two messages: what is sent meanwhile is answered before it, and not in it.
     """
+
+    long_reads = False
 
     def __init__(self, level):
         super().__init__()
@@ -67,6 +73,10 @@ class WatchedLb(FakeLb):
         self.stopping = False
         self.answering = False
         self.writing = 0
+
+    def read_state(self):
+        read = super().read_state()
+        return read.addCallback(lambda state: self._ask(lambda: state)) if self.long_reads else read
 
     def apply(self, operation):
         return self._judged([operation], super().apply)
@@ -118,6 +128,7 @@ class WatchedLb(FakeLb):
         after = self._servers(key)
         if not any(all(self._has_ground(key, judgment, before, after, a) for a in before) for judgment in window):
             self.faults.append((str(key), before, after, window))
+        self._note_drains(key, before, after, window)
         eligible = frozenset.intersection(*(judgment.eligible for judgment in window))
         if any(before.values()) and not any(after.values()) and eligible & before.keys():
             self.faults.append((str(key), "took the last weight", before, after, window))
@@ -135,12 +146,18 @@ class WatchedLb(FakeLb):
             return now >= was or (floor is not None and now >= floor)
         over = seconds >= self.facts.left.get(key, seconds) + STAY - TICK
         if now is None:
-            begun = self.facts.drained.pop((key, address), None)
+            begun = self.facts.drained.get((key, address))
             drained = begun is None or seconds >= begun + self.drain - TICK
             return over or (drained if not was else not self.drain and any(after.values()))
-        if now < was:
-            self.facts.drained[key, address] = seconds
         return over or now > was or any(after.values())
+
+    def _note_drains(self, key, before, after, window):
+        """Note which servers begin to drain: what was lowered because it is down need not, should it leave next."""
+        for address, was in before.items():
+            if address not in after:
+                self.facts.drained.pop((key, address), None)
+            elif after[address] < was and not any(address in judgment.floors for judgment in window):
+                self.facts.drained[key, address] = self.facts.clock.seconds()
 
     def _servers(self, key):
         vip = self.vips.get(key)
@@ -482,6 +499,46 @@ class ScaledHistories(Histories):
         return weights
 
 
+class MovingHistories(Histories):
+    """A VPP that is slow and refuses nothing, while VIPs move and changes are undone before it has answered."""
+
+    reload = reload_quickly = move_backends = refuse = lose_connection = meddle = None
+
+    @initialize(
+        config=configs(),
+        foreign=st.sampled_from(ForeignVips),
+        interval=st.sampled_from([10.0, 1000.0]),
+        long_reads=st.booleans(),
+        vips=st.permutations(VIPS),
+        name=st.sampled_from(BACKENDS),
+    )
+    def start(self, config, foreign, interval, long_reads, vips, name):
+        super().start(config, False, foreign, 0.0, interval, True)
+        self.lb.long_reads = long_reads
+        self.move_frontends_among_changes(vips, name)
+
+    @rule(vips=st.permutations(VIPS), name=st.sampled_from(BACKENDS))
+    def move_frontends_among_changes(self, vips, name):
+        """Let a backend change while its frontends wait for VPP, before and after they take other VIPs."""
+        self.pace(manual=False)
+        self.record_all(PASS)
+        self.lb.manual = True
+        for result in (FAIL, PASS):
+            self.record(name, result)
+        self.move_frontends(vips=vips, slow=True)
+        self.record(name, FAIL)
+        self.pace(manual=False)
+        self.nothing_is_lost_or_left_over_when_vpp_has_answered()
+        self.record(name, PASS)
+
+    @rule(vip=st.sampled_from(VIPS))
+    def add_and_remove_while_reading(self, vip):
+        """Add a VIP, or take one out, and undo that before a sync has read VPP."""
+        self.pace(manual=False)
+        self.add_and_remove(vip=vip, syncing=True, slow=True)
+        self.pace(manual=False)
+
+
 def rounds(count):
     return settings(
         max_examples=count,
@@ -493,5 +550,7 @@ def rounds(count):
 
 Histories.TestCase.settings = rounds(ROUNDS)
 ScaledHistories.TestCase.settings = rounds(ROUNDS // 2)
+MovingHistories.TestCase.settings = rounds(ROUNDS)
 HistoriesTests = Histories.TestCase
 ScaledHistoriesTests = ScaledHistories.TestCase
+MovingHistoriesTests = MovingHistories.TestCase
