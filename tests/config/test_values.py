@@ -28,19 +28,15 @@ LONGEST = 300
 
 def expectations(kind):
     """Return what a refusal may say was expected: the limits, or the one rule that the value broke."""
-    if isinstance(kind, TextKind):
-        return [kind.limits, *(rule.text for rule in kind.rules)]
-    if isinstance(kind, Address):
-        return [kind.limits, "expected", f"must be an {kind.noun}", "write 192.0.2.1"]
-    if isinstance(kind, Regexp):
-        return [kind.limits, f"must have at most {kind.length} characters"]
-    if isinstance(kind, StatusCodes):
-        return [kind.limits, f"1..{kind.most}"]
-    if isinstance(kind, Healthchecks):
-        return [kind.limits, f"1..{kind.most}", "expected checks and require"]
-    if isinstance(kind, Steps):
-        return [kind.limits, "a map with", "expects something"]
-    return [kind.limits]
+    more = {
+        TextKind: lambda: [rule.text for rule in kind.rules],
+        Address: lambda: ["expected", f"must be an {kind.noun}", "write 192.0.2.1"],
+        Regexp: lambda: [f"must have at most {kind.length} characters"],
+        StatusCodes: lambda: [f"1..{kind.most}"],
+        Healthchecks: lambda: [f"1..{kind.most}", "expected checks and require"],
+        Steps: lambda: ["a map with", "expects something"],
+    }
+    return [kind.limits, *more.get(type(kind), list)()]
 
 
 @pytest.mark.parametrize(("path", "name"), REFUSED)
