@@ -177,7 +177,7 @@ SHOW: Final = Keyword(
         ),
         Keyword(
             "peers",
-            help="Other balancers of the same VIPs, and what differs",
+            help="Other balancers of the same VIPs",
             command=Command(
                 show.show_peers,
                 notes="A difference counts after some seconds. ``cannot-confirm`` is one that is silent: whether it "

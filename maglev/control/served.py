@@ -1,7 +1,8 @@
 """What other balancers learn about our VIPs: the weights by address, and a hash of the configuration.
 
 The hash covers what must be the same on all balancers of a VIP. Names, descriptions, source addresses, namespaces and
-our own certificates may well differ. Values of header lines are left out, because they may be secrets and short.
+our own certificates may well differ. Values of header lines, and bytes that probes send, are left out, because they may
+be secrets and short.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from maglev.model.check_set import CheckSet
+from maglev.model.config import PemFile
+from maglev.model.probing import checks_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maglev.model.config import Config, Frontend, Healthcheck, PemFile, PoolMember
+    from maglev.model.config import Config, Frontend, Healthcheck, PoolMember
     from maglev.model.peer_views import ServedServerView, ServedVipView
     from maglev.model.views import FrontendView, MemberView, VipKeyView
 
@@ -73,26 +80,31 @@ def configuration_hash(config: Config, frontend: Frontend) -> str:
 
 def _member(config: Config, member: PoolMember) -> list[Any]:
     backend = config.backends[member.backend]
-    check = config.healthcheck_of(backend)
     weight = member.weight if member.written is None else member.written
-    return [backend.address, weight, "" if check is None else json.dumps(_check(check))]
+    checks = sorted(json.dumps(_check(each), sort_keys=True) for each in checks_of(config, backend))
+    needed = backend.healthcheck.needed if isinstance(backend.healthcheck, CheckSet) else len(checks)
+    return [backend.address, weight, needed, checks]
 
 
-def _check(check: Healthcheck) -> list[Any]:
-    values: list[Any] = [str(check.type), check.l4_port, check.interval, check.fast_interval, check.down_interval]
-    values += [check.timeout, check.rise, check.fall]
-    if check.http is not None:
-        http = check.http
-        names = [name for name, _ in http.headers]
-        values += [http.path, http.host, http.response_codes, http.response_regexp, http.response_regexp_not, names]
-    if check.tls is not None:
-        tls = check.tls
-        values += [tls.server_name, tls.verify, tls.resume, tls.curves, _authority(tls.ca_file)]
-    return values
+def _check(check: Healthcheck) -> Any:
+    http, tls = check.http, check.tls
+    if http is not None:
+        http = attrs.evolve(http, headers=tuple((name, "") for name, _ in http.headers))
+    if tls is not None:
+        tls = attrs.evolve(tls, client_certificate=None, client_key=None)
+    return _plain(attrs.evolve(check, name="", probe_ipv4_src=None, probe_ipv6_src=None, http=http, tls=tls))
 
 
-def _authority(file: PemFile | None) -> str:
-    return "" if file is None else file.content
+def _plain(value: Any) -> Any:
+    """Return part of a healthcheck for JSON, without what has its default: then newer versions have the same hash."""
+    if isinstance(value, PemFile):
+        return value.content
+    if attrs.has(type(value)):
+        fields = [(each.name, getattr(value, each.name), each.default) for each in attrs.fields(type(value))]
+        return {name: _plain(what) for name, what, default in fields if what != default}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return len(value) if isinstance(value, bytes) else value
 
 
 class HashCache:

@@ -6,6 +6,8 @@ import attrs
 import pytest
 
 from maglev.control.served import HashCache, configuration_hash, served_vip_view
+from maglev.model.check_params import DnsParams, ProbeStep, TalkParams, UdpParams
+from maglev.model.check_set import CheckSet
 from maglev.model.config import HttpParams, MinUp, PemFile, PoolMember, TlsParams, WeightScale
 from maglev.model.peer_views import ServedVipView
 from tests.fakes.configs import make_check, make_config, make_frontend
@@ -40,6 +42,13 @@ def with_pool(config, **changes):
 def with_backend(config, **changes):
     backends = {**config.backends, "a": attrs.evolve(config.backends["a"], **changes)}
     return attrs.evolve(config, backends=backends)
+
+
+def several(*names, needed):
+    """Return the configuration with several healthchecks of a backend."""
+    config = with_backend(config_of(), healthcheck=CheckSet(names, needed))
+    two = make_check("two", rise=1)
+    return attrs.evolve(config, healthchecks={**config.healthchecks, "two": two})
 
 
 SAME = config_of()
@@ -77,6 +86,10 @@ def test_what_may_differ_between_balancers_is_not_in_the_hash(other):
         config_of(make_check(http=HTTP, tls=attrs.evolve(TLS, ca_file=None))),
         config_of(make_check(http=HTTP, tls=attrs.evolve(TLS, ca_file=PemFile("/a", "OTHER")))),
         config_of(make_check()),
+        config_of(make_check(http=HTTP, tls=TLS, talk=TalkParams(steps=(ProbeStep(send=b"PING"),)))),
+        config_of(make_check(http=HTTP, tls=TLS, udp=UdpParams(payload=b"x"))),
+        config_of(make_check(http=HTTP, tls=TLS, dns=DnsParams("example.net"))),
+        several("tcp", "two", needed=2),
         with_pool(SAME, min_up=MinUp(2)),
         with_pool(SAME, members=MEMBERS[:1]),
         with_pool(SAME, members=(PoolMember("a", 7), *MEMBERS[1:])),
@@ -86,6 +99,11 @@ def test_what_may_differ_between_balancers_is_not_in_the_hash(other):
 )
 def test_everything_else_is(other):
     assert hash_of(other) != hash_of(SAME)
+
+
+def test_several_healthchecks_are_a_set_of_which_so_many_are_needed():
+    assert hash_of(several("tcp", "two", needed=1)) == hash_of(several("two", "tcp", needed=1))
+    assert hash_of(several("tcp", "two", needed=1)) != hash_of(several("tcp", "two", needed=2))
 
 
 def test_hashes_are_made_once_for_each_configuration():

@@ -143,6 +143,12 @@ class ScriptedControl:
     async def overrides(self, after="", limit=100):
         return {"not_kept": "", "damage": "", **await self._page("overrides", after, limit)}
 
+    async def served_vips(self, after="", limit=100):
+        return await self._page("served_vips", after, limit)
+
+    async def peers(self, after="", limit=100):
+        return await self._page("peers", after, limit)
+
     async def announcements(self, after="", limit=100):
         return {"sinks": [], **await self._page("announcements", after, limit)}
 
