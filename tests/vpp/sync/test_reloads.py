@@ -18,7 +18,7 @@ from tests.fakes.vpp_bench import PASS, QUICK, VppInMemory
 ROUNDS = int(os.environ.get("MAGLEV_TEST_ROUNDS", "25"))
 
 
-class Site:
+class ReloadedSite:
     """A VPP that follows files, whose servers answer some time after each reload."""
 
     def __init__(self, seed, weights):
@@ -57,7 +57,7 @@ class Site:
 @pytest.mark.parametrize("seed", range(max(6, ROUNDS // 25)))
 @pytest.mark.parametrize("weights", ["as-written", "least-moving"])
 def test_no_reload_takes_the_last_weight_from_a_vip_and_each_ends_as_the_file_says(seed, weights):
-    site = Site(seed, weights)
+    site = ReloadedSite(seed, weights)
     for number in range(ROUNDS):
         edits = []
         # Every fourth reload comes before the one before has settled.
