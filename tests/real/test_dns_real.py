@@ -24,6 +24,7 @@ from maglev.healthcheck.probers.source import ProberSource
 from maglev.model.check_params import AnswerPattern, DnsParams, Rcode, RecordType, UdpParams
 from maglev.model.config import Backend, CheckType, Healthcheck
 from maglev.model.result import Code
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.real
 
@@ -69,7 +70,7 @@ def named():
             entry = pwd.getpwnam("nobody")
             os.chown(folder, entry.pw_uid, entry.pw_gid)
             as_user = {"user": "nobody", "group": entry.pw_gid, "extra_groups": []}
-        port = _free_port()
+        port = free_port()
         (folder / "zone").write_text(ZONE + LONG)
         (folder / "named.conf").write_text(CONFIGURATION.format(folder=folder, port=port))
         with (folder / "log").open("wb") as log:
@@ -81,18 +82,6 @@ def named():
             finally:
                 process.kill()
                 process.wait(30)
-
-
-def _free_port():
-    """Return a port that is free for TCP and for UDP."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            port = stream.getsockname()[1]
-            try:
-                datagrams.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _wait_for_answer(process, port, log):

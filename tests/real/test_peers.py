@@ -18,7 +18,8 @@ from cryptography.x509.oid import NameOID
 from tests.fakes.browser import Browser, why_no_browser
 from tests.fakes.certificates import Authority
 from tests.fakes.daemon import MaglevDaemon
-from tests.fakes.program import MAGLEVC, free_port
+from tests.fakes.ports import free_port
+from tests.fakes.program import MAGLEVC
 from tests.fakes.vpp_instance import SimulatorProcess
 
 pytestmark = pytest.mark.real

@@ -21,7 +21,7 @@ from maglev.healthcheck.probers.source import ProberSource
 from maglev.model.check_params import AnswerPattern, Preset, ProbeStep, TalkParams
 from maglev.model.config import Backend, CheckType, Healthcheck
 from maglev.model.result import Code
-from tests.fakes.program import free_port
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.real
 
