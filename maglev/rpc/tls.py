@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from maglev.model.addresses import is_address
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from OpenSSL.crypto import X509
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.protocol import ServerFactory
+    from twisted.python.failure import Failure
 
 _SESSIONS = b"maglev-pb"
 """The session id context, which OpenSSL requires for resumption where clients present certificates."""
+
+_RELEASE_BUFFERS: Final = 0x10
+"""SSL_MODE_RELEASE_BUFFERS of openssl/ssl.h: idle connections keep no buffers. Older pyOpenSSL does not name it."""
 
 
 @attrs.frozen
@@ -56,6 +63,7 @@ def tls_context(files: TlsFiles, name: str | None = None) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_session_id(_SESSIONS)
+    context.set_mode(_RELEASE_BUFFERS)
     _load(files.certificate, context.use_certificate_chain_file)
     _load(files.key, context.use_privatekey_file)
     _load(files.authority, context.load_verify_locations)
@@ -105,6 +113,37 @@ class ServerTls:
     def serverConnectionForTLS(self, _: Any) -> SSL.Connection:
         """Return a new one."""
         return SSL.Connection(self._context, None)
+
+
+class TlsLayer(BufferingTLSTransport):
+    """TLS of one connection, which leaves no cycles when that is lost.
+
+    Twisted makes a failure of a TLS error, such as a client that vanishes in the handshake. The failure refers to its
+    traceback, whose frames refer to the failure and to both transports: so a flood of connections would pile up until
+    the cyclic collector runs.
+    """
+
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        """Drop the traceback; without this hook of Twisted's, only memory is lost."""
+        if reason is not None:
+            reason.tb = reason.value.__traceback__ = None  # type: ignore[union-attr]
+        super()._tlsShutdownFinished(reason)  # type: ignore[no-untyped-call]
+
+
+class TlsLayers(TLSMemoryBIOFactory):
+    """Puts a `TlsLayer` below each protocol of a server."""
+
+    protocol = TlsLayer
+
+    def __init__(self, tls: ServerTls, factory: ServerFactory, clock: IReactorTime) -> None:
+        """Make the protocols of a factory speak TLS.
+
+        Args:
+            tls: Makes the server's end.
+            factory: Makes the protocols.
+            clock: Delays small writes, to send them together.
+        """
+        super().__init__(tls, False, factory, clock)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

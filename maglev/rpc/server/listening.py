@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.error import CannotListenError
 
 from maglev.model.errors import StartError
-from maglev.rpc.tls import ServerTls
+from maglev.rpc.tls import ServerTls, TlsLayers
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
@@ -48,8 +48,9 @@ class TlsPort:
         Raises:
             StartError: The address can't be used.
         """
+        layers = TlsLayers(self._tls, factory, self._reactor)
         try:
-            port: IListeningPort = self._reactor.listenSSL(self._port, factory, self._tls, BACKLOG, self._interface)
+            port: IListeningPort = self._reactor.listenTCP(self._port, layers, BACKLOG, self._interface)
         except CannotListenError as error:
             raise StartError(str(error)) from error
         return port

@@ -113,13 +113,17 @@ class ClientBroker(BasicBroker):
         BasicBroker.connectionMade(self)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Discard received data that is not processed yet."""
+        """Discard received data that is not processed yet.
+
+        A TLS transport would keep its producer, this broker: a cycle that only the cyclic collector frees.
+        """
         for call in (self._deadline, self._stuck):
             if call is not None and call.active():
                 call.cancel()
         self._input = b""
         self._messages = iter(())
         self._waiting.clear()
+        self.transport.unregisterProducer()  # type: ignore[union-attr]
         BasicBroker.connectionLost(self, reason)
 
     def logged_in(self) -> None:
