@@ -44,7 +44,8 @@ class FrontendSupport:
         held: Whether only the guard keeps its backends in service.
         staying: Number of further servers that VPP is known to hold with a weight, and that nothing speaks against:
             they have left the configuration, or have no result yet.
-        unread: Whether this run has not read VPP yet, so that servers may be there that nobody knows of.
+        unread: Whether the board has not taken over yet, in this run, what VPP holds, so that servers may be there that
+            nobody knows of.
     """
 
     frontend: str

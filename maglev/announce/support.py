@@ -36,6 +36,10 @@ class RemembersVpp(Protocol):
     def ledger(self) -> Ledger | None:
         """What VPP was last known to hold; None before the first read."""
 
+    @property
+    def taken_over(self) -> bool:
+        """Whether the board knows what VPP held when this run read it first."""
+
     def returning(self, key: VipKey) -> AbstractSet[str]:
         """Return the addresses of servers that left the configuration and go on serving a VIP, once VPP has it."""
 
@@ -74,7 +78,8 @@ class SupportReader:
             returning = self._vpp.memory.returning(key_of(status.frontend)) - judged - staying
         if not self.acknowledged:
             may_serve = len(staying | returning | {backends[each].serving_address for each in unproved})
-            return FrontendSupport(name, len(wanted), may_serve, held=held, unread=ledger is None and not status.out)
+            unread = not (self._vpp.memory.taken_over or status.out)
+            return FrontendSupport(name, len(wanted), may_serve, held=held, unread=unread)
         programmed = sum(backends[each].serving_address in serving for each in wanted)
         return FrontendSupport(name, len(wanted), len(returning), programmed, held, len(staying))
 

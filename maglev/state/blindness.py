@@ -10,6 +10,9 @@ Doubt ends for a view, and with it for all that is still down,
 * when the results say so: what is doubted has become less than half of what raised the doubt;
 * when the *canary* is up: a backend that shares the view, and of which it is known that it is there;
 * after a time (`hold`): then the checks are believed, whatever they say.
+
+After a start, a result may come before VPP was read: whether that backend was in service, VPP says only then. Such
+losses are kept (`Doubts.early`), and judged when VPP has been read, as if it had been known all along.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from maglev.model.health import State
 from maglev.model.probing import checks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Backend, Blindness, Config, Healthcheck
@@ -119,6 +122,8 @@ class Doubts:
     """Decides which backends are doubted.
 
     Attributes:
+        early: When backends went down of which it is not known yet whether they were in service, by name; stays empty
+            once VPP has been read.
         notices: What is to be told next.
     """
 
@@ -135,6 +140,9 @@ class Doubts:
         self._failing: dict[str, frozenset[str]] = {}
         self._sights: dict[View, Sight] = {}
         self._blind: set[View] = set()
+        self._knows_served = False
+        self._served_early: set[str] = set()
+        self.early: dict[str, float] = {}
         self.notices: list[Notice] = []
 
     @property
@@ -168,6 +176,7 @@ class Doubts:
             failing: Names of the healthchecks that are down, if it has several.
         """
         rule = self.rule
+        self.early.pop(name, None)
         if rule is None or new is State.UNKNOWN:
             return frozenset()
         counted = self._served.pop(name, ())
@@ -179,7 +188,10 @@ class Doubts:
         if new is State.DOWN:
             if failing is not None:
                 self._failing[name] = failing
-            for view in self._lost_in(name, views) if counted or served else ():
+            if not (counted or served):
+                self._keep_early(name, now)
+                return changed
+            for view in self._lost_in(name, views):
                 changed |= self._lose(rule, view, name, now)
             return changed
         if new is State.UP:
@@ -203,6 +215,33 @@ class Doubts:
         others = [view for view in views if view.scope is Scope.HEALTHCHECK and view.name != check]
         changed = {each for view in others for each in self._find(rule, view, name)}
         return changed | {name} if before else changed
+
+    def served_early(self, names: Iterable[str]) -> None:
+        """Note which backends VPP was found to serve; they count when `judge_early` is called."""
+        self._served_early.update(names)
+
+    def judge_early(self) -> AbstractSet[str]:
+        """Count what went down before VPP was read, and was in service; return those whose doubt has changed by that.
+
+        Each is counted at the time when it went down, so that a doubt is as old as its results. From now on, it is
+        known at once whether a backend is in service.
+        """
+        self._knows_served = True
+        rule, early, served = self.rule, self.early, self._served_early
+        self.early, self._served_early = {}, set()
+        changed: set[str] = set()
+        if rule is None:
+            return changed
+        lost: dict[View, dict[str, float]] = {}
+        for name in served & early.keys():
+            for view in self._lost_in(name, views_of(self._config, name)):
+                lost.setdefault(view, {})[name] = early[name]
+        for view, late in lost.items():
+            sight = self._sight(view)
+            times, sight.down = {**sight.down, **late}, {}
+            for name in sorted(times, key=times.__getitem__):
+                changed |= self._lose(rule, view, name, times[name])
+        return changed
 
     def pass_time(self, now: float) -> AbstractSet[str]:
         """Believe what was doubted for long enough; return the names of those whose doubt has changed by that."""
@@ -229,6 +268,8 @@ class Doubts:
             for name in sorted(lost, key=lost.__getitem__):
                 for view in self._lost_in(name, views_of(config, name)):
                     self._sight(view).down[name] = lost[name]
+        else:
+            self.early.clear()
         for view in blind:
             if view in self._sights:
                 self._sights[view].until = sights[view].until
@@ -237,6 +278,11 @@ class Doubts:
                 self.notices.append(Notice(view, False, len(sights[view].down), sights[view].total, "config"))
         after = {name for view in self._blind for name in self._sights[view].down}
         return before ^ after
+
+    def _keep_early(self, name: str, now: float) -> None:
+        """Keep it in mind that a backend went down that may have been in service."""
+        if not self._knows_served:
+            self.early[name] = now
 
     def _lost_in(self, name: str, views: tuple[View, ...]) -> Iterator[View]:
         """Yield the views that a backend that is down says something of: not those of checks that are not down."""

@@ -165,19 +165,21 @@ class Board(Journal):
             status.flushes.difference_update(backends)
 
     def hold_programmed(self, frontends: Iterable[str]) -> None:
-        """Let backends that were never proved keep the weights that VPP has just been found to hold for them.
-
-        Args:
-            frontends: Names of frontends.
-        """
+        """Let backends that were never proved keep the weights that VPP was just found to hold in these frontends."""
         changed = set()
-        for name in frontends:
-            status = self.frontends.get(name)
-            if status is not None and not status.knows_all and self.holds.hold(status, self.holds.unproved(status)):
-                changed.add(name)
+        for status in [self.frontends[name] for name in frontends if name in self.frontends]:
+            self.doubts.served_early(self.holds.served(status, self.doubts.early))
+            if not status.knows_all and self.holds.hold(status, self.holds.unproved(status)):
+                changed.add(status.frontend.name)
         if changed:
             self._weigh_all(changed)
             self._tell()
+
+    def judge_early(self) -> None:
+        """Judge what went down before VPP was read: `hold_programmed` has seen all frontends."""
+        self._doubt(self.doubts.judge_early())
+        self._weigh_all()
+        self._tell()
 
     def refused(self, frontend: str, addresses: AbstractSet[str]) -> None:
         """Note which servers of a frontend VPP refuses: a frontend that has no others is not up.

@@ -87,6 +87,12 @@ class Holds:
         """Return the backends of a frontend that are unknown."""
         return [name for name in status.frontend.backends if self._backends[name].state is State.UNKNOWN]
 
+    def served(self, frontend: FrontendStatus, names: Collection[str]) -> Collection[str]:
+        """Return which of these backends VPP is known to serve in this VIP."""
+        mine = [name for name in names if name in frontend.desired and name not in frontend.excluded]
+        effective = self._found(frontend).effective if mine else {}
+        return [name for name in mine if effective.get(self._backends[name].serving_address)]
+
     def hold(self, frontend: FrontendStatus, names: Iterable[str]) -> bool:
         """Let unknown backends keep the weight served at their address in this VIP; return whether any hold grew.
 

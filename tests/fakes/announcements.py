@@ -18,12 +18,12 @@ class FakeSyncedVpp:
         self.ledger = Ledger()
         self.acknowledged = False
         self.returning = set()
-        self.memory = SimpleNamespace(ledger=None, returning=lambda _: self.returning)
+        self.memory = SimpleNamespace(ledger=None, taken_over=False, returning=lambda _: self.returning)
 
     def connect(self):
         """Acknowledge the first sync."""
         self.acknowledged = True
-        self.memory.ledger = self.ledger
+        self.memory.ledger, self.memory.taken_over = self.ledger, True
 
     def lose(self):
         """End the connection."""

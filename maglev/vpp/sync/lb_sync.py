@@ -220,7 +220,8 @@ class LbSync:
         self._memory.ledger = self.ledger
         # Before anything is written: what was never proved keeps what was just found.
         await self._work.run(self._hold_steps())
-        self._known = True
+        self._board.judge_early()
+        self._memory.taken_over = self._known = True
 
     def _lost(self, found: Mapping[VipKey, Vip]) -> AbstractSet[str]:
         """Return the frontends whose VIPs VPP had and has no longer: there, the warm-up has nothing to protect."""

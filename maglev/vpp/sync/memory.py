@@ -127,6 +127,7 @@ class SyncMemory:
         contest: Whether somebody else programs the same VPP.
         ledger: What VPP was last known to hold, by this connection or the one before; None before the first read.
         held: VIPs that VPP was ever known to hold.
+        taken_over: Whether the board knows what VPP held when this run read it first.
     """
 
     tally: SyncCounters
@@ -135,6 +136,7 @@ class SyncMemory:
     contest: Contest = attrs.field(factory=Contest)
     ledger: Ledger | None = None
     held: set[VipKey] = attrs.field(factory=set)
+    taken_over: bool = False
 
     def note_held(self) -> None:
         """Keep in `held` what is known of VPP now, before it is read again."""
