@@ -364,3 +364,15 @@ def test_without_addresses_nothing_is_looked_at():
     world.board.apply(world.config)
     world.wait(TICK)
     assert world.clock.getDelayedCalls() == []
+
+
+def test_results_withdraw_nothing_while_the_board_does_not_know_what_vpp_was_found_to_hold():
+    world = AnnouncerWorld()
+    world.vpp.memory.ledger = world.vpp.ledger
+    for name in world.board.backends:
+        world.board.record(name, FAIL)
+    world.clock.advance(TICK)
+    assert world.announcer.states()[VIP] is Announcing.UNDECIDED
+    world.vpp.memory.taken_over = True
+    world.clock.pump([TICK] * 2 * TURNS)
+    assert world.announcer.states()[VIP] is Announcing.WITHDRAWN

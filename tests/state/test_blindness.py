@@ -214,3 +214,99 @@ def test_the_views_of_a_backend():
     made = make_config(backends=[Backend(name, "2001:db8::1", "tcp") for name in "abc"])
     assert views_of(made, "a")[1] == View(Scope.PATH, "IPv6")
     assert CheckerConfig().blindness is None
+
+
+def started(config=None, found=NAMES):
+    """Return a board after a start, and a function that lets it read VPP, which serves these backends."""
+    board = Blinded.__new__(Blinded)
+    TimedBoard.__init__(board, config or config_with())
+
+    def read():
+        held = {board.backends[name].address: 100 for name in found}
+        board.holds.know_programmed(lambda _: held)
+        board.hold_programmed([*board.frontends, "gone"])
+        board.judge_early()
+
+    return board, read
+
+
+@pytest.mark.parametrize("early", [1, 4, 10])
+def test_what_failed_before_vpp_was_read_is_doubted_once_that_says_that_it_served(early):
+    board, read = started()
+    board.fail(NAMES[:early])
+    assert (board.blind, board.serving) == ([], "")
+    read()
+    board.fail(NAMES[early:])
+    assert (board.doubted, board.serving, board.doubts.early) == (NAMES, NAMES, {})
+
+
+def test_only_what_vpp_serves_was_in_service_before_it_was_read():
+    board, read = started(found="abc")
+    board.fail(NAMES)
+    read()
+    assert (board.doubted, board.serving) == ("abc", "abc")
+
+
+def test_what_failed_before_vpp_was_read_counts_at_its_own_time():
+    board, read = started()
+    board.fail("ab")
+    board.wait(RULE.window + 1.0)
+    board.fail("cd")
+    read()
+    assert (board.doubted, board.blind) == ("", [])
+    board.fail("e")
+    assert board.doubted == "cde"
+    assert board.next_due == board.time + RULE.hold
+
+
+def test_what_was_up_in_between_counts_among_what_failed_early_in_the_order_of_time():
+    board, read = started()
+    board.fail("a")
+    board.wait(1.0)
+    board.recover("b")
+    board.fail("b")
+    board.wait(1.0)
+    board.fail("c")
+    assert board.blind == []
+    board.wait(10.0)
+    read()
+    assert (board.doubted, board.next_due) == ("abc", 2.0 + RULE.hold)
+
+
+def test_what_failed_early_joins_a_doubt_that_has_begun_already():
+    board, read = started()
+    board.fail("a")
+    board.recover("bcd")
+    board.fail("bcd")
+    assert board.doubted == "bcd"
+    before = len(board.told)
+    read()
+    assert (board.doubted, len(board.told)) == ("abcd", before)
+
+
+def test_what_failed_early_and_is_up_gone_or_changed_when_vpp_is_read_was_not_lost():
+    board, read = started()
+    board.fail("abcdef")
+    board.recover("a")
+    board.happen("b", Lifecycle.DISABLE)
+    board.apply(config_with(names=NAMES, check="new"))
+    assert board.doubts.early == {}
+    read()
+    assert (board.blind, board.doubted) == ([], "")
+
+
+def test_without_a_rule_nothing_that_failed_early_is_doubted():
+    board, read = started()
+    board.fail(NAMES)
+    board.apply(config_with(None))
+    assert board.doubts.early == {}
+    read()
+    assert (board.blind, board.serving) == ([], "")
+
+
+def test_once_vpp_has_been_read_what_did_not_serve_is_not_kept_in_mind():
+    board, read = started(found="")
+    read()
+    board.fail(NAMES)
+    assert board.doubts.early == {}
+    assert board.doubts.judge_early() == frozenset()
