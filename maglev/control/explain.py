@@ -250,12 +250,22 @@ def _weight(
         "effective_weight": backend.effective,
         "programmed_weight": backend.programmed,
         "vpp_weight": in_vpp,
-        "steps": list(_steps(board, trace, backend, in_vpp)),
+        "steps": list(_steps(board, trace, backend, in_vpp, _higher_at_address(board, trace, name))),
         "changed": None if change is None else _change(change),
     }
 
 
-def _steps(board: Board, trace: FrontendTrace, backend: BackendTrace, in_vpp: int | None) -> Iterator[StepView]:
+def _higher_at_address(board: Board, trace: FrontendTrace, name: str) -> BackendTrace | None:
+    """Return the backend that gives the server of this one its weight: one at the same address with a higher one."""
+    address = board.backends[name].serving_address
+    same = [each for other, each in trace.backends.items() if board.backends[other].serving_address == address]
+    highest = max(same, key=lambda each: each.programmed)
+    return highest if highest.programmed > trace.backends[name].programmed else None
+
+
+def _steps(
+    board: Board, trace: FrontendTrace, backend: BackendTrace, in_vpp: int | None, higher: BackendTrace | None
+) -> Iterator[StepView]:
     yield _step("eligible", ELIGIBLE[backend.standing])
     for place in backend.places:
         active = "active" if place.active else "not active"
@@ -268,7 +278,9 @@ def _steps(board: Board, trace: FrontendTrace, backend: BackendTrace, in_vpp: in
     if in_vpp is None:
         yield _step("vpp", "not known to have it")
     else:
-        yield _step("vpp", f"holds {in_vpp}" + ("" if in_vpp == backend.programmed else ": not written yet"))
+        shared = "" if higher is None else f" for {higher.backend}, which has the same address"
+        written = "" if in_vpp == (higher or backend).programmed else ": not written yet"
+        yield _step("vpp", f"holds {in_vpp}{shared}{written}")
 
 
 def _evidence(trace: AnnouncementTrace) -> Iterator[StepView]:

@@ -111,6 +111,22 @@ def test_orders_and_a_weight_that_vpp_does_not_have_yet():
     bench.stop()
 
 
+def test_a_server_that_another_backend_shares_has_the_weight_of_that_one():
+    backends = [Backend("a", "10.0.0.1", "tcp"), Backend("b", "10.0.0.1", "tcp")]
+    made = make_frontend(pools=(("a", ("b", 50)),))
+    bench = VppInMemory(make_config([made], backends, [make_check(rise=1, fall=1)]))
+    bench.board.record("a", PASS)
+    bench.board.record("b", PASS)
+    bench.wait(1)
+    assert ("vpp", "holds 100") in texts(explained(bench)["frontends"][0])
+    assert ("vpp", "holds 100 for a, which has the same address") in texts(explained(bench, "b")["frontends"][0])
+    bench.board.happen("a", Lifecycle.DISABLE)
+    bench.wait(1)
+    assert ("vpp", "holds 50") in texts(explained(bench, "b")["frontends"][0])
+    assert ("vpp", "holds 50 for b, which has the same address") in texts(explained(bench)["frontends"][0])
+    bench.stop()
+
+
 def test_a_backend_that_the_file_has_disabled_and_one_without_a_result():
     backends = [Backend("a", "10.0.0.1", "tcp", enabled=False), Backend("b", "10.0.0.2", "tcp")]
     bench = VppInMemory(make_config([make_frontend(pools=(("a", "b"),))], backends), vpp=False, known=False)
