@@ -71,6 +71,7 @@ PURE = (
     "importers",
     "commands",
     "interfaces",
+    "announce.bird_record",
     "announce.bird_text",
     "announce.decision",
     "control.after_reload",

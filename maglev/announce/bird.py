@@ -12,8 +12,6 @@ What BIRD has is compared with what it should have at every change, at every con
 from __future__ import annotations
 
 import contextlib
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
@@ -23,6 +21,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from maglev.announce.announcer import SinkStatus
 from maglev.announce.bird_client import BirdError, connect_bird
+from maglev.announce.bird_files import read_include_files, replace_include_file
 from maglev.announce.bird_text import (
     CONFIGURED,
     PATTERN,
@@ -30,12 +29,10 @@ from maglev.announce.bird_text import (
     include_file,
     plan,
     protocol_of,
-    read_include_file,
     states_of,
     switch,
 )
 from maglev.model.announce import Announcing
-from maglev.runtime.files import read_bounded
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
 
@@ -48,9 +45,6 @@ if TYPE_CHECKING:
 
 SINK: Final = "bird"
 
-FILE_LIMIT: Final = 1 << 22
-"""Bytes of our own file that are read back: some 30,000 addresses."""
-
 FILE_DEADLINE: Final = 1.0
 """Seconds that a change waits for the disk before it goes over the socket alone."""
 
@@ -60,9 +54,6 @@ RECONNECT: Final = 1.0
 MIN_RETRY: Final = 5.0
 MAX_RETRY: Final = 300.0
 """Seconds from a refused ``configure`` to the next one, doubling: somebody may be editing ``bird.conf``."""
-
-RETIRE_DEADLINE: Final = 2.0
-"""Seconds to withdraw everything from BIRD when it leaves the configuration."""
 
 PASSES: Final = 3
 """Times that BIRD is compared after a change of it, before the rest waits for the next turn."""
@@ -83,6 +74,9 @@ class BirdSpeaker(Service):
         config: BirdConfig,
         states: Callable[[], Mapping[str, Announcing]],
         note: Callable[[str, str], object],
+        replaced: tuple[str, ...] = (),
+        emptied: Callable[[str, tuple[str, ...]], object] = lambda _socket, _files: None,
+        free: Callable[[], bool] = lambda: True,
     ) -> None:
         """Prepare.
 
@@ -91,12 +85,19 @@ class BirdSpeaker(Service):
             config: Where BIRD is.
             states: Returns whether each address is announced.
             note: Called with our name and the problem whenever that changes; empty for none.
+            replaced: Other files that were written for this BIRD: they are emptied before ours is written.
+            emptied: Called with the control socket and those files when that is done.
+            free: Returns whether nobody else writes those files any longer.
         """
         self.config = config
         self._reactor = reactor
         self._states = states
         self._note = note
         self._tasks = Tasks()
+        self._replaced = replaced
+        self._emptied = emptied
+        self._free = free
+        self._moved = bool(replaced)
         self._connection: BirdConnection | None = None
         self._connections = 0
         self._before: dict[str, bool] | None = None
@@ -129,17 +130,14 @@ class BirdSpeaker(Service):
         """Let go of BIRD, which goes on announcing what it announces."""
         Service.stopService(self)
         self._tasks.cancel()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
-    def retire(self) -> Deferred[Any]:
-        """Withdraw everything, since BIRD has left the configuration, and stop."""
-        self._tasks.cancel()
-        self._states = dict
-        done = Deferred.fromCoroutine(self._compare())
-        done.addTimeout(RETIRE_DEADLINE, self._reactor, onTimeoutCancel=lambda *_: None)
-        return done.addBoth(lambda _: self.stopService())
+    @property
+    def settled(self) -> bool:
+        """Whether no write of the file is under way."""
+        return self._writing is None
 
     def changed(self) -> None:
         """Compare soon: something was announced or withdrawn."""
@@ -198,28 +196,37 @@ class BirdSpeaker(Service):
 
     async def _keep_file(self) -> None:
         """Write the file if it is not as it should be, and wait for that, but not for long."""
-        if self._writing is not None:
+        if self._writing is not None or not self._free():
             self._report("file", f"{self.config.include_file}: the disk does not answer")
             return
         pool = self._reactor.getThreadPool()
         path = self.config.include_file
         if self._before is None:
-            wait = deferToThreadPool(self._reactor, pool, _read, path)
-            self._before = read_include_file(await wait)
+            wait = deferToThreadPool(self._reactor, pool, read_include_files, (path, *self._replaced))
+            self._before = await wait
         before = self._before
         off = {
             address: before.get(address, True) if up is None else not up
             for address, up in self._wanted().items()
             if protocol_of(address) not in self._refused
         }
-        self._writing = deferToThreadPool(self._reactor, pool, _keep, path, include_file(off).encode("ascii"))
-        self._writing.addCallbacks(lambda _: "", lambda failure: f"{path}: {_reason(failure.value)}")
+        content, replaced = include_file(off).encode("ascii"), self._replaced
+        self._writing = deferToThreadPool(self._reactor, pool, replace_include_file, path, content, replaced)
+        self._writing.addCallbacks(
+            lambda _: self._has_replaced(replaced), lambda failure: f"{path}: {_reason(failure.value)}"
+        )
         written: Deferred[str] = Deferred()
         self._writing.addCallback(self._kept, written)
         problem = await written.addTimeout(
             FILE_DEADLINE, self._reactor, onTimeoutCancel=lambda *_: f"{path}: the disk does not answer"
         )
         self._report("file", problem)
+
+    def _has_replaced(self, files: tuple[str, ...]) -> str:
+        if files and self._replaced:
+            self._replaced = ()
+            self._emptied(self.config.control_socket, files)
+        return ""
 
     def _kept(self, problem: str, written: Deferred[str]) -> None:
         self._writing = None
@@ -253,7 +260,7 @@ class BirdSpeaker(Service):
             wanted = {protocol_of(address): up for address, up in self._wanted().items()}
             todo = plan(wanted, states_of(reply))
             await self._switch(connection, todo)
-            if not todo.missing and not todo.stale:
+            if not (todo.missing or todo.stale or self._moved):
                 self._accepted()
                 return
             if not await self._configure(connection, todo):
@@ -283,6 +290,7 @@ class BirdSpeaker(Service):
         self._retry = min(2 * self._retry, MAX_RETRY)
         reply = await connection.command("configure")
         if reply.code in CONFIGURED:
+            self._moved = bool(self._replaced)
             return True
         self._report("configure", f"BIRD refused 'configure': {reply}")
         if self.config.include_file in str(reply):
@@ -311,35 +319,3 @@ class BirdSpeaker(Service):
 
 def _reason(error: BaseException) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-def _read(path: str) -> str:
-    """Return the content of the file that an earlier run has left; empty if it can't be read."""
-    try:
-        content = read_bounded(path, FILE_LIMIT)
-    except OSError:
-        return ""
-    return "" if content is None else content.decode("ascii", "replace")
-
-
-def _keep(path: str, content: bytes) -> None:
-    """Write the file, readable for BIRD, unless it has this content.
-
-    It is not synced to the disk: after a power cut nothing is announced before maglevd has said so.
-
-    Raises:
-        OSError: It could not be written.
-    """
-    if read_bounded(path, FILE_LIMIT) == content:
-        return
-    draft = f"{path}.new"
-    Path(draft).unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)  # whatever our umask is, BIRD has to read it
-            file.write(content)
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

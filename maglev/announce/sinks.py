@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twisted.application.service import IService
 
     from maglev.announce.announcer import Announcer, SinkStatus
+    from maglev.announce.former_birds import FormerBirds
     from maglev.announce.hooks import HookBase
     from maglev.interfaces import ISubscription
     from maglev.model.announce import AnnounceConfig, BirdConfig, HookConfig
@@ -33,7 +34,12 @@ class Sinks(MultiService):
     """BIRD and the hooks of the configuration in force."""
 
     def __init__(
-        self, reactor: Any, board: Board, announcer: Announcer, watch: Callable[[bool], ISubscription]
+        self,
+        reactor: Any,
+        board: Board,
+        announcer: Announcer,
+        watch: Callable[[bool], ISubscription],
+        former: FormerBirds,
     ) -> None:
         """Make those that the configuration has; they start with this service.
 
@@ -42,23 +48,27 @@ class Sinks(MultiService):
             board: Says what is configured, and keeps the events.
             announcer: Says what is announced, and calls when that changes.
             watch: Returns a new subscription to events; of backends as well if it is called with True.
+            former: Lets go of BIRDs that leave the configuration.
         """
         MultiService.__init__(self)
         self._reactor = reactor
         self._board = board
         self._announcer = announcer
         self._watch = watch
+        self._former = former
+        former.note = self._note
         self._bird: BirdSpeaker | None = None
         self._hooks: dict[str, HookBase] = {}
         announcer.sinks = self.statuses
         announcer.subscribe(self._changed)
         board.subscribe(config_changed=self._config_changed)
+        self._use(board.config.announce.bird)
         self._make(board.config.announce)
 
     def statuses(self) -> list[SinkStatus]:
-        """Return how they are: BIRD first."""
+        """Return how they are: BIRD first, then those that have left the configuration."""
         bird = [] if self._bird is None else [self._bird.status()]
-        return bird + [hook.status() for hook in self._hooks.values()]
+        return bird + self._former.statuses() + [hook.status() for hook in self._hooks.values()]
 
     async def withdraw_leaving(self, config: Config) -> None:
         """Withdraw what a configuration announces no longer, and wait until BIRD has done it, but not for long."""
@@ -75,24 +85,29 @@ class Sinks(MultiService):
 
     def _make(self, config: AnnounceConfig) -> None:
         """Make what is new or has changed, and let go of what is gone."""
-        if self._bird is not None and self._bird.config != config.bird:
-            bird, self._bird = self._bird, None
-            if config.bird is None and bird.running:
-                bird.retire()  # it stops when BIRD announces nothing any longer
-                bird.running = False
-            self.removeService(bird)
-        if self._bird is None and config.bird is not None:
-            self._bird = self._speaker(config.bird)
+        if config.bird != (None if self._bird is None else self._bird.config):
+            self._use(config.bird)
         for name, hook in tuple(self._hooks.items()):
             if config.hooks.get(name) != hook.config:
                 self.removeService(self._hooks.pop(name))
         kept = self._hooks
         self._hooks = {name: kept.get(name) or self._hook(hook) for name, hook in config.hooks.items()}
 
-    def _speaker(self, config: BirdConfig) -> BirdSpeaker:
-        made = BirdSpeaker(self._reactor, config, self._announcer.states, self._note)
-        made.setServiceParent(self)
-        return made
+    def _use(self, config: BirdConfig | None) -> None:
+        """Speak to the BIRD of a configuration, and let go of the one before."""
+        before, self._bird = self._bird, None
+        if before is not None:
+            self.removeService(before)
+
+        def settled() -> bool:
+            return before is None or before.settled
+
+        replaced = self._former.use(config, settled)
+        if config is not None:
+            self._bird = BirdSpeaker(
+                self._reactor, config, self._announcer.states, self._note, replaced, self._former.emptied, settled
+            )
+            self._bird.setServiceParent(self)
 
     def _hook(self, config: HookConfig) -> HookBase:
         kind = CommandHook if config.command else SocketHook

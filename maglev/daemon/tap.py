@@ -19,6 +19,8 @@ from twisted.application.service import MultiService
 from twisted.logger import globalLogPublisher
 
 from maglev.announce.announcer import Announcer
+from maglev.announce.bird_record import RECORD_NAME
+from maglev.announce.former_birds import FormerBirds, restore_record
 from maglev.announce.hooks import descriptors_of
 from maglev.announce.sinks import Sinks
 from maglev.announce.support import SupportReader
@@ -130,7 +132,7 @@ class Daemon(MultiService):
         self._reactor = reactor
         self._tasks = Tasks()
         self._trace = options["log-level"] == "debug"
-        restored = restore(_overrides_file(options), config, time.time())
+        restored = restore(_state_file(options, FILE_NAME), config, time.time())
         self.board = Board(time.time, restored.config, restored.orders, reactor.seconds, restored.out)
         self._cooperator = Cooperator(reactor)
         self._descriptors = Descriptors(lambda: _needed_descriptors(self.board.config))
@@ -148,16 +150,18 @@ class Daemon(MultiService):
         self.reloader = Reloader(
             reactor, self._cooperator.queue("reload"), options["config"], self.board, self.overrides, verify, self.vpp
         )
+        former = _former_birds(self, reactor, options)  # before VPP, which may lose the VIPs of what they announce
         self.overrides.setServiceParent(self)
         Timekeeper(reactor, self.board).setServiceParent(self)
         self.pool.setServiceParent(self)
         self.checker.setServiceParent(self)
         self.vpp.setServiceParent(self)
-        support = SupportReader(self.board, self.vpp)
-        self.announcer = Announcer(reactor, time.time, self.board, support, self.overrides.kept_off)
+        self.announcer = Announcer(
+            reactor, time.time, self.board, SupportReader(self.board, self.vpp), self.overrides.kept_off
+        )
         self.announcer.setServiceParent(self)
         self._event_hub = EventHub(self.board, globalLogPublisher, self.announcer.states)
-        self.sinks = Sinks(reactor, self.board, self.announcer, self._watch)
+        self.sinks = Sinks(reactor, self.board, self.announcer, self._watch, former)
         self.sinks.setServiceParent(self)
         self.reloader.before_apply = self.sinks.withdraw_leaving
         sessions, build = Sessions(reactor, time.time), read_build()
@@ -281,11 +285,19 @@ def _needed_descriptors(config: Config) -> int:
     return probes + sum(map(descriptors_of, config.announce.hooks.values()))
 
 
-def _overrides_file(options: Options) -> str:
-    """Return the file of overrides; empty without a state directory, or if that is only a default that we can't use."""
+def _former_birds(parent: MultiService, reactor: Any, options: Options) -> FormerBirds:
+    """Return what lets go of BIRDs that have left the configuration, as a child of a service."""
+    path = _state_file(options, RECORD_NAME)
+    made = FormerBirds(reactor, path, restore_record(path, time.time()))
+    made.setServiceParent(parent)
+    return made
+
+
+def _state_file(options: Options, name: str) -> str:
+    """Return a file in the state directory; empty without one, or if it is only a default that we can't use."""
     folder = options["state-dir"]
     usable = folder and ("state-dir" in options.given or is_writable(folder))
-    return str(Path(folder) / FILE_NAME) if usable else ""
+    return str(Path(folder) / name) if usable else ""
 
 
 def jitter() -> float:

@@ -2,90 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 
 import pytest
 from twisted.internet.error import ConnectError
-from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
 from maglev.announce.bird import FILE_DEADLINE, MAX_RETRY, MIN_RETRY, RECONNECT, BirdSpeaker
 from maglev.announce.bird_text import include_file, protocol_of, read_include_file
 from maglev.model.announce import Announcing, BirdConfig
+from tests.fakes.memory_bird import AnsweringTransport, MemoryBird
 from tests.fakes.reactor import FakeReactor
 
 ONE, TWO = "192.0.2.1", "192.0.2.2"
 UP, DOWN, LEFT = Announcing.ANNOUNCED, Announcing.WITHDRAWN, Announcing.UNDECIDED
 REASSERT = 5.0
-
-
-class MemoryBird:
-    """A BIRD: its protocols are those of the include file when it is configured, and it does what it is told.
-
-    Attributes:
-        protocols: Whether each is up, by name.
-        refusal: What ``configure`` is refused with; empty to accept it.
-        commands: What it was told, but for questions.
-    """
-
-    def __init__(self, file):
-        self.file = file
-        self.protocols = {}
-        self.refusal = ""
-        self.commands = []
-        self.listens = True
-
-    def reply(self, line):
-        """Return the reply to a command."""
-        if line.startswith("show protocols"):
-            if not self.protocols:
-                return "8003 No protocols match\n"
-            rows = [f"{name} Static master4 {'up' if up else 'down'} 12:00:00" for name, up in self.protocols.items()]
-            return "2002-Name Proto Table State Since Info\n" + "".join(f"1002-{row}\n" for row in rows) + "0000 \n"
-        self.commands.append(line)
-        if line == "configure":
-            return self._configure()
-        verb, name = re.fullmatch(r'(enable|disable) "(\w+)"', line).groups()
-        if name not in self.protocols:
-            return "8003 No protocols match\n"
-        self.protocols[name] = verb == "enable"
-        return f"0009-{name}: {verb}d\n0000 \n"
-
-    def _configure(self):
-        if self.refusal:
-            return f"8002 {self.refusal}\n"
-        found = read_include_file(self.file.read_text() if self.file.exists() else "")
-        self.protocols = {protocol_of(address): not off for address, off in found.items()}
-        return "0002-Reading configuration\n0003 Reconfigured\n"
-
-    def told(self):
-        """Return, and forget, what it was told."""
-        commands, self.commands = self.commands, []
-        return commands
-
-
-class AnsweringTransport(StringTransportWithDisconnection):
-    """The socket to that BIRD, which answers in the next turn."""
-
-    def __init__(self, reactor, bird):
-        super().__init__()
-        self._reactor = reactor
-        self._bird = bird
-
-    def write(self, data):
-        for line in data.decode().splitlines():
-            self._reactor.callLater(0, self._answer, self._bird.reply(line))
-
-    def _answer(self, reply):
-        if self.connected:
-            self.protocol.dataReceived(reply.encode())
-
-    def writeSequence(self, pieces):
-        self.write(b"".join(pieces))
-
-    def abortConnection(self):
-        self.loseConnection()
 
 
 class SpeakerRig:
@@ -270,11 +201,9 @@ def test_who_waits_for_a_comparison_is_told_when_bird_has_done_it(rig):
     assert rig.announced() == set()
 
 
-def test_retiring_withdraws_everything_and_a_stop_nothing(tmp_path):
-    for ending, left in (("stopService", {ONE}), ("retire", set())):
-        rig = SpeakerRig(tmp_path).start()
-        getattr(rig.speaker, ending)()
-        rig.turn()
-        assert rig.announced() == left
-        assert rig.reactor.getDelayedCalls() == []
-        rig.file.unlink()
+def test_a_stop_withdraws_nothing(tmp_path):
+    rig = SpeakerRig(tmp_path).start()
+    rig.speaker.stopService()
+    rig.turn()
+    assert rig.announced() == {ONE}
+    assert rig.reactor.getDelayedCalls() == []

@@ -40,6 +40,7 @@ lab_traffic,
 lab_records
 flow_lab            a real VPP, and where it sends each of many flows     (real) real/test_flows
 bird                BIRD, ExaBGP, and a BGP peer that remembers          (real)
+memory_bird         a BIRD that does what it is told (UNIX socket)       real/test_bird runs the real one
 announced_site      maglevd between a VPP and a router that outlive it   announce/test_what_vpp_serves
 announcements       an announcer, and a VPP that holds what a test says  announce/test_announcer
 **Control and front ends**

@@ -166,6 +166,27 @@ def test_a_broken_configuration_of_bird_stops_no_withdrawal_and_is_told(site):
         assert site.daemon.metrics()['maglev_announce_sink_problem{sink="bird"}'] == 0
 
 
+def test_a_renamed_file_keeps_the_route_and_an_announcement_that_left_between_two_runs_goes(site):
+    whole = site.settings()
+    renamed = whole.replace("maglev-vips.conf", "maglev-new.conf")
+    with RouteWatch(site.peer, ROUTE) as watch:
+        watch.wait(True)
+        before = len(watch.changes)
+        site.daemon.reload(renamed)
+        site.daemon.wait_for_event("config-applied")
+        renamed_file = site.folder / "maglev-new.conf"
+        wait_until(lambda: renamed_file.exists() and "route 192.0.2.1/32" in renamed_file.read_text())
+        assert "route" not in site.file.read_text()
+        assert "0003 Reconfigured" in site.speaker.ask("configure")
+        assert len(watch.changes) == before
+        site.daemon.kill(signal.SIGTERM)
+        site.daemon.config.write_text(renamed.partition("  announce:")[0])
+        site.daemon.start()
+        watch.wait(False)
+        site.daemon.wait_for_event("former-bird-left")
+        assert "8003" in site.speaker.ask('show protocols "maglev_*"')
+
+
 def test_an_address_that_bird_takes_offence_at_is_left_out_of_the_file(site):
     clash = "protocol static maglev_192_0_2_2 { ipv4; route 198.51.100.1/32 blackhole; }\n"
     whole = site.speaker.conf.read_text()
