@@ -46,8 +46,8 @@ class Holds:
         """Set the source of what VPP is known to hold for a frontend.
 
         Args:
-            programmed: Returns the programmed weights above 0 that VPP holds for the VIP of a frontend, by address;
-                empty when nothing is known of it.
+            programmed: Returns the programmed weights above 0 that VPP holds, or is about to hold, for the VIP of a
+                frontend, by address; empty when nothing is known of it.
         """
         self._programmed = programmed
 

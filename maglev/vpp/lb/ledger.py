@@ -4,6 +4,9 @@ Reads and writes overlap: a dump of a large VPP takes tens of milliseconds, and 
 VPP handles the messages of one socket strictly in the order they were sent, so the moment of *sending* decides: a
 write sent before a read is in its answer, one sent after is not. Writes sent while a read is under way are therefore
 kept in a journal when they are acknowledged, and done once more on top of what was read.
+
+Who asks which weights VPP serves with must not depend on how fast it answers: writes that are decided and not answered
+yet count as well (`Ledger.weights`).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from maglev.model.addresses import bits
 from maglev.vpp.lb.state import AddServer, AddVip, ApplicationServer, DeleteVip, SetWeight, Vip, prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from maglev.model.config import LbConf
     from maglev.vpp.lb.state import LbState, Operation, Prefix, VipKey
@@ -39,6 +42,7 @@ class Ledger:
         self._sums: dict[VipKey, int] = {}
         self.wide: list[VipKey] = []
         self._journal: list[Operation] = []
+        self._under_way: dict[VipKey, Sequence[Operation]] = {}
         self._reads = 0
         self._ended = 0
         self._reading = False
@@ -62,6 +66,26 @@ class Ledger:
             vip = self._vips.get(key)
             self._sums[key] = sum(server.weight for server in vip.servers.values()) if vip else 0
         return self._sums[key]
+
+    def weights(self, key: VipKey) -> Mapping[str, int]:
+        """Return the weights above 0 that VPP holds, or is about to hold, for a VIP, by address.
+
+        A deletion counts only when it is acknowledged: it says nothing against what it takes out.
+        """
+        vip = self._vips.get(key)
+        weights = {} if vip is None else {address: server.weight for address, server in vip.servers.items()}
+        for operation in self._under_way.get(key, ()):
+            if isinstance(operation, AddServer | SetWeight):
+                weights[operation.address] = operation.weight
+        return {address: weight for address, weight in weights.items() if weight}
+
+    def begin_writing(self, key: VipKey, operations: Sequence[Operation]) -> None:
+        """Record what is decided about a VIP, in order; who decides has its lock until `end_writing`."""
+        self._under_way[key] = operations
+
+    def end_writing(self, key: VipKey) -> None:
+        """Record that all of what was decided about a VIP has its answer, or will not be sent."""
+        self._under_way.pop(key, None)
 
     def begin_read(self) -> None:
         """Record that a full read is being sent now.

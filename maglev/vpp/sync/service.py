@@ -242,10 +242,8 @@ class VppService(Service):
                 self._tasks.start(self._full(self.sync.compare(self._over)))
 
     def _programmed(self, frontend: Frontend) -> Mapping[str, int]:
-        """Return the weights above 0 that VPP is known to hold for a frontend's VIP, by address."""
-        vip = None if self.sync is None else self.sync.ledger.vips.get(key_of(frontend))
-        servers = {} if vip is None else vip.servers
-        return {address: server.weight for address, server in servers.items() if server.weight}
+        """Return the weights above 0 that VPP holds, or is about to hold, for a frontend's VIP, by address."""
+        return {} if self.sync is None else self.sync.ledger.weights(key_of(frontend))
 
     # Connection
 

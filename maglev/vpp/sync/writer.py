@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ from maglev.vpp.sync.plan import raises
 from maglev.vpp.sync.write_logger import KINDS, WriteLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
@@ -173,6 +174,10 @@ class Writer:
         Returns:
             The operations that VPP acknowledged.
         """
+        with self._under_way_to(operations):
+            return await self._write_vip(operations, scope)
+
+    async def _write_vip(self, operations: Sequence[Operation], scope: str) -> Sequence[Operation]:
         if rescales(operations) and (done := await self._rescale(operations, scope)) is not None:
             return done
         raising = [operation for operation in operations if raises(operation)]
@@ -193,9 +198,24 @@ class Writer:
             The operations that VPP acknowledged.
         """
         some = tuple(operations)
-        if len(some) <= MAX_SCRIPT and all(has_name(operation.key) for operation in some):
-            return await self._deliver([Batch(some, some)], scope)
-        return await self._deliver([Batch((operation,), (operation,)) for operation in some], scope)
+        one = len(some) <= MAX_SCRIPT and all(has_name(operation.key) for operation in some)
+        batches = [Batch(some, some)] if one else [Batch((operation,), (operation,)) for operation in some]
+        with self._under_way_to(some):
+            return await self._deliver(batches, scope)
+
+    @contextmanager
+    def _under_way_to(self, operations: Sequence[Operation]) -> Generator[None, None, None]:
+        """Let the ledger know of operations while they are under way, also of those that wait for others."""
+        of_each: dict[VipKey, list[Operation]] = {}
+        for operation in operations:
+            of_each.setdefault(operation.key, []).append(operation)
+        for key, some in of_each.items():
+            self._ledger.begin_writing(key, some)
+        try:
+            yield
+        finally:
+            for key in of_each:
+                self._ledger.end_writing(key)
 
     async def delete_vip(self, key: VipKey, scope: str) -> Sequence[Operation]:
         """Delete a VIP with everything in it; return the operation if VPP acknowledged it."""

@@ -214,3 +214,19 @@ def test_a_write_acknowledged_while_the_answer_is_taken_over_is_done_on_top_of_i
         ledger.end_read(end.value.value)
         assert weights(ledger) == {"10.0.0.1": 2}
         do(ledger, SetWeight(KEY, "10.0.0.1", 50, 2))
+
+
+def test_weights_count_what_is_under_way_but_for_deletions():
+    ledger = Ledger()
+    assert ledger.weights(KEY) == {}
+    one, two, three = (f"10.0.0.{number}" for number in (1, 2, 3))
+    do(ledger, AddVip(KEY, Encap.GRE4, False, 1024), AddServer(KEY, one, 50), AddServer(KEY, two, 0))
+    assert ledger.weights(KEY) == {one: 50}
+    ledger.begin_writing(KEY, [SetWeight(KEY, two, 7, 0), AddServer(KEY, three, 8), DeleteServer(KEY, one)])
+    assert ledger.weights(KEY) == {one: 50, two: 7, three: 8}
+    ledger.end_writing(KEY)
+    assert ledger.weights(KEY) == {one: 50}
+    ledger.begin_writing(KEY, [SetWeight(KEY, one, 0, 50)])
+    assert ledger.weights(KEY) == {}
+    ledger.end_writing(KEY)
+    assert weights(ledger) == {one: 50, two: 0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from maglev.model.config import Backend, ForeignVips
@@ -150,3 +151,102 @@ def test_a_server_that_others_added_or_deleted_is_not_taken_for_one_that_vpp_ref
     bench.wait(35)
     assert bench.board.frontend("web").state is FrontendState.DOWN
     bench.lb.refuse.clear()
+
+
+def two(*names, removal_drain=0.0, **addresses):
+    made = [attrs.evolve(each, address=addresses.get(each.name, each.address)) for each in BACKENDS]
+    backends = [each for each in made if each.name in names]
+    return make_config([make_frontend(port=80, pools=(names,))], backends, QUICK, removal_drain=removal_drain)
+
+
+def out_and_back(bench, present, absent):
+    """Let a reload take a server out, and another one bring it back, before VPP has answered anything."""
+    bench.board.apply(absent)
+    bench.board.apply(present)
+    answer_all(bench)
+    bench.wait(1)
+
+
+def test_a_server_that_is_being_raised_while_reloads_take_it_out_and_bring_it_back_keeps_the_weight_it_gets():
+    bench = VppInMemory(two("a", "b"))
+    bench.record(a=FAIL)
+    bench.writes()
+    bench.lb.manual = True
+    bench.record(a=PASS)
+    out_and_back(bench, two("a", "b"), two("b"))
+    assert bench.weights() == {WEB: {A: 100, B: 100}}
+    assert bench.writes() == [SetWeight(KEY, A, 100, 0)]
+    bench.record(a=FAIL)
+    assert bench.weights() == {WEB: {A: 0, B: 100}}
+    bench.stop()
+
+
+def test_a_server_that_is_being_lowered_while_reloads_take_it_out_and_bring_it_back_is_not_raised_unproved():
+    bench = VppInMemory(two("a", "b"))
+    bench.writes()
+    bench.lb.manual = True
+    bench.record(a=FAIL)
+    out_and_back(bench, two("a", "b"), two("b"))
+    assert bench.weights() == {WEB: {A: 0, B: 100}}
+    assert bench.writes() == [SetWeight(KEY, A, 0, 100, flush=True)]
+    bench.record(a=PASS)
+    assert bench.weights() == {WEB: {A: 100, B: 100}}
+    bench.stop()
+
+
+def test_a_lowering_that_waits_for_a_raise_counts_as_under_way():
+    def pools(*names):
+        backends = [each for each in BACKENDS if each.name in names]
+        return make_config([make_frontend(port=80, pools=tuple((name,) for name in names))], backends, QUICK)
+
+    bench = VppInMemory(pools("a", "b"))
+    assert bench.weights() == {WEB: {A: 100, B: 0}}
+    bench.writes()
+    bench.lb.manual = True
+    bench.record(a=FAIL)
+    out_and_back(bench, pools("a", "b"), pools("b"))
+    assert bench.weights() == {WEB: {A: 0, B: 100}}
+    assert [each.address for each in bench.writes()] == [B, A]
+    bench.stop()
+
+
+def test_a_server_that_is_being_added_with_weight_while_reloads_take_it_out_and_bring_it_back_keeps_that():
+    bench = VppInMemory(two("b"))
+    bench.writes()
+    bench.lb.manual = True
+    bench.board.apply(two("a", "b"))
+    bench.record(a=PASS)  # waits for the addition without weight
+    bench.lb.answer(1)
+    out_and_back(bench, two("a", "b"), two("b"))
+    assert bench.weights() == {WEB: {A: 100, B: 100}}
+    assert not any(isinstance(each, SetWeight) and each.weight < each.previous for each in bench.writes())
+    bench.stop()
+
+
+def test_a_server_that_is_being_deleted_while_a_reload_brings_it_back_keeps_its_weight():
+    bench = VppInMemory(two("a", "b"))
+    bench.writes()
+    bench.lb.manual = True
+    bench.board.apply(two("b"))
+    assert bench.lb.waiting
+    bench.board.apply(two("a", "b"))
+    answer_all(bench)
+    bench.wait(1)
+    assert bench.weights() == {WEB: {A: 100, B: 100}}
+    bench.stop()
+
+
+@pytest.mark.parametrize("code", [-6, -1])
+def test_a_lowering_under_way_that_vpp_refuses_takes_nothing_away_from_who_is_back_unproved(bench, code):
+    bench = VppInMemory(two("a", "b"))
+    bench.lb.manual = True
+    bench.record(a=FAIL)
+    bench.lb.refuse[SetWeight] = code
+    bench.board.apply(two("b"))
+    bench.board.apply(two("a", "b"))
+    bench.lb.answer(1)
+    bench.lb.refuse.clear()
+    answer_all(bench)
+    bench.wait(35)
+    assert bench.weights() == {WEB: {A: 100, B: 100}}
+    bench.stop()
