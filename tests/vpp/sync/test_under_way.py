@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from maglev.model.config import Backend, ForeignVips
@@ -153,10 +152,14 @@ def test_a_server_that_others_added_or_deleted_is_not_taken_for_one_that_vpp_ref
     bench.lb.refuse.clear()
 
 
-def two(*names, removal_drain=0.0, **addresses):
-    made = [attrs.evolve(each, address=addresses.get(each.name, each.address)) for each in BACKENDS]
-    backends = [each for each in made if each.name in names]
-    return make_config([make_frontend(port=80, pools=(names,))], backends, QUICK, removal_drain=removal_drain)
+def pools(*pools):
+    """Return a configuration with one frontend that has these pools, and no other backends."""
+    backends = [each for each in BACKENDS if any(each.name in names for names in pools)]
+    return make_config([make_frontend(port=80, pools=pools)], backends, QUICK)
+
+
+def one_pool(*names):
+    return pools(names)
 
 
 def out_and_back(bench, present, absent):
@@ -168,12 +171,12 @@ def out_and_back(bench, present, absent):
 
 
 def test_a_server_that_is_being_raised_while_reloads_take_it_out_and_bring_it_back_keeps_the_weight_it_gets():
-    bench = VppInMemory(two("a", "b"))
+    bench = VppInMemory(one_pool("a", "b"))
     bench.record(a=FAIL)
     bench.writes()
     bench.lb.manual = True
     bench.record(a=PASS)
-    out_and_back(bench, two("a", "b"), two("b"))
+    out_and_back(bench, one_pool("a", "b"), one_pool("b"))
     assert bench.weights() == {WEB: {A: 100, B: 100}}
     assert bench.writes() == [SetWeight(KEY, A, 100, 0)]
     bench.record(a=FAIL)
@@ -182,11 +185,11 @@ def test_a_server_that_is_being_raised_while_reloads_take_it_out_and_bring_it_ba
 
 
 def test_a_server_that_is_being_lowered_while_reloads_take_it_out_and_bring_it_back_is_not_raised_unproved():
-    bench = VppInMemory(two("a", "b"))
+    bench = VppInMemory(one_pool("a", "b"))
     bench.writes()
     bench.lb.manual = True
     bench.record(a=FAIL)
-    out_and_back(bench, two("a", "b"), two("b"))
+    out_and_back(bench, one_pool("a", "b"), one_pool("b"))
     assert bench.weights() == {WEB: {A: 0, B: 100}}
     assert bench.writes() == [SetWeight(KEY, A, 0, 100, flush=True)]
     bench.record(a=PASS)
@@ -195,41 +198,37 @@ def test_a_server_that_is_being_lowered_while_reloads_take_it_out_and_bring_it_b
 
 
 def test_a_lowering_that_waits_for_a_raise_counts_as_under_way():
-    def pools(*names):
-        backends = [each for each in BACKENDS if each.name in names]
-        return make_config([make_frontend(port=80, pools=tuple((name,) for name in names))], backends, QUICK)
-
-    bench = VppInMemory(pools("a", "b"))
+    bench = VppInMemory(pools(("a",), ("b",)))
     assert bench.weights() == {WEB: {A: 100, B: 0}}
     bench.writes()
     bench.lb.manual = True
     bench.record(a=FAIL)
-    out_and_back(bench, pools("a", "b"), pools("b"))
+    out_and_back(bench, pools(("a",), ("b",)), one_pool("b"))
     assert bench.weights() == {WEB: {A: 0, B: 100}}
     assert [each.address for each in bench.writes()] == [B, A]
     bench.stop()
 
 
 def test_a_server_that_is_being_added_with_weight_while_reloads_take_it_out_and_bring_it_back_keeps_that():
-    bench = VppInMemory(two("b"))
+    bench = VppInMemory(one_pool("b"))
     bench.writes()
     bench.lb.manual = True
-    bench.board.apply(two("a", "b"))
+    bench.board.apply(one_pool("a", "b"))
     bench.record(a=PASS)  # waits for the addition without weight
     bench.lb.answer(1)
-    out_and_back(bench, two("a", "b"), two("b"))
+    out_and_back(bench, one_pool("a", "b"), one_pool("b"))
     assert bench.weights() == {WEB: {A: 100, B: 100}}
     assert not any(isinstance(each, SetWeight) and each.weight < each.previous for each in bench.writes())
     bench.stop()
 
 
 def test_a_server_that_is_being_deleted_while_a_reload_brings_it_back_keeps_its_weight():
-    bench = VppInMemory(two("a", "b"))
+    bench = VppInMemory(one_pool("a", "b"))
     bench.writes()
     bench.lb.manual = True
-    bench.board.apply(two("b"))
+    bench.board.apply(one_pool("b"))
     assert bench.lb.waiting
-    bench.board.apply(two("a", "b"))
+    bench.board.apply(one_pool("a", "b"))
     answer_all(bench)
     bench.wait(1)
     assert bench.weights() == {WEB: {A: 100, B: 100}}
@@ -238,12 +237,12 @@ def test_a_server_that_is_being_deleted_while_a_reload_brings_it_back_keeps_its_
 
 @pytest.mark.parametrize("code", [-6, -1])
 def test_a_lowering_under_way_that_vpp_refuses_takes_nothing_away_from_who_is_back_unproved(bench, code):
-    bench = VppInMemory(two("a", "b"))
+    bench = VppInMemory(one_pool("a", "b"))
     bench.lb.manual = True
     bench.record(a=FAIL)
     bench.lb.refuse[SetWeight] = code
-    bench.board.apply(two("b"))
-    bench.board.apply(two("a", "b"))
+    bench.board.apply(one_pool("b"))
+    bench.board.apply(one_pool("a", "b"))
     bench.lb.answer(1)
     bench.lb.refuse.clear()
     answer_all(bench)
