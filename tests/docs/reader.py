@@ -17,9 +17,9 @@ PATIENCE = 60.0
 
 ON_TERMINAL = """\
 import os, pty, sys
-sys.exit(os.waitstatus_to_exitcode(pty.spawn(["bash", "-c", sys.argv[1]])))
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(["bash", "-c", "stty columns 200; " + sys.argv[1]])))
 """
-"""Runs a command on a terminal of its own: what ``maglevc`` writes there is padded to columns."""
+"""Runs a command on a wide terminal of its own: what ``maglevc`` writes there is padded to columns."""
 
 TABS = {"show backends www"}
 """Lines of sessions on a terminal that end with TAB; those that end with ``?`` say so, and all others with RETURN."""

@@ -219,15 +219,15 @@ def test_what_others_put_into_tmp_meanwhile_does_not_appear(machine):
 @pytest.mark.parametrize("block", [block for block in of("console") if on_a_terminal(block)], ids=str)
 def test_a_session_on_a_terminal_looks_as_shown(block):
     height = re.search(r"^--More--", block.text, re.MULTILINE) and len(block.text.splitlines()) - 1
-    peer = SshPeer(ADA, greeting=f"maglevd {VERSION} on lb1")
+    peer = SshPeer(ADA, greeting=f"maglevd {VERSION} on lb1", host="lb1")
     if height:
         peer.world.grow(100)
     channel = peer.terminal(columns=100, rows=height or 24)
     for command in commands_of(block):
-        if command.prompt.startswith("maglev"):
+        if command.prompt.startswith("lb1"):
             channel.type(command.text + last_key(command.text))
 
     greeted = block.text.startswith("$ ")
     shown = block.text.partition("\n")[2] if greeted else block.text
-    found = channel.screen.text if greeted else "maglev" + channel.screen.text.partition("\nmaglev")[2]
+    found = channel.screen.text if greeted else "lb1" + channel.screen.text.partition("\nlb1")[2]
     assert matches(shown, found), channel.screen.text

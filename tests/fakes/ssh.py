@@ -126,7 +126,7 @@ class ChannelClient:
 class SshPeer:
     """A client that is logged in: opens channels, and hears what comes for each."""
 
-    def __init__(self, caller=ADA, limits=None, opener=None, world=None, greeting="maglevd 0.1 on lb1"):
+    def __init__(self, caller=ADA, limits=None, opener=None, world=None, greeting="maglevd 0.1 on lb1", host=""):
         self.clock = Clock()
         self.world = world or ConsoleWorld()
         self.register = Register()
@@ -140,6 +140,7 @@ class SshPeer:
             self.register,
             self.logins,
             greeting,
+            host,
         )
         self.transport = PacketTransport()
         self.transport.listener = self._hear

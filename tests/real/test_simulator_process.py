@@ -250,7 +250,8 @@ def test_a_signal_ends_it_cleanly(command, number):
     assert process.wait(60) == 0
     assert not Path(command.stats_socket).exists()
     assert Path(command.api_socket).exists()
-    assert command.output == ""
+    where = f"{command.api_socket} (API) and {command.stats_socket} (stats)"
+    assert command.output == f"maglev-vppsim: listening on {where}\n"
 
 
 def test_a_crash_ends_it_as_an_abort_would(command):
