@@ -502,8 +502,8 @@ class ScaledHistories(Histories):
 class MovingHistories(Histories):
     """A VPP that is slow and refuses nothing, while VIPs move and changes are undone before it has answered.
 
-    Played only where ``MAGLEV_TEST_ROUNDS`` says how often: about one history in 1,000 fails when the service stops, and
-    whether the product or the oracle is wrong is not known yet.
+    Played only where ``MAGLEV_TEST_ROUNDS`` says how often: about one history in 1,000 fails when the service stops.
+    Whether the product or the oracle is wrong then is not known yet.
     """
 
     reload = reload_quickly = move_backends = refuse = lose_connection = meddle = None
