@@ -108,11 +108,9 @@ def _needed(node: Node, count: int) -> int:
 
 
 def named_in(node: Node) -> Iterator[tuple[str, Node]]:
-    """Yield where each healthcheck of a value is named: what the path of the key goes on with, and the node."""
+    """Yield where each of several healthchecks of a value is named: what the path of the key goes on with, and the node."""
     suffix = ""
     if type(node) is MapNode:
         suffix, node = ".checks", node.entries["checks"][1]
-    if type(node) is ListNode:
-        yield from ((f"{suffix}[{index}]", item) for index, item in enumerate(node.items))
-    else:
-        yield "", node
+    items = node.items if type(node) is ListNode else (node,)
+    yield from ((f"{suffix}[{index}]", item) for index, item in enumerate(items))

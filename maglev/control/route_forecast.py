@@ -142,9 +142,8 @@ def _prospect(board: Board, config: Config, frontend: Frontend, status: Frontend
 
 def _keeps(status: FrontendStatus, name: str, config: Config, before: Mapping[str, int]) -> bool:
     """Return whether a backend without a result keeps a weight in a VIP, its own or that of its address."""
-    if name in status.desired:
-        return bool(status.desired[name].weight)
-    return bool(before.get(config.backends[name].address, 0))
+    wanted = status.desired.get(name)
+    return bool(before.get(config.backends[name].address, 0) if wanted is None else wanted.weight)
 
 
 def _weighted(board: Board, frontend: Frontend, status: FrontendStatus | None, states: Mapping[str, State]) -> set[str]:

@@ -25,6 +25,18 @@ EVENTS = [
         {"type": "backend", "backend": "www1", "from": "up", "to": "paused", "code": "paused", "detail": ""},
         "backend www1 up -> paused (paused)",
     ),
+    (
+        {
+            "type": "check",
+            "backend": "www1",
+            "healthcheck": "gre",
+            "from": "up",
+            "to": "down",
+            "code": "L4CON",
+            "detail": "refused",
+        },
+        "check gre of backend www1 up -> down (L4CON refused)",
+    ),
     ({"type": "frontend", "frontend": "web", "from": "up", "to": "down"}, "frontend web up -> down"),
     (
         {"type": "override", "action": "set", "object": "backend www1", "value": "drain", **BY},
