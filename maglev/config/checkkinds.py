@@ -108,7 +108,7 @@ def _needed(node: Node, count: int) -> int:
 
 
 def named_in(node: Node) -> Iterator[tuple[str, Node]]:
-    """Yield where each of several healthchecks of a value is named: what the path of the key goes on with, and the node."""
+    """Yield where each of several healthchecks is named: what the path of the key goes on with, and the node."""
     suffix = ""
     if type(node) is MapNode:
         suffix, node = ".checks", node.entries["checks"][1]

@@ -11,7 +11,7 @@ FILE = """\
 maglev:
   vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: "2001:db8::fe"}}}}
   healthchecks:
-    talk: {{type: tcp, port: 25, interval: 2s, timeout: 1s, params: {{steps: [{}]}}}}
+    talk: {{type: tcp, port: 25, interval: 2s, timeout: 1s, params: {{steps: [{}, {{expect: z}}]}}}}
 """
 
 
@@ -19,8 +19,8 @@ maglev:
     ("before", "after", "details"),
     [
         ("{send: secret}", "{send: other}", ("step 1 changed",)),
-        ("{send: a}", "{send: a}, {expect: b}", ("steps: 1 -> 2",)),
-        ("{send: a}, {expect: b}", "{send: x}", ("step 1 changed", "steps: 2 -> 1")),
+        ("{send: a}", "{send: a}, {expect: b}", ("step 2 changed", "steps: 2 -> 3")),
+        ("{send: a}, {expect: b}", "{send: x}", ("step 1 changed", "step 2 changed", "steps: 3 -> 2")),
     ],
 )
 def test_the_steps_that_differ_are_counted(before, after, details):
