@@ -1,4 +1,4 @@
-"""What is told of a backend with several checks: in its view, its explanation and its events."""
+"""What views say of a backend with several checks: in its view, its explanation and its events."""
 
 from __future__ import annotations
 
