@@ -44,14 +44,14 @@ class PbDaemon:
 
     def _wait_until_up(self):
         deadline = time.monotonic() + 60
-        while not self.path.exists():
-            assert self.process.poll() is None, self.output()
-            assert time.monotonic() < deadline, f"not up after a minute: {self.output()}"
-            time.sleep(0.02)
-        # It listens; when it greets, its reactor runs, and has opened all that it needs.
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(60)
-            client.connect(str(self.path))
+            # Between its bind and its listen there is a socket that refuses.
+            while client.connect_ex(str(self.path)):
+                assert self.process.poll() is None, self.output()
+                assert time.monotonic() < deadline, f"not up after a minute: {self.output()}"
+                time.sleep(0.02)
+            # When it greets, its reactor runs, and has opened all that it needs.
             assert client.recv(1)
         while self.connected():
             assert time.monotonic() < deadline
