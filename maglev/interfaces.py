@@ -5,16 +5,16 @@ read the annotations of `IControl` at run time.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from zope.interface import Attribute, Interface
 
 from maglev.model.announce_views import AnnounceChangeView, AnnouncementsView, AnnouncementView
+from maglev.model.bounds import NAMES, PAGE, Duration, Flows, Last, Limit, Weight
 from maglev.model.caller import Caller
 from maglev.model.checker_views import CheckerView
 from maglev.model.event_views import EventView
 from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
-from maglev.model.override import MAX_DURATION
 from maglev.model.override_views import DrainView
 from maglev.model.peer_views import PeersView, ServedVipsView
 from maglev.model.result import Outcome
@@ -74,22 +74,6 @@ class ISubscription(Interface):
         """End it; a waiting `next` returns an empty list."""
 
 
-class Within(NamedTuple):
-    """The range of a whole number: the lowest, and the highest."""
-
-    low: int
-    high: int
-
-
-MAX_LIMIT: Final = 10_000
-"""Number of rows or names to return at most; the daemon may return fewer."""
-
-Limit = Annotated[int, Within(1, MAX_LIMIT)]
-Duration = Annotated[int, Within(0, MAX_DURATION)]
-Flows = Annotated[int, Within(0, 1_000_000_000)]
-Last = Annotated[int, Within(1, 500)]
-Weight = Annotated[int, Within(0, 100)]
-
 Verb = TypeVar("Verb", bound=Callable[..., Coroutine[Any, Any, object]])
 
 
@@ -122,7 +106,7 @@ class IControl(Protocol):
     async def version(self) -> VersionView:
         """Return which build runs."""
 
-    async def names(self, kind: str, prefix: str = "", within: str = "", limit: Limit = 1000) -> list[str]:
+    async def names(self, kind: str, prefix: str = "", within: str = "", limit: Limit = NAMES) -> list[str]:
         """Return the names of live objects, in their order, for completion.
 
         Args:
@@ -133,7 +117,7 @@ class IControl(Protocol):
             limit: How many at most.
         """
 
-    async def frontends(self, after: str = "", limit: Limit = 100) -> PageView[FrontendView]:
+    async def frontends(self, after: str = "", limit: Limit = PAGE) -> PageView[FrontendView]:
         """Return a page of frontends."""
 
     async def frontend(self, name: str) -> FrontendView:
@@ -145,13 +129,13 @@ class IControl(Protocol):
     async def explain_backend(self, name: str) -> BackendExplanationView:
         """Return why a backend has its weight in each frontend, step by step."""
 
-    async def backends(self, after: str = "", limit: Limit = 100) -> PageView[BackendView]:
+    async def backends(self, after: str = "", limit: Limit = PAGE) -> PageView[BackendView]:
         """Return a page of backends."""
 
     async def backend(self, name: str) -> BackendView:
         """Return one backend."""
 
-    async def healthchecks(self, after: str = "", limit: Limit = 100) -> PageView[HealthcheckView]:
+    async def healthchecks(self, after: str = "", limit: Limit = PAGE) -> PageView[HealthcheckView]:
         """Return a page of healthchecks."""
 
     async def healthcheck(self, name: str) -> HealthcheckView:
@@ -280,7 +264,7 @@ class IControl(Protocol):
             force: As for `pause_backend`.
         """
 
-    async def overrides(self, after: str = "", limit: Limit = 100) -> OverridesView:
+    async def overrides(self, after: str = "", limit: Limit = PAGE) -> OverridesView:
         """Return a page of what operators have ordered that differs from the file."""
 
     @changes
@@ -300,7 +284,7 @@ class IControl(Protocol):
             force: As for `pause_backend`: the file may take out what the override keeps in service.
         """
 
-    async def announcements(self, after: str = "", limit: Limit = 100) -> AnnouncementsView:
+    async def announcements(self, after: str = "", limit: Limit = PAGE) -> AnnouncementsView:
         """Return a page of the addresses that are announced while something serves behind them."""
 
     async def announcement(self, address: str) -> AnnouncementView:
@@ -342,7 +326,7 @@ class IControl(Protocol):
         """
 
     @slow
-    async def config_diff(self, after: str = "", limit: Limit = 100) -> ConfigDiffView:
+    async def config_diff(self, after: str = "", limit: Limit = PAGE) -> ConfigDiffView:
         """Return what a reload of the file would do, worked out for the first page and kept for the following ones.
 
         Without VPP, it is worked out for a VPP that can do everything.
@@ -355,17 +339,17 @@ class IControl(Protocol):
         """Return version and process of the connected VPP."""
 
     @slow
-    async def vpp_lb_state(self, after: str = "", limit: Limit = 100) -> LbStateView:
+    async def vpp_lb_state(self, after: str = "", limit: Limit = PAGE) -> LbStateView:
         """Return what VPP holds, read for the first page and kept for the following ones."""
 
     @slow
-    async def vpp_lb_plan(self, after: str = "", limit: Limit = 100) -> LbPlanView:
+    async def vpp_lb_plan(self, after: str = "", limit: Limit = PAGE) -> LbPlanView:
         """Return what a sync would do now, worked out for the first page and kept for the following ones."""
 
-    async def vpp_lb_counters(self, after: str = "", limit: Limit = 100) -> PageView[VipCountersView]:
+    async def vpp_lb_counters(self, after: str = "", limit: Limit = PAGE) -> PageView[VipCountersView]:
         """Return a page of what VPP has counted for each VIP, as of a few seconds ago."""
 
-    async def vpp_backend_counters(self, after: str = "", limit: Limit = 100) -> PageView[ServerCountersView]:
+    async def vpp_backend_counters(self, after: str = "", limit: Limit = PAGE) -> PageView[ServerCountersView]:
         """Return a page of what VPP has sent to each application server, for all VIPs together."""
 
     @slow
@@ -373,10 +357,10 @@ class IControl(Protocol):
     async def sync_vpp(self, frontend: str | None = None) -> SyncView:
         """Read VPP back and repair it, all or one frontend."""
 
-    async def served_vips(self, after: str = "", limit: Limit = 100) -> ServedVipsView:
+    async def served_vips(self, after: str = "", limit: Limit = PAGE) -> ServedVipsView:
         """Return a page of what is served here, for another balancer to compare."""
 
-    async def peers(self, after: str = "", limit: Limit = 100) -> PeersView:
+    async def peers(self, after: str = "", limit: Limit = PAGE) -> PeersView:
         """Return the other balancers that are known, and a page of VIPs with all who serve them side by side."""
 
     async def log(self, last: Last = 50) -> list[EventView]:

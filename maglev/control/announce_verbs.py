@@ -8,6 +8,7 @@ from maglev.control.announce_views import announcement_view, sink_view
 from maglev.control.views import kept_view, page_view
 from maglev.model.addresses import canonical, is_address
 from maglev.model.announce import AnnounceOrder
+from maglev.model.bounds import PAGE
 from maglev.model.errors import NotFoundError
 from maglev.model.override import Target, remark_by
 
@@ -31,7 +32,7 @@ class AnnounceVerbs:
     _overrides: Overrides
     _announcer: Announcer
 
-    async def announcements(self, after: str = "", limit: int = 100) -> AnnouncementsView:
+    async def announcements(self, after: str = "", limit: int = PAGE) -> AnnouncementsView:
         """A page of announced addresses."""
         page = page_view(list(self._announcer.entries), after, limit, self._announcement_view)
         return {"sinks": [sink_view(status) for status in self._announcer.sinks()], **page}

@@ -9,6 +9,7 @@ from maglev.control.guard import refuse_to_clear, refuse_to_take_out, refuse_wei
 from maglev.control.scale_changes import ScaleBefore
 from maglev.control.views import kept_view, override_view, page_view
 from maglev.model.addresses import canonical, is_address
+from maglev.model.bounds import PAGE
 from maglev.model.errors import NotFoundError, RefusedError
 from maglev.model.health import Lifecycle
 from maglev.model.override import DrainGoal, Target, remark_by
@@ -71,7 +72,7 @@ class OrderVerbs:
         self._overrides = overrides
         self._drains = drains
 
-    async def overrides(self, after: str = "", limit: int = 100) -> OverridesView:
+    async def overrides(self, after: str = "", limit: int = PAGE) -> OverridesView:
         """A page of overrides."""
         kept = {"not_kept": self._overrides.not_kept, "damage": self._overrides.damage}
         return {**page_view(self._overrides.all(), after, limit, self._override_view), **kept}  # type: ignore[typeddict-item]

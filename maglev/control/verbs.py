@@ -27,6 +27,7 @@ from maglev.control.views import (
 from maglev.control.vpp_verbs import VppVerbs
 from maglev.control.web_links import WebLinks
 from maglev.interfaces import IControl
+from maglev.model.bounds import NAMES, PAGE
 from maglev.model.check_set import check_names
 from maglev.model.errors import ConfigError, MaglevError, NotFoundError, RefusedError
 from maglev.model.override import Target, remark_by
@@ -148,7 +149,7 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
         build = self._control.build
         return {"host": self._control.host, "version": build.version, "commit": build.commit, "build_date": build.date}
 
-    async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = 1000) -> list[str]:
+    async def names(self, kind: str, prefix: str = "", within: str = "", limit: int = NAMES) -> list[str]:
         """Names for completion; none for a kind or object that does not exist."""
         found = []
         for name in names_of(self._board, self._overrides.backends(), kind, within):
@@ -158,7 +159,7 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
                     break
         return found
 
-    async def frontends(self, after: str = "", limit: int = 100) -> PageView[FrontendView]:
+    async def frontends(self, after: str = "", limit: int = PAGE) -> PageView[FrontendView]:
         """A page of frontends."""
         return page_view(self._board.frontends.values(), after, limit, self._frontend_view)
 
@@ -187,7 +188,7 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
         ordered = self._ordered(Target("", status.frontend.name))
         return frontend_view(self._board, status, departing, ordered, self._ledger().get(key))
 
-    async def backends(self, after: str = "", limit: int = 100) -> PageView[BackendView]:
+    async def backends(self, after: str = "", limit: int = PAGE) -> PageView[BackendView]:
         """A page of backends."""
         return page_view(self._board.backends.values(), after, limit, self._backend_view)
 
@@ -199,7 +200,7 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
         ordered = self._ordered(Target(status.name))
         return backend_view(self._board, status, ordered, self._control.drains.view(status.name))
 
-    async def healthchecks(self, after: str = "", limit: int = 100) -> PageView[HealthcheckView]:
+    async def healthchecks(self, after: str = "", limit: int = PAGE) -> PageView[HealthcheckView]:
         """A page of healthchecks."""
         users = self._users()
         return page_view(
@@ -253,7 +254,7 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
 
     # Reading the file and VPP
 
-    async def config_diff(self, after: str = "", limit: int = 100) -> ConfigDiffView:
+    async def config_diff(self, after: str = "", limit: int = PAGE) -> ConfigDiffView:
         """The effects of a reload, computed for the first page."""
         if not after or self._dry_run is None:
             try:
@@ -275,7 +276,7 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
             return check_view(error.problems, ok=False)
         return check_view(loaded.warnings, ok=True)
 
-    async def served_vips(self, after: str = "", limit: int = 100) -> ServedVipsView:
+    async def served_vips(self, after: str = "", limit: int = PAGE) -> ServedVipsView:
         """A page of what is served here."""
         control = self._control
         return {
@@ -292,7 +293,7 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
             self._frontend_view(status), key_view(key_of(frontend)), self._control.hashes.get(frontend)
         )
 
-    async def peers(self, after: str = "", limit: int = 100) -> PeersView:
+    async def peers(self, after: str = "", limit: int = PAGE) -> PeersView:
         """The other balancers, and a page of VIPs."""
         return self._control.peers(after, limit)
 

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.control.check_views import params_view
+from maglev.model.bounds import MAX_PAGE
 from maglev.model.check_set import check_names, named
 from maglev.model.errors import RefusedError
 from maglev.model.health import State
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 Value = TypeVar("Value")
 
-MAX_PAGE: Final = 200
-"""Maximum number of rows on a page: they render in a few milliseconds, and stay far below the limits of the wire."""
 MAX_OPERATIONS: Final = 50
 """Number of operations shown for one VIP; those of a VIP with a thousand servers would fill several screens."""
 

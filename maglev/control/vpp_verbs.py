@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from maglev.control.traffic import server_traffic, vip_traffic
 from maglev.control.views import change_view, conf_view, page_view, server_traffic_view, vip_traffic_view, vip_view
+from maglev.model.bounds import PAGE
 from maglev.model.moments import moment
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import forecast_steps
@@ -58,7 +59,7 @@ class VppVerbs:
             "weights": info.weights,
         }
 
-    async def vpp_lb_state(self, after: str = "", limit: int = 100) -> LbStateView:
+    async def vpp_lb_state(self, after: str = "", limit: int = PAGE) -> LbStateView:
         """The load balancer's state in VPP, read for the first page."""
         if not after or self._lb_state is None:
             state = await self._vpp.require_link().lb.read_state()
@@ -71,7 +72,7 @@ class VppVerbs:
             self._lb_state = None
         return {"conf": conf_view(state.conf), **page}
 
-    async def vpp_lb_plan(self, after: str = "", limit: int = 100) -> LbPlanView:
+    async def vpp_lb_plan(self, after: str = "", limit: int = PAGE) -> LbPlanView:
         """The effects of a sync, computed for the first page."""
         if not after or self._plan is None:
             preview = await self._vpp.require_sync().preview()
@@ -83,11 +84,11 @@ class VppVerbs:
         conf = None if preview.conf is None else conf_view(preview.conf)
         return {"conf": conf, "waiting": preview.waiting, **page}
 
-    async def vpp_lb_counters(self, after: str = "", limit: int = 100) -> PageView[VipCountersView]:
+    async def vpp_lb_counters(self, after: str = "", limit: int = PAGE) -> PageView[VipCountersView]:
         """VPP's counters of VIPs."""
         return await self._traffic_page(vip_traffic, after, limit, vip_traffic_view)
 
-    async def vpp_backend_counters(self, after: str = "", limit: int = 100) -> PageView[ServerCountersView]:
+    async def vpp_backend_counters(self, after: str = "", limit: int = PAGE) -> PageView[ServerCountersView]:
         """VPP's counters of traffic sent to application servers."""
         return await self._traffic_page(server_traffic, after, limit, server_traffic_view)
 

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.task import deferLater
 
+from maglev.model.bounds import PAGE, PEER_PAGE
 from maglev.model.errors import ArgumentError, MaglevError
 from maglev.peers.reading import StandingReader
 from maglev.runtime.tasks import Tasks
@@ -39,9 +40,6 @@ MAX_PAUSE: Final = 10.0
 ALLOWANCE: Final = 4 * 1024 * 1024
 """Bytes of one reading: `maglev.peers.reading.MAX_SERVERS` servers. A peer that sends more is flooding."""
 
-PAGE: Final = 5
-"""VIPs of a page: some ten KiB, which take a millisecond to take apart."""
-
 
 class IPeerClient(Protocol):
     """What is used of a connection: `maglev.rpc.client.control.Client`."""
@@ -52,7 +50,7 @@ class IPeerClient(Protocol):
     def abort(self) -> None:
         """End the connection at once."""
 
-    async def served_vips(self, after: str = "", limit: int = 100) -> Any:
+    async def served_vips(self, after: str = "", limit: int = PAGE) -> Any:
         """Return a page of what it serves; not to be trusted, whatever the interface promises."""
 
 
@@ -139,7 +137,7 @@ class PeerLink:
         reader = StandingReader()
         after: str | None = ""
         while after is not None:
-            page = await client.served_vips(after, PAGE)
+            page = await client.served_vips(after, PEER_PAGE)
             await self._work.run(reader.page(page))
             after = reader.after(page)
         self.standing = reader.standing()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from twisted.application.service import Service
 
+from maglev.model.bounds import MAX_PEERS_PAGE, PEER_PAGE
 from maglev.model.errors import RefusedError
 from maglev.model.events import PeerEvent
 from maglev.peers.compare import GRACE, OURS, LastingDifferences, differences, shared
-from maglev.peers.link import PAGE, PeerLink
+from maglev.peers.link import PeerLink
 from maglev.peers.reading import StandingReader
 from maglev.runtime.logs.logger import EventLogger
 from maglev.runtime.tasks import Tasks
@@ -45,9 +46,6 @@ PATIENCE: Final = 10.0
 
 TOLD: Final = 3
 """Differences that an event names; ``show peers`` has all of them."""
-
-MAX_PAGE: Final = 20
-"""VIPs of a page of ``peers``: each has all its servers at all balancers."""
 
 COMPARING, AGREES, DIFFERS, LOST, ITSELF = "comparing", "agrees", "differs", "cannot-confirm", "itself"
 
@@ -145,7 +143,7 @@ class PeersService(Service):
             message = f"invalid page token {after!r}"
             raise RefusedError(message)
         start = int(after[:9]) if after else 0
-        end = start + min(max(limit, 1), MAX_PAGE)
+        end = start + min(max(limit, 1), MAX_PEERS_PAGE)
         return {
             "host": self._host,
             "peers": [self._peer_view(peer) for peer in self.peers.values()],
@@ -179,7 +177,7 @@ class PeersService(Service):
         after: str | None = ""
         while after is not None:
             await self._work.turn()
-            page = await self._control.served_vips(after, PAGE)
+            page = await self._control.served_vips(after, PEER_PAGE)
             await self._work.run(reader.page(page))
             after = reader.after(page)
         return reader.standing()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin, get_type_h
 from twisted.spread.pb import Error as PbError
 from twisted.spread.pb import RemoteReference
 
-from maglev.interfaces import IControl, Within
+from maglev.interfaces import IControl
 from maglev.model import errors
+from maglev.model.bounds import Within
 from maglev.model.problem import Problem, ProblemKind, problem_view
 
 if TYPE_CHECKING:

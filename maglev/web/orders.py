@@ -5,7 +5,8 @@ from __future__ import annotations
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
-from maglev.interfaces import IControl, Within
+from maglev.interfaces import IControl
+from maglev.model.bounds import Within
 from maglev.model.errors import ArgumentError
 
 if TYPE_CHECKING:

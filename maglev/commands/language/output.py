@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from maglev.commands.language.choices import guarded
 from maglev.commands.render.lines import fitted, whole
+from maglev.model.bounds import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,9 +25,6 @@ never delays the checker."""
 
 SLICE_TEXT: Final = 16384
 """Characters after which a slice ends. Searching them takes 30 ms at worst (`filters.PROGRAM_LIMIT`)."""
-
-PAGE: Final = 100
-"""Rows that are asked for at a time."""
 
 
 class Output:
