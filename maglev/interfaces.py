@@ -217,7 +217,13 @@ class IControl(Protocol):
         """
 
     @changes
-    async def disable_frontend(self, name: str, duration: Duration = 0, reason: str = "") -> FrontendChangeView:
+    async def disable_frontend(
+        self,
+        name: str,
+        duration: Duration = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002  # a word on the wire
+    ) -> FrontendChangeView:
         """Give all backends of a frontend weight 0 there, and forget its flows; arguments as for `pause_backend`.
 
         The VIP stays in VPP.

@@ -183,7 +183,7 @@ _FRONTEND_STATES: Final = (
             notes="Its backends serve on in other frontends. The VIP stays in VPP, without servers. It holds over "
             "restarts, until it is undone or its time is over.",
         ),
-        options=_REMARKS,
+        options=_ORDERED,
     ),
     Keyword(
         "enable",

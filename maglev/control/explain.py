@@ -231,7 +231,8 @@ def _guard(status: FrontendStatus, trace: FrontendTrace) -> StepView:
     held = [name for pool in trace.pools for name in pool.guarded]
     if held:
         return _step("guard", f"keeps {', '.join(held)}: the first of them is released first")
-    return _step("guard", f"keeps nothing (when-none-eligible: {status.frontend.when_none_eligible})")
+    disabled = ", but the frontend is disabled" if trace.reason is PoolReason.FRONTEND_DISABLED else ""
+    return _step("guard", f"keeps nothing (when-none-eligible: {status.frontend.when_none_eligible}{disabled})")
 
 
 def _weight(

@@ -44,6 +44,20 @@ def refuse_to_take_out(board: Board, backends: Collection[str]) -> None:
         _judge(board, attrs.evolve(situation, evidence=evidence))
 
 
+def refuse_frontend(board: Board, frontend: str) -> None:
+    """Refuse to take a whole frontend out of service, likewise: its guard is there so that it serves.
+
+    Args:
+        board: The board.
+        frontend: Its name.
+
+    Raises:
+        RefusedError: It serves now, and is guarded.
+        NotFoundError: There is no such frontend.
+    """
+    _judge(board, attrs.evolve(board.situation(frontend), out=True))
+
+
 def refuse_weight(board: Board, target: Target, weight: int) -> None:
     """Refuse a weight, likewise.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.control.audit import Audit
-from maglev.control.guard import refuse_to_clear, refuse_to_take_out, refuse_weight
+from maglev.control.guard import refuse_frontend, refuse_to_clear, refuse_to_take_out, refuse_weight
 from maglev.control.scale_changes import ScaleBefore
 from maglev.control.views import kept_view, override_view, page_view
 from maglev.model.addresses import canonical, is_address
@@ -176,20 +176,28 @@ class OrderVerbs:
         unserved = {"unserved": [frontend for frontend in served if not self._serves(frontend)]}
         return {"backend": name, **states, **unserved, **kept_view(None), "not_kept": view["not_kept"]}  # type: ignore[typeddict-item]
 
-    async def disable_frontend(self, name: str, duration: int = 0, reason: str = "") -> FrontendChangeView:
+    async def disable_frontend(
+        self,
+        name: str,
+        duration: int = 0,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002
+    ) -> FrontendChangeView:
         """Take a whole frontend out of service."""
-        return await self._set_out(name, duration, reason, out=True)
+        return await self._set_out(name, duration, reason, out=True, force=force)
 
     async def enable_frontend(self, name: str) -> FrontendChangeView:
         """Put a frontend back into service."""
-        return await self._set_out(name, 0, "", out=False)
+        return await self._set_out(name, 0, "", out=False, force=True)
 
-    async def _set_out(self, name: str, duration: int, reason: str, *, out: bool) -> FrontendChangeView:
+    async def _set_out(self, name: str, duration: int, reason: str, *, out: bool, force: bool) -> FrontendChangeView:
         remark = remark_by(self.caller, duration, reason)
         states = {True: "disabled", False: "enabled"}
 
         def change() -> tuple[FrontendChangeView, Awaitable[str]]:
             before = states[self._board.frontend(name).out]
+            if not force:
+                refuse_frontend(self._board, name)
             kept = self._overrides.set_out(name, remark, out=out)
             until = kept_view(self._overrides.get(Target("", name)))
             return {"frontend": name, "from": before, "to": states[out], **until}, kept

@@ -116,6 +116,7 @@ def test_a_frontend_is_disabled_and_enabled_and_cleared():
     ran = Ran('set frontend web disable for 2h reason "moved"')
     assert ran.control.calls == [("disable_frontend", "web", 7200, "moved")]
     assert ran.output.startswith("frontend web enabled -> disabled until ")
+    assert Ran("set frontend web disable force").control.calls == [("disable_frontend", "web", 0, "", 1)]
     assert Ran("set frontend web enable").output == "frontend web disabled -> enabled\n"
     cleared = Ran("clear override frontend web")
     assert cleared.control.calls == [("clear_override", "", "web", "")]

@@ -269,6 +269,23 @@ def test_a_frontend_is_disabled_as_a_whole_and_shown_so(bench):
     assert answer_of(bench.viewer.frontend("web"))["state"] == "up"
 
 
+def test_a_guarded_frontend_that_serves_is_disabled_only_by_force():
+    guarded = make_frontend(pools=(("a", "b"),), when_none_eligible=WhenNoneEligible.HOLD)
+    bench = ControlSetup(make_config([guarded], checks=[make_check(rise=1, fall=1)]))
+    bench.board.record("a", PASS)
+    with pytest.raises(RefusedError, match=r"frontend web would have nothing left in service.*add force"):
+        answer_of(bench.operator.disable_frontend("web"))
+    assert bench.board.frontend("web").active == 0
+    assert answer_of(bench.operator.disable_frontend("web", 0, "moved", True))["to"] == "disabled"
+    # It serves nothing now, so nothing is left to refuse.
+    assert answer_of(bench.operator.disable_frontend("web", 0, "again"))["from"] == "disabled"
+    assert answer_of(bench.operator.disable_backend("a"))["to"] == "disabled"
+    assert answer_of(bench.operator.enable_frontend("web"))["to"] == "enabled"
+    with pytest.raises(NotFoundError):
+        answer_of(bench.operator.disable_frontend("nope"))
+    bench.stop()
+
+
 def test_the_last_backend_that_served_is_told_with_its_frontend(bench):
     assert answer_of(bench.operator.drain_backend("a"))["unserved"] == []
     assert answer_of(bench.operator.drain_backend("b"))["unserved"] == []

@@ -179,6 +179,8 @@ def test_a_frontend_that_lacks_something_is_guarded_or_disabled():
     status.out = True
     bench.board.set_weight("web", "pool0", "a", 7)
     assert texts(frontend_explained(bench))[2] == ("active", "none: the frontend is disabled")
+    guard = "keeps nothing (when-none-eligible: down, but the frontend is disabled)"
+    assert texts(frontend_explained(bench))[3] == ("guard", guard)
     bench.stop()
 
 

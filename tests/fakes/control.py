@@ -240,8 +240,8 @@ class FakeControl:
                 results.append({"backend": row["name"], "change": None if refused else change, "refused": refused})
         return {"address": address, "results": results}
 
-    async def disable_frontend(self, name, duration=0, reason=""):
-        await self._change("disable_frontend", name, *_said(duration, reason))
+    async def disable_frontend(self, name, duration=0, reason="", force=False):
+        await self._change("disable_frontend", name, *_said(duration, reason, force))
         return {"frontend": name, "from": "enabled", "to": "disabled", **self._kept(duration)}
 
     async def enable_frontend(self, name):

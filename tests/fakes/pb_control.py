@@ -125,8 +125,8 @@ class ScriptedControl:
     async def set_host(self, address, order, duration=0, reason="", force=False, flows=0, timeout=0, disable=False):
         return await self._answer("set_host", address, order, *_said(duration, reason, force, flows, timeout, disable))
 
-    async def disable_frontend(self, name, duration=0, reason=""):
-        return await self._answer("disable_frontend", name, *_said(duration, reason))
+    async def disable_frontend(self, name, duration=0, reason="", force=False):
+        return await self._answer("disable_frontend", name, *_said(duration, reason, force))
 
     async def enable_frontend(self, name):
         return await self._answer("enable_frontend", name)

@@ -43,6 +43,7 @@ maglev:
       address: 2001:db8::25
       protocol: tcp
       port: 25
+      when-none-eligible: hold
       pools: [{{name: only, backends: {{www3: {{}}}}}}]
 """
 
@@ -250,6 +251,21 @@ def test_an_operator_takes_out_a_host_and_puts_it_back(site, page):
     audit = site.daemon.wait_for_event("audit", action="disable-backend", reason="new memory")
     assert (audit["origin"], audit["object"]) == ("web 127.0.0.1", "www1")
     page(ordered("Enable host", "it is in") + wait_for("www1", "up"))
+
+
+def test_an_operator_disables_a_guarded_frontend_only_by_force(site, page):
+    page(f"await page.goto('{site.link()}'); {wait_for('www3', 'up')}")
+    page(clicked("frontend", "mail"))
+    page("await page.getByRole('button', {name: 'Disable', exact: true}).click()")
+    page("await page.getByLabel('Reason').fill('moved'); await page.locator('dialog form button[type=submit]').click()")
+    assert "add force" in page("return await page.locator('dialog form .fault').innerText()")
+    # The browser's console has the refusal as well.
+    (refusal,) = page("return state.problems.splice(0)")
+    assert "409" in refusal
+    page("await page.getByLabel('force').check(); await page.locator('dialog form button[type=submit]').click()")
+    page("await page.getByRole('button', {name: 'Enable', exact: true}).click()")
+    site.daemon.wait_for_event("audit", action="disable-frontend", reason="moved", to="disabled")
+    site.daemon.wait_for_event("audit", action="enable-frontend")
 
 
 def test_an_operator_sees_what_a_reload_changes_and_puts_the_file_in_force(site, page):

@@ -198,20 +198,28 @@ export class Details {
     const cancel = make("button", "plain", "Cancel");
     cancel.type = "button";
     cancel.addEventListener("click", () => { form.remove(); place.hidden = false; this.refresh(); });
-    form.append(make("div", "acts", send, cancel));
-    form.addEventListener("submit", (event) => {
+    const acts = make("div", "acts", send, cancel);
+    form.append(acts);
+    let force = null;
+    form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const order = { ...target, reason: reason.value };
       if (span) order.duration = Number(span.value);
       if (number) order.weight = Number(number.value);
       if (box?.checked) order[tick[0]] = true;
-      this.#send(form, verb, order, place);
+      if (force?.checked) order.force = true;
+      const refused = await this.#send(form, verb, order, place);
+      if (!force && refused?.includes("add force")) {
+        force = input("checkbox", {});
+        acts.before(make("label", "tick", force, "force: even if nothing is left in service"));
+      }
     });
     place.hidden = true;
     place.after(form);
     (number ?? reason).focus();
   }
 
+  /** Send an order; return why it was refused, or null. */
   async #send(place, verb, order, hidden) {
     const buttons = place.querySelectorAll("button");
     for (const button of buttons) button.disabled = true;
@@ -220,12 +228,13 @@ export class Details {
     place.querySelector(".fault")?.remove();
     if (answer.error) {
       place.append(fault(answer.error));
-      return;
+      return answer.error;
     }
     this.said = objections(answer.view);
     if (hidden) { place.remove(); hidden.hidden = false; }
     await this.refresh();
     this.dialog.querySelector("#details-close").focus();
+    return null;
   }
 }
 
