@@ -180,8 +180,8 @@ _FRONTEND_STATES: Final = (
         command=operator(
             change.change_frontend(lambda control: control.disable_frontend),
             "Take a frontend out of service, with its flows",
-            notes="Its backends serve on in other frontends. The VIP stays in VPP, without servers. It holds over "
-            "restarts, until it is undone or its time is over.",
+            notes="Its backends serve on in other frontends. Servers that left the file and still serve it go at once. "
+            "The VIP stays in VPP. It holds over restarts, until it is undone or its time is over.",
         ),
         options=_ORDERED,
     ),

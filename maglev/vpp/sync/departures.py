@@ -3,7 +3,7 @@
 A server that left the file leaves service at once where another one is in service, and VPP a moment later (see
 `maglev.vpp.sync.drains`). Where it would take the last weight of a
 VIP with it, it stays: until a successor is in service and every newcomer has been probed, until
-``vpp.lb.removal-max-delay`` is over, or until an operator says so. A VPP that restarts meanwhile gets it again, with
+``vpp.lb.removal-max-delay`` is over, or until an operator says so or takes the whole frontend out. A VPP that restarts meanwhile gets it again, with
 the weight that it had. Servers are identified by VIP and address: a rename is not a departure, and a restart of maglevd
 changes nothing.
 """
@@ -191,11 +191,15 @@ class Departures:
             self._drains.release(key)
             self._ended(key)
 
+    def leave(self, key: VipKey) -> None:
+        """Let the servers of a VIP go at once: an operator has taken its frontend out of service."""
+        self._forget(key)
+        self._drains.forget(key)
+
     def trim(self, keys: Collection[VipKey]) -> None:
         """Forget all VIPs but these."""
         for key in {*self._candidates, *self._drains.keys()}.difference(keys):
-            self._forget(key)
-            self._drains.forget(key)
+            self.leave(key)
 
     def _leaving(self, wanted: WantedVip, held: Vip | None) -> dict[str, WantedServer]:
         """Return the servers of ours that serve and are no longer wanted, with the weights that they should keep."""

@@ -8,7 +8,7 @@ import attrs
 
 from maglev.state.found_weights import effective_weights
 from maglev.vpp.lb.state import ApplicationServer, DeleteServer, SetWeight, key_of, prefix_of
-from maglev.vpp.sync.plan import fitted, plan_servers, want
+from maglev.vpp.sync.plan import WantedServer, fitted, plan_servers, want
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
@@ -87,8 +87,7 @@ class WantedVips:
 
     def some(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         """Return what the VIP of a frontend should be as far as these of its backends go."""
-        wanted = self._configured(status, desired)
-        return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
+        return self._fitted(self._configured(status, desired))
 
     def whole(self, status: FrontendStatus, held: Vip | None, *, decide: bool = True) -> WantedVip:
         """Return what the VIP of a frontend should be now.
@@ -100,7 +99,11 @@ class WantedVips:
         """
         weights = self._features.weights
         wanted, known = self._configured(status, status.desired), status.knows_all
-        if wanted.key in self._departures:
+        if status.out:
+            # An operator's word: servers that left the file do not stay in for a frontend that is out of service.
+            if decide:
+                self._departures.leave(wanted.key)
+        elif wanted.key in self._departures:
             found = None if held is None else attrs.evolve(held, servers=self.effective(status, held))
             if decide:
                 moving = any(self._board.backends[name].proved_address is not None for name in status.desired)
@@ -108,7 +111,7 @@ class WantedVips:
             else:
                 kept = self._departures.would_keep(wanted, found, newcomers_known=known, weights=weights)
             wanted = _in_scale(status, kept, wanted.servers)
-        return fitted(wanted, weights=weights, src_ip_sticky=self._features.src_ip_sticky)
+        return self._fitted(wanted)
 
     def with_orders(self) -> list[VipKey]:
         """Return the VIPs that the warm-up protects and in which operators have ordered backends out of service."""
@@ -133,7 +136,10 @@ class WantedVips:
         out = {name: desired for name, desired in status.desired.items() if status.out or backends[name].ordered_out}
         others = {backends[name].serving_address for name in status.desired if name not in out}
         serving = {address for address, server in vip.servers.items() if server.weight} - others
-        operations = plan_servers(self.some(status, out), vip)
+        # With the frontend, servers go that it no longer has in the file, too.
+        wanted, zero = self._configured(status, out), WantedServer(0, flush=True)
+        gone = {address: zero for address in vip.servers if status.out and address not in wanted.servers}
+        operations = plan_servers(self._fitted(attrs.evolve(wanted, servers={**wanted.servers, **gone})), vip)
         return [each for each in operations if isinstance(each, SetWeight | DeleteServer) and each.address in serving]
 
     def effective(self, status: FrontendStatus, held: Vip) -> dict[str, ApplicationServer]:
@@ -142,6 +148,9 @@ class WantedVips:
         found = {address: server.weight for address, server in held.servers.items()}
         weights = effective_weights(status.frontend, addresses, found)
         return {address: ApplicationServer(address, weight) for address, weight in weights.items()}
+
+    def _fitted(self, wanted: WantedVip) -> WantedVip:
+        return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
 
     def _configured(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         addresses, moved = {}, {}

@@ -4,9 +4,9 @@ import attrs
 import pytest
 
 from maglev.model.health import Lifecycle
-from maglev.vpp.lb.state import AddServer, ApplicationServer, Encap, SetWeight, VipKey
+from maglev.vpp.lb.state import AddServer, ApplicationServer, DeleteServer, Encap, SetWeight, VipKey
 from tests.fakes.configs import make_check, make_config
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, backends, reload, restart_vpp, servers, web
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, backends, reload, restart_vpp, results_of, servers, web
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 
@@ -109,6 +109,49 @@ def test_an_operator_can_let_them_go_at_once(bench):
     reload(bench, [web(("x",))], backends(x="10.0.0.8"))
     bench.service.departures.release()
     assert servers(bench) == {"10.0.0.8": 0}
+
+
+def test_servers_that_are_leaving_go_at_once_with_a_frontend_that_an_operator_takes_out(bench):
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"))
+    bench.writes()
+    bench.board.set_out("web", out=True)
+    assert bench.writes()[1:] == [DeleteServer(KEY, f"10.0.0.{last}", flush=True) for last in (1, 2)]
+    assert not bench.service.departures.departing(KEY)
+    # They do not come back with it, nor with a restart of VPP.
+    bench.board.set_out("web", out=False)
+    restart_vpp(bench)
+    assert servers(bench) == {"10.0.0.8": 0}
+    bench.record(x=PASS)
+    assert servers(bench) == {"10.0.0.8": 100}
+
+
+def test_servers_that_leave_a_frontend_that_is_out_do_not_stay(bench):
+    bench.board.set_out("web", out=True)
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"))
+    assert servers(bench) == {"10.0.0.8": 0}
+    assert not bench.service.departures.departing(KEY)
+
+
+def test_a_server_that_drains_after_it_left_goes_at_once_with_its_frontend(bench):
+    reload(bench, [web(("b",))], backends(b="10.0.0.2"), removal_drain=30.0)
+    assert servers(bench) == {"10.0.0.1": 0, "10.0.0.2": 100}
+    bench.board.set_out("web", out=True)
+    assert servers(bench) == {"10.0.0.2": 0}
+
+
+def test_the_former_address_of_a_backend_goes_with_a_frontend_that_an_operator_takes_out(bench):
+    reload(bench, [web(("a", "b"))], backends(a="10.0.0.8", b="10.0.0.9"))
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.8": 0, "10.0.0.9": 0}
+    bench.board.set_out("web", out=True)
+    assert servers(bench) == {"10.0.0.8": 0, "10.0.0.9": 0}
+
+
+def test_what_a_sync_would_do_with_a_frontend_that_is_out_keeps_no_server_that_left(bench):
+    reload(bench, [web(("x",))], backends(x="10.0.0.8"))
+    bench.board.frontends["web"].out = True
+    (preview,) = results_of(bench.service.sync.preview())
+    (wanted,) = preview.wanted.values()
+    assert {address: server.weight for address, server in wanted.servers.items()} == {"10.0.0.8": 0}
 
 
 def test_a_delay_of_0_removes_at_once(bench):

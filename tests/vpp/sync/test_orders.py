@@ -64,6 +64,18 @@ def test_a_frontend_that_was_disabled_loses_all_its_servers_as_soon_as_vpp_is_re
     bench.stop()
 
 
+def test_a_frontend_that_was_disabled_loses_servers_that_left_the_file_as_well_as_soon_as_vpp_is_read():
+    bench = Restarted(held={**HELD, "10.0.0.77": 40, "10.0.0.78": 0})
+    bench.board.set_out("web", out=True)
+    bench.connect()
+    assert SetWeight(KEY, "10.0.0.77", 0, 40, flush=True) in bench.writes()
+    assert bench.weights()["tcp://192.0.2.1:80"]["10.0.0.77"] == 0
+    bench.record(a=PASS, b=PASS, c=PASS)
+    bench.wait(6)
+    assert bench.weights()["tcp://192.0.2.1:80"] == {"10.0.0.1": 0, "10.0.0.2": 0, "10.0.0.3": 0}
+    bench.stop()
+
+
 def test_a_frontend_that_is_disabled_during_the_warm_up_loses_its_servers_at_once():
     bench = Restarted()
     bench.connect()
