@@ -104,7 +104,7 @@ def test_all_commands_of_the_specification_are_there():
         "set host <address> resume",
         "set host <address> enable",
         "set host <address> disable [for <duration>] [reason <text>] [force]",
-        "set frontend <name> disable [for <duration>] [reason <text>]",
+        "set frontend <name> disable [for <duration>] [reason <text>] [force]",
         "set frontend <name> enable",
         "clear override frontend <name>",
         "show log [last <1-500>]",
