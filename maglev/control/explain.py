@@ -113,7 +113,7 @@ def explain_backend(
         frontend = board.frontends[name]
         weight = _weight(board, frontend, decide(board.situation(name))[1], status.name, vips)
         trace = announced(frontend.frontend.address)
-        weight["steps"] += [] if trace is None else [_conclusion(trace)]
+        weight["steps"] += _unannounced(board, frontend) if trace is None else [_conclusion(trace)]
         weights.append(weight)
     return {
         "name": status.name,
@@ -143,7 +143,12 @@ def explain_frontend(
     return {
         "name": status.frontend.name,
         "state": str(status.state),
-        "steps": [*_pools(board, trace), _choice(board, trace), _guard(status, trace)],
+        "steps": [
+            *_pools(board, trace),
+            _choice(board, trace),
+            _guard(status, trace),
+            *(_unannounced(board, status) if announced is None else ()),
+        ],
         "backends": [_weight(board, status, trace, name, vips) for name in trace.backends],
         "announcement": None if announced is None else explain_announcement(announced, sinks),
     }
@@ -213,7 +218,8 @@ def _choice(board: Board, trace: FrontendTrace) -> StepView:
     if trace.active is None:
         if trace.reason is PoolReason.FRONTEND_DISABLED:
             return _step("active", "none: the frontend is disabled")
-        return _step("active", "none: nothing is in service")
+        weightless = trace.reason is not PoolReason.NONE_IN_SERVICE
+        return _step("active", f"none: {'what is in service has weight 0' if weightless else 'nothing is in service'}")
     name = trace.pools[trace.active].name
     texts = {
         PoolReason.ENOUGH: "the first that has enough",
@@ -275,13 +281,21 @@ def _steps(
     yield _choice(board, trace)
     if Cause.GUARD in backend.causes:
         yield _step("guard", "keeps it in service")
-    yield _step("weight", f"effective {backend.effective}, programmed {backend.programmed}: {REASONS[backend.reason]}")
+    weights = f"effective {backend.effective}, programmed {backend.programmed}"
+    yield _step("weight", f"{weights}: {REASONS[backend.reason]}{_kept(backend)}")
     if in_vpp is None:
         yield _step("vpp", "not known to have it")
     else:
         shared = "" if higher is None else f" for {higher.backend}, which has the same address"
         written = "" if in_vpp == (higher or backend).programmed else ": not written yet"
         yield _step("vpp", f"holds {in_vpp}{shared}{written}")
+
+
+def _kept(backend: BackendTrace) -> str:
+    """Return where a weight comes from that is kept from before and that is not configured anywhere."""
+    if backend.reason is not WeightReason.HELD or backend.held in {place.configured for place in backend.places}:
+        return ""
+    return f": {backend.held} is not configured; VPP held it, or the configuration before"
 
 
 def _evidence(trace: AnnouncementTrace) -> Iterator[StepView]:
@@ -315,6 +329,14 @@ def _conclusion(trace: AnnouncementTrace) -> StepView:
         left = f"; {then} in {max(state.look_at - trace.now, 0.0):.1f}s unless that changes"
     text = f"{trace.policy.address} is {ANNOUNCED[state.now]} since {moment(trace.at)}: {state.why}{left}"
     return _step("announce", text)
+
+
+def _unannounced(board: Board, status: FrontendStatus) -> list[StepView]:
+    """Return that an address is not among those that are announced, if there are any."""
+    if not board.config.announce.addresses:
+        return []
+    text = f"{status.frontend.address} is not under announce in the file: maglevd does not announce it"
+    return [_step("announce", text)]
 
 
 def _receivers(sinks: Sequence[SinkStatus]) -> Iterator[StepView]:

@@ -164,10 +164,12 @@ class Board(Journal):
         if status is not None:
             status.flushes.difference_update(backends)
 
-    def hold_programmed(self, frontends: Iterable[str]) -> None:
-        """Let backends that were never proved keep the weights that VPP was just found to hold in these frontends."""
+    def hold_programmed(self, frontends: Iterable[str], *, first: bool = False) -> None:
+        """Let unproved backends keep what VPP was just found to hold in frontends; `first`: it was not read before."""
         changed = set()
         for status in [self.frontends[name] for name in frontends if name in self.frontends]:
+            if first:
+                self.holds.learn(status)
             self.doubts.served_early(self.holds.served(status, self.doubts.early))
             if not status.knows_all and self.holds.hold(status, self.holds.unproved(status)):
                 changed.add(status.frontend.name)

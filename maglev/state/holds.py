@@ -93,6 +93,13 @@ class Holds:
         effective = self._found(frontend).effective if mine else {}
         return [name for name in mine if effective.get(self._backends[name].serving_address)]
 
+    def learn(self, frontend: FrontendStatus) -> None:
+        """Let a frontend know what VPP held at the start, for what it says of changes."""
+        if frontend.last_changes:
+            effective = self._found(frontend).effective
+            addresses = {name: self._backends[name].serving_address for name in frontend.last_changes}
+            frontend.learn_served({name: effective.get(address, 0) for name, address in addresses.items()})
+
     def hold(self, frontend: FrontendStatus, names: Iterable[str]) -> bool:
         """Let unknown backends keep the weight served at their address in this VIP; return whether any hold grew.
 

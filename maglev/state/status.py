@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from maglev.model.config import Healthcheck
 from maglev.model.events import FrontendState
 from maglev.model.health import ORDERED_OUT, PROBED, State
@@ -14,7 +16,7 @@ from maglev.state.changes import WeightChange
 from maglev.state.checks import CheckStatus, CombinedHealth, carried, findings_of, health_of, thresholds
 from maglev.state.pools import no_memory, remembered
 from maglev.state.scales import scale_in_force
-from maglev.state.weights import FrontendWeights
+from maglev.state.weights import FrontendWeights, WeightReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -345,11 +347,31 @@ class FrontendStatus:
             self._latest.clear()
 
     def _note(self, before: Mapping[str, DesiredWeight], at: float) -> None:
-        """Record which weights have changed, of these backends."""
+        """Record which weights have changed, of these backends.
+
+        A weight that VPP was found to hold was learned: it has not changed.
+        """
         for name, old in before.items():
             new = self.desired.get(name)
-            if new is not None and (old.weight != new.weight or old.reason is not new.reason):
+            if new is None or (old.reason is WeightReason.UNPROVED and new.reason is WeightReason.HELD):
+                continue
+            if old.weight != new.weight or old.reason is not new.reason:
                 self.last_changes[name] = WeightChange(at, old, new)
+
+    def learn_served(self, found: Mapping[str, int]) -> None:
+        """Correct what is recorded of changes: until now, it was not known what VPP held when maglevd started.
+
+        Args:
+            found: The effective weight that VPP holds for each backend, by name.
+        """
+        for name, change in tuple(self.last_changes.items()):
+            weight = found.get(name, 0)
+            if change.old.reason is WeightReason.UNPROVED and weight:
+                if weight == change.new.weight:
+                    del self.last_changes[name]
+                else:
+                    old = attrs.evolve(change.old, weight=weight, reason=WeightReason.HELD)
+                    self.last_changes[name] = change._replace(old=old)
 
     def changed_since(self, changes: int) -> AbstractSet[str] | None:
         """Return the backends whose state or desired weight has changed since.

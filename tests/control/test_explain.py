@@ -27,6 +27,7 @@ from maglev.model.result import Code, Result
 from maglev.state.changes import Step
 from maglev.state.standing import Standing
 from maglev.state.weights import WeightReason
+from maglev.vpp.lb.state import ApplicationServer, Encap, Vip, key_of
 from tests.fakes.announcements import announcer_of
 from tests.fakes.configs import make_announce, make_check, make_config, make_frontend
 from tests.fakes.random_boards import TimedBoard
@@ -73,6 +74,66 @@ def test_from_results_to_vpp():
     ]
     assert web["changed"]["step"] == "health"
     assert (web["changed"]["from"], web["changed"]["to"]) == (0, 100)
+    bench.stop()
+
+
+def over_a_vpp_that_holds(weight, vpp=True):
+    """Return a bench that has just started over a VPP that serves a with a weight, and knows nothing yet."""
+    config = make_config([make_frontend(pools=(("a",),))], checks=[make_check(rise=1, fall=1)], startup_max_delay=30.0)
+    bench = VppInMemory(config, vpp=False, known=False)
+    key = key_of(make_frontend())
+    bench.lb.vips[key] = Vip(key, Encap.GRE4, False, 1024, {"10.0.0.1": ApplicationServer("10.0.0.1", weight)})
+    if vpp:
+        bench.connector.start_vpp(bench.lb)
+        bench.wait(1)
+    return bench
+
+
+def test_a_weight_that_was_found_in_vpp_has_not_changed():
+    bench = over_a_vpp_that_holds(37)
+    (web,) = explained(bench)["frontends"]
+    assert (web["effective_weight"], web["vpp_weight"], web["changed"]) == (37, 37, None)
+    kept = "it is unknown, and keeps what it had: 37 is not configured; VPP held it, or the configuration before"
+    assert ("weight", f"effective 37, programmed 37: {kept}") in texts(web)
+    bench.board.record("a", PASS)
+    changed = explained(bench)["frontends"][0]["changed"]
+    assert (changed["from"], changed["to"], changed["step"]) == (37, 100, "health")
+    bench.stop()
+
+
+def test_a_weight_that_vpp_held_and_that_is_configured_is_not_remarked_on():
+    bench = over_a_vpp_that_holds(100)
+    assert ("weight", "effective 100, programmed 100: it is unknown, and keeps what it had") in texts(
+        explained(bench)["frontends"][0]
+    )
+    bench.stop()
+
+
+@pytest.mark.parametrize(
+    ("held", "result", "change"), [(100, PASS, None), (37, PASS, (37, 100)), (37, FAIL, (37, 0)), (0, PASS, (0, 100))]
+)
+def test_what_changed_before_vpp_was_read_is_judged_by_what_it_held(held, result, change):
+    bench = over_a_vpp_that_holds(held, vpp=False)
+    bench.board.record("a", result)
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(1)
+    changed = explained(bench)["frontends"][0]["changed"]
+    assert (changed and (changed["from"], changed["to"])) == change
+    bench.connector.kill_vpp()
+    bench.wait(1)
+    bench.connector.start_vpp(bench.lb)
+    bench.wait(1)
+    assert explained(bench)["frontends"][0]["changed"] == changed
+    bench.stop()
+
+
+def test_a_pool_that_has_enough_without_any_weight_does_not_serve():
+    bench = bench_of()
+    for name in "ab":
+        bench.board.set_weight("web", "pool0", name, 0)
+    steps = texts(frontend_explained(bench))
+    assert steps[0][1].startswith("pool0: 2 of 2 in service, with 0 of 0 weight: enough")
+    assert steps[2] == ("active", "none: what is in service has weight 0")
     bench.stop()
 
 
@@ -273,12 +334,13 @@ def test_an_explanation_goes_on_to_the_announcement(announced):
     assert texts(web)[-1] == texts(view)[-2]
 
 
-def test_without_an_announced_address_an_explanation_ends_at_the_weight(announced):
+def test_an_explanation_says_that_an_address_is_not_announced_where_others_are(announced):
     world = announced()
     assert world.announcer.trace("192.0.2.9") is None
     assert frontend_explained(world.bench)["announcement"] is None
     (web,) = explained(world.bench)["frontends"]
-    assert texts(web)[-1][0] == "vpp"
+    said = ("announce", "192.0.2.1 is not under announce in the file: maglevd does not announce it")
+    assert texts(web)[-1] == texts(frontend_explained(world.bench))[-1] == said
 
 
 def test_an_operator_who_keeps_it_off_is_in_the_explanation(announced):

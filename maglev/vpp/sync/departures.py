@@ -1,10 +1,10 @@
 """Departures: servers that left the configuration and go on serving a VIP for as long as nothing else does.
 
 A server that left the file leaves service at once where another one is in service, and VPP a moment later (see
-`maglev.vpp.sync.drains`). Where it would take the last weight of a
-VIP with it, it stays: until a successor is in service and every newcomer has been probed, until
-``vpp.lb.removal-max-delay`` is over, or until an operator says so or takes the whole frontend out. A VPP that restarts meanwhile gets it again, with
-the weight that it had. Servers are identified by VIP and address: a rename is not a departure, and a restart of maglevd
+`maglev.vpp.sync.drains`). Where it would take the last weight of a VIP with it, it stays: until a successor is in
+service and every newcomer has been probed, until ``vpp.lb.removal-max-delay`` is over, until an operator says so, or
+until an operator takes the whole frontend out. A VPP that restarts meanwhile gets it again, with the weight that it
+had. Servers are identified by VIP and address: a rename is not a departure, and a restart of maglevd
 changes nothing.
 """
 

@@ -229,7 +229,7 @@ class LbSync:
 
     def _hold_steps(self) -> Generator[None, None, None]:
         for key, name in tuple(self._wanted.names().items()):
-            self._board.hold_programmed([name])
+            self._board.hold_programmed([name], first=not self._memory.taken_over)
             if not self._known and key in self.ledger.vips:
                 servers = self._wanted.effective(self._board.frontends[name], self.ledger.vips[key])
                 self._departures.expect(key, {address: server.weight for address, server in servers.items()})

@@ -6,7 +6,18 @@ import pytest
 from maglev.model.health import Lifecycle
 from maglev.vpp.lb.state import AddServer, ApplicationServer, DeleteServer, Encap, SetWeight, VipKey
 from tests.fakes.configs import make_check, make_config
-from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, backends, reload, restart_vpp, results_of, servers, web
+from tests.fakes.vpp_bench import (
+    FAIL,
+    PASS,
+    QUICK,
+    VppInMemory,
+    backends,
+    reload,
+    restart_vpp,
+    results_of,
+    servers,
+    web,
+)
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 
