@@ -45,6 +45,13 @@ def state_after(board: Board, config: Config, backend: Backend) -> State:
     return State.DRAINING if board.backends[backend.name].health.draining else State.UP
 
 
+def state_between(board: Board, config: Config, backend: Backend) -> State:
+    """Return the state of one backend right after the reload, before any result."""
+    state = state_after(board, config, backend)
+    known = backend.name in board.config.backends and is_proven(board, config, backend)
+    return State.UNKNOWN if state is State.UP and not known else state
+
+
 def is_proven(board: Board, config: Config, backend: Backend) -> bool:
     """Return whether the state of a backend remains valid under another configuration."""
     before = board.config.backends[backend.name]
@@ -53,9 +60,21 @@ def is_proven(board: Board, config: Config, backend: Backend) -> bool:
 
 
 def decided_after(
-    board: Board, frontend: Frontend, status: FrontendStatus | None, states: Mapping[str, State]
+    board: Board,
+    frontend: Frontend,
+    status: FrontendStatus | None,
+    states: Mapping[str, State],
+    held: Mapping[str, int] | None = None,
 ) -> Decision:
-    """Return what is decided of a frontend of another configuration, when its backends have these states."""
+    """Return what is decided of a frontend of another configuration, when its backends have these states.
+
+    Args:
+        board: The present state.
+        frontend: The frontend, as it will be.
+        status: What is known of it now; None if it is new.
+        states: The states of its backends, by name.
+        held: Weights that unknown ones keep, by name.
+    """
     evidence = {}
     for name in frontend.backends:
         before = board.backends.get(name)
@@ -66,4 +85,4 @@ def decided_after(
         evidence[name] = evidence_of(states[name], drained=drained, doubted=doubted, rank=rank, nolb=nolb)
     memory = no_memory(frontend) if status is None else remembered(status.memory, status.frontend, frontend)
     out = status is not None and status.out
-    return decide(Situation(frontend, evidence, memory=memory, now=board.now(), out=out))[0]
+    return decide(Situation(frontend, evidence, held or {}, memory, board.now(), out))[0]

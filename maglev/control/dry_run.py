@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.config.diff import Difference, concerned_backends, differences
-from maglev.control.after_reload import decided_after, is_proven, state_after, states_after_steps
+from maglev.control.after_reload import decided_after, is_proven, state_after, state_between, states_after_steps
 from maglev.control.route_forecast import route_steps
 from maglev.model.config import WhenNoneEligible
 from maglev.model.health import State
@@ -126,7 +126,7 @@ def interim_steps(board: Board, config: Config) -> Generator[None, None, dict[st
 def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendStatus) -> Iterator[str]:
     before = board.holds.weights_by_address(status)
     weighted = {member.backend for pool in frontend.pools for member in pool.members if member.weight}
-    listed, in_service = set(), False
+    listed, in_service, held = set(), False, {}
     for name in frontend.backends:
         backend = config.backends[name]
         old = board.backends.get(name)
@@ -140,7 +140,7 @@ def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendS
         weight = status.desired[name].weight if known_here else before.get(backend.address, 0)
         if not weight:
             continue
-        in_service = True
+        in_service, held[name] = True, weight
         if old is not None and known_here and old.serving_address != backend.address:
             listed.add(old.serving_address)
             yield f"until its first result, {name} serves at {old.serving_address} with weight {weight}"
@@ -150,6 +150,38 @@ def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendS
         if weight and address not in listed and not in_service:
             limit = config.vpp.removal_max_delay
             yield f"until a new backend is up, {address} keeps weight {weight}, for {limit:g} s at most"
+    yield from _waiting(board, config, frontend, status, held)
+
+
+def _waiting(
+    board: Board, config: Config, frontend: Frontend, status: FrontendStatus, held: Mapping[str, int]
+) -> Iterator[str]:
+    """Yield which servers of a frontend keep a weight until others are proved, and lose it then.
+
+    Args:
+        board: The present state.
+        config: The other configuration.
+        frontend: The frontend in it.
+        status: What is known of the frontend now.
+        held: Weights that backends keep until their first result, by name.
+    """
+    between = {name: state_between(board, config, config.backends[name]) for name in frontend.backends}
+    if State.UNKNOWN not in between.values():
+        return
+    after = {name: state_after(board, config, config.backends[name]) for name in frontend.backends}
+    final = decided_after(board, frontend, status, after)
+    if final.active is None:
+        return
+    now = decided_after(board, frontend, status, between, held).desired
+    waiting = [
+        name
+        for name, each in final.desired.items()
+        if between[name] is not State.UNKNOWN and now[name].weight > each.weight
+    ]
+    if waiting:
+        more = f" and {len(waiting) - 1} more keep their weights" if len(waiting) > 1 else ""
+        first = f"{waiting[0]}{more or f' keeps weight {now[waiting[0]].weight}'}"
+        yield f"until pool {frontend.pools[final.active].name} has enough that is proved, {first}"
 
 
 def wanted_now(board: Board, status: FrontendStatus, scale: Scale | None = None) -> WantedVip:

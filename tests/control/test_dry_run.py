@@ -6,7 +6,7 @@ import pytest
 from maglev.config.diff import Difference
 from maglev.control.after_reload import states_after_steps
 from maglev.control.dry_run import dry_run_steps, emptied_steps, interim_steps, wanted_now
-from maglev.model.config import Backend, Blindness, CheckerConfig, WhenNoneEligible
+from maglev.model.config import Backend, Blindness, CheckerConfig, MinUp, WhenNoneEligible
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result
 from maglev.state.board import Board
@@ -162,6 +162,34 @@ def test_a_server_that_leaves_others_in_service_is_not_worth_a_word():
     made = [Backend("b", "10.0.0.2", "tcp"), Backend("x", "10.0.0.8", "tcp", enabled=False)]
     pools = ((("b", 50), ("x", 10)),)
     assert interim(board_of(), frontends=[make_frontend(pools=pools)], backends=made) == {}
+
+
+@pytest.mark.parametrize(
+    ("first", "kept"),
+    [
+        (("x",), "a and 1 more keep their weights"),
+        (("x", "a"), "b keeps weight 100"),
+    ],
+)
+def test_servers_that_lose_their_weight_to_a_new_pool_wait_for_its_proof(first, kept):
+    made = backends(x=Backend("x", "10.0.0.8", "tcp"))
+    rest = tuple(name for name in "ab" if name not in first)
+    frontend = make_frontend(pools=(first, rest))
+    enough = attrs.evolve(frontend.pools[0], min_up=MinUp(len(first)))
+    frontend = attrs.evolve(frontend, pools=(enough, *frontend.pools[1:]))
+    told = interim(board_of(), frontends=[frontend], backends=made)
+    assert told == {"web": (f"until pool pool0 has enough that is proved, {kept}",)}
+
+
+def test_servers_of_which_nothing_is_proved_later_lose_their_weight_at_once():
+    """There is no pool that could have enough later, or what is proved has all there is to say."""
+    down = Backend("x", "10.0.0.8", "tcp", enabled=False)
+    assert interim(board_of(), frontends=[make_frontend(pools=(("x",), ("a",)))], backends=backends(x=down)) == {}
+    new = Backend("x", "10.0.0.8", "tcp")
+    nothing = make_frontend(pools=((("x", 0), ("a", 0), ("b", 0)),))
+    assert interim(board_of(), frontends=[nothing], backends=backends(x=new)) == {}
+    standby = make_frontend(pools=(("a", "b"), ("x",)))
+    assert interim(board_of(), frontends=[standby], backends=backends(x=new)) == {}
 
 
 def test_what_served_nothing_keeps_nothing():
