@@ -118,7 +118,7 @@ class Includer:
         if not patterns:
             return root
         if path is None:
-            self._findings.semantic("include", "needs a file: there is no folder that the names are relative to", node)
+            self._findings.semantic("include", "works only in a file: the names are relative to its folder", node)
             return root
         key, maglev = root.entries.get(
             "maglev", (root.entries["include"][0], ScalarNode("", True, node.line, node.column))

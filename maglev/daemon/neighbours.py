@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any
 
 from maglev.model.caller import Caller, Role
@@ -53,7 +52,7 @@ def add_peers(
         work,
         control.board,
         viewer,
-        options["name"] or socket.gethostname(),
+        control.host,
         servers,
         lambda address: connect(reactor, address, tls, allowance=ALLOWANCE),
         jitter,

@@ -90,7 +90,7 @@ async def _run_at_several(reactor: Any, options: MaglevcOptions, servers: Sequen
     from maglev.terminal.stream import Opening
 
     if not options.command.strip() or "\n" in options.command:
-        complain(b"% several servers take one command, as an argument: neither a script nor a prompt\n")
+        complain(b"% with several servers, give one command as arguments: no prompt is shown, no script read\n")
         return EXIT_USAGE
     target = sys.stdout.fileno()
     opening = Opening(
@@ -127,11 +127,12 @@ async def _welcome(client: Client) -> dict[str, Any]:
     """Return the host for the prompt, and what greets a person: as the SSH console does."""
     from maglev.commands.render.lines import clean
     from maglev.model.version import VERSION
+    from maglev.terminal.prompt import greeting_of
 
     view, caller = await client.version(), client.caller
     host = view.get("host", "")  # an older daemon does not say
     other = "" if view["version"] == VERSION else f" (this is maglevc {VERSION})"
-    first = clean(f"maglevd {view['version']}{f' on {host}' if host else ''}{other}")
+    first = clean(greeting_of(view["version"], host) + other)
     return {"host": host, "greeting": (first, clean(f"You are {caller.name} ({caller.role}). Type ? for help."))}
 
 

@@ -62,7 +62,7 @@ class PeerLink:
         standing: What it serves; None before the first answer.
         heard_at: When that came, by the clock; None before.
         first_heard_at: When the first answer of the present session came; None outside of one.
-        why: Why there is no session, or none that has answered; empty if there is one.
+        why: What keeps the peer from being compared: no session, or no answer in it yet; empty once it has answered.
     """
 
     def __init__(

@@ -20,6 +20,7 @@ from maglev.ssh.keyring import KeyRing
 from maglev.ssh.limits import Limits
 from maglev.ssh.logins import Logins
 from maglev.ssh.transport import ConsoleTransport
+from maglev.terminal.prompt import greeting_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +157,7 @@ class SshService(Service):
         self._limits = limits or Limits()
         self._limiter = ConnectionLimiter(self._limits, descriptors)
         self._keyring = KeyRing({Role.OPERATOR: operator_keys, Role.VIEWER: viewer_keys})
-        greeting = f"maglevd {VERSION}" + (f" on {host_name}" if host_name else "")
+        greeting = greeting_of(VERSION, host_name)
         idle = self._limits.idle_timeout
         self._console = Console(reactor, work, idle, control_for, register, self.logins, greeting, host_name)
         self._factory: SshFactory | None = None

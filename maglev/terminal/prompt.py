@@ -35,6 +35,11 @@ def prompt_of(host: str, role: Role) -> str:
     return f"{name}{'#' if role is Role.OPERATOR else '>'} "
 
 
+def greeting_of(version: str, host: str) -> str:
+    """Return what greets a person: which maglevd answers, and on which machine if that is known."""
+    return f"maglevd {version}{f' on {host}' if host else ''}"
+
+
 class Prompt:
     """Shows one input line after another, and keeps the screen in step with the editor.
 

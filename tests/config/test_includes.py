@@ -216,7 +216,7 @@ def test_a_file_is_taken_once_and_never_by_itself(folder):
 
 
 def test_a_text_has_nothing_to_include(folder):
-    with pytest.raises(ConfigError, match="needs a file"):
+    with pytest.raises(ConfigError, match="works only in a file"):
         load_text(write(folder).read_text())
 
 

@@ -202,7 +202,7 @@ def test_several_servers_have_neither_prompt_nor_script(daemon, busy, script):
     done = run(daemon, "--server", f"{daemon.address},{busy.address}", script=script)
 
     assert done.returncode == 2
-    assert done.stderr == "% several servers take one command, as an argument: neither a script nor a prompt\n"
+    assert done.stderr == "% with several servers, give one command as arguments: no prompt is shown, no script read\n"
 
 
 def test_an_order_to_several_servers_is_done_by_each(daemon, busy):
