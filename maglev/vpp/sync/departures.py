@@ -6,6 +6,10 @@ service and every newcomer has been probed, until ``vpp.lb.removal-max-delay`` i
 until an operator takes the whole frontend out. A VPP that restarts meanwhile gets it again, with the weight that it
 had. Servers are identified by VIP and address: a rename is not a departure, and a restart of maglevd
 changes nothing.
+
+What a VIP should be is computed without deciding anything (`Departures.keep`). Who is about to write that, decides
+(`Departures.decide`); and who may go is forgotten only when VPP has acknowledged it (`Departures.written`): until then,
+who takes over may fail, or be refused.
 """
 
 from __future__ import annotations
@@ -65,6 +69,7 @@ class Departures:
         self._drains = Drains(clock, lambda: limits().removal_drain, ended)
         self._candidates: dict[VipKey, dict[str, int]] = {}
         self._kept: dict[VipKey, dict[str, int]] = {}
+        self._let_go: set[VipKey] = set()
         self._timers: dict[VipKey, IDelayedCall | None] = {}
 
     def __contains__(self, key: VipKey) -> bool:
@@ -88,6 +93,7 @@ class Departures:
             weights: The effective weight with which each serves, by address; a VPP that has lost the VIP gets it again.
         """
         self._candidates.setdefault(key, {}).update(weights)
+        self._let_go.discard(key)
 
     def expect_reload(
         self,
@@ -122,12 +128,17 @@ class Departures:
                 all_of_them = dict.fromkeys((old.backends[name].address for name in was.backends), 0)
                 self.expect(key, {**all_of_them, **known})
 
-    def would_keep(
-        self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, weights: bool = True
-    ) -> WantedVip:
-        """Return what `keep` would, and decide nothing."""
+    def keep(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, weights: bool = True) -> WantedVip:
+        """Return what a VIP should be, with the servers that have to stay for now.
+
+        Args:
+            wanted: What the configuration says.
+            held: What VPP holds of it.
+            newcomers_known: Whether every backend of the frontend has been probed.
+            weights: Whether this VPP has weights. Without, a server can't drain: it is there or not.
+        """
         kept = self._with_kept(wanted, held, newcomers_known=newcomers_known)
-        return self._drains.would_drain(kept, held, self._draining_from(wanted.key)) if weights else kept
+        return self._drains.keep(kept, held, self._draining_from(wanted.key)) if weights else kept
 
     def _with_kept(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool) -> WantedVip:
         """Return what a VIP should be, with the servers that have to go on serving."""
@@ -145,27 +156,34 @@ class Departures:
         # For servers of the other family the VIP has to be made again: not before one of them is in service.
         return wanted if has_service(wanted) else attrs.evolve(wanted, encap=encap, servers=leaving)
 
-    def keep(
+    def decide(
         self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, moving: bool, weights: bool = True
-    ) -> WantedVip:
-        """Return what a VIP should be, with the servers that have to stay for now.
+    ) -> None:
+        """Decide that a VIP is written as `keep` returns it now; its lock is held until VPP has answered.
 
         Args:
-            wanted: What the configuration says.
+            wanted: As in `keep`, and so are all others but one.
             held: What VPP holds of it.
             newcomers_known: Whether every backend of the frontend has been probed.
             moving: Whether a backend serves at its former address still, which may turn out to be the last one.
-            weights: Whether this VPP has weights. Without, a server can't drain: it is there or not.
+            weights: Whether this VPP has weights.
         """
         key = wanted.key
         if key not in self:
-            return wanted
+            return
         kept, leaving = self._with_kept(wanted, held, newcomers_known=newcomers_known), self._draining_from(key)
+        self._let_go.discard(key)
         if kept is not wanted:
             self._begin(key, kept.servers, wanted.servers)
         elif newcomers_known or (has_service(wanted) and not moving):
+            self._let_go.add(key)
+        if weights:
+            self._drains.decide(kept, held, leaving)
+
+    def written(self, key: VipKey) -> None:
+        """Forget who was decided to go, because VPP has the VIP as decided; of others expected since, nothing is."""
+        if key in self._let_go:
             self._forget(key)
-        return self._drains.drain(kept, held, leaving) if weights else kept
 
     def _begin(self, key: VipKey, kept: Mapping[str, WantedServer], wanted: Collection[str]) -> None:
         """Remember the servers that go on serving, and for how long they may."""
@@ -218,6 +236,7 @@ class Departures:
         self._ended(key)
 
     def _forget(self, key: VipKey) -> None:
+        self._let_go.discard(key)
         self._candidates.pop(key, None)
         self._kept.pop(key, None)
         timer = self._timers.pop(key, None)

@@ -56,8 +56,14 @@ class Drains:
         timers = self._timers.get(key, {})
         return {address: timer.getTime() - now for address, timer in timers.items() if timer is not None}
 
-    def would_drain(self, wanted: WantedVip, held: Vip | None, leaving: Collection[str]) -> WantedVip:
-        """Return what `drain` would, and decide nothing."""
+    def keep(self, wanted: WantedVip, held: Vip | None, leaving: Collection[str]) -> WantedVip:
+        """Return what a VIP should be, with the servers that drain.
+
+        Args:
+            wanted: What it should be without them.
+            held: What VPP holds of it.
+            leaving: Addresses of servers that were ours: those that are no longer wanted begin to drain.
+        """
         if held is None or held.encap is not wanted.encap:
             return wanted
         begins = self._limit() > 0 and has_service(wanted)
@@ -70,16 +76,10 @@ class Drains:
         }
         return attrs.evolve(wanted, servers={**wanted.servers, **drained}) if drained else wanted
 
-    def drain(self, wanted: WantedVip, held: Vip | None, leaving: Collection[str]) -> WantedVip:
-        """Return what a VIP should be, with the servers that drain.
-
-        Args:
-            wanted: What it should be without them.
-            held: What VPP holds of it.
-            leaving: Addresses of servers that were ours: those that are no longer wanted begin to drain.
-        """
+    def decide(self, wanted: WantedVip, held: Vip | None, leaving: Collection[str]) -> None:
+        """Let servers drain: the VIP is about to be written as `keep` returns it for the same arguments."""
         key = wanted.key
-        kept = self.would_drain(wanted, held, leaving)
+        kept = self.keep(wanted, held, leaving)
         draining = kept.servers.keys() - wanted.servers.keys()
         timers = self._timers.get(key, {})
         for address in [each for each in timers if each not in draining]:
@@ -95,7 +95,6 @@ class Drains:
             self._timers[key] = timers
         else:
             self._timers.pop(key, None)
-        return kept
 
     def release(self, key: VipKey) -> None:
         """Let the servers of a VIP go at once."""

@@ -33,7 +33,7 @@ from maglev.vpp.sync.forecast import Preview
 from maglev.vpp.sync.heap import HeapGuard
 from maglev.vpp.sync.in_sync import InSyncVips
 from maglev.vpp.sync.locks import VipLocks
-from maglev.vpp.sync.plan import differs, plan_address, plan_servers, plan_steps
+from maglev.vpp.sync.plan import differs, plan_address, plan_steps
 from maglev.vpp.sync.remaking import remaking
 from maglev.vpp.sync.reports import SyncReports
 from maglev.vpp.sync.side_by_side import SideBySide
@@ -274,9 +274,10 @@ class LbSync:
         for prefix, address in plan.items():
             if address.clearing or any(address.added):
                 yield self._restructure(prefix, None, read=read)
-        changed = {key for address in plan.values() for key in address.vips.keys() - set(address.added)}
+        added = {key for address in plan.values() for key in address.added}
+        changed = {key for address in plan.values() for key in address.vips} - added
         for key in wanted:
-            if key in changed or key in self._departures or self._locks.is_locked(key):
+            if key in changed or self._locks.is_locked(key) or (key not in added and key in self._departures):
                 yield self._settle(key, "all", read=read)
 
     def _prefixes_to_clear(self) -> list[Prefix]:
@@ -299,8 +300,7 @@ class LbSync:
             if status is None:
                 return await self._writer.write_vip(self._wanted.ordered_out(key, self.ledger.vips), scope)
             changed = None if key in self._departures else self._levels.changed(key, status)
-            operations = self._plan(status, key) if changed is None else self._plan_some(status, key, changed)
-            if operations is not None:
+            if (operations := self._plan(status, key, changed)) is not None:
                 return await self._write_vip(key, status, operations, scope, was_level=changed is not None)
         return await self._restructure(prefix_of(key), frozenset(), scope, read=read)
 
@@ -308,27 +308,26 @@ class LbSync:
         self, key: VipKey, status: FrontendStatus, operations: Sequence[Operation], scope: str, *, was_level: bool
     ) -> Sequence[Operation]:
         """Write what one VIP lacks; its lock is held."""
-        level = None if key in self._departures else self._levels.now(key, status, was_level=was_level)
+        level = self._levels.now(key, status, was_level=was_level)
         flushes = frozenset(status.flushes)
         done = await self._writer.write_vip(operations, scope)
         self._board.refused(status.frontend.name, self._writer.refused(key))
         if len(done) == len(operations):
             self._board.flushed(status.frontend.name, flushes)
-            self._levels.reached(key, level)
+            self._departures.written(key)
+            self._levels.reached(key, None if key in self._departures else level)
         return done
 
-    def _plan(self, status: FrontendStatus, key: VipKey) -> Sequence[Operation] | None:
-        """Return what one VIP lacks; None if the whole prefix is concerned."""
-        wanted = self._wanted.whole(status, self.ledger.vips.get(key))
-        plan = plan_address({key: wanted}, self.ledger.on(prefix_of(key)), frozenset())
-        return None if plan.clearing or plan.postponed or any(plan.added) else plan.vips.get(key, ())
-
-    def _plan_some(self, status: FrontendStatus, key: VipKey, changed: AbstractSet[str]) -> Sequence[Operation]:
-        """Return what `_plan` would, if a VIP lacked nothing before some backends changed: at the cost of those."""
-        # Mostly it is one; of several, the order is that of the frontend.
-        names = changed if len(changed) < 2 else [name for name in status.desired if name in changed]
-        some = {name: status.desired[name] for name in names}
-        return plan_servers(self._wanted.some(status, some), self.ledger.vips[key])
+    def _plan(self, status: FrontendStatus, key: VipKey, some: AbstractSet[str] | None) -> Sequence[Operation] | None:
+        """Return what one VIP lacks, of all or some backends, to be written; None if the whole prefix is concerned."""
+        if some is not None:
+            return self._wanted.lacking(status, self.ledger.vips[key], some)
+        held = self.ledger.vips.get(key)
+        plan = plan_address({key: self._wanted.whole(status, held)}, self.ledger.on(prefix_of(key)), frozenset())
+        if plan.clearing or plan.postponed or any(plan.added):
+            return None
+        self._wanted.decide(status, held)
+        return plan.vips.get(key, ())
 
     async def _restructure(
         self, prefix: Prefix, to_delete: AbstractSet[VipKey] | None, scope: str = "all", *, read: bool = True
@@ -350,30 +349,31 @@ class LbSync:
         self, prefix: Prefix, to_delete: AbstractSet[VipKey] | None, scope: str, *, read: bool
     ) -> Sequence[Operation]:
         held = self.ledger.on(prefix)
-        statuses = {
-            key: status for key in self._wanted.keys_on(prefix) if (status := self._wanted.status_at(key)) is not None
-        }
+        statuses = self._wanted.statuses_on(prefix)
         wanted = {key: self._wanted.whole(status, held.get(key)) for key, status in statuses.items()}
         plan = plan_address(wanted, held, self._to_delete(held) if to_delete is None else to_delete)
         if (plan.clearing and not read) or any(map(self._writer.in_doubt, {*wanted, *held})):
             self._unread.update(wanted)
             return ()
         self._reports.recreated(plan, wanted)
-        added = list(plan.added)
-        flushes = {key: frozenset(statuses[key].flushes) for key in added}
+        for key in (added := list(plan.added)):
+            self._wanted.decide(statuses[key], held.get(key))
         if plan.clearing:
+            flushes = {key: frozenset(statuses[key].flushes) for key in added}
             self._contest.removing(set(plan.clearing) - wanted.keys() - self._left_configuration)
             operations = tuple(remaking(plan, wanted, held))
             done = await self._writer.write_at_once(operations, scope)
             if len(done) == len(operations):
                 for key in added:
                     self._board.flushed(wanted[key].frontend, flushes[key])
+                    self._departures.written(key)
             return done
-        making = [self._write_vip(key, statuses[key], plan.vips[key], scope, was_level=False) for key in added]
-        return await self._run(making)
+        return await self._run(
+            self._write_vip(key, statuses[key], plan.vips[key], scope, was_level=False) for key in added
+        )
 
     async def _remove(self, prefix: Prefix) -> Sequence[Operation]:
-        """Delete the VIPs on a prefix that are not wanted at this moment, while nobody else works on them."""
+        """Delete the VIPs on a prefix that are not wanted now, while nobody else works on them."""
         done: list[Operation] = []
         async with self._locks.prefix(prefix):
             for key in tuple(self.ledger.on(prefix)):

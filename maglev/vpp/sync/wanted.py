@@ -67,10 +67,15 @@ class WantedVips:
         name = self.names().get(key)
         return self._board.frontends[name] if name is not None and self._warm_up.is_free(name) else None
 
+    def statuses_on(self, prefix: Prefix) -> Mapping[VipKey, FrontendStatus]:
+        """Return the frontends that have VIPs on a prefix now and may be written, by VIP."""
+        found = ((key, self.status_at(key)) for key in self.keys_on(prefix))
+        return {key: status for key, status in found if status is not None}
+
     def steps(
         self, held: Mapping[VipKey, Vip], lost: AbstractSet[str] = frozenset()
     ) -> Generator[None, None, dict[VipKey, WantedVip]]:
-        """Return all VIPs that may be written, and decide nothing; yield after each.
+        """Return all VIPs that may be written; yield after each.
 
         Args:
             held: What VPP holds. A write that is under way may be about to change it.
@@ -81,7 +86,7 @@ class WantedVips:
             if name in self._board.frontends and (self._warm_up.is_free(name) or name in lost):
                 status = self._board.frontends[name]
                 key = key_of(status.frontend)
-                wanted[key] = self.whole(status, held.get(key), decide=False)
+                wanted[key] = self.whole(status, held.get(key))
             yield
         return wanted
 
@@ -89,29 +94,48 @@ class WantedVips:
         """Return what the VIP of a frontend should be as far as these of its backends go."""
         return self._fitted(self._configured(status, desired))
 
-    def whole(self, status: FrontendStatus, held: Vip | None, *, decide: bool = True) -> WantedVip:
+    def lacking(self, status: FrontendStatus, held: Vip, changed: AbstractSet[str]) -> Sequence[Operation]:
+        """Return what a VIP lacks that lacked nothing before some backends changed: at the cost of those."""
+        # Mostly it is one; of several, the order is that of the frontend.
+        names = changed if len(changed) < 2 else [name for name in status.desired if name in changed]
+        return plan_servers(self.some(status, {name: status.desired[name] for name in names}), held)
+
+    def whole(self, status: FrontendStatus, held: Vip | None) -> WantedVip:
         """Return what the VIP of a frontend should be now.
 
         Args:
             status: The frontend.
             held: What VPP holds of the VIP.
-            decide: Whether it is decided now which servers have to stay; only for who has the lock of the VIP.
         """
         weights = self._features.weights
-        wanted, known = self._configured(status, status.desired), status.knows_all
-        if status.out:
-            # An operator's word: servers that left the file do not stay in for a frontend that is out of service.
-            if decide:
-                self._departures.leave(wanted.key)
-        elif wanted.key in self._departures:
-            found = None if held is None else attrs.evolve(held, servers=self.effective(status, held))
-            if decide:
-                moving = any(self._board.backends[name].proved_address is not None for name in status.desired)
-                kept = self._departures.keep(wanted, found, newcomers_known=known, moving=moving, weights=weights)
-            else:
-                kept = self._departures.would_keep(wanted, found, newcomers_known=known, weights=weights)
+        wanted = self._configured(status, status.desired)
+        # An operator's word: servers that left the file do not stay in for a frontend that is out of service.
+        if wanted.key in self._departures and not status.out:
+            found = self._found(status, held)
+            kept = self._departures.keep(wanted, found, newcomers_known=status.knows_all, weights=weights)
             wanted = _in_scale(status, kept, wanted.servers)
         return self._fitted(wanted)
+
+    def decide(self, status: FrontendStatus, held: Vip | None) -> None:
+        """Decide which servers have to stay for now: the VIP is about to be written as `whole` returns it.
+
+        Args:
+            status: The frontend.
+            held: What VPP holds of the VIP, whose lock the caller has.
+        """
+        key = key_of(status.frontend)
+        if key not in self._departures:
+            return
+        if status.out:
+            self._departures.leave(key)
+            return
+        self._departures.decide(
+            self._configured(status, status.desired),
+            self._found(status, held),
+            newcomers_known=status.knows_all,
+            moving=any(self._board.backends[name].proved_address is not None for name in status.desired),
+            weights=self._features.weights,
+        )
 
     def with_orders(self) -> list[VipKey]:
         """Return the VIPs that the warm-up protects and in which operators have ordered backends out of service."""
@@ -151,6 +175,10 @@ class WantedVips:
 
     def _fitted(self, wanted: WantedVip) -> WantedVip:
         return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
+
+    def _found(self, status: FrontendStatus, held: Vip | None) -> Vip | None:
+        """Return what VPP holds for a frontend, with effective weights."""
+        return None if held is None else attrs.evolve(held, servers=self.effective(status, held))
 
     def _configured(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         addresses, moved = {}, {}

@@ -15,6 +15,7 @@ from maglev.state import status as status_module
 from maglev.vpp.lb.calls import Features
 from maglev.vpp.lb.state import AddServer, ApplicationServer, DeleteServer, Encap, SetWeight, Vip, VipKey
 from maglev.vpp.sync import lb_sync as sync_module
+from maglev.vpp.sync import wanted as wanted_module
 from maglev.vpp.sync.in_sync import InSyncVips
 from maglev.vpp.sync.plan import WantedServer, WantedVip, plan_servers, plan_vip
 from tests.fakes.configs import make_config, make_frontend
@@ -206,7 +207,7 @@ def watched(monkeypatch):
             looks.append([*wanted.servers, *wanted.absent])
         return plan_servers(wanted, held)
 
-    monkeypatch.setattr(sync_module, "plan_servers", looking)
+    monkeypatch.setattr(wanted_module, "plan_servers", looking)
     return looks
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from maglev.model.config import Backend, ForeignVips
 from maglev.model.events import FrontendState
-from maglev.vpp.lb.state import SetWeight, VipKey
+from maglev.vpp.lb.state import AddServer, SetWeight, VipKey
 from tests.fakes.configs import make_config, make_frontend
 from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, results_of
 
@@ -150,6 +150,36 @@ def test_a_server_that_others_added_or_deleted_is_not_taken_for_one_that_vpp_ref
     bench.wait(35)
     assert bench.board.frontend("web").state is FrontendState.DOWN
     bench.lb.refuse.clear()
+
+
+@pytest.mark.parametrize("others", [{}, {"src_ip_sticky": True}])
+def test_a_successor_that_fails_before_it_is_written_is_none(others):
+    """Whether the VIP waits for another one that is made on its address, or for VPP to be read before it is remade."""
+    bench = VppInMemory(make_config([make_frontend("web", pools=(("c",),))], BACKENDS, QUICK))
+    bench.lb.manual = True
+    web, tls = make_frontend("web", pools=(("b",),), **others), make_frontend("tls", port=443, pools=(("a",),))
+    bench.board.apply(make_config([web, tls], BACKENDS, QUICK, removal_max_delay=60.0))
+    bench.record(b=FAIL)
+    answer_all(bench)
+    bench.wait(35)
+    assert bench.weights() == {WEB: {B: 0, C: 100}, TLS: {A: 100}}
+    bench.record(b=PASS)
+    bench.wait(5)
+    assert bench.weights() == {WEB: {B: 100}, TLS: {A: 100}}
+    bench.stop()
+
+
+def test_a_successor_that_vpp_refuses_until_it_fails_is_none():
+    bench = VppInMemory(make_config([make_frontend("web", pools=(("c",),))], BACKENDS, QUICK))
+    bench.lb.refuse[AddServer] = -1
+    bench.board.apply(make_config([make_frontend("web", pools=(("b",),))], BACKENDS, QUICK, removal_max_delay=60.0))
+    bench.record(b=FAIL)
+    bench.lb.refuse.clear()
+    bench.wait(35)
+    assert bench.weights() == {WEB: {B: 0, C: 100}}
+    bench.wait(30)
+    assert bench.weights() == {WEB: {B: 0}}
+    bench.stop()
 
 
 def pools(*pools):
