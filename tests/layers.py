@@ -90,6 +90,7 @@ PURE = (
     "healthcheck.probers.dialogue",
     "healthcheck.probers.dns_answer",
     "healthcheck.probers.echo",
+    "healthcheck.probers.expectation",
     "healthcheck.probers.faults",
     "healthcheck.probers.greetings",
     "healthcheck.workers.codec",

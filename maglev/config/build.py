@@ -136,6 +136,10 @@ def _http(params: Record) -> HttpParams:
         params["response-regexp-not"],
         params["headers"] or (),
         params["disable-on-404"],
+        params["method"],
+        params["body"] or b"",
+        params["expect-header"] or (),
+        params["expect-header-regexp"] or (),
     )
 
 

@@ -10,11 +10,12 @@ import attrs
 
 from maglev.model.config import PemFile
 from maglev.model.scale import scales_of
+from maglev.model.text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from maglev.config.netkinds import HeaderLines
+    from maglev.config.headerkinds import HeaderLines
     from maglev.model.announce import AnnounceConfig
     from maglev.model.check_params import ProbeStep
     from maglev.model.check_set import CheckSet
@@ -189,6 +190,18 @@ def _headers(before: HeaderLines, after: HeaderLines) -> Iterator[str]:
         yield f"order of headers: {' '.join(old)} -> {' '.join(new)}"
 
 
+def _expected(key: str, before: HeaderLines, after: HeaderLines) -> Iterator[str]:
+    """Yield the differences between headers that answers must have; their order does not matter."""
+    old, new = dict(before), dict(after)
+    for name in {**old, **new}:
+        if old.get(name) != new.get(name):
+            yield f"{key} {name}: {_quoted(old.get(name))} -> {_quoted(new.get(name))}"
+
+
+def _quoted(value: str | None) -> str:
+    return "none" if value is None else f'"{excerpt(value)}"'
+
+
 def _steps(before: Sequence[ProbeStep], after: Sequence[ProbeStep]) -> Iterator[str]:
     """Yield which steps differ, but not in what: what is sent may be secret."""
     common = min(len(before), len(after))
@@ -234,6 +247,9 @@ def _healthchecks(before: str | CheckSet | None, after: str | CheckSet | None) -
 _BY_NAME: Final[Mapping[str, Callable[[Any, Any], Iterator[str]]]] = {
     "pools": _pools,
     "headers": _headers,
+    "body": lambda _before, _after: iter(("body changed",)),
+    "expect_header": lambda before, after: _expected("expect-header", before, after),
+    "expect_header_regexp": lambda before, after: _expected("expect-header-regexp", before, after),
     "healthcheck": _healthchecks,
     "steps": _steps,
     "payload": lambda _before, _after: iter(("send changed",)),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from maglev.config.headerkinds import ExpectedHeaders, Headers
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, TextKind, TextRule
-from maglev.config.netkinds import Address, Headers, Host, Regexp, StatusCodes
+from maglev.config.netkinds import Address, Host, Regexp, StatusCodes
 from maglev.config.probe_keys import DNS_KEYS, TALK_KEYS, UDP_KEYS
+from maglev.config.probekinds import SEND
 from maglev.config.schema import ConfigKey, ConfigSection, Part
+from maglev.model.check_params import HttpMethod
 from maglev.model.config import CheckType
 
 DAY: Final = 86400.0
@@ -22,6 +25,9 @@ PROBES: Final = Integer(1, 1000)
 
 HEADERS: Final = Headers(32, 4096)
 """The limits of ``headers``: they go out with the request, in a packet or two."""
+
+EXPECTED_HEADERS: Final = 8
+"""Most headers that an answer must have, by value and by pattern each."""
 
 MIN_TIMEOUT: Final = 0.001
 """Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
@@ -67,6 +73,23 @@ PARAMS: Final = ConfigSection(
             types=_WEB,
         ),
         ConfigKey(
+            "method",
+            OneOf(HttpMethod),
+            "Method of the request.",
+            notes="``HEAD`` asks for the headers alone. ``POST`` may change something on the server with each probe.",
+            default=HttpMethod.GET,
+            types=_WEB,
+        ),
+        ConfigKey(
+            "body",
+            SEND,
+            "What a POST sends, as text.",
+            notes="Its type is a header of its own: ``headers: {Content-Type: application/json}``. It is not shown to "
+            "anybody: it may be secret.",
+            default_text="an empty body",
+            types=_WEB,
+        ),
+        ConfigKey(
             "host",
             Host(header=True),
             "The Host header.",
@@ -106,6 +129,23 @@ PARAMS: Final = ConfigSection(
             notes="``{X-Probe: maglevd, Authorization: Basic bWU6c2VjcmV0}``. ``User-Agent`` and ``Accept`` replace "
             "those of the probe. For the Host header there is ``host``; those that say how long the request is and "
             "what becomes of the connection are the probe's own. Values are not shown to anybody: they may be secrets.",
+            default_text="none",
+            types=_WEB,
+        ),
+        ConfigKey(
+            "expect-header",
+            ExpectedHeaders(EXPECTED_HEADERS),
+            "Headers that the answer must have, as a map of names to values.",
+            notes="``{X-Health: ready}``. The whole value must be equal; the case of the name does not matter. Of "
+            "several lines of that name, one is enough.",
+            default_text="none",
+            types=_WEB,
+        ),
+        ConfigKey(
+            "expect-header-regexp",
+            ExpectedHeaders(EXPECTED_HEADERS, Regexp(1024)),
+            "Headers that the answer must have, as a map of names to patterns that their values must match.",
+            notes="RE2, over bytes, not anchored. ``.*`` for a header that may have any value.",
             default_text="none",
             types=_WEB,
         ),

@@ -19,18 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from maglev.config import durations
 from maglev.config.checkkinds import Healthchecks
 from maglev.config.filekinds import Patterns
+from maglev.config.headerkinds import HEADER_NAME, HEADER_VALUE, ExpectedHeaders, Headers
 from maglev.config.keys import ROOT
 from maglev.config.kinds import FALSE, PERCENTAGE, TRUE, Boolean, Duration, Integer, OneOf, Percentage, TextKind
-from maglev.config.netkinds import (
-    ARGUMENT,
-    HEADER_NAME,
-    HEADER_VALUE,
-    Address,
-    Headers,
-    Host,
-    ProgramArguments,
-    StatusCodes,
-)
+from maglev.config.netkinds import ARGUMENT, Address, Host, ProgramArguments, StatusCodes
 from maglev.config.poolkinds import LeastUp
 from maglev.config.probekinds import ESCAPED, EXPECT_REGEXP, HEX, REJECT, STEP_KEYS, EscapedText, HexBytes, Steps
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
@@ -47,6 +39,9 @@ _ANY_TEXT: Final = ["string", "number", "boolean"]
 
 _ABSENT: Final = ({"type": "null"}, {"const": ""})
 """Values equivalent to an absent key; the latter where text is expected."""
+
+_NEVER_EMPTY: Final = (Integer, Boolean, Duration, Headers, ExpectedHeaders, Percentage, LeastUp, Steps)
+"""Kinds that are not text."""
 
 
 def document() -> str:
@@ -105,7 +100,9 @@ def _key(key: ConfigKey) -> Json:
     if not key.needed:
         alternatives += (
             _ABSENT[:1]
-            if isinstance(key.kind, Integer | Boolean | Duration | Headers | Percentage | LeastUp | Steps)
+            if isinstance(
+                key.kind, Integer | Boolean | Duration | Headers | ExpectedHeaders | Percentage | LeastUp | Steps
+            )
             else _ABSENT
         )
     return alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
@@ -187,6 +184,14 @@ def _headers(kind: Headers) -> list[Json]:
     return [
         {"type": "object", "maxProperties": kind.most, "propertyNames": names, "additionalProperties": value},
     ]
+
+
+@_value.register
+def _expected_headers(kind: ExpectedHeaders) -> list[Json]:
+    value: Json = {"type": _ANY_TEXT}
+    value |= {"pattern": _whole(HEADER_VALUE)} if kind.pattern is None else {"maxLength": kind.pattern.length}
+    names = {"pattern": _whole(HEADER_NAME)}
+    return [{"type": "object", "maxProperties": kind.most, "propertyNames": names, "additionalProperties": value}]
 
 
 @_value.register

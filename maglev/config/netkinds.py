@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Final
 
@@ -10,7 +9,7 @@ import attrs
 import re2
 
 from maglev.config.kinds import UnfitError, forbidden, shown, text_of, wrong_type
-from maglev.config.nodes import ListNode, MapNode, Node, ScalarNode, is_null
+from maglev.config.nodes import ListNode, Node, is_null
 from maglev.model import addresses
 from maglev.model.text import excerpt, printable
 
@@ -169,103 +168,6 @@ class Regexp:
     def spell(self, value: str) -> str:
         """Return it unchanged."""
         return value
-
-
-HeaderLines = tuple[tuple[str, str], ...]
-
-HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
-"""RFC 9110, 5.1 and 5.6.2; the length is ours."""
-
-HEADER_VALUE: Final = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
-"""RFC 9110, 5.5, without ``obs-text``, which a new header should not have: nothing in it can end the line."""
-
-_NOT_YOURS: Final = frozenset(
-    {
-        "connection",
-        "content-length",
-        "expect",
-        "http2-settings",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers about the connection and the framing (RFC 9110, 7.6.1, 7.8 and 10.1.1; RFC 9112, 6): a wrong one makes a
-healthy server fail."""
-
-
-@attrs.frozen
-class Headers:
-    """Header lines of an HTTP request, as a map; the value is names and values in the order of the file.
-
-    Attributes:
-        most: Maximum number of lines.
-        length: Maximum number of characters of all names and values together.
-    """
-
-    most: int
-    length: int
-    noun = "map of header names to values"
-
-    @property
-    def limits(self) -> str:
-        """The number and the length."""
-        return f"at most {self.most}, {self.length} characters in all"
-
-    def read(self, node: Node) -> HeaderLines | None:
-        """Return the lines; see `Kind.read`."""
-        if type(node) is not MapNode:
-            raise wrong_type(self.noun, self.limits, node)
-        if len(node.entries) > self.most:
-            raise forbidden(node, f"must be at most {self.most} headers, not {len(node.entries)}")
-        lines: list[tuple[str, str]] = []
-        errors: list[UnfitError] = []
-        seen: dict[str, str] = {}
-        for name, (key, value) in node.entries.items():
-            try:
-                lines.append((_header_name(key, seen), _header_value(value)))
-            except UnfitError as error:
-                error.suffix = f".{excerpt(name)}"
-                errors.append(error)
-        if errors:
-            errors[0].others = errors[1:]
-            raise errors[0]
-        length = sum(len(name) + len(value) for name, value in lines)
-        if length > self.length:
-            raise forbidden(node, f"must have at most {self.length} characters in all, not {length}")
-        return tuple(lines) or None
-
-    def spell(self, value: HeaderLines) -> str:
-        """Return the lines as a map, in JSON, which is also YAML."""
-        return json.dumps(dict(value))
-
-
-def _header_name(key: ScalarNode, seen: dict[str, str]) -> str:
-    name = key.text
-    if not HEADER_NAME.fullmatch(name):
-        expected = "expected 1 to 128 letters, digits, '-' or others of !#$%&'*+.^_`|~"
-        raise forbidden(key, f'invalid header name "{excerpt(name)}": {expected}')
-    lower = name.lower()
-    if lower == "host":
-        raise forbidden(key, f"{name} is not set here: set params.host")
-    if lower in _NOT_YOURS:
-        raise forbidden(key, f"{name} is the probe's own: it sends no body, and closes after one answer")
-    if lower in seen:
-        raise forbidden(key, f"{name} is the same header as {seen[lower]}: expected each once")
-    seen[lower] = name
-    return name
-
-
-def _header_value(node: Node) -> str:
-    if is_null(node):
-        raise wrong_type("text", "visible ASCII characters, spaces and tabs between them", node)
-    text = text_of("text", "visible ASCII characters, spaces and tabs between them", node)
-    if not HEADER_VALUE.fullmatch(text):
-        raise forbidden(node, "invalid header value: expected visible ASCII characters, spaces and tabs between them")
-    return text
 
 
 StatusRanges = tuple[tuple[int, int], ...]

@@ -8,7 +8,7 @@ import dns.exception
 import dns.name
 import dns.rdata
 
-from maglev.model.check_params import Preset, Rcode
+from maglev.model.check_params import HttpMethod, Preset, Rcode
 from maglev.model.config import CheckType
 from maglev.model.text import excerpt, printable
 
@@ -22,7 +22,9 @@ _WITHOUT_TLS: Final = (*_WITH_USER, Preset.SSH)
 
 def check_probe_params(params: Record, kind: CheckType, findings: Findings) -> None:
     """Check parameters that exclude or need one another."""
-    if kind is CheckType.TCP:
+    if kind in {CheckType.HTTP, CheckType.HTTPS}:
+        _check_method(params, findings)
+    elif kind is CheckType.TCP:
         _check_talk(params, findings)
     elif kind is CheckType.UDP:
         _check_one_of(params, ("send", "send-hex"), findings)
@@ -30,6 +32,19 @@ def check_probe_params(params: Record, kind: CheckType, findings: Findings) -> N
     elif kind is CheckType.DNS:
         _check_one_of(params, ("answer", "answer-regexp"), findings)
         _check_answer(params, findings)
+
+
+def _check_method(params: Record, findings: Findings) -> None:
+    method = params["method"]
+    if not params.sound("method"):
+        return
+    if params["body"] is not None and method is not HttpMethod.POST:
+        text = f"needs method: POST; {method} sends no body"
+        findings.semantic(f"{params.path}.body", text, params.entries["body"][0])
+    for name in ("response-regexp", "response-regexp-not"):
+        if params[name] is not None and method is HttpMethod.HEAD:
+            text = "is about the body, and an answer to HEAD has none: expected another method"
+            findings.semantic(f"{params.path}.{name}", text, params.entries[name][0])
 
 
 def _check_one_of(params: Record, names: tuple[str, ...], findings: Findings) -> None:

@@ -6,25 +6,20 @@ import json
 from typing import TYPE_CHECKING
 
 from maglev.config.probekinds import step_map
-from maglev.model.check_params import Preset, ProbeStep
+from maglev.model.check_params import HttpMethod, Preset, ProbeStep
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from maglev.model.check_params import DnsParams, TalkParams
     from maglev.model.check_views import CheckParamsView
-    from maglev.model.config import Healthcheck, PemFile
+    from maglev.model.config import Healthcheck, HttpParams, PemFile
 
 
 def params_view(healthcheck: Healthcheck) -> CheckParamsView:
     """Return the parameters of its type."""
     params: CheckParamsView = {}
     if healthcheck.http is not None:
-        http = healthcheck.http
-        codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
-        params |= {"path": http.path, "host": http.host, "response_code": codes}
-        params |= {"response_regexp": http.response_regexp, "response_regexp_not": http.response_regexp_not}
-        params["disable_on_404"] = http.disable_on_404
-        params["headers"] = [name for name, _ in http.headers]  # values may be secrets
+        params |= _http_view(healthcheck.http)
     if healthcheck.tls is not None:
         tls = healthcheck.tls
         params |= {"server_name": tls.server_name, "insecure_skip_verify": not tls.verify, "tls_resumption": tls.resume}
@@ -40,6 +35,22 @@ def params_view(healthcheck: Healthcheck) -> CheckParamsView:
         params |= {"send": f"{len(udp.payload)} bytes", "expect": expected}
     if healthcheck.dns is not None:
         params |= _dns_view(healthcheck.dns)
+    return params
+
+
+def _http_view(http: HttpParams) -> CheckParamsView:
+    codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
+    params: CheckParamsView = {"method": str(http.method), "path": http.path, "host": http.host}
+    if http.method is HttpMethod.POST:
+        params["body"] = f"{len(http.body)} bytes"
+    params |= {"response_code": codes, "response_regexp": http.response_regexp}
+    params["response_regexp_not"] = http.response_regexp_not
+    if http.expect_header:
+        params["expect_header"] = [f"{name}: {value}" for name, value in http.expect_header]
+    if http.expect_header_regexp:
+        params["expect_header_regexp"] = [f"{name}: {pattern}" for name, pattern in http.expect_header_regexp]
+    params["disable_on_404"] = http.disable_on_404
+    params["headers"] = [name for name, _ in http.headers]  # values may be secrets
     return params
 
 

@@ -18,9 +18,9 @@ from cryptography import x509
 from OpenSSL import crypto
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 
-from maglev.healthcheck.probers.answer import Expectation, compile_pattern
 from maglev.healthcheck.probers.connection import SocketConnector
 from maglev.healthcheck.probers.deadlines import DeadlinesByTimeout
+from maglev.healthcheck.probers.expectation import Expectation, compile_pattern
 from maglev.healthcheck.probers.http import HttpProbe, request_for
 from maglev.healthcheck.probers.poller import Poller
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from OpenSSL.crypto import X509
 
     from maglev.healthcheck.lag import LagMonitor
-    from maglev.healthcheck.probers.answer import Verdict
     from maglev.healthcheck.probers.base import Conclude
+    from maglev.healthcheck.probers.expectation import Verdict
     from maglev.healthcheck.probers.probe import Probe
     from maglev.maglevt.targets import VipTarget
     from maglev.maglevt.who import Who
@@ -222,7 +222,7 @@ class RequesterSource:
         expectation = Expectation.of(params)
         if self._who is not None and self._who.wants_body and expectation.pattern is None:
             # The empty pattern is found in any body, and lets the probe read one.
-            expectation = Expectation(params.response_codes, compile_pattern(""), expectation.forbidden)
+            expectation = attrs.evolve(expectation, pattern=compile_pattern(""), drains=False)
         return expectation
 
     def _http_probes(self, request: bytes, expectation: Expectation, witness: Witness) -> Callable[[Conclude], Probe]:

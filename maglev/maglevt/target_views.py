@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from maglev.model.check_params import HttpMethod
 from maglev.model.config import CheckType, Frontend, Healthcheck, HttpParams, TlsParams, Transport
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ def frontend_of_view(view: Mapping[str, Any]) -> Frontend:
 def healthcheck_of_view(view: Mapping[str, Any]) -> Healthcheck:
     """Return a healthcheck.
 
-    What the daemon does not tell is left out: the values of headers, which may be secrets, and the content of files
-    with certificates, which are on its machine.
+    What the daemon does not tell is left out: the values of headers and the body of a request, which may be secrets,
+    and the content of files with certificates, which are on its machine.
     """
     kind, params = CheckType(view["type"]), view["params"]
     return Healthcheck(
@@ -50,7 +51,15 @@ def _http(params: Mapping[str, Any]) -> HttpParams:
         _ranges(params["response_code"]),
         params["response_regexp"],
         params.get("response_regexp_not"),
+        method=HttpMethod(params.get("method", "GET")),
+        expect_header=_pairs(params.get("expect_header", ())),
+        expect_header_regexp=_pairs(params.get("expect_header_regexp", ())),
     )
+
+
+def _pairs(lines: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return names and values of lines such as ``X-Health: ready``."""
+    return tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
 
 
 def _ranges(texts: Sequence[str]) -> tuple[tuple[int, int], ...]:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from maglev.config.reader import Record
 
-_PARAMS: Final = ("path", "host", "response-code", "response-regexp", "response-regexp-not", "headers", "ssl")
+_PATTERNS: Final = ("response-regexp", "response-regexp-not", "expect-header", "expect-header-regexp")
+_PARAMS: Final = ("method", "body", "path", "host", "response-code", *_PATTERNS, "headers", "ssl")
 _TLS_PARAMS: Final = ("server-name", "insecure-skip-verify")
 
 _ANY_ADDRESS: Final = Address(loopback=(4, 6))
@@ -135,6 +136,10 @@ def _healthcheck(name: str, record: Record) -> Healthcheck:
             params["response-regexp"],
             params["response-regexp-not"],
             params["headers"] or (),
+            method=params["method"],
+            body=params["body"] or b"",
+            expect_header=params["expect-header"] or (),
+            expect_header_regexp=params["expect-header-regexp"] or (),
         )
         if http
         else None,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from maglev.config.headerkinds import HEADER_NAME
 from maglev.config.kinds import UnfitError
-from maglev.config.netkinds import HEADER_NAME, Regexp
+from maglev.config.netkinds import Regexp
 from maglev.config.nodes import ScalarNode
-from maglev.healthcheck.probers.answer import compile_pattern
+from maglev.healthcheck.probers.expectation import compile_pattern
 from maglev.model.text import printable
 
 if TYPE_CHECKING:

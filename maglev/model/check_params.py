@@ -8,6 +8,15 @@ from typing import Final
 import attrs
 
 
+class HttpMethod(enum.StrEnum):
+    """The method of an HTTP request."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    OPTIONS = "OPTIONS"
+    POST = "POST"
+
+
 class Preset(enum.StrEnum):
     """A conversation over TCP that need not be spelled out."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.model.announce import AnnounceConfig
+from maglev.model.check_params import HttpMethod
 from maglev.model.check_set import CheckSet
 
 if TYPE_CHECKING:
@@ -124,6 +125,10 @@ class HttpParams:
         response_regexp_not: RE2 pattern that the body must not contain; None accepts any body.
         headers: Names and values of further header lines, in order.
         disable_on_404: Whether the status 404 means that the backend is well and wants no new flows.
+        method: The method of the request.
+        body: What a POST sends.
+        expect_header: Names and values of headers that the answer must have.
+        expect_header_regexp: Names, and RE2 patterns over bytes that their values must match.
     """
 
     path: str = "/"
@@ -133,6 +138,10 @@ class HttpParams:
     response_regexp_not: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     disable_on_404: bool = False
+    method: HttpMethod = HttpMethod.GET
+    body: bytes = attrs.field(default=b"", repr=False)
+    expect_header: tuple[tuple[str, str], ...] = ()
+    expect_header_regexp: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen

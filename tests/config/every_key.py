@@ -32,10 +32,14 @@ maglev:
       probe-ipv4-src: 192.0.2.2
       probe-ipv6-src: 2001:db8::2
       params:
+        method: POST
+        body: '{"deep": true}\\n'
         path: /health?full=1
         host: www.example.com:8443
         response-code: [200, 301-302, "404"]
         response-regexp: "^OK$"
+        expect-header: {X-Health: ready}
+        expect-header-regexp: {Content-Type: "^text/"}
         disable-on-404: true
         server-name: name.example.com
         insecure-skip-verify: true

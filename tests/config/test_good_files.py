@@ -16,6 +16,7 @@ from maglev.config.nodes import ScalarNode
 from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import ConfigKey, walk
 from maglev.model.announce import AnnounceConfig, AnnouncePolicy, BirdConfig, HookConfig, HookEvents, Needed
+from maglev.model.check_params import HttpMethod
 from maglev.model.check_set import CheckSet
 from maglev.model.config import (
     Backend,
@@ -94,6 +95,10 @@ def test_every_key_arrives_in_the_model():
                     response_codes=((200, 200), (301, 302), (404, 404)),
                     response_regexp="^OK$",
                     disable_on_404=True,
+                    method=HttpMethod.POST,
+                    body=b'{"deep": true}\n',
+                    expect_header=(("X-Health", "ready"),),
+                    expect_header_regexp=(("Content-Type", "^text/"),),
                 ),
                 tls=TlsParams(server_name="name.example.com", verify=False, resume=False),
             ),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 from maglev.config.diff import differences
+from maglev.config.headerkinds import ExpectedHeaders
 from maglev.config.kinds import UnfitError
 from maglev.config.load import load_text
+from maglev.config.netkinds import Regexp
 from maglev.config.nodes import ScalarNode
 from maglev.config.probekinds import EXPECT_HEX, SEND, Steps
 from maglev.model.check_params import (
     AnswerPattern,
     DnsParams,
+    HttpMethod,
     Preset,
     ProbeStep,
     Rcode,
@@ -19,6 +22,7 @@ from maglev.model.check_params import (
     TalkParams,
     UdpParams,
 )
+from maglev.model.config import HttpParams
 from tests.config.test_bad_files import errors_of
 from tests.fakes.file_parts import params
 from tests.fakes.values import node_of
@@ -118,6 +122,51 @@ def test_what_is_sent_is_in_no_difference():
 def test_half_a_character_is_refused():
     with pytest.raises(UnfitError, match="expected valid Unicode"):
         SEND.read(ScalarNode("a\ud800", True, 1, 1))
+
+
+HTTP = "http, port: 80"
+
+
+@pytest.mark.parametrize(
+    ("written", "http"),
+    [
+        ("", HttpParams()),
+        ("method: HEAD", HttpParams(method=HttpMethod.HEAD)),
+        ("method: POST", HttpParams(method=HttpMethod.POST)),
+        (r"method: POST, body: 'a\r\n\xff'", HttpParams(method=HttpMethod.POST, body=b"a\r\n\xff")),
+        (
+            "expect-header: {X-A: 1, Host: '', x-b: a b}",
+            HttpParams(expect_header=(("X-A", "1"), ("Host", ""), ("x-b", "a b"))),
+        ),
+        ("expect-header-regexp: {X-A: ^a$}, expect-header: {}", HttpParams(expect_header_regexp=(("X-A", "^a$"),))),
+        ("expect-header: ~, expect-header-regexp: ~", HttpParams()),
+    ],
+)
+def test_what_an_http_probe_sends_and_expects(written, http):
+    assert config_of(written, HTTP).healthchecks["web"].http == http
+
+
+def test_expected_headers_are_spelled_as_they_are_written():
+    for kind in (ExpectedHeaders(8), ExpectedHeaders(8, Regexp(1024))):
+        lines = (("X-A", "1"), ("X-B", '"'))
+        assert kind.read(node_of(kind.spell(lines))) == lines
+
+
+def test_differences_of_http_probes():
+    old = config_of("method: POST, body: secret, expect-header: {X-A: 1, X-B: 2}", HTTP)
+    new = config_of(
+        "method: POST, body: hidden, expect-header: {X-B: 3, X-C: ''}, expect-header-regexp: {X-A: .}", HTTP
+    )
+    (difference,) = differences(old, new)
+    assert difference.details == (
+        "body changed",
+        'expect-header X-A: "1" -> none',
+        'expect-header X-B: "2" -> "3"',
+        'expect-header X-C: none -> ""',
+        'expect-header-regexp X-A: none -> "."',
+    )
+    (difference,) = differences(config_of("", HTTP), config_of("method: HEAD", HTTP))
+    assert difference.details == ("method: GET -> HEAD",)
 
 
 UDP, DNS = "udp, port: 161", "dns, port: 53"

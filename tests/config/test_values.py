@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from maglev.config import checkkinds, filekinds, netkinds, poolkinds, probekinds
+from maglev.config import checkkinds, filekinds, headerkinds, netkinds, poolkinds, probekinds
 from maglev.config import kinds as kinds_module
 from maglev.config.checkkinds import Healthchecks
 from maglev.config.kinds import Integer, TextKind, UnfitError
@@ -56,7 +56,7 @@ def test_a_refusal_shows_the_value_what_was_expected_and_the_limits(path, name):
 
 
 def test_every_kind_is_in_the_table_and_refuses_something():
-    modules = (kinds_module, checkkinds, filekinds, netkinds, poolkinds, probekinds)
+    modules = (kinds_module, checkkinds, filekinds, headerkinds, netkinds, poolkinds, probekinds)
     everything = [each for module in modules for each in vars(module).values()]
     classes = {each for each in everything if isinstance(each, type) and hasattr(each, "spell")}
     assert {type(kind) for kind in KINDS.values()} == classes - {kinds_module.ValueKind}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maglev.model.check_params import AnswerPattern, DnsParams, Preset, ProbeStep, TalkParams, UdpParams
+from maglev.model.check_params import AnswerPattern, DnsParams, HttpMethod, Preset, ProbeStep, TalkParams, UdpParams
 from maglev.model.config import Backend, CheckType, HttpParams, PemFile, TlsParams, WeightScale
 from maglev.model.errors import NotFoundError
 from tests.fakes.configs import make_check, make_config, make_frontend
@@ -191,7 +191,18 @@ def test_healthchecks():
         make_check(
             "web",
             type=CheckType.HTTPS,
-            http=HttpParams("/x", "h", ((200, 200), (300, 399)), "ok", "bad", (("X-A", "secret"), ("X-B", "2"))),
+            http=HttpParams(
+                "/x",
+                "h",
+                ((200, 200), (300, 399)),
+                "ok",
+                "bad",
+                (("X-A", "secret"), ("X-B", "2")),
+                method=HttpMethod.POST,
+                body=b"secret",
+                expect_header=(("X-H", "ok"),),
+                expect_header_regexp=(("X-R", "a: b"),),
+            ),
             tls=TlsParams(
                 "h",
                 resume=False,
@@ -218,11 +229,15 @@ def test_healthchecks():
         },
         {},
         {
+            "method": "POST",
             "path": "/x",
             "host": "h",
+            "body": "6 bytes",
             "response_code": ["200", "300-399"],
             "response_regexp": "ok",
             "response_regexp_not": "bad",
+            "expect_header": ["X-H: ok"],
+            "expect_header_regexp": ["X-R: a: b"],
             "disable_on_404": False,
             "headers": ["X-A", "X-B"],
             "server_name": "h",

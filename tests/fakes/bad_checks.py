@@ -273,13 +273,13 @@ BAD_CHECKS = {
     "header-connection": (
         SEMANTIC,
         "maglev.healthchecks.web.params.headers.Connection",
-        "Connection is the probe's own: it sends no body, and closes after one answer",
+        "Connection is the probe's own: it says how long the request is, and closes after one answer",
         params("headers: {§Connection: keep-alive}"),
     ),
     "header-length": (
         SEMANTIC,
         "maglev.healthchecks.web.params.headers.Content-Length",
-        "Content-Length is the probe's own: it sends no body, and closes after one answer",
+        "Content-Length is the probe's own: it says how long the request is, and closes after one answer",
         params("headers: {§Content-Length: 3}"),
     ),
     "header-twice": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes.file_parts import PARSE, SEMANTIC, check, params
+from tests.fakes.file_parts import HEADER_NAME, HEADER_VALUE, PARSE, SEMANTIC, check, params
 
 PARAMS = "maglev.healthchecks.web.params"
 STEP_KINDS = "send, send-hex, expect, expect-hex, expect-regexp"
@@ -14,6 +14,79 @@ def tcp(text: str) -> str:
 
 
 BAD_PROBES = {
+    "method-unknown": (
+        SEMANTIC,
+        f"{PARAMS}.method",
+        "must be GET, HEAD, OPTIONS or POST, not get; did you mean 'GET'?",
+        params("method: §get"),
+    ),
+    "method-of-tcp": (
+        SEMANTIC,
+        f"{PARAMS}.method",
+        "does not apply to type tcp, only to http, https",
+        tcp("§method: GET"),
+    ),
+    "body-of-get": (SEMANTIC, f"{PARAMS}.body", "needs method: POST; GET sends no body", params("§body: x")),
+    "body-long": (
+        SEMANTIC,
+        f"{PARAMS}.body",
+        f'must have at most 4096 bytes, {ESCAPES}, not 4097: "{"x" * 37}..."',
+        params(f"method: POST, body: §{'x' * 4097}"),
+    ),
+    "head-and-a-pattern": (
+        SEMANTIC,
+        f"{PARAMS}.response-regexp",
+        "is about the body, and an answer to HEAD has none: expected another method",
+        params("method: HEAD, §response-regexp: ok"),
+    ),
+    "expected-header-text": (
+        PARSE,
+        f"{PARAMS}.expect-header",
+        "must be a map of header names to values (at most 8), not X-A",
+        params("expect-header: §X-A"),
+    ),
+    "expected-headers-many": (
+        SEMANTIC,
+        f"{PARAMS}.expect-header",
+        "must be at most 8 headers, not 9",
+        params(f"expect-header: §{{{', '.join(f'X-{number}: 1' for number in range(9))}}}"),
+    ),
+    "expected-header-name": (
+        SEMANTIC,
+        f"{PARAMS}.expect-header.X A",
+        f'invalid header name "X A": {HEADER_NAME}',
+        params("expect-header: {§X A: 1}"),
+    ),
+    "expected-header-twice": (
+        SEMANTIC,
+        f"{PARAMS}.expect-header-regexp.HOST",
+        "HOST is the same header as Host: expected each once",
+        params("expect-header-regexp: {Host: a, §HOST: a}"),
+    ),
+    "expected-header-with-a-line-end": (
+        SEMANTIC,
+        f"{PARAMS}.expect-header.X-A",
+        HEADER_VALUE,
+        params('expect-header: {X-A: §"a\\r\\nX-B: b"}'),
+    ),
+    "expected-header-pattern": (
+        SEMANTIC,
+        f"{PARAMS}.expect-header-regexp.X-A",
+        'invalid regular expression "(ok": missing ): (ok (expected RE2, at most 1024 characters)',
+        params('expect-header-regexp: {X-A: §"(ok"}'),
+    ),
+    "expected-header-null": (
+        PARSE,
+        f"{PARAMS}.expect-header-regexp.X-A",
+        'must be a regular expression (RE2, at most 1024 characters), not ""',
+        params("expect-header-regexp: {X-A: §}"),
+    ),
+    "expected-header-empty-pattern": (
+        SEMANTIC,
+        f"{PARAMS}.expect-header-regexp.X-A",
+        "must not be empty: write .* for a header that may have any value",
+        params("expect-header-regexp: {X-A: §''}"),
+    ),
     "preset-unknown": (
         SEMANTIC,
         f"{PARAMS}.preset",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from maglev.healthcheck.probers.answer import Answer, Expectation
+from maglev.healthcheck.probers.answer import Answer
+from maglev.healthcheck.probers.expectation import Expectation
 from maglev.model.config import HttpParams
 
 

@@ -10,8 +10,8 @@ from OpenSSL import SSL
 from OpenSSL.crypto import X509
 from twisted.internet.testing import StringTransport
 
-from maglev.healthcheck.probers.answer import Expectation
 from maglev.healthcheck.probers.connection import ABORTED
+from maglev.healthcheck.probers.expectation import Expectation
 from maglev.healthcheck.probers.http import HttpProbe
 from maglev.healthcheck.probers.tls import TlsProbe
 from maglev.healthcheck.probers.trust import Identity

@@ -122,6 +122,7 @@ def healthcheck_view(name, **more):
         "probe_ipv4_src": None,
         "probe_ipv6_src": None,
         "params": {
+            "method": "GET",
             "path": "/healthz",
             "host": None,
             "response_code": ["200-299", "401"],

@@ -36,14 +36,98 @@ def test_a_server_without_check_is_always_up(run):
 
 @pytest.mark.parametrize(
     ("words", "path"),
-    [("", "/"), ("/x", "/x"), ("GET /y", "/y"), ("GET /z HTTP/1.0", "/z"), ("OPTIONS *", "/"), ("GET /%[x]", "/")],
+    [("", "/"), ("/x", "/x"), ("GET /y", "/y"), ("head /z HTTP/1.0", "/z"), ("OPTIONS *", "/"), ("GET /%[x]", "/")],
 )
 def test_httpchk_is_http(run, words, path):
     made = run(listen(f"option httpchk {words}"))
     check = made.check("s")
     assert (check.type, check.http.path, check.http.response_codes) == ("http", path, ((200, 399),))
-    assert ("requested with GET instead of OPTIONS" in made.comments) == (not words.startswith("GET"))
+    assert check.http.method == (words.split()[0].upper() if " " in words else "OPTIONS")
+    assert "requested with" not in made.comments
     assert ("path not supported, / is requested instead" in made.comments) == ("*" in words or "%" in words)
+
+
+def test_a_method_that_no_probe_has_becomes_get(run):
+    made = run(listen("option httpchk PUT /x"))
+    assert made.check("s").http.method == "GET"
+    assert "requested with GET instead of PUT" in made.comments
+    made = run(listen("option httpchk HEAD /x", "http-check expect string well"))
+    assert made.check("s").http.method == "GET"
+    assert "requested with GET instead of HEAD" in made.comments
+
+
+def test_a_body_is_sent_by_post(run):
+    made = run(listen("option httpchk", r"http-check send meth POST uri /x hdr Content-Type a/b body {\"a\":\ 1}"))
+    http = made.check("s").http
+    assert (http.method, http.body, http.headers) == ("POST", b'{"a": 1}', (("Content-Type", "a/b"),))
+    assert "not sent" not in made.comments
+    made = run(listen("option httpchk GET /x", "http-check send body x"))
+    assert made.check("s").http.body == b""
+    assert "not sent by the healthcheck: a body with GET" in made.comments
+    for body in ("%[uuid]", "x" * 2000 + "\u00e9" * 1100):
+        made = run(listen("option httpchk", f"http-check send meth POST body {body}"))
+        assert made.check("s").http.body == b""
+        assert "not sent by the healthcheck: body" in made.comments
+
+
+@pytest.mark.parametrize(
+    ("rule", "pattern"),
+    [
+        ("hdr name X-A", ".*"),
+        ("fhdr name -m str X-A", ".*"),
+        ("fhdr name X-A value a.b", r"^a\.b$"),
+        ("hdr name X-A value -m str a.b", r"(?:^|,)[ \t]*a\.b[ \t]*(?:,|$)"),
+        ("hdr name X-A value -m beg a", r"(?:^|,)[ \t]*a"),
+        ("fhdr name X-A value -m end b", "b$"),
+        ("fhdr name X-A value -m sub a+b", r"a\+b"),
+        ("hdr name X-A value -m sub a", "a"),
+        ("fhdr name X-A value -m reg ^a.*b$", "^a.*b$"),
+        ("hdr name X-A value -m reg a.*b", "a.*b"),
+        ("comment c hdr name X-A", ".*"),
+    ],
+)
+def test_an_expected_header_is_kept(run, rule, pattern):
+    made = run(listen("option httpchk GET /", f"http-check expect {rule}"))
+    http = made.check("s").http
+    assert http.expect_header_regexp == (("X-A", pattern),)
+    assert http.response_codes == ((100, 599),)
+    assert "no equivalent for" not in made.comments
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "! hdr name X-A",
+        "hdr",
+        "hdr X-A",
+        "hdr name",
+        "hdr name -m beg X-",
+        "hdr name X:A",
+        "hdr name X-A value",
+        "hdr name X-A value a b",
+        "hdr name X-A other a",
+        "hdr name X-A value %[x]",
+        "hdr name X-A value -m reg ^a",
+        "hdr name X-A value -m dom a",
+        "fhdr name X-A value -m reg (",
+        "fhdr name-lf X-A",
+    ],
+)
+def test_a_header_that_can_t_be_expected_is_named(run, rule):
+    made = run(listen("option httpchk GET /", f"http-check expect {rule}"))
+    assert made.check("s").http.expect_header_regexp == ()
+    assert f"no equivalent for this expectation: {rule}" in made.comments
+
+
+def test_a_header_is_expected_once_and_those_of_the_defaults_only_without_others(run):
+    rules = [f"http-check expect hdr name X-{number}" for number in (*range(8), 0, 9)]
+    made = run(listen("option httpchk GET /", *rules))
+    assert [name for name, _ in made.check("s").http.expect_header_regexp] == [f"X-{number}" for number in range(8)]
+    for rule in ("X-0", "X-9"):
+        assert f"no equivalent for this expectation: hdr name {rule}" in made.comments
+    before = "defaults\n option httpchk GET /\n http-check expect hdr name X-A\n"
+    http = run(listen("http-check expect hdr name X-B", before=before)).check("s").http
+    assert http.expect_header_regexp == (("X-B", ".*"),)
 
 
 def test_the_host_may_be_behind_the_version(run):
@@ -57,7 +141,7 @@ def test_what_is_sent_is_kept_as_far_as_it_can_be(run):
     )
     check = made.check("s")
     assert (check.http.path, check.http.host) == ("/a", "a.example")
-    assert "line 4: not sent by the healthcheck: body x" in made.comments
+    assert "not sent by the healthcheck: a body with GET" in made.comments
     assert check.http.headers == (("A", "b"),)
     assert "Host header not supported: a b" in run(listen("option httpchk", "http-check send hdr Host a\\ b")).comments
 
@@ -88,7 +172,6 @@ def test_what_is_expected_is_kept(run, rule, codes, regexp):
         "rstring (",
         "rstatus (",
         "string ''",
-        "hdr name x",
         "",
         "! status 100-599",
         "rstatus x",

@@ -9,6 +9,7 @@ from maglev.maglevt.target_views import first_member, frontend_of_view, healthch
 from maglev.maglevt.targets import FLOW_TIMEOUT, Question, asked_of_vip, target_of, weights_of_view
 from maglev.maglevt.targets_file import targets_of_file, targets_of_text
 from maglev.maglevt.who import LENGTH, WhoByBody, WhoByHeader, as_name, final_headers, parse_who
+from maglev.model.check_params import HttpMethod
 from maglev.model.config import CheckType, Frontend, Healthcheck, HttpParams, TlsParams, Transport
 from maglev.model.errors import ConfigError
 
@@ -95,6 +96,15 @@ def test_a_list_of_vips():
     assert smtps.healthcheck.tls == TlsParams("mail.example.net", resume=False)
     assert found.weights == {"web": Weights({"www1": 100, "www2": 50}, {"www1": "127.0.0.11"})}
     assert (found.flow_timeout, found.skipped) == (FLOW_TIMEOUT, [])
+
+
+def test_a_list_may_say_what_to_send_and_to_expect():
+    params = b"{method: POST, body: a, expect-header: {X-A: 1}, expect-header-regexp: {X-B: .}}"
+    text = b"maglevt: {a: {address: 192.0.2.1, port: 80, check: http, params: " + params + b"}}"
+    (target,) = targets_of_text(text, QUESTION).targets
+    assert target.healthcheck.http == HttpParams(
+        method=HttpMethod.POST, body=b"a", expect_header=(("X-A", "1"),), expect_header_regexp=(("X-B", "."),)
+    )
 
 
 def test_the_name_of_a_host_is_what_its_certificate_must_be_for():
@@ -232,6 +242,13 @@ def test_a_healthcheck_from_the_daemon():
 
     assert https.http == HttpParams("/a", None, ((200, 299), (301, 301)), "ok")
     assert https.tls == TlsParams("n", verify=False)
+    more = {"method": "HEAD", "expect_header": ["X-A: 1"], "expect_header_regexp": ["X-B: a: b"]}
+    asked = healthcheck_of_view(CHECK_VIEW | {"params": CHECK_VIEW["params"] | more}).http
+    assert (asked.method, asked.expect_header, asked.expect_header_regexp) == (
+        "HEAD",
+        (("X-A", "1"),),
+        (("X-B", "a: b"),),
+    )
     plain = healthcheck_of_view(CHECK_VIEW | {"type": "http"})
     assert (plain.http, plain.tls) == (https.http, None)
     assert healthcheck_of_view(CHECK_VIEW | {"type": "icmp", "port": None, "params": {}}).tls is None

@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maglev.healthcheck.probers.answer import Answer, Expectation
+from maglev.healthcheck.probers.answer import Answer
+from maglev.healthcheck.probers.expectation import Expectation
 from maglev.model.config import HttpParams
 from maglev.model.result import Code
 from tests.fakes.http_zoo import REASONS, ZOO, ZooServer, ask_haproxy

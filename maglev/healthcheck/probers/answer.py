@@ -21,15 +21,14 @@ import enum
 import re
 from typing import TYPE_CHECKING, Final
 
-import attrs
 import httptools
-import re2
 
+from maglev.healthcheck.probers.expectation import line_pattern
 from maglev.model.result import Code
 from maglev.model.text import excerpt, printable
 
 if TYPE_CHECKING:
-    from maglev.model.config import HttpParams
+    from maglev.healthcheck.probers.expectation import Expectation, Verdict
 
 HEADER_LIMIT: Final = 1 << 16
 STATUS_LINE_LIMIT: Final = 4096
@@ -38,7 +37,6 @@ ANSWER_LIMIT: Final = 1 << 20
 LINGER_LIMIT: Final = 1 << 16
 
 _SWITCHING_PROTOCOLS: Final = 101
-_NOT_FOUND: Final = 404
 _LONGEST_LENGTH: Final = 18
 """Digits of the longest Content-Length that is understood."""
 
@@ -47,9 +45,9 @@ _LONGEST_LENGTH: Final = 18
 _STATUS_LINE: Final = re.compile(rb"[\r\n]*HTTP/\d\.\d[ \t]+(\d{1,9})(?:[ \t\r][^\n]*)?\n")
 _STATUS_LINE_BEGUN: Final = re.compile(rb"[\r\n]*HTTP/\d\.\d[ \t][^\n]*\Z")
 _EMPTY_LINE: Final = re.compile(rb"\n\r{0,2}\n")
-_VALUE: Final = rb"[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)"  # with folded lines (RFC 9112, 5.2)
-_CONTENT_LENGTH: Final = re.compile(rb"\ncontent-length" + _VALUE, re.IGNORECASE)
-_TRANSFER_ENCODING: Final = re.compile(rb"\ntransfer-encoding" + _VALUE, re.IGNORECASE)
+_BLOCK: Final = re.compile(rb"[\r\n]*+(.*?\n)\r{0,2}\n", re.DOTALL)
+_CONTENT_LENGTH: Final = line_pattern("content-length")
+_TRANSFER_ENCODING: Final = line_pattern("transfer-encoding")
 _CONTENT_ENCODING: Final = re.compile(rb"\ncontent-encoding[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE)
 
 # The arguments of `httptools.HttpResponseParser.set_dangerous_leniencies`, dangerous to those who forward.
@@ -57,8 +55,6 @@ _ALL_LENIENCIES: Final = (True,) * 10
 
 _TLS_ALERT: Final = b"\x15\x03"
 _ORDINARY: Final = 200
-
-Verdict = tuple[Code, str]
 
 
 class Progress(enum.Enum):
@@ -68,69 +64,6 @@ class Progress(enum.Enum):
     HEADERS = "headers not complete"
     BODY = "body not complete"
     END = "complete"
-
-
-@attrs.frozen
-class Expectation:
-    """What a healthcheck wants of an answer.
-
-    Attributes:
-        codes: Inclusive ranges of accepted status codes.
-        pattern: RE2 object that must be found in the body; None accepts any body.
-        forbidden: RE2 object that must not be found in it; None accepts any body.
-        drains: Whether the status 404 passes, and asks for no new flows; whatever `codes` says of it.
-        accepted: The status codes themselves.
-        wants_body: Whether the verdict depends on the body.
-    """
-
-    codes: tuple[tuple[int, int], ...]
-    pattern: re2._Regexp | None = None
-    forbidden: re2._Regexp | None = None
-    drains: bool = False
-    accepted: frozenset[int] = attrs.field(init=False)
-    wants_body: bool = attrs.field(init=False)
-
-    @accepted.default
-    def _list_codes(self) -> frozenset[int]:
-        return frozenset(code for low, high in self.codes for code in range(low, high + 1))
-
-    @wants_body.default
-    def _has_pattern(self) -> bool:
-        return self.pattern is not None or self.forbidden is not None
-
-    @classmethod
-    def of(cls, params: HttpParams) -> Expectation:
-        """Return what these parameters ask for, ready to be used many times.
-
-        Raises:
-            re2.error: The pattern is not valid.
-        """
-        patterns = params.response_regexp, params.response_regexp_not
-        pattern, forbidden = (None if each is None else compile_pattern(each) for each in patterns)
-        return cls(params.response_codes, pattern, forbidden, params.disable_on_404)
-
-    def judge_body(self, body: bytes, missing: str) -> Verdict:
-        """Return the verdict on a body; ``missing`` says which part of it did not arrive, if any.
-
-        A truncated body is judged by what did arrive, as HAProxy does.
-        """
-        text = _utf8(body)
-        if self.pattern is not None and self.pattern.search(text) is None:
-            return Code.L7RSP, f"body does not match{missing}"
-        if self.forbidden is not None and self.forbidden.search(text) is not None:
-            return Code.L7RSP, f"body matches response-regexp-not{missing}"
-        return Code.L7OK, ""
-
-
-def compile_pattern(regexp: str) -> re2._Regexp:
-    """Return a pattern whose search takes time linear in the body, whatever the pattern.
-
-    Raises:
-        re2.error: The pattern is not valid.
-    """
-    options = re2.Options()
-    options.log_errors = False  # RE2 would write to our standard error
-    return re2.compile(regexp.encode(), options)
 
 
 def _codings(head: bytes | bytearray) -> list[bytes]:
@@ -169,15 +102,6 @@ def _new_parser(callbacks: Answer) -> httptools.HttpResponseParser:
     return parser
 
 
-def _utf8(body: bytes) -> bytes:
-    """Return the body as UTF-8, in which RE2 works; each other byte counts as U+FFFD, so that ``.`` matches it."""
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return body.decode("utf-8", "replace").encode()
-    return body
-
-
 class Answer:
     """Reads one answer and comes to a verdict as soon as it is certain.
 
@@ -195,6 +119,7 @@ class Answer:
         self._limit = HEADER_LIMIT
         self._status = 0
         self._head = bytearray()  # until the headers are complete
+        self._interims = 0  # answers at its start that do not count
         self._plain = False  # whether llhttp does not read the headers
         self._searched = 0
         self._body = bytearray()
@@ -297,7 +222,7 @@ class Answer:
     def _read_body(self, status: int, framing: bytes, data: bytes) -> None:
         """Let a new parser read the body after headers that were read plainly."""
         self._plain = False
-        self._begin_body(status)
+        self._begin_body(status, self._head)
         self._parser = parser = _new_parser(self)
         # Some statuses mean no body (RFC 9112, 6.3, item 1), and llhttp can't read a status of four digits.
         known = status if 100 <= status <= 999 else _ORDINARY
@@ -338,21 +263,35 @@ class Answer:
         shown = b", ".join(each for each in encodings if each.lower() not in {b"identity", b"chunked"})
         return printable(f"; it is compressed ({shown.decode('latin-1')})") if shown else ""
 
+    def _last_block(self) -> bytes:
+        """Return what follows the interim answers, as far as llhttp and we see the same ends of them."""
+        start = 0
+        for _ in range(self._interims):
+            block = _BLOCK.match(self._head, start)
+            start = start if block is None else block.end()
+        return bytes(self._head[start:])
+
     @staticmethod
     def _is_interim(status: int) -> bool:
         return 100 <= status < 200 and status != _SWITCHING_PROTOCOLS
 
-    def _begin_body(self, status: int) -> None:
-        """The headers are complete of the answer that counts."""
+    def _begin_body(self, status: int, head: bytes | bytearray) -> None:
+        """The headers are complete of the answer that counts, and begin this."""
         self._status = status
         self.progress = Progress.BODY
         self._limit = ANSWER_LIMIT
-        if status == _NOT_FOUND and self._expectation.drains:
-            self._decide(Code.L7OKC, f"status {status}")
-        elif status not in self._expectation.accepted:
-            self._decide(Code.L7STS, f"status {status}")
-        elif not self._expectation.wants_body:
-            self._decide(Code.L7OK, f"status {status}")
+        block = self._block_of(head) if self._expectation.headers else b""
+        verdict = self._expectation.judge_head(status, lambda header: header.line.findall(block))
+        if verdict is not None:
+            self._decide(*verdict)
+        if self._expectation.bodiless:
+            self._end_body()
+
+    @staticmethod
+    def _block_of(head: bytes | bytearray) -> bytes:
+        """Return the status line and headers at its start, without the body that may follow."""
+        block = _BLOCK.match(head)
+        return bytes(head) if block is None else block[1]
 
     # What httptools calls. Nothing here may raise.
 
@@ -365,11 +304,12 @@ class Answer:
             return
         status = self._parser.get_status_code()
         if status < 200 and self._is_interim(status):
+            self._interims += 1
             return
         if self._expectation.wants_body and _may_be_misread(self._head):
             self._plain = True
         else:
-            self._begin_body(status)
+            self._begin_body(status, self._last_block() if self._interims else self._head)
 
     def on_body(self, data: bytes) -> None:
         """More of the body."""

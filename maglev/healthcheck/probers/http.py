@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 from twisted.internet.protocol import connectionDone
 
-from maglev.healthcheck.probers.answer import Answer, Expectation, Progress
+from maglev.healthcheck.probers.answer import Answer, Progress
 from maglev.healthcheck.probers.probe import Probe, how_lost
 from maglev.model.addresses import family
+from maglev.model.check_params import HttpMethod
 from maglev.model.config import CheckType
 from maglev.model.result import Code
 from maglev.model.version import PROJECT_URL, VERSION
@@ -17,8 +18,8 @@ from maglev.model.version import PROJECT_URL, VERSION
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from maglev.healthcheck.probers.answer import Verdict
     from maglev.healthcheck.probers.base import Conclude
+    from maglev.healthcheck.probers.expectation import Expectation, Verdict
     from maglev.model.config import Backend, Healthcheck, HttpParams
 
 _DEFAULT_PORTS: Final = {CheckType.HTTP: 80, CheckType.HTTPS: 443}
@@ -36,13 +37,14 @@ def request_for(backend: Backend, healthcheck: Healthcheck, params: HttpParams) 
     own = {"user-agent": f"User-Agent: maglevd/{VERSION} (+{PROJECT_URL})", "accept": "Accept: */*"}
     given = {name.lower() for name, _ in params.headers}
     lines = (
-        f"GET {quote(params.path, _AS_IS)} HTTP/1.1",
+        f"{params.method} {quote(params.path, _AS_IS)} HTTP/1.1",
         f"Host: {quote(host, _AS_IS)}",
         *(line for name, line in own.items() if name not in given),
         *(f"{quote(name, _AS_IS)}: {quote(value, _IN_VALUE)}" for name, value in params.headers),
+        *((f"Content-Length: {len(params.body)}",) if params.method is HttpMethod.POST else ()),
         "Connection: close",
     )
-    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii") + params.body
 
 
 def _address_host(backend: Backend, healthcheck: Healthcheck) -> str:

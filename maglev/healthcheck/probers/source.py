@@ -9,10 +9,10 @@ from weakref import WeakValueDictionary
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 
-from maglev.healthcheck.probers.answer import Expectation
 from maglev.healthcheck.probers.connection import SocketConnector
 from maglev.healthcheck.probers.deadlines import DeadlinesByTimeout
 from maglev.healthcheck.probers.dns_answer import DnsQuestion
+from maglev.healthcheck.probers.expectation import Expectation
 from maglev.healthcheck.probers.http import HttpProbes, request_for
 from maglev.healthcheck.probers.icmp import IcmpProber
 from maglev.healthcheck.probers.netns import NetworkNamespace

@@ -21,6 +21,7 @@ import attrs
 from maglev.model.check_params import (
     AnswerPattern,
     DnsParams,
+    HttpMethod,
     Preset,
     ProbeStep,
     Rcode,
@@ -88,6 +89,7 @@ COUNTS: Final = 64
 """Maximum number of counts in a status: several times the number of buckets of the lag histogram."""
 
 
+_PAIRS: Final = ("response_codes", "headers", "expect_header", "expect_header_regexp")
 _FILES: Final = ("ca_file", "client_certificate", "client_key")
 
 
@@ -318,7 +320,7 @@ class Spec(NamedTuple):
 
 
 def describe(spec: Spec) -> bytes:
-    """Return a spec as JSON; the longest healthcheck takes 48 KiB, and its certificates 1.5 MiB."""
+    """Return a spec as JSON; the longest healthcheck takes 150 KiB, and its certificates 1.5 MiB."""
     return json.dumps([attrs.asdict(spec.healthcheck), spec.netns], default=bytes.hex).encode("ascii")
 
 
@@ -337,16 +339,22 @@ def read_description(described: bytes) -> Spec:
 
 
 def _healthcheck(fields: dict[str, Any]) -> Healthcheck:
-    http, tls = fields["http"], fields["tls"]
-    if http is not None:
-        codes, headers = (tuple((one, other) for one, other in http[key]) for key in ("response_codes", "headers"))
-        http = HttpParams(**{**http, "response_codes": codes, "headers": headers})
+    tls = fields["tls"]
+    http = _http(fields["http"])
     if tls is not None:
         files = {key: PemFile(**tls[key]) for key in _FILES if tls[key] is not None}
         tls = TlsParams(**{**tls, **files})
     made = {"type": CheckType(fields["type"]), "http": http, "tls": tls, "talk": _talk(fields["talk"])}
     made |= {"udp": _udp(fields["udp"]), "dns": _dns(fields["dns"])}
     return Healthcheck(**{**fields, **made})
+
+
+def _http(fields: dict[str, Any] | None) -> HttpParams | None:
+    if fields is None:
+        return None
+    pairs = {key: tuple((one, other) for one, other in fields[key]) for key in _PAIRS}
+    words = {"method": HttpMethod(fields["method"]), "body": bytes.fromhex(fields["body"])}
+    return HttpParams(**{**fields, **pairs, **words})
 
 
 def _talk(fields: dict[str, Any] | None) -> TalkParams | None:

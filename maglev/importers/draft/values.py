@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from maglev.config.headerkinds import HEADER_NAME
 from maglev.config.healthcheck_keys import DAY, HEADERS, HEALTHCHECK, MIN_INTERVAL, PARAMS, PROBES
 from maglev.config.kinds import UnfitError
 from maglev.config.netkinds import Address
@@ -36,6 +37,11 @@ def header_fits(name: str, value: str) -> bool:
         return HEADERS.read(MapNode({name: (key, text)}, 1, 1)) is not None
     except UnfitError:
         return False
+
+
+def header_name_fits(name: str) -> bool:
+    """Return whether a name is that of a header."""
+    return HEADER_NAME.fullmatch(name) is not None
 
 
 def address_of(text: str) -> str | None:

@@ -6,9 +6,9 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from maglev.config.durations import spell
-from maglev.config.probekinds import step_map
+from maglev.config.probekinds import spell_bytes, step_map
 from maglev.importers.draft.fitting import shown
-from maglev.model.check_params import Preset
+from maglev.model.check_params import HttpMethod, Preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -197,7 +197,10 @@ def _tls_files(tls: TlsParams) -> dict[str, str]:
 
 
 def _http_params(http: HttpParams) -> dict[str, Any]:
-    params: dict[str, Any] = {"path": quoted(http.path)}
+    params: dict[str, Any] = {} if http.method is HttpMethod.GET else {"method": str(http.method)}
+    params["path"] = quoted(http.path)
+    if http.body:
+        params["body"] = quoted(spell_bytes(http.body))
     if http.host is not None:
         params["host"] = quoted(http.host)
     codes = [str(low) if low == high else f"{low}-{high}" for low, high in http.response_codes]
@@ -208,9 +211,12 @@ def _http_params(http: HttpParams) -> dict[str, Any]:
         params["response-regexp-not"] = quoted(http.response_regexp_not)
     if http.disable_on_404:
         params["disable-on-404"] = "true"
-    if http.headers:
-        params["headers"] = f"{{{', '.join(f'{quoted(name)}: {quoted(value)}' for name, value in http.headers)}}}"
-    return params
+    pairs = {"headers": http.headers, "expect-header-regexp": http.expect_header_regexp}
+    return params | {
+        key: f"{{{', '.join(f'{quoted(name)}: {quoted(value)}' for name, value in lines)}}}"
+        for key, lines in pairs.items()
+        if lines
+    }
 
 
 def _backend(name: str, server: DraftServer, fitted: Fitted) -> Iterator[str]:

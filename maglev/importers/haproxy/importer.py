@@ -9,10 +9,11 @@ import attrs
 
 from maglev.importers.draft.model import Draft, DraftServer, DraftVip, Member, Note, Tier, scaled
 from maglev.importers.haproxy.address import place_of
-from maglev.importers.haproxy.check import GlobalTls, healthcheck_of
+from maglev.importers.haproxy.check import healthcheck_of
 from maglev.importers.haproxy.proxy import Proxy
 from maglev.importers.haproxy.sections import PROXIES, ConfigLine, parse
 from maglev.importers.haproxy.server import ServerOptions
+from maglev.importers.haproxy.tls import GlobalTls
 from maglev.model.config import Transport
 
 if TYPE_CHECKING:

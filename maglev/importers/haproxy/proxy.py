@@ -8,7 +8,7 @@ import attrs
 
 from maglev.importers.draft.model import Note, words_in
 from maglev.importers.haproxy.address import seconds
-from maglev.importers.haproxy.check import CheckRules
+from maglev.importers.haproxy.rules import CheckRules
 from maglev.importers.haproxy.server import ServerOptions
 from maglev.importers.haproxy.talk import PRESETS, preset_of
 from maglev.model.text import printable

@@ -7,7 +7,8 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maglev.healthcheck.probers.answer import BODY_LIMIT, Answer, Expectation, Progress
+from maglev.healthcheck.probers.answer import BODY_LIMIT, Answer, Progress
+from maglev.healthcheck.probers.expectation import Expectation
 from maglev.model.config import HttpParams
 from maglev.model.result import Code
 from tests.fakes.http_answers import HEAD, read

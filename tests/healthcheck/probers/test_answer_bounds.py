@@ -13,8 +13,8 @@ from maglev.healthcheck.probers.answer import (
     LINGER_LIMIT,
     STATUS_LINE_LIMIT,
     Answer,
-    Expectation,
 )
+from maglev.healthcheck.probers.expectation import Expectation
 from maglev.model.config import HttpParams
 from maglev.model.result import Code
 from tests.fakes.http_answers import HEAD, read

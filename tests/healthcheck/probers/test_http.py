@@ -7,9 +7,10 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from maglev.healthcheck.probers.answer import Expectation
 from maglev.healthcheck.probers.connection import ABORTED, DONE
+from maglev.healthcheck.probers.expectation import Expectation
 from maglev.healthcheck.probers.http import HttpProbe, request_for
+from maglev.model.check_params import HttpMethod
 from maglev.model.config import Backend, CheckType, Healthcheck, HttpParams
 from maglev.model.result import Code
 from maglev.model.version import VERSION
@@ -64,6 +65,23 @@ def test_further_headers_come_before_the_end_and_replace_only_what_is_not_the_pr
         "",
         "",
     ]
+
+
+@pytest.mark.parametrize("method", [HttpMethod.HEAD, HttpMethod.OPTIONS])
+def test_the_method_is_the_configured_one(method):
+    text = request(method=method)
+    assert text.startswith(f"{method} / HTTP/1.1\r\nHost: ")
+    assert "Content-Length" not in text
+
+
+@pytest.mark.parametrize("body", [b"", b'{"deep": true}\r\n\r\nGET'])
+def test_a_post_says_how_long_its_body_is(body):
+    text = request(method=HttpMethod.POST, body=body, headers=(("Content-Type", "application/json"),))
+    head, _, sent = text.partition("\r\n\r\n")
+    assert head.startswith("POST / HTTP/1.1\r\n")
+    assert header(head, "Content-Length") == [str(len(body))]
+    assert header(head, "Content-Type") == ["application/json"]
+    assert sent.encode() == body
 
 
 def test_no_header_can_end_its_line():

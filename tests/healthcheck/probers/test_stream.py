@@ -7,9 +7,9 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from maglev.healthcheck.lag import LagMonitor
-from maglev.healthcheck.probers.answer import Expectation
 from maglev.healthcheck.probers.connection import DONE
 from maglev.healthcheck.probers.deadlines import Deadlines
+from maglev.healthcheck.probers.expectation import Expectation
 from maglev.healthcheck.probers.http import HttpProbe
 from maglev.healthcheck.probers.stream import StreamProber
 from maglev.healthcheck.probers.tcp import TcpProbe

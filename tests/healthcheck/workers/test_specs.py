@@ -2,12 +2,14 @@
 
 import json
 
+import attrs
 import pytest
 
 from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError, Spec, describe, read_description
 from maglev.model.check_params import (
     AnswerPattern,
     DnsParams,
+    HttpMethod,
     Preset,
     ProbeStep,
     Rcode,
@@ -24,6 +26,9 @@ STEPS = (
     ProbeStep(expect=AnswerPattern(b"\x80"), reject="no"),
     ProbeStep(expect=AnswerPattern(regexp="x")),
 )
+POST = HttpParams(
+    method=HttpMethod.POST, body=b"\xff", expect_header=(("X-A", "1"),), expect_header_regexp=(("X-B", "2"),)
+)
 CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
 
 
@@ -33,6 +38,7 @@ CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
         Spec(make_check(), None),
         Spec(make_check(type=CheckType.ICMP, l4_port=None, probe_ipv4_src="192.0.2.1"), "blue"),
         Spec(make_check(type=CheckType.HTTP, http=HTTP), None),
+        Spec(make_check(type=CheckType.HTTP, http=POST), None),
         Spec(make_check(type=CheckType.HTTPS, http=HTTP, tls=TlsParams("h.example", verify=False)), None),
         Spec(make_check(tls=TlsParams()), "blue"),
         Spec(make_check(talk=TalkParams(STEPS)), None),
@@ -47,11 +53,14 @@ def test_a_spec_comes_back_as_it_was(spec):
     assert read_description(describe(spec)) == spec
 
 
-def test_the_longest_spec_fits_into_a_frame():
+def test_the_longest_spec_takes_few_frames():
     headers = tuple(("h" * 64, '"' * 64) for _ in range(32))
     http = HttpParams("/" * 2048, "h" * 255, ((100, 599),) * 100, "\U0001f600" * 1024, "\U0001f600" * 1024, headers)
+    regexps = tuple(("h" * 128, "\U0001f600" * 1024) for _ in range(8))
+    http = attrs.evolve(http, body=b"\xff" * 4096, method=HttpMethod.POST, expect_header_regexp=regexps)
     spec = Spec(make_check("n" * 63, http=http, tls=TlsParams("s" * 255, curves="c" * 255)), "n" * 255)
-    assert len(describe(spec)) < 48 << 10 < PAYLOAD_LIMIT
+    assert len(describe(spec)) < 3 * PAYLOAD_LIMIT
+    assert read_description(describe(spec)) == spec
 
 
 GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))
@@ -68,6 +77,7 @@ GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))
         json.dumps([{**GOOD[0], "type": "gopher"}, None]).encode(),
         json.dumps([{**GOOD[0], "more": 1}, None]).encode(),
         json.dumps([{**GOOD[0], "http": {"response_codes": 1}}, None]).encode(),
+        json.dumps([{**GOOD[0], "http": {**GOOD[0]["http"], "method": "BREW"}}, None]).encode(),
         json.dumps([{**GOOD[0], "tls": {"more": 1}}, None]).encode(),
         json.dumps([{**GOOD[0], "talk": {"steps": [], "preset": "telnet", "user": ""}}, None]).encode(),
         json.dumps([{**GOOD[0], "talk": {"steps": [{"send": "xx", "expect": None, "reject": None}]}}, None]).encode(),

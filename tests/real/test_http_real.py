@@ -1,0 +1,90 @@
+"""Methods, bodies and expected headers of HTTP probes, against nginx, Apache and HAProxy."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from maglev.config.load import load_text
+from maglev.healthcheck.lag import LagMonitor
+from maglev.healthcheck.probers.source import ProberSource
+from maglev.model.config import Backend
+from maglev.model.result import Code
+from tests.fakes.certificates import Authority
+from tests.fakes.web_servers import WEB_SERVERS, WebServer, why_not
+
+pytestmark = pytest.mark.real
+
+NAME = "backend.test"
+PASS = Code.L7OK, "status 200"
+
+CONFIG = """\
+maglev:
+  vpp: {{lb: {{ipv4-src-address: 192.0.2.254, ipv6-src-address: 2001:db8::1}}}}
+  healthchecks:
+    web: {{type: {kind}, port: {port}, interval: 99s, timeout: 60s, params: {{{params}}}}}
+"""
+
+
+@pytest.fixture(scope="module", params=WEB_SERVERS)
+def server(request):
+    reason = why_not(request.param)
+    if reason:
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory() as folder:  # the workers of a server, another user, must read it
+        certificate = Authority().issue(Path(folder), NAME)
+        with WebServer(request.param, Path(folder), certificate) as server:
+            server.name = request.param
+            yield server
+
+
+@pytest.fixture
+def source():
+    from twisted.internet import reactor
+
+    source = ProberSource(reactor, LagMonitor(reactor))
+    yield source
+    source.close()
+
+
+async def probe(source, port, params, kind="http"):
+    config = load_text(CONFIG.format(kind=kind, port=port, params=params)).config
+    prober = source.prober_for(Backend("b", "127.0.0.1"), config.healthchecks["web"])
+    outcome = Deferred()
+    prober.start(outcome.callback)
+    result = await outcome
+    prober.cancel()
+    return result.code, result.detail
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("kind", ["http", "https"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
+async def test_the_server_gets_the_method(server, source, method, kind):
+    port, tls = (server.plain, "") if kind == "http" else (server.secure, ", insecure-skip-verify: true")
+    said = f"method: {method}, expect-header: {{x-health: ready}}, expect-header-regexp: {{X-Said: ^{method}}}{tls}"
+    assert await probe(source, port, said, kind) == PASS
+    other = f"method: {method}, expect-header-regexp: {{X-Said: ^PUT}}{tls}"
+    code, detail = await probe(source, port, other, kind)
+    assert code is Code.L7STS
+    assert detail.startswith(f'header X-Said does not match: "{method}')
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_server_gets_the_body(server, source):
+    params = r"""method: POST, body: '{"deep": true}\n', headers: {Content-Type: application/json},"""
+    assert await probe(source, server.plain, f"{params} expect-header: {{X-Said: POST 15}}") == PASS
+    if server.name == "haproxy":
+        assert await probe(source, server.plain, f"{params} expect-header-regexp: {{X-Body: deep}}") == PASS
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_answer_to_head_is_judged_at_its_headers(server, source):
+    assert await probe(source, server.plain, "method: HEAD, path: /large.html") == PASS
+    assert await probe(source, server.plain, "method: HEAD, path: /broken") == (Code.L7STS, "status 503")
+    missing = "method: HEAD, expect-header: {X-None: '1'}"
+    assert await probe(source, server.plain, missing) == (Code.L7STS, "no header X-None")
