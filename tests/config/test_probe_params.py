@@ -153,9 +153,9 @@ def test_expected_headers_are_spelled_as_they_are_written():
 
 
 def test_differences_of_http_probes():
-    old = config_of("method: POST, body: secret, expect-header: {X-A: 1, X-B: 2}", HTTP)
+    old = config_of("method: POST, body: secret, expect-header: {X-A: 1, X-B: 2, X-D: 4}", HTTP)
     new = config_of(
-        "method: POST, body: hidden, expect-header: {X-B: 3, X-C: ''}, expect-header-regexp: {X-A: .}", HTTP
+        "method: POST, body: hidden, expect-header: {X-D: 4, X-B: 3, X-C: ''}, expect-header-regexp: {X-A: .}", HTTP
     )
     (difference,) = differences(old, new)
     assert difference.details == (

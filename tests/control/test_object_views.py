@@ -2,6 +2,7 @@
 
 import pytest
 
+from maglev.control.check_views import params_view
 from maglev.model.check_params import AnswerPattern, DnsParams, HttpMethod, Preset, ProbeStep, TalkParams, UdpParams
 from maglev.model.config import Backend, CheckType, HttpParams, PemFile, TlsParams, WeightScale
 from maglev.model.errors import NotFoundError
@@ -266,6 +267,12 @@ def test_healthchecks():
         "backends": 3,
     }
     bench.stop()
+
+
+def test_what_a_request_does_not_have_is_not_shown():
+    view = params_view(make_check("web", type=CheckType.HTTP, http=HttpParams()))
+    assert view["method"] == "GET"
+    assert not {"body", "expect_header", "expect_header_regexp"} & view.keys()
 
 
 def test_decisions_are_explained_with_what_vpp_holds(bench):
