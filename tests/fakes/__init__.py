@@ -15,6 +15,7 @@ icmp                packets as ICMP sockets deliver them                 real/te
 tls_bench           a TLS backend: OpenSSL's server side, in memory      real parts; real/test_probers_real
 peers               backends that misbehave, on real sockets             (real) network namespaces, too
 nginx, fleet        backends: one nginx, or one for each address         (real)
+web_servers         nginx, Apache, HAProxy: say what they were asked     (real)
 http_zoo            odd HTTP answers, and a HAProxy to judge them        (real)
 http_answers        the head of an answer, and the verdict on pieces     (real) `Answer`
 ports               ports that nobody else takes                         (real)
