@@ -15,6 +15,7 @@ from maglev.model.caller import Caller
 from maglev.model.checker_views import CheckerView
 from maglev.model.event_views import EventView
 from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
+from maglev.model.name_views import DnsNameView
 from maglev.model.override_views import DrainView
 from maglev.model.peer_views import PeersView, ServedVipsView
 from maglev.model.result import Outcome
@@ -369,8 +370,11 @@ class IControl(Protocol):
     async def peers(self, after: str = "", limit: Limit = PAGE) -> PeersView:
         """Return the other balancers that are known, and a page of VIPs with all who serve them side by side."""
 
+    async def dns_names(self, after: str = "", limit: Limit = PAGE) -> PageView[DnsNameView]:
+        """Return a page of the DNS names that stand for backends, with their addresses."""
+
     async def log(self, last: Last = 50) -> list[EventView]:
-        """Return the latest events and changes, as they came, from memory: those of the board, and who changed what."""
+        """Return the latest events and changes from memory: those of the board, and who changed what."""
 
     async def sessions(self) -> list[SessionView]:
         """Return who is connected, the oldest session first."""

@@ -176,6 +176,14 @@ SHOW: Final = Keyword(
             ),
         ),
         Keyword(
+            "dns-names",
+            help="DNS names that stand for backends, and their addresses",
+            command=Command(
+                show.show_dns_names,
+                notes="``age`` is that of the last good answer. A failed lookup changes nothing: the addresses stay.",
+            ),
+        ),
+        Keyword(
             "peers",
             help="Other balancers of the same VIPs",
             command=Command(

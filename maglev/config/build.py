@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from maglev.config.announce_keys import build_announce
+from maglev.config.expansion import with_members
 from maglev.config.keys import AUTO
 from maglev.config.netkinds import name_of_host
 from maglev.config.probekinds import pattern_of
+from maglev.config.resolver_keys import build_names, build_resolver, is_named
 from maglev.model.check_params import DnsParams, TalkParams, UdpParams
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
@@ -31,7 +33,10 @@ from maglev.model.config import (
 from maglev.model.scale import enough_lengths, fitting_length, programmed_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from maglev.config.reader import Record
+    from maglev.model.names import NamedBackends
 
 
 def build_config(maglev: Record) -> Config:
@@ -42,6 +47,7 @@ def build_config(maglev: Record) -> Config:
     """
     lb = maglev["vpp"]["lb"]
     checker = maglev["healthchecker"]
+    names = {each.name: each for each in build_names(maglev)}
     return Config(
         checker=CheckerConfig(
             checker["transition-history"],
@@ -54,9 +60,12 @@ def build_config(maglev: Record) -> Config:
         backends={
             name: Backend(name, record["address"], record["healthcheck"], record["enabled"])
             for name, record in maglev.records("backends")
+            if not is_named(record)
         },
-        frontends={name: _frontend(name, record, lb, maglev) for name, record in maglev.records("frontends")},
+        frontends={name: _frontend(name, record, lb, maglev, names) for name, record in maglev.records("frontends")},
         announce=build_announce(maglev["announce"]),
+        names=names,
+        resolver=build_resolver(maglev["resolver"]),
     )
 
 
@@ -159,7 +168,7 @@ def _tls(params: Record) -> TlsParams:
     )
 
 
-def _frontend(name: str, record: Record, lb: Record, maglev: Record) -> Frontend:
+def _frontend(name: str, record: Record, lb: Record, maglev: Record, names: Mapping[str, NamedBackends]) -> Frontend:
     length = _or(record["new-flows-table-length"], lb["new-flows-table-length"])
     frontend = Frontend(
         name=name,
@@ -177,8 +186,17 @@ def _frontend(name: str, record: Record, lb: Record, maglev: Record) -> Frontend
         when_none_eligible=record["when-none-eligible"],
         failback_delay=record["failback-delay"],
     )
+    named = [names[member] for member in frontend.backends if member in names] if names else []
+    if named:
+        # Until they are resolved, nothing is known of them.
+        frontend = attrs.evolve(frontend, named_family=named[0].family, unresolved=True)
     if not frontend.table_fits:
         return frontend
+    if named:
+        # As if all of them were there: a table that followed the answers would be made again for each.
+        full = with_members(frontend, {each.name: range(1, each.most + 1) for each in named})
+        every = programmed_in(full, {member: member for member in full.backends})
+        return attrs.evolve(frontend, table_length=fitting_length(pool.values() for pool in every))
     addresses = {member: maglev["backends"][member]["address"] for member in frontend.backends}
     pools = tuple(programmed_in(frontend, addresses))
     length = fitting_length(pool.values() for pool in pools)

@@ -32,11 +32,16 @@ def described(path: str | os.PathLike[str], problems: Sequence[Problem]) -> list
 
 def report(path: str | os.PathLike[str]) -> tuple[list[str], int]:
     """Return the report about a file, a line for each problem and one for the verdict, and the exit status."""
+    names = 0
     try:
-        problems = load_file(path).warnings
+        loaded = load_file(path)
     except ConfigError as error:
         problems = error.problems
-    return [*described(path, problems), f"{printable(str(path))}: {_verdict(problems)}"], exit_code(problems)
+    else:
+        problems, names = loaded.warnings, len(loaded.config.names)
+    verdict = f"{printable(str(path))}: {_verdict(problems)}"
+    verdict += f"; {_count(names, 'DNS name')} not resolved here" if names else ""
+    return [*described(path, problems), verdict], exit_code(problems)
 
 
 def _verdict(problems: Sequence[Problem]) -> str:

@@ -22,6 +22,8 @@ from maglev.config.filekinds import Patterns
 from maglev.config.headerkinds import HEADER_NAME, HEADER_VALUE, ExpectedHeaders, Headers
 from maglev.config.keys import ROOT
 from maglev.config.kinds import FALSE, PERCENTAGE, TRUE, Boolean, Duration, Integer, OneOf, Percentage, TextKind
+from maglev.config.namekinds import NAME as DNS_NAME
+from maglev.config.namekinds import DnsName, Nameservers
 from maglev.config.netkinds import ARGUMENT, Address, Host, ProgramArguments, StatusCodes
 from maglev.config.poolkinds import LeastUp
 from maglev.config.probekinds import ESCAPED, EXPECT_REGEXP, HEX, REJECT, STEP_KEYS, EscapedText, HexBytes, Steps
@@ -61,8 +63,12 @@ def _section(section: ConfigSection) -> Json:
         "properties": {name: _entry(entry) for name, entry in section.keys.items()},
         "additionalProperties": False,
     }
-    if needed := [name for name, entry in section.keys.items() if entry.needed]:
+    instead = {name: getattr(entry, "instead", "") for name, entry in section.keys.items()}
+    if needed := [name for name, entry in section.keys.items() if entry.needed and not instead[name]]:
         schema["required"] = needed
+    for name, other in instead.items():
+        if other:
+            schema["anyOf"] = [{"required": [name]}, {"required": [other]}]
     if "type" in section.keys:
         schema["allOf"] = [_if_type(kind, section) for kind in CheckType]
     return schema
@@ -176,6 +182,17 @@ def _address(kind: Address) -> list[Json]:
 @_value.register
 def _host(kind: Host) -> list[Json]:
     return [{"type": _ANY_TEXT, "pattern": _whole(kind.pattern)}]
+
+
+@_value.register
+def _dns_name(_kind: DnsName) -> list[Json]:
+    return [{"type": _ANY_TEXT, "pattern": _whole(DNS_NAME)}]
+
+
+@_value.register
+def _nameservers(kind: Nameservers) -> list[Json]:
+    one: Json = {"type": "string"}
+    return [one, {"type": "array", "maxItems": kind.most, "items": one}]
 
 
 @_value.register

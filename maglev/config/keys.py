@@ -16,6 +16,7 @@ from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, Reference, TextKind, TextRule
 from maglev.config.netkinds import Address
 from maglev.config.poolkinds import LeastUp
+from maglev.config.resolver_keys import NAMED, RESOLVER
 from maglev.config.schema import NAME, ConfigKey, ConfigSection, Listing, NamedSections, Part
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
@@ -203,7 +204,14 @@ _LB: Final = ConfigSection(
 _BACKEND: Final = ConfigSection(
     "backend",
     (
-        ConfigKey("address", Address(loopback=(4,)), "Its IP address; no frontend may have it.", required=True),
+        ConfigKey(
+            "address",
+            Address(loopback=(4,), instead="dns-name"),
+            "Its IP address; no frontend may have it.",
+            required=True,
+            instead="dns-name",
+        ),
+        *NAMED,
         ConfigKey(
             "healthcheck",
             Healthchecks(MOST_CHECKS),
@@ -359,6 +367,7 @@ ROOT: Final = ConfigSection(
                     NamedSections("healthchecks", HEALTHCHECK, "How to probe."),
                     NamedSections("backends", _BACKEND, "What is probed."),
                     NamedSections("frontends", _FRONTEND, "The VIPs."),
+                    Part("resolver", RESOLVER, "How DNS names of backends are resolved."),
                     Part("announce", ANNOUNCE, "Which VIPs are announced by BGP, and when."),
                 ),
                 notes="Only ``vpp`` must be there, as VPP's source addresses have no default.",

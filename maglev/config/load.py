@@ -18,6 +18,7 @@ from maglev.config.keys import ROOT
 from maglev.config.nodes import MapNode
 from maglev.config.pairs import check_pairs
 from maglev.config.reader import BROKEN, Reader, Record
+from maglev.config.resolver_keys import check_names
 from maglev.config.rules import (
     check_blindness,
     check_delays,
@@ -129,6 +130,7 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
         read_credentials(wanting, findings)
     warn_of_times(maglev, findings)
     check_references(maglev, findings)
+    check_names(maglev, findings)
     check_blindness(maglev, findings)
     check_pairs(maglev, findings)
     frontends = FrontendRules(maglev, findings)

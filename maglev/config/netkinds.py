@@ -21,10 +21,12 @@ class Address:
     Attributes:
         family: 4 or 6 if only that one is accepted.
         loopback: The families whose loopback addresses are accepted.
+        instead: The key for a DNS name; empty if there is none.
     """
 
     family: addresses.Family | None = None
     loopback: tuple[addresses.Family, ...] = ()
+    instead: str = ""
     limits = "literal, of one machine on any link"
 
     @property
@@ -54,7 +56,8 @@ class Address:
         return value
 
     def _no_address(self, text: str) -> str:
-        expected = "expected a literal address, names are not resolved"
+        expected = "expected a literal address"
+        expected += f"; a DNS name is written {self.instead}" if self.instead else ", names are not resolved"
         for mark, excess in (("/", "prefix length"), ("%", "zone")):
             expected = f"expected an address without a {excess}" if mark in text else expected
         return f'invalid {self.noun} "{excerpt(text)}": {expected}'

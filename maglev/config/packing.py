@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from maglev.model.config import Healthcheck
+    from maglev.model.names import NamedBackends
     from maglev.model.problem import Problem
 
     T = TypeVar("T", Backend, Frontend, Healthcheck)
@@ -34,7 +35,9 @@ _Row = tuple[Any, ...]
 def pack(loaded: Loaded) -> Iterator[bytes]:
     """Yield the pieces of a file: first the small sections, then its backends, frontends and warnings."""
     config = loaded.config
-    yield pickle.dumps((_HEAD, (config.checker, config.vpp, dict(config.healthchecks), config.announce)))
+    names = dict(config.names)
+    small = config.checker, config.vpp, dict(config.healthchecks), config.announce, names, config.resolver
+    yield pickle.dumps((_HEAD, small))
     yield from _pieces(_BACKENDS, map(_backend_row, config.backends.values()))
     yield from _pieces(_FRONTENDS, map(_frontend_row, config.frontends.values()))
     yield from _pieces(_WARNINGS, ((1, warning) for warning in loaded.warnings))
@@ -59,7 +62,7 @@ def unpack_steps(pieces: Iterable[bytes], old: Config | None = None) -> Generato
         old: The configuration whose objects are reused where nothing has changed.
     """
     rest = map(pickle.loads, pieces)
-    _, (checker, vpp, healthchecks, announce) = next(rest)
+    _, (checker, vpp, healthchecks, announce, names, resolver) = next(rest)
     known = Config(checker, vpp, {}, {}, {}) if old is None else old
     backends: dict[str, Backend] = {}
     frontends: dict[str, Frontend] = {}
@@ -69,13 +72,14 @@ def unpack_steps(pieces: Iterable[bytes], old: Config | None = None) -> Generato
             backends |= _kept((Backend(*row) for row in rows), known.backends)
         elif what == _FRONTENDS:
             for row in rows:
-                frontend = yield from _frontend_steps(row, backends)
+                frontend = yield from _frontend_steps(row, names, backends)
                 frontends |= _kept([frontend], known.frontends)
         else:
             warnings += rows
         yield
     announce = known.announce if known.announce == announce else announce
-    config = Config(checker, vpp, _kept(healthchecks.values(), known.healthchecks), backends, frontends, announce)
+    checks = _kept(healthchecks.values(), known.healthchecks)
+    config = Config(checker, vpp, checks, backends, frontends, announce, names, resolver)
     return Loaded(config, tuple(warnings))
 
 
@@ -118,11 +122,15 @@ def _frontend_row(frontend: Frontend) -> tuple[int, _Row]:
         frontend.weight_tolerance,
         frontend.when_none_eligible,
         frontend.failback_delay,
+        frontend.named_family,
+        frontend.unresolved,
     )
     return 1 + sum(len(members) for _, members, _ in pools), row
 
 
-def _frontend_steps(row: _Row, backends: Mapping[str, Backend]) -> Generator[None, None, Frontend]:
+def _frontend_steps(
+    row: _Row, names: Mapping[str, NamedBackends], backends: Mapping[str, Backend]
+) -> Generator[None, None, Frontend]:
     """Return the frontend of a row; names of backends are shared with the existing objects."""
     name, address, transport, l4_port, packed, *others = row
     pools = []
@@ -130,7 +138,7 @@ def _frontend_steps(row: _Row, backends: Mapping[str, Backend]) -> Generator[Non
         members: list[PoolMember] = []
         for start in range(0, len(rows), WEIGHT):
             some = rows[start : start + WEIGHT]
-            members += [PoolMember(backends[backend].name, weight) for backend, weight in some]
+            members += [PoolMember((backends.get(name) or names[name]).name, weight) for name, weight in some]
             yield
         pools.append(Pool(pool, tuple(members), min_up))
     return Frontend(name, address, transport, l4_port, tuple(pools), *others)

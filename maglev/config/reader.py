@@ -105,7 +105,7 @@ class Reader:
                 self._unknown(section, key, path, entries, values)
         for name in section.always:
             if name not in entries and values.get(name) is not BROKEN:
-                values[name] = self._absent(section.keys[name], _join(path, name), place)
+                values[name] = self._absent(section.keys[name], _join(path, name), place, entries)
         return Record(path, place, values, entries)
 
     def _entries(self, noun: str, node: Node, path: str, section: ConfigSection | None = None) -> Entries | None:
@@ -128,8 +128,10 @@ class Reader:
         if meant and meant not in present:
             values[meant] = BROKEN
 
-    def _absent(self, entry: Entry, path: str, place: SourcePosition) -> Any:
+    def _absent(self, entry: Entry, path: str, place: SourcePosition, present: Collection[str] = ()) -> Any:
         """Return the value of a key that matters when it is absent."""
+        if isinstance(entry, ConfigKey) and entry.instead in present:
+            return None
         if isinstance(entry, Part) and not entry.required:
             return self.section(entry.section, ScalarNode("", True, place.line, place.column), path, place)
         if isinstance(entry, NamedSections):

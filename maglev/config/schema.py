@@ -37,6 +37,7 @@ class ConfigKey:
         required: Whether it must be present.
         unit: Unit of a number.
         types: The types of healthcheck that it belongs to, if not all; with `required`, it is required for those.
+        instead: With `required`, the name of a key that may be there in its place.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ConfigKey:
     required: bool = False
     unit: str = ""
     types: tuple[CheckType, ...] = tuple(CheckType)
+    instead: str = ""
 
     @property
     def needed(self) -> bool:
@@ -58,6 +60,8 @@ class ConfigKey:
     def shown_default(self) -> str:
         """The default to show: its text, or the types of healthcheck for which the key is required."""
         if self.required:
+            if self.instead:
+                return f"required, or {self.instead}"
             return "required" if self.needed else f"required for {', '.join(self.types)}"
         return self.default_text or self.kind.spell(self.default)
 

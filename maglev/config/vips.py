@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maglev.config.keys import AUTO
 from maglev.config.reader import BROKEN, Record
+from maglev.config.resolver_keys import is_named
 from maglev.model import addresses
-from maglev.model.config import DEFAULT_HEAP, MAX_TABLE_LENGTH, ONE_UP, sticky_bytes, table_bytes
+from maglev.model.config import MAX_TABLE_LENGTH, ONE_UP
+from maglev.model.names import backend_name
 from maglev.model.scale import AS_WRITTEN, fitting_length, scale_for
 from maglev.model.text import excerpt
+from maglev.model.vpp_memory import DEFAULT_HEAP, sticky_bytes, table_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -33,6 +36,8 @@ class _Member(NamedTuple):
         place: Where its name is.
         weight: 0 if it is not known.
         address: None if it is not known.
+        server: What VPP knows it by: the address, or something for it.
+        version: The IP version; None if it is not known.
     """
 
     name: str
@@ -40,11 +45,8 @@ class _Member(NamedTuple):
     place: SourcePosition
     weight: int
     address: str | None
-
-    @property
-    def server(self) -> str:
-        """What VPP knows it by."""
-        return self.address or self.name
+    server: str
+    version: addresses.Family | None
 
 
 class _Pool(NamedTuple):
@@ -121,7 +123,15 @@ class FrontendRules:
     def _members(self, pool: Record) -> Iterator[_Member]:
         for name, member in pool.records("backends"):
             weight = member["weight"] if member.sound("weight") else 0
-            yield _Member(name, member.path, member.place, weight, self._address(name, member))
+            address, backend = self._address(name, member), self._backends.get(name, BROKEN)
+            if backend is BROKEN or not is_named(backend):
+                version = None if address is None else addresses.family(address)
+                yield _Member(name, member.path, member.place, weight, address, address or name, version)
+            elif backend.sound("dns-max", "dns-family"):
+                # As if the name had all the addresses that it may have.
+                for number in range(1, backend["dns-max"] + 1):
+                    server, version = backend_name(name, number), backend["dns-family"].number
+                    yield _Member(name, member.path, member.place, weight, None, server, version)
 
     def _address(self, name: str, member: Record) -> str | None:
         """Return the address of a backend if it is known; report a backend that does not exist."""
@@ -162,10 +172,10 @@ class FrontendRules:
         """Check that all backends are of one family; return the first whose family is known."""
         witness = None
         for member in members:
-            if member.address and witness is None:
+            if member.version and witness is None:
                 witness = member
-            elif member.address and witness and _family(member) != _family(witness):
-                text = f"is IPv{_family(member)}, but {witness.name} is IPv{_family(witness)}"
+            elif member.version and witness and member.version != witness.version:
+                text = f"is IPv{member.version}, but {witness.name} is IPv{witness.version}"
                 text += ": all backends of a frontend must have the same family"
                 self._findings.semantic(member.path, text, member.place)
                 break
@@ -286,18 +296,14 @@ class FrontendRules:
             if witness is None:
                 continue
             first = first or (record, witness)
-            if _family(witness) != _family(first[1]):
-                text = f"its backends are IPv{_family(witness)}, those of {first[0].path} on the same address are "
-                text += f"IPv{_family(first[1])}: VPP supports only one encapsulation per address"
+            if witness.version != first[1].version:
+                text = f"its backends are IPv{witness.version}, those of {first[0].path} on the same address are "
+                text += f"IPv{first[1].version}: VPP supports only one encapsulation per address"
                 self._findings.semantic(record.path, text, record.place)
 
 
 def _mib(size: int) -> str:
     return f"{size / (1 << 20):.4g} MiB"
-
-
-def _family(member: _Member) -> addresses.Family:
-    return addresses.family(member.server)
 
 
 def _is_all_ports(record: Record) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from maglev.control.announce_views import announcement_event_view, sink_event_view
 from maglev.control.noted_views import (
     drain_event_view,
+    name_event_view,
     override_event_view,
     peer_event_view,
     reload_event_view,
@@ -20,6 +21,7 @@ from maglev.model.events import (
     DrainEvent,
     FrontendEvent,
     GuardEvent,
+    NameEvent,
     OverrideEvent,
     PeerEvent,
     ReloadEvent,
@@ -123,6 +125,7 @@ _VIEWS: Final[Mapping[type, Callable[[Any], EventView]]] = {
     DrainEvent: drain_event_view,
     FrontendEvent: _frontend_event_view,
     GuardEvent: _guard_event_view,
+    NameEvent: name_event_view,
     OverrideEvent: override_event_view,
     PeerEvent: peer_event_view,
     ReloadEvent: reload_event_view,

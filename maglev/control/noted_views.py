@@ -10,12 +10,13 @@ from maglev.model.moments import moment
 if TYPE_CHECKING:
     from maglev.model.event_views import (
         DrainEventView,
+        NameEventView,
         OverrideEventView,
         PeerEventView,
         ReloadEventView,
         WeightEventView,
     )
-    from maglev.model.events import DrainEvent, OverrideEvent, PeerEvent, ReloadEvent, WeightEvent
+    from maglev.model.events import DrainEvent, NameEvent, OverrideEvent, PeerEvent, ReloadEvent, WeightEvent
 
 
 def override_event_view(event: OverrideEvent) -> OverrideEventView:
@@ -80,6 +81,22 @@ def drain_event_view(event: DrainEvent) -> DrainEventView:
         "detail": event.detail,
         "who": event.who,
         "origin": event.origin,
+    }
+
+
+def name_event_view(event: NameEvent) -> NameEventView:
+    """Return what happened to the addresses of a DNS name."""
+    return {
+        "type": "name",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "name": event.name,
+        "action": event.action,
+        "added": list(event.added),
+        "left": list(event.left),
+        "refused": list(event.refused),
+        "waiting": list(event.waiting),
+        "detail": event.detail,
     }
 
 

@@ -16,6 +16,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from maglev.config.child_loader import read
+from maglev.config.expansion import expand
 from maglev.config.packing import unpack_steps
 from maglev.control.dry_run import emptied_steps
 from maglev.control.route_forecast import withdrawn_steps
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from maglev.config.load import Loaded
     from maglev.control.overrides import Overrides
     from maglev.model.config import Config, Frontend
+    from maglev.resolver.service import NameService
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
     from maglev.state.overrides import Dropped
@@ -45,6 +47,8 @@ class Reloader:
     Attributes:
         counts: Reloads so far, by result: ``applied`` or ``refused``.
         refused: Whether the last one was refused.
+        names: Knows the addresses of DNS names, and calls `follow_names` when they have changed; None without any.
+        written: The configuration as loaded that the one in force was made of.
         before_apply: Called with a configuration and waited for before that is in force; it raises nothing.
     """
 
@@ -79,6 +83,9 @@ class Reloader:
         self._overrides = overrides
         self._verify = verify
         self._vpp = vpp
+        self._following = False
+        self.names: NameService | None = None
+        self.written = board.config
         self._one = DeferredLock()
         self._waiting: list[tuple[Deferred[Loaded], str, str]] = []
         self._tasks = Tasks()
@@ -91,9 +98,16 @@ class Reloader:
     async def check(self) -> Loaded:
         """Read and check the file, and compare it with the configuration in force, without changing anything.
 
+        Returns:
+            The file, with a backend for each known address in the place of DNS names.
+
         Raises:
             ConfigError: It is not valid.
         """
+        return (await self._check())[1]
+
+    async def _check(self) -> tuple[Config, Loaded]:
+        """Do what `check` does; return also the configuration as loaded."""
         async with self._reading:
             pieces = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read, self._path)
         loaded = await self._work.run(unpack_steps(pieces, self._board.config))
@@ -102,6 +116,8 @@ class Reloader:
         except StartError as error:
             problem = Problem(ProblemKind.SEMANTIC, "", str(error))
             raise ConfigError((problem, *loaded.warnings)) from error
+        written = loaded.config
+        loaded = attrs.evolve(loaded, config=self._expanded(written))
         known, features = self._vpp.known, self._vpp.features
         sticky = features is None or features.src_ip_sticky
         found = await self._work.run(recreation_steps(self._board.config, loaded.config, known, src_ip_sticky=sticky))
@@ -111,7 +127,8 @@ class Reloader:
         emptied = await self._work.run(emptied_steps(self._board, fitted.config))
         routes = await self._work.run(withdrawn_steps(self._board, fitted.config))
         effects = (*announcements, *starmap(_left, (*emptied.items(), *routes.items())), *map(_ending, fitted.dropped))
-        return attrs.evolve(loaded, warnings=(*loaded.warnings, *effects))
+        unknown = () if self.names is None else map(_unresolved, self.names.unknown(written))
+        return written, attrs.evolve(loaded, warnings=(*loaded.warnings, *effects, *unknown))
 
     async def reload(self, who: str = "", origin: str = "") -> Loaded:
         """Read, check and apply the file.
@@ -152,7 +169,7 @@ class Reloader:
     async def _reload(self, waiting: Sequence[Deferred[Loaded]], who: str, origin: str) -> Loaded:
         self._log.info("config-reload", path=self._path)
         try:
-            loaded = await self.check()
+            written, loaded = await self._check()
         except ConfigError as error:
             self._count("refused")
             for problem in error.problems:
@@ -164,7 +181,11 @@ class Reloader:
             raise CancelledError  # nobody wants it any longer
         if self.before_apply is not None:
             await self.before_apply(loaded.config)
-        ended = tuple(map(str, self._overrides.apply(loaded.config)))
+        # From here on in one go: an answer that comes meanwhile is of the configuration that is in force then.
+        self.written = written
+        if self.names is not None:
+            self.names.configure(written)
+        ended = tuple(map(str, self._overrides.apply(self._expanded(written))))
         self._board.enter(ReloadEvent(True, self._board.generation, 0, ended, who, origin))
         self._count("applied")
         return loaded
@@ -175,6 +196,20 @@ class Reloader:
             await self.reload("", "SIGHUP")
         except ConfigError:
             self._log.warn("config-kept", generation=self._board.generation)
+
+    def follow_names(self) -> None:
+        """Put the addresses in force that DNS names have now, as a reload would: after one that is under way."""
+        if not self._following:
+            self._following = True
+            self._tasks.start(self._follow_names())
+
+    async def _follow_names(self) -> None:
+        async with self._one:
+            self._following = False
+            self._overrides.apply(self._expanded(self.written))
+
+    def _expanded(self, written: Config) -> Config:
+        return written if self.names is None else expand(written, self.names.book.numbers(written), self._board.config)
 
     def _count(self, result: str) -> None:
         self.counts[result] += 1
@@ -196,6 +231,12 @@ def _announcement(frontend: Frontend, reasons: Iterable[str], known: bool) -> Pr
 def _left(name: str, text: str) -> Problem:
     """Return a warning about a frontend that a reload leaves with nothing, or its address without a route."""
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{name}", text)
+
+
+def _unresolved(name: str) -> Problem:
+    """Return a warning about backends of which a reload knows no address yet."""
+    text = "its addresses are not known yet: a reload asks for them, and until then VPP keeps the servers that it has"
+    return Problem(ProblemKind.WARNING, f"maglev.backends.{name}", text)
 
 
 def _ending(dropped: Dropped) -> Problem:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from maglev.model.config import Config
     from maglev.model.event_views import EventView
     from maglev.model.explain_views import BackendExplanationView, FrontendExplanationView
+    from maglev.model.name_views import DnsNameView
     from maglev.model.peer_views import PeersView, ServedVipsView, ServedVipView
     from maglev.model.problem import Problem
     from maglev.model.session_views import SessionView, WebLoginView
@@ -83,6 +84,7 @@ class Control:
         trail: What callers have changed lately.
         host: Name of this host, for other balancers.
         peers: Returns a page of what is known of other balancers, given where it begins and its limit.
+        dns_names: Returns a page of DNS names, likewise.
         web_links: The links that open the live page.
     """
 
@@ -106,6 +108,7 @@ class Control:
         self.boot = secrets.token_hex(8)
         self.hashes = HashCache(lambda: board.config)
         self.peers: Callable[[str, int], PeersView] = self._no_peers
+        self.dns_names: Callable[[str, int], PageView[DnsNameView]] = lambda _after, _limit: {"rows": [], "next": None}
         self.board = board
         self.vpp = vpp
         self.reloader = reloader
@@ -296,6 +299,10 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
     async def peers(self, after: str = "", limit: int = PAGE) -> PeersView:
         """The other balancers, and a page of VIPs."""
         return self._control.peers(after, limit)
+
+    async def dns_names(self, after: str = "", limit: int = PAGE) -> PageView[DnsNameView]:
+        """A page of DNS names."""
+        return self._control.dns_names(after, limit)
 
     async def log(self, last: int = 50) -> list[EventView]:
         """The latest events and changes."""

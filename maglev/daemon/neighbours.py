@@ -1,22 +1,61 @@
-"""Builds the service that compares this balancer with its peers, if there are any."""
+"""Joins services that ask others to the rest: the resolver of names, and what compares this balancer with its peers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from maglev.control.name_views import name_pages
+from maglev.metrics.names import NameCollector
 from maglev.model.caller import Caller, Role
 from maglev.model.errors import ArgumentError, StartError
+from maglev.model.events import NameEvent
+from maglev.resolver.lookup import Lookup
+from maglev.resolver.service import NameService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.application.service import MultiService
 
+    from maglev.control.overrides import Overrides
+    from maglev.control.reload import Reloader
     from maglev.control.verbs import Control
     from maglev.daemon.options import Options
     from maglev.metrics.exposition import ICollector
+    from maglev.model.config import Config
+    from maglev.resolver.service import NameNews
     from maglev.rpc.tls import TlsFiles
     from maglev.runtime.cooperator import WorkQueue
+    from maglev.state.board import Board
+
+
+def name_service(
+    reactor: Any, wall: Callable[[], float], jitter: Callable[[], float], path: str, written: Config
+) -> NameService:
+    """Return the resolver of a configuration as loaded, with a file for the last good answers; empty for none."""
+    return NameService(reactor, wall, Lookup(reactor).addresses, jitter, path, written)
+
+
+def add_names(
+    parent: MultiService, names: NameService, written: Config, overrides: Overrides, reloader: Reloader, board: Board
+) -> None:
+    """Let a configuration be applied for changed addresses, and enter into the event log what happens to names."""
+    reloader.names, reloader.written = names, written
+
+    def tell(news: NameNews) -> None:
+        told = news.outcome
+        board.enter(
+            NameEvent(news.name, news.action, told.added, told.left, told.refused, told.waiting, detail=news.detail)
+        )
+
+    names.changed, names.tell, names.pinned = reloader.follow_names, tell, overrides.backends
+    names.setServiceParent(parent)
+
+
+def show_names(names: NameService, reactor: Any, control: Control) -> ICollector:
+    """Let `Control.dns_names` ask the resolver; return its metrics."""
+    control.dns_names = name_pages(names, reactor.seconds)
+    return NameCollector(names)
 
 
 def add_peers(

@@ -38,7 +38,7 @@ from maglev.control.timekeeping import Timekeeper
 from maglev.control.transition_log import TransitionLog
 from maglev.control.verbs import Control
 from maglev.daemon.listeners import FrontEnd, listeners
-from maglev.daemon.neighbours import add_peers
+from maglev.daemon.neighbours import add_names, add_peers, name_service, show_names
 from maglev.daemon.options import Options  # noqa: TC001  # twistd's ServiceMaker looks it up here
 from maglev.daemon.signals import was_hung_up
 from maglev.daemon.systemd import Notifier, notify_socket
@@ -68,6 +68,8 @@ from maglev.model.build import read_build
 from maglev.model.errors import ConfigError, StartError
 from maglev.model.listen_address import strport
 from maglev.model.version import VERSION
+from maglev.resolver.record import FILE_NAME as NAMES_FILE
+from maglev.resolver.service import MOST_LOOKUPS
 from maglev.runtime.admission import Descriptors
 from maglev.runtime.clock import use_monotonic_time
 from maglev.runtime.cooperator import Cooperator
@@ -112,6 +114,7 @@ class Daemon(MultiService):
         overrides: What operators have ordered, kept over reloads and restarts.
         announcer: Decides which addresses are announced.
         sinks: BIRD and the hooks, which are told.
+        names: Resolves the DNS names of backends.
     """
 
     _log = EventLogger()
@@ -132,6 +135,8 @@ class Daemon(MultiService):
         self._reactor = reactor
         self._tasks = Tasks()
         self._trace = options["log-level"] == "debug"
+        self.names, written = name_service(reactor, time.time, jitter, _state_file(options, NAMES_FILE), config), config
+        config = self.names.expanded()
         restored = restore(_state_file(options, FILE_NAME), config, time.time())
         self.board = Board(time.time, restored.config, restored.orders, reactor.seconds, restored.out)
         self._cooperator = Cooperator(reactor)
@@ -150,12 +155,10 @@ class Daemon(MultiService):
         self.reloader = Reloader(
             reactor, self._cooperator.queue("reload"), options["config"], self.board, self.overrides, verify, self.vpp
         )
+        add_names(self, self.names, written, self.overrides, self.reloader, self.board)
         former = _former_birds(self, reactor, options)  # before VPP, which may lose the VIPs of what they announce
-        self.overrides.setServiceParent(self)
-        Timekeeper(reactor, self.board).setServiceParent(self)
-        self.pool.setServiceParent(self)
-        self.checker.setServiceParent(self)
-        self.vpp.setServiceParent(self)
+        for service in (self.overrides, Timekeeper(reactor, self.board), self.pool, self.checker, self.vpp):
+            cast("IService", service).setServiceParent(self)
         self.announcer = Announcer(
             reactor, time.time, self.board, SupportReader(self.board, self.vpp), self.overrides.kept_off
         )
@@ -197,6 +200,7 @@ class Daemon(MultiService):
             TrafficCollector(self.board, self.vpp),
             ProcessFigures(),
         ]
+        self._collectors.append(show_names(self.names, reactor, self.control))
         self._collectors += add_peers(self, reactor, self._cooperator.queue("peers"), options, self.control, jitter)
         where = strport("--metrics-addr", options["metrics-addr"])
         if where is not None:
@@ -282,7 +286,8 @@ def _needed_descriptors(config: Config) -> int:
     """Return the number of descriptors that probes and hooks may need: one for each backend, here or in the workers."""
     workers = config.checker.probe_workers
     probes = workers * WORKER_DESCRIPTORS if workers else len(config.backends)
-    return probes + sum(map(descriptors_of, config.announce.hooks.values()))
+    lookups = MOST_LOOKUPS if config.names else 0
+    return probes + lookups + sum(map(descriptors_of, config.announce.hooks.values()))
 
 
 def _former_birds(parent: MultiService, reactor: Any, options: Options) -> FormerBirds:

@@ -22,6 +22,8 @@ _NO_DRAIN: Final = "no drain has a goal to reach, or VPP can't be asked"
 _SEVERAL: Final = "A backend with several checks has one for each, with the label ``healthcheck``."
 _NOT_SEVERAL: Final = "the backend has no more than one check"
 _NO_PEERS: Final = "``--peers`` names none"
+_NAME: Final = ("name",)
+_NO_NAMES: Final = "no backend has a ``dns-name``"
 _NO_VPP: Final = "VPP is not connected"
 _NO_COUNTERS: Final = "VPP is not connected, or its counters are not known"
 
@@ -225,6 +227,15 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "Lasting differences from another balancer of the same VIPs; 0 while it does not answer",
             ("peer",),
             absent=_NO_PEERS,
+        ),
+    ),
+    "DNS names": (
+        Family("maglev_dns_name_addresses", "gauge", "Backends of a DNS name", _NAME, absent=_NO_NAMES),
+        Family("maglev_dns_name_refused", "gauge", "Addresses that can't be used", _NAME, absent=_NO_NAMES),
+        Family("maglev_dns_name_failing", "gauge", "1 while its lookups fail", _NAME, absent=_NO_NAMES),
+        Family("maglev_dns_name_answer_age_seconds", "gauge", "Since the last good answer", _NAME, absent=_NO_NAMES),
+        Family(
+            "maglev_dns_name_lookups_total", "counter", "By result: good, failed", ("name", "result"), absent=_NO_NAMES
         ),
     ),
     "maglevd itself": (

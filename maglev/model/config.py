@@ -15,11 +15,14 @@ import attrs
 from maglev.model.announce import AnnounceConfig
 from maglev.model.check_params import HttpMethod
 from maglev.model.check_set import CheckSet
+from maglev.model.names import ResolverConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from maglev.model.addresses import Family
     from maglev.model.check_params import DnsParams, TalkParams, UdpParams
+    from maglev.model.names import NamedBackends
 
 DEFAULT_TABLE_LENGTH: Final = 1024
 MAX_TABLE_LENGTH: Final = 65536
@@ -27,22 +30,6 @@ MAX_WEIGHT: Final = 100
 
 DEFAULT_TOLERANCE: Final = 2.0
 """Percent of a share."""
-
-DEFAULT_HEAP: Final = 1 << 30
-"""Bytes of VPP's memory (``main-heap-size``) unless it is configured otherwise."""
-
-_BUCKET: Final = 64
-_TABLE_ENTRY: Final = 4
-
-
-def sticky_bytes(buckets: int, workers: int) -> int:
-    """Return what VPP needs for established flows: a table for each worker and for the main thread (``lbhash.h``)."""
-    return buckets * _BUCKET * (workers + 1)
-
-
-def table_bytes(length: int) -> int:
-    """Return what VPP needs for a table of new flows; there are two while it is built (``lb.c``)."""
-    return 2 * _TABLE_ENTRY * length
 
 
 class CheckType(enum.StrEnum):
@@ -190,12 +177,14 @@ class Backend:
     Attributes:
         healthcheck: Name of the healthcheck; or several of them; None makes a static backend.
         enabled: False starts it disabled.
+        named: Name in the file of the backends that a DNS name stands for, if this is one of them; else empty.
     """
 
     name: str
     address: str
     healthcheck: str | CheckSet | None = None
     enabled: bool = True
+    named: str = ""
 
 
 @attrs.frozen
@@ -269,6 +258,8 @@ class Frontend:
         weight_tolerance: By how much a share may differ from the wanted one for that, in percent of it.
         when_none_eligible: What it does when no pool has enough backends in service.
         failback_delay: Seconds for which an earlier pool must have had enough before it takes over again.
+        named_family: The family of its backends that come from DNS names; None if there are none.
+        unresolved: Whether one of these names has never been resolved. What VPP holds then stays.
     """
 
     name: str
@@ -286,6 +277,8 @@ class Frontend:
     weight_tolerance: float = DEFAULT_TOLERANCE
     when_none_eligible: WhenNoneEligible = WhenNoneEligible.DOWN
     failback_delay: float = 0.0
+    named_family: Family | None = None
+    unresolved: bool = False
 
     @property
     def identity(self) -> VipIdentity:
@@ -373,7 +366,13 @@ class CheckerConfig:
 
 @attrs.frozen
 class Config:
-    """A complete valid configuration."""
+    """A complete valid configuration.
+
+    Attributes:
+        names: The backends that DNS names stand for, by the name in the file. As loaded, pools have these names as
+            members; `maglev.config.expansion` puts a backend for each address in their place.
+        resolver: How DNS names are resolved.
+    """
 
     checker: CheckerConfig
     vpp: VppConfig
@@ -381,6 +380,8 @@ class Config:
     backends: Mapping[str, Backend]
     frontends: Mapping[str, Frontend]
     announce: AnnounceConfig = attrs.field(factory=AnnounceConfig)
+    names: Mapping[str, NamedBackends] = attrs.field(factory=dict)
+    resolver: ResolverConfig = attrs.field(factory=ResolverConfig)
 
     def healthcheck_of(self, backend: Backend) -> Healthcheck | None:
         """Return the healthcheck of a backend, the first of several, or None for a static one."""

@@ -207,7 +207,26 @@ class PeerEventView(TypedDict):
     detail: Annotated[str, "What differs, or why nothing is known; empty if it agrees."]
 
 
-NotedView = OverrideEventView | WeightEventView | ReloadEventView | DrainEventView | PeerEventView
+class NameEventView(TypedDict):
+    """Something happened to the addresses of a DNS name."""
+
+    type: Annotated[Literal["name"], "``name``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    name: Annotated[str, "Its name in the file."]
+    action: Annotated[
+        str,
+        "``changed``; ``refused`` (some addresses can't be used), ``failed`` (the first failure in a row) or "
+        "``recovered``.",
+    ]
+    added: Annotated[list[str], "Backends that are new, with their addresses."]
+    left: Annotated[list[str], "Backends that left, with their addresses."]
+    refused: Annotated[list[str], "Addresses that can't be used, each with the reason."]
+    waiting: Annotated[list[str], "Addresses for which there is no room."]
+    detail: Annotated[str, "Why the lookup failed; empty if it did not."]
+
+
+NotedView = OverrideEventView | WeightEventView | ReloadEventView | DrainEventView | PeerEventView | NameEventView
 _Board = BackendEventView | CheckEventView | FrontendEventView | GuardEventView | BlindnessEventView | NotedView
 _Announced = AnnouncementEventView | SinkEventView
 EventView = SnapshotView | _Board | _Announced | LogEventView | GapView | AuditEventView

@@ -279,7 +279,33 @@ class PeerEvent:
     at: float = 0.0
 
 
-Noted = OverrideEvent | WeightEvent | ReloadEvent | DrainEvent | PeerEvent
+@attrs.frozen
+class NameEvent:
+    """Something happened to the addresses of a DNS name.
+
+    Attributes:
+        name: The name in the file.
+        action: ``changed`` (its addresses), ``refused`` (some that can't be used), ``failed`` (the first lookup in a
+            row) or ``recovered``.
+        added: Backends that are new, with their addresses.
+        left: The same of those that have left.
+        refused: Addresses that can't be used, each with the reason.
+        waiting: Addresses for which there is no room.
+        detail: Why the lookup failed; else empty.
+    """
+
+    name: str
+    action: str
+    added: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    detail: str = ""
+    seq: int = 0
+    at: float = 0.0
+
+
+Noted = OverrideEvent | WeightEvent | ReloadEvent | DrainEvent | PeerEvent | NameEvent
 """What is noted on the board."""
 
 Event = BackendEvent | CheckEvent | FrontendEvent | GuardEvent | BlindnessEvent | AnnouncementEvent | SinkEvent | Noted

@@ -93,6 +93,7 @@ def test_all_commands_of_the_specification_are_there():
         "show overrides",
         "show announcements",
         "show announcements <address>",
+        "show dns-names",
         "show peers",
         "show sessions",
         "show history",

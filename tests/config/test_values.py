@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from maglev.config import checkkinds, filekinds, headerkinds, netkinds, poolkinds, probekinds
+from maglev.config import checkkinds, filekinds, headerkinds, namekinds, netkinds, poolkinds, probekinds
 from maglev.config import kinds as kinds_module
 from maglev.config.checkkinds import Healthchecks
 from maglev.config.kinds import Integer, TextKind, UnfitError
+from maglev.config.namekinds import DnsName, Nameservers
 from maglev.config.netkinds import Address, ProgramArguments, Regexp, StatusCodes
 from maglev.config.nodes import ScalarNode
 from maglev.config.probekinds import STEP_KEYS, Steps
@@ -31,6 +32,8 @@ def expectations(kind):
     more = {
         TextKind: lambda: [rule.text for rule in kind.rules],
         Address: lambda: ["expected", f"must be an {kind.noun}", "write 192.0.2.1"],
+        DnsName: lambda: ["write address: "],
+        Nameservers: lambda: ["expected an address, or one with a port", "is not in 1..65535"],
         Regexp: lambda: [f"must have at most {kind.length} characters"],
         StatusCodes: lambda: [f"1..{kind.most}"],
         Healthchecks: lambda: [f"1..{kind.most}", "expected checks and require"],
@@ -56,7 +59,7 @@ def test_a_refusal_shows_the_value_what_was_expected_and_the_limits(path, name):
 
 
 def test_every_kind_is_in_the_table_and_refuses_something():
-    modules = (kinds_module, checkkinds, filekinds, headerkinds, netkinds, poolkinds, probekinds)
+    modules = (kinds_module, checkkinds, filekinds, headerkinds, namekinds, netkinds, poolkinds, probekinds)
     everything = [each for module in modules for each in vars(module).values()]
     classes = {each for each in everything if isinstance(each, type) and hasattr(each, "spell")}
     assert {type(kind) for kind in KINDS.values()} == classes - {kinds_module.ValueKind}

@@ -34,6 +34,8 @@ FOREIGN = {
     "ssh-ed25519": "SSH",
     "ssh-keygen": "SSH",
     "update-interval": "VPP",
+    "www-1": "the name of a backend in examples",
+    "www-2": "likewise",
     "vpp-lbsync": "the beginning of the names of several log events",
 }
 """Words with hyphens that are not ours, and whose they are."""

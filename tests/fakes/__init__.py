@@ -68,6 +68,7 @@ subscribers         a subscriber of the board, which records             state/t
 reactor, clocks     the reactor: time, threads, a stall                  Twisted's MemoryReactorClock and Clock
 daemon_parts        maglevd's options and start, inside the test         real/test_programs
 whole_daemon        (all of maglevd over ``lb``, with scripted answers)  real parts but for VPP, probers and the clock
+names               configurations with DNS names, and answers           resolver/test_answer
 daemon, program     maglevd, or any program of ours, as a process        (real)
 forked              a double in a process, forked instead of started     (real)
 shell               a machine of its own, with a shell                   (real) network, mount and process namespaces

@@ -24,7 +24,7 @@ BAD_FRONTENDS = {
     "backend-name": (
         SEMANTIC,
         "maglev.backends.a.address",
-        'invalid IP address "www.example.com": expected a literal address, names are not resolved',
+        'invalid IP address "www.example.com": expected a literal address; a DNS name is written dns-name',
         backend("{address: §www.example.com}"),
     ),
     "backend-prefix": (
@@ -42,7 +42,7 @@ BAD_FRONTENDS = {
     "backend-nul": (
         SEMANTIC,
         "maglev.backends.a.address",
-        'invalid IP address "10.0.0.1\\x00": expected a literal address, names are not resolved',
+        'invalid IP address "10.0.0.1\\x00": expected a literal address; a DNS name is written dns-name',
         backend('{address: §"10.0.0.1\\0"}'),
     ),
     "backend-unspecified": (

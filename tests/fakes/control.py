@@ -18,6 +18,7 @@ from tests.fakes.world import (
     CHECKER,
     CONF,
     DIFFERENCES,
+    DNS_NAMES,
     EXPLAINED,
     FRONTENDS,
     HEALTHCHECKS,
@@ -109,6 +110,7 @@ class FakeControl:
             "announcement": list(ANNOUNCEMENTS),
             "served": list(SERVED),
             "peer-vip": list(PEER_VIPS),
+            "dns-name": list(DNS_NAMES),
         }
         self.peer_rows = list(PEERS)
         self.checker_view = CHECKER
@@ -185,6 +187,9 @@ class FakeControl:
             "host": "lb1",
             "peers": copy.deepcopy(self.peer_rows),
         }
+
+    async def dns_names(self, after="", limit=100):
+        return await self._page("dns_names", "dns-name", after, limit)
 
     async def frontends(self, after="", limit=100):
         return await self._page("frontends", "frontend", after, limit)

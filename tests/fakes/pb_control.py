@@ -149,6 +149,9 @@ class ScriptedControl:
     async def peers(self, after="", limit=100):
         return await self._page("peers", after, limit)
 
+    async def dns_names(self, after="", limit=100):
+        return await self._page("dns_names", after, limit)
+
     async def announcements(self, after="", limit=100):
         return {"sinks": [], **await self._page("announcements", after, limit)}
 

@@ -478,6 +478,40 @@ PEERS = [
     peer_view("lb3", "cannot-confirm", "it does not answer", age=None, shared=0),
 ]
 
+DNS_NAMES = [
+    {
+        "name": "www",
+        "dns_name": "www.example.org",
+        "family": "ipv4",
+        "most": 2,
+        "state": "failing",
+        "problem": "SERVFAIL (192.0.2.53)",
+        "failures": 3,
+        "age": 312.4,
+        "next_in": 17.6,
+        "addresses": [
+            {"backend": "www-1", "address": "198.51.100.11", "missing": 0},
+            {"backend": "www-3", "address": "198.51.100.13", "missing": 2},
+        ],
+        "refused": ["127.0.0.1 is a loopback address"],
+        "waiting": ["198.51.100.14"],
+    },
+    {
+        "name": "api",
+        "dns_name": "api.example.org",
+        "family": "ipv6",
+        "most": 8,
+        "state": "unresolved",
+        "problem": "no answer in time (192.0.2.53)",
+        "failures": 1,
+        "age": None,
+        "next_in": None,
+        "addresses": [],
+        "refused": [],
+        "waiting": [],
+    },
+]
+
 PEER_VIPS = [
     {
         **{key: SERVED[0][key] for key in ("prefix", "protocol", "port", "frontend")},

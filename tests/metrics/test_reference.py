@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from maglev.metrics.families import FAMILIES, GROUPS, header
+from maglev.metrics.names import NameCollector
 from maglev.metrics.peers import PeersCollector
 from maglev.metrics.reference import page
 from maglev.metrics.rpc import PbCollector
@@ -22,11 +23,14 @@ from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
 from maglev.model.server_address import ServerAddress
 from maglev.peers.service import Peer
+from maglev.resolver.service import NameService
 from maglev.rpc.server.counters import CallCounters
 from maglev.ssh.logins import Logins
 from tests.fakes.configs import make_announce, make_config
 from tests.fakes.lb import FakeLb
 from tests.fakes.metrics import Scraped, ScrapedWorld, give_checks
+from tests.fakes.names import named_config
+from tests.fakes.reactor import FakeReactor
 from tests.fakes.traffic import TrafficRig
 from tests.fakes.workers import WorkerPoolRig
 from tests.layers import ROOT, modules
@@ -42,7 +46,7 @@ def world():
     made.stop()
 
 
-def scrape(world, traffic=None, dropped=(), workers=0, calls=None, peers=()):
+def scrape(world, traffic=None, dropped=(), workers=0, calls=None, peers=(), names=()):
     """Scrape everything that maglevd serves, but for the figures of the process."""
     rig = WorkerPoolRig(workers)
     rig.start()
@@ -53,8 +57,18 @@ def scrape(world, traffic=None, dropped=(), workers=0, calls=None, peers=()):
         WebCollector(lambda: 0, lambda: 0),
         WorkerCollector(rig.pool),
         PeersCollector(SimpleNamespace(peers={each.name: each for each in peers})),
+        NameCollector(resolved(*names)),
     )
     return Scraped((*world.collectors, *others))
+
+
+def resolved(*names):
+    """Return a resolver with names, each of which was resolved."""
+    service = NameService(FakeReactor(), lambda: 1.0, None, lambda: 1.0, "", named_config(names))
+    for name in names:
+        service.book.answered(name, ["198.51.100.11"])
+        service.statuses[name].good_at = 0.0
+    return service
 
 
 def silent_peer():
@@ -77,7 +91,7 @@ def everything(world):
         bench.tick()
     calls = CallCounters()
     calls.count("frontend", "ok", 0.1)
-    found = scrape(world, bench.vpp, ["silent"], workers=1, calls=calls, peers=[silent_peer()])
+    found = scrape(world, bench.vpp, ["silent"], workers=1, calls=calls, peers=[silent_peer()], names=["www"])
     bench.stop()
     return found
 

@@ -449,7 +449,7 @@ def test_what_the_wire_knows_of_a_verb_is_read_from_the_interface():
 
     assert {name for name, method in methods.items() if method.paged} == {
         "frontends", "backends", "healthchecks", "config_diff", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
-        "vpp_backend_counters", "overrides", "announcements", "served_vips", "peers",
+        "vpp_backend_counters", "overrides", "announcements", "served_vips", "peers", "dns_names",
     }  # fmt: skip
     assert {name for name, method in methods.items() if method.changes} == {
         "pause_backend", "resume_backend", "enable_backend", "disable_backend", "set_weight", "reload_config",

@@ -18,6 +18,7 @@ from maglev.model import (
     event_views,
     explain_views,
     health_views,
+    name_views,
     override_views,
     peer_views,
     server_views,
@@ -39,6 +40,7 @@ MODULES = (
     session_views,
     server_views,
     peer_views,
+    name_views,
 )
 VIEWS = {name: each for each in MODULES for name, each in vars(each).items() if is_typeddict(each)}
 """The shapes, by the names of their classes."""

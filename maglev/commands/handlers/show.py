@@ -11,6 +11,7 @@ from maglev.commands.render.backends import backend_lines, backend_table
 from maglev.commands.render.events import event_line
 from maglev.commands.render.explain import backend_explanation_lines, frontend_explanation_lines
 from maglev.commands.render.lines import cell, line
+from maglev.commands.render.names import name_lines
 from maglev.commands.render.overrides import override_table, overrides_head
 from maglev.commands.render.peers import peer_vip_lines, peers_head
 from maglev.commands.render.program import checker_lines, session_table, version_lines
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from maglev.commands.language.nodes import Invocation
     from maglev.commands.render.lines import Line
     from maglev.model.announce_views import AnnouncementsView
+    from maglev.model.name_views import DnsNameView
     from maglev.model.peer_views import PeersView
-    from maglev.model.views import LbPlanView, LbStateView, OverridesView
+    from maglev.model.views import LbPlanView, LbStateView, OverridesView, PageView
 
 
 async def show_version(call: Invocation) -> ExitStatus:
@@ -191,6 +193,19 @@ async def show_peers(call: Invocation) -> ExitStatus:
         return chain.from_iterable(map(peer_vip_lines, page["rows"]))
 
     await call.output.pages(call.control.peers, rows, members=members, key="vips", head=peers_head)
+    return ExitStatus.OK
+
+
+async def show_dns_names(call: Invocation) -> ExitStatus:
+    """Show the DNS names and their addresses."""
+
+    def head(page: PageView[DnsNameView]) -> Iterable[Line]:
+        return () if page["rows"] else [line(cell("No backend has a dns-name"))]
+
+    def rows(page: PageView[DnsNameView]) -> Iterable[Line]:
+        return chain.from_iterable(map(name_lines, page["rows"]))
+
+    await call.output.pages(call.control.dns_names, rows, head=head)
     return ExitStatus.OK
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         GapView,
         GuardEventView,
         LogEventView,
+        NameEventView,
         OverrideEventView,
         PeerEventView,
         ReloadEventView,
@@ -120,6 +121,14 @@ def _peer(event: PeerEventView) -> Line:
     return line(cell(event["at"]), " ", *what)
 
 
+def _name(event: NameEventView) -> Line:
+    lists = (("added", event["added"]), ("left", event["left"]), ("refused", event["refused"]))
+    what = [f"{word}: {', '.join(each)}" for word, each in (*lists, ("no room for", event["waiting"])) if each]
+    detail = "".join(f"; {each}" for each in (*what, *filter(None, [event["detail"]])))
+    heading = (label("name"), " ", cell(event["name"], Style.HEADING), " ", cell(f"{event['action']}{detail}"))
+    return line(cell(event["at"]), " ", *heading)
+
+
 def _audit(event: AuditEventView) -> Line:
     reason = f": {event['reason']}" if event["reason"] else ""
     what = (label("audit"), " ", cell(event["action"]), " ", cell(event["object"], Style.HEADING))
@@ -163,6 +172,7 @@ _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "reload": _reload,
     "drain": _drain,
     "peer": _peer,
+    "name": _name,
     "audit": _audit,
     "log": _log,
     "snapshot": _snapshot,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import attrs
 
-from maglev.model.config import sticky_bytes
 from maglev.model.errors import VppRetvalError
+from maglev.model.vpp_memory import sticky_bytes
 from maglev.runtime.logs.logger import EventLogger
 
 if TYPE_CHECKING:

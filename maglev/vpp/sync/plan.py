@@ -155,7 +155,7 @@ def want(
     return WantedVip(
         frontend=frontend.name,
         key=key_of(frontend),
-        encap=encap_of(servers),
+        encap=encap_of(servers) if servers or frontend.named_family != 6 else Encap.GRE6,
         src_ip_sticky=frontend.src_ip_sticky,
         table_length=frontend.table_length,
         servers=servers,

@@ -8,7 +8,7 @@ import attrs
 
 from maglev.state.found_weights import effective_weights
 from maglev.vpp.lb.state import ApplicationServer, DeleteServer, SetWeight, key_of, prefix_of
-from maglev.vpp.sync.plan import WantedServer, fitted, plan_servers, want
+from maglev.vpp.sync.plan import WantedServer, encap_of, fitted, plan_servers, want
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
@@ -109,8 +109,10 @@ class WantedVips:
         """
         weights = self._features.weights
         wanted = self._configured(status, status.desired)
+        if status.frontend.unresolved and held is not None and not status.out:
+            wanted = _with_held(wanted, held)
         # An operator's word: servers that left the file do not stay in for a frontend that is out of service.
-        if wanted.key in self._departures and not status.out:
+        elif wanted.key in self._departures and not status.out:
             found = self._found(status, held)
             kept = self._departures.keep(wanted, found, newcomers_known=status.knows_all, weights=weights)
             wanted = _in_scale(status, kept, wanted.servers)
@@ -129,6 +131,8 @@ class WantedVips:
         if status.out:
             self._departures.leave(key)
             return
+        if status.frontend.unresolved:
+            return  # nobody knows yet what leaves
         self._departures.decide(
             self._configured(status, status.desired),
             self._found(status, held),
@@ -188,6 +192,14 @@ class WantedVips:
             if backend.proved_address is not None:
                 moved[name] = (backend.proved_address, status.scale[status.carried.get(name, 0)])
         return want(status.frontend, addresses, desired, status.flushes, moved)
+
+
+def _with_held(wanted: WantedVip, held: Vip) -> WantedVip:
+    """Return a VIP with all that VPP holds of it: nobody knows what a name stands for that was never resolved."""
+    servers = {address: WantedServer(server.weight) for address, server in held.servers.items()}
+    if encap_of(servers) is not encap_of(wanted.servers) and servers and wanted.servers:
+        return wanted
+    return attrs.evolve(wanted, encap=held.encap, servers={**servers, **wanted.servers})
 
 
 def _in_scale(status: FrontendStatus, kept: WantedVip, configured: Collection[str]) -> WantedVip:
