@@ -94,6 +94,9 @@ PURE = (
     "healthcheck.probers.expectation",
     "healthcheck.probers.faults",
     "healthcheck.probers.greetings",
+    "healthcheck.probers.grpc_answer",
+    "healthcheck.probers.http2_answer",
+    "healthcheck.probers.http2_exchange",
     "healthcheck.workers.codec",
     "healthcheck.workers.rendezvous",
     "maglevt.measure",
@@ -150,7 +153,8 @@ NOT_PURE = ("config.child_loader", "config.credentials", "model.build")
 """What is in a pure folder and is not pure: it runs a process, asks OpenSSL, or reads the files of a checkout."""
 
 _DNS = {f"dns.{name}" for name in ("exception", "flags", "message", "name", "rdata", "rdataclass", "rdatatype")}
-PURE_LIBRARIES = {"attrs", "httptools", "re2", "xxhash", "yaml", "zope.interface"} | _DNS
+_H2 = {f"h2.{name}" for name in ("config", "connection", "errors", "events", "settings")}
+PURE_LIBRARIES = {"attrs", "httptools", "re2", "xxhash", "yaml", "zope.interface"} | _DNS | _H2
 """What a pure module may import beside the standard library: values, interfaces, and parsers."""
 
 

@@ -12,7 +12,7 @@ from maglev.config.keys import AUTO
 from maglev.config.netkinds import name_of_host
 from maglev.config.probekinds import pattern_of
 from maglev.config.resolver_keys import build_names, build_resolver, is_named
-from maglev.model.check_params import DnsParams, TalkParams, UdpParams
+from maglev.model.check_params import DnsParams, GrpcParams, TalkParams, UdpParams
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
     Backend,
@@ -111,6 +111,7 @@ def _healthcheck(name: str, record: Record) -> Healthcheck:
         talk=_talk(params),
         udp=_udp(params) if kind is CheckType.UDP else None,
         dns=_dns(params) if kind is CheckType.DNS else None,
+        grpc=GrpcParams(params["service"] or "", params["host"]) if kind is CheckType.GRPC else None,
     )
 
 
@@ -149,6 +150,7 @@ def _http(params: Record) -> HttpParams:
         params["body"] or b"",
         params["expect-header"] or (),
         params["expect-header-regexp"] or (),
+        params["http2"],
     )
 
 

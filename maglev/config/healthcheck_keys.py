@@ -32,7 +32,7 @@ EXPECTED_HEADERS: Final = 8
 MIN_TIMEOUT: Final = 0.001
 """Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
 
-_TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS)
+_TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS, CheckType.GRPC)
 _PORT_NEEDING: Final = (*_TCP_NEEDING, CheckType.UDP, CheckType.DNS)
 _WEB: Final = (CheckType.HTTP, CheckType.HTTPS)
 _PROBE_PERIOD: Final = Duration(MIN_INTERVAL, DAY)
@@ -51,6 +51,8 @@ _CURVES: Final = TextRule(
     re.compile(r"[A-Za-z0-9_-]+(?::[A-Za-z0-9_-]+)*"),
     "invalid list of curves: expected names of OpenSSL, with colons between them, such as X25519:P-256",
 )
+
+_SERVICE: Final = TextRule(re.compile(r"[!-~]*"), "expected visible ASCII characters without spaces")
 
 PARAMS: Final = ConfigSection(
     "params",
@@ -92,10 +94,10 @@ PARAMS: Final = ConfigSection(
         ConfigKey(
             "host",
             Host(header=True),
-            "The Host header.",
+            "The Host header, or the authority of HTTP/2.",
             notes="An IPv6 address is written in brackets.",
             default_text="the address of the backend",
-            types=_WEB,
+            types=(*_WEB, CheckType.GRPC),
         ),
         ConfigKey(
             "response-code",
@@ -149,6 +151,22 @@ PARAMS: Final = ConfigSection(
             default_text="none",
             types=_WEB,
         ),
+        ConfigKey(
+            "http2",
+            Boolean(),
+            "Whether to speak HTTP/2, and nothing else.",
+            notes="With ``https`` the handshake agrees on it by ALPN; with ``http`` it is spoken without asking.",
+            default=False,
+            types=_WEB,
+        ),
+        ConfigKey(
+            "service",
+            TextKind(255, (_SERVICE,), "name"),
+            "The service to ask for, by its whole name.",
+            notes="``shop.v1.Cart``.",
+            default_text="the server as a whole",
+            types=(CheckType.GRPC,),
+        ),
         *TALK_KEYS,
         *UDP_KEYS,
         *DNS_KEYS,
@@ -165,13 +183,13 @@ PARAMS: Final = ConfigSection(
             Boolean(),
             "Whether to do a TLS handshake after connecting.",
             default=False,
-            types=(CheckType.TCP,),
+            types=(CheckType.TCP, CheckType.GRPC),
         ),
         ConfigKey(
             "server-name",
             Host(),
             "Server name to send (SNI) and to verify.",
-            notes="It has an effect for ``https``, and for ``tcp`` with ``ssl``.",
+            notes="It has an effect for ``https``, and for ``tcp`` and ``grpc`` with ``ssl``.",
             default_text="host without its port, else the address of the backend is verified",
             types=_TCP_NEEDING,
         ),
@@ -179,7 +197,7 @@ PARAMS: Final = ConfigSection(
             "insecure-skip-verify",
             Boolean(),
             "Whether to accept any certificate.",
-            notes="It has an effect for ``https``, and for ``tcp`` with ``ssl``.",
+            notes="It has an effect for ``https``, and for ``tcp`` and ``grpc`` with ``ssl``.",
             default=False,
             types=_TCP_NEEDING,
         ),
@@ -189,7 +207,7 @@ PARAMS: Final = ConfigSection(
             "Whether to resume the TLS session of the last probe.",
             notes=(
                 "At least once a minute, and after a failure, the handshake is a full one in any case. It has an "
-                "effect for ``https``, and for ``tcp`` with ``ssl``."
+                "effect for ``https``, and for ``tcp`` and ``grpc`` with ``ssl``."
             ),
             default=True,
             types=_TCP_NEEDING,
@@ -201,7 +219,7 @@ PARAMS: Final = ConfigSection(
             notes=(
                 "The default keeps the ClientHello in one packet; a post-quantum group takes a second one, and servers "
                 "that read it in one go reset the connection. ``DEFAULT`` leaves it to OpenSSL and its configuration "
-                "file. It has an effect for ``https``, and for ``tcp`` with ``ssl``."
+                "file. It has an effect for ``https``, and for ``tcp`` and ``grpc`` with ``ssl``."
             ),
             default_text="X25519:P-256:X448:P-384:P-521:ffdhe2048:ffdhe3072",
             types=_TCP_NEEDING,
@@ -213,7 +231,7 @@ PARAMS: Final = ConfigSection(
             notes=(
                 "It takes the place of the system's. This file, ``client-certificate`` and ``client-key`` are read "
                 "with the configuration, at the start and at each reload: at most 512 KiB each, and 4 MiB in all. They "
-                "have an effect for ``https``, and for ``tcp`` with ``ssl``."
+                "have an effect for ``https``, and for ``tcp`` and ``grpc`` with ``ssl``."
             ),
             default_text="those of the system",
             types=_TCP_NEEDING,
@@ -236,8 +254,8 @@ PARAMS: Final = ConfigSection(
     ),
     notes=(
         "Each type has its own parameters; one of another type is an error. ``icmp`` has none. What concerns "
-        "TLS has no effect for ``http``, and for ``tcp`` without ``ssl: true``: that is worth a warning. The "
-        "certificate must be valid for ``server-name``; without it, for the name or address in ``host`` "
+        "TLS has no effect for ``http``, and for ``tcp`` and ``grpc`` without ``ssl: true``: that is worth a warning. "
+        "The certificate must be valid for ``server-name``; without it, for the name or address in ``host`` "
         "(without a port); without that, for the address of the backend."
     ),
 )

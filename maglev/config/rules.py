@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from maglev.config.schema import ConfigSection
 
 _FILE_KEYS: Final = ("ca-file", "client-certificate", "client-key")
+_WITH_SSL: Final = (CheckType.TCP, CheckType.GRPC)
 _TLS_KEYS: Final = ("server-name", "insecure-skip-verify", "tls-resumption", "curves", *_FILE_KEYS)
 
 
@@ -62,7 +63,7 @@ def with_credentials(maglev: Record) -> list[Record]:
 def _uses_tls(record: Record) -> bool:
     """Return whether the probes of a healthcheck certainly use TLS."""
     kind, params = record["type"], record["params"]
-    return params is not BROKEN and (kind is CheckType.HTTPS or (kind is CheckType.TCP and params["ssl"] is True))
+    return params is not BROKEN and (kind is CheckType.HTTPS or (kind in _WITH_SSL and params["ssl"] is True))
 
 
 def warn_of_times(maglev: Record, findings: Findings) -> None:
@@ -105,7 +106,7 @@ def _refuse(record: Record, key: ConfigKey, kind: CheckType, findings: Findings)
 def _warn_of_idle_tls(params: Record, kind: CheckType, findings: Findings) -> None:
     if kind is CheckType.HTTP:
         reason = "type http uses no TLS"
-    elif kind is CheckType.TCP and params["ssl"] is False:
+    elif kind in _WITH_SSL and params["ssl"] is False:
         reason = "TLS needs ssl: true"
     else:
         return

@@ -25,7 +25,7 @@ def params_view(healthcheck: Healthcheck) -> CheckParamsView:
         params |= {"server_name": tls.server_name, "insecure_skip_verify": not tls.verify, "tls_resumption": tls.resume}
         params |= {"curves": tls.curves, "ca_file": _path(tls.ca_file)}
         params |= {"client_certificate": _path(tls.client_certificate), "client_key": _path(tls.client_key)}
-    if healthcheck.type == "tcp":
+    if healthcheck.type in {"tcp", "grpc"}:
         params["ssl"] = healthcheck.tls is not None
     if healthcheck.talk is not None:
         params |= _talk_view(healthcheck.talk)
@@ -33,6 +33,8 @@ def params_view(healthcheck: Healthcheck) -> CheckParamsView:
         udp = healthcheck.udp
         expected = None if udp.expect is None else _step_text(ProbeStep(expect=udp.expect)).removeprefix("expect ")
         params |= {"send": f"{len(udp.payload)} bytes", "expect": expected}
+    if healthcheck.grpc is not None:
+        params |= {"service": healthcheck.grpc.service, "host": healthcheck.grpc.host}
     if healthcheck.dns is not None:
         params |= _dns_view(healthcheck.dns)
     return params
@@ -49,7 +51,7 @@ def _http_view(http: HttpParams) -> CheckParamsView:
         params["expect_header"] = [f"{name}: {value}" for name, value in http.expect_header]
     if http.expect_header_regexp:
         params["expect_header_regexp"] = [f"{name}: {pattern}" for name, pattern in http.expect_header_regexp]
-    params["disable_on_404"] = http.disable_on_404
+    params |= {"http2": http.http2, "disable_on_404": http.disable_on_404}
     params["headers"] = [name for name, _ in http.headers]  # values may be secrets
     return params
 

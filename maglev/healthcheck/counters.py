@@ -52,7 +52,7 @@ def possible_codes(healthcheck: Healthcheck | None) -> tuple[Code, ...]:
         return (Code.L4OK, Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L4CON)
     if healthcheck.dns is not None:
         return (*(_CONNECT if healthcheck.dns.tcp else (Code.L4CON,)), *_ANSWER)
-    if healthcheck.http is not None or healthcheck.talk is not None:
+    if healthcheck.http is not None or healthcheck.talk is not None or healthcheck.grpc is not None:
         drains = healthcheck.http is not None and healthcheck.http.disable_on_404
         return (*_CONNECT, *tls, *_ANSWER, *((Code.L7OKC,) if drains else ()))
     return (*_CONNECT, *tls, Code.L6OK if tls else Code.L4OK)

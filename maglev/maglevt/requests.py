@@ -22,6 +22,7 @@ from maglev.healthcheck.probers.connection import SocketConnector
 from maglev.healthcheck.probers.deadlines import DeadlinesByTimeout
 from maglev.healthcheck.probers.expectation import Expectation, compile_pattern
 from maglev.healthcheck.probers.http import HttpProbe, request_for
+from maglev.healthcheck.probers.http2 import ALPN, Http2Probes, http_request
 from maglev.healthcheck.probers.poller import Poller
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
 from maglev.healthcheck.probers.stream import StreamProber, TlsProber
@@ -188,22 +189,27 @@ class RequesterSource:
         check = target.healthcheck
         deadlines = self._deadlines.after(check.timeout)
         connect = SocketConnector(self._poller, self._opener, Destination.of(backend, check))
-        request = expectation = None
+        request = expectation = over_http2 = None
+        alpn = b""
         if check.http is not None:
             params = _with_user_agent(check.http)
-            request, expectation = request_for(backend, check, params), self._expectation(params)
+            if params.http2:
+                alpn = ALPN
+                over_http2 = Http2Probes.of_http(http_request(backend, check, params), Expectation.of(params))
+            else:
+                request, expectation = request_for(backend, check, params), self._expectation(params)
 
         def make() -> Requester:
             witness = Witness()
-            probe: Callable[[Conclude], Probe] | None = None
+            probe: Callable[[Conclude], Probe] | None = over_http2
             if request is not None and expectation is not None:
                 probe = self._http_probes(request, expectation, witness)
             if check.tls is None:
                 return Requester(StreamProber(deadlines, connect, probe or TcpProbe), witness)
             by_certificate = isinstance(self._who, WhoByCertificate)
             identity = WitnessedIdentity(backend, check, witness) if by_certificate else Identity(backend, check)
-            context = self._contexts.context(check.tls)
-            over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe)
+            context = self._contexts.context(check.tls, alpn)
+            over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, alpn=alpn)
             return Requester(TlsProber(deadlines, connect, over_tls, identity), witness)
 
         return make

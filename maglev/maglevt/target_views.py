@@ -54,6 +54,7 @@ def _http(params: Mapping[str, Any]) -> HttpParams:
         method=HttpMethod(params.get("method", "GET")),
         expect_header=_pairs(params.get("expect_header", ())),
         expect_header_regexp=_pairs(params.get("expect_header_regexp", ())),
+        http2=params.get("http2", False),
     )
 
 

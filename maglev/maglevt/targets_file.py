@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from maglev.config.reader import Record
 
 _PATTERNS: Final = ("response-regexp", "response-regexp-not", "expect-header", "expect-header-regexp")
-_PARAMS: Final = ("method", "body", "path", "host", "response-code", *_PATTERNS, "headers", "ssl")
+_PARAMS: Final = ("http2", "method", "body", "path", "host", "response-code", *_PATTERNS, "headers", "ssl")
 _TLS_PARAMS: Final = ("server-name", "insecure-skip-verify")
 
 _ANY_ADDRESS: Final = Address(loopback=(4, 6))
@@ -140,6 +140,7 @@ def _healthcheck(name: str, record: Record) -> Healthcheck:
             body=params["body"] or b"",
             expect_header=params["expect-header"] or (),
             expect_header_regexp=params["expect-header-regexp"] or (),
+            http2=params["http2"],
         )
         if http
         else None,

@@ -121,6 +121,19 @@ class UdpParams:
 
 
 @attrs.frozen
+class GrpcParams:
+    """What a grpc probe asks.
+
+    Attributes:
+        service: The name of a service; empty for the server as a whole.
+        host: Value of ``:authority``; None sends the address and the port.
+    """
+
+    service: str = ""
+    host: str | None = None
+
+
+@attrs.frozen
 class DnsParams:
     """What a dns probe asks and expects.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from maglev.model.addresses import Family
-    from maglev.model.check_params import DnsParams, TalkParams, UdpParams
+    from maglev.model.check_params import DnsParams, GrpcParams, TalkParams, UdpParams
     from maglev.model.names import NamedBackends
 
 DEFAULT_TABLE_LENGTH: Final = 1024
@@ -41,6 +41,7 @@ class CheckType(enum.StrEnum):
     HTTPS = "https"
     UDP = "udp"
     DNS = "dns"
+    GRPC = "grpc"
 
 
 class Transport(enum.StrEnum):
@@ -116,6 +117,7 @@ class HttpParams:
         body: What a POST sends.
         expect_header: Names and values of headers that the answer must have.
         expect_header_regexp: Names, and RE2 patterns over bytes that their values must match.
+        http2: Whether to speak HTTP/2.
     """
 
     path: str = "/"
@@ -129,6 +131,7 @@ class HttpParams:
     body: bytes = attrs.field(default=b"", repr=False)
     expect_header: tuple[tuple[str, str], ...] = ()
     expect_header_regexp: tuple[tuple[str, str], ...] = ()
+    http2: bool = False
 
 
 @attrs.frozen
@@ -146,10 +149,11 @@ class Healthcheck:
         probe_ipv4_src: Source address of probes to IPv4 backends; None lets the kernel choose.
         probe_ipv6_src: The same for IPv6.
         http: Set for http and https.
-        tls: Set for https, and for tcp with ``ssl``.
+        tls: Set for https, and for tcp and grpc with ``ssl``.
         talk: Set for tcp with ``steps`` or a ``preset``.
         udp: Set for udp.
         dns: Set for dns.
+        grpc: Set for grpc.
     """
 
     name: str
@@ -168,6 +172,7 @@ class Healthcheck:
     talk: TalkParams | None = None
     udp: UdpParams | None = None
     dns: DnsParams | None = None
+    grpc: GrpcParams | None = None
 
 
 @attrs.frozen

@@ -103,6 +103,7 @@ healthcheck http-check
   response-code        200-299, 401
   response-regexp      -
   response-regexp-not  -
+  http2                no
   disable-on-404       no
   headers              -
   backends             3

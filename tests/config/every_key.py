@@ -40,6 +40,7 @@ maglev:
         response-regexp: "^OK$"
         expect-header: {X-Health: ready}
         expect-header-regexp: {Content-Type: "^text/"}
+        http2: true
         disable-on-404: true
         server-name: name.example.com
         insecure-skip-verify: true
@@ -50,13 +51,14 @@ maglev:
       interval: 10ms
       timeout: 1500us
       params: {ssl: yes, server-name: imap.example.com}
+    rpc: {type: grpc, port: 50051, interval: 1s, timeout: 1s, params: {service: shop.v1.Cart, host: rpc.example}}
     ping: {type: icmp, interval: 24h, timeout: 24h}
   backends:
     www1: {address: 198.51.100.1, healthcheck: web}
     imap1: {address: "2001:db8:0:0::25", healthcheck: tls, enabled: off}
     imap2: {address: "2001:db8::26", healthcheck: ping}
     static: {address: 198.51.100.9}
-    both: {address: 198.51.100.10, healthcheck: {checks: [web, ping, tls], require: 2}}
+    both: {address: 198.51.100.10, healthcheck: {checks: [web, ping, tls, rpc], require: 2}}
   frontends:
     web:
       description: |

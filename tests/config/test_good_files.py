@@ -16,7 +16,7 @@ from maglev.config.nodes import ScalarNode
 from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import ConfigKey, walk
 from maglev.model.announce import AnnounceConfig, AnnouncePolicy, BirdConfig, HookConfig, HookEvents, Needed
-from maglev.model.check_params import HttpMethod
+from maglev.model.check_params import GrpcParams, HttpMethod
 from maglev.model.check_set import CheckSet
 from maglev.model.config import (
     Backend,
@@ -99,6 +99,7 @@ def test_every_key_arrives_in_the_model():
                     body=b'{"deep": true}\n',
                     expect_header=(("X-Health", "ready"),),
                     expect_header_regexp=(("Content-Type", "^text/"),),
+                    http2=True,
                 ),
                 tls=TlsParams(server_name="name.example.com", verify=False, resume=False),
             ),
@@ -111,6 +112,16 @@ def test_every_key_arrives_in_the_model():
                 down_interval=0.01,
                 timeout=0.0015,
                 tls=TlsParams(server_name="imap.example.com", verify=True),
+            ),
+            "rpc": Healthcheck(
+                name="rpc",
+                type=CheckType.GRPC,
+                l4_port=50051,
+                interval=1.0,
+                fast_interval=1.0,
+                down_interval=1.0,
+                timeout=1.0,
+                grpc=GrpcParams("shop.v1.Cart", "rpc.example"),
             ),
             "ping": Healthcheck(
                 name="ping",
@@ -127,7 +138,7 @@ def test_every_key_arrives_in_the_model():
             "imap1": Backend("imap1", "2001:db8::25", "tls", enabled=False),
             "imap2": Backend("imap2", "2001:db8::26", "ping"),
             "static": Backend("static", "198.51.100.9"),
-            "both": Backend("both", "198.51.100.10", CheckSet(("web", "ping", "tls"), 2)),
+            "both": Backend("both", "198.51.100.10", CheckSet(("web", "ping", "tls", "rpc"), 2)),
         },
         frontends={
             "web": Frontend(

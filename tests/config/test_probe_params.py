@@ -14,6 +14,7 @@ from maglev.config.probekinds import EXPECT_HEX, SEND, Steps
 from maglev.model.check_params import (
     AnswerPattern,
     DnsParams,
+    GrpcParams,
     HttpMethod,
     Preset,
     ProbeStep,
@@ -22,7 +23,7 @@ from maglev.model.check_params import (
     TalkParams,
     UdpParams,
 )
-from maglev.model.config import HttpParams
+from maglev.model.config import HttpParams, TlsParams
 from tests.config.test_bad_files import errors_of
 from tests.fakes.file_parts import params
 from tests.fakes.values import node_of
@@ -131,6 +132,7 @@ HTTP = "http, port: 80"
     ("written", "http"),
     [
         ("", HttpParams()),
+        ("http2: yes", HttpParams(http2=True)),
         ("method: HEAD", HttpParams(method=HttpMethod.HEAD)),
         ("method: POST", HttpParams(method=HttpMethod.POST)),
         (r"method: POST, body: 'a\r\n\xff'", HttpParams(method=HttpMethod.POST, body=b"a\r\n\xff")),
@@ -201,6 +203,25 @@ def test_what_a_udp_probe_sends_and_expects(written, udp):
 )
 def test_what_a_dns_probe_asks_and_expects(written, dns):
     assert config_of(written, DNS).healthchecks["web"].dns == dns
+
+
+@pytest.mark.parametrize(
+    ("written", "grpc", "tls"),
+    [
+        ("", GrpcParams(), None),
+        ("service: shop.v1.Cart", GrpcParams("shop.v1.Cart"), None),
+        ("host: rpc.example:8443, ssl: true", GrpcParams("", "rpc.example:8443"), TlsParams("rpc.example")),
+        ("ssl: true, insecure-skip-verify: true", GrpcParams(), TlsParams(verify=False)),
+    ],
+)
+def test_what_a_grpc_probe_asks(written, grpc, tls):
+    check = config_of(written, "grpc, port: 50051").healthchecks["web"]
+    assert (check.grpc, check.tls, check.http) == (grpc, tls, None)
+
+
+def test_tls_parameters_of_a_grpc_probe_need_ssl():
+    assert warnings_of("server-name: a", "grpc, port: 1") == [("server-name", "has no effect: TLS needs ssl: true")]
+    assert warnings_of("server-name: a, ssl: true", "grpc, port: 1") == []
 
 
 def test_differences_of_udp_and_dns_probes():

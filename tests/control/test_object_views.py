@@ -3,7 +3,16 @@
 import pytest
 
 from maglev.control.check_views import params_view
-from maglev.model.check_params import AnswerPattern, DnsParams, HttpMethod, Preset, ProbeStep, TalkParams, UdpParams
+from maglev.model.check_params import (
+    AnswerPattern,
+    DnsParams,
+    GrpcParams,
+    HttpMethod,
+    Preset,
+    ProbeStep,
+    TalkParams,
+    UdpParams,
+)
 from maglev.model.config import Backend, CheckType, HttpParams, PemFile, TlsParams, WeightScale
 from maglev.model.errors import NotFoundError
 from tests.fakes.configs import make_check, make_config, make_frontend
@@ -239,6 +248,7 @@ def test_healthchecks():
             "response_regexp_not": "bad",
             "expect_header": ["X-H: ok"],
             "expect_header_regexp": ["X-R: a: b"],
+            "http2": False,
             "disable_on_404": False,
             "headers": ["X-A", "X-B"],
             "server_name": "h",
@@ -267,6 +277,11 @@ def test_healthchecks():
         "backends": 3,
     }
     bench.stop()
+
+
+def test_a_grpc_probe_shows_what_it_asks():
+    check = make_check("rpc", type=CheckType.GRPC, grpc=GrpcParams("a.B", "h"))
+    assert params_view(check) == {"ssl": False, "service": "a.B", "host": "h"}
 
 
 def test_what_a_request_does_not_have_is_not_shown():

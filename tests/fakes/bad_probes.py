@@ -14,6 +14,24 @@ def tcp(text: str) -> str:
 
 
 BAD_PROBES = {
+    "service-with-a-space": (
+        SEMANTIC,
+        f"{PARAMS}.service",
+        '"a b": expected visible ASCII characters without spaces',
+        params("service: §a b", "grpc, port: 1"),
+    ),
+    "service-of-http": (
+        SEMANTIC,
+        f"{PARAMS}.service",
+        "does not apply to type http, only to grpc",
+        params("§service: a"),
+    ),
+    "grpc-with-a-path": (
+        SEMANTIC,
+        f"{PARAMS}.path",
+        "does not apply to type grpc, only to http, https",
+        params("§path: /", "grpc, port: 1"),
+    ),
     "method-unknown": (
         SEMANTIC,
         f"{PARAMS}.method",

@@ -128,6 +128,7 @@ def healthcheck_view(name, **more):
             "response_code": ["200-299", "401"],
             "response_regexp": None,
             "response_regexp_not": None,
+            "http2": False,
             "disable_on_404": False,
             "headers": [],
         },

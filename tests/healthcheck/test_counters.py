@@ -3,8 +3,8 @@
 import pytest
 
 from maglev.healthcheck.counters import BUCKETS, ProbeCounters, possible_codes
-from maglev.model.check_params import DnsParams, Preset, TalkParams, UdpParams
-from maglev.model.config import CheckType, HttpParams
+from maglev.model.check_params import DnsParams, GrpcParams, Preset, TalkParams, UdpParams
+from maglev.model.config import CheckType, HttpParams, TlsParams
 from maglev.model.result import Code, Result
 from tests.fakes.configs import make_check
 
@@ -22,6 +22,8 @@ def test_each_kind_has_codes_of_its_own():
         connect = (Code.L4TOUT, Code.L4CON) if tcp else (Code.L4CON,)
         assert possible_codes(make_check(type=CheckType.DNS, dns=DnsParams("a", tcp=tcp))) == (*connect, *answers)
     assert possible_codes(make_check(talk=TalkParams(preset=Preset.SMTP))) == (Code.L4TOUT, Code.L4CON, *answers)
+    rpc = make_check(type=CheckType.GRPC, grpc=GrpcParams(), tls=TlsParams())
+    assert possible_codes(rpc) == (Code.L4TOUT, Code.L4CON, Code.L6TOUT, Code.L6RSP, *answers)
 
 
 @pytest.mark.parametrize("drains", [False, True])

@@ -130,6 +130,27 @@ def test_a_header_is_expected_once_and_those_of_the_defaults_only_without_others
     assert http.expect_header_regexp == (("X-B", ".*"),)
 
 
+@pytest.mark.parametrize(
+    ("options", "http2", "lost"),
+    [
+        ("", False, ""),
+        ("check-proto h2", True, ""),
+        ("proto h2", True, ""),
+        ("proto h2 check-proto h1", False, ""),
+        ("proto fcgi", False, "proto fcgi"),
+        ("check-alpn h2", False, ""),
+        ("ssl verify none check-alpn h2", True, ""),
+        ("ssl verify none alpn h2", True, ""),
+        ("ssl verify none alpn h2 check-alpn http/1.1", False, ""),
+        ("ssl verify none alpn h2,http/1.1", False, "alpn h2,http/1.1"),
+    ],
+)
+def test_http_2_is_kept(run, options, http2, lost):
+    made = run(listen("option httpchk GET /", server=f"10.0.0.1:80 check {options}"))
+    assert made.check("s").http.http2 is http2
+    assert (f"no equivalent for: {lost}" in made.comments) is bool(lost)
+
+
 def test_the_host_may_be_behind_the_version(run):
     made = run(listen(r"option httpchk GET / HTTP/1.1\r\nHost:\ www.example.com"))
     assert made.check("s").http.host == "www.example.com"

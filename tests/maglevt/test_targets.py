@@ -99,11 +99,15 @@ def test_a_list_of_vips():
 
 
 def test_a_list_may_say_what_to_send_and_to_expect():
-    params = b"{method: POST, body: a, expect-header: {X-A: 1}, expect-header-regexp: {X-B: .}}"
+    params = b"{http2: true, method: POST, body: a, expect-header: {X-A: 1}, expect-header-regexp: {X-B: .}}"
     text = b"maglevt: {a: {address: 192.0.2.1, port: 80, check: http, params: " + params + b"}}"
     (target,) = targets_of_text(text, QUESTION).targets
     assert target.healthcheck.http == HttpParams(
-        method=HttpMethod.POST, body=b"a", expect_header=(("X-A", "1"),), expect_header_regexp=(("X-B", "."),)
+        http2=True,
+        method=HttpMethod.POST,
+        body=b"a",
+        expect_header=(("X-A", "1"),),
+        expect_header_regexp=(("X-B", "."),),
     )
 
 
@@ -242,8 +246,9 @@ def test_a_healthcheck_from_the_daemon():
 
     assert https.http == HttpParams("/a", None, ((200, 299), (301, 301)), "ok")
     assert https.tls == TlsParams("n", verify=False)
-    more = {"method": "HEAD", "expect_header": ["X-A: 1"], "expect_header_regexp": ["X-B: a: b"]}
+    more = {"method": "HEAD", "http2": True, "expect_header": ["X-A: 1"], "expect_header_regexp": ["X-B: a: b"]}
     asked = healthcheck_of_view(CHECK_VIEW | {"params": CHECK_VIEW["params"] | more}).http
+    assert asked.http2
     assert (asked.method, asked.expect_header, asked.expect_header_regexp) == (
         "HEAD",
         (("X-A", "1"),),

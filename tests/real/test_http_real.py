@@ -88,3 +88,42 @@ async def test_an_answer_to_head_is_judged_at_its_headers(server, source):
     assert await probe(source, server.plain, "method: HEAD, path: /broken") == (Code.L7STS, "status 503")
     missing = "method: HEAD, expect-header: {X-None: '1'}"
     assert await probe(source, server.plain, missing) == (Code.L7STS, "no header X-None")
+
+
+# HTTP/2
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("kind", ["http", "https"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
+async def test_http_2_is_judged_as_http_1(server, source, method, kind):
+    port, tls = (server.plain2, "") if kind == "http" else (server.secure, ", insecure-skip-verify: true")
+    common = f"http2: true, method: {method}{tls}"
+    said = f"{common}, expect-header: {{X-Health: ready}}, expect-header-regexp: {{X-Said: ^{method}}}"
+    assert await probe(source, port, said, kind) == PASS
+    assert await probe(source, port, f"{common}, path: /broken", kind) == (Code.L7STS, "status 503")
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("path", ["/", "/large.html"])
+async def test_a_body_over_http_2_is_searched(server, source, path):
+    params = f"http2: true, path: {path}, response-regexp:"
+    assert await probe(source, server.plain2, f"{params} all is well") == PASS
+    assert await probe(source, server.plain2, f"{params} sick") == (Code.L7RSP, "body does not match")
+    for _ in range(3):
+        assert await probe(source, server.plain2, f"http2: true, path: {path}") == PASS
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_server_gets_the_body_over_http_2(server, source):
+    params = r"""http2: true, method: POST, body: '{"deep": true}\n', expect-header: {X-Said: POST 15}"""
+    assert await probe(source, server.plain2, params) == PASS
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_of_http_1_alone_says_so(server, source):
+    if server.name != "nginx":
+        pytest.skip("it speaks both on one port")
+    code, detail = await probe(source, server.plain, "http2: true")
+    assert code is Code.L7RSP
+    assert detail.startswith("not HTTP/2: ")

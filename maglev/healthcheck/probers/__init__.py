@@ -2,10 +2,11 @@
 
 Theory of operation. `source` builds one prober per backend and prepares all that its probes share: addresses, request,
 pattern, TLS context. `base` is the life of a probe, the same for all: it begins, has one total deadline, and ends
-exactly once. `stream` probes over a TCP connection (`connection`), on which runs a protocol: `tcp`, `http`, or `tls`
-with either above it. `icmp` probes over sockets shared by all backends of a family (`ping`, `echo_socket`, with the
-messages in `echo`). `poller` waits for all their sockets with one registration in the reactor. `sockets` opens them, in
-the namespace where `netns` is asked to. `faults` tells what a system error says about the backend, and what about us.
+exactly once. `stream` probes over a TCP connection (`connection`), on which runs a protocol: `tcp`, `talk`, `http`,
+`http2` (of HTTP, and of gRPC), or `tls` with one of them above it. `icmp` probes over sockets shared by all backends of
+a family (`ping`, `echo_socket`, with the messages in `echo`). `poller` waits for all their sockets with one
+registration in the reactor. `sockets` opens them, in the namespace where `netns` is asked to. `faults` tells what a
+system error says about the backend, and what about us.
 
 Rules:
 

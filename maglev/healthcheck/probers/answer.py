@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Final
 
 import httptools
 
-from maglev.healthcheck.probers.expectation import line_pattern
+from maglev.healthcheck.probers.expectation import compression_note, line_pattern
 from maglev.model.result import Code
-from maglev.model.text import excerpt, printable
+from maglev.model.text import excerpt
 
 if TYPE_CHECKING:
     from maglev.healthcheck.probers.expectation import Expectation, Verdict
@@ -260,8 +260,7 @@ class Answer:
         found = _CONTENT_ENCODING.search(self._head)
         encodings = [] if found is None else [found[1].strip()]
         encodings += _codings(self._head)
-        shown = b", ".join(each for each in encodings if each.lower() not in {b"identity", b"chunked"})
-        return printable(f"; it is compressed ({shown.decode('latin-1')})") if shown else ""
+        return compression_note(encodings)
 
     def _last_block(self) -> bytes:
         """Return what follows the interim answers, as far as llhttp and we see the same ends of them."""

@@ -173,6 +173,12 @@ class Expectation:
         return Code.L7OK, ""
 
 
+def compression_note(encodings: Sequence[bytes]) -> str:
+    """Return what to say of a body that was encoded like this, though the probe did not ask for that."""
+    shown = b", ".join(each for each in encodings if each.lower() not in {b"identity", b"chunked"})
+    return printable(f"; it is compressed ({shown.decode('latin-1')})") if shown else ""
+
+
 def _utf8(body: bytes) -> bytes:
     """Return the body as UTF-8, in which RE2 works; each other byte counts as U+FFFD, so that ``.`` matches it."""
     try:

@@ -31,23 +31,37 @@ _AS_IS: Final = "".join(chr(code) for code in range(0x21, 0x7F))
 _IN_VALUE: Final = f"{_AS_IS} \t"
 
 
-def request_for(backend: Backend, healthcheck: Healthcheck, params: HttpParams) -> bytes:
-    """Return the request that a probe sends."""
-    host = params.host or _address_host(backend, healthcheck)
-    own = {"user-agent": f"User-Agent: maglevd/{VERSION} (+{PROJECT_URL})", "accept": "Accept: */*"}
+USER_AGENT: Final = f"maglevd/{VERSION} (+{PROJECT_URL})"
+
+
+def fields_of(
+    backend: Backend, healthcheck: Healthcheck, params: HttpParams
+) -> tuple[tuple[str, str, str], list[tuple[str, str]]]:
+    """Return what a request has in any version of HTTP: method, path and host; and the names and values of headers."""
+    host = params.host or host_of(backend, healthcheck)
     given = {name.lower() for name, _ in params.headers}
+    own = (("User-Agent", USER_AGENT), ("Accept", "*/*"))
+    fields = [(name, value) for name, value in own if name.lower() not in given]
+    fields += [(quote(name, _AS_IS), quote(value, _IN_VALUE)) for name, value in params.headers]
+    if params.method is HttpMethod.POST:
+        fields.append(("Content-Length", str(len(params.body))))
+    return (str(params.method), quote(params.path, _AS_IS), quote(host, _AS_IS)), fields
+
+
+def request_for(backend: Backend, healthcheck: Healthcheck, params: HttpParams) -> bytes:
+    """Return the request that a probe sends over HTTP/1.1."""
+    (method, path, host), fields = fields_of(backend, healthcheck, params)
     lines = (
-        f"{params.method} {quote(params.path, _AS_IS)} HTTP/1.1",
-        f"Host: {quote(host, _AS_IS)}",
-        *(line for name, line in own.items() if name not in given),
-        *(f"{quote(name, _AS_IS)}: {quote(value, _IN_VALUE)}" for name, value in params.headers),
-        *((f"Content-Length: {len(params.body)}",) if params.method is HttpMethod.POST else ()),
+        f"{method} {path} HTTP/1.1",
+        f"Host: {host}",
+        *(f"{name}: {value}" for name, value in fields),
         "Connection: close",
     )
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii") + params.body
 
 
-def _address_host(backend: Backend, healthcheck: Healthcheck) -> str:
+def host_of(backend: Backend, healthcheck: Healthcheck) -> str:
+    """Return the address and the port, as the Host header has them; without the port if it is the usual one."""
     address = f"[{backend.address}]" if family(backend.address) == 6 else backend.address
     default = _DEFAULT_PORTS.get(healthcheck.type)
     return address if healthcheck.l4_port == default else f"{address}:{healthcheck.l4_port}"

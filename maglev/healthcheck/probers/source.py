@@ -14,6 +14,7 @@ from maglev.healthcheck.probers.deadlines import DeadlinesByTimeout
 from maglev.healthcheck.probers.dns_answer import DnsQuestion
 from maglev.healthcheck.probers.expectation import Expectation
 from maglev.healthcheck.probers.http import HttpProbes, request_for
+from maglev.healthcheck.probers.http2 import ALPN, Http2Probes, grpc_request, http_request
 from maglev.healthcheck.probers.icmp import IcmpProber
 from maglev.healthcheck.probers.netns import NetworkNamespace
 from maglev.healthcheck.probers.ping import PingSocket
@@ -66,7 +67,7 @@ class ProberSource:
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
         self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
-        self._probes: WeakValueDictionary[HttpParams, HttpProbes] = WeakValueDictionary()
+        self._probes: WeakValueDictionary[HttpParams, HttpProbes | Http2Probes] = WeakValueDictionary()
         self._talks: WeakValueDictionary[TalkParams, TalkProbes] = WeakValueDictionary()
         self._datagrams: WeakValueDictionary[UdpParams, PlainExchange] = WeakValueDictionary()
         self._questions: WeakValueDictionary[DnsParams, DnsQuestion] = WeakValueDictionary()
@@ -95,12 +96,15 @@ class ProberSource:
         if healthcheck.tls is None:
             return StreamProber(deadlines, connect, probe or TcpProbe, path_fault)
         identity = Identity(backend, healthcheck)
-        context = self._contexts.context(healthcheck.tls)
+        alpn = ALPN if healthcheck.grpc is not None or (healthcheck.http and healthcheck.http.http2) else b""
+        context = self._contexts.context(healthcheck.tls, alpn)
         resumption = None
         if healthcheck.tls.resume:
             hello_limit = SEGMENT if healthcheck.tls.curves is None else None
             resumption = Resumption(self._clock, identity, hello_limit=hello_limit)
-        over_tls = partial(TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption)
+        over_tls = partial(
+            TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption, alpn=alpn
+        )
         return TlsProber(deadlines, connect, over_tls, identity, resumption, path_fault)
 
     def _probes_above_tcp(self, backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:
@@ -109,6 +113,8 @@ class ProberSource:
             return None if healthcheck.talk is None else self._talks_for(healthcheck.talk)
         if healthcheck.dns is not None:
             return DnsProbes(self._question_for(healthcheck.dns))
+        if healthcheck.grpc is not None:
+            return Http2Probes.of_grpc(grpc_request(backend, healthcheck, healthcheck.grpc))
         params = healthcheck.http
         if params is None:
             message = f"healthcheck {healthcheck.name} has no parameters for http"
@@ -117,7 +123,11 @@ class ProberSource:
         # them is, as a compiled pattern is large.
         probes = self._probes.get(params)
         if probes is None:
-            probes = HttpProbes(request_for(backend, healthcheck, params), self._expectation_of(params))
+            expectation = self._expectation_of(params)
+            if params.http2:
+                probes = Http2Probes.of_http(http_request(backend, healthcheck, params), expectation)
+            else:
+                probes = HttpProbes(request_for(backend, healthcheck, params), expectation)
             if params.host:
                 self._probes[params] = probes
         return probes

@@ -61,6 +61,7 @@ class TlsProbe(Probe):
         identity: Identity,
         new_inner: Callable[[Conclude], Probe] | None = None,
         resumption: Resumption | None = None,
+        alpn: bytes = b"",
     ) -> None:
         """Prepare for one connection.
 
@@ -70,11 +71,13 @@ class TlsProbe(Probe):
             identity: Who the backend should be; learns about the certificate that it shows.
             new_inner: Returns the probe to carry; None concludes with the handshake.
             resumption: Holds the session to resume, and takes the next one; None always shakes hands in full.
+            alpn: The protocol that the backend has to agree to, which the context offers; empty for any.
         """
         super().__init__(conclude)
         self._identity = identity
         self._new_inner = new_inner
         self._resumption = resumption
+        self._alpn = alpn
         self._inner: Probe | None = None
         self._verification = Verification()
         self._tls: SSL.Connection | None = SSL.Connection(context, None)
@@ -200,6 +203,8 @@ class TlsProbe(Probe):
     def _admit(self, tls: SSL.Connection) -> None:
         """The handshake is done: check whose certificate it was, unless that is known since an earlier one."""
         error = None if self._resumed else self._objection(tls)
+        if error is None and self._alpn and tls.get_alpn_proto_negotiated() != self._alpn:
+            error = "the backend does not agree to HTTP/2 (ALPN)"
         if error is not None:
             self._flush(tls)
             self._conclude(Code.L6RSP, error)

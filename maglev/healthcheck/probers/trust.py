@@ -65,20 +65,22 @@ class TlsContexts:
         """
         self._trust_root = trust_root
         # Those with files of their own go with their last prober; the plain ones stay.
-        self._made: WeakValueDictionary[TlsParams, SSL.Context] = WeakValueDictionary()
+        self._made: WeakValueDictionary[tuple[TlsParams, bytes], SSL.Context] = WeakValueDictionary()
         self._plain: list[SSL.Context] = []
 
-    def context(self, tls: TlsParams) -> SSL.Context:
-        """Return the context for probes with these parameters.
+    def context(self, tls: TlsParams, alpn: bytes = b"") -> SSL.Context:
+        """Return the context for probes with these parameters, which offers a protocol by ALPN if one is given.
 
         Raises:
             SSL.Error: OpenSSL refuses what it took when the configuration was read.
         """
         alike = attrs.evolve(tls, server_name=None, resume=True)
-        made = self._made.get(alike)
+        made = self._made.get((alike, alpn))
         if made is None:
-            made = self._made[alike] = self._make(alike)
-            if alike in _PLAIN:
+            made = self._made[alike, alpn] = self._make(alike)
+            if alpn:
+                made.set_alpn_protos([alpn])
+            elif alike in _PLAIN:
                 self._plain.append(made)
         return made
 

@@ -21,6 +21,7 @@ import attrs
 from maglev.model.check_params import (
     AnswerPattern,
     DnsParams,
+    GrpcParams,
     HttpMethod,
     Preset,
     ProbeStep,
@@ -346,6 +347,7 @@ def _healthcheck(fields: dict[str, Any]) -> Healthcheck:
         tls = TlsParams(**{**tls, **files})
     made = {"type": CheckType(fields["type"]), "http": http, "tls": tls, "talk": _talk(fields["talk"])}
     made |= {"udp": _udp(fields["udp"]), "dns": _dns(fields["dns"])}
+    made["grpc"] = None if fields["grpc"] is None else GrpcParams(**fields["grpc"])
     return Healthcheck(**{**fields, **made})
 
 

@@ -209,6 +209,8 @@ def _http_params(http: HttpParams) -> dict[str, Any]:
         params["response-regexp"] = quoted(http.response_regexp)
     if http.response_regexp_not is not None:
         params["response-regexp-not"] = quoted(http.response_regexp_not)
+    if http.http2:
+        params["http2"] = "true"
     if http.disable_on_404:
         params["disable-on-404"] = "true"
     pairs = {"headers": http.headers, "expect-header-regexp": http.expect_header_regexp}

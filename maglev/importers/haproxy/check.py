@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from maglev.importers.draft.values import interval, probes
 from maglev.importers.haproxy.address import place_of
 from maglev.importers.haproxy.tls import tls_of
@@ -54,7 +56,7 @@ def healthcheck_of(
         timeout=_timeout(rules, options.inter),
         rise=probes(options.rise),
         fall=probes(options.fall),
-        http=rules.http if is_http else None,
+        http=attrs.evolve(rules.http, http2=options.is_checked_over_http2(tls=tls is not None)) if is_http else None,
         tls=tls,
         talk=rules.talk,
         **_sources(options.source, variables),

@@ -61,6 +61,10 @@ class ServerOptions:
     ca_file: str | None = None
     crt: str | None = None
     curves: str | None = None
+    proto: str | None = None
+    check_proto: str | None = None
+    alpn: str | None = None
+    check_alpn: str | None = None
     source: str | None = None
     unsupported: list[str] = attrs.field(factory=list)
 
@@ -76,6 +80,13 @@ class ServerOptions:
                 taken = name in _VALUES and _VALUES[name](self, value)
             if not taken:
                 self.unsupported.append(name if value is None else f"{name} {value}")
+
+    def is_checked_over_http2(self, *, tls: bool) -> bool:
+        """Return whether HTTP checks use HTTP/2: as they are told, else as the traffic is."""
+        proto = self.check_proto or self.proto
+        if proto is not None:
+            return proto == "h2"
+        return tls and (self.check_alpn or self.alpn) == "h2"
 
     def is_checked_over_tls(self) -> bool:
         """Return whether checks use TLS: the same as the traffic, unless they go to another address or port."""
@@ -134,6 +145,24 @@ def _text(field: str) -> Callable[[ServerOptions, str], bool]:
     return take
 
 
+def _protocol(field: str) -> Callable[[ServerOptions, str], bool]:
+    def take(options: ServerOptions, value: str) -> bool:
+        setattr(options, field, value)
+        return value in {"h1", "h2"}
+
+    return take
+
+
+def _protocols(field: str) -> Callable[[ServerOptions, str], bool]:
+    """A list of protocols is kept if there is one: a probe speaks one, and does not leave it to the server."""
+
+    def take(options: ServerOptions, value: str) -> bool:
+        setattr(options, field, value)
+        return value in {"http/1.1", "h2"}
+
+    return take
+
+
 def _take_weight(options: ServerOptions, value: str) -> bool:
     options.weighed = _number("weight", 0, MOST_WEIGHT)(options, value)
     return options.weighed
@@ -159,5 +188,9 @@ _VALUES: Final[dict[str, Callable[[ServerOptions, str], bool]]] = {
     "crt": _text("crt"),
     "curves": _text("curves"),
     "source": _text("source"),
+    "proto": _protocol("proto"),
+    "check-proto": _protocol("check_proto"),
+    "alpn": _protocols("alpn"),
+    "check-alpn": _protocols("check_alpn"),
     "verify": _take_verify,
 }

@@ -9,6 +9,7 @@ from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError, Spec, de
 from maglev.model.check_params import (
     AnswerPattern,
     DnsParams,
+    GrpcParams,
     HttpMethod,
     Preset,
     ProbeStep,
@@ -27,7 +28,11 @@ STEPS = (
     ProbeStep(expect=AnswerPattern(regexp="x")),
 )
 POST = HttpParams(
-    method=HttpMethod.POST, body=b"\xff", expect_header=(("X-A", "1"),), expect_header_regexp=(("X-B", "2"),)
+    method=HttpMethod.POST,
+    body=b"\xff",
+    expect_header=(("X-A", "1"),),
+    expect_header_regexp=(("X-B", "2"),),
+    http2=True,
 )
 CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
 
@@ -44,6 +49,7 @@ CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
         Spec(make_check(talk=TalkParams(STEPS)), None),
         Spec(make_check(type=CheckType.UDP, udp=UdpParams(b"\xff", AnswerPattern(b"a"))), None),
         Spec(make_check(type=CheckType.UDP, udp=UdpParams()), None),
+        Spec(make_check(type=CheckType.GRPC, grpc=GrpcParams("a.B", "h"), tls=TlsParams()), None),
         Spec(make_check(type=CheckType.DNS, dns=DnsParams("a.b", RecordType.MX, rcode=Rcode.REFUSED)), None),
         Spec(make_check(talk=TalkParams(preset=Preset.MYSQL, user="me"), tls=TlsParams()), None),
         Spec(make_check(tls=TlsParams(curves="P-256", ca_file=CA, client_certificate=CA, client_key=CA)), None),
