@@ -81,6 +81,7 @@ class Facts:
         self._windows = {}
         self._known = {}
         self._own = {}
+        self._found = {}
         self._gone = set()
         self.drained = {}
         self.apply(config)
@@ -156,9 +157,12 @@ class Facts:
         if fact.unknown:
             # An operator has said so: it may be lowered to that, but no further, before its first result.
             highest = max(m.weight for each in pools for m in each.members if m.backend == backend)
-            for address in {fact.address, fact.serving or fact.address}:
-                known = self._known.get((key_of(old), address))
-                self._known[key_of(old), address] = highest if known is None else min(known, highest)
+            key = key_of(old)
+            self._known[key, fact.address] = min(self._known.get((key, fact.address), highest), highest)
+            # Where it was, this speaks for it alone, and raises nothing: another backend may be there by now.
+            for own in (self._own, self._found):
+                if (key, backend) in own:
+                    own[key, backend] = min(own[key, backend], highest)
         self._changed()
 
     def rest(self):
@@ -203,13 +207,16 @@ class Facts:
         for name, floor in self._floors(frontend):
             fact = self.backends[name]
             for address in {fact.address, fact.serving or fact.address}:
+                own = self._own.get((key, name), self._found.get((key, name)))
+                if floor is None and address != fact.address and own is None:
+                    continue  # it was never in this VIP while it was there: who is or was there speaks for itself
                 # Where it was, it serves only if it was ever known there.
                 blank = 0 if key in self._gone or address != fact.address else None
                 # What is unknown may be what it could be when it was last known at this address.
                 known = self._known.get((key, address), blank) if floor is None else floor
                 if floor is None and address != fact.address:
                     # Another backend may have served there, too; what that one had is not for this one to keep.
-                    known = min(known, self._own.get((key, name), known))
+                    known = min(known, own)
                     if self._is_proved_down(address):
                         known = 0
                 floors[address] = _higher(floors.get(address, 0), known)
@@ -258,14 +265,19 @@ class Facts:
                 self.drained.pop((key, address), None)
             known |= {(key, address): floor for address, floor in judgment.floors.items() if floor is not None}
         self._known = known
-        own = {}
+        own, found = {}, {}
         for key in self.keys():
             for name, floor in self._floors(self._at(key)):
-                if self.backends[name].unknown:
+                fact = self.backends[name]
+                if fact.unknown:
                     floor = self._own.get((key, name))  # noqa: PLW2901
+                    # One that was never proved here keeps what another one had at its address.
+                    there = known.get((key, fact.address)) if fact.serving is None else self._found.get((key, name))
+                    if there is not None:
+                        found[key, name] = there
                 if floor is not None:
                     own[key, name] = max(floor, own.get((key, name), 0))
-        self._own = own
+        self._own, self._found = own, found
 
 
 def _higher(one, other):
