@@ -22,7 +22,17 @@ from tests.bench.place import enter_network, load_average, machine
 from tests.bench.table import HEADINGS, rows, text_table
 from tests.bench.targets import TARGETS
 
-SUITE = ("probe_ratio", "overload", "scale", "check_cost", "transition_cost", "rebuild_cost", "sync", "mixed")
+SUITE = (
+    "probe_ratio",
+    "overload",
+    "scale",
+    "check_cost",
+    "transition_cost",
+    "rebuild_cost",
+    "sync",
+    "mixed",
+    "several",
+)
 """Modules of this package with a ``measure``, in the order in which they run."""
 
 PROGRAMS = ("probe_cost", "vpp_api_cost", "vpp_sync", "counters_cost", "watchers", "pb_flood")
