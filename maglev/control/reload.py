@@ -104,7 +104,12 @@ class Reloader:
         Raises:
             ConfigError: It is not valid.
         """
-        return (await self._check())[1]
+        written, loaded = await self._check()
+        if self.names is None:
+            return loaded
+        said = await self.names.preview(written)
+        news = (_unresolved(name, said.get(name, "")) for name in self.names.unknown(written))
+        return attrs.evolve(loaded, warnings=(*loaded.warnings, *news))
 
     async def _check(self) -> tuple[Config, Loaded]:
         """Do what `check` does; return also the configuration as loaded."""
@@ -127,8 +132,7 @@ class Reloader:
         emptied = await self._work.run(emptied_steps(self._board, fitted.config))
         routes = await self._work.run(withdrawn_steps(self._board, fitted.config))
         effects = (*announcements, *starmap(_left, (*emptied.items(), *routes.items())), *map(_ending, fitted.dropped))
-        unknown = () if self.names is None else map(_unresolved, self.names.unknown(written))
-        return written, attrs.evolve(loaded, warnings=(*loaded.warnings, *effects, *unknown))
+        return written, attrs.evolve(loaded, warnings=(*loaded.warnings, *effects))
 
     async def reload(self, who: str = "", origin: str = "") -> Loaded:
         """Read, check and apply the file.
@@ -176,6 +180,9 @@ class Reloader:
                 self._log.error("config-refused", path=self._path, problem=str(problem))
             self._board.enter(ReloadEvent(False, self._board.generation, len(error.problems), (), who, origin))
             raise
+        if self.names is not None:
+            news = map(_unresolved, self.names.unknown(written))
+            loaded = attrs.evolve(loaded, warnings=(*loaded.warnings, *news))
         await self._work.run(self._warn_steps(loaded.warnings))
         if all(result.called for result in waiting):
             raise CancelledError  # nobody wants it any longer
@@ -233,9 +240,10 @@ def _left(name: str, text: str) -> Problem:
     return Problem(ProblemKind.WARNING, f"maglev.frontends.{name}", text)
 
 
-def _unresolved(name: str) -> Problem:
-    """Return a warning about backends of which a reload knows no address yet."""
+def _unresolved(name: str, said: str = "") -> Problem:
+    """Return a warning about backends of which a reload knows no address yet, with what nameservers say of them."""
     text = "its addresses are not known yet: a reload asks for them, and until then VPP keeps the servers that it has"
+    text += f" ({said})" if said else ""
     return Problem(ProblemKind.WARNING, f"maglev.backends.{name}", text)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from maglev.config.expansion import expand
 from maglev.resolver.answer import Addresses, Bad
@@ -29,7 +29,6 @@ from maglev.runtime.tasks import Tasks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IDelayedCall
 
     from maglev.model.config import Config
@@ -46,6 +45,15 @@ SETTLE: Final = 0.2
 
 KEEP_AFTER: Final = 600.0
 """Seconds after which the file gets the times of good answers that have changed nothing."""
+
+PREVIEW: Final = 2.0
+"""Seconds that a check of a configuration waits for nameservers: people wait for it."""
+
+MOST_PREVIEWS: Final = 8
+"""New names that a check looks up, all at once."""
+
+MOST_SHOWN: Final = 8
+"""Addresses that it shows of each."""
 
 RESULTS: Final = ("good", "failed")
 
@@ -189,6 +197,23 @@ class NameService(Service):
     def unknown(self, written: Config) -> list[str]:
         """Return the names of a configuration as loaded of which no address was ever learnt."""
         return list(written.names.keys() - self.book.numbers(written).keys())
+
+    async def preview(self, written: Config) -> dict[str, str]:
+        """Return what new names of a configuration as loaded resolve to now, in words: of some, and what comes soon."""
+        names = [written.names[name] for name in self.unknown(written)[:MOST_PREVIEWS]]
+        asked = [Deferred.fromCoroutine(self._preview(each, written.resolver)) for each in names]
+        return {each.name: await found for each, found in zip(names, asked, strict=True)}
+
+    async def _preview(self, names: NamedBackends, config: ResolverConfig) -> str:
+        async def ask() -> Addresses | Bad:
+            return await self._ask(names, config)
+
+        late = Bad(f"no answer within {PREVIEW:.0f} s")
+        found = await Deferred.fromCoroutine(ask()).addTimeout(PREVIEW, self._reactor, lambda *_: late)
+        if isinstance(found, Bad):
+            return f"it is not resolved here: {found.why}"
+        shown = ", ".join(found.addresses[:MOST_SHOWN]) + (", ..." if len(found.addresses) > MOST_SHOWN else "")
+        return f"it resolves to {shown} now"
 
     def age(self, name: str) -> float | None:
         """Return how many seconds ago the last good answer came; None if there was none."""

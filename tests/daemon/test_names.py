@@ -269,6 +269,22 @@ def test_a_reload_that_gives_a_vip_the_address_of_a_server_takes_that_server_out
     assert [each["address"] for each in rows(world)[0]["addresses"]] == ["10.1.0.2"]
 
 
+def test_a_check_says_what_new_names_resolve_to_now(world, lookup):
+    www(lookup, 1, 2)
+    world.boot(35)
+    lookup.answers["api.example.org"] = [f"10.2.0.{each}" for each in range(1, 11)]
+    world.write(named("api"))
+    texts = [each["text"] for each in world.ask("check_config")["problems"]]
+    assert texts[-1].endswith(
+        "VPP keeps the servers that it has (it resolves to 10.2.0.1, 10.2.0.2, 10.2.0.3, 10.2.0.4, 10.2.0.5, 10.2.0.6, "
+        "10.2.0.7, 10.2.0.8, ... now)"
+    )
+    lookup.answers["api.example.org"] = Bad("SERVFAIL")
+    texts = [each["text"] for each in world.ask("check_config")["problems"]]
+    assert texts[-1].endswith("(it is not resolved here: SERVFAIL)")
+    assert list(world.daemon.names.statuses) == ["www"]
+
+
 def test_the_difference_of_a_file_names_the_backends(world, lookup):
     www(lookup, 1, 2)
     world.boot(35)

@@ -54,12 +54,49 @@ def test_a_disabled_server_is_a_disabled_backend(run):
     assert run(listen(server="10.0.0.1:80 disabled enabled")).config.backends["s"].enabled
 
 
-def test_a_server_with_a_name_is_to_be_filled_in(run):
-    made = run(listen(server="www.example.com:80 check"))
+def test_a_server_with_a_name_has_a_dns_name(run):
+    made = run(listen(server="WWW.example.com.:80 check"))
+
+    assert made.status == 0
+    assert made.tree["backends"]["s"]["dns-name"] == "www.example.com"
+    assert made.tree["backends"]["s"]["dns-max"] == 1
+    assert "HAProxy resolves the name once, at its start; maglevd again and again" in made.comments
+    assert "HAProxy prefers IPv6 addresses" in made.comments
+
+
+def test_a_template_with_a_name_is_one_with_as_many_addresses(run):
+    line = "server-template w 5 www.example.com:80 check resolvers dns resolve-prefer ipv6"
+    made = run(listen(line, server="[2001:db8::1]:80 check"))
+
+    assert made.tree["backends"]["w"] == {
+        "dns-name": "www.example.com",
+        "dns-family": "ipv6",
+        "dns-max": 5,
+        "healthcheck": made.tree["backends"]["w"]["healthcheck"],
+    }
+    assert made.config.frontends["site"].named_family == 6
+    assert "the nameservers of resolvers dns belong into maglev.resolver.nameservers" in made.comments
+    assert run(listen("server-template w 200 www.example.com:80")).tree["backends"]["w"]["dns-max"] == 128
+
+
+def test_servers_of_one_name_share_its_addresses(run):
+    made = run(listen("server a www.example.com:80", "server b www.example.com:80"))
+
+    assert made.tree["backends"]["a"]["dns-max"] == 2
+    assert "b has become the same backend" in made.comments
+
+
+def test_names_of_another_family_are_left_out(run):
+    made = run(listen("server a www.example.com:80 resolve-prefer ipv6"))
+    assert "s (10.0.0.1) left out" in made.comments or "a (www.example.com) left out" in made.comments
+
+
+def test_a_server_whose_name_has_no_domain_is_to_be_filled_in(run):
+    made = run(listen(server="www:80 check"))
 
     assert made.status == 2
     assert made.tree["backends"]["s"]["address"] == "FILL-IN"
-    assert "fill in (line 3: server s www.example.com:80 check)" in made.remarks[0]
+    assert "fill in (line 3: server s www:80 check)" in made.remarks[0]
     assert made.remarks[-1].endswith("1 value to fill in before it is valid")
     assert load_text(made.text.replace("FILL-IN", "10.0.0.1")).config.frontends["site"].backends == ("s",)
 

@@ -7,7 +7,15 @@ from maglev.control.name_views import name_pages
 from maglev.metrics.names import NameCollector
 from maglev.resolver.answer import Addresses, Bad
 from maglev.resolver.record import decode
-from maglev.resolver.service import KEEP_AFTER, MAX_PAUSE, MOST_LOOKUPS, SETTLE, NameService
+from maglev.resolver.service import (
+    KEEP_AFTER,
+    MAX_PAUSE,
+    MOST_LOOKUPS,
+    MOST_PREVIEWS,
+    PREVIEW,
+    SETTLE,
+    NameService,
+)
 from tests.fakes.logs import recorded_events
 from tests.fakes.names import named_config
 from tests.fakes.reactor import FakeReactor
@@ -221,6 +229,20 @@ def test_another_configuration_asks_for_what_is_new_at_once(rigs):
     rig.service.configure(named_config(names=()))
     assert rig.service.statuses == {}
     rig.service.configure(named_config(names=()))
+
+
+def test_a_check_does_not_wait_for_nameservers_for_long(rigs):
+    rig = rigs(named_config(names=()))
+    said = Deferred.fromCoroutine(rig.service.preview(named_config(names=[f"n{number}" for number in range(20)])))
+    assert len(rig.waiting) == MOST_PREVIEWS
+    rig.answer((ONE, 5.0), "n1")
+    rig.pass_time(PREVIEW)
+
+    found = []
+    said.addCallback(found.append)
+    assert found[0]["n0"] == "it is not resolved here: no answer within 2 s"
+    assert found[0]["n1"] == "it resolves to 10.1.0.1 now"
+    assert rig.service.statuses == {}
 
 
 def test_before_it_starts_and_after_it_stops_nothing_is_asked(rigs):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.importers.draft.model import Note
-from maglev.model.addresses import family
+from maglev.model.names import MAX_ADDRESSES
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ def fit(draft: Draft) -> Fitted:
 
 
 def _identity(server: DraftServer) -> Hashable:
-    address = server.address or server.origin.text
-    return address, server.healthchecks, server.enabled
+    # HAProxy gives servers of one name in one section different addresses of it.
+    name = server.dns_name and (server.dns_name, server.dns_family, server.section)
+    return name or server.address or server.origin.text, server.healthchecks, server.enabled
 
 
 def _fit_servers(draft: Draft, fitted: Fitted) -> None:
@@ -99,6 +100,7 @@ def _fit_servers(draft: Draft, fitted: Fitted) -> None:
             fitted.backends[name] = server
         else:
             fitted.names[server] = fitted.names[first]
+            first.dns_max = min(first.dns_max + server.dns_max, MAX_ADDRESSES)
             first.notes += server.notes
             first.notes.append(Note(server.origin.place, f"same as: {server.origin.text}"))
 
@@ -145,9 +147,8 @@ def _members(vip: DraftVip) -> Iterator[Member]:
 
 
 def _family(vip: DraftVip) -> int:
-    """Return the family of the servers: that of the first whose address is known; 0 if there is none."""
-    known = (member.server.address for member in _members(vip) if member.server.address is not None)
-    return next((family(address) for address in known), 0)
+    """Return the family of the servers: that of the first of which it is known; 0 if there is none."""
+    return next((each for member in _members(vip) if (each := member.server.family) is not None), 0)
 
 
 def _keep_one_family(vip: DraftVip) -> None:
@@ -155,8 +156,8 @@ def _keep_one_family(vip: DraftVip) -> None:
     for tier in vip.tiers:
         kept = []
         for member in tier.members:
-            address = member.server.address
-            if address is None or family(address) == wanted:
+            address = member.server.address or member.server.dns_name
+            if member.server.family in {None, wanted}:
                 kept.append(member)
                 continue
             expected = f"all backends of a frontend must have the same family, here IPv{wanted}"

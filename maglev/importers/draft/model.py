@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.importers.draft.source import refusal
+from maglev.model.addresses import family
 
 if TYPE_CHECKING:
+    from maglev.model.addresses import Family
     from maglev.model.config import Healthcheck, Transport
 
 
@@ -45,6 +47,9 @@ class DraftServer:
         origin: Where it comes from, and what is written there.
         healthcheck: How it is probed, with an empty name; None if it is not.
         further: Other healthchecks that have to be up, too.
+        dns_name: Its name in the place of an address; empty if it has none.
+        dns_family: The family of its addresses.
+        dns_max: How many of them are used.
     """
 
     name: str
@@ -55,6 +60,16 @@ class DraftServer:
     enabled: bool = True
     notes: list[Note] = attrs.field(factory=list)
     further: tuple[Healthcheck, ...] = ()
+    dns_name: str = ""
+    dns_family: Family = 4
+    dns_max: int = 1
+
+    @property
+    def family(self) -> Family | None:
+        """The family of its addresses; None if it is not known."""
+        if self.dns_name:
+            return self.dns_family
+        return None if self.address is None else family(self.address)
 
     @property
     def healthchecks(self) -> tuple[Healthcheck, ...]:

@@ -224,7 +224,13 @@ def _http_params(http: HttpParams) -> dict[str, Any]:
 def _backend(name: str, server: DraftServer, fitted: Fitted) -> Iterator[str]:
     yield from _notes([server.origin, *server.notes], 4)
     yield f"    {_key(name)}:"
-    yield f"      address: {_address(server.address)}"
+    if server.dns_name:
+        yield f"      dns-name: {quoted(server.dns_name)}"
+        if server.dns_family == 6:
+            yield "      dns-family: ipv6"
+        yield f"      dns-max: {server.dns_max}"
+    else:
+        yield f"      address: {_address(server.address)}"
     checks = [_key(fitted.check_names[each]) for each in server.healthchecks]
     if checks:
         listed = ", ".join(checks)

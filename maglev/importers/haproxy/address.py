@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.config.namekinds import NAME
 from maglev.importers.draft.values import address_of
 from maglev.importers.haproxy.words import expanded
+from maglev.model.addresses import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +19,7 @@ _PREFIX: Final = re.compile(r"([a-z0-9+]+)@(.*)", re.DOTALL)
 _INET: Final = frozenset({"ipv4", "ipv6", "tcp", "tcp4", "tcp6", "mptcp", "mptcp4", "mptcp6", "ipv", "inet"})
 _UDP: Final = frozenset({"udp", "udp4", "udp6", "quic4", "quic6"})
 _PORTS: Final = re.compile(r"\+?(\d{1,5})(?:-(\d{1,5}))?")
+_NUMBERS: Final = re.compile(r"[0-9.]+")
 _TIME: Final = re.compile(r"(\d{1,12})(us|ms|s|m|h|d)?")
 _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -32,12 +35,14 @@ class BindAddress:
         ports: Ports; None if there are none, or if they are not known.
         udp: Whether it is UDP (QUIC).
         local: Whether it is not an IP address at all but a UNIX socket or a descriptor.
+        dns_name: A DNS name in the place of the address; empty if there is none, or it needs a search domain.
     """
 
     address: str | None
     ports: range | None
     udp: bool = False
     local: bool = False
+    dns_name: str = ""
 
 
 def place_of(text: str, variables: Mapping[str, str]) -> BindAddress:
@@ -48,7 +53,9 @@ def place_of(text: str, variables: Mapping[str, str]) -> BindAddress:
     if rest.startswith("/") or (scheme and scheme not in _INET | _UDP):
         return BindAddress(None, None, local=True)
     host, ports = _parted(rest)
-    return BindAddress(address_of(host), _ports(ports), udp=scheme in _UDP)
+    is_name = "." in host.strip(".") and not is_address(host) and NAME.fullmatch(host) is not None
+    dns_name = host.lower().removesuffix(".") if is_name and not _NUMBERS.fullmatch(host) else ""
+    return BindAddress(address_of(host), _ports(ports), udp=scheme in _UDP, dns_name=dns_name)
 
 
 def _parted(text: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from maglev.importers.haproxy.sections import PROXIES, ConfigLine, parse
 from maglev.importers.haproxy.server import ServerOptions
 from maglev.importers.haproxy.tls import GlobalTls
 from maglev.model.config import Transport
+from maglev.model.names import MAX_ADDRESSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -140,7 +141,11 @@ class _HaproxyImporter:
         if place.local:
             self._leave_note(line, f"not an IP address: {line.text.strip()}")
             return
-        for name in self._names(line) if first == 3 else (line.words[1],):
+        names = list(self._names(line)) if first == 3 else [line.words[1]]
+        if place.dns_name and names:
+            yield self._entry(proxy, line, line.words[1], place, options, len(names))
+            return
+        for name in names:
             yield self._entry(proxy, line, name, place, options)
 
     def _names(self, line: ConfigLine) -> Iterator[str]:
@@ -154,7 +159,7 @@ class _HaproxyImporter:
             yield f"{line.words[1]}{number}"
 
     def _entry(
-        self, proxy: Proxy, line: ConfigLine, name: str, place: BindAddress, options: ServerOptions
+        self, proxy: Proxy, line: ConfigLine, name: str, place: BindAddress, options: ServerOptions, number: int = 1
     ) -> BackendServer:
         check, texts = healthcheck_of(proxy.rules, options, place, self._file.variables, self._tls)
         notes = [Note(line.place, text) for text in texts]
@@ -165,8 +170,12 @@ class _HaproxyImporter:
         server = DraftServer(
             name, proxy.section.name, place.address, _origin(line, name), check, not options.disabled, notes
         )
-        if place.address is None:
-            notes.append(Note(line.place, "expected a literal address, names are not resolved"))
+        if place.dns_name:
+            server.dns_name, server.dns_max = place.dns_name, min(number, MAX_ADDRESSES)
+            server.dns_family = 6 if options.resolve_prefer == "ipv6" else 4
+            notes.extend(Note(line.place, text) for text in _notes_on_name(options))
+        elif place.address is None:
+            notes.append(Note(line.place, "expected an address, or a name with its domain"))
         return BackendServer(server, options, place.ports[0] if place.ports is not None else None)
 
     # Frontends
@@ -293,3 +302,13 @@ def _members(entries: Sequence[BackendServer]) -> list[Member]:
             member.notes.append(Note(entry.server.origin.place, text))
         members.append(member)
     return members
+
+
+def _notes_on_name(options: ServerOptions) -> Iterator[str]:
+    """Yield what is different where a name is resolved."""
+    if options.resolvers is None:
+        yield "HAProxy resolves the name once, at its start; maglevd again and again"
+    else:
+        yield f"the nameservers of resolvers {options.resolvers} belong into maglev.resolver.nameservers"
+    if options.resolve_prefer is None:
+        yield "HAProxy prefers IPv6 addresses; set dns-family if they are wanted"

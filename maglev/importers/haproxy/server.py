@@ -66,6 +66,8 @@ class ServerOptions:
     alpn: str | None = None
     check_alpn: str | None = None
     source: str | None = None
+    resolvers: str | None = None
+    resolve_prefer: str | None = None
     unsupported: list[str] = attrs.field(factory=list)
 
     def take(self, words: Sequence[str]) -> None:
@@ -188,6 +190,8 @@ _VALUES: Final[dict[str, Callable[[ServerOptions, str], bool]]] = {
     "crt": _text("crt"),
     "curves": _text("curves"),
     "source": _text("source"),
+    "resolvers": _text("resolvers"),
+    "resolve-prefer": _text("resolve_prefer"),
     "proto": _protocol("proto"),
     "check-proto": _protocol("check_proto"),
     "alpn": _protocols("alpn"),
