@@ -151,9 +151,10 @@ class Announcer(Service):
             self._look_at_changed()
         entry, announce = self.entries[address], self._board.config.announce
         policy, support = announce.addresses[address], self._support_of(address)
+        undecided = entry.state.now is Announcing.UNDECIDED
         return AnnouncementTrace(
             policy,
-            {each.frontend: find(policy, each) for each in support},
+            {each.frontend: find(policy, each, undecided=undecided) for each in support},
             frozenset(each.frontend for each in support if each.held),
             self._off(address),
             announce.vpp_lost_delay,

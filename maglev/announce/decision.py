@@ -6,13 +6,15 @@ should serve nobody must not attract anybody. Both together announce. If only th
 just come back, or refuses the weights), nothing is announced, and what is announced stays so for a bounded time: most
 restarts of VPP are shorter than a route takes to come back.
 
-VPP may also serve by servers about which the board says nothing: those that have left the file and stay until a
-successor is up, and whatever the warm-up protects. They announce nothing, since nobody probes them; but
-what is announced stays so for as long as VPP holds them, which `maglev.vpp.sync` bounds
-(``vpp.lb.removal-max-delay``, ``vpp.lb.startup-max-delay``).
+Only a backend that the checks say is up is evidence that something serves. VPP may also serve by others: by servers
+that have left the file and stay until a successor is up, by whatever the warm-up protects, by backends that keep their
+weight without a result, in doubt, or by the guard. They announce nothing; but what is announced stays so for as long as
+VPP holds them, which `maglev.vpp.sync` bounds (``vpp.lb.removal-max-delay``, ``vpp.lb.startup-max-delay``).
 
-After a start of maglevd nothing is known, and an address is *undecided*: whatever was announced before stays. The same
-evidence ends that, within the same bounds.
+After a start of maglevd nothing is known, and an address is *undecided*: whatever BIRD was told before stays, be it
+announced or withdrawn. The same evidence ends that, within the same bounds. Until then, more may turn out to serve than
+later on: backends without a result, of which a VPP that has restarted knows nothing, and what VPP still has on another
+port of the address.
 """
 
 from __future__ import annotations
@@ -46,6 +48,10 @@ class FrontendSupport:
             they have left the configuration, or have no result yet.
         unread: Whether the board has not taken over yet, in this run, what VPP holds, so that servers may be there that
             nobody knows of.
+        proved: Number of the programmed ones that the checks say are up.
+        pending: Number of further backends without a result, to which VPP gives no weight, soon after a start.
+        elsewhere: Number of servers that VPP is known to hold with a weight on another port of the address, which is
+            not configured, while it does not have that of the frontend; again those that nothing speaks against.
     """
 
     frontend: str
@@ -55,6 +61,9 @@ class FrontendSupport:
     held: bool = False
     staying: int = 0
     unread: bool = False
+    proved: int = 0
+    pending: int = 0
+    elsewhere: int = 0
 
 
 class Footing(enum.IntEnum):
@@ -65,7 +74,7 @@ class Footing(enum.IntEnum):
     UNCONFIRMED = 1
     """Enough should serve, or may; VPP is not known to do it."""
     STAYING = 2
-    """VPP serves, but by servers that leave or have no result yet."""
+    """VPP serves, but not by enough backends that are known to be up."""
     SERVING = 3
     """Enough serves, as VPP has acknowledged."""
 
@@ -136,26 +145,58 @@ NEW = AnnouncementState(Announcing.WITHDRAWN, "nothing is known yet")
 """The state of an address that a reload brings."""
 
 
-def find(policy: AnnouncePolicy, evidence: FrontendSupport) -> AddressFooting:
-    """Return what a frontend stands on."""
+def find(policy: AnnouncePolicy, evidence: FrontendSupport, *, undecided: bool = False) -> AddressFooting:
+    """Return what a frontend stands on.
+
+    Args:
+        policy: When its address is announced.
+        evidence: What stands behind it.
+        undecided: Whether nothing was decided about the address yet, in this run.
+    """
     enough, name = policy.min_up, evidence.frontend
-    if evidence.held and not policy.when_held:
+    programmed, proved = evidence.programmed, evidence.proved
+    if programmed is not None and proved >= enough:
+        return AddressFooting(Footing.SERVING, f"frontend {name} has {_of(proved, enough)} in service")
+    discounted = evidence.held and not policy.when_held
+    wanted, given = (0, 0) if discounted else (evidence.wanted, programmed or 0)
+    elsewhere, pending = (evidence.elsewhere, evidence.pending) if undecided else (0, 0)
+    if programmed is not None and given + evidence.staying + elsewhere >= enough:
+        return AddressFooting(Footing.STAYING, _staying(evidence, given, elsewhere))
+    known = wanted + evidence.unproved + evidence.staying + elsewhere
+    if doubt := _doubt(evidence, enough, given, known, pending):
+        return AddressFooting(Footing.UNCONFIRMED, doubt)
+    if discounted:
         return AddressFooting(Footing.NOTHING, f"only the guard keeps frontend {name} in service")
-    programmed = evidence.programmed
-    if programmed is not None and programmed >= enough:
-        return AddressFooting(Footing.SERVING, f"frontend {name} has {_of(programmed, enough)} in service")
-    if programmed is not None and programmed + evidence.staying >= enough:
-        text = f"VPP serves frontend {name} by servers that leave, or have no result yet"
-        return AddressFooting(Footing.STAYING, text)
-    if evidence.wanted + evidence.unproved + evidence.staying < enough:
-        footing, text = Footing.NOTHING, f"frontend {name} has {_of(evidence.wanted, enough)} in service"
-        if evidence.unread:
-            footing, text = Footing.UNCONFIRMED, "VPP has not been read yet"
-        return AddressFooting(footing, text)
-    text = "VPP has not acknowledged a sync"
-    if programmed is not None:
-        text = f"VPP has weights for {_of(programmed + evidence.staying, enough)} of frontend {name}"
-    return AddressFooting(Footing.UNCONFIRMED, text)
+    return AddressFooting(Footing.NOTHING, f"frontend {name} has {_of(evidence.wanted, enough)} in service")
+
+
+def _doubt(evidence: FrontendSupport, enough: int, given: int, known: int, pending: int) -> str:
+    """Return what keeps it from being known whether a frontend serves, for a person; empty if nothing does.
+
+    Args:
+        evidence: What stands behind the frontend.
+        enough: Number of backends that it needs.
+        given: Number of those that count to which VPP gives weight.
+        known: Number of servers that VPP should serve by, or may.
+        pending: Number of further ones that may turn out to be up.
+    """
+    if known >= enough and evidence.programmed is None:
+        return "VPP has not acknowledged a sync"
+    if known >= enough:
+        return f"VPP has weights for {_of(given + evidence.staying, enough)} of frontend {evidence.frontend}"
+    if evidence.unread:
+        return "VPP has not been read yet"
+    return f"frontend {evidence.frontend} has backends without a result yet" if known + pending >= enough else ""
+
+
+def _staying(evidence: FrontendSupport, given: int, elsewhere: int) -> str:
+    """Return how VPP serves a frontend, for a person, where too few backends are known to be up."""
+    name = evidence.frontend
+    if evidence.held and given:
+        return f"only the guard keeps frontend {name} in service"
+    if elsewhere and not (given or evidence.staying):
+        return f"VPP serves frontend {name} on another port, which the file no longer has"
+    return f"VPP serves frontend {name} by servers that leave, or are not known to be up"
 
 
 def _of(count: int, enough: int) -> str:
@@ -163,9 +204,9 @@ def _of(count: int, enough: int) -> str:
     return f"{count} backend{plural}" + (f" of at least {enough}" if count < enough else "")
 
 
-def weigh(policy: AnnouncePolicy, evidence: Sequence[FrontendSupport]) -> AddressFooting:
-    """Return what an address stands on: on its best frontend, or on its worst if all are needed."""
-    findings = [find(policy, each) for each in evidence]
+def weigh(policy: AnnouncePolicy, evidence: Sequence[FrontendSupport], *, undecided: bool = False) -> AddressFooting:
+    """Return what an address stands on: on its best frontend, or on its worst if all are needed; see `find`."""
+    findings = [find(policy, each, undecided=undecided) for each in evidence]
     if not findings:
         return AddressFooting(Footing.NOTHING, "no frontend has this address")
     choose = max if policy.frontends is Needed.ANY else min
@@ -190,7 +231,7 @@ def decide(
         vpp_lost_delay: Seconds for which it stays announced while VPP is not known to serve it.
         off: Why an operator keeps it withdrawn; empty if nobody does.
     """
-    finding = weigh(policy, tuple(evidence))
+    finding = weigh(policy, tuple(evidence), undecided=before.now is Announcing.UNDECIDED)
     serving = unconfirmed = None
     if finding.footing is Footing.SERVING:
         serving = now if before.serving_since is None else before.serving_since
@@ -221,8 +262,7 @@ def _unconfirmed(
     finding: AddressFooting, before: AnnouncementState, now: float, since: float, delay: float
 ) -> AnnouncementState:
     at = since + delay
-    if before.now is Announcing.WITHDRAWN:
-        return AnnouncementState(Announcing.WITHDRAWN, finding.why, unconfirmed_since=since)
-    if now >= at:
-        return AnnouncementState(Announcing.WITHDRAWN, f"{finding.why} for {delay:g} s", unconfirmed_since=since)
-    return AnnouncementState(before.now, finding.why, unconfirmed_since=since, look_at=at)
+    why = finding.why if now < at else f"{finding.why} for {delay:g} s"
+    if before.now is Announcing.WITHDRAWN or now >= at:
+        return AnnouncementState(Announcing.WITHDRAWN, why, unconfirmed_since=since)
+    return AnnouncementState(before.now, why, unconfirmed_since=since, look_at=at)

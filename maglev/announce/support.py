@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from maglev.announce.decision import FrontendSupport
 from maglev.model.health import State
-from maglev.vpp.lb.state import key_of
+from maglev.vpp.lb.state import key_of, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+    from maglev.model.config import Config
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.ledger import Ledger
@@ -23,6 +24,10 @@ class SyncedVpp(Protocol):
     @property
     def acknowledged(self) -> bool:
         """Whether VPP has acknowledged a full sync over the present connection."""
+
+    @property
+    def starting(self) -> bool:
+        """Whether backends may be without a result only because maglevd has just started."""
 
     @property
     def memory(self) -> RemembersVpp:
@@ -56,6 +61,7 @@ class SupportReader:
         """
         self._board = board
         self._vpp = vpp
+        self._keys: tuple[Config | None, frozenset[VipKey]] = None, frozenset()
 
     @property
     def acknowledged(self) -> bool:
@@ -68,20 +74,55 @@ class SupportReader:
         wanted = [each for each, desired in status.desired.items() if desired.weight and self._accepted(status, each)]
         held = bool(wanted) and status.guarded.issuperset(wanted)
         unproved = self._unproved(status)
-        ledger = self._vpp.memory.ledger
-        serving = _serving(ledger, key_of(status.frontend))
+        memory, key = self._vpp.memory, key_of(status.frontend)
+        serving = _serving(memory.ledger, key)
         staying: AbstractSet[str] = frozenset()
         returning: AbstractSet[str] = frozenset()
+        elsewhere = 0
         if not status.out:  # if so, an operator has taken out whatever serves
             judged = self._addresses(status.desired.keys() - unproved)
             staying = serving - judged
-            returning = self._vpp.memory.returning(key_of(status.frontend)) - judged - staying
+            returning = memory.returning(key) - judged - staying
+            elsewhere = len(self._elsewhere(key) - self._addresses(self._known_down(status)))
         if not self.acknowledged:
             may_serve = len(staying | returning | {backends[each].serving_address for each in unproved})
-            unread = not (self._vpp.memory.taken_over or status.out)
-            return FrontendSupport(name, len(wanted), may_serve, held=held, unread=unread)
-        programmed = sum(backends[each].serving_address in serving for each in wanted)
-        return FrontendSupport(name, len(wanted), len(returning), programmed, held, len(staying))
+            unread = not (memory.taken_over or status.out)
+            return FrontendSupport(name, len(wanted), may_serve, held=held, unread=unread, elsewhere=elsewhere)
+        starting = self._vpp.starting
+        programmed = [each for each in wanted if backends[each].serving_address in serving]
+        return FrontendSupport(
+            name,
+            len(wanted),
+            len(returning),
+            len(programmed),
+            held,
+            len(staying),
+            proved=sum(backends[each].state is State.UP for each in programmed),
+            pending=len({backends[each].serving_address for each in unproved} - staying - returning) if starting else 0,
+            elsewhere=elsewhere,
+        )
+
+    def _known_down(self, status: FrontendStatus) -> set[str]:
+        """Return the backends of a frontend that are known not to be up."""
+        backends = self._board.backends
+        return {name for name in status.desired if backends[name].state not in {State.UP, State.UNKNOWN}}
+
+    def _elsewhere(self, key: VipKey) -> set[str]:
+        """Return the servers on other ports of an address that are not configured, if VPP lacks this VIP."""
+        ledger = self._vpp.memory.ledger
+        if ledger is None or key in ledger.vips:
+            return set()
+        others = ledger.on(prefix_of(key)).keys()
+        if not others:
+            return set()
+        return {address for other in others - self._configured() for address in _serving(ledger, other)}
+
+    def _configured(self) -> AbstractSet[VipKey]:
+        """Return the VIPs of the configuration; a look at thousands of addresses asks for them once."""
+        config = self._board.config
+        if self._keys[0] is not config:
+            self._keys = config, frozenset(map(key_of, config.frontends.values()))
+        return self._keys[1]
 
     def _accepted(self, status: FrontendStatus, name: str) -> bool:
         return not status.refused or self._board.backends[name].serving_address not in status.refused

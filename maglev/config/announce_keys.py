@@ -53,8 +53,9 @@ _ADDRESS: Final = ConfigSection(
         ConfigKey(
             "when-held",
             Boolean(),
-            "Whether it is announced while only the guard keeps backends in service.",
-            notes="``no`` lets another site take over; ``yes`` suits an address that only this site has.",
+            "Whether it stays announced while only the guard keeps backends in service.",
+            notes="``no`` lets another site take over; ``yes`` suits an address that only this site has. Neither "
+            "announces what is withdrawn.",
             default=True,
         ),
     ),

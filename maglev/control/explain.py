@@ -306,8 +306,8 @@ def _evidence(trace: AnnouncementTrace) -> Iterator[StepView]:
     for name, finding in trace.findings.items():
         yield _step("frontend", f"{name} {FOOTINGS[finding.footing]}: {finding.why}")
         if name in trace.held:
-            counts = "counts" if policy.when_held else "does not count"
-            yield _step("held", f"what only the guard keeps in service {counts} (when-held)")
+            keeps = "keeps it announced, but announces nothing" if policy.when_held else "does not count"
+            yield _step("held", f"what only the guard keeps in service {keeps} (when-held)")
     yield _step("orders", trace.off or "none: no operator keeps it withdrawn")
 
 

@@ -59,7 +59,7 @@ class AnnouncePolicy:
         frontends: Whether any or all of them must serve.
         min_up: Backends in service that a frontend needs to count as serving.
         after: Seconds for which it must have served without a break before it is announced.
-        when_held: Whether backends that only the guard keeps in service count.
+        when_held: Whether it stays announced while only the guard keeps backends in service.
     """
 
     address: str

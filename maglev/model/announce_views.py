@@ -22,7 +22,7 @@ class AnnouncementView(TypedDict):
     needed: Annotated[str, "Whether ``any`` or ``all`` of them must serve."]
     min_up: Annotated[int, "Backends in service that a frontend needs to count as serving."]
     after: Annotated[float, "Seconds for which it must have served before it is announced."]
-    when_held: Annotated[bool, "Whether it is announced while only the guard keeps backends in service."]
+    when_held: Annotated[bool, "Whether it stays announced while only the guard keeps backends in service."]
 
 
 class SinkView(TypedDict):

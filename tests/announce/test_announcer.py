@@ -145,7 +145,7 @@ def test_vpp_may_be_away_for_a_while(world):
     assert (world.state, world.announcer.changes_in(VIP)) == (Announcing.ANNOUNCED, None)
     world.vpp.lose()
     world.wait(10.1)
-    assert (world.state, world.why) == (Announcing.WITHDRAWN, "VPP has not acknowledged a sync")
+    assert (world.state, world.why) == (Announcing.WITHDRAWN, "VPP has not acknowledged a sync for 10 s")
     assert world.events[-1].why == "VPP has not acknowledged a sync for 10 s"
 
 
@@ -156,8 +156,33 @@ def test_a_start_without_any_evidence_leaves_things_as_they_are_for_a_while(worl
     assert world.state is Announcing.WITHDRAWN
 
 
-def test_a_start_that_finds_vpp_empty_withdraws(world):
+def test_a_start_that_finds_vpp_empty_waits_for_results_and_withdraws_in_time(world):
     world.vpp.connect()
+    world.wait(9.9)
+    assert (world.state, world.why) == (Announcing.UNDECIDED, "frontend web has backends without a result yet")
+    world.wait(0.2)
+    assert world.state is Announcing.WITHDRAWN
+
+
+def test_later_a_vpp_that_is_empty_says_enough(world):
+    world.vpp.connect()
+    world.vpp.starting = False
+    world.wait(TICK)
+    assert world.state is Announcing.WITHDRAWN
+
+
+def test_a_start_with_another_port_waits_for_as_long_as_vpp_serves_the_one_before(world):
+    before = key_of(make_frontend(port=81))
+    world.vpp.ledger.done(AddVip(before, Encap.GRE4, False, 1024), 0)
+    world.vpp.ledger.done(AddServer(before, "10.0.0.1", 100), 0)
+    world.vpp.connect()
+    world.wait(60)
+    assert (world.state, world.announcer.entries[VIP].state.staying) == (Announcing.UNDECIDED, True)
+    world.board.record("a", FAIL)
+    world.board.record("b", FAIL)
+    world.wait(9)
+    assert world.state is Announcing.UNDECIDED  # c has no result yet
+    world.board.record("c", FAIL)
     world.wait(TICK)
     assert world.state is Announcing.WITHDRAWN
 

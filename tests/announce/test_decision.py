@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,12 +10,16 @@ from hypothesis import strategies as st
 from maglev.announce.decision import AT_START, NEW, AnnouncementState, Footing, FrontendSupport, decide, find, weigh
 from maglev.model.announce import AnnouncePolicy, Announcing, Needed
 
-UP = FrontendSupport("web", 2, 0, 2)
+UP = FrontendSupport("web", 2, 0, 2, proved=2)
 DOWN = FrontendSupport("web", 0, 0, 0)
 LOST = FrontendSupport("web", 2, 0, None)
 UNPROVED = FrontendSupport("web", 0, 2, None)
 STAYING = FrontendSupport("web", 0, 0, 0, staying=1)
 UNREAD = FrontendSupport("web", 0, 0, None, unread=True)
+KEPT = FrontendSupport("web", 2, 0, 2)
+HELD = FrontendSupport("web", 2, 0, 2, held=True)
+PENDING = FrontendSupport("web", 0, 0, 0, pending=2)
+ELSEWHERE = FrontendSupport("web", 0, 0, 0, pending=2, elsewhere=2)
 ANY = AnnouncePolicy("192.0.2.1")
 DELAY = 10.0
 
@@ -36,9 +41,11 @@ def after(*steps, start=AT_START, policy=ANY, off=""):
     ("policy", "evidence", "footing", "why"),
     [
         (ANY, UP, Footing.SERVING, "frontend web has 2 backends in service"),
-        (ANY, FrontendSupport("web", 1, 0, 1), Footing.SERVING, "frontend web has 1 backend in service"),
+        (ANY, FrontendSupport("web", 1, 0, 1, proved=1), Footing.SERVING, "frontend web has 1 backend in service"),
         (ANY, DOWN, Footing.NOTHING, "frontend web has 0 backends of at least 1 in service"),
-        (ANY, STAYING, Footing.STAYING, "VPP serves frontend web by servers that leave, or have no result yet"),
+        (ANY, STAYING, Footing.STAYING, "VPP serves frontend web by servers that leave, or are not known to be up"),
+        (ANY, KEPT, Footing.STAYING, "VPP serves frontend web by servers that leave, or are not known to be up"),
+        (policy(min_up=2), FrontendSupport("web", 2, 0, 2, proved=1), Footing.STAYING, "VPP serves frontend web by"),
         (policy(min_up=2), FrontendSupport("web", 1, 0, 1, staying=1), Footing.STAYING, "VPP serves frontend web by"),
         (policy(min_up=2), FrontendSupport("web", 1, 0, 0, staying=1), Footing.UNCONFIRMED, "VPP has weights for 1 "),
         (policy(min_up=3), FrontendSupport("web", 1, 0, 1, staying=1), Footing.NOTHING, "frontend web has 1"),
@@ -54,13 +61,34 @@ def after(*steps, start=AT_START, policy=ANY, off=""):
             Footing.UNCONFIRMED,
             "VPP has weights for 2 backends of at",
         ),
-        (policy(when_held=False), FrontendSupport("web", 2, 0, 2, held=True), Footing.NOTHING, "only the guard keeps"),
+        (policy(when_held=False), HELD, Footing.NOTHING, "only the guard keeps"),
+        (policy(when_held=False), attrs.evolve(HELD, staying=1), Footing.STAYING, "VPP serves frontend web by"),
+        (policy(when_held=False), attrs.evolve(HELD, programmed=None, unread=True), Footing.UNCONFIRMED, "VPP has not"),
         (policy(when_held=False), UP, Footing.SERVING, "frontend web"),
-        (ANY, FrontendSupport("web", 2, 0, 2, held=True), Footing.SERVING, "frontend web"),
+        (ANY, HELD, Footing.STAYING, "only the guard keeps frontend web in service"),
+        (ANY, PENDING, Footing.NOTHING, "frontend web has 0 backends of at least 1 in service"),
+        (ANY, ELSEWHERE, Footing.NOTHING, "frontend web has 0 backends of at least 1 in service"),
     ],
 )
 def test_what_a_frontend_stands_on(policy, evidence, footing, why):
     finding = find(policy, evidence)
+    assert finding.footing is footing
+    assert finding.why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("policy", "evidence", "footing", "why"),
+    [
+        (ANY, PENDING, Footing.UNCONFIRMED, "frontend web has backends without a result yet"),
+        (policy(min_up=3), PENDING, Footing.NOTHING, "frontend web has 0 backends of at least 3 in service"),
+        (ANY, ELSEWHERE, Footing.STAYING, "VPP serves frontend web on another port, which the file no longer has"),
+        (policy(min_up=3), attrs.evolve(ELSEWHERE, staying=1), Footing.STAYING, "VPP serves frontend web by"),
+        (ANY, attrs.evolve(ELSEWHERE, programmed=None), Footing.UNCONFIRMED, "VPP has not acknowledged a sync"),
+        (policy(when_held=False), attrs.evolve(HELD, pending=1), Footing.UNCONFIRMED, "frontend web has backends"),
+    ],
+)
+def test_more_may_turn_out_to_serve_while_an_address_is_undecided(policy, evidence, footing, why):
+    finding = find(policy, evidence, undecided=True)
     assert finding.footing is footing
     assert finding.why.startswith(why)
 
@@ -125,6 +153,22 @@ def test_what_vpp_goes_on_serving_by_servers_that_leave_stays_as_it_is_and_annou
     assert after((0, UP), (1, STAYING), off="by ann").now is Announcing.WITHDRAWN
 
 
+@pytest.mark.parametrize("kept", [KEPT, HELD, STAYING])
+def test_what_keeps_its_weight_without_being_up_announces_nothing_and_withdraws_nothing(kept):
+    assert after((0, UNREAD), (1, kept), (600, kept)).now is Announcing.UNDECIDED
+    assert after((0, kept), (600, kept), start=NEW).now is Announcing.WITHDRAWN
+    assert after((0, UP), (1, kept), (600, kept)).now is Announcing.ANNOUNCED
+    assert after((0, kept), (600, UP), start=NEW).now is Announcing.ANNOUNCED
+
+
+def test_a_start_withdraws_nothing_before_the_first_results_for_as_long_as_vpp_may_be_away():
+    assert after((0, UNREAD), (1, PENDING), (9.9, PENDING)).now is Announcing.UNDECIDED
+    assert after((0, UNREAD), (1, PENDING), (10, PENDING)).now is Announcing.WITHDRAWN
+    assert after((0, PENDING), (1, DOWN)).now is Announcing.WITHDRAWN
+    assert after((0, UP), (1, PENDING)).now is Announcing.WITHDRAWN  # decided: what has no result has never served
+    assert after((0, PENDING), (1, ELSEWHERE), (600, ELSEWHERE)).now is Announcing.UNDECIDED
+
+
 def test_nothing_is_known_to_serve_before_vpp_was_read_nor_is_it_known_not_to():
     assert after((0, UNREAD), (9.9, UNREAD)).now is Announcing.UNDECIDED
     assert after((0, UNREAD), (10, UNREAD)).now is Announcing.WITHDRAWN
@@ -140,7 +184,7 @@ def test_an_operator_withdraws_at_once_and_loses_no_time_afterwards():
 
 
 EVIDENCE = st.builds(
-    lambda name, wanted, unproved, programmed, held, staying, unread: FrontendSupport(
+    lambda name, wanted, unproved, programmed, held, staying, unread, proved, pending: FrontendSupport(
         name,
         wanted,
         unproved,
@@ -148,6 +192,9 @@ EVIDENCE = st.builds(
         held,
         staying if programmed is not None else 0,
         unread and programmed is None,
+        min(proved, wanted, programmed or 0),
+        pending if programmed is not None else 0,
+        pending // 2,
     ),
     st.sampled_from(["web", "mail"]),
     st.integers(0, 3),
@@ -156,6 +203,8 @@ EVIDENCE = st.builds(
     st.booleans(),
     st.integers(0, 2),
     st.booleans(),
+    st.integers(0, 3),
+    st.integers(0, 3),
 )
 POLICIES = st.builds(
     AnnouncePolicy,
@@ -179,7 +228,7 @@ def test_it_is_never_announced_with_nothing_behind_it_and_never_withdrawn_while_
         # Time alone changes what it said that it would, and nothing else: looks in between are looked at as well.
         before, now = state, now + pause
         state = decide(policy, evidence, before, now, DELAY, off)
-        footing = weigh(policy, evidence).footing
+        footing = weigh(policy, evidence, undecided=before.now is Announcing.UNDECIDED).footing
         doubtful_since = (now if doubtful_since is None else doubtful_since) if footing is Footing.UNCONFIRMED else None
         serving_since = (now if serving_since is None else serving_since) if footing is Footing.SERVING else None
 
@@ -202,7 +251,9 @@ def test_it_is_never_announced_with_nothing_behind_it_and_never_withdrawn_while_
             assert state.now is before.now
         # Asked again at once, it says the same; asked when it wanted to be, it has moved on.
         again = decide(policy, evidence, state, now, DELAY, off)
-        assert again == state
+        assert again.now is state.now
+        # More counts while it is undecided, so the reason may change with the state.
+        assert state.now is not before.now or again == state
         if state.look_at is not None:
             assert state.look_at > now
             assert decide(policy, evidence, state, state.look_at, DELAY, off).now is not state.now

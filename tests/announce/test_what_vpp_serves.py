@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from maglev.announce.announcer import TICK
 from maglev.model.announce import Needed
+from maglev.model.config import WhenNoneEligible
 from maglev.model.health import Lifecycle
 from tests.fakes.announced_site import LOST_DELAY, STAY, VIP, WARM_UP, Site, address_of
 from tests.fakes.configs import make_frontend
@@ -186,6 +187,90 @@ def test_all_frontends_may_be_needed_of_which_one_only_has_servers_that_leave(si
     world.reload("cd", [make_frontend(pools=("c",)), make_frontend("mail", pools=("d",), port=25)])
     world.wait(TICK)
     assert not world.route  # nothing has ever served mail
+
+
+def never(site, seconds):
+    """Wait, and let there be no route at any time."""
+    site.wait(seconds, lambda: pytest.fail(site.announcer.entries[VIP].state.why) if site.route else None)
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_start_does_not_announce_what_was_withdrawn_for_weights_that_are_merely_kept(site, passed):
+    held = [make_frontend(pools=("ab",), when_none_eligible=WhenNoneEligible.HOLD)]
+    world = site(when_held=False)
+    world.reload("ab", held)
+    world.probe({"a": False, "b": False})
+    world.wait(1)
+    assert (world.serving(), world.route) == (set("ab"), False)
+    world.restart("ab", held)
+    never(world, 40)  # as long as the checks have no result, or no way to have one
+    world.probe({"a": False})
+    never(world, 1)
+    world.probe({"b": passed})
+    world.wait(1)
+    assert world.route is passed
+
+
+def test_a_start_leaves_a_route_of_which_only_the_guard_is_left_and_does_not_make_one(site):
+    held = [make_frontend(pools=("ab",), when_none_eligible=WhenNoneEligible.HOLD)]
+    world = site()
+    world.reload("ab", held)
+    world.probe({"a": False, "b": False})
+    always(world, 1)
+    world.restart("ab", held)
+    always(world, 40)
+    world.probe({"a": False, "b": False})
+    always(world, 40)
+    world.off = "by ann"
+    world.wait(6)
+    world.off = ""
+    never(world, 10)
+    world.probe({"a": True})
+    world.wait(1)
+    assert world.route
+
+
+@pytest.mark.parametrize("first", [0.2, 3.0, 8.0])
+def test_vpp_and_maglevd_may_start_again_together(site, first):
+    world = site()
+    world.connector.kill_vpp()
+    world.stop()
+    world.connector.start_vpp()
+    world.start("ab")
+    always(world, first)
+    assert world.serving() == set()
+    world.probe({"a": True, "b": True})
+    always(world, 10)
+    assert world.serving() == set("ab")
+
+
+def test_a_start_that_finds_vpp_empty_and_has_no_results_withdraws_in_time(site):
+    world = site()
+    world.connector.kill_vpp()
+    world.stop()
+    world.connector.start_vpp()
+    world.start("ab")
+    always(world, LOST_DELAY - 4 * TICK)
+    world.wait(8 * TICK)
+    assert not world.route
+
+
+def test_a_start_with_another_port_keeps_the_route_for_as_long_as_vpp_serves_the_one_before(site):
+    other = [make_frontend(pools=("ab",), port=81)]
+    world = site()
+    world.restart("ab", other)
+    always(world, WARM_UP - 5)
+    assert world.serving() == set("ab")
+    world.probe({"a": True, "b": True})
+    always(world, 10)
+    assert (world.serving(), world.connector.lb.weights()["tcp://192.0.2.1:81"]) == (
+        set(),
+        {address_of("a"): 100, address_of("b"): 100},
+    )
+    world.restart("ab", [make_frontend(pools=("ab",), port=82)])
+    world.probe({"a": False, "b": False})
+    world.wait(1)
+    assert not world.route  # what serves on the other port is known to be down
 
 
 # The two promises, over whatever may happen

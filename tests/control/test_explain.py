@@ -377,15 +377,16 @@ def test_the_absence_of_vpp_is_in_the_explanation(announced):
 
 
 @pytest.mark.parametrize(
-    ("when_held", "counts", "state"), [(True, "counts", "announced"), (False, "does not count", "withdrawn")]
+    ("when_held", "keeps", "state"),
+    [(True, "keeps it announced, but announces nothing", "announced"), (False, "does not count", "withdrawn")],
 )
-def test_what_only_the_guard_keeps_is_in_the_explanation(announced, when_held, counts, state):
+def test_what_only_the_guard_keeps_is_in_the_explanation(announced, when_held, keeps, state):
     world = announced(when_held=when_held)
     for name in "abc":
         world.bench.board.record(name, FAIL)
     world.bench.wait(1)
     steps = world.steps()
-    assert ("held", f"what only the guard keeps in service {counts} (when-held)") in steps
+    assert ("held", f"what only the guard keeps in service {keeps} (when-held)") in steps
     assert f"192.0.2.1 is {state} since" in steps[-2][1]
 
 

@@ -17,6 +17,7 @@ class FakeSyncedVpp:
     def __init__(self):
         self.ledger = Ledger()
         self.acknowledged = False
+        self.starting = True
         self.returning = set()
         self.memory = SimpleNamespace(ledger=None, taken_over=False, returning=lambda _: self.returning)
 

@@ -89,6 +89,7 @@ class VppService(Service):
         self.info: VppInfo | None = None
         self.connected_since = 0.0
         self._unusable_since: float | None = work.clock.seconds()
+        self._made = work.clock.seconds()
         self.sync: LbSync | None = None
         self.counters: Counters | None = None
         self.warm_up = WarmUp(work.clock, board, self._released)
@@ -120,6 +121,12 @@ class VppService(Service):
     def acknowledged(self) -> bool:
         """Whether VPP has acknowledged a full sync over the present connection."""
         return self._unusable_since is None
+
+    @property
+    def starting(self) -> bool:
+        """Whether backends may be without a result only because maglevd has just started."""
+        ran_for = self.clock.seconds() - self._made
+        return not self.warm_up.over or ran_for < self._board.config.announce.vpp_lost_delay
 
     def startService(self) -> None:
         """Begin the warm-up and the attempts to connect."""
