@@ -25,6 +25,7 @@ from maglev.model.views import (
     BackendView,
     ConfigCheckView,
     ConfigDiffView,
+    ConfigLineView,
     FrontendChangeView,
     FrontendView,
     HealthcheckView,
@@ -313,6 +314,13 @@ class IControl(Protocol):
             duration: As for `pause_backend`.
             reason: As for `pause_backend`.
         """
+
+    async def configuration(self, after: str = "", limit: Limit = PAGE) -> PageView[ConfigLineView]:
+        """Return a page of the configuration in force as YAML, without what may be secret."""
+
+    @slow
+    async def compare_configuration(self, after: str = "", limit: Limit = PAGE) -> PageView[ConfigLineView]:
+        """Return a page of how the file differs from the configuration in force, read for the first page."""
 
     @slow
     async def check_config(self) -> ConfigCheckView:

@@ -58,11 +58,11 @@ Any command may be followed by filters, each after a ``|``:
 
 TAIL: Final = """\
 
-``json`` comes first, ``count`` last, and any number of ``include`` and ``exclude`` in between. :doc:`json` shows what
-each command writes as JSON. Expressions are those of RE2_, and may consist of several words; they need quotes only
-where a ``|`` in them has a blank before it. They are matched against lines with single blanks between words and none at
-the beginning, whatever the columns look like: ``| include ^www2 weight 50 effective`` works. The line with the names of
-columns is filtered like any other, but not counted.
+``diff`` comes before all others, ``json`` next, ``count`` last, and any number of ``include``, ``exclude`` and
+``begin`` in between. :doc:`json` shows what each command writes as JSON. Expressions are those of RE2_, and may consist
+of several words; they need quotes only where a ``|`` in them has a blank before it. They are matched against lines with
+single blanks between words and none at the beginning, whatever the columns look like: ``| include ^www2 weight 50
+effective`` works. The line with the names of columns is filtered like any other, but not counted.
 
 .. _RE2: https://github.com/google/re2/wiki/Syntax
 

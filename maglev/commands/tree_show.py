@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from maglev.commands.handlers import show
+from maglev.commands.handlers import config, show
 from maglev.commands.language.arguments import LiveAddress, LiveName, Number
 from maglev.commands.language.nodes import Argument, Command, Keyword
 
@@ -96,6 +96,18 @@ SHOW: Final = Keyword(
                     help="One healthcheck, with all its parameters",
                     command=Command(show.show_healthcheck),
                 ),
+            ),
+        ),
+        Keyword(
+            "configuration",
+            help="The running configuration, as YAML",
+            command=Command(
+                config.show_configuration,
+                notes="It loads to the same configuration; weights that were set at run time have a comment. Values "
+                "of headers and what probes send may be secret, and are not shown; of certificates and keys there are "
+                "only paths. ``| diff`` shows how the configuration file of maglevd differs: ``-`` is in force, ``+`` "
+                "is in the file.",
+                compares=True,
             ),
         ),
         Keyword(

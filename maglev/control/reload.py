@@ -111,6 +111,10 @@ class Reloader:
         news = (_unresolved(name, said.get(name, "")) for name in self.names.unknown(written))
         return attrs.evolve(loaded, warnings=(*loaded.warnings, *news))
 
+    async def check_written(self) -> Config:
+        """Do what `check` does; return the configuration as loaded."""
+        return (await self._check())[0]
+
     async def _check(self) -> tuple[Config, Loaded]:
         """Do what `check` does; return also the configuration as loaded."""
         async with self._reading:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from maglev.control.announce_verbs import AnnounceVerbs
+from maglev.control.config_verbs import ConfigVerbs
 from maglev.control.drain_watch import DrainWatch
 from maglev.control.dry_run import dry_run_steps
 from maglev.control.event_log import AuditTrail
@@ -137,12 +138,13 @@ class Control:
         return CallerControl(self, caller)
 
 
-class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, IControl):
+class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, ConfigVerbs, IControl):
     """The verbs bound to one caller; see `maglev.interfaces.IControl` for what each does and returns."""
 
     def __init__(self, control: Control, caller: Caller) -> None:
         VppVerbs.__init__(self, control.work, control.board, control.vpp, control.wall)
         OrderVerbs.__init__(self, control.work, control.board, control.overrides, control.drains, caller, control.trail)
+        ConfigVerbs.__init__(self, control.work, control.board, control.reloader)
         self._control = control
         self._announcer = control.announcer
         self._dry_run: tuple[Sequence[Problem], Sequence[DryRunChange]] | None = None

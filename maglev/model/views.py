@@ -354,5 +354,12 @@ class DifferenceView(TypedDict):
     ]
 
 
+class ConfigLineView(TypedDict):
+    """A line of the running configuration, or of how the file differs from it."""
+
+    change: Annotated[str, "``-`` if only the running configuration has it, ``+`` if only the file; else empty."]
+    text: Annotated[str, "The line, in YAML; in a comparison, one that begins with ``@@`` names an object."]
+
+
 class ConfigDiffView(ConfigCheckView, PageView[DifferenceView]):
     """What a reload would change: a page of objects, with what is wrong with the file."""

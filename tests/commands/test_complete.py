@@ -210,6 +210,16 @@ def test_help_between_filters():
     assert question("show version | count | ") == " " * 29 + "^\n% count must be the last filter\n"
 
 
+def test_diff_is_offered_for_the_configuration_only_and_first():
+    def words(line):
+        return [each.split()[0] for each in question(line).splitlines()]
+
+    assert words("show configuration | ") == ["diff", "json", "include", "exclude", "begin", "count"]
+    assert words("show configuration | diff | ") == ["json", "include", "exclude", "begin", "count"]
+    assert words("show configuration | diff ") == ["|", "<cr>"]
+    assert question("show version | diff").endswith('% Unknown word "diff"\n')
+
+
 def test_help_looks_at_what_is_before_the_cursor_only():
     assert question("show version", 5) == question("show ")
 

@@ -234,6 +234,9 @@ def test_a_bad_argument_says_what_is_wanted(line, column, text):
         ("show version | count | json", 21, "count must be the last filter"),
         ("show version | count | include x", 21, "count must be the last filter"),
         ("show version | count |", 21, "count must be the last filter"),
+        ("show version | diff", 15, "diff compares show configuration only"),
+        ("show configuration | json | diff", 28, "diff must be the first filter"),
+        ("show configuration | diff | diff", 28, "diff must be the first filter"),
     ],
 )
 def test_filters_out_of_order_are_refused_with_the_reason(line, column, text):

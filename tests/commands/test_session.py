@@ -107,6 +107,8 @@ def test_a_line_without_meaning_does_nothing_and_is_not_an_error(line):
         ),
         ("config check", [("check_config",)]),
         ("config diff", [("config_diff", "", PAGE)]),
+        ("show configuration", [("configuration", "", PAGE)]),
+        ("show configuration | diff", [("compare_configuration", "", PAGE)]),
         ("config reload", [("reload_config", False)]),
         ("config reload now", [("reload_config", True)]),
         ('config reload reason "new server"', [("reload_config", False, "new server")]),

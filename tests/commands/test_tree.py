@@ -85,6 +85,7 @@ def test_all_commands_of_the_specification_are_there():
         "show backends <name> explain",
         "show healthchecks",
         "show healthchecks <name>",
+        "show configuration",
         "show vpp info",
         "show vpp lb state",
         "show vpp lb plan",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from maglev.config.keys import ROOT
 from maglev.config.load import Loaded, load_text
 from maglev.config.schema import ConfigKey, walk
+from maglev.config.writing import config_lines
 from maglev.model.errors import ConfigError
 from maglev.model.problem import ProblemKind
 
@@ -63,6 +64,8 @@ def outcome(text: bytes | str) -> Loaded | ConfigError:
     assert only_warnings == isinstance(result, Loaded)
     assert list(problems) == sorted(problems, key=lambda problem: (problem.line, problem.column))
     assert all(problem.text.isprintable() and problem.path.isprintable() for problem in problems)
+    if isinstance(result, Loaded):
+        assert load_text("\n".join(config_lines(result.config, secrets=True))).config == result.config
     return result
 
 

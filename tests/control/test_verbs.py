@@ -97,6 +97,7 @@ def test_every_verb_is_either_for_reading_or_refused_to_viewers():
         "healthchecks", "healthcheck", "check_config", "config_diff", "checker", "vpp_info", "vpp_lb_state",
         "vpp_lb_plan", "vpp_lb_counters", "vpp_backend_counters", "overrides", "announcements", "announcement",
         "sessions", "watch", "log", "drain_progress", "web_login", "peers", "served_vips", "dns_names",
+        "configuration", "compare_configuration",
     }  # fmt: skip
     assert VERBS.keys() == reading | set(CHANGES)
     assert {name for name, verb in VERBS.items() if hasattr(verb, "changes")} == set(CHANGES)

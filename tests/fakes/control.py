@@ -16,7 +16,9 @@ from tests.fakes.world import (
     BACKENDS,
     CHANGES,
     CHECKER,
+    COMPARED_LINES,
     CONF,
+    CONFIG_LINES,
     DIFFERENCES,
     DNS_NAMES,
     EXPLAINED,
@@ -104,6 +106,8 @@ class FakeControl:
             "vip": list(VIPS),
             "change": list(CHANGES),
             "difference": list(DIFFERENCES),
+            "configuration": list(CONFIG_LINES),
+            "compared": list(COMPARED_LINES),
             "vip-counters": list(VIP_COUNTERS),
             "backend-counters": list(BACKEND_COUNTERS),
             "override": list(OVERRIDES),
@@ -314,6 +318,12 @@ class FakeControl:
     async def reload_config(self, now=False, reason=""):
         await self._change("reload_config", now, *([reason] if reason else []))
         return self.checked
+
+    async def configuration(self, after="", limit=100):
+        return await self._page("configuration", "configuration", after, limit)
+
+    async def compare_configuration(self, after="", limit=100):
+        return await self._page("compare_configuration", "compared", after, limit)
 
     async def config_diff(self, after="", limit=100):
         return {**self.diffed, **await self._page("config_diff", "difference", after, limit)}

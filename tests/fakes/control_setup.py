@@ -33,6 +33,13 @@ class FakeReloader:
         self.board = board
         self.outcome = Loaded(board.config, (Problem(ProblemKind.WARNING, "maglev", "hm", 1, 2),))
 
+    @property
+    def written(self):
+        return self.board.config
+
+    async def check_written(self):
+        return (await self.check()).config
+
     async def check(self):
         if isinstance(self.outcome, Exception):
             raise self.outcome

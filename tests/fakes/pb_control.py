@@ -173,6 +173,12 @@ class ScriptedControl:
     async def config_diff(self, after="", limit=100):
         return {"ok": True, "problems": [], **await self._page("config_diff", after, limit)}
 
+    async def configuration(self, after="", limit=100):
+        return await self._page("configuration", after, limit)
+
+    async def compare_configuration(self, after="", limit=100):
+        return await self._page("compare_configuration", after, limit)
+
     async def explain_frontend(self, name):
         return await self._answer("explain_frontend", name)
 

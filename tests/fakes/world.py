@@ -244,6 +244,20 @@ CHANGES = (
     ),
     change_view("192.0.2.99/32", "remove", "delete VIP tcp://192.0.2.99:80", moved=1.0),
 )
+CONFIG_LINES = tuple(
+    {"change": "", "text": text}
+    for text in (
+        "maglev:",
+        "  backends:",
+        "    www1: {address: 198.51.100.11, healthcheck: web}",
+        "  frontends:",
+    )
+)
+COMPARED_LINES = (
+    {"change": "", "text": "@@ backend www1"},
+    {"change": "-", "text": "    www1: {address: 198.51.100.11, healthcheck: web}"},
+    {"change": "+", "text": "    www1: {address: 198.51.100.21, healthcheck: web}"},
+)
 DIFFERENCES = (
     difference_view("setting", "vpp.lb", "changed", "sync-interval: 30.0 -> 10.0"),
     difference_view("backend", "spare", "removed"),

@@ -449,7 +449,8 @@ def test_what_the_wire_knows_of_a_verb_is_read_from_the_interface():
 
     assert {name for name, method in methods.items() if method.paged} == {
         "frontends", "backends", "healthchecks", "config_diff", "vpp_lb_state", "vpp_lb_plan", "vpp_lb_counters",
-        "vpp_backend_counters", "overrides", "announcements", "served_vips", "peers", "dns_names",
+        "vpp_backend_counters", "overrides", "announcements", "served_vips", "peers", "dns_names", "configuration",
+        "compare_configuration",
     }  # fmt: skip
     assert {name for name, method in methods.items() if method.changes} == {
         "pause_backend", "resume_backend", "enable_backend", "disable_backend", "set_weight", "reload_config",
@@ -458,6 +459,7 @@ def test_what_the_wire_knows_of_a_verb_is_read_from_the_interface():
     }  # fmt: skip
     assert {name for name, method in methods.items() if method.deadline == wire.LONG} == {
         "check_config", "config_diff", "reload_config", "vpp_lb_state", "vpp_lb_plan", "sync_vpp",
+        "compare_configuration",
     }  # fmt: skip
     assert {method.deadline for method in methods.values()} == {30.0, wire.LONG}
     assert wire.METHODS["set_weight"].parameters[3].accept(100) == 100

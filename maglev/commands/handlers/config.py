@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from maglev.commands.language.environment import ExitStatus
-from maglev.commands.render.lines import Line, Style, cell, line
+from maglev.commands.render.lines import Cell, Line, Style, cell, clean, line
 from maglev.commands.render.vpp import difference_lines
+from maglev.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from maglev.commands.language.nodes import Invocation
-    from maglev.model.views import ConfigCheckView, ConfigDiffView, ProblemView
+    from maglev.model.views import ConfigCheckView, ConfigDiffView, ConfigLineView, PageView, ProblemView
 
 
 async def check_config(call: Invocation) -> ExitStatus:
@@ -41,6 +42,31 @@ async def diff_config(call: Invocation) -> ExitStatus:
 
     await call.output.pages(fetch, rows, members=members, head=head)
     return ExitStatus.OK if pages[0]["ok"] else _refuse(call, pages[0], "The file is not valid")
+
+
+async def show_configuration(call: Invocation) -> ExitStatus:
+    """Show the configuration in force as YAML, or how the file differs from it."""
+    compares = call.output.diff
+    fetch = call.control.compare_configuration if compares else call.control.configuration
+
+    def head(page: PageView[ConfigLineView]) -> Iterator[Line]:
+        if not page["rows"]:
+            yield line("The file says the same as the running configuration")
+
+    def rows(page: PageView[ConfigLineView]) -> Iterator[Line]:
+        return (_config_line(each, compares=compares) for each in page["rows"])
+
+    await call.output.pages(fetch, rows, head=head)
+    return ExitStatus.OK
+
+
+def _config_line(view: ConfigLineView, *, compares: bool) -> Line:
+    text = view["text"] if view["text"].isascii() and view["text"].isprintable() else printable(view["text"])
+    style = _CHANGES.get(view["change"], Style.HEADING if text.startswith("@@") else Style.PLAIN)
+    return Line((Cell(f"{clean(view['change']) or ' '}{text}" if compares else text, style),))
+
+
+_CHANGES: Final = {"-": Style.DOWN, "+": Style.UP}
 
 
 async def reload_config(call: Invocation) -> ExitStatus:

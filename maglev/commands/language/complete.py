@@ -72,8 +72,9 @@ def locate(line: str, cursor: int, root: TreePosition) -> Cursor:
     line = line[: max(cursor, 0)]
     *before, last = split(line)
     if before:
-        whole(root, before[0])
-        root = filter_root(filters_of(before[1:]), last.start)
+        command = whole(root, before[0]).command
+        compares = command is not None and command.compares
+        root = filter_root(filters_of(before[1:], compares=compares), last.start, compares=compares)
         last = folded(last)
     words = last.words
     if words and words[-1].end == len(line):

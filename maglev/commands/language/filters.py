@@ -1,5 +1,7 @@
 """Filters of the output of one command: JSON instead of text, matching lines only, or just their number.
 
+``diff`` is none of the output alone: the command itself compares.
+
 Expressions are matched against lines whose words are separated by single blanks, whatever the columns look like.
 """
 
@@ -48,10 +50,12 @@ class Filters:
 
     Attributes:
         json: Whether it is written as JSON.
+        diff: Whether it is compared with the file.
         count: Whether only the number of lines is written.
     """
 
     json: bool = False
+    diff: bool = False
     count: bool = False
     _tests: tuple[_Test, ...] = ()
 
@@ -74,6 +78,8 @@ class Filters:
         kind = arguments["filter"]
         if kind == "json":
             return attrs.evolve(self, json=True)
+        if kind == "diff":
+            return attrs.evolve(self, diff=True)
         if kind == "count":
             return attrs.evolve(self, count=True)
         pattern = _pattern(str(arguments["expression"]), column)

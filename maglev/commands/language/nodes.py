@@ -60,12 +60,14 @@ class Command:
         summary: What it does, as one short line; empty if the help of its last word says so.
         role: Who may do it: shown in help and in the reference. Control refuses, not the tree: an attempt is audited.
         notes: More about it, for the reference: sentences in reStructuredText.
+        compares: Whether it can compare what it shows with the file (``| diff``).
     """
 
     handler: Handler
     summary: str = ""
     role: Role = Role.VIEWER
     notes: str = ""
+    compares: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -32,6 +32,7 @@ class Output:
 
     Attributes:
         json: Whether views are written as JSON.
+        diff: Whether the command is to compare with the file.
         aligned: Whether rows are padded to columns, for people. For programs, words are separated by single blanks, so
             that a search pattern does not depend on the other rows.
     """
@@ -42,6 +43,7 @@ class Output:
         self._sieve = filters.sieve()
         self._counted = 0
         self.json = filters.json
+        self.diff = filters.diff
         self.aligned = environment.terminal
 
     async def lines(self, lines: Iterable[Line]) -> None:

@@ -24,7 +24,7 @@ from maglev.commands.language.faults import (
 )
 from maglev.commands.language.filters import Filters
 from maglev.commands.language.nodes import Argument, Command, Keyword, Node, TreePosition
-from maglev.commands.language.pipes import FILTERS, filter_root
+from maglev.commands.language.pipes import DIFF, FILTERS, filter_root
 from maglev.commands.language.tokens import BLANKS, folded, split
 
 if TYPE_CHECKING:
@@ -183,9 +183,9 @@ def parse(line: str, root: TreePosition) -> ParsedLine | None:
         return None
     segments = split(line)
     position = whole(root, segments[0])
-    filters = filters_of(segments[1:])
     # A test of the tree ensures that every complete line has a command.
     assert position.command is not None  # noqa: S101
+    filters = filters_of(segments[1:], compares=position.command.compares)
     return ParsedLine(position.command, position.arguments, filters, position.names)
 
 
@@ -201,8 +201,8 @@ def whole(root: TreePosition, segment: PipeSegment) -> Position:
     return position
 
 
-def filters_of(segments: Sequence[PipeSegment]) -> Filters:
-    """Return what the filters of a line do.
+def filters_of(segments: Sequence[PipeSegment], *, compares: bool) -> Filters:
+    """Return what the filters of a line do; ``compares`` says whether its command can be compared with the file.
 
     Raises:
         UsageError: One of them is invalid, or not allowed at its place.
@@ -211,15 +211,18 @@ def filters_of(segments: Sequence[PipeSegment]) -> Filters:
         raise UsageError(segments[FILTER_LIMIT].start, f"Too many filters: at most {FILTER_LIMIT}")
     filters = Filters()
     for segment in segments:
-        filters = _with_filter(filters, folded(segment))
+        filters = _with_filter(filters, folded(segment), compares=compares)
     return filters
 
 
-def _with_filter(filters: Filters, segment: PipeSegment) -> Filters:
-    root = filter_root(filters, segment.start)
+def _with_filter(filters: Filters, segment: PipeSegment, *, compares: bool) -> Filters:
+    root = filter_root(filters, segment.start, compares=compares)
     try:
         position = whole(root, segment)
     except UnknownWordError:
-        whole(FILTERS, segment)  # is it known elsewhere?
-        raise UsageError(segment.words[0].start, "json must be the first filter") from None
+        elsewhere = whole(FILTERS, segment)  # is it known elsewhere?
+        text = "json must be the first filter"
+        if elsewhere.node is DIFF:
+            text = "diff must be the first filter" if compares else "diff compares show configuration only"
+        raise UsageError(segment.words[0].start, text) from None
     return filters.with_filter(position.arguments, segment.words[-1].start)

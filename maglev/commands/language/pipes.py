@@ -1,6 +1,7 @@
 """The filters after ``|``, as a part of the command tree (`maglev.commands.language.filters` does the work).
 
-``json`` comes first, ``count`` last, any number of ``include``, ``exclude`` and ``begin`` in between.
+``diff`` comes first, where a command can be compared with the file; then ``json``; ``count`` comes last. Any number of
+``include``, ``exclude`` and ``begin`` may be in between.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ def _expression(text: str) -> tuple[Argument, ...]:
     return (Argument("expression", type=Expression(), help=text, ends=True),)
 
 
+DIFF: Final = Keyword(
+    "diff", help="Compare with the file (show configuration only)", binds=("filter", "diff"), ends=True
+)
 _JSON: Final = Keyword("json", help="Show JSON", binds=("filter", "json"), ends=True)
 _LINE_FILTERS: Final = (
     Keyword(
@@ -42,18 +46,27 @@ _LINE_FILTERS: Final = (
     Keyword("count", help="Show only the number of lines", binds=("filter", "count"), ends=True),
 )
 
-FILTERS: Final = TreePosition(help="Filters of the output", children=(_JSON, *_LINE_FILTERS))
-"""What may come after the first ``|``."""
+FILTERS: Final = TreePosition(help="Filters of the output", children=(DIFF, _JSON, *_LINE_FILTERS))
+"""What may come after the first ``|`` of a command that can be compared."""
+
+_USUAL: Final = TreePosition(help="Filters of the output", children=(_JSON, *_LINE_FILTERS))
 
 _FURTHER: Final = TreePosition(help="Filters of the output", children=_LINE_FILTERS)
 
 
-def filter_root(before: Filters, column: int) -> TreePosition:
+def filter_root(before: Filters, column: int, *, compares: bool) -> TreePosition:
     """Return what may follow another ``|``, which is just before this column.
+
+    Args:
+        before: The filters before it.
+        column: The column.
+        compares: Whether the command can be compared with the file.
 
     Raises:
         UsageError: Nothing may follow.
     """
     if before.count:
         raise UsageError(column - 1, "count must be the last filter")
-    return _FURTHER if before.any else FILTERS
+    if before.any:
+        return _FURTHER
+    return FILTERS if compares and not before.diff else _USUAL
