@@ -8,7 +8,7 @@ from twisted.internet.defer import DeferredList
 
 from maglev.maglevt.load import VipLoad
 from maglev.maglevt.measure.notices import OutageNotices
-from maglev.maglevt.measure.timeline import CLIENT, DAEMON, Timeline, TimelineEntry, backends_in, event_text, placed
+from maglev.maglevt.measure.timeline import CLIENT, DAEMON, Timeline, TimelineEntry, backends_in, event_words, placed
 from maglev.maglevt.measure.vip_statistics import VipStatistics
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class VipTester:
 
     def take_event(self, event: Mapping[str, Any]) -> set[str]:
         """Take an event of the daemon; return the names of the VIPs that it may be about."""
-        text = event_text(event)
+        text = event_words(event)
         named = backends_in(event)
         concerned = {name for name, vip in self.vips.items() if name in named or self._has(vip, named)}
         if text is not None and (concerned or not named):

@@ -159,8 +159,8 @@ def test_events_about_what_is_tested_are_on_the_timeline_at_their_time(bench):
     assert bench.tester.take_event({"type": "gap", "missed": 2}) == set()
     assert bench.tester.take_event({"type": "frontend", "frontend": "b", "from": "up", "to": "down"}) == {"b"}
     assert bench.texts() == [
-        "backend www1 up -> down (L4CON)",
-        "2 events are missing here",
+        "backend www1 198.51.100.11 up -> down L4CON",
+        "gap 2 events were missed here: they came faster than they were read",
         "frontend b up -> down",
     ]
     assert bench.noted[0].at == pytest.approx(0.9)

@@ -141,8 +141,8 @@ def restart_everything(lab, daemon):
 
 
 DRILLS = {
-    "kill": (kill_the_only_backend, ONE, {"b1": 100}, "backend b1 up -> down"),
-    "switch": (switch_pools, FAILOVER, {"b1": 100, "b2": 0}, "backend b1 up -> down"),
+    "kill": (kill_the_only_backend, ONE, {"b1": 100}, f"backend b1 {ADDRESSES['b1']} up -> down"),
+    "switch": (switch_pools, FAILOVER, {"b1": 100, "b2": 0}, f"backend b1 {ADDRESSES['b1']} up -> down"),
     "restart": (restart_everything, ONE, {"b1": 100}, "connected to maglevd again"),
 }
 

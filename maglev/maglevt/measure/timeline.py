@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from maglev.commands.render.events import event_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -84,10 +86,15 @@ def placed(stamp: str, arrived_wall: float, arrived: float) -> float:
     return arrived - age if abs(age) <= SKEW_LIMIT else arrived
 
 
-def event_text(event: Mapping[str, Any]) -> str | None:
-    """Return an event of the daemon as a line; None if it is none for the timeline."""
-    write = _TEXTS.get(event.get("type", ""))
-    return None if write is None else " ".join(write(event).split())
+def event_words(event: Mapping[str, Any]) -> str | None:
+    """Return an event of the daemon in the words of ``watch events``; None if it is none for the timeline."""
+    kind = event.get("type")
+    if not isinstance(kind, str) or kind not in _SHOWN:
+        return None
+    try:
+        return " ".join(event_text(event).split())  # type: ignore[arg-type]  # whatever a daemon has sent
+    except (KeyError, TypeError):
+        return f"{kind} event in a form that this version does not know"
 
 
 def backends_in(event: Mapping[str, Any]) -> set[str]:
@@ -95,71 +102,19 @@ def backends_in(event: Mapping[str, Any]) -> set[str]:
     return {event[key] for key in ("backend", "frontend") if event.get(key)}
 
 
-def _backend(event: Mapping[str, Any]) -> str:
-    detail = f" {event['detail']}" if event["detail"] else ""
-    return f"backend {event['backend']} {event['from']} -> {event['to']} ({event['code']}{detail})"
-
-
-def _check(event: Mapping[str, Any]) -> str:
-    detail = f" {event['detail']}" if event["detail"] else ""
-    change = f"{event['from']} -> {event['to']} ({event['code']}{detail})"
-    return f"check {event['healthcheck']} of backend {event['backend']} {change}"
-
-
-def _frontend(event: Mapping[str, Any]) -> str:
-    return f"frontend {event['frontend']} {event['from']} -> {event['to']}"
-
-
-def _override(event: Mapping[str, Any]) -> str:
-    return f"override {event['action']}: {event['object']} {event['value']}{_by(event)}"
-
-
-def _weight(event: Mapping[str, Any]) -> str:
-    where = f"{event['backend']} in {event['frontend']}/{event['pool']}"
-    return f"weight of {where} {event['from']} -> {event['to']}{_by(event)}"
-
-
-def _guard(event: Mapping[str, Any]) -> str:
-    return f"frontend {event['frontend']} holds {event['held']} backends that are down"
-
-
-def _blindness(event: Mapping[str, Any]) -> str:
-    state = "in doubt" if event["blind"] else "believed again"
-    return f"checks {state} ({event['scope']} {event['name']}): {event['why']}"
-
-
-def _reload(event: Mapping[str, Any]) -> str:
-    if event["applied"]:
-        return f"configuration {event['generation']} in force{_by(event)}"
-    return f"configuration refused: {event['problems']} problems{_by(event)}"
-
-
-def _drain(event: Mapping[str, Any]) -> str:
-    return f"backend {event['backend']} {event['phase']}: {event['detail']}{_by(event)}"
-
-
-def _announcement(event: Mapping[str, Any]) -> str:
-    return f"address {event['address']} {event['from']} -> {event['to']}: {event['why']}"
-
-
-def _gap(event: Mapping[str, Any]) -> str:
-    return f"{event['missed']} events are missing here"
-
-
-def _by(event: Mapping[str, Any]) -> str:
-    return f" by {event['who']}" if event.get("who") else ""
-
-
-_TEXTS: Final = {
-    "backend": _backend,
-    "check": _check,
-    "frontend": _frontend,
-    "override": _override,
-    "weight": _weight,
-    "guard": _guard,
-    "blindness": _blindness,
-    "reload": _reload,
-    "drain": _drain,
-    "announcement": _announcement,
-    "gap": _gap,
-}
+_SHOWN: Final = frozenset(
+    {
+        "announcement",
+        "backend",
+        "blindness",
+        "check",
+        "drain",
+        "frontend",
+        "gap",
+        "guard",
+        "override",
+        "reload",
+        "weight",
+    }
+)
+"""The types of events that have to do with what clients notice."""
