@@ -57,6 +57,7 @@ ssh                 an SSH client without ciphers                        ssh/tes
 ssh_client          Conch's client, joined in memory                     (real) Conch
 ssh_process         the SSH console in a process, with OpenSSH's client     (real)
 screen              a terminal                                           real/test_ssh, real/test_maglevc with tmux
+demonstration       (the demonstration in a process)                     (real)
 pb_rig              PB service and clients without sockets               real/test_maglevc, rpc/test_listening
 pb_daemon           PB over the real verbs, as a process                 (real) VPP is switched off
 attackers           everything that strangers do to all ports at once    (real) a process

@@ -1,7 +1,5 @@
 """The programs as people start them: maglevd, twistd, twist, the demonstration; what they say, and how they end."""
 
-import contextlib
-import fcntl
 import json
 import os
 import re
@@ -18,17 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from maglev.demo.fixtures import PORT
 from maglev.demo.service import SWITCH_PORT
 from maglev.model.version import VERSION
+from tests.fakes.demonstration import MAGLEVD, demo_s_ports, demonstration
 from tests.fakes.files import config_text
-from tests.fakes.ports import free_port
 from tests.fakes.program import BIN, Program, quiet_environment
 from tests.layers import ROOT
 
 pytestmark = pytest.mark.real
-
-MAGLEVD = (sys.executable, "-m", "maglev")
 
 
 @pytest.fixture
@@ -310,19 +305,6 @@ def test_twisted_s_runners_refuse_a_bad_file_without_a_traceback(tmp_path, confi
 # The demonstration
 
 
-@contextlib.contextmanager
-def demo_s_ports():
-    """Hold the fixed ports of the demonstration: other tests, in other processes, wait."""
-    with (Path(tempfile.gettempdir()) / "maglevd-demo-tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for address, port in (("127.0.0.11", PORT), ("127.0.0.1", SWITCH_PORT)):
-            try:
-                socket.create_server((address, port)).close()
-            except OSError as error:
-                pytest.skip(f"{address}:{port} is not free for the demonstration: {error}")
-        yield
-
-
 @pytest.fixture
 def folders():
     """Make a folder for the demonstration's own, with a name short enough for sockets in it."""
@@ -332,14 +314,7 @@ def folders():
 
 @pytest.fixture
 def demo(tmp_path, folders):
-    arguments = ("--demo", "--metrics-addr", f"127.0.0.1:{free_port()}")
-    with demo_s_ports(), Program(tmp_path, *MAGLEVD, *arguments, cwd=ROOT, TMPDIR=str(folders)) as program:
-        try:
-            program.wait_for("Ctrl-C ends it.")
-        except AssertionError:
-            if "the demonstration can't listen" not in program.stderr:
-                raise
-            pytest.skip(f"another demonstration was faster: {program.stderr}")
+    with demonstration(tmp_path, folders) as program:
         yield program
 
 
