@@ -8,12 +8,13 @@ import os
 import platform
 import subprocess
 from collections import Counter
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import attrs
 import pytest
 
-from tests.bench import haproxy, keepalived, mixed, page, rebuild_cost, transition_cost
+from tests.bench import haproxy, keepalived, mixed, page, probe_kinds, rebuild_cost, transition_cost
 from tests.bench.backends import SERVER_NAME
 from tests.bench.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ceiling, draw
 from tests.bench.figures import Figure, Target, bucket_quantile, compared, figure_of, jain, plain, quantile
@@ -54,6 +55,12 @@ def test_fairness_is_one_for_equals_and_a_share_for_one_who_has_all():
 def test_ratio_is_the_median_of_neighbours_not_the_ratio_of_medians():
     figure = compared("k", "t", "us", "peer", [10, 40, 90], [10, 20, 30])
     assert (figure.ours, figure.peer, figure.ratio) == (40, 20, 2)
+
+
+def test_each_type_of_probe_that_is_measured_has_a_title():
+    web = SimpleNamespace(plain=1, plain2=2, secure=3)
+    assert set(probe_kinds.checks(web, (4, 5), (6, 7))) == {probe_kinds.PLAIN, *probe_kinds.TITLES}
+    assert {"grpc", "grpc-tls"}.isdisjoint(probe_kinds.checks(web, None, (6, 7)))
 
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(1, "aim"), (1.5, "at least"), (2.01, "missed")])

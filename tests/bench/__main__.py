@@ -24,6 +24,7 @@ from tests.bench.targets import TARGETS
 
 SUITE = (
     "probe_ratio",
+    "probe_kinds",
     "overload",
     "scale",
     "check_cost",
