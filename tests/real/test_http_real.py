@@ -15,6 +15,7 @@ from maglev.healthcheck.probers.source import ProberSource
 from maglev.model.config import Backend
 from maglev.model.result import Code
 from tests.fakes.certificates import Authority
+from tests.fakes.peers import ScriptedServer, answer
 from tests.fakes.web_servers import WEB_SERVERS, WebServer, why_not
 
 pytestmark = pytest.mark.real
@@ -127,3 +128,13 @@ async def test_a_server_of_http_1_alone_says_so(server, source):
     code, detail = await probe(source, server.plain, "http2: true")
     assert code is Code.L7RSP
     assert detail.startswith("not HTTP/2: ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_does_not_agree_to_http_2_fails_in_the_handshake(source, tmp_path):
+    certificate = Authority().issue(tmp_path, NAME)
+    with ScriptedServer(answer(b"HTTP/1.1 200 OK\r\n\r\n"), tls=certificate) as old:
+        for params, kind in (("http2: true", "https"), ("ssl: true", "grpc")):
+            found = await probe(source, old.port, f"{params}, insecure-skip-verify: true", kind)
+            assert found == (Code.L6RSP, "the backend does not agree to HTTP/2 (ALPN)")
+        assert await probe(source, old.port, "insecure-skip-verify: true", "https") == PASS
