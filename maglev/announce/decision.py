@@ -52,6 +52,7 @@ class FrontendSupport:
         pending: Number of further backends without a result, to which VPP gives no weight, soon after a start.
         elsewhere: Number of servers that VPP is known to hold with a weight on another port of the address, which is
             not configured, while it does not have that of the frontend; again those that nothing speaks against.
+        hindered: Whether VPP is out of reach for a reason of ours, which says nothing of what it serves.
     """
 
     frontend: str
@@ -64,6 +65,7 @@ class FrontendSupport:
     proved: int = 0
     pending: int = 0
     elsewhere: int = 0
+    hindered: bool = False
 
 
 class Footing(enum.IntEnum):
@@ -74,7 +76,7 @@ class Footing(enum.IntEnum):
     UNCONFIRMED = 1
     """Enough should serve, or may; VPP is not known to do it."""
     STAYING = 2
-    """VPP serves, but not by enough backends that are known to be up."""
+    """VPP serves, but not by enough backends that are known to be up; or nobody can ask it, for a reason of ours."""
     SERVING = 3
     """Enough serves, as VPP has acknowledged."""
 
@@ -164,6 +166,8 @@ def find(policy: AnnouncePolicy, evidence: FrontendSupport, *, undecided: bool =
         return AddressFooting(Footing.STAYING, _staying(evidence, given, elsewhere))
     known = wanted + evidence.unproved + evidence.staying + elsewhere
     if doubt := _doubt(evidence, enough, given, known, pending):
+        if evidence.hindered:
+            return AddressFooting(Footing.STAYING, "maglevd has no file descriptor left to ask VPP with")
         return AddressFooting(Footing.UNCONFIRMED, doubt)
     if discounted:
         return AddressFooting(Footing.NOTHING, f"only the guard keeps frontend {name} in service")

@@ -30,6 +30,10 @@ class SyncedVpp(Protocol):
         """Whether backends may be without a result only because maglevd has just started."""
 
     @property
+    def hindered(self) -> bool:
+        """Whether maglevd could not connect for a reason of its own, which says nothing of VPP."""
+
+    @property
     def memory(self) -> RemembersVpp:
         """What outlives a connection."""
 
@@ -87,7 +91,15 @@ class SupportReader:
         if not self.acknowledged:
             may_serve = len(staying | returning | {backends[each].serving_address for each in unproved})
             unread = not (memory.taken_over or status.out)
-            return FrontendSupport(name, len(wanted), may_serve, held=held, unread=unread, elsewhere=elsewhere)
+            return FrontendSupport(
+                name,
+                len(wanted),
+                may_serve,
+                held=held,
+                unread=unread,
+                elsewhere=elsewhere,
+                hindered=self._vpp.hindered,
+            )
         starting = self._vpp.starting
         programmed = [each for each in wanted if backends[each].serving_address in serving]
         return FrontendSupport(

@@ -64,7 +64,13 @@ class LimitError(LocalError):
 
 
 class VppError(RemoteError):
-    """Base class for failures of VPP or its connection."""
+    """Base class for failures of VPP or its connection.
+
+    Attributes:
+        is_ours: Whether the reason is in maglevd, so that it says nothing of VPP.
+    """
+
+    is_ours = False
 
 
 class VppOffError(VppError):
@@ -77,6 +83,12 @@ class VppNotConnectedError(VppError):
 
 class VppLostError(VppNotConnectedError):
     """The connection to VPP was lost before the answer came."""
+
+
+class VppShortageError(VppNotConnectedError):
+    """maglevd has no file descriptor left for VPP, which is not VPP's fault."""
+
+    is_ours = True
 
 
 class VppTimeoutError(VppError):

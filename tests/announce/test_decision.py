@@ -19,6 +19,7 @@ UNREAD = FrontendSupport("web", 0, 0, None, unread=True)
 KEPT = FrontendSupport("web", 2, 0, 2)
 HELD = FrontendSupport("web", 2, 0, 2, held=True)
 PENDING = FrontendSupport("web", 0, 0, 0, pending=2)
+HINDERED = FrontendSupport("web", 2, hindered=True)
 ELSEWHERE = FrontendSupport("web", 0, 0, 0, pending=2, elsewhere=2)
 ANY = AnnouncePolicy("192.0.2.1")
 DELAY = 10.0
@@ -50,6 +51,9 @@ def after(*steps, start=AT_START, policy=ANY, off=""):
         (policy(min_up=2), FrontendSupport("web", 1, 0, 0, staying=1), Footing.UNCONFIRMED, "VPP has weights for 1 "),
         (policy(min_up=3), FrontendSupport("web", 1, 0, 1, staying=1), Footing.NOTHING, "frontend web has 1"),
         (ANY, FrontendSupport("web", 0, 1, 0), Footing.UNCONFIRMED, "VPP has weights for 0 backends of at least 1"),
+        (ANY, HINDERED, Footing.STAYING, "maglevd has no file descriptor left to ask VPP with"),
+        (ANY, attrs.evolve(UNREAD, hindered=True), Footing.STAYING, "maglevd has no file descriptor"),
+        (policy(min_up=3), HINDERED, Footing.NOTHING, "frontend web has 2 backends of at least 3 in service"),
         (ANY, UNREAD, Footing.UNCONFIRMED, "VPP has not been read yet"),
         (ANY, LOST, Footing.UNCONFIRMED, "VPP has not acknowledged a sync"),
         (ANY, UNPROVED, Footing.UNCONFIRMED, "VPP has not acknowledged a sync"),
@@ -153,7 +157,7 @@ def test_what_vpp_goes_on_serving_by_servers_that_leave_stays_as_it_is_and_annou
     assert after((0, UP), (1, STAYING), off="by ann").now is Announcing.WITHDRAWN
 
 
-@pytest.mark.parametrize("kept", [KEPT, HELD, STAYING])
+@pytest.mark.parametrize("kept", [KEPT, HELD, STAYING, HINDERED])
 def test_what_keeps_its_weight_without_being_up_announces_nothing_and_withdraws_nothing(kept):
     assert after((0, UNREAD), (1, kept), (600, kept)).now is Announcing.UNDECIDED
     assert after((0, kept), (600, kept), start=NEW).now is Announcing.WITHDRAWN

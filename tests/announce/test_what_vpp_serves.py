@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from maglev.announce.announcer import TICK
 from maglev.model.announce import Needed
 from maglev.model.config import WhenNoneEligible
+from maglev.model.errors import VppShortageError
 from maglev.model.health import Lifecycle
 from tests.fakes.announced_site import LOST_DELAY, STAY, VIP, WARM_UP, Site, address_of
 from tests.fakes.configs import make_frontend
@@ -145,6 +146,39 @@ def test_vpp_that_stays_away_while_only_servers_that_leave_serve_takes_the_route
     world.connector.kill_vpp()
     always(world, LOST_DELAY - 2 * TICK)
     world.wait(4 * TICK)
+    assert not world.route
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_a_vpp_out_of_reach_for_a_reason_of_ours_takes_no_route_with_it(site, started):
+    world = site()
+    lb = world.connector.lb
+    world.connector.error = VppShortageError("out of file descriptors")
+    world.connector.kill_vpp()
+    if started:
+        world.restart("ab")
+    always(world, 4 * LOST_DELAY)
+    world.probe({"a": True})
+    always(world, LOST_DELAY)
+    assert world.service.hindered
+    world.probe({"a": False, "b": False})
+    world.wait(1)
+    assert world.route is started  # what VPP had, nobody has read yet
+    world.probe({"a": True})
+    world.connector.start_vpp(lb)
+    world.wait(20)
+    assert (world.serving(), world.route, world.service.hindered) == ({"a"}, True, False)
+
+
+def test_a_vpp_that_turns_out_to_be_away_takes_the_route_with_it_in_time(site):
+    world = site()
+    world.connector.error = VppShortageError("out of file descriptors")
+    world.connector.kill_vpp()
+    always(world, 2 * LOST_DELAY)
+    world.connector.error = "refused"
+    world.connector.boots += 1
+    always(world, LOST_DELAY - 1)
+    world.wait(8)
     assert not world.route
 
 

@@ -18,6 +18,7 @@ class FakeSyncedVpp:
         self.ledger = Ledger()
         self.acknowledged = False
         self.starting = True
+        self.hindered = False
         self.returning = set()
         self.memory = SimpleNamespace(ledger=None, taken_over=False, returning=lambda _: self.returning)
 

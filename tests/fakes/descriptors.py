@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDER = Path("/proc/self/fd")
 
@@ -21,3 +28,16 @@ def open_descriptors() -> set[tuple[str, str]]:
 def leaked_since(before: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return what is open now and was not before; what others closed meanwhile does not matter."""
     return open_descriptors() - before
+
+
+@contextlib.contextmanager
+def none_left() -> Iterator[None]:
+    """Let this process have no further descriptor; what it gives back has a lower number, and may be had again."""
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -227,7 +227,7 @@ class FakeConnector:
     def connect(self):
         self.attempts += 1
         if self.lb is None:
-            return fail(VppNotConnectedError(self.error))
+            return fail(self.error if isinstance(self.error, Exception) else VppNotConnectedError(self.error))
         self.links.append(FakeLink(self.lb))
         return succeed(self.links[-1])
 

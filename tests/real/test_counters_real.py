@@ -8,14 +8,16 @@ from ipaddress import ip_address
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import fail
 from twisted.internet.task import deferLater
 
-from maglev.model.errors import VppNotConnectedError
+from maglev.model.errors import StatsError, VppNotConnectedError, VppShortageError
 from maglev.model.result import Code, Result
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
 from maglev.vpp.lb.state import ANY_PROTOCOL, VipKey
 from maglev.vpp.stats.counts import RouteCounts
+from maglev.vpp.stats.segment_socket import open_stats
 from maglev.vpp.sync.link import MessageCounter, VppConnector
 from maglev.vpp.sync.service import VppService
 from maglev.vppsim.fib import RouteKey
@@ -179,6 +181,29 @@ async def compare(world, service, link):
     for address, server in counts.servers.items():
         assert server == (await world.fib(link, address))[1]
     return counts
+
+
+@pytest_twisted.ensureDeferred
+async def test_want_of_a_descriptor_for_the_stats_leaves_all_but_counters(world, monkeypatch, request):
+    short = [VppShortageError("out of file descriptors")] * 2
+    monkeypatch.setattr(
+        "maglev.vpp.sync.link.open_stats",
+        lambda *args, **kwargs: fail(short.pop()) if short else open_stats(*args, **kwargs),
+    )
+    service = request.getfixturevalue("service")
+    link = await ready(service)
+    assert (service.acknowledged, link.info.boot_time) == (True, 0.0)
+    assert await shown(link)
+
+    async def is_there():
+        await service.counters.read()
+        with contextlib.suppress(StatsError):
+            return service.read_counts()
+
+    with pytest.raises(StatsError, match=r"out of file descriptors|not been read"):
+        service.read_counts()
+    await until(is_there)
+    await compare(world, service, link)
 
 
 @pytest_twisted.ensureDeferred

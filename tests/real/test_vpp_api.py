@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import socket
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from maglev.model.errors import (
     VppMissingError,
     VppNotConnectedError,
     VppRetvalError,
+    VppShortageError,
     VppTimeoutError,
 )
 from maglev.runtime.cooperator import Cooperator
@@ -38,7 +38,7 @@ from maglev.vpp.lb.state import (
 )
 from maglev.vpp.stats.segment import BOOT_TIME, HEARTBEAT
 from maglev.vpp.stats.segment_socket import open_stats, socket_identity
-from tests.fakes.descriptors import leaked_since, open_descriptors
+from tests.fakes.descriptors import leaked_since, none_left, open_descriptors
 from tests.fakes.fake_vpp import Tally
 from tests.fakes.vpp_instance import private_vpp
 
@@ -289,14 +289,13 @@ async def test_whatever_the_path_is_the_error_says_why(tmp_path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_too_few_descriptors_are_an_error_like_any_other(tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-    try:
-        with pytest.raises(VppNotConnectedError, match="Too many open files"):
-            await connected_to(str(tmp_path / "nobody"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+async def test_too_few_descriptors_are_our_own_fault_and_the_error_says_so(tmp_path):
+    with none_left(), pytest.raises(VppShortageError, match="maglevd is out of file descriptors") as failed:
+        await connected_to(str(tmp_path / "nobody"))
+    assert failed.value.is_ours
+    with pytest.raises(VppNotConnectedError, match="No such file") as failed:
+        await connected_to(str(tmp_path / "nobody"))
+    assert not failed.value.is_ours
 
 
 @pytest_twisted.ensureDeferred

@@ -19,8 +19,9 @@ from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThreadPool
 
-from maglev.model.errors import VppNotConnectedError, VppProtocolError, VppTimeoutError
+from maglev.model.errors import VppNotConnectedError, VppProtocolError, VppShortageError, VppTimeoutError
 from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.spare import OUT, SHORTAGE
 from maglev.vpp.api.definitions import bootstrap_layout, elements
 from maglev.vpp.api.messages import EXPECTED, LB_PLUGIN_SIGNS
 from maglev.vpp.api.pipeline import DEADLINE, WINDOW
@@ -79,6 +80,7 @@ async def connect(
 
     Raises:
         VppNotConnectedError: Nobody listens there, or the connection was lost at once.
+        VppShortageError: There is no descriptor left for a socket.
         VppTimeoutError: VPP accepted, but did not get ready in time.
         VppProtocolError: The peer is not a VPP.
     """
@@ -99,6 +101,8 @@ async def connect(
         raise VppNotConnectedError(f"no connection to VPP at {path}: {reason}") from error
     except OSError as error:  # Twisted lets what socket() raises through, such as too many open files
         protocol.abort("no socket")
+        if error.errno in SHORTAGE:
+            raise VppShortageError(f"no connection to VPP: {OUT}") from error
         raise VppNotConnectedError(f"no connection to VPP at {path}: {error.strerror}") from error
     except ConnectingCancelledError as error:
         raise CancelledError from error

@@ -17,12 +17,13 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
-from maglev.model.errors import StatsError
+from maglev.model.errors import StatsError, VppError, VppShortageError
 from maglev.model.text import printable
+from maglev.runtime.spare import OUT, SHORTAGE
 from maglev.vpp.stats.segment import StatsSegment
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from twisted.python.failure import Failure
 
@@ -41,21 +42,29 @@ _PACKET: Final = 16
 _INT: Final = array.array("i").itemsize
 
 
-def open_stats(reactor: Any, path: str, deadline: float = DEADLINE) -> Deferred[StatsSegment]:
-    """Get the stats segment; the Deferred fails with `StatsError`. Cancelling it closes the socket.
+def open_stats(
+    reactor: Any, path: str, deadline: float = DEADLINE, make_room: Callable[[], object] = lambda: None
+) -> Deferred[StatsSegment]:
+    """Get the stats segment. Cancelling the Deferred closes the socket.
+
+    It fails with `StatsError`, or with `VppShortageError` if this process has no descriptor left for it.
 
     Args:
         reactor: Watches the socket, and measures the deadline.
         path: Of the stats socket.
         deadline: Seconds.
+        make_room: Called just before each call that takes a descriptor, to have one free.
     """
 
     def late(_: object, seconds: float) -> StatsSegment:
         raise StatsError(f"VPP did not pass its stats segment in {seconds:g} s")
 
+    make_room()
     try:
-        receipt = _Receipt(reactor, _connect(path))
+        receipt = _Receipt(reactor, _connect(path), make_room)
     except OSError as error:
+        if error.errno in SHORTAGE:
+            return fail(VppShortageError(f"no connection to VPP's stats: {OUT}"))
         return fail(StatsError(f"no connection to VPP's stats at {path}: {printable(error.strerror or str(error))}"))
     return receipt.done.addTimeout(deadline, reactor, onTimeoutCancel=late)
 
@@ -79,9 +88,10 @@ class _Receipt:
         done: Fires with the segment.
     """
 
-    def __init__(self, reactor: Any, client: socket.socket) -> None:
+    def __init__(self, reactor: Any, client: socket.socket, make_room: Callable[[], object]) -> None:
         self._reactor = reactor
         self._client = client
+        self._make_room = make_room
         self.done: Deferred[StatsSegment] = Deferred(self._cancelled)
         reactor.addReader(self)
 
@@ -95,23 +105,29 @@ class _Receipt:
 
     def doRead(self) -> None:
         """Take the packet."""
+        self._make_room()
         try:
-            _, ancillary, _, _ = self._client.recvmsg(_PACKET, socket.CMSG_SPACE(_MAX_DESCRIPTORS * _INT))
+            _, ancillary, flags, _ = self._client.recvmsg(_PACKET, socket.CMSG_SPACE(_MAX_DESCRIPTORS * _INT))
         except BlockingIOError:
             return
         except OSError as error:
             self._finish(StatsError(f"VPP did not pass its stats segment: {error.strerror}"))
             return
-        self._finish(_segment(_descriptors(ancillary)))
+        descriptors = _descriptors(ancillary)
+        if flags & socket.MSG_CTRUNC and not descriptors:
+            # It was sent, and the kernel had no number for it here (`recvmsg` does not fail then).
+            self._finish(VppShortageError(f"VPP's stats segment was not received: {OUT}"))
+        else:
+            self._finish(_segment(descriptors))
 
     def connectionLost(self, reason: Failure) -> None:
         """Give up: the reactor found the descriptor unusable, or stops."""
         self._finish(StatsError(f"lost the connection to VPP's stats: {printable(str(reason.value))}"))
 
-    def _finish(self, outcome: StatsSegment | StatsError) -> None:
+    def _finish(self, outcome: StatsSegment | VppError) -> None:
         if not self._close():
             return
-        if isinstance(outcome, StatsError):
+        if isinstance(outcome, VppError):
             self.done.errback(outcome)
         else:
             self.done.callback(outcome)

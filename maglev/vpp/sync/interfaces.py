@@ -92,7 +92,10 @@ class IConnector(Protocol):
     """Makes connections to one VPP."""
 
     def connect(self) -> Deferred[ILink]:
-        """Connect and read what VPP is; fails with `VppError`."""
+        """Connect and read what VPP is.
+
+        It fails with `VppError`: with `VppShortageError` if that was for want of a descriptor of ours.
+        """
 
     def fingerprint(self) -> Hashable:
         """Return a value that changes whenever VPP recreates its sockets."""

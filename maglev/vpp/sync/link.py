@@ -1,18 +1,24 @@
-"""A usable connection to VPP: API and stats sockets, which are made together and torn down together."""
+"""A usable connection to VPP: API and stats sockets, which are made together and torn down together.
+
+Only if maglevd itself has no descriptor for the stats segment, it does without: nothing but counters depends on that.
+It keeps a few descriptors in reserve, so that probes and peers do not take those of a VPP that has just been lost.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
-from maglev.model.errors import StatsError
+from maglev.model.errors import StatsError, VppShortageError
 from maglev.model.text import printable
 from maglev.runtime.logs.logger import EventLogger
+from maglev.runtime.spare import SpareDescriptors
 from maglev.vpp.api.connection import connect
 from maglev.vpp.api.definitions import Layouts
 from maglev.vpp.lb.cli import lb_for
+from maglev.vpp.stats.late_stats import LateStats
 from maglev.vpp.stats.segment_socket import open_stats, socket_identity
 from maglev.vpp.sync.interfaces import VppInfo
 
@@ -25,6 +31,10 @@ if TYPE_CHECKING:
     from maglev.vpp.lb.cli import LbCli
     from maglev.vpp.stats.segment import StatsSegment
     from maglev.vpp.sync.interfaces import ILink
+
+
+NEEDED: Final = 3
+"""Descriptors that a new connection takes: a socket for the API, one for the stats, and the segment."""
 
 
 class MessageCounter:
@@ -51,7 +61,9 @@ class Link:
         info: What VPP said of itself.
     """
 
-    def __init__(self, protocol: VppProtocol, lb: LbApi | LbCli, stats: StatsSegment, info: VppInfo) -> None:
+    def __init__(
+        self, protocol: VppProtocol, lb: LbApi | LbCli, stats: StatsSegment | LateStats, info: VppInfo
+    ) -> None:
         self.lb = lb
         self.stats = stats
         self.info = info
@@ -104,6 +116,7 @@ class VppConnector:
         self._counter = counter
         self._trace = trace
         self._layouts = Layouts()
+        self._spare = SpareDescriptors(NEEDED)
 
     def connect(self) -> Deferred[ILink]:
         """Connect, and ask VPP what it is; fails with `VppError`."""
@@ -114,6 +127,17 @@ class VppConnector:
         return socket_identity(self._api_path), socket_identity(self._stats_path)
 
     async def _connect(self) -> ILink:
+        self._spare.refill()
+        try:
+            link = await self._new_link()
+        except BaseException:
+            self._spare.refill()
+            raise
+        link.when_lost().addCallback(lambda _: self._spare.refill())
+        return link
+
+    async def _new_link(self) -> Link:
+        self._spare.give_up_one()
         protocol = await connect(
             self._reactor,
             self._work,
@@ -124,7 +148,7 @@ class VppConnector:
         )
         try:
             lb = lb_for(protocol)
-            stats = await open_stats(self._reactor, self._stats_path)
+            stats = await self._stats()
             try:
                 info = await _ask(lb, stats)
             except BaseException:
@@ -135,12 +159,21 @@ class VppConnector:
             raise
         return Link(protocol, lb, stats, info)
 
+    async def _stats(self) -> StatsSegment | LateStats:
+        try:
+            return await self._open_stats()
+        except VppShortageError as error:
+            return LateStats(self._open_stats, str(error))
 
-async def _ask(lb: LbApi | LbCli, stats: StatsSegment) -> VppInfo:
+    def _open_stats(self) -> Deferred[StatsSegment]:
+        return open_stats(self._reactor, self._stats_path, make_room=self._spare.give_up_one)
+
+
+async def _ask(lb: LbApi | LbCli, stats: StatsSegment | LateStats) -> VppInfo:
     version = await lb.version()
     pid = await lb.ping()
     try:
-        boot_time = float(stats.scalar("/sys/boottime"))
+        boot_time = 0.0 if isinstance(stats, LateStats) else float(stats.scalar("/sys/boottime"))
     except StatsError:
         boot_time = 0.0  # not there in the first moments of a VPP
     return VppInfo(

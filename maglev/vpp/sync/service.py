@@ -57,6 +57,7 @@ class VppService(Service):
         info: What the connected VPP said of itself; None without a connection.
         connected_since: Monotonic time of the connection, seconds of the clock.
         sync: The sync of the present connection; None without one.
+        hindered: Whether maglevd could not connect for a reason of its own, which says nothing of VPP.
         counters: What the connected VPP has counted; None without a connection, and until VPP was read.
     """
 
@@ -89,6 +90,7 @@ class VppService(Service):
         self.info: VppInfo | None = None
         self.connected_since = 0.0
         self._unusable_since: float | None = work.clock.seconds()
+        self.hindered = False
         self._made = work.clock.seconds()
         self.sync: LbSync | None = None
         self.counters: Counters | None = None
@@ -260,8 +262,10 @@ class VppService(Service):
         try:
             link = await connector.connect()
         except VppError as error:
+            self.hindered = error.is_ours
             self._not_connected(str(error))
         else:
+            self.hindered = False
             if await self._serve(link):
                 self._backoff.worked()
         await self._backoff.wait(connector, seen)

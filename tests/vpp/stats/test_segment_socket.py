@@ -15,9 +15,10 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from maglev.model.errors import StatsError
+from maglev.model.errors import StatsError, VppShortageError
+from maglev.runtime.spare import SpareDescriptors
 from maglev.vpp.stats.segment_socket import MAX_SEGMENT, open_stats, socket_identity
-from tests.fakes.descriptors import leaked_since, open_descriptors
+from tests.fakes.descriptors import leaked_since, none_left, open_descriptors
 
 pytestmark = pytest.mark.real
 
@@ -145,6 +146,40 @@ async def test_silence_has_an_end_and_a_full_queue_is_not_waited_for(reactor, li
     with pytest.raises(StatsError, match="temporarily unavailable"):
         await open_stats(reactor, listener.path)
     assert leaked_since(before) == set()
+
+
+@pytest_twisted.ensureDeferred
+async def test_want_of_a_descriptor_for_the_segment_is_not_held_against_vpp(reactor, listener):
+    with memory() as descriptor:
+        before = open_descriptors()
+        deferred = open_stats(reactor, listener.path)
+        listener.pass_on(descriptor)
+        with none_left(), pytest.raises(VppShortageError, match="out of file descriptors") as failed:
+            await deferred
+        assert failed.value.is_ours
+        with none_left(), pytest.raises(VppShortageError, match="out of file descriptors"):
+            await open_stats(reactor, listener.path)
+        assert leaked_since(before) == set()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_descriptor_in_reserve_is_given_up_for_the_segment(reactor, listener):
+    with memory() as descriptor:
+        before = open_descriptors()
+        spare = SpareDescriptors(2)
+        deferred = open_stats(reactor, listener.path, make_room=spare.give_up_one)
+        listener.pass_on(descriptor)
+        spare.refill()
+        with none_left():
+            segment = await deferred
+        segment.close()
+        spare.refill()
+        with none_left():
+            deferred = open_stats(reactor, listener.path, make_room=spare.give_up_one)
+        listener.pass_on(descriptor)
+        (await deferred).close()
+        del spare
+        assert leaked_since(before) == set()
 
 
 @pytest_twisted.ensureDeferred
