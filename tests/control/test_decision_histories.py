@@ -73,17 +73,38 @@ def frontend_of(number, shape):
     return attrs.evolve(made, pools=pools)
 
 
+class JudgedLb(FakeLb):
+    """A VPP that asks, at each moment at which a VIP has servers and no weight, whether anything should serve it then.
+
+    Attributes:
+        should_serve: Says so for a VIP.
+        wrong_moments: The writes that led to moments at which something should.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.should_serve = None
+        self.wrong_moments = []
+
+    def _watch(self, operations):
+        known = len(self.zero_moments)
+        super()._watch(operations)
+        self.wrong_moments += [each for each in self.zero_moments[known:] if self.should_serve(each.key)]
+
+
 class DecisionHistories(RuleBasedStateMachine):
     """One daemon after the other, and one VPP."""
 
     @initialize(shapes=st.lists(frontends, min_size=1, max_size=2), doubt=blindness)
     def begin(self, shapes, doubt):
         self.clock = Clock()
-        self.lb = FakeLb()
+        self.lb = JudgedLb()
+        self.lb.should_serve = self.should_serve
         self.orders = {}
         self.folder = TemporaryDirectory()
         self.file = Path(self.folder.name) / FILE_NAME
         self.blind_since = {}
+        self.doubts_changed = False
         backends = [Backend(name, f"10.0.0.{number}", "tcp") for number, name in enumerate(NAMES, 1)]
         self.checks = [make_check(rise=1, fall=1)]
         self.backends = backends
@@ -113,6 +134,7 @@ class DecisionHistories(RuleBasedStateMachine):
 
     def blindness_changed(self, event):
         """Remember since when each view is in doubt."""
+        self.doubts_changed = True
         if event.blind:
             self.blind_since[event.scope, event.name] = self.clock.seconds()
         else:
@@ -132,6 +154,13 @@ class DecisionHistories(RuleBasedStateMachine):
 
     def decided(self, name):
         return decide(self.board.situation(name))
+
+    def should_serve(self, key):
+        return any(
+            self.decided(name)[0].serves
+            for name, status in self.board.frontends.items()
+            if key_of(status.frontend) == key
+        )
 
     # What happens
 
@@ -287,11 +316,16 @@ class DecisionHistories(RuleBasedStateMachine):
                 assert serves
             if status.frontend.when_none_eligible is HOLD and State.DOWN in states.values():
                 assert serves
-            # And in between, there was no moment without any weight, except that who fails first is not doubted yet.
-            if serves and self.before.get(name) and not self.blind_since:
-                assert key not in {operation.key for operation in self.lb.zero_moments}
+            # And in between, there was no moment without any weight while anything should serve; nor any other reason
+            # for one, except that who fails first is not doubted yet, and that doubt ends before all have passed.
+            if self.before.get(name):
+                assert key not in {operation.key for operation in self.lb.wrong_moments}
+                if serves and not self.doubts_changed:
+                    assert key not in {operation.key for operation in self.lb.zero_moments}
             self.before[name] = serves
         self.lb.zero_moments.clear()
+        self.lb.wrong_moments.clear()
+        self.doubts_changed = False
 
     def teardown(self):
         if hasattr(self, "service") and self.service is not None:
