@@ -195,8 +195,9 @@ class NameService(Service):
         return expand(self._written, self.book.numbers())
 
     def unknown(self, written: Config) -> list[str]:
-        """Return the names of a configuration as loaded of which no address was ever learnt."""
-        return list(written.names.keys() - self.book.numbers(written).keys())
+        """Return the names of a configuration as loaded of which no address was ever learnt, in their order."""
+        known = self.book.numbers(written)
+        return [name for name in written.names if name not in known]
 
     async def preview(self, written: Config) -> dict[str, str]:
         """Return what new names of a configuration as loaded resolve to now, in words: of some, and what comes soon."""

@@ -101,6 +101,21 @@ def test_a_new_address_is_added_and_one_that_vanished_leaves_after_several_answe
     ]
 
 
+def test_when_all_addresses_are_others_the_old_ones_serve_until_a_new_one_is_proved(world, lookup):
+    made = named(resolver={"missing-answers": 1}, most=2)
+    del made["backends"]["a"], made["frontends"]["web"]["pools"][0]["backends"]["a"]
+    world.write(made)
+    www(lookup, 1, 2)
+    world.boot(35)
+    world.answers |= {"www-3": FAIL, "www-4": FAIL}
+    www(lookup, 3, 4)
+    world.wait(TTL)
+    assert world.weights() == {"10.1.0.1": 100, "10.1.0.2": 100, "www-3": 0, "www-4": 0}
+    world.answers.clear()
+    world.wait(TTL)
+    assert world.weights() == {"www-3": 100, "www-4": 100}
+
+
 def test_answers_that_rotate_make_no_server_come_and_go(world, lookup):
     www(lookup, 1, 2, 3)
     world.boot(35)
@@ -200,6 +215,46 @@ def test_without_a_memory_what_vpp_holds_stays_until_the_first_answer(world, loo
     www(lookup, 2, 3)
     world.wait(80)
     assert world.weights() == {"a": 0, "www-1": 100, "www-2": 100}
+
+
+def test_without_a_memory_what_vpp_holds_stays_beside_backends_that_are_up(world, lookup):
+    www(lookup, 1, 2)
+    world.boot(35)
+    world.stop()
+    (world.state / "names.json").unlink()
+    world.written()
+    lookup.answers.clear()
+    world.boot(100)
+
+    assert world.weights() == {"a": 100, "10.1.0.1": 100, "10.1.0.2": 100}
+    assert world.written() == []
+
+
+def test_what_a_name_replaced_serves_until_an_address_of_it_is_proved(world, lookup):
+    world.write(site(pools=("ab",)))
+    world.boot(35)
+    made = named()
+    del made["backends"]["a"], made["frontends"]["web"]["pools"][0]["backends"]["a"]
+    world.reload(made)
+    world.wait(100)
+    world.answers["www-1"] = FAIL
+    www(lookup, 1)
+    world.wait(70)
+    assert [each["address"] for each in rows(world)[0]["addresses"]] == ["10.1.0.1"]
+    assert world.weights() == {"10.0.0.1": 100, "10.0.0.2": 100, "www-1": 0}
+    world.answers.clear()
+    world.wait(TTL)
+    assert world.weights() == {"www-1": 100}
+
+
+def test_a_name_of_the_same_family_makes_no_vip_again(world):
+    world.write(site(pools=("a",), backends={"a": {"address": "2001:db8:1::1"}}))
+    world.boot(35)
+    made = named(extra={"dns-family": "ipv6"})
+    del made["backends"]["a"], made["frontends"]["web"]["pools"][0]["backends"]["a"]
+    world.write(made)
+
+    assert not [each for each in world.ask("check_config")["problems"] if "re-creates" in each["text"]]
 
 
 def test_a_file_that_is_damaged_is_set_aside(world, lookup):
