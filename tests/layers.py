@@ -93,6 +93,7 @@ PURE = (
     "healthcheck.probers.echo",
     "healthcheck.probers.expectation",
     "healthcheck.probers.faults",
+    "healthcheck.probers.gre",
     "healthcheck.probers.greetings",
     "healthcheck.probers.grpc_answer",
     "healthcheck.probers.http2_answer",

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import attrs
 import pytest
 
+from maglev.model.via import first_healthcheck
 from tests.bench import haproxy, keepalived, mixed, page, probe_kinds, rebuild_cost, transition_cost
 from tests.bench.backends import SERVER_NAME
 from tests.bench.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ceiling, draw
@@ -227,7 +228,7 @@ def test_mixed_backends_are_of_all_kinds(tmp_path):
 
     (tmp_path / "maglev.yaml").write_text(mixed.configuration(40, workers=2))
     config = load_file(tmp_path / "maglev.yaml").config
-    kinds = Counter(str(config.healthcheck_of(each).type) for each in config.backends.values())
+    kinds = Counter(str(first_healthcheck(config, each).type) for each in config.backends.values())
     assert sorted(kinds.values()) == [2, 2, 18, 18]
 
 

@@ -54,6 +54,8 @@ def build_config(maglev: Record) -> Config:
             checker["netns"],
             checker["probe-workers"],
             _blindness(checker["blindness"]),
+            checker["tunnel-device"],
+            checker["tunnel-mark"],
         ),
         vpp=_vpp(lb),
         healthchecks={name: _healthcheck(name, record) for name, record in maglev.records("healthchecks")},
@@ -112,6 +114,7 @@ def _healthcheck(name: str, record: Record) -> Healthcheck:
         udp=_udp(params) if kind is CheckType.UDP else None,
         dns=_dns(params) if kind is CheckType.DNS else None,
         grpc=GrpcParams(params["service"] or "", params["host"]) if kind is CheckType.GRPC else None,
+        via=record["via"],
     )
 
 

@@ -11,8 +11,9 @@ from maglev.model.text import printable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from maglev.model.config import Config
     from maglev.model.problem import Problem
 
 
@@ -30,15 +31,23 @@ def described(path: str | os.PathLike[str], problems: Sequence[Problem]) -> list
     return [str(problem) if problem.file else f"{name}: {problem}" for problem in problems]
 
 
-def report(path: str | os.PathLike[str]) -> tuple[list[str], int]:
-    """Return the report about a file, a line for each problem and one for the verdict, and the exit status."""
+def report(
+    path: str | os.PathLike[str], look: Callable[[Config], Iterable[Problem]] = lambda _config: ()
+) -> tuple[list[str], int]:
+    """Return the report about a file, a line for each problem and one for the verdict, and the exit status.
+
+    Args:
+        path: The file.
+        look: Returns warnings about this machine, for a valid configuration.
+    """
+    problems: Sequence[Problem]
     names = 0
     try:
         loaded = load_file(path)
     except ConfigError as error:
         problems = error.problems
     else:
-        problems, names = loaded.warnings, len(loaded.config.names)
+        problems, names = (*loaded.warnings, *look(loaded.config)), len(loaded.config.names)
     verdict = f"{printable(str(path))}: {_verdict(problems)}"
     verdict += f"; {_count(names, 'DNS name')} not resolved here" if names else ""
     return [*described(path, problems), verdict], exit_code(problems)

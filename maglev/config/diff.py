@@ -11,6 +11,7 @@ import attrs
 from maglev.model.config import PemFile
 from maglev.model.scale import scales_of
 from maglev.model.text import excerpt
+from maglev.model.via import tunnel_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -67,7 +68,12 @@ def concerned_backends(old: Config, new: Config) -> Iterable[Backend]:
     """Return the backends that another configuration may change; of thousands, mostly none."""
     if any(old.healthchecks.get(name) != check for name, check in new.healthchecks.items()):
         return new.backends.values()
-    return [new.backends[name] for name in touched(old.backends, new.backends)]
+    names = touched(old.backends, new.backends)
+    if new.vips:
+        elsewhere = tunnel_of(old) != tunnel_of(new)
+        moved = (name for name, vips in new.vips.items() if elsewhere or old.vips.get(name) != vips)
+        names = list(dict.fromkeys((*names, *moved)))
+    return [new.backends[name] for name in names]
 
 
 def differences(old: Config, new: Config) -> tuple[Difference, ...]:

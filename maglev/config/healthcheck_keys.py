@@ -11,7 +11,7 @@ from maglev.config.netkinds import Address, Host, Regexp, StatusCodes
 from maglev.config.probe_keys import DNS_KEYS, TALK_KEYS, UDP_KEYS
 from maglev.config.probekinds import SEND
 from maglev.config.schema import ConfigKey, ConfigSection, Part
-from maglev.model.check_params import HttpMethod
+from maglev.model.check_params import HttpMethod, Via
 from maglev.model.config import CheckType
 
 DAY: Final = 86400.0
@@ -299,6 +299,17 @@ HEALTHCHECK: Final = ConfigSection(
             Address(6, loopback=(6,)),
             "Source address of the probes to IPv6 backends.",
             default_text="chosen by the kernel",
+        ),
+        ConfigKey(
+            "via",
+            OneOf(Via),
+            "By which way the probes go: straight to the backend, or as VPP sends the packets of clients.",
+            notes=(
+                "``vip`` probes each VIP that the backend serves, in GRE to the backend, which answers directly; see "
+                ":doc:`probes`. It takes ``vpp-maglev-tunnel.service``, and for ``udp`` an expectation."
+            ),
+            default=Via.DIRECT,
+            types=_PORT_NEEDING,
         ),
         Part("params", PARAMS, "Parameters that depend on the type."),
     ),

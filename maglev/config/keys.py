@@ -10,10 +10,11 @@ import re
 from typing import Final
 
 from maglev.config.announce_keys import ANNOUNCE
+from maglev.config.checker_keys import HEALTHCHECKER
 from maglev.config.checkkinds import MOST_CHECKS, Healthchecks
 from maglev.config.filekinds import PATTERNS
 from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
-from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, Reference, TextKind, TextRule
+from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, TextKind, TextRule
 from maglev.config.netkinds import Address
 from maglev.config.poolkinds import LeastUp
 from maglev.config.resolver_keys import NAMED, RESOLVER
@@ -36,76 +37,6 @@ _NO_CONTROL: Final = TextRule(
 AUTO: Final = "auto"
 _TABLE_LENGTH: Final = Integer(1, MAX_TABLE_LENGTH, power_of_two=True, word=AUTO)
 _TOLERANCE: Final = Percentage(50)
-
-_BLINDNESS: Final = ConfigSection(
-    "blindness",
-    (
-        ConfigKey(
-            "share",
-            Percentage(100),
-            "Which part of the backends in service has to go down together for the checks to be in doubt.",
-            notes="Three backends at least, whatever it says.",
-            default_text="none: the checks are always believed",
-        ),
-        ConfigKey("window", Duration(0.0, DAY, above_zero=True), "Within which time.", default=30.0),
-        ConfigKey(
-            "hold",
-            Duration(0.0, DAY, above_zero=True),
-            "How long they are doubted: after that, they are believed.",
-            default=300.0,
-        ),
-        ConfigKey(
-            "canary",
-            Reference("backends", "backend"),
-            "A backend of which it is known that it is there: while it is up, nothing is doubted that it shares.",
-            default_text="none",
-        ),
-    ),
-    notes=(
-        "Judged for each healthcheck, for each family with its source address, and for all backends together; see "
-        ":doc:`health`. Without ``share`` it is off."
-    ),
-)
-
-_HEALTHCHECKER: Final = ConfigSection(
-    "healthchecker",
-    (
-        ConfigKey(
-            "transition-history",
-            # A transition takes some 200 bytes: at the limit, 20,000 backends that flap all day would take 4 GB.
-            Integer(1, 1000),
-            "Number of transitions kept for each backend.",
-            default=5,
-            unit="transitions",
-        ),
-        ConfigKey(
-            "netns",
-            # A file name in /run/netns.
-            TextKind(
-                255,
-                (
-                    TextRule(
-                        re.compile(r"(?!\.{1,2}$)[!-.0-~]+"),
-                        "expected the name of a network namespace, without spaces or '/'",
-                    ),
-                ),
-            ),
-            "Network namespace that probes run in; it must exist when maglevd starts.",
-            notes="An unknown name, or a missing capability (``CAP_SYS_ADMIN``), is an error at start.",
-            default_text="that of maglevd",
-        ),
-        ConfigKey(
-            "probe-workers",
-            # One worker can probe some ten thousand backends a second; 64 would more than saturate any daemon.
-            Integer(0, 64),
-            "Number of probe processes; with 0, maglevd probes by itself.",
-            notes="There is no gain from more of them than spare CPU cores, see :doc:`probes`.",
-            default=0,
-            unit="processes",
-        ),
-        Part("blindness", _BLINDNESS, "When the checks are in doubt."),
-    ),
-)
 
 _LB: Final = ConfigSection(
     "lb",
@@ -362,7 +293,7 @@ ROOT: Final = ConfigSection(
             ConfigSection(
                 "maglev",
                 (
-                    Part("healthchecker", _HEALTHCHECKER, "The checker as a whole."),
+                    Part("healthchecker", HEALTHCHECKER, "The checker as a whole."),
                     Part("vpp", ConfigSection("vpp", (Part("lb", _LB, "The lb plugin."),)), "The dataplane."),
                     NamedSections("healthchecks", HEALTHCHECK, "How to probe."),
                     NamedSections("backends", _BACKEND, "What is probed."),

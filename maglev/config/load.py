@@ -24,6 +24,7 @@ from maglev.config.rules import (
     check_delays,
     check_healthcheck,
     check_references,
+    warn_of_no_way,
     warn_of_times,
     warn_of_unused,
     with_credentials,
@@ -138,6 +139,7 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
     check_announce(maglev, findings)
     if findings.valid:
         canary = maglev["healthchecker"]["blindness"]["canary"]
+        warn_of_no_way(maglev, frontends.used, findings)
         warn_of_unused(maglev, frontends.used | {canary}, findings)
     return maglev
 

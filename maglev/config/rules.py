@@ -16,6 +16,7 @@ from maglev.config.nodes import is_null
 from maglev.config.probe_rules import check_probe_params
 from maglev.config.reader import BROKEN, Record
 from maglev.config.schema import ConfigKey
+from maglev.model.check_params import Via
 from maglev.model.check_set import CheckSet, check_names
 from maglev.model.config import CheckType
 from maglev.model.text import excerpt
@@ -44,6 +45,16 @@ def check_healthcheck(record: Record, findings: Findings) -> None:
         _warn_of_idle_tls(params, kind, findings)
         _check_tls(params, findings)
         check_probe_params(params, kind, findings)
+        _check_via(record, params, findings)
+
+
+def _check_via(record: Record, params: Record, findings: Findings) -> None:
+    """Check that silence is not what a probe by way of a VIP hopes for: it would pass without any tunnel."""
+    if record["type"] is not CheckType.UDP or record["via"] is not Via.VIP:
+        return
+    if all(params[name] is None for name in ("expect", "expect-hex", "expect-regexp")):
+        text = "needs an expectation (expect, expect-hex or expect-regexp): silence would pass"
+        findings.semantic(f"{record.path}.via", text, record.entries["via"][0])
 
 
 def _check_tls(params: Record, findings: Findings) -> None:
@@ -159,6 +170,16 @@ def check_references(maglev: Record, findings: Findings) -> None:
                 _check_reference(f"{backend.path}.healthcheck{suffix}", each, node, known, findings)
         elif isinstance(name, str):
             _check_reference(f"{backend.path}.healthcheck", name, backend.place_of("healthcheck"), known, findings)
+
+
+def warn_of_no_way(maglev: Record, used_backends: AbstractSet[str], findings: Findings) -> None:
+    """Warn of backends that nothing probes by way of a VIP, as they serve none. Takes a file without errors."""
+    by_vip = {name for name, record in maglev.records("healthchecks") if record["via"] is Via.VIP}
+    for name, backend in maglev.records("backends"):
+        for check in check_names(backend["healthcheck"]):
+            if check in by_vip and name not in used_backends:
+                text = f"{check} probes by way of VIPs, and {name} serves none: that does not probe it"
+                findings.warning(f"{backend.path}.healthcheck", text, backend.place_of("healthcheck"))
 
 
 def _check_reference(

@@ -249,6 +249,7 @@ def healthcheck_view(healthcheck: Healthcheck, backends: int) -> HealthcheckView
         "fall": healthcheck.fall,
         "probe_ipv4_src": healthcheck.probe_ipv4_src,
         "probe_ipv6_src": healthcheck.probe_ipv6_src,
+        "via": str(healthcheck.via),
         "params": params_view(healthcheck),
         "backends": backends,
     }

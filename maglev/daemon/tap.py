@@ -44,6 +44,7 @@ from maglev.daemon.signals import was_hung_up
 from maglev.daemon.systemd import Notifier, notify_socket
 from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.probers.netns import check_netns
+from maglev.healthcheck.probers.obstacles import obstacles
 from maglev.healthcheck.probers.sources import ProberSources
 from maglev.healthcheck.service import CheckerService
 from maglev.healthcheck.workers.pool import WorkerPool
@@ -94,6 +95,9 @@ JITTER: Final = 0.1
 
 METRICS_CONNECTIONS: Final = 64
 """Connections of the metrics listener: several Prometheus, browsers, and some to spare."""
+
+PATH_DESCRIPTORS: Final = 4
+"""Descriptors of a probe by way of a VIP, with those of its controls (`maglev.healthcheck.probers.via`)."""
 
 WORKER_DESCRIPTORS: Final = 4
 """Descriptors of the daemon for each probe worker."""
@@ -283,9 +287,10 @@ class Daemon(MultiService):
 
 
 def _needed_descriptors(config: Config) -> int:
-    """Return the number of descriptors that probes and hooks may need: one for each backend, here or in the workers."""
+    """Return the number of descriptors that probes and hooks may need: for each backend, here or in the workers."""
     workers = config.checker.probe_workers
-    probes = workers * WORKER_DESCRIPTORS if workers else len(config.backends)
+    paths = PATH_DESCRIPTORS * sum(map(len, config.vips.values()))
+    probes = workers * WORKER_DESCRIPTORS if workers else len(config.backends) + paths
     lookups = MOST_LOOKUPS if config.names else 0
     return probes + lookups + sum(map(descriptors_of, config.announce.hooks.values()))
 
@@ -354,7 +359,7 @@ def run_offline_action(options: Options) -> int | None:
 
 def check(path: str) -> int:
     """Print the report on a file, to standard error if it is not valid; return the exit status."""
-    lines, status = report(path)
+    lines, status = report(path, obstacles)
     print("\n".join(lines), file=sys.stderr if status else sys.stdout)
     return status
 

@@ -26,12 +26,14 @@ DISCARD_REASONS: Final = (
     "network",
     "permission",
     "ports",
+    "tunnel",
     "unsupported",
     "worker",
 )
 """Why a probe was no evidence: ``lag``, or the reason of a `LocalFault`."""
 
 _CONNECT: Final = (Code.L4TOUT, Code.L4CON)
+_VIA: Final = (Code.L4VIP, Code.L4GRE)
 _TLS: Final = (Code.L6TOUT, Code.L6RSP)
 _ANSWER: Final = (Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L7STS)
 
@@ -45,6 +47,10 @@ def possible_codes(healthcheck: Healthcheck | None) -> tuple[Code, ...]:
     """Return every code that probes of this kind can end with, so that each counter exists before it first counts."""
     if healthcheck is None:
         return (Code.STATIC,)
+    return (*_codes_of_type(healthcheck), *(_VIA if healthcheck.path is not None else ()))
+
+
+def _codes_of_type(healthcheck: Healthcheck) -> tuple[Code, ...]:
     if healthcheck.type is CheckType.ICMP:
         return (Code.L7OK, Code.L7TOUT, Code.L4CON)
     tls = _TLS if healthcheck.tls is not None else ()

@@ -52,6 +52,7 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 
 _SURE: Final = PASSES | {Code.L4CON}
+_UNCONNECTED: Final = frozenset({Code.L4TOUT, Code.L4VIP, Code.L4GRE})
 
 
 class LagMonitor:
@@ -120,7 +121,7 @@ class LagMonitor:
         """
         if result.code not in TIMEOUTS and (result.code in _SURE or result.duration <= timeout):
             return False
-        one_step = result.code is Code.L4TOUT or kind in {CheckType.ICMP, CheckType.UDP}
+        one_step = result.code in _UNCONNECTED or kind in {CheckType.ICMP, CheckType.UDP}
         share = SHARE_OF_ONE_STEP if one_step else SHARE
         if self._latest_since(started) > share * timeout:
             return True

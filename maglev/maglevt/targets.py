@@ -8,6 +8,7 @@ import attrs
 
 from maglev.maglevt.measure.shares import Weights
 from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams, Transport
+from maglev.model.via import first_healthcheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,7 +93,7 @@ def targets_of_config(config: Config, question: Question, only: Iterable[str] = 
     """
     targets, skipped, weights = [], [], {}
     for frontend in _chosen(config.frontends, only):
-        checks = (config.healthcheck_of(config.backends[name]) for name in frontend.backends)
+        checks = (first_healthcheck(config, config.backends[name]) for name in frontend.backends)
         check = next((each for each in checks if each is not None), None)
         made = target_of(frontend, check, question)
         if isinstance(made, str):

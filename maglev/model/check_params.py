@@ -1,4 +1,4 @@
-"""What the probes of a type send and expect, beyond HTTP and TLS: immutable values, like `maglev.model.config`."""
+"""What probes send and expect, beyond HTTP and TLS, and by which way: immutable values, like `maglev.model.config`."""
 
 from __future__ import annotations
 
@@ -154,3 +154,29 @@ class DnsParams:
     answer: str | None = None
     answer_regexp: str | None = None
     recursion: bool = True
+
+
+class Via(enum.StrEnum):
+    """The way that probes take to a backend."""
+
+    DIRECT = "direct"
+    VIP = "vip"
+
+
+@attrs.frozen
+class VipPath:
+    """The way of a probe to a backend by one VIP.
+
+    Attributes:
+        vip: The address to probe.
+        ipv4_source: Source of GRE packets to IPv4 backends: that of VPP.
+        ipv6_source: The same for IPv6.
+        device: What the names of the tun devices begin with.
+        mark: The first of the marks that lead packets into them.
+    """
+
+    vip: str
+    ipv4_source: str
+    ipv6_source: str
+    device: str
+    mark: int

@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.model.announce import AnnounceConfig
-from maglev.model.check_params import HttpMethod
-from maglev.model.check_set import CheckSet
+from maglev.model.check_params import HttpMethod, Via
 from maglev.model.names import ResolverConfig
+from maglev.model.served_vips import served_vips
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from maglev.model.addresses import Family
-    from maglev.model.check_params import DnsParams, GrpcParams, TalkParams, UdpParams
+    from maglev.model.check_params import DnsParams, GrpcParams, TalkParams, UdpParams, VipPath
+    from maglev.model.check_set import CheckSet
     from maglev.model.names import NamedBackends
 
 DEFAULT_TABLE_LENGTH: Final = 1024
 MAX_TABLE_LENGTH: Final = 65536
 MAX_WEIGHT: Final = 100
-
-DEFAULT_TOLERANCE: Final = 2.0
-"""Percent of a share."""
+DEFAULT_TOLERANCE: Final = 2.0  # percent of a share
 
 
 class CheckType(enum.StrEnum):
@@ -146,14 +145,13 @@ class Healthcheck:
         timeout: Seconds for a whole probe.
         rise: Consecutive passes that bring a down backend up.
         fall: Consecutive failures that bring an up backend down.
-        probe_ipv4_src: Source address of probes to IPv4 backends; None lets the kernel choose.
-        probe_ipv6_src: The same for IPv6.
+        probe_ipv4_src, probe_ipv6_src: Source address of probes to such backends; None lets the kernel choose.
         http: Set for http and https.
         tls: Set for https, and for tcp and grpc with ``ssl``.
         talk: Set for tcp with ``steps`` or a ``preset``.
-        udp: Set for udp.
-        dns: Set for dns.
-        grpc: Set for grpc.
+        udp, dns, grpc: Set for the type of that name.
+        via: By which way the probes go.
+        path: The VIP that it goes by, in what a healthcheck becomes for a backend (`maglev.model.via`).
     """
 
     name: str
@@ -173,6 +171,8 @@ class Healthcheck:
     udp: UdpParams | None = None
     dns: DnsParams | None = None
     grpc: GrpcParams | None = None
+    via: Via = Via.DIRECT
+    path: VipPath | None = None
 
 
 @attrs.frozen
@@ -361,12 +361,15 @@ class CheckerConfig:
         netns: Name of the network namespace that probes run in; None is the daemon's own.
         probe_workers: Number of processes that probe; 0 probes in the daemon itself.
         blindness: When the checks are in doubt; None for never.
+        tunnel_device, tunnel_mark: With what the names of the tun devices begin, and the first of their marks.
     """
 
     transition_history: int = 5
     netns: str | None = None
     probe_workers: int = 0
     blindness: Blindness | None = None
+    tunnel_device: str = "maglev"
+    tunnel_mark: int = 19783
 
 
 @attrs.frozen
@@ -374,9 +377,11 @@ class Config:
     """A complete valid configuration.
 
     Attributes:
-        names: The backends that DNS names stand for, by the name in the file. As loaded, pools have these names as
-            members; `maglev.config.expansion` puts a backend for each address in their place.
+        names: What DNS names stand for. As loaded, pools have them as members; `maglev.config.expansion` puts a backend
+            for each address in their place.
         resolver: How DNS names are resolved.
+        vips: The addresses of the VIPs by which each backend is probed; none for one that is not.
+        made_paths: Those made so far, by name; a cache (`maglev.model.via`).
     """
 
     checker: CheckerConfig
@@ -387,10 +392,9 @@ class Config:
     announce: AnnounceConfig = attrs.field(factory=AnnounceConfig)
     names: Mapping[str, NamedBackends] = attrs.field(factory=dict)
     resolver: ResolverConfig = attrs.field(factory=ResolverConfig)
+    vips: Mapping[str, tuple[str, ...]] = attrs.field(init=False, eq=False, repr=False)
+    made_paths: dict[str, Healthcheck] = attrs.field(init=False, eq=False, repr=False, factory=dict)
 
-    def healthcheck_of(self, backend: Backend) -> Healthcheck | None:
-        """Return the healthcheck of a backend, the first of several, or None for a static one."""
-        name = backend.healthcheck
-        if type(name) is CheckSet:
-            name = name.names[0]
-        return None if name is None else self.healthchecks[name]  # type: ignore[index]
+    @vips.default
+    def _vips(self) -> Mapping[str, tuple[str, ...]]:
+        return served_vips(self.healthchecks, self.backends, self.frontends.values())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import attrs
 
 from maglev.model.check_set import CheckSet, check_names, split_probe_name
+from maglev.model.via import first_healthcheck, path_named, paths_of
 
 if TYPE_CHECKING:
     from maglev.model.config import Backend, Config, Healthcheck
@@ -17,25 +19,32 @@ class Checks:
     """How a backend with several healthchecks is probed.
 
     Attributes:
-        healthchecks: The healthchecks, in the order of the file.
-        needed: How many of them have to be up.
+        healthchecks: The healthchecks, in the order of the file; of one that goes by several VIPs, each path.
+        needed: How many of them have to be up; one that goes by several VIPs is one, and up by all of them.
+        sizes: How many paths each has; empty if none has several.
     """
 
     healthchecks: tuple[Healthcheck, ...]
     needed: int
+    sizes: tuple[int, ...] = ()
 
 
 def checks_of(config: Config, backend: Backend) -> tuple[Healthcheck, ...]:
-    """Return every healthcheck of a backend: none for a static one."""
+    """Return every healthcheck that the file gives a backend: none for a static one."""
     return tuple(config.healthchecks[name] for name in check_names(backend.healthcheck))
 
 
 def probing_of(config: Config, backend: Backend) -> Healthcheck | Checks | None:
     """Return how a backend is probed: if it is equal in two configurations, nothing is to be proved again."""
-    checks = backend.healthcheck
-    if isinstance(checks, CheckSet):
-        return Checks(checks_of(config, backend), checks.needed)
-    return None if checks is None else config.healthchecks[checks]
+    paths = paths_of(config, backend)
+    if not paths:
+        return None
+    if len(paths) == 1 == len(paths[0]):
+        return paths[0][0]
+    written = backend.healthcheck
+    needed = min(written.needed, len(paths)) if isinstance(written, CheckSet) else 1
+    sizes = tuple(map(len, paths))
+    return Checks(tuple(chain(*paths)), needed, () if max(sizes) == 1 else sizes)
 
 
 def probe_of(config: Config, name: str) -> tuple[Backend, Healthcheck | None]:
@@ -47,6 +56,6 @@ def probe_of(config: Config, name: str) -> tuple[Backend, Healthcheck | None]:
     """
     backend = config.backends.get(name)
     if backend is not None:
-        return backend, config.healthcheck_of(backend)
+        return backend, first_healthcheck(config, backend)
     owner, check = split_probe_name(name)
-    return attrs.evolve(config.backends[owner], name=name, healthcheck=check), config.healthchecks[check]
+    return attrs.evolve(config.backends[owner], name=name, healthcheck=check), path_named(config, check)

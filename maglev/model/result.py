@@ -15,11 +15,15 @@ class Layer(enum.StrEnum):
 
 
 class Code(enum.StrEnum):
-    """The outcome of a probe, under the names that HAProxy's users know."""
+    """The outcome of a probe, under the names that HAProxy's users know; `L4VIP` and `L4GRE` are ours."""
 
     L4OK = "L4OK"
     L4TOUT = "L4TOUT"
     L4CON = "L4CON"
+    L4VIP = "L4VIP"
+    """The backend takes GRE off, and nothing answers there at the VIP."""
+    L4GRE = "L4GRE"
+    """The backend answers, and not through GRE."""
     L6OK = "L6OK"
     L6TOUT = "L6TOUT"
     L6RSP = "L6RSP"
@@ -34,7 +38,7 @@ class Code(enum.StrEnum):
 
 
 PASSES: Final = frozenset({Code.L4OK, Code.L6OK, Code.L7OK, Code.L7OKC, Code.STATIC})
-TIMEOUTS: Final = frozenset({Code.L4TOUT, Code.L6TOUT, Code.L7TOUT})
+TIMEOUTS: Final = frozenset({Code.L4TOUT, Code.L4VIP, Code.L4GRE, Code.L6TOUT, Code.L7TOUT})
 
 
 class Result(NamedTuple):
@@ -67,6 +71,7 @@ class LocalFault(NamedTuple):
     Attributes:
         reason: A short stable word for the metrics: ``descriptors``, ``ports``, ``memory``, ``permission``, ``netns``,
             ``network`` (no route, or an address or link of ours has gone), ``unsupported`` (the kernel lacks it),
+            ``tunnel`` (nothing can be sent by way of a VIP, or answers to that are lost here),
             ``worker`` (the process that made it has gone), ``internal`` (a bug of ours).
         detail: More of it for a person; printable, bounded.
     """

@@ -144,6 +144,7 @@ class HealthcheckView(TypedDict):
     fall: Annotated[int, "Failures that bring a backend from the top to down."]
     probe_ipv4_src: Annotated[str | None, "Source address of IPv4 probes; None if the system chooses."]
     probe_ipv6_src: Annotated[str | None, "Source address of IPv6 probes; None if the system chooses."]
+    via: Annotated[str, "By which way the probes go: ``direct``, or ``vip``."]
     params: Annotated[CheckParamsView, "The parameters of the type."]
     backends: Annotated[int, "Number of backends that use it."]
 

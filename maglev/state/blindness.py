@@ -18,12 +18,12 @@ losses are kept (`Doubts.early`), and judged when VPP has been read, as if it ha
 from __future__ import annotations
 
 import enum
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from maglev.model.addresses import family
-from maglev.model.check_set import CheckSet
 from maglev.model.health import State
-from maglev.model.probing import checks_of
+from maglev.model.via import first_healthcheck, paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -101,13 +101,13 @@ class Sight:
 def views_of(config: Config, name: str) -> tuple[View, ...]:
     """Return the views that a backend shares; none for one that is not probed, or is not in the configuration."""
     backend = config.backends.get(name)
-    check = None if backend is None else config.healthcheck_of(backend)
+    check = None if backend is None else first_healthcheck(config, backend)
     if backend is None or check is None:
         return ()
     path = _path(backend, check)
-    if not isinstance(backend.healthcheck, CheckSet):
+    checks = tuple(chain(*paths_of(config, backend)))
+    if len(checks) == 1:
         return View(Scope.HEALTHCHECK, check.name), path, View(Scope.ALL)
-    checks = checks_of(config, backend)
     paths = dict.fromkeys(_path(backend, each) for each in checks)
     return (*(View(Scope.HEALTHCHECK, each.name) for each in checks), *paths, View(Scope.ALL))
 
@@ -253,7 +253,9 @@ class Doubts:
         old, self._config = self._config, config
         if old.checker.blindness is None and self.rule is None:
             return frozenset()
-        if (old.checker, old.healthchecks, old.backends) == (config.checker, config.healthchecks, config.backends):
+        if (old.checker, old.healthchecks, old.backends) == (config.checker, config.healthchecks, config.backends) and (
+            old.vips == config.vips
+        ):
             return frozenset()
         before = {name for view in self._blind for name in self._sights[view].down}
         sights, self._sights = self._sights, {}

@@ -10,6 +10,7 @@ What is not known yet decides nothing: a backend keeps its state until enough ch
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
@@ -76,11 +77,20 @@ class CombinedHealth(Health):
         checks: The checks, in the order of the file.
     """
 
-    __slots__ = ("checks",)
+    __slots__ = ("_sizes", "checks")
 
-    def __init__(self, checks: tuple[CheckStatus, ...], needed: int) -> None:
-        super().__init__(needed, len(checks) - needed + 1)
+    def __init__(self, checks: tuple[CheckStatus, ...], needed: int, sizes: tuple[int, ...] = ()) -> None:
+        """Begin with nothing known.
+
+        Args:
+            checks: The checks.
+            needed: How many of them have to be up.
+            sizes: Of how many paths each of the checks in the file consists, which count as one that is up by all of
+                them; empty if each is a check of its own.
+        """
+        super().__init__(needed, len(sizes or checks) - needed + 1)
         self.checks = checks
+        self._sizes = sizes
         self._count()
 
     def check(self, name: str) -> CheckStatus | None:
@@ -123,10 +133,18 @@ class CombinedHealth(Health):
         return self.state is not old or self.draining is not drained
 
     def _count(self) -> None:
-        self.value = sum(each.state is State.UP for each in self.checks)
+        self.value = self._states().count(State.UP)
+
+    def _states(self) -> list[State]:
+        """Return what each of the checks says."""
+        states = [each.state for each in self.checks]
+        if not self._sizes:
+            return states
+        paths = iter(states)
+        return [combined(islice(paths, size), size) for size in self._sizes]
 
     def _take(self) -> None:
-        found = combined((each.state for each in self.checks), self.rise)
+        found = combined(self._states(), self.rise)
         if found is not State.UNKNOWN:
             self.state = State.DRAINING if self.draining and found is State.UP else found
 
@@ -139,7 +157,8 @@ def thresholds(healthcheck: Healthcheck | None) -> tuple[int, int]:
 def health_of(backend: str, probing: Healthcheck | Checks | None) -> Health:
     """Return the health of a backend of which nothing is known yet."""
     if isinstance(probing, Checks):
-        return CombinedHealth(tuple(CheckStatus(backend, each) for each in probing.healthchecks), probing.needed)
+        checks = tuple(CheckStatus(backend, each) for each in probing.healthchecks)
+        return CombinedHealth(checks, probing.needed, probing.sizes)
     return Health(*thresholds(probing))
 
 

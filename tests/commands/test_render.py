@@ -97,6 +97,7 @@ healthcheck http-check
   fall                 3
   probe-ipv4-src       -
   probe-ipv6-src       -
+  via                  direct
   method               GET
   path                 /healthz
   host                 -

@@ -5,6 +5,8 @@ maglev:
   healthchecker:
     transition-history: 10
     netns: dataplane
+    tunnel-device: probe-gre
+    tunnel-mark: 777
     blindness: {share: 60%, window: 20s, hold: 10m, canary: imap2}
   vpp:
     lb:
@@ -51,6 +53,7 @@ maglev:
       interval: 10ms
       timeout: 1500us
       params: {ssl: yes, server-name: imap.example.com}
+      via: vip
     rpc: {type: grpc, port: 50051, interval: 1s, timeout: 1s, params: {service: shop.v1.Cart, host: rpc.example}}
     ping: {type: icmp, interval: 24h, timeout: 24h}
   backends:

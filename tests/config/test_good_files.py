@@ -16,7 +16,7 @@ from maglev.config.nodes import ScalarNode
 from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import ConfigKey, walk
 from maglev.model.announce import AnnounceConfig, AnnouncePolicy, BirdConfig, HookConfig, HookEvents, Needed
-from maglev.model.check_params import GrpcParams, HttpMethod
+from maglev.model.check_params import GrpcParams, HttpMethod, Via
 from maglev.model.check_set import CheckSet
 from maglev.model.config import (
     Backend,
@@ -63,7 +63,13 @@ def healthcheck(keys: str) -> Healthcheck:
 
 def test_every_key_arrives_in_the_model():
     assert config_of(EVERY_KEY) == Config(
-        checker=CheckerConfig(10, "dataplane", blindness=Blindness(60.0, 20.0, 600.0, "imap2")),
+        checker=CheckerConfig(
+            10,
+            "dataplane",
+            blindness=Blindness(60.0, 20.0, 600.0, "imap2"),
+            tunnel_device="probe-gre",
+            tunnel_mark=777,
+        ),
         vpp=VppConfig(
             conf=LbConf(
                 ipv4_src_address="192.0.2.1",
@@ -112,6 +118,7 @@ def test_every_key_arrives_in_the_model():
                 down_interval=0.01,
                 timeout=0.0015,
                 tls=TlsParams(server_name="imap.example.com", verify=True),
+                via=Via.VIP,
             ),
             "rpc": Healthcheck(
                 name="rpc",

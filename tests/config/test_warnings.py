@@ -29,6 +29,23 @@ def test_a_good_file_has_none():
     assert warnings_of(times="interval: 30s, timeout: 30s") == []
 
 
+def test_a_backend_that_serves_no_vip_is_not_probed_by_any():
+    text = FILE.format(lb="", times="interval: 2s, timeout: 1s, via: vip", a="10.0.0.1", b="10.0.0.2", vip="")
+    assert load_text(text).warnings == ()
+    more = text.replace("  backends:\n", "  backends:\n    c: {address: 10.0.0.3, healthcheck: web}\n")
+    said = [(problem.path, problem.text) for problem in load_text(more).warnings]
+    assert (
+        "maglev.backends.c.healthcheck",
+        "web probes by way of VIPs, and c serves none: that does not probe it",
+    ) in said
+
+
+def test_datagrams_by_way_of_a_vip_with_an_expectation():
+    text = FILE.replace("type: http", "type: udp, via: vip, params: {{expect: a}}")
+    text = text.format(lb="", times="interval: 2s, timeout: 1s", a="10.0.0.1", b="10.0.0.2", vip="")
+    assert load_text(text).warnings == ()
+
+
 def test_one_address_under_two_names():
     ((path, text),) = warnings_of(b="10.0.0.1")
     assert path == "frontends.www.pools[0].backends.b"

@@ -274,6 +274,7 @@ def test_healthchecks():
         "fall": 3,
         "probe_ipv4_src": None,
         "probe_ipv6_src": None,
+        "via": "direct",
         "backends": 3,
     }
     bench.stop()

@@ -19,6 +19,8 @@ web_servers         nginx, Apache, HAProxy: say what they were asked     (real)
 http_zoo            odd HTTP answers, and a HAProxy to judge them        (real)
 frames              frames of HTTP/2 as servers send them, good and bad  real/test_grpc_real, real/test_http_real
 http_answers        the head of an answer, and the verdict on pieces     (real) `Answer`
+gre_lab             a host with a tunnel, and a backend that takes       (real) network namespaces
+                    GRE off
 ports               ports that nobody else takes                         (real)
 slow_backends       backends that answer late, on all of 127.0.0.0/8     (real)
 certificates        a certificate authority                              (real) X.509 from ``cryptography``

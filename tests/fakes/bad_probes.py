@@ -237,6 +237,18 @@ BAD_PROBES = {
         f'must have pairs of digits, such as 0d0a, at most 4096 bytes, not 4097: "{"a" * 37}..."',
         tcp(f"steps: [{{send-hex: §{'aa' * 4097}}}]"),
     ),
+    "udp-by-vip-without-expectation": (
+        SEMANTIC,
+        "maglev.healthchecks.web.via",
+        "needs an expectation (expect, expect-hex or expect-regexp): silence would pass",
+        check("interval: 2s, timeout: 1s, §via: vip", "udp, port: 161", "send: a"),
+    ),
+    "icmp-by-vip": (
+        SEMANTIC,
+        "maglev.healthchecks.web.via",
+        "does not apply to type icmp, only to tcp, http, https, grpc, udp, dns",
+        check("interval: 2s, timeout: 1s, §via: vip", "icmp"),
+    ),
     "udp-two-payloads": (
         SEMANTIC,
         f"{PARAMS}.send-hex",

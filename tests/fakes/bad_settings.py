@@ -18,6 +18,18 @@ BAD_SETTINGS = {
         "/run/netns/x: expected the name of a network namespace, without spaces or '/'",
         f"{LB}  healthchecker: {{netns: §/run/netns/x}}\n",
     ),
+    "tunnel-device": (
+        SEMANTIC,
+        "maglev.healthchecker.tunnel-device",
+        "4: expected the beginning of a device's name: a letter, then letters, digits, '_', '.' or '-'",
+        f"{LB}  healthchecker: {{tunnel-device: §4}}\n",
+    ),
+    "tunnel-mark": (
+        SEMANTIC,
+        "maglev.healthchecker.tunnel-mark",
+        "must be 1..4294967040, not 0",
+        f"{LB}  healthchecker: {{tunnel-mark: §0}}\n",
+    ),
     "netns-dots": (
         SEMANTIC,
         "maglev.healthchecker.netns",

@@ -121,6 +121,7 @@ def healthcheck_view(name, **more):
         "fall": 3,
         "probe_ipv4_src": None,
         "probe_ipv6_src": None,
+        "via": "direct",
         "params": {
             "method": "GET",
             "path": "/healthz",

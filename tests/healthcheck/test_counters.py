@@ -3,7 +3,7 @@
 import pytest
 
 from maglev.healthcheck.counters import BUCKETS, ProbeCounters, possible_codes
-from maglev.model.check_params import DnsParams, GrpcParams, Preset, TalkParams, UdpParams
+from maglev.model.check_params import DnsParams, GrpcParams, Preset, TalkParams, UdpParams, VipPath
 from maglev.model.config import CheckType, HttpParams, TlsParams
 from maglev.model.result import Code, Result
 from tests.fakes.configs import make_check
@@ -24,6 +24,11 @@ def test_each_kind_has_codes_of_its_own():
     assert possible_codes(make_check(talk=TalkParams(preset=Preset.SMTP))) == (Code.L4TOUT, Code.L4CON, *answers)
     rpc = make_check(type=CheckType.GRPC, grpc=GrpcParams(), tls=TlsParams())
     assert possible_codes(rpc) == (Code.L4TOUT, Code.L4CON, Code.L6TOUT, Code.L6RSP, *answers)
+
+
+def test_by_way_of_a_vip_more_can_be_said():
+    path = VipPath("192.0.2.1", "192.0.2.254", "2001:db8::fe", "maglev", 19783)
+    assert possible_codes(make_check(path=path)) == (Code.L4TOUT, Code.L4CON, Code.L4OK, Code.L4VIP, Code.L4GRE)
 
 
 @pytest.mark.parametrize("drains", [False, True])

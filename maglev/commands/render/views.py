@@ -267,6 +267,7 @@ def healthcheck_lines(view: HealthcheckView) -> Iterator[Line]:
             ("fall", view["fall"]),
             ("probe-ipv4-src", view["probe_ipv4_src"]),
             ("probe-ipv6-src", view["probe_ipv6_src"]),
+            ("via", view["via"]),
             *((key.replace("_", "-"), _param_text(value)) for key, value in view["params"].items()),
             ("backends", view["backends"]),
         ]

@@ -113,6 +113,7 @@ class DeadlinesByTimeout:
         self._clock = clock
         self._lag = lag
         self._deadlines: dict[float, Deadlines] = {}
+        self._halfway: dict[float, Deadlines] = {}
 
     def after(self, timeout: float) -> Deadlines:
         """Return the deadlines of what has so many seconds."""
@@ -120,6 +121,13 @@ class DeadlinesByTimeout:
         if deadlines is None:
             self._lag.heed(timeout)
             deadlines = self._deadlines[timeout] = Deadlines(self._clock, timeout, self._lag)
+        return deadlines
+
+    def halfway(self, timeout: float) -> Deadlines:
+        """Return what expires when half of so many seconds are over; no probe ends by that."""
+        deadlines = self._halfway.get(timeout)
+        if deadlines is None:
+            deadlines = self._halfway[timeout] = Deadlines(self._clock, timeout / 2, self._lag)
         return deadlines
 
     def close(self) -> None:

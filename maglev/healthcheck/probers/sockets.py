@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from socket import SocketType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import attrs
 
@@ -15,10 +15,13 @@ from maglev.model.result import LocalFault
 from maglev.model.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from maglev.healthcheck.probers.netns import NetworkNamespace
     from maglev.model.config import Backend, Healthcheck
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 _NONBLOCKING_STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _NONBLOCKING_DATAGRAM: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -61,6 +64,11 @@ class Destination:
             None if source is None else _socket_address(source, 0),
         )
 
+    @classmethod
+    def at(cls, address: str) -> Destination:
+        """Return an address without a port as a destination."""
+        return cls(socket.AF_INET6 if family(address) == 6 else socket.AF_INET, _socket_address(address, 0))
+
 
 def _socket_address(address: str, port: int) -> SocketAddress:
     return (address, port, 0, 0) if family(address) == 6 else (address, port)
@@ -79,13 +87,23 @@ class SocketOpener:
             ProbeError: None could be had, for a reason of this machine.
         """
         try:
-            if self._namespace is None:
-                return SocketType(of_family, kind, protocol)
-            return self._namespace.call(SocketType, of_family, kind, protocol)
-        except NetnsError as error:
-            raise ProbeError(LocalFault("netns", printable(error.strerror or ""))) from error
+            return self.call(SocketType, of_family, kind, protocol)
         except OSError as error:
             raise ProbeError(socket_fault(error)) from error
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function where the probes belong, and return what it returns.
+
+        Raises:
+            ProbeError: There is no such place.
+            OSError: What the function raised.
+        """
+        if self._namespace is None:
+            return function(*args, **kwargs)
+        try:
+            return self._namespace.call(function, *args, **kwargs)
+        except NetnsError as error:
+            raise ProbeError(LocalFault("netns", printable(error.strerror or ""))) from error
 
     def open_stream(self, destination: Destination) -> SocketType:
         """Return a new non-blocking TCP socket, bound to the source address if there is one.

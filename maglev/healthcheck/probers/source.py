@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
+import attrs
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 
 from maglev.healthcheck.probers.connection import SocketConnector
@@ -27,18 +28,20 @@ from maglev.healthcheck.probers.talk import DnsExchanges, DnsProbes, TalkProbes
 from maglev.healthcheck.probers.tcp import TcpProbe
 from maglev.healthcheck.probers.tls import TlsProbe
 from maglev.healthcheck.probers.trust import Identity, TlsContexts
+from maglev.healthcheck.probers.tunnel import Flow, Tunnel, TunnelOpener
 from maglev.healthcheck.probers.udp import PlainExchange, UdpProber
+from maglev.healthcheck.probers.via import AT_VIP, DIRECT, THROUGH, ViaProber
 from maglev.model.config import CheckType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maglev.healthcheck.lag import LagMonitor
-    from maglev.healthcheck.probers.base import Conclude
+    from maglev.healthcheck.probers.base import Conclude, PathFault, Prober
     from maglev.healthcheck.probers.probe import Probe
     from maglev.healthcheck.probers.udp import DatagramExchange
     from maglev.interfaces import IProber
-    from maglev.model.check_params import DnsParams, TalkParams, UdpParams
+    from maglev.model.check_params import DnsParams, TalkParams, UdpParams, VipPath
     from maglev.model.config import Backend, Healthcheck, HttpParams
 
 _FAMILIES: Final[tuple[int, ...]] = (socket.AF_INET, socket.AF_INET6)
@@ -48,7 +51,12 @@ class ProberSource:
     """Where the checker gets its probers from."""
 
     def __init__(
-        self, reactor: object, lag: LagMonitor, netns: str | None = None, trust_root: str | None = None
+        self,
+        reactor: object,
+        lag: LagMonitor,
+        netns: str | None = None,
+        trust_root: str | None = None,
+        seat: int = 0,
     ) -> None:
         """Prepare what all probers share.
 
@@ -57,6 +65,7 @@ class ProberSource:
             lag: Learns when answers wait to be read, and what timeouts there are.
             netns: Name of the network namespace that probes run in; None is the daemon's own.
             trust_root: Path of a PEM file with the authorities to trust; None for those of the system.
+            seat: Which of the tunnels is ours: 0 for that of the daemon, from 1 on for those of workers.
 
         Raises:
             OSError: No descriptor could be had.
@@ -64,6 +73,8 @@ class ProberSource:
         self._clock = IReactorTime(reactor)
         self._opener = SocketOpener(None if netns is None else NetworkNamespace(netns))
         self._routes = Routes(self._opener)
+        self._seat = seat
+        self._tunnels: dict[tuple[str, int], Tunnel] = {}
         self._poller = Poller(IReactorFDSet(reactor), self._clock, lag)
         self._contexts = TlsContexts(trust_root)
         self._expectations: WeakValueDictionary[HttpParams, Expectation] = WeakValueDictionary()
@@ -83,15 +94,27 @@ class ProberSource:
         Raises:
             ValueError: The healthcheck contradicts itself; a checked configuration has none that does.
         """
+        if healthcheck.path is not None:
+            return self._via_prober(backend, healthcheck, healthcheck.path)
         destination = Destination.of(backend, healthcheck)
-        deadlines = self._deadlines.after(healthcheck.timeout)
         path_fault = partial(self._routes.fault_towards, destination)
+        return self._prober(backend, healthcheck, destination, self._opener, path_fault)
+
+    def _prober(
+        self,
+        backend: Backend,
+        healthcheck: Healthcheck,
+        destination: Destination,
+        opener: SocketOpener | TunnelOpener,
+        path_fault: PathFault | None,
+    ) -> Prober:
+        deadlines = self._deadlines.after(healthcheck.timeout)
         if healthcheck.type is CheckType.ICMP:
             return IcmpProber(deadlines, self._ping[destination.family], destination, path_fault)
         exchange = self._exchanges_for(healthcheck)
         if exchange is not None:
-            return UdpProber(deadlines, self._poller, self._opener, destination, exchange, path_fault)
-        connect = SocketConnector(self._poller, self._opener, destination)
+            return UdpProber(deadlines, self._poller, opener, destination, exchange, path_fault)
+        connect = SocketConnector(self._poller, opener, destination)
         probe = self._probes_above_tcp(backend, healthcheck)
         if healthcheck.tls is None:
             return StreamProber(deadlines, connect, probe or TcpProbe, path_fault)
@@ -106,6 +129,40 @@ class ProberSource:
             TlsProbe, context=context, identity=identity, new_inner=probe, resumption=resumption, alpn=alpn
         )
         return TlsProber(deadlines, connect, over_tls, identity, resumption, path_fault)
+
+    def _via_prober(self, backend: Backend, healthcheck: Healthcheck, path: VipPath) -> ViaProber:
+        """Return a prober by way of a VIP, which is what is probed; the backend is only where packets go."""
+        called = attrs.evolve(backend, address=path.vip)
+        vip, there = Destination.of(called, healthcheck), Destination.of(backend, healthcheck)
+        tunnel = self._tunnel_for(path)
+        source = path.ipv6_source if there.family == socket.AF_INET6 else path.ipv4_source
+
+        def opener() -> TunnelOpener:
+            return TunnelOpener(tunnel, self._opener, there, Flow(source, backend.address))
+
+        def controls() -> dict[str, Prober]:
+            control = partial(self._control, healthcheck.timeout)
+            made = {THROUGH: control(opener(), there), DIRECT: control(self._opener, there)}
+            return {AT_VIP: control(opener(), vip), **made} if datagrams else made
+
+        ours = opener()
+        inner = self._prober(called, healthcheck, vip, ours, None)
+        datagrams = isinstance(inner, UdpProber)
+        halfway = self._deadlines.halfway(healthcheck.timeout)
+        lost = partial(self._routes.fault_of_answers, vip, there)
+        return ViaProber(inner, tunnel, ours, halfway, controls, lost, datagrams=datagrams)
+
+    def _control(self, timeout: float, opener: SocketOpener | TunnelOpener, destination: Destination) -> Prober:
+        connect = SocketConnector(self._poller, opener, destination)
+        return StreamProber(self._deadlines.after(timeout), connect, TcpProbe)
+
+    def _tunnel_for(self, path: VipPath) -> Tunnel:
+        device, mark = f"{path.device}{self._seat}", path.mark + self._seat
+        tunnel = self._tunnels.get((device, mark))
+        if tunnel is None:
+            tunnel = self._tunnels[device, mark] = Tunnel(self._clock, self._poller, self._opener, device, mark)
+            tunnel.fault()  # it takes some milliseconds to be ready
+        return tunnel
 
     def _probes_above_tcp(self, backend: Backend, healthcheck: Healthcheck) -> Callable[[Conclude], Probe] | None:
         """Return what makes the probe of the application; None when the connection is all that is probed."""
@@ -172,6 +229,8 @@ class ProberSource:
         self._deadlines.close()  # connections that linger
         for ping in self._ping.values():
             ping.close()
+        for tunnel in self._tunnels.values():
+            tunnel.close()
         self._routes.close()
         self._poller.close()
         self._opener.close()

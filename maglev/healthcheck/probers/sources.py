@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 class ProberSources:
     """Gets the prober of a backend from the source of its namespace, which is made when first needed."""
 
-    def __init__(self, reactor: object, lag: LagMonitor) -> None:
+    def __init__(self, reactor: object, lag: LagMonitor, seat: int = 0) -> None:
+        """Begin without any; ``seat`` is as in `ProberSource`."""
+        self._seat = seat
         self._reactor = reactor
         self._lag = lag
         self._sources: dict[str | None, ProberSource] = {}
@@ -24,7 +26,7 @@ class ProberSources:
         """Return a prober that will probe this backend in this namespace (None is the daemon's own)."""
         source = self._sources.get(netns)
         if source is None:
-            source = self._sources[netns] = ProberSource(self._reactor, self._lag, netns)
+            source = self._sources[netns] = ProberSource(self._reactor, self._lag, netns, seat=self._seat)
         return source.prober_for(backend, healthcheck)
 
     def busy(self) -> bool:

@@ -29,6 +29,8 @@ from maglev.model.check_params import (
     RecordType,
     TalkParams,
     UdpParams,
+    Via,
+    VipPath,
 )
 from maglev.model.config import CheckType, Healthcheck, HttpParams, PemFile, TlsParams
 from maglev.model.result import Code, LocalFault, Result
@@ -58,7 +60,9 @@ class MessageKind(enum.IntEnum):
     SPEC_PART = 22
 
 
-REASONS: Final = ("lag", "descriptors", "internal", "memory", "netns", "network", "permission", "ports", "unsupported")
+REASONS: Final = tuple(
+    "lag descriptors internal memory netns network permission ports tunnel unsupported".split()  # noqa: SIM905
+)
 """The reasons of a `LocalFault` that a worker may give: those of `maglev.model.result.LocalFault`, and its own lag."""
 
 BATCH: Final = 256
@@ -348,6 +352,8 @@ def _healthcheck(fields: dict[str, Any]) -> Healthcheck:
     made = {"type": CheckType(fields["type"]), "http": http, "tls": tls, "talk": _talk(fields["talk"])}
     made |= {"udp": _udp(fields["udp"]), "dns": _dns(fields["dns"])}
     made["grpc"] = None if fields["grpc"] is None else GrpcParams(**fields["grpc"])
+    path = fields["path"]
+    made |= {"via": Via(fields["via"]), "path": None if path is None else VipPath(**path)}
     return Healthcheck(**{**fields, **made})
 
 

@@ -37,7 +37,7 @@ def main() -> None:
     if os.getppid() != int(daemon):
         return  # the daemon ended before the kernel knew that we should end with it
     requests, results = _take_channel()
-    work(requests, results)
+    work(requests, results, 1 + int(index))
 
 
 def _introduce(index: str) -> None:
@@ -57,8 +57,8 @@ def _take_channel() -> tuple[int, int]:
     return requests, results
 
 
-def work(requests: int, results: int) -> None:
-    """Run a worker over two descriptors."""
+def work(requests: int, results: int, seat: int) -> None:
+    """Run a worker over two descriptors; ``seat`` is as in `maglev.healthcheck.probers.source.ProberSource`."""
     from twisted.internet.epollreactor import EPollReactor
     from twisted.internet.stdio import StandardIO
     from twisted.logger import globalLogBeginner
@@ -73,7 +73,7 @@ def work(requests: int, results: int) -> None:
     reactor = EPollReactor()
     reactor.seconds = clock.seconds
     lag = LagMonitor(reactor)
-    probers = ProberSources(reactor, lag)
+    probers = ProberSources(reactor, lag, seat)
     worker = Worker(reactor, probers, lag, time.process_time, reactor.stop)
     reactor.callWhenRunning(StandardIO, worker, requests, results, reactor)
     settle()

@@ -165,6 +165,95 @@ def test_only_what_the_kernel_is_sure_of_is_a_fault(links, found, down, fault):
     routes.close()
 
 
+# Answers from a VIP
+
+VIP = Destination.at("203.0.113.1")
+VIP6, BACKEND6 = Destination.at("2001:db8::1"), Destination.at("2001:db8:1::1")
+LOCAL_VIP = LocalFault("tunnel", "203.0.113.1 is an address of this machine: its answers are dropped")
+FILTERED = LocalFault("tunnel", "rp_filter of eth2 drops answers from 203.0.113.1")
+OFF, STRICT, LOOSE = 0, 1, 2
+
+
+def filtering(value, kind=80):
+    body = struct.pack("=B3x", socket.AF_INET) + attribute(3, struct.pack("=i", value))
+    return HEADER.pack(16 + len(body), kind, 0, 0, 0) + body
+
+
+def renumbered(answers):
+    """Return answers with the numbers of the questions."""
+    return [found[:8] + struct.pack("=I", number) + found[12:] for number, found in enumerate(answers, 1)]
+
+
+def fault_of_answers(*answers, vip=VIP, backend=BACKEND):
+    routes = Routes(Opener(Talk(*renumbered(answers))))
+    found = routes.fault_of_answers(vip, backend)
+    routes.close()
+    return found
+
+
+@pytest.mark.parametrize(("way", "every", "link", "fault"), [
+    (one(2), OFF, OFF, None),
+    (one(2), STRICT, OFF, None),
+    (one(3), STRICT, OFF, FILTERED),
+    (one(3), OFF, STRICT, FILTERED),
+    (one(3), STRICT, LOOSE, None),
+    (attribute(MULTIPATH, hop(3) + hop(2)), OFF, STRICT, None),
+])  # fmt: skip
+def test_a_filter_drops_what_would_not_go_back_by_the_link(links, way, every, link, fault):
+    # The way to the VIP, that to the backend, both filters, and again that to the backend.
+    answers = [answer(way), answer(one(2)), filtering(every), filtering(link), answer(one(2))]
+    assert fault_of_answers(*answers) == fault
+
+
+@pytest.mark.parametrize(("link", "fault"), [(OFF, None), (LOOSE, FILTERED), (STRICT, FILTERED)])
+def test_without_a_way_back_a_loose_filter_drops_too(links, link, fault):
+    answers = [refusal(errno.ENETUNREACH), answer(one(2)), filtering(OFF), filtering(link), answer(one(2))]
+    assert fault_of_answers(*answers) == fault
+
+
+def test_one_link_that_takes_the_answers_is_enough(links):
+    both = answer(attribute(MULTIPATH, hop(2) + hop(3)))
+    answers = [answer(one(3)), both, filtering(OFF), filtering(STRICT), filtering(STRICT), both]
+    assert fault_of_answers(*answers) is None
+
+
+def test_a_vip_of_our_own(links):
+    assert fault_of_answers(answer(one(1), kind=LOCAL)) == LOCAL_VIP
+
+
+def test_ipv6_has_no_such_filter(links):
+    assert fault_of_answers(answer(one(3)), answer(one(2)), vip=VIP6, backend=BACKEND6) is None
+
+
+def test_a_link_that_is_down_is_the_fault_of_this_machine_here_too(links):
+    links[2] = False
+    answers = [answer(one(2)), answer(one(2)), filtering(OFF), filtering(OFF), answer(one(2))]
+    assert fault_of_answers(*answers) == LocalFault("network", "link not operational: eth2")
+
+
+@pytest.mark.parametrize("odd", [
+    HEADER.pack(16, 3, 0, 0, 0),
+    filtering(STRICT, kind=81),
+    filtering(STRICT)[:20],
+])  # fmt: skip
+def test_a_filter_of_which_the_kernel_says_nothing_is_off(links, odd):
+    answers = [answer(one(3)), answer(one(2)), odd, odd, answer(one(2))]
+    assert fault_of_answers(*answers) is None
+
+
+def test_a_backend_on_this_machine_is_not_asked_about(links):
+    local = answer(one(1), kind=LOCAL)
+    assert fault_of_answers(answer(one(3)), local, filtering(STRICT), local) is None
+
+
+def test_what_the_kernel_does_not_answer_is_no_fault(links):
+    assert fault_of_answers(refusal(errno.EINVAL)) is None
+    assert (
+        fault_of_answers(HEADER.pack(16, 3, 0, 1, 0), answer(one(2)), filtering(OFF), filtering(OFF), answer(one(2)))
+        is None
+    )
+
+
 def test_an_older_answer_is_passed_over(links):
     links[3] = False
     routes = Routes(Opener(Talk(answer(one(2), sequence=0), answer(one(3)))))

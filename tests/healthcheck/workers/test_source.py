@@ -12,6 +12,7 @@ from maglev.healthcheck.workers.source import PooledProbers
 from maglev.interfaces import IProber
 from maglev.model.config import Backend
 from maglev.model.result import Code, Result
+from maglev.model.via import first_healthcheck
 from maglev.state.board import Board
 from tests.fakes.configs import make_check, make_config
 from tests.fakes.logs import recorded_events
@@ -39,7 +40,7 @@ class SourceRig(WorkerPoolRig):
 
     def prober(self, name):
         backend = self.config.backends[name]
-        return self.source.prober_for(backend, self.config.healthcheck_of(backend), None)
+        return self.source.prober_for(backend, first_healthcheck(self.config, backend), None)
 
     def remote(self):
         """Return the probers in living workers, by the address of their backend."""

@@ -17,6 +17,8 @@ from maglev.model.check_params import (
     RecordType,
     TalkParams,
     UdpParams,
+    Via,
+    VipPath,
 )
 from maglev.model.config import CheckType, HttpParams, PemFile, TlsParams
 from tests.fakes.configs import make_check
@@ -52,6 +54,7 @@ CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
         Spec(make_check(type=CheckType.GRPC, grpc=GrpcParams("a.B", "h"), tls=TlsParams()), None),
         Spec(make_check(type=CheckType.DNS, dns=DnsParams("a.b", RecordType.MX, rcode=Rcode.REFUSED)), None),
         Spec(make_check(talk=TalkParams(preset=Preset.MYSQL, user="me"), tls=TlsParams()), None),
+        Spec(make_check(via=Via.VIP, path=VipPath("192.0.2.1", "192.0.2.254", "2001:db8::fe", "maglev", 19783)), None),
         Spec(make_check(tls=TlsParams(curves="P-256", ca_file=CA, client_certificate=CA, client_key=CA)), None),
     ],
 )
@@ -84,6 +87,8 @@ GOOD = json.loads(describe(Spec(make_check(http=HTTP), None)))
         json.dumps([{**GOOD[0], "more": 1}, None]).encode(),
         json.dumps([{**GOOD[0], "http": {"response_codes": 1}}, None]).encode(),
         json.dumps([{**GOOD[0], "http": {**GOOD[0]["http"], "method": "BREW"}}, None]).encode(),
+        json.dumps([{**GOOD[0], "via": "moon"}, None]).encode(),
+        json.dumps([{**GOOD[0], "path": {"vip": "192.0.2.1"}}, None]).encode(),
         json.dumps([{**GOOD[0], "tls": {"more": 1}}, None]).encode(),
         json.dumps([{**GOOD[0], "talk": {"steps": [], "preset": "telnet", "user": ""}}, None]).encode(),
         json.dumps([{**GOOD[0], "talk": {"steps": [{"send": "xx", "expect": None, "reject": None}]}}, None]).encode(),
