@@ -59,7 +59,7 @@ def why_unusable(device: str, error: OSError) -> str:
         errno.ENODEV: f"no device {device}: does vpp-maglev-tunnel.service run?",
         errno.EBUSY: f"{device} is in use by another process",
         errno.EPERM: f"{device} belongs to another user",
-        errno.EINVAL: f"{device} is no tun device",
+        errno.EINVAL: f"{device} is not a tun device",
         errno.ENOENT: f"there is no {_DEVICE}",
         errno.EACCES: f"{_DEVICE} may not be opened",
     }.get(error.errno or 0)
