@@ -165,7 +165,7 @@ class Via(enum.StrEnum):
 
 @attrs.frozen
 class VipPath:
-    """The way of a probe to a backend by one VIP.
+    """How a probe gets to a backend by one VIP.
 
     Attributes:
         vip: The address to probe.

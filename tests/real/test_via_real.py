@@ -256,7 +256,7 @@ async def test_the_device_is_down(lab, source, family):
 
 @pytest_twisted.ensureDeferred
 async def test_no_rule_leads_into_the_device(lab, source):
-    # The backend answers at its VIP to whoever comes, so the probe would pass without having gone through GRE.
+    # The backend answers at its VIP to all, so the probe would pass without having gone through GRE.
     lab.host.ip("rule", "del", "fwmark", hex(MARK))
     lab.host.ip("route", "add", VIPS[4], "via", BACKEND[4])
     with serve(lab) as peer:

@@ -23,7 +23,7 @@ _DATAGRAM: Final = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
 
 
 def attach(device: str) -> int:
-    """Return a descriptor of an existing tun device: whoever may make devices would else make one that leads nowhere.
+    """Return a descriptor of an existing tun device: root would otherwise make one that leads nowhere.
 
     Raises:
         OSError: There is none, or it is not for us.

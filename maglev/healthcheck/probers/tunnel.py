@@ -309,7 +309,7 @@ class TunnelOpener:
         return self._open(destination, socket.SOCK_DGRAM)
 
     def forget_source(self) -> None:
-        """Find out anew from which address to probe."""
+        """Find out again from which address to probe."""
         self._source = None
 
     def _open(self, destination: Destination, kind: int) -> SocketType:

@@ -246,7 +246,7 @@ def test_a_backend_on_this_machine_is_not_asked_about(links):
     assert fault_of_answers(answer(one(3)), local, filtering(STRICT), local) is None
 
 
-def test_what_the_kernel_does_not_answer_is_no_fault(links):
+def test_what_the_kernel_does_not_answer_makes_no_fault(links):
     assert fault_of_answers(refusal(errno.EINVAL)) is None
     assert (
         fault_of_answers(HEADER.pack(16, 3, 0, 1, 0), answer(one(2)), filtering(OFF), filtering(OFF), answer(one(2)))

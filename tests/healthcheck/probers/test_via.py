@@ -291,7 +291,7 @@ def test_nothing_is_probed_without_a_tunnel(rig):
 
 
 @pytest.mark.parametrize("outcome", [CONNECTED, REFUSED, SILENT])
-def test_whatever_came_by_another_way_is_no_evidence(rig, outcome):
+def test_whatever_came_by_another_way_proves_nothing(rig, outcome):
     rig.start(seen=0)
     assert rig.end(outcome) == LocalFault("tunnel", f"not routed into maglev0 (mark 0x4d47): {outcome.code}")
 
