@@ -137,7 +137,7 @@ def _name(event: NameEventView) -> Line:
     what = [f"{word}: {', '.join(each)}" for word, each in (*lists, ("no room for", event["waiting"])) if each]
     detail = "".join(f"; {each}" for each in (*what, *filter(None, [event["detail"]])))
     heading = (label("name"), " ", cell(event["name"], Style.HEADING), " ", cell(f"{event['action']}{detail}"))
-    return line(cell(event["at"]), " ", *heading)
+    return line(*heading)
 
 
 def _audit(event: AuditEventView) -> Line:
