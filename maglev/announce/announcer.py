@@ -156,6 +156,7 @@ class Announcer(Service):
             policy,
             {each.frontend: find(policy, each, undecided=undecided) for each in support},
             frozenset(each.frontend for each in support if each.held),
+            tuple(each.frontend for each in support if each.disabled),
             self._off(address),
             announce.vpp_lost_delay,
             entry.state,

@@ -52,6 +52,7 @@ class FrontendSupport:
         pending: Number of further backends without a result, to which VPP gives no weight, soon after a start.
         elsewhere: Number of servers that VPP is known to hold with a weight on another port of the address, which is
             not configured, while it does not have that of the frontend; again those that nothing speaks against.
+        disabled: Whether an operator has taken all of it out of service.
         hindered: Whether VPP is out of reach for a reason of ours, which says nothing of what it serves.
     """
 
@@ -66,6 +67,7 @@ class FrontendSupport:
     pending: int = 0
     elsewhere: int = 0
     hindered: bool = False
+    disabled: bool = False
 
 
 class Footing(enum.IntEnum):
@@ -123,6 +125,7 @@ class AnnouncementTrace:
         policy: When it is announced.
         findings: What each of its frontends stands on, by name.
         held: The frontends that only the guard keeps in service.
+        disabled: The frontends that an operator has taken out of service.
         off: Why it is kept withdrawn; empty if it is not.
         vpp_lost_delay: Seconds for which it stays announced while VPP is not known to serve it.
         state: The decision.
@@ -133,6 +136,7 @@ class AnnouncementTrace:
     policy: AnnouncePolicy
     findings: Mapping[str, AddressFooting]
     held: frozenset[str]
+    disabled: tuple[str, ...]
     off: str
     vpp_lost_delay: float
     state: AnnouncementState
@@ -169,9 +173,12 @@ def find(policy: AnnouncePolicy, evidence: FrontendSupport, *, undecided: bool =
         if evidence.hindered:
             return AddressFooting(Footing.STAYING, "maglevd has no file descriptor left to ask VPP with")
         return AddressFooting(Footing.UNCONFIRMED, doubt)
-    if discounted:
-        return AddressFooting(Footing.NOTHING, f"only the guard keeps frontend {name} in service")
-    return AddressFooting(Footing.NOTHING, f"frontend {name} has {_of(evidence.wanted, enough)} in service")
+    text = f"frontend {name} has {_of(evidence.wanted, enough)} in service"
+    if evidence.disabled:
+        text = f"an operator has disabled frontend {name}"
+    elif discounted:
+        text = f"only the guard keeps frontend {name} in service"
+    return AddressFooting(Footing.NOTHING, text)
 
 
 def _doubt(evidence: FrontendSupport, enough: int, given: int, known: int, pending: int) -> str:

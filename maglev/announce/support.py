@@ -75,22 +75,20 @@ class SupportReader:
     def of(self, status: FrontendStatus) -> FrontendSupport:
         """Return what stands behind a frontend."""
         backends, name = self._board.backends, status.frontend.name
+        if status.out:
+            return FrontendSupport(name, 0, disabled=True)
         wanted = [each for each, desired in status.desired.items() if desired.weight and self._accepted(status, each)]
         held = bool(wanted) and status.guarded.issuperset(wanted)
         unproved = self._unproved(status)
         memory, key = self._vpp.memory, key_of(status.frontend)
         serving = _serving(memory.ledger, key)
-        staying: AbstractSet[str] = frozenset()
-        returning: AbstractSet[str] = frozenset()
-        elsewhere = 0
-        if not status.out:  # if so, an operator has taken out whatever serves
-            judged = self._addresses(status.desired.keys() - unproved)
-            staying = serving - judged
-            returning = memory.returning(key) - judged - staying
-            elsewhere = len(self._elsewhere(key) - self._addresses(self._known_down(status)))
+        judged = self._addresses(status.desired.keys() - unproved)
+        staying = serving - judged
+        returning = memory.returning(key) - judged - staying
+        elsewhere = len(self._elsewhere(key) - self._addresses(self._known_down(status)))
         if not self.acknowledged:
             may_serve = len(staying | returning | {backends[each].serving_address for each in unproved})
-            unread = not (memory.taken_over or status.out)
+            unread = not memory.taken_over
             return FrontendSupport(
                 name,
                 len(wanted),
@@ -145,7 +143,7 @@ class SupportReader:
         return {
             name
             for name, desired in status.desired.items()
-            if not (desired.weight or name in status.excluded or status.out) and backends[name].state is State.UNKNOWN
+            if not (desired.weight or name in status.excluded) and backends[name].state is State.UNKNOWN
         }
 
     def _addresses(self, names: AbstractSet[str]) -> AbstractSet[str]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from maglev.state.decision import BackendTrace, FrontendTrace
     from maglev.state.status import BackendStatus, FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
+    from maglev.vpp.sync.departures import Departing
 
 ELIGIBLE: Final[Mapping[Standing, str]] = {
     Standing.UP: "yes: it is up",
@@ -127,6 +128,7 @@ def explain_frontend(
     board: Board,
     status: FrontendStatus,
     vips: Mapping[VipKey, Vip],
+    departing: Mapping[str, Departing],
     announced: AnnouncementTrace | None,
     sinks: Sequence[SinkStatus],
 ) -> FrontendExplanationView:
@@ -136,6 +138,7 @@ def explain_frontend(
         board: The board.
         status: The frontend.
         vips: What VPP is known to hold.
+        departing: The servers that left it and are still in VPP.
         announced: Why its address is announced, or is not; None if it is not to be announced at all.
         sinks: The receivers of announcements.
     """
@@ -147,6 +150,7 @@ def explain_frontend(
             *_pools(board, trace),
             _choice(board, trace),
             _guard(status, trace),
+            *_departures(departing),
             *(_unannounced(board, status) if announced is None else ()),
         ],
         "backends": [_weight(board, status, trace, name, vips) for name in trace.backends],
@@ -241,6 +245,13 @@ def _guard(status: FrontendStatus, trace: FrontendTrace) -> StepView:
     return _step("guard", f"keeps nothing (when-none-eligible: {status.frontend.when_none_eligible}{disabled})")
 
 
+def _departures(departing: Mapping[str, Departing]) -> Iterator[StepView]:
+    """Yield what VPP goes on serving by that the file no longer has."""
+    for address, each in sorted(departing.items()):
+        until = f"serves with weight {each.weight} until a backend is up, for" if each.weight else "drains, for"
+        yield _step("departing", f"{address} has left the frontend, and {until} {max(each.seconds, 0.0):.1f}s at most")
+
+
 def _weight(
     board: Board, status: FrontendStatus, trace: FrontendTrace, name: str, vips: Mapping[VipKey, Vip]
 ) -> ExplainedWeightView:
@@ -308,7 +319,8 @@ def _evidence(trace: AnnouncementTrace) -> Iterator[StepView]:
         if name in trace.held:
             keeps = "keeps it announced, but announces nothing" if policy.when_held else "does not count"
             yield _step("held", f"what only the guard keeps in service {keeps} (when-held)")
-    yield _step("orders", trace.off or "none: no operator keeps it withdrawn")
+    out = [f"an operator has disabled frontend {name}" for name in trace.disabled]
+    yield _step("orders", "; ".join([*([trace.off] if trace.off else []), *out]) or "none: no operator takes it out")
 
 
 def _times(trace: AnnouncementTrace) -> Iterator[StepView]:

@@ -176,7 +176,8 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, ConfigVerbs, IControl):
         """Why a frontend serves as it does."""
         status, announcer = self._board.frontend(name), self._announcer
         announced = announcer.trace(status.frontend.address)
-        return explain_frontend(self._board, status, self._ledger(), announced, announcer.sinks())
+        departing = self._control.vpp.departures.departing(key_of(status.frontend))
+        return explain_frontend(self._board, status, self._ledger(), departing, announced, announcer.sinks())
 
     async def explain_backend(self, name: str) -> BackendExplanationView:
         """Why a backend has its weights."""

@@ -56,7 +56,9 @@ class FrontendExplanationView(TypedDict):
 
     name: Annotated[str, "Name of the frontend."]
     state: Annotated[str, "Its state."]
-    steps: Annotated[list[StepView], "What there is to know of each pool, which one is active, and the guard."]
+    steps: Annotated[
+        list[StepView], "What there is to know of each pool, which one is active, the guard, and servers that leave."
+    ]
     backends: Annotated[list[ExplainedWeightView], "Its backends."]
     announcement: Annotated[
         ExplainedAnnouncementView | None, "Its address; None if that is not under ``announce`` in the file."

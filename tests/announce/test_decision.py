@@ -43,6 +43,7 @@ def after(*steps, start=AT_START, policy=ANY, off=""):
     [
         (ANY, UP, Footing.SERVING, "frontend web has 2 backends in service"),
         (ANY, FrontendSupport("web", 1, 0, 1, proved=1), Footing.SERVING, "frontend web has 1 backend in service"),
+        (ANY, FrontendSupport("web", 0, disabled=True), Footing.NOTHING, "an operator has disabled frontend web"),
         (ANY, DOWN, Footing.NOTHING, "frontend web has 0 backends of at least 1 in service"),
         (ANY, STAYING, Footing.STAYING, "VPP serves frontend web by servers that leave, or are not known to be up"),
         (ANY, KEPT, Footing.STAYING, "VPP serves frontend web by servers that leave, or are not known to be up"),

@@ -51,7 +51,7 @@ def explained(bench, name="a", override=None):
 
 
 def frontend_explained(bench):
-    return explain_frontend(bench.board, bench.board.frontends["web"], bench.service.sync.ledger.vips, None, [])
+    return explain_frontend(bench.board, bench.board.frontends["web"], bench.service.sync.ledger.vips, {}, None, [])
 
 
 def test_from_results_to_vpp():
@@ -270,7 +270,7 @@ def test_a_pool_is_said_to_have_enough_for_as_long_as_it_has(seconds):
     board = TimedBoard(make_config(checks=[make_check(rise=1, fall=1)]))
     board.record("a", PASS)
     board.wait(seconds)
-    view = explain_frontend(board, board.frontends["web"], {}, None, [])
+    view = explain_frontend(board, board.frontends["web"], {}, {}, None, [])
     assert view["steps"][0]["text"].endswith(f"enough (min-up 1) for {seconds:.1f}s")
 
 
@@ -317,12 +317,12 @@ def test_an_explanation_goes_on_to_the_announcement(announced):
     world = announced()
     world.bench.wait(3)
     board, vips = world.bench.board, world.bench.service.known
-    view = explain_frontend(board, board.frontends["web"], vips, world.trace(), [BIRD])["announcement"]
+    view = explain_frontend(board, board.frontends["web"], vips, {}, world.trace(), [BIRD])["announcement"]
     assert (view["address"], view["state"], view["changes_in"]) == (VIP, "announced", None)
     assert texts(view) == [
         ("needed", "any frontend of the address with at least 1 in service (min-up)"),
         ("frontend", "web serves: frontend web has 2 backends in service"),
-        ("orders", "none: no operator keeps it withdrawn"),
+        ("orders", "none: no operator takes it out"),
         ("after", "it has served for 3.0s, and has to for 0s"),
         (
             "announce",

@@ -116,7 +116,7 @@ def frontend_table() -> TextTable[FrontendView]:
 
 
 def _frontend_row(view: FrontendView) -> tuple[Cell, ...]:
-    serving = view["state"] == "up"
+    serving = view["state"] != "down"  # while it is unknown, a pool serves with the weights that VPP had
     active = [pool for pool in view["pools"] if pool["active"] and serving]
     states = [each["state"] for pool in active for each in pool["backends"]]
     return (
