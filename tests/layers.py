@@ -35,7 +35,7 @@ ORDER = (
 
 INNER_ORDERS = {
     "commands": ("render", "language", "handlers"),
-    "healthcheck": ("probers", "workers"),
+    "healthcheck": ("probers", "programs", "workers"),
     "importers": ("draft", "haproxy | keepalived"),
     "maglevt": ("measure", "render"),
     "rpc": ("client | server",),
@@ -86,6 +86,7 @@ PURE = (
     "control.sessions",
     "control.views",
     "healthcheck.counters",
+    "healthcheck.probers.agent",
     "healthcheck.probers.answer",
     "healthcheck.probers.databases",
     "healthcheck.probers.dialogue",
@@ -98,6 +99,7 @@ PURE = (
     "healthcheck.probers.grpc_answer",
     "healthcheck.probers.http2_answer",
     "healthcheck.probers.http2_exchange",
+    "healthcheck.programs.outcome",
     "healthcheck.workers.codec",
     "healthcheck.workers.rendezvous",
     "maglevt.measure",
@@ -112,6 +114,8 @@ PURE = (
     "resolver.answer",
     "resolver.book",
     "resolver.record",
+    "state.agents",
+    "state.backend_status",
     "state.blindness",
     "state.changes",
     "state.checks",

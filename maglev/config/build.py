@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -12,11 +12,19 @@ from maglev.config.keys import AUTO
 from maglev.config.netkinds import name_of_host
 from maglev.config.probekinds import pattern_of
 from maglev.config.resolver_keys import build_names, build_resolver, is_named
-from maglev.model.check_params import DnsParams, GrpcParams, TalkParams, UdpParams
+from maglev.model.blindness_rule import Blindness
+from maglev.model.check_params import (
+    AgentParams,
+    DnsParams,
+    ExecConfig,
+    ExecParams,
+    GrpcParams,
+    TalkParams,
+    UdpParams,
+)
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
     Backend,
-    Blindness,
     CheckerConfig,
     CheckType,
     Config,
@@ -39,6 +47,10 @@ if TYPE_CHECKING:
     from maglev.model.names import NamedBackends
 
 
+LEAST_HOLD: Final = 15.0
+"""Seconds for which the last word of an agent holds at least, unless the file says something else."""
+
+
 def build_config(maglev: Record) -> Config:
     """Return the configuration of a file without errors.
 
@@ -56,11 +68,14 @@ def build_config(maglev: Record) -> Config:
             _blindness(checker["blindness"]),
             checker["tunnel-device"],
             checker["tunnel-mark"],
+            ExecConfig(checker["exec"]["allow"], checker["exec"]["at-once"]),
         ),
         vpp=_vpp(lb),
         healthchecks={name: _healthcheck(name, record) for name, record in maglev.records("healthchecks")},
         backends={
-            name: Backend(name, record["address"], record["healthcheck"], record["enabled"])
+            name: Backend(
+                name, record["address"], record["healthcheck"], record["enabled"], agent_check=record["agent-check"]
+            )
             for name, record in maglev.records("backends")
             if not is_named(record)
         },
@@ -115,7 +130,20 @@ def _healthcheck(name: str, record: Record) -> Healthcheck:
         dns=_dns(params) if kind is CheckType.DNS else None,
         grpc=GrpcParams(params["service"] or "", params["host"]) if kind is CheckType.GRPC else None,
         via=record["via"],
+        agent=_agent(record) if kind is CheckType.AGENT else None,
+        exec=ExecParams(params["command"]) if kind is CheckType.EXEC else None,
     )
+
+
+def _agent(record: Record) -> AgentParams:
+    params = record["params"]
+    usual = usual_hold(record["interval"], record["timeout"])
+    return AgentParams(params["send"] or b"", params["address"], _or(params["hold"], usual))
+
+
+def usual_hold(interval: float, timeout: float) -> float:
+    """Return for how many seconds the last word of an agent holds, unless the file says something else."""
+    return max(3 * interval + timeout, LEAST_HOLD)
 
 
 def _udp(params: Record) -> UdpParams:

@@ -7,6 +7,7 @@ from typing import Final
 
 from maglev.config.healthcheck_keys import DAY
 from maglev.config.kinds import Duration, Integer, Percentage, Reference, TextKind, TextRule
+from maglev.config.probe_keys import EXEC_SECTION
 from maglev.config.schema import ConfigKey, ConfigSection, Part
 
 _BLINDNESS: Final = ConfigSection(
@@ -99,5 +100,6 @@ HEALTHCHECKER: Final = ConfigSection(
             default=19783,
         ),
         Part("blindness", _BLINDNESS, "When the checks are in doubt."),
+        Part("exec", EXEC_SECTION, "Programs as probes."),
     ),
 )

@@ -258,6 +258,7 @@ _BY_NAME: Final[Mapping[str, Callable[[Any, Any], Iterator[str]]]] = {
     "expect_header_regexp": lambda before, after: _expected("expect-header-regexp", before, after),
     "healthcheck": _healthchecks,
     "steps": _steps,
+    "request": lambda _before, _after: iter(("send changed",)),
     "payload": lambda _before, _after: iter(("send changed",)),
     "expect": lambda _before, _after: iter(("expect changed",)),
     "tcp": lambda before, after: iter((f"transport: {_transport(before)} -> {_transport(after)}",)),

@@ -69,7 +69,7 @@ def _expanded(frontend: Frontend, written: Config, numbers: Mapping[str, Mapping
 def _backends(names: NamedBackends, numbers: Mapping[int, str]) -> Iterator[Backend]:
     for number, address in sorted(numbers.items()):
         name = backend_name(names.name, number)
-        yield Backend(name, address, names.healthcheck, names.enabled, names.name)
+        yield Backend(name, address, names.healthcheck, names.enabled, names.name, names.agent_check)
 
 
 def _kept(new: T, old: T | None) -> T:

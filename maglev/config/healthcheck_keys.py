@@ -8,7 +8,7 @@ from typing import Final
 from maglev.config.headerkinds import ExpectedHeaders, Headers
 from maglev.config.kinds import Boolean, Duration, Integer, OneOf, TextKind, TextRule
 from maglev.config.netkinds import Address, Host, Regexp, StatusCodes
-from maglev.config.probe_keys import DNS_KEYS, TALK_KEYS, UDP_KEYS
+from maglev.config.probe_keys import AGENT_KEYS, DNS_KEYS, EXEC_KEYS, TALK_KEYS, UDP_KEYS
 from maglev.config.probekinds import SEND
 from maglev.config.schema import ConfigKey, ConfigSection, Part
 from maglev.model.check_params import HttpMethod, Via
@@ -33,7 +33,9 @@ MIN_TIMEOUT: Final = 0.001
 """Shortest time limit of a probe, in seconds: an answer from the same machine takes a tenth of that."""
 
 _TCP_NEEDING: Final = (CheckType.TCP, CheckType.HTTP, CheckType.HTTPS, CheckType.GRPC)
-_PORT_NEEDING: Final = (*_TCP_NEEDING, CheckType.UDP, CheckType.DNS)
+_BY_VIP: Final = (*_TCP_NEEDING, CheckType.UDP, CheckType.DNS)
+_PORT_NEEDING: Final = (*_BY_VIP, CheckType.AGENT, CheckType.EXEC)
+_COUNTING: Final = tuple(kind for kind in CheckType if kind is not CheckType.AGENT)
 _WEB: Final = (CheckType.HTTP, CheckType.HTTPS)
 _PROBE_PERIOD: Final = Duration(MIN_INTERVAL, DAY)
 
@@ -170,6 +172,8 @@ PARAMS: Final = ConfigSection(
         *TALK_KEYS,
         *UDP_KEYS,
         *DNS_KEYS,
+        *AGENT_KEYS,
+        *EXEC_KEYS,
         ConfigKey(
             "disable-on-404",
             Boolean(),
@@ -270,6 +274,7 @@ HEALTHCHECK: Final = ConfigSection(
             "Port to probe.",
             required=True,
             types=_PORT_NEEDING,
+            optional=(CheckType.EXEC,),
         ),
         ConfigKey("interval", _PROBE_PERIOD, "Period of the probes while the backend is up.", required=True),
         ConfigKey(
@@ -277,8 +282,15 @@ HEALTHCHECK: Final = ConfigSection(
             _PROBE_PERIOD,
             "Period while its state is unknown or about to change.",
             default_text="interval",
+            types=_COUNTING,
         ),
-        ConfigKey("down-interval", _PROBE_PERIOD, "Period while it is fully down.", default_text="interval"),
+        ConfigKey(
+            "down-interval",
+            _PROBE_PERIOD,
+            "Period while it is fully down.",
+            default_text="interval",
+            types=_COUNTING,
+        ),
         ConfigKey(
             "timeout",
             Duration(MIN_TIMEOUT, DAY),
@@ -286,8 +298,8 @@ HEALTHCHECK: Final = ConfigSection(
             notes="One longer than ``interval`` is worth a warning: the next probe starts when this one has ended.",
             required=True,
         ),
-        ConfigKey("rise", PROBES, "Number of passes that bring it up.", default=2, unit="probes"),
-        ConfigKey("fall", PROBES, "Number of failures that bring it down.", default=3, unit="probes"),
+        ConfigKey("rise", PROBES, "Number of passes that bring it up.", default=2, unit="probes", types=_COUNTING),
+        ConfigKey("fall", PROBES, "Number of failures that bring it down.", default=3, unit="probes", types=_COUNTING),
         ConfigKey(
             "probe-ipv4-src",
             Address(4, loopback=(4,)),
@@ -309,7 +321,7 @@ HEALTHCHECK: Final = ConfigSection(
                 ":doc:`probes`. It takes ``vpp-maglev-tunnel.service``, and for ``udp`` an expectation."
             ),
             default=Via.DIRECT,
-            types=_PORT_NEEDING,
+            types=_BY_VIP,
         ),
         Part("params", PARAMS, "Parameters that depend on the type."),
     ),

@@ -276,7 +276,7 @@ def _if_type(kind: CheckType, section: ConfigSection) -> Json:
 def _of_type(kind: CheckType, section: ConfigSection) -> Json:
     keys = [key for key in section.keys.values() if isinstance(key, ConfigKey)]
     foreign = [key.name for key in keys if kind not in key.types]
-    required = [key.name for key in keys if key.required and not key.needed and kind in key.types]
+    required = [key.name for key in keys if not key.needed and kind in key.required_types]
     properties: Json = {name: {"type": "null"} for name in foreign}
     properties |= {name: {"not": {"type": "null"}} for name in required}
     for name, entry in section.keys.items():

@@ -14,7 +14,7 @@ from maglev.config.checker_keys import HEALTHCHECKER
 from maglev.config.checkkinds import MOST_CHECKS, Healthchecks
 from maglev.config.filekinds import PATTERNS
 from maglev.config.healthcheck_keys import DAY, HEALTHCHECK
-from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, TextKind, TextRule
+from maglev.config.kinds import Boolean, Duration, Integer, OneOf, Percentage, Reference, TextKind, TextRule
 from maglev.config.netkinds import Address
 from maglev.config.poolkinds import LeastUp
 from maglev.config.resolver_keys import NAMED, RESOLVER
@@ -151,6 +151,14 @@ _BACKEND: Final = ConfigSection(
             "``{checks: [web, gre], require: any}``; ``require`` says how many have to be up: ``all`` (the default), "
             "``any``, or a number.",
             default_text="a static backend: not probed, always up",
+        ),
+        ConfigKey(
+            "agent-check",
+            Reference("healthchecks", "healthcheck"),
+            "The healthcheck that asks its agent, of type agent.",
+            notes="What the agent says can lower what the other healthchecks say, and never raise it; see "
+            ":doc:`probes`.",
+            default_text="none",
         ),
         ConfigKey(
             "enabled",

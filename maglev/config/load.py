@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.config.agent_rules import check_agents, warn_of_coarse_weights
 from maglev.config.announce_keys import check_announce
 from maglev.config.build import build_config
 from maglev.config.compose import compose_part, place_of
@@ -23,6 +24,7 @@ from maglev.config.rules import (
     check_blindness,
     check_delays,
     check_healthcheck,
+    check_programs,
     check_references,
     warn_of_no_way,
     warn_of_times,
@@ -131,7 +133,9 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
         read_credentials(wanting, findings)
     warn_of_times(maglev, findings)
     check_references(maglev, findings)
+    check_programs(maglev, findings)
     check_names(maglev, findings)
+    check_agents(maglev, findings)
     check_blindness(maglev, findings)
     check_pairs(maglev, findings)
     frontends = FrontendRules(maglev, findings)
@@ -141,6 +145,7 @@ def _checked(root: Node, findings: Findings) -> Record | Broken:
         canary = maglev["healthchecker"]["blindness"]["canary"]
         warn_of_no_way(maglev, frontends.used, findings)
         warn_of_unused(maglev, frontends.used | {canary}, findings)
+        warn_of_coarse_weights(maglev, findings)
     return maglev
 
 

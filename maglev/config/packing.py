@@ -98,7 +98,7 @@ def _pieces(what: int, rows: Iterable[tuple[int, Any]]) -> Iterator[bytes]:
 
 
 def _backend_row(backend: Backend) -> tuple[int, _Row]:
-    return 1, (backend.name, backend.address, backend.healthcheck, backend.enabled)
+    return 1, (backend.name, backend.address, backend.healthcheck, backend.enabled, "", backend.agent_check)
 
 
 def _frontend_row(frontend: Frontend) -> tuple[int, _Row]:

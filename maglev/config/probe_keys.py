@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from maglev.config.kinds import Boolean, OneOf, TextKind, TextRule
+from maglev.config.kinds import Boolean, Duration, Integer, OneOf, TextKind, TextRule
+from maglev.config.netkinds import Address, ProgramArguments
 from maglev.config.probekinds import EXPECT, EXPECT_HEX, EXPECT_REGEXP, SEND, SEND_HEX, Steps
-from maglev.config.schema import ConfigKey
+from maglev.config.schema import ConfigKey, ConfigSection
 from maglev.model.check_params import Preset, Rcode, RecordType
 from maglev.model.config import CheckType, Transport
 
 _TCP: Final = (CheckType.TCP,)
 _UDP: Final = (CheckType.UDP,)
 _DNS: Final = (CheckType.DNS,)
+_AGENT: Final = (CheckType.AGENT,)
 
 _USER: Final = TextRule(re.compile(r"[!-~]+"), "expected visible ASCII characters without spaces")
 
@@ -59,10 +61,10 @@ UDP_KEYS: Final = (
     ConfigKey(
         "send",
         SEND,
-        "The datagram to send, as text.",
+        "What to send, as text: the datagram, or a request to the agent.",
         notes="It is not shown to anybody: it may be secret.",
-        default_text="an empty one",
-        types=_UDP,
+        default_text="an empty datagram, or no request",
+        types=(CheckType.UDP, CheckType.AGENT),
     ),
     ConfigKey("send-hex", SEND_HEX, "The same in hexadecimal.", default_text="send", types=_UDP),
     ConfigKey(
@@ -104,4 +106,53 @@ DNS_KEYS: Final = (
         types=_DNS,
     ),
     ConfigKey("recursion", Boolean(), "Whether the server is asked to ask others (RD).", default=True, types=_DNS),
+)
+
+AGENT_KEYS: Final = (
+    ConfigKey(
+        "address",
+        Address(loopback=(4, 6)),
+        "Where the agent is, if one speaks for several servers.",
+        default_text="the address of the backend",
+        types=_AGENT,
+    ),
+    ConfigKey(
+        "hold",
+        Duration(0.0, 86400.0, above_zero=True),
+        "How long the last word of an agent holds when it is heard no longer.",
+        notes="After that it is as if it had said nothing. HAProxy believes it for ever.",
+        default_text="three intervals and the timeout, at least 15s",
+        types=_AGENT,
+    ),
+)
+
+EXEC_KEYS: Final = (
+    ConfigKey(
+        "command",
+        ProgramArguments(32, 1024),
+        "The program to run, and its arguments. No shell reads them.",
+        notes="It must be allowed: ``healthchecker.exec``. What it is told, and what it may do, is in :doc:`probes`.",
+        required=True,
+        types=(CheckType.EXEC,),
+    ),
+)
+
+EXEC_SECTION: Final = ConfigSection(
+    "exec",
+    (
+        ConfigKey(
+            "allow",
+            Boolean(),
+            "Whether healthchecks of type exec may run programs.",
+            notes="Included files can't allow it.",
+            default=False,
+        ),
+        ConfigKey(
+            "at-once",
+            Integer(1, 256),
+            "How many programs may run at once; others wait.",
+            default=16,
+            unit="programs",
+        ),
+    ),
 )

@@ -167,6 +167,7 @@ def build_names(maglev: Record) -> Iterator[NamedBackends]:
                 record["dns-max"],
                 record["healthcheck"],
                 record["enabled"],
+                record["agent-check"],
             )
 
 

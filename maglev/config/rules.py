@@ -57,6 +57,18 @@ def _check_via(record: Record, params: Record, findings: Findings) -> None:
         findings.semantic(f"{record.path}.via", text, record.entries["via"][0])
 
 
+def check_programs(maglev: Record, findings: Findings) -> None:
+    """Check that programs may be run, if a healthcheck runs one."""
+    checker = maglev["healthchecker"]
+    section = BROKEN if checker is BROKEN else checker["exec"]
+    if section is BROKEN or not section.sound("allow") or section["allow"]:
+        return
+    for _, record in maglev.records("healthchecks"):
+        if record["type"] is CheckType.EXEC:
+            text = "exec is not allowed: expected maglev.healthchecker.exec.allow: true, in the main file"
+            findings.semantic(f"{record.path}.type", text, record.place_of("type"))
+
+
 def _check_tls(params: Record, findings: Findings) -> None:
     if params["client-key"] is not None and params["client-certificate"] is None:
         findings.semantic(f"{params.path}.client-key", "needs client-certificate", params.place_of("client-key"))
@@ -104,7 +116,7 @@ def _check_keys(record: Record, section: ConfigSection, kind: CheckType, finding
             continue
         if kind not in key.types:
             _refuse(record, key, kind, findings)
-        elif key.required and record[name] is None:
+        elif kind in key.required_types and record[name] is None:
             findings.semantic(f"{record.path}.{name}", f"is required for type {kind}", record.place)
 
 
@@ -191,9 +203,9 @@ def _check_reference(
 
 def warn_of_unused(maglev: Record, used_backends: AbstractSet[str], findings: Findings) -> None:
     """Warn of backends and healthchecks that nothing uses. Makes sense only for a file without errors."""
-    used_healthchecks = {
-        name for _, backend in maglev.records("backends") for name in check_names(backend["healthcheck"])
-    }
+    backends = [backend for _, backend in maglev.records("backends")]
+    used_healthchecks = {name for backend in backends for name in check_names(backend["healthcheck"])}
+    used_healthchecks |= {backend["agent-check"] for backend in backends}
     for section, used, by in (("backends", used_backends, "frontend"), ("healthchecks", used_healthchecks, "backend")):
         for name, record in maglev.records(section):
             if name not in used:

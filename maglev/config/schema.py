@@ -37,6 +37,7 @@ class ConfigKey:
         required: Whether it must be present.
         unit: Unit of a number.
         types: The types of healthcheck that it belongs to, if not all; with `required`, it is required for those.
+        optional: Those of them for which it is not required all the same.
         instead: With `required`, the name of a key that may be there in its place.
     """
 
@@ -50,6 +51,7 @@ class ConfigKey:
     unit: str = ""
     types: tuple[CheckType, ...] = tuple(CheckType)
     instead: str = ""
+    optional: tuple[CheckType, ...] = ()
 
     @property
     def needed(self) -> bool:
@@ -57,12 +59,17 @@ class ConfigKey:
         return self.required and self.types == tuple(CheckType)
 
     @property
+    def required_types(self) -> tuple[CheckType, ...]:
+        """The types of healthcheck for which it must be present."""
+        return tuple(each for each in self.types if self.required and each not in self.optional)
+
+    @property
     def shown_default(self) -> str:
         """The default to show: its text, or the types of healthcheck for which the key is required."""
         if self.required:
             if self.instead:
                 return f"required, or {self.instead}"
-            return "required" if self.needed else f"required for {', '.join(self.types)}"
+            return "required" if self.needed else f"required for {', '.join(self.required_types)}"
         return self.default_text or self.kind.spell(self.default)
 
 

@@ -1,10 +1,10 @@
 """Writes a configuration as the YAML that it could have been read from, line by line.
 
-The configuration is one as it was loaded, with DNS names as members of pools (`as_written`). What differs from its
-default is written, and a few things that people look for although they are as usual. The text of a `Config` loads to an
-equal one, with two exceptions. Weights that were set at run time are written as weights of the file, with a comment;
-and what may be secret is replaced by `HIDDEN` unless ``secrets`` is true: values of headers, and what probes send. Of
-certificates and keys there are only paths in any case. Everything is ASCII.
+The configuration is one as it was loaded, with DNS names as members of pools (`maglev.config.as_written`). What differs
+from its default is written, and a few things that people look for although they are as usual. The text of a `Config`
+loads to an equal one, with two exceptions. Weights that were set at run time are written as weights of the file, with a
+comment; and what may be secret is replaced by `HIDDEN` unless ``secrets`` is true: values of headers, and what probes
+send. Of certificates and keys there are only paths in any case. Everything is ASCII.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from maglev.config.namekinds import spell_server
 from maglev.config.probekinds import spell_bytes, step_map
 from maglev.config.yaml_lines import Value, address_text, block, key_text, quoted
 from maglev.model.announce import DEFAULT_CONTROL_SOCKET, AnnounceConfig, AnnouncePolicy
-from maglev.model.check_params import DnsParams, HttpMethod, Preset
+from maglev.model.blindness_rule import Blindness
+from maglev.model.check_params import NO_PROGRAMS, DnsParams, HttpMethod, Preset
 from maglev.model.check_set import CheckSet
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
     ONE_UP,
-    Blindness,
     CheckerConfig,
     CheckType,
     Frontend,
@@ -106,6 +106,9 @@ def _checker_lines(config: Config) -> Iterator[str]:
             },
             6,
         )
+    if checker.exec != NO_PROGRAMS:
+        values: dict[str, Value] = {"allow": _truth(checker.exec.allow), "at-once": str(checker.exec.at_once)}
+        lines += block({"exec": values}, 4)
     yield from ("  healthchecker:", *lines) if lines else ()
 
 
@@ -207,8 +210,7 @@ def healthcheck_lines(healthcheck: Healthcheck, *, secrets: bool = False) -> Ite
             "interval": spell(healthcheck.interval),
             **intervals,
             "timeout": spell(healthcheck.timeout),
-            "rise": str(healthcheck.rise),
-            "fall": str(healthcheck.fall),
+            **({} if healthcheck.agent else {"rise": str(healthcheck.rise), "fall": str(healthcheck.fall)}),
             **sources,
         },
         6,
@@ -228,6 +230,12 @@ def _params(healthcheck: Healthcheck, *, secrets: bool) -> dict[str, Value | Non
         params |= {"service": _changed(grpc.service, "", quoted), "host": _changed(grpc.host, None, quoted)}
     if healthcheck.dns is not None:
         params |= _dns_params(healthcheck.dns)
+    if (agent := healthcheck.agent) is not None:
+        request = spell_bytes(agent.request) if secrets else HIDDEN
+        params |= {"send": quoted(request) if agent.request else None, "hold": spell(agent.hold)}
+        params["address"] = _changed(agent.address, None, address_text)
+    if healthcheck.exec is not None:
+        params["command"] = list(map(quoted, healthcheck.exec.command))
     if healthcheck.tls is not None:
         params |= {} if healthcheck.type is CheckType.HTTPS else {"ssl": "true"}
         params |= _tls_params(healthcheck.tls)
@@ -303,29 +311,6 @@ def _tls_params(tls: TlsParams) -> dict[str, Value | None]:
     }
 
 
-def as_written(written: Config, running: Config) -> Config:
-    """Return a configuration in force as it would have been loaded: with the weights that were set at run time.
-
-    Args:
-        written: What was loaded.
-        running: What was made of it: with a backend for each address of a DNS name, and with weights set at run time.
-            Weights that were set for single addresses of a name have no place in a file.
-    """
-    if not written.names:
-        return running
-    frontends = {name: _with_weights(frontend, running.frontends[name]) for name, frontend in written.frontends.items()}
-    return attrs.evolve(written, frontends=frontends)
-
-
-def _with_weights(written: Frontend, running: Frontend) -> Frontend:
-    now = {(pool.name, member.backend): member for pool in running.pools for member in pool.members}
-    pools = (
-        attrs.evolve(pool, members=tuple(now.get((pool.name, member.backend), member) for member in pool.members))
-        for pool in written.pools
-    )
-    return attrs.evolve(written, pools=tuple(pools))
-
-
 def backend_lines(backend: Backend | NamedBackends) -> Iterator[str]:
     """Yield the line of a backend, or of those of a DNS name; its lines if it is long."""
     values: dict[str, Value]
@@ -342,6 +327,8 @@ def backend_lines(backend: Backend | NamedBackends) -> Iterator[str]:
         values["healthcheck"] = {"checks": list(map(key_text, check.names)), "require": check.require}
     elif check is not None:
         values["healthcheck"] = key_text(check)
+    if backend.agent_check is not None:
+        values["agent-check"] = key_text(backend.agent_check)
     if not backend.enabled:
         values["enabled"] = "false"
     return block({key_text(backend.name): values}, 4)

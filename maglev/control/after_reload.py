@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maglev.model.agent import NEUTRAL
 from maglev.model.health import State
-from maglev.model.probing import probing_of
+from maglev.model.probing import agent_of, probing_of
 from maglev.state.decision import Situation, decide
 from maglev.state.pools import no_memory, remembered
 from maglev.state.standing import evidence_of
@@ -13,6 +14,7 @@ from maglev.state.standing import evidence_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from maglev.model.agent import AgentWord
     from maglev.model.config import Backend, Config, Frontend
     from maglev.state.board import Board
     from maglev.state.decision import Decision
@@ -56,11 +58,13 @@ def is_proven(board: Board, config: Config, backend: Backend) -> bool:
     """Return whether the state of a backend remains valid under another configuration."""
     before = board.config.backends[backend.name]
     same = (before.address, probing_of(board.config, before)) == (backend.address, probing_of(config, backend))
+    same = same and agent_of(board.config, before) == agent_of(config, backend)
     return same and board.backends[backend.name].state is not State.UNKNOWN
 
 
 def decided_after(
     board: Board,
+    config: Config,
     frontend: Frontend,
     status: FrontendStatus | None,
     states: Mapping[str, State],
@@ -68,8 +72,11 @@ def decided_after(
 ) -> Decision:
     """Return what is decided of a frontend of another configuration, when its backends have these states.
 
+    Agents say what they say now; a new one takes nothing away.
+
     Args:
         board: The present state.
+        config: The other configuration.
         frontend: The frontend, as it will be.
         status: What is known of it now; None if it is new.
         states: The states of its backends, by name.
@@ -82,7 +89,17 @@ def decided_after(
         rank = 0 if before is None else before.rank
         nolb = before is not None and before.nolb
         doubted = board.doubts.doubted(name)
-        evidence[name] = evidence_of(states[name], drained=drained, doubted=doubted, rank=rank, nolb=nolb)
+        word = _word_after(board, config, config.backends[name])
+        known = {"drained": drained, "doubted": doubted, "nolb": nolb}
+        evidence[name] = evidence_of(states[name], **known, rank=rank, agent=word)
     memory = no_memory(frontend) if status is None else remembered(status.memory, status.frontend, frontend)
     out = status is not None and status.out
     return decide(Situation(frontend, evidence, held or {}, memory, board.now(), out))[0]
+
+
+def _word_after(board: Board, config: Config, backend: Backend) -> AgentWord:
+    """Return what the agent of a backend of another configuration says, as far as it is the one of now."""
+    before = board.config.backends.get(backend.name)
+    if before is None or agent_of(board.config, before) != agent_of(config, backend):
+        return NEUTRAL
+    return board.backends[backend.name].word

@@ -37,6 +37,11 @@ def params_view(healthcheck: Healthcheck) -> CheckParamsView:
         params |= {"service": healthcheck.grpc.service, "host": healthcheck.grpc.host}
     if healthcheck.dns is not None:
         params |= _dns_view(healthcheck.dns)
+    if healthcheck.exec is not None:
+        params["command"] = list(healthcheck.exec.command)
+    if healthcheck.agent is not None:
+        agent = healthcheck.agent
+        params |= {"send": f"{len(agent.request)} bytes", "address": agent.address, "hold": agent.hold}
     return params
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from maglev.config.as_written import as_written
 from maglev.config.text_diff import DiffLine, difference_lines
-from maglev.config.writing import as_written, config_lines
+from maglev.config.writing import config_lines
 from maglev.model.bounds import MAX_PAGE, PAGE
 from maglev.model.errors import RefusedError
 

@@ -169,10 +169,10 @@ def _waiting(
     if State.UNKNOWN not in between.values():
         return
     after = {name: state_after(board, config, config.backends[name]) for name in frontend.backends}
-    final = decided_after(board, frontend, status, after)
+    final = decided_after(board, config, frontend, status, after)
     if final.active is None:
         return
-    now = decided_after(board, frontend, status, between, held).desired
+    now = decided_after(board, config, frontend, status, between, held).desired
     waiting = [
         name
         for name, each in final.desired.items()
@@ -214,7 +214,7 @@ def emptied_steps(board: Board, config: Config) -> Generator[None, None, dict[st
             continue
         if any(desired.weight for desired in status.desired.values()):
             states = {each: state_after(board, config, config.backends[each]) for each in frontend.backends}
-            if not decided_after(board, frontend, status, states).serves:
+            if not decided_after(board, config, frontend, status, states).serves:
                 found[name] = _EMPTIED[frontend.when_none_eligible]
         yield
     return found
@@ -229,7 +229,7 @@ _EMPTIED: Final[Mapping[WhenNoneEligible, str]] = {
 
 def _wanted_after(board: Board, config: Config, states: Mapping[str, State]) -> Iterator[WantedVip]:
     for frontend in config.frontends.values():
-        decision = decided_after(board, frontend, board.frontends.get(frontend.name), states)
+        decision = decided_after(board, config, frontend, board.frontends.get(frontend.name), states)
         addresses = {name: config.backends[name].address for name in frontend.backends}
         yield want(frontend, addresses, decision.desired, frozenset())
 

@@ -14,6 +14,7 @@ from maglev.control.noted_views import (
     weight_event_view,
 )
 from maglev.model.events import (
+    AgentEvent,
     AnnouncementEvent,
     BackendEvent,
     BlindnessEvent,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from maglev.model.event_views import (
+        AgentEventView,
         BackendEventView,
         BlindnessEventView,
         CheckEventView,
@@ -117,7 +119,22 @@ def _check_event_view(event: CheckEvent) -> CheckEventView:
     }
 
 
+def _agent_event_view(event: AgentEvent) -> AgentEventView:
+    return {
+        "type": "agent",
+        "seq": event.seq,
+        "at": moment(event.at),
+        "backend": event.backend,
+        "healthcheck": event.healthcheck,
+        "before": event.old,
+        "now": event.new,
+        "code": event.code,
+        "detail": event.detail,
+    }
+
+
 _VIEWS: Final[Mapping[type, Callable[[Any], EventView]]] = {
+    AgentEvent: _agent_event_view,
     AnnouncementEvent: announcement_event_view,
     BackendEvent: _backend_event_view,
     CheckEvent: _check_event_view,

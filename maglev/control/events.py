@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from maglev.model.event_views import EventView, LogEventView, SnapshotView
     from maglev.model.events import (
+        AgentEvent,
         AnnouncementEvent,
         BackendEvent,
         BlindnessEvent,
@@ -161,6 +162,7 @@ class EventHub:
         board.subscribe(
             backend_changed=self._backend_changed,
             check_changed=self._backend_changed,
+            agent_changed=self._backend_changed,
             frontend_changed=self._frontend_changed,
             noted=self._noted,
             guard_changed=self._frontend_changed,
@@ -193,7 +195,7 @@ class EventHub:
 
     # Sources
 
-    def _backend_changed(self, event: BackendEvent | CheckEvent | BlindnessEvent) -> None:
+    def _backend_changed(self, event: BackendEvent | CheckEvent | AgentEvent | BlindnessEvent) -> None:
         self._offer(event, backends=True)
 
     def _frontend_changed(self, event: FrontendEvent | GuardEvent | AnnouncementEvent | SinkEvent) -> None:

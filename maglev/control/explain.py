@@ -31,11 +31,13 @@ if TYPE_CHECKING:
         StepView,
     )
     from maglev.model.override import Override
+    from maglev.state.agents import AgentStatus
+    from maglev.state.backend_status import BackendStatus
     from maglev.state.board import Board
     from maglev.state.changes import WeightChange
     from maglev.state.checks import CheckStatus
     from maglev.state.decision import BackendTrace, FrontendTrace
-    from maglev.state.status import BackendStatus, FrontendStatus
+    from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.departures import Departing
 
@@ -47,6 +49,9 @@ ELIGIBLE: Final[Mapping[Standing, str]] = {
     Standing.UNPROVED: "no: it has had no result yet, and no weight before",
     Standing.DRAINED: "no: it drains",
     Standing.NOLB: "no: its health page answers 404, it wants no new flows (disable-on-404)",
+    Standing.AGENT_DOWN: "no: its agent says that it is down",
+    Standing.AGENT_DRAIN: "no: its agent says that it wants no new flows",
+    Standing.AGENT_MAINT: "no: its agent says that it is being worked on",
     Standing.PAUSED: "no: it is paused",
     Standing.DISABLED: "no: it is disabled",
     Standing.REMOVED: "no: it has left the file",
@@ -62,6 +67,10 @@ REASONS: Final[Mapping[WeightReason, str]] = {
     WeightReason.UNPROVED: "it has had no result yet",
     WeightReason.DRAINED: "it drains",
     WeightReason.NOLB: "it wants no new flows (disable-on-404)",
+    WeightReason.AGENT_WEIGHT: "it is up, in the active pool, with the part that its agent says",
+    WeightReason.AGENT_DOWN: "its agent says that it is down",
+    WeightReason.AGENT_DRAIN: "its agent says that it wants no new flows",
+    WeightReason.AGENT_MAINT: "its agent says that it is being worked on",
     WeightReason.PAUSED: "it is paused",
     WeightReason.DISABLED: "it is disabled",
     WeightReason.REMOVED: "it has left the file",
@@ -75,6 +84,7 @@ CHANGES: Final[Mapping[Step, str]] = {
     Step.POOL: "another pool became the active one",
     Step.GUARD: "the guard began or ceased to keep it",
     Step.FRONTEND: "the frontend was taken out of service, or put back",
+    Step.AGENT: "its agent says something else",
     Step.WEIGHT: "another weight was set, or found in VPP",
 }
 
@@ -119,7 +129,7 @@ def explain_backend(
     return {
         "name": status.name,
         "state": str(status.state),
-        "steps": list(_common(status, override)),
+        "steps": list(_common(status, override, board.now())),
         "frontends": weights,
     }
 
@@ -174,7 +184,7 @@ def _step(step: str, text: str) -> StepView:
     return {"step": step, "text": text}
 
 
-def _common(status: BackendStatus, override: Override | None) -> Iterator[StepView]:
+def _common(status: BackendStatus, override: Override | None, now: float) -> Iterator[StepView]:
     """Yield what is the same in every frontend."""
     result, health = status.last_result, status.health
     if result is None:
@@ -189,6 +199,8 @@ def _common(status: BackendStatus, override: Override | None) -> Iterator[StepVi
     counter = f"the counter is {health.value} of 0..{health.top}, and up from {health.rise} on"
     since = f" since {moment(status.transitions[0].at)}" if status.transitions else ""
     yield _step("health", f"{status.state}{since}; {counter}")
+    if status.agent is not None:
+        yield _agent(status.agent, now)
     if override is not None:
         yield _step("orders", f"{override.value}, {override}; the file says {override.base}")
     elif status.state is State.DISABLED:
@@ -203,6 +215,19 @@ def _check(check: CheckStatus) -> StepView:
     result = "no result yet" if last is None else f"the last result {named(str(last.code), last.detail)}"
     counter = f"the counter is {health.value} of 0..{health.top}, and up from {health.rise} on"
     return _step("check", f"{check.healthcheck.name}: {check.state}; {counter}; {result}")
+
+
+def _agent(agent: AgentStatus, now: float) -> StepView:
+    """Return what an agent says, and for how long that has held or will hold."""
+    last, silence = agent.last_result, f"for {max(now - agent.heard, 0.0):.1f}s"
+    result = "no answer yet" if last is None else f"the last answer {named(str(last.code), last.detail)}"
+    if not agent.known:
+        text = f"not heard {silence}: until then, or for {agent.params.hold:g}s, nothing is raised"
+    elif agent.silent:
+        text = f"not heard {silence}, longer than {agent.params.hold:g}s (hold): it takes nothing away"
+    else:
+        text = f"says {agent.said}, heard {silence.removeprefix('for ')} ago"
+    return _step("agent", f"{agent.healthcheck.name}: {text}; {result}")
 
 
 def _pools(board: Board, trace: FrontendTrace) -> Iterator[StepView]:

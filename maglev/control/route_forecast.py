@@ -133,11 +133,11 @@ def _prospect(board: Board, config: Config, frontend: Frontend, status: Frontend
     before: Mapping[str, int] = {} if status is None else board.holds.weights_by_address(status)
     weighted = {member.backend for pool in frontend.pools for member in pool.members if member.weight}
     holding = {name for name in fresh & weighted if status is not None and _keeps(status, name, config, before)}
-    serving = _weighted(board, frontend, status, first) | holding
+    serving = _weighted(board, config, frontend, status, first) | holding
     listed = {backend.address for backend in backends.values()}
     leaving = [address for address, weight in before.items() if weight and address not in listed]
     staying = 0 if serving or config.vpp.removal_max_delay <= 0 else len(leaving)
-    return _Prospect(frontend.name, len(serving), staying, len(_weighted(board, frontend, status, then)))
+    return _Prospect(frontend.name, len(serving), staying, len(_weighted(board, config, frontend, status, then)))
 
 
 def _keeps(status: FrontendStatus, name: str, config: Config, before: Mapping[str, int]) -> bool:
@@ -146,6 +146,8 @@ def _keeps(status: FrontendStatus, name: str, config: Config, before: Mapping[st
     return bool(before.get(config.backends[name].address, 0) if wanted is None else wanted.weight)
 
 
-def _weighted(board: Board, frontend: Frontend, status: FrontendStatus | None, states: Mapping[str, State]) -> set[str]:
-    decision = decided_after(board, frontend, status, states)
+def _weighted(
+    board: Board, config: Config, frontend: Frontend, status: FrontendStatus | None, states: Mapping[str, State]
+) -> set[str]:
+    decision = decided_after(board, config, frontend, status, states)
     return {name for name, desired in decision.desired.items() if desired.weight}

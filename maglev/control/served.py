@@ -15,7 +15,7 @@ import attrs
 
 from maglev.model.check_set import CheckSet
 from maglev.model.config import PemFile
-from maglev.model.probing import checks_of
+from maglev.model.probing import agent_of, checks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +81,10 @@ def configuration_hash(config: Config, frontend: Frontend) -> str:
 def _member(config: Config, member: PoolMember) -> list[Any]:
     backend = config.backends[member.backend]
     weight = member.weight if member.written is None else member.written
-    checks = sorted(json.dumps(_check(each), sort_keys=True) for each in checks_of(config, backend))
-    needed = backend.healthcheck.needed if isinstance(backend.healthcheck, CheckSet) else len(checks)
+    found, agent = checks_of(config, backend), agent_of(config, backend)
+    needed = backend.healthcheck.needed if isinstance(backend.healthcheck, CheckSet) else len(found)
+    every = found if agent is None else (*found, agent)
+    checks = sorted(json.dumps(_check(each), sort_keys=True) for each in every)
     return [backend.address, weight, needed, checks]
 
 

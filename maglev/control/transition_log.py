@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from constantly import NamedConstant
 
     from maglev.model.config import Config
-    from maglev.model.events import BackendEvent, BlindnessEvent, CheckEvent, FrontendEvent, GuardEvent
+    from maglev.model.events import AgentEvent, BackendEvent, BlindnessEvent, CheckEvent, FrontendEvent, GuardEvent
     from maglev.model.health import Transition
     from maglev.state.board import Board
 
@@ -39,6 +39,7 @@ class TransitionLog:
         board.subscribe(
             backend_changed=self._backend_changed,
             check_changed=self._check_changed,
+            agent_changed=self._agent_changed,
             frontend_changed=self._frontend_changed,
             guard_changed=self._guard_changed,
             blindness_changed=self._blindness_changed,
@@ -68,6 +69,18 @@ class TransitionLog:
             code=event.code,
             detail=event.detail,
             state=str(event.state),
+            seq=event.seq,
+        )
+
+    def _agent_changed(self, event: AgentEvent) -> None:
+        self._log.info(
+            "agent-changed",
+            backend=event.backend,
+            healthcheck=event.healthcheck,
+            before=event.old,
+            now=event.new,
+            code=event.code,
+            detail=event.detail,
             seq=event.seq,
         )
 

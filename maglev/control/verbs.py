@@ -65,8 +65,9 @@ if TYPE_CHECKING:
         VersionView,
     )
     from maglev.runtime.cooperator import WorkQueue
+    from maglev.state.backend_status import BackendStatus
     from maglev.state.board import Board
-    from maglev.state.status import BackendStatus, FrontendStatus
+    from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.service import VppService
 
@@ -330,4 +331,5 @@ class CallerControl(VppVerbs, OrderVerbs, AnnounceVerbs, ConfigVerbs, IControl):
 
     def _users(self) -> Counter[str]:
         backends = self._board.config.backends.values()
-        return Counter(name for backend in backends for name in check_names(backend.healthcheck))
+        checks = Counter(name for backend in backends for name in check_names(backend.healthcheck))
+        return checks + Counter(each.agent_check for each in backends if each.agent_check is not None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from maglev.control.traffic import ServerTraffic, VipTraffic
     from maglev.model.config import Healthcheck, LbConf, PoolMember
     from maglev.model.health import Health, Transition
-    from maglev.model.health_views import CheckView, HealthView, ResultView
+    from maglev.model.health_views import AgentView, CheckView, HealthView, ResultView
     from maglev.model.override import Override
     from maglev.model.override_views import DrainView, KeptView, OverrideView
     from maglev.model.problem import Problem
@@ -44,9 +44,11 @@ if TYPE_CHECKING:
         VipKeyView,
         VipView,
     )
+    from maglev.state.agents import AgentStatus
+    from maglev.state.backend_status import BackendStatus
     from maglev.state.board import Board
     from maglev.state.checks import CheckStatus
-    from maglev.state.status import BackendStatus, FrontendStatus
+    from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.departures import Departing
     from maglev.vpp.sync.forecast import VipForecast
@@ -154,6 +156,7 @@ def backend_view(
         "health": _health_view(status.health),
         "last_result": None if last is None else result_view(last, board.now() - status.resulted, _shown(status)),
         "checks": [_check_view(each, board.now()) for each in status.checks],
+        "agent": None if status.agent is None else _agent_view(status.agent, board.now()),
         "transitions": [transition_view(each, board.age(each.at)) for each in status.transitions],
         "frontends": list(board.frontends_of(status.name)),
         "override": override,
@@ -177,6 +180,18 @@ def _check_view(check: CheckStatus, now: float) -> CheckView:
         "state": str(check.state),
         "health": _health_view(check.health),
         "last_result": None if last is None else result_view(last, now - check.resulted),
+    }
+
+
+def _agent_view(agent: AgentStatus, now: float) -> AgentView:
+    last = agent.last_result
+    return {
+        "healthcheck": agent.healthcheck.name,
+        "says": agent.said,
+        "percent": 0 if agent.word.down or agent.word.order else agent.word.percent,
+        "age": round(max(now - agent.heard, 0.0), 1),
+        "hold": agent.params.hold,
+        "last_result": None if last is None else result_view(last, now - agent.resulted),
     }
 
 

@@ -46,6 +46,7 @@ from maglev.healthcheck.lag import LagMonitor
 from maglev.healthcheck.probers.netns import check_netns
 from maglev.healthcheck.probers.obstacles import obstacles
 from maglev.healthcheck.probers.sources import ProberSources
+from maglev.healthcheck.programs.host import ProgramHost
 from maglev.healthcheck.service import CheckerService
 from maglev.healthcheck.workers.pool import WorkerPool
 from maglev.healthcheck.workers.process import Spawner
@@ -149,11 +150,17 @@ class Daemon(MultiService):
         TransitionLog(self.board)
         ScaleLog(self._cooperator.queue("control"), self.board)
         transitions = TransitionCounter(self.board)
-        lag = LagMonitor(reactor)
+        lag, self.programs = LagMonitor(reactor), ProgramHost(reactor, lambda: self.board.config.checker.exec.at_once)
         self._probers = ProberSources(reactor, lag)
         self.pool = WorkerPool(reactor, Spawner(reactor))
-        probers = PooledProbers(self._probers, self.pool)
-        self.checker = CheckerService(reactor, self.board, probers, lag, jitter, log_probes=self._trace)
+        self.checker = CheckerService(
+            reactor,
+            self.board,
+            PooledProbers(self._probers, self.pool, self.programs),
+            lag,
+            jitter,
+            log_probes=self._trace,
+        )
         messages = MessageCounter()
         self.vpp = VppService(self._cooperator.queue("vpp"), self.board, self._connector(options, messages), jitter)
         self.reloader = Reloader(
@@ -161,7 +168,8 @@ class Daemon(MultiService):
         )
         add_names(self, self.names, written, self.overrides, self.reloader, self.board)
         former = _former_birds(self, reactor, options)  # before VPP, which may lose the VIPs of what they announce
-        for service in (self.overrides, Timekeeper(reactor, self.board), self.pool, self.checker, self.vpp):
+        timekeeper = Timekeeper(reactor, self.board)
+        for service in (self.overrides, timekeeper, self.pool, self.programs, self.checker, self.vpp):
             cast("IService", service).setServiceParent(self)
         self.announcer = Announcer(
             reactor, time.time, self.board, SupportReader(self.board, self.vpp), self.overrides.kept_off

@@ -26,6 +26,8 @@ DISCARD_REASONS: Final = (
     "network",
     "permission",
     "ports",
+    "processes",
+    "program",
     "tunnel",
     "unsupported",
     "worker",
@@ -36,6 +38,12 @@ _CONNECT: Final = (Code.L4TOUT, Code.L4CON)
 _VIA: Final = (Code.L4VIP, Code.L4GRE)
 _TLS: Final = (Code.L6TOUT, Code.L6RSP)
 _ANSWER: Final = (Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L7STS)
+
+
+_SIMPLE: Final[Mapping[CheckType, tuple[Code, ...]]] = {
+    CheckType.ICMP: (Code.L7OK, Code.L7TOUT, Code.L4CON),
+    CheckType.EXEC: (Code.PROCOK, Code.PROCERR, Code.PROCTOUT, Code.L7RSP),
+}
 
 
 def kind_of(healthcheck: Healthcheck | None) -> str:
@@ -51,14 +59,15 @@ def possible_codes(healthcheck: Healthcheck | None) -> tuple[Code, ...]:
 
 
 def _codes_of_type(healthcheck: Healthcheck) -> tuple[Code, ...]:
-    if healthcheck.type is CheckType.ICMP:
-        return (Code.L7OK, Code.L7TOUT, Code.L4CON)
+    if healthcheck.type in _SIMPLE:
+        return _SIMPLE[healthcheck.type]
     tls = _TLS if healthcheck.tls is not None else ()
     if healthcheck.udp is not None:
         return (Code.L4OK, Code.L7OK, Code.L7TOUT, Code.L7RSP, Code.L4CON)
     if healthcheck.dns is not None:
         return (*(_CONNECT if healthcheck.dns.tcp else (Code.L4CON,)), *_ANSWER)
-    if healthcheck.http is not None or healthcheck.talk is not None or healthcheck.grpc is not None:
+    kinds = healthcheck.http, healthcheck.talk, healthcheck.grpc, healthcheck.agent
+    if any(each is not None for each in kinds):
         drains = healthcheck.http is not None and healthcheck.http.disable_on_404
         return (*_CONNECT, *tls, *_ANSWER, *((Code.L7OKC,) if drains else ()))
     return (*_CONNECT, *tls, Code.L6OK if tls else Code.L4OK)

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from maglev.model.events import BackendEvent
     from maglev.model.health import Transition
     from maglev.model.result import Outcome
+    from maglev.state.backend_status import BackendStatus
     from maglev.state.board import Board
-    from maglev.state.status import BackendStatus
 
 FAULT_PAUSE: Final = 0.25
 """Seconds until a probe that failed locally is retried: soon, but not in a busy loop."""
@@ -174,16 +174,16 @@ class CheckerService(Service):
             self._follow(each, event.transition)
 
     def _names_of(self, status: BackendStatus) -> tuple[str, ...]:
-        """Return the names under which a backend is probed, and remember them if there are several."""
+        """Return the names under which a backend and its agent are probed, and remember them if there are several."""
         names = status.probe_names
-        if status.checks:
+        if len(names) > 1:
             self._several[status.name] = names
         return names
 
     def _follow(self, name: str, transition: Transition) -> None:
         turn = self._turns.get(name)
         if turn is None or transition.code in {Lifecycle.START, Lifecycle.CHANGE}:
-            # A check among several that a reload has not changed goes on.
+            # A check among several that a reload has not changed goes on, and so does an agent.
             if turn is None or turn.status.name in self._board.backends or turn.status is not self._board.probed(name):
                 self._drop_turn(name)
                 self._resume(self._add_turn(name))

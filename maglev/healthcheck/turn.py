@@ -1,4 +1,4 @@
-"""The turn of one backend, or of one of its several checks: what the checker knows of its probes."""
+"""The turn of one backend, of one of its several checks, or of its agent: what the checker knows of its probes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from maglev.healthcheck.counters import ProbeCounters
     from maglev.interfaces import IProber
     from maglev.model.config import Backend, Healthcheck
+    from maglev.state.agents import AgentStatus
+    from maglev.state.backend_status import BackendStatus
     from maglev.state.checks import CheckStatus
-    from maglev.state.status import BackendStatus
 
 
 class IProberSource(Protocol):
@@ -54,7 +55,7 @@ class Turn(ScheduleEntry):
 
     def __init__(
         self,
-        status: BackendStatus | CheckStatus,
+        status: BackendStatus | CheckStatus | AgentStatus,
         healthcheck: Healthcheck | None,
         prober: IProber | None,
         counts: ProbeCounters,

@@ -20,6 +20,7 @@ from maglev.model.health import State
 from maglev.model.override import BackendOrder
 from maglev.model.result import PASSES, Code
 from maglev.runtime.cooperator import BUCKETS as TURN_BUCKETS
+from maglev.state.agents import SUMMARIES
 from maglev.state.blindness import Scope
 from maglev.vpp.lb.state import key_of
 
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from maglev.model.build import Build
     from maglev.model.override import Override
     from maglev.runtime.cooperator import Cooperator
+    from maglev.state.agents import AgentStatus
+    from maglev.state.backend_status import BackendStatus
     from maglev.state.board import Board
-    from maglev.state.status import BackendStatus
     from maglev.vpp.sync.departures import Departures
     from maglev.vpp.sync.service import VppService
 
@@ -115,6 +117,7 @@ class BoardCollector:
         for status in backends:
             yield f'maglev_backend_health{{backend="{status.name}"}} {status.health.value}\n'
         yield from self._checks(backends)
+        yield from self._agents([each.agent for each in backends if each.agent is not None])
         yield header("maglev_backend_enabled")
         for status in backends:
             yield f'maglev_backend_enabled{{backend="{status.name}"}} {int(status.state is not State.DISABLED)}\n'
@@ -133,6 +136,17 @@ class BoardCollector:
         yield header(family)
         for name, check in several:
             yield f'{family}{{backend="{name}",healthcheck="{check.healthcheck.name}"}} {check.health.value}\n'
+
+    def _agents(self, agents: Iterable[AgentStatus]) -> Iterator[str]:
+        family = "maglev_backend_agent"
+        yield header(family)
+        for agent in agents:
+            name, says = split_probe_name(agent.name)[0], agent.summary
+            yield "".join(f'{family}{{backend="{name}",says="{each}"}} {int(each == says)}\n' for each in SUMMARIES)
+        family = "maglev_backend_agent_percent"
+        yield header(family)
+        for agent in agents:
+            yield f'{family}{{backend="{split_probe_name(agent.name)[0]}"}} {agent.word.percent}\n'
 
     def _frontends(self) -> Iterator[str]:
         yield header("maglev_frontend_state")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from maglev.metrics.agent_families import AGENT_FAMILIES
 from maglev.metrics.family import Family
 from maglev.metrics.listener_families import LISTENERS
 
@@ -53,6 +54,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
             "``maglev_backend_health`` counts the checks that are up then.",
             absent=_NOT_SEVERAL,
         ),
+        *AGENT_FAMILIES,
         Family("maglev_backend_enabled", "gauge", "0 while disabled", ("backend",)),
         Family(
             "maglev_backend_transitions_total",

@@ -180,3 +180,45 @@ class VipPath:
     ipv6_source: str
     device: str
     mark: int
+
+
+@attrs.frozen
+class AgentParams:
+    """How an agent is asked, and for how long it is believed.
+
+    Attributes:
+        request: What is sent first; empty for nothing.
+        address: Where the agent is; None for the address of the backend.
+        hold: Seconds for which its last word holds when it says nothing any longer.
+    """
+
+    request: bytes = b""
+    address: str | None = None
+    hold: float = 15.0
+
+
+@attrs.frozen
+class ExecParams:
+    """What an exec probe runs.
+
+    Attributes:
+        command: The program and its arguments.
+    """
+
+    command: tuple[str, ...]
+
+
+@attrs.frozen
+class ExecConfig:
+    """Whether programs may be run as probes, and how many.
+
+    Attributes:
+        allow: Whether they may.
+        at_once: How many may run at once.
+    """
+
+    allow: bool = False
+    at_once: int = 16
+
+
+NO_PROGRAMS: Final = ExecConfig()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from maglev.model.announce import AnnounceConfig
-from maglev.model.check_params import HttpMethod, Via
+from maglev.model.check_params import NO_PROGRAMS, ExecConfig, HttpMethod, Via
 from maglev.model.names import ResolverConfig
 from maglev.model.served_vips import served_vips
 
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from maglev.model.addresses import Family
-    from maglev.model.check_params import DnsParams, GrpcParams, TalkParams, UdpParams, VipPath
+    from maglev.model.blindness_rule import Blindness
+    from maglev.model.check_params import (
+        AgentParams,
+        DnsParams,
+        ExecParams,
+        GrpcParams,
+        TalkParams,
+        UdpParams,
+        VipPath,
+    )
     from maglev.model.check_set import CheckSet
     from maglev.model.names import NamedBackends
 
@@ -41,6 +50,8 @@ class CheckType(enum.StrEnum):
     UDP = "udp"
     DNS = "dns"
     GRPC = "grpc"
+    AGENT = "agent"
+    EXEC = "exec"
 
 
 class Transport(enum.StrEnum):
@@ -146,10 +157,9 @@ class Healthcheck:
         rise: Consecutive passes that bring a down backend up.
         fall: Consecutive failures that bring an up backend down.
         probe_ipv4_src, probe_ipv6_src: Source address of probes to such backends; None lets the kernel choose.
-        http: Set for http and https.
         tls: Set for https, and for tcp and grpc with ``ssl``.
         talk: Set for tcp with ``steps`` or a ``preset``.
-        udp, dns, grpc: Set for the type of that name.
+        http, udp, dns, grpc, agent, exec: Set for these types; http for https, too.
         via: By which way the probes go.
         path: The VIP that it goes by, in what a healthcheck becomes for a backend (`maglev.model.via`).
     """
@@ -171,6 +181,8 @@ class Healthcheck:
     udp: UdpParams | None = None
     dns: DnsParams | None = None
     grpc: GrpcParams | None = None
+    agent: AgentParams | None = None
+    exec: ExecParams | None = None
     via: Via = Via.DIRECT
     path: VipPath | None = None
 
@@ -183,6 +195,7 @@ class Backend:
         healthcheck: Name of the healthcheck; or several of them; None makes a static backend.
         enabled: False starts it disabled.
         named: Name in the file of the backends that a DNS name stands for, if this is one of them; else empty.
+        agent_check: Name of the healthcheck that asks its agent; None if it has none.
     """
 
     name: str
@@ -190,6 +203,7 @@ class Backend:
     healthcheck: str | CheckSet | None = None
     enabled: bool = True
     named: str = ""
+    agent_check: str | None = None
 
 
 @attrs.frozen
@@ -301,8 +315,7 @@ class LbConf:
     """The global settings of the lb plugin (``lb_conf``).
 
     Attributes:
-        ipv4_src_address: Source of GRE packets to IPv4 application servers.
-        ipv6_src_address: The same for IPv6.
+        ipv4_src_address, ipv6_src_address: Source of GRE packets to application servers of each family.
         sticky_buckets_per_core: Flow table size of each worker, a power of two.
         flow_timeout: Seconds, whole, 1..120.
     """
@@ -336,23 +349,6 @@ class VppConfig:
 
 
 @attrs.frozen
-class Blindness:
-    """When the checks are in doubt, because so many backends went down together.
-
-    Attributes:
-        share: How many of those in service, in percent.
-        window: Seconds within which they went down.
-        hold: Seconds after which the checks are believed after all.
-        canary: Name of a backend that shows by being up that there is nothing wrong; None for none.
-    """
-
-    share: float
-    window: float = 30.0
-    hold: float = 300.0
-    canary: str | None = None
-
-
-@attrs.frozen
 class CheckerConfig:
     """Settings of the checker as a whole.
 
@@ -362,6 +358,7 @@ class CheckerConfig:
         probe_workers: Number of processes that probe; 0 probes in the daemon itself.
         blindness: When the checks are in doubt; None for never.
         tunnel_device, tunnel_mark: With what the names of the tun devices begin, and the first of their marks.
+        exec: Whether programs may be run.
     """
 
     transition_history: int = 5
@@ -370,6 +367,7 @@ class CheckerConfig:
     blindness: Blindness | None = None
     tunnel_device: str = "maglev"
     tunnel_mark: int = 19783
+    exec: ExecConfig = NO_PROGRAMS
 
 
 @attrs.frozen

@@ -46,6 +46,20 @@ class CheckEventView(ChangeView):
     detail: Annotated[str, "What happened, for a person; may be empty."]
 
 
+class AgentEventView(TypedDict):
+    """The agent of a backend says something else than before, or is not heard any longer; for those who see them."""
+
+    type: Annotated[Literal["agent"], "``agent``."]
+    seq: Annotated[int, "Position in the event log."]
+    at: Annotated[str, "When it happened."]
+    backend: Annotated[str, "Name of the backend."]
+    healthcheck: Annotated[str, "Name of the healthcheck that asks the agent."]
+    before: Annotated[str, "What it said before, such as ``drain 50%``; ``up``, ``unknown`` or ``silent``."]
+    now: Annotated[str, "What it says now."]
+    code: Annotated[str, "Code of the probe."]
+    detail: Annotated[str, "The answer, or why there is none."]
+
+
 class FrontendEventView(ChangeView):
     """A frontend changed its state."""
 
@@ -227,6 +241,14 @@ class NameEventView(TypedDict):
 
 
 NotedView = OverrideEventView | WeightEventView | ReloadEventView | DrainEventView | PeerEventView | NameEventView
-_Board = BackendEventView | CheckEventView | FrontendEventView | GuardEventView | BlindnessEventView | NotedView
+_Board = (
+    BackendEventView
+    | CheckEventView
+    | AgentEventView
+    | FrontendEventView
+    | GuardEventView
+    | BlindnessEventView
+    | NotedView
+)
 _Announced = AnnouncementEventView | SinkEventView
 EventView = SnapshotView | _Board | _Announced | LogEventView | GapView | AuditEventView

@@ -68,6 +68,31 @@ class CheckEvent:
 
 
 @attrs.frozen
+class AgentEvent:
+    """The agent of a backend says something else than before, or is not heard any longer.
+
+    Attributes:
+        seq: Position in the event log, in one sequence for all kinds.
+        backend: Name of the backend.
+        healthcheck: Name of the healthcheck that asks it.
+        old: What held before, such as ``drain 50%``; ``up`` if it took nothing away, ``unknown``, or ``silent``.
+        new: What holds now.
+        code: Code of the result that caused it.
+        detail: The answer, or why there is none.
+        at: Wall-clock time, seconds since the epoch: for display only.
+    """
+
+    seq: int
+    backend: str
+    healthcheck: str
+    old: str
+    new: str
+    code: str
+    detail: str
+    at: float
+
+
+@attrs.frozen
 class FrontendEvent:
     """A frontend went from one state to another.
 
@@ -308,4 +333,14 @@ class NameEvent:
 Noted = OverrideEvent | WeightEvent | ReloadEvent | DrainEvent | PeerEvent | NameEvent
 """What is noted on the board."""
 
-Event = BackendEvent | CheckEvent | FrontendEvent | GuardEvent | BlindnessEvent | AnnouncementEvent | SinkEvent | Noted
+Event = (
+    BackendEvent
+    | CheckEvent
+    | AgentEvent
+    | FrontendEvent
+    | GuardEvent
+    | BlindnessEvent
+    | AnnouncementEvent
+    | SinkEvent
+    | Noted
+)

@@ -145,9 +145,10 @@ class Health:
         value: The counter, 0 .. rise+fall-1.
         state: The state.
         draining: Whether it is ordered to drain.
+        waits: Whether its agent has to be heard before it can come up.
     """
 
-    __slots__ = ("draining", "fall", "rise", "state", "value")
+    __slots__ = ("draining", "fall", "rise", "state", "value", "waits")
 
     def __init__(self, rise: int, fall: int) -> None:
         self.rise = rise
@@ -155,6 +156,7 @@ class Health:
         self.value = rise - 1
         self.state = State.UNKNOWN
         self.draining = False
+        self.waits = False
 
     @property
     def top(self) -> int:
@@ -167,8 +169,19 @@ class Health:
         if state not in PROBED:
             return False
         self.value = min(self.value + 1, self.top) if passed else max(self.value - 1, 0)
-        self.state = State.DOWN if self.value < self.rise else State.DRAINING if self.draining else State.UP
+        if self.value < self.rise:
+            self.state = State.DOWN
+        elif not self.waits or self.draining or state is State.UP:
+            self.state = State.DRAINING if self.draining else State.UP
         return self.state is not state
+
+    def settle(self) -> bool:
+        """Go on after the agent was heard; return whether the state changed."""
+        self.waits = False
+        if self.value < self.rise or self.state not in {State.UNKNOWN, State.DOWN}:
+            return False
+        self.state = State.UP
+        return True
 
     def happen(self, event: Lifecycle) -> bool:
         """Apply a lifecycle event; return whether the state, or the order to drain, changed.
@@ -194,7 +207,7 @@ class Health:
         """What the probes have found of a backend that is ordered to drain."""
         if self.state is State.DOWN:
             return State.DOWN
-        return State.UP if self.value >= self.rise else State.UNKNOWN
+        return State.UP if self.value >= self.rise and not self.waits else State.UNKNOWN
 
     def retune(self, rise: int, fall: int) -> None:
         """Set new thresholds, before a `Lifecycle.CHANGE`."""

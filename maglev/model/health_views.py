@@ -24,6 +24,17 @@ class ResultView(TypedDict):
     age: Annotated[float, "Seconds since it ended."]
 
 
+class AgentView(TypedDict):
+    """What the agent of a backend says."""
+
+    healthcheck: Annotated[str, "Name of the healthcheck that asks it."]
+    says: Annotated[str, "What holds, such as ``drain 50%``: ``up`` if nothing is lowered; ``unknown`` or ``silent``."]
+    percent: Annotated[int, "How much of its weight the backend has by that, 0..100."]
+    age: Annotated[float, "Seconds since it was heard; before that, since it has been asked."]
+    hold: Annotated[float, "Seconds for which its last word holds when it is silent."]
+    last_result: Annotated[ResultView | None, "Outcome of the last question; None before the first."]
+
+
 class CheckView(TypedDict):
     """What one of several checks of a backend says."""
 

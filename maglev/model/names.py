@@ -31,6 +31,7 @@ class NamedBackends:
         most: How many addresses are used.
         healthcheck: As in `maglev.model.config.Backend`.
         enabled: As there.
+        agent_check: As there.
     """
 
     name: str
@@ -39,6 +40,7 @@ class NamedBackends:
     most: int = DEFAULT_ADDRESSES
     healthcheck: str | CheckSet | None = None
     enabled: bool = True
+    agent_check: str | None = None
 
 
 @attrs.frozen

@@ -47,15 +47,25 @@ def probing_of(config: Config, backend: Backend) -> Healthcheck | Checks | None:
     return Checks(tuple(chain(*paths)), needed, () if max(sizes) == 1 else sizes)
 
 
+def agent_of(config: Config, backend: Backend) -> Healthcheck | None:
+    """Return the healthcheck that asks the agent of a backend, if it has one."""
+    return None if backend.agent_check is None else config.healthchecks[backend.agent_check]
+
+
 def probe_of(config: Config, name: str) -> tuple[Backend, Healthcheck | None]:
-    """Return what a probe is sent to, and how: by the name of a backend, or that of one of its checks.
+    """Return what a probe is sent to, and how: by the name of a backend, of one of its checks, or of its agent.
 
     Args:
         config: The configuration.
-        name: Name of a backend that has one healthcheck or none; or one made by `probe_name`.
+        name: Name of a backend that has one healthcheck or none; or one made by `probe_name`. An agent may have an
+            address of its own.
     """
     backend = config.backends.get(name)
     if backend is not None:
         return backend, first_healthcheck(config, backend)
     owner, check = split_probe_name(name)
-    return attrs.evolve(config.backends[owner], name=name, healthcheck=check), path_named(config, check)
+    address = config.backends[owner].address
+    found = path_named(config, check)
+    if found.agent is not None and found.agent.address is not None:
+        address = found.agent.address
+    return attrs.evolve(config.backends[owner], name=name, address=address, healthcheck=check), found

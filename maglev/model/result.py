@@ -33,12 +33,16 @@ class Code(enum.StrEnum):
     L7TOUT = "L7TOUT"
     L7RSP = "L7RSP"
     L7STS = "L7STS"
+    PROCOK = "PROCOK"
+    PROCERR = "PROCERR"
+    PROCTOUT = "PROCTOUT"
     STATIC = "static"
     """The synthetic pass of a backend without healthcheck: nothing was sent."""
 
 
-PASSES: Final = frozenset({Code.L4OK, Code.L6OK, Code.L7OK, Code.L7OKC, Code.STATIC})
-TIMEOUTS: Final = frozenset({Code.L4TOUT, Code.L4VIP, Code.L4GRE, Code.L6TOUT, Code.L7TOUT})
+PASSES: Final = frozenset({Code.L4OK, Code.L6OK, Code.L7OK, Code.L7OKC, Code.PROCOK, Code.STATIC})
+_OF_PROGRAMS: Final = frozenset({Code.PROCOK, Code.PROCERR, Code.PROCTOUT})
+TIMEOUTS: Final = frozenset({Code.L4TOUT, Code.L4VIP, Code.L4GRE, Code.L6TOUT, Code.L7TOUT, Code.PROCTOUT})
 
 
 class Result(NamedTuple):
@@ -61,8 +65,8 @@ class Result(NamedTuple):
 
     @property
     def layer(self) -> str:
-        """The layer that the probe reached, or empty for a static backend."""
-        return "" if self.code is Code.STATIC else self.code[:2]
+        """The layer that the probe reached, or empty for a static backend; for a program it is the highest."""
+        return "" if self.code is Code.STATIC else Layer.L7 if self.code in _OF_PROGRAMS else self.code[:2]
 
 
 class LocalFault(NamedTuple):
@@ -72,7 +76,8 @@ class LocalFault(NamedTuple):
         reason: A short stable word for the metrics: ``descriptors``, ``ports``, ``memory``, ``permission``, ``netns``,
             ``network`` (no route, or an address or link of ours has gone), ``unsupported`` (the kernel lacks it),
             ``tunnel`` (nothing can be sent by way of a VIP, or answers to that are lost here),
-            ``worker`` (the process that made it has gone), ``internal`` (a bug of ours).
+            ``worker`` (the process that made it has gone), ``processes`` (no more can be had), ``program`` (it is
+            missing, or can't be run), ``internal`` (a bug of ours).
         detail: More of it for a person; printable, bounded.
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Generic, TypedDict, TypeVar
 
 from maglev.model.check_views import CheckParamsView  # noqa: TC001  # resolved to make docs/json.rst
-from maglev.model.health_views import CheckView, HealthView, ResultView  # noqa: TC001  # read by `get_type_hints`
+from maglev.model.health_views import AgentView, CheckView, HealthView, ResultView  # noqa: TC001  # read by `get_type_hints`
 from maglev.model.override_views import DrainView, KeptView, OverrideView
 
 Row = TypeVar("Row")
@@ -124,6 +124,7 @@ class BackendView(TypedDict):
     health: Annotated[HealthView, "The health counter; of several checks, it counts those that are up."]
     last_result: Annotated[ResultView | None, "Outcome of the last probe; of several checks, of one that fails."]
     checks: Annotated[list[CheckView], "Its checks, if it has several; else none."]
+    agent: Annotated[AgentView | None, "What its agent says; None if it has none."]
     transitions: Annotated[list[TransitionView], "Changes of its state, newest first."]
     frontends: Annotated[list[str], "Names of the frontends that use it."]
     override: Annotated[OverrideView | None, "What an operator ordered for it; None if the file holds."]

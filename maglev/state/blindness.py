@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from maglev.model.config import Backend, Blindness, Config, Healthcheck
+    from maglev.model.blindness_rule import Blindness
+    from maglev.model.config import Backend, Config, Healthcheck
 
 FLOOR: Final = 3
 """Fewer backends than that go down together by chance."""

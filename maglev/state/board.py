@@ -14,18 +14,18 @@ import attrs
 from maglev.config.diff import concerned_backends, removed, touched
 from maglev.model.check_set import named, split_probe_name
 from maglev.model.errors import RefusedError
-from maglev.model.events import BackendEvent, BlindnessEvent, CheckEvent, FrontendEvent, FrontendState, GuardEvent
-from maglev.model.health import CheckTransition, Lifecycle, State, Transition
+from maglev.model.events import AgentEvent, BackendEvent, CheckEvent
+from maglev.model.health import PROBED, CheckTransition, Lifecycle, State, Transition
 from maglev.model.override import BackendOrder
-from maglev.model.probing import probing_of
+from maglev.model.probing import agent_of, probing_of
 from maglev.model.result import Code
+from maglev.state.backend_status import BackendStatus
 from maglev.state.checks import CombinedHealth
-from maglev.state.holds import Holds
-from maglev.state.journal import Journal
 from maglev.state.overrides import leading
 from maglev.state.reweighted import reweighted
-from maglev.state.status import BackendStatus, FrontendStatus
-from maglev.state.weights import flushes
+from maglev.state.status import FrontendStatus
+from maglev.state.weighing import Weighing
+from maglev.state.weights import flushes, flushes_for_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from maglev.model.config import Backend, Config, Frontend
     from maglev.model.override import Override
     from maglev.model.result import Result
+    from maglev.state.agents import AgentStatus
 
 
-class Board(Journal):
+class Board(Weighing):
     """Holds the state of every configured backend and frontend, and changes it.
 
     Attributes:
         generation: Incremented with each configuration applied.
-        holds: Decides which weights unknown backends keep.
     """
 
     def __init__(
@@ -62,9 +62,7 @@ class Board(Journal):
             out: Names of the frontends that operators have taken out of service.
         """
         super().__init__(wall, config, now)
-        self._unweighed: dict[str, set[str]] = {}
         self.generation = 1
-        self.holds = Holds(self.backends)
         for backend in config.backends.values():
             self._add_backend(backend, orders.get(backend.name))
         self._place_frontends({})
@@ -78,7 +76,8 @@ class Board(Journal):
         """Count the result of a probe; ignored if the backend does not exist or is not probed.
 
         Args:
-            name: Name of a backend, or of one of its checks if it has several (`BackendStatus.probe_names`).
+            name: Name of a backend, of one of its checks if it has several, or of its agent
+                (`BackendStatus.probe_names`).
             result: The result.
         """
         status = self.backends.get(name)
@@ -218,8 +217,11 @@ class Board(Journal):
     # Implementation
 
     def _record_check(self, name: str, result: Result) -> None:
-        """Count the result of one of several checks."""
+        """Count the result of one of several checks, or take what an agent says."""
         status = self.backends.get(split_probe_name(name)[0])
+        if status is not None and status.agent is not None and status.agent.name == name:
+            self._record_agent(status, status.agent, result)
+            return
         health = None if status is None else status.health
         check = health.check(name) if isinstance(health, CombinedHealth) else None
         if status is None or not isinstance(health, CombinedHealth) or check is None:
@@ -245,8 +247,34 @@ class Board(Journal):
             self._happened("check_changed", CheckEvent, *where, *what, self._wall())
         self._tell()
 
+    def _record_agent(self, status: BackendStatus, agent: AgentStatus, result: Result) -> None:
+        """Take what an agent says, or that it says nothing."""
+        if status.state not in PROBED:
+            return
+        old, word, said, kind = status.state, agent.word, agent.said, agent.kind
+        agent.hear(result, self.now())
+        what = result.layer, result.code, named(agent.healthcheck.name, result.detail)
+        if agent.word != word:
+            if agent.word.down and not word.down:
+                status.rank = self.seq + 1
+            for frontend in self._frontends_of.get(status.name, ()):
+                self._unweighed.setdefault(frontend.frontend.name, set()).add(status.name)
+                if flushes_for_agent(frontend.frontend, agent.word):
+                    if not status.fresh and not flushes_for_agent(frontend.frontend, word):
+                        frontend.flushes.add(status.name)
+                elif not frontend.out and not flushes(frontend.frontend, status.state):
+                    frontend.flushes.discard(status.name)
+        if agent.kind != kind and (said, agent.said) != ("unknown", "up"):
+            where = status.name, agent.healthcheck.name, said, agent.said
+            self._happened("agent_changed", AgentEvent, *where, result.code, result.detail, self._wall())
+        if agent.known and status.health.waits and status.health.settle():
+            self._moved(status, CheckTransition(old, status.state, self._wall(), *what, agent.healthcheck.name))
+        self._weigh_all()
+        self._tell()
+
     def _add_backend(self, backend: Backend, override: Override | None = None) -> None:
-        status = BackendStatus(backend, probing_of(self.config, backend))
+        agent = agent_of(self.config, backend)
+        status = BackendStatus(backend, probing_of(self.config, backend), agent, self.now())
         self.backends[backend.name] = status
         self._happen(status, Lifecycle.START)
         if override is not None:
@@ -266,9 +294,11 @@ class Board(Journal):
             self._add_backend(backend)
             return
         was, now = probing_of(old, before), probing_of(self.config, backend)
+        agent = agent_of(self.config, backend)
         status = self.backends[backend.name]
-        if before.address != backend.address or was != now:
+        if before.address != backend.address or was != now or agent_of(old, before) != agent:
             state = status.state
+            status.take_agent(agent, self.now(), moved=before.address != backend.address)
             if status.reprobe(backend.address, was, now):
                 self._moved(status, Transition(state, status.state, self._wall(), "", Lifecycle.CHANGE.value))
             else:
@@ -299,8 +329,12 @@ class Board(Journal):
 
     def _happen(self, status: BackendStatus, event: Lifecycle, detail: str = "") -> None:
         old = status.state
+        happened = status.health.happen(event)
+        if status.agent is not None and not {old, status.state} <= PROBED:
+            status.agent.forget(self.now())  # nobody asked it meanwhile
+            status.health.waits = True
         # A changed backend has something to prove again even if its state has the same name as before.
-        if status.health.happen(event) or event in {Lifecycle.START, Lifecycle.CHANGE}:
+        if happened or event in {Lifecycle.START, Lifecycle.CHANGE}:
             self._moved(status, Transition(old, status.state, self._wall(), "", event.value, detail))
 
     def _moved(self, status: BackendStatus, transition: Transition) -> None:
@@ -323,17 +357,6 @@ class Board(Journal):
             failing = status.health.down() if isinstance(status.health, CombinedHealth) else None
             self._doubt(self.doubts.moved(status.name, state, served=served, now=self.now(), failing=failing))
 
-    def _doubt(self, names: Iterable[str]) -> None:
-        """Have backends weighed again whose doubt has changed, and tell what began or ended."""
-        for name in names:
-            for frontend in self._frontends_of.get(name, ()):
-                self._unweighed.setdefault(frontend.frontend.name, set()).add(name)
-        for each in self.doubts.notices:
-            scope, name = str(each.view.scope), each.view.name
-            what = (scope, name, each.blind, each.backends, each.total, each.why)
-            self._happened("blindness_changed", BlindnessEvent, *what, self._wall())
-        self.doubts.notices.clear()
-
     def _settle(self, frontend: FrontendStatus, status: BackendStatus, transition: Transition) -> None:
         """Update held weights and pending flushes after a transition."""
         name = status.name
@@ -348,7 +371,7 @@ class Board(Journal):
         first_down = status.fresh and transition.new is State.DOWN
         if flushes(frontend.frontend, transition.new) and not first_down:
             frontend.flushes.add(name)
-        elif not frontend.out:
+        elif not frontend.out and not flushes_for_agent(frontend.frontend, status.word):
             frontend.flushes.discard(name)
 
     def _concerned_frontends(self, old: Config, new: Config) -> Iterable[FrontendStatus]:
@@ -356,44 +379,3 @@ class Board(Journal):
         names = {*touched(new.frontends, old.frontends), *touched(old.frontends, new.frontends)}
         names |= {name for backend in concerned_backends(old, new) for name in self.frontends_of(backend.name)}
         return [self.frontends[name] for name in names if name in self.frontends]
-
-    def _weigh_all(self, reconfigured: AbstractSet[str] = frozenset()) -> None:
-        """Reweigh every frontend with pending changes, once, and notify subscribers of their names.
-
-        Args:
-            reconfigured: Names of frontends that were added, removed or changed, and are weighed in full. The others
-                are updated incrementally.
-        """
-        unweighed, self._unweighed = self._unweighed, {}
-        names = dict.fromkeys((*unweighed, *reconfigured))
-        for name in names:
-            if name in self.frontends:
-                self._weigh(self.frontends[name], None if name in reconfigured else unweighed[name])
-        if names:
-            self._later("weights_changed", frozenset(names))
-
-    def _weigh(self, status: FrontendStatus, backends: AbstractSet[str] | None) -> None:
-        names = status.frontend.backends if backends is None else backends
-        evidence = {name: self._evidence(name) for name in names}
-        choice, guarded = status.choice, status.guarded
-        (status.weigh if backends is None else status.shift)(evidence, self.now(), self._wall())
-        if status.choice is not choice:
-            self._dues.set(status.frontend.name, status.due)
-            self._guard(status, guarded)
-        self._reduce(status)
-
-    def _guard(self, status: FrontendStatus, before: AbstractSet[str]) -> None:
-        """Tell if the guard keeps others in service than before."""
-        if status.guarded != before:
-            kept, released = sorted(status.guarded - before), sorted(before - status.guarded)
-            what = status.frontend.name, (*kept,), (*released,), len(status.guarded), self._wall()
-            self._happened("guard_changed", GuardEvent, *what)
-
-    def _reduce(self, status: FrontendStatus) -> None:
-        """Let the state of a frontend follow from its weights, and from what VPP refuses."""
-        state = status.reduction
-        if status.refused and state is FrontendState.UP and not self.holds.is_served(status):
-            state = FrontendState.DOWN
-        if state is not status.state:
-            self._happened("frontend_changed", FrontendEvent, status.frontend.name, status.state, state, self._wall())
-            status.state = state

@@ -26,28 +26,49 @@ class Step(enum.StrEnum):
     """The guard keeps it in service, or no longer."""
     FRONTEND = "frontend"
     """An operator took the whole frontend out or back in."""
+    AGENT = "agent"
+    """Its agent says something else."""
     WEIGHT = "weight"
     """Another weight was configured, or found in VPP."""
 
 
 _ORDERED: Final = frozenset({WeightReason.DRAINED, WeightReason.PAUSED, WeightReason.DISABLED, WeightReason.REMOVED})
-_OF_POOLS: Final = frozenset({WeightReason.ACTIVE, WeightReason.STANDBY, WeightReason.DOUBTED})
+_OF_POOLS: Final = frozenset(
+    {WeightReason.ACTIVE, WeightReason.STANDBY, WeightReason.DOUBTED, WeightReason.AGENT_WEIGHT}
+)
+_ORDERED_BY_AGENT: Final = frozenset({WeightReason.AGENT_DRAIN, WeightReason.AGENT_MAINT})
+_PARTS: Final = frozenset({WeightReason.ACTIVE, WeightReason.AGENT_WEIGHT})
+
+
+_STEPS: Final = (
+    (Step.GUARD, {WeightReason.DOWN, WeightReason.GUARDED}),
+    (Step.GUARD, {WeightReason.AGENT_DOWN, WeightReason.GUARDED}),
+    (Step.BLINDNESS, {WeightReason.DOWN, WeightReason.DOUBTED}),
+)
 
 
 def step_between(old: WeightReason, new: WeightReason) -> Step:
     """Return which step made the difference between two reasons for the weight of a backend."""
     both = {old, new}
     if old is new:
-        return Step.WEIGHT
+        return Step.AGENT if new is WeightReason.AGENT_WEIGHT else Step.WEIGHT
     if WeightReason.FRONTEND_DISABLED in both:
         return Step.FRONTEND
     if both & _ORDERED:
         return Step.ORDER
-    if both == {WeightReason.DOWN, WeightReason.GUARDED}:
-        return Step.GUARD
-    if both == {WeightReason.DOWN, WeightReason.DOUBTED}:
-        return Step.BLINDNESS
-    return Step.POOL if WeightReason.STANDBY in both and both <= _OF_POOLS else Step.HEALTH
+    for step, alike in _STEPS:
+        if both == alike:
+            return step
+    if WeightReason.STANDBY in both and both <= _OF_POOLS:
+        return Step.POOL
+    return Step.AGENT if _is_of_agent(both) else Step.HEALTH
+
+
+def _is_of_agent(both: set[WeightReason]) -> bool:
+    """Return whether an agent made the difference between two reasons."""
+    if both & _ORDERED_BY_AGENT or both == _PARTS:
+        return True
+    return WeightReason.AGENT_DOWN in both and WeightReason.DOWN not in both
 
 
 class WeightChange(NamedTuple):

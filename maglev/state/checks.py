@@ -116,6 +116,11 @@ class CombinedHealth(Health):
             self._take()
         return self.state is not old
 
+    def settle(self) -> bool:
+        """Go on after the agent was heard; see `Health.settle`."""
+        self.waits = False
+        return self.follow()
+
     def happen(self, event: Lifecycle) -> bool:
         """Apply a lifecycle event to the backend and its checks; see `Health.happen`.
 
@@ -145,8 +150,10 @@ class CombinedHealth(Health):
 
     def _take(self) -> None:
         found = combined(self._states(), self.rise)
-        if found is not State.UNKNOWN:
-            self.state = State.DRAINING if self.draining and found is State.UP else found
+        if found is State.DOWN:
+            self.state = found
+        elif found is State.UP and (not self.waits or self.draining or self.state is State.UP):
+            self.state = State.DRAINING if self.draining else found
 
 
 def thresholds(healthcheck: Healthcheck | None) -> tuple[int, int]:

@@ -4,7 +4,7 @@
 
 ===================  ======================================================================================
 results -> health    `maglev.model.health` counts results; ``Evidence.state`` is what comes out
-causes               an operator, the file, the checks and doubt about them stay apart in `Evidence`
+causes               an operator, the file, checks, doubt and an agent stay apart in `Evidence`
 eligibility          `maglev.state.standing.standing_of`: one standing for each backend
 pool, guard          `maglev.state.pools.choose`: the active pool, and whom the guard keeps in service
 weight               `maglev.state.weights.weight_in`: configured -> effective -> programmed, each with a reason
@@ -28,7 +28,7 @@ from maglev.model.scale import scales_of
 from maglev.state.pools import choose, count, guarded_in, has_enough, no_memory
 from maglev.state.scales import kept_weights, scale_in_force
 from maglev.state.standing import Cause, causes_of, standing_of
-from maglev.state.weights import DesiredWeight, WeightReason, flushes, state_of, weight_in
+from maglev.state.weights import DesiredWeight, WeightReason, flushes, flushes_for_agent, state_of, weight_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -218,9 +218,7 @@ def decide(situation: Situation) -> tuple[Decision, FrontendTrace]:
             best.reason,
         )
     desired = {
-        name: DesiredWeight(
-            each.effective, situation.out or flushes(frontend, each.state), each.programmed, each.reason
-        )
+        name: DesiredWeight(each.effective, _flushes(situation, each), each.programmed, each.reason)
         for name, each in backends.items()
     }
     weights = tuple(
@@ -234,6 +232,12 @@ def decide(situation: Situation) -> tuple[Decision, FrontendTrace]:
     return decision, FrontendTrace(traces, decision.active, choice.reason, choice.due, choice.heir, backends)
 
 
+def _flushes(situation: Situation, backend: BackendTrace) -> bool:
+    """Return whether lowering a backend to 0 flushes its flows."""
+    frontend, word = situation.frontend, situation.evidence[backend.backend].agent
+    return situation.out or flushes(frontend, backend.state) or flushes_for_agent(frontend, word)
+
+
 def _places(
     situation: Situation, choice: PoolChoice, standings: Mapping[str, Standing], guarded: AbstractSet[str]
 ) -> dict[str, list[PlaceTrace]]:
@@ -244,7 +248,8 @@ def _places(
         for member in pool.members:
             name = member.backend
             held = situation.held.get(name, 0)
-            found = weight_in(standings[name], member.weight, held, active=active, guarded=name in guarded)
+            word, kept = situation.evidence[name].agent, name in guarded
+            found = weight_in(standings[name], member.weight, held, word, active=active, guarded=kept)
             weight, reason = (0, WeightReason.FRONTEND_DISABLED) if situation.out else found
             written = member.weight if member.written is None else member.written
             places[name].append(PlaceTrace(pool.name, member.weight, written, active, weight, reason))

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from maglev.model.config import Frontend, VipIdentity
     from maglev.model.scale import Scale
-    from maglev.state.status import BackendStatus, FrontendStatus
+    from maglev.state.backend_status import BackendStatus
+    from maglev.state.status import FrontendStatus
 
     Found = Callable[[], FoundWeights]
 

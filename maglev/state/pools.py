@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import attrs
 
 from maglev.model.config import WhenNoneEligible
-from maglev.state.standing import IN_SERVICE, Standing
+from maglev.model.health import State
+from maglev.state.standing import IN_SERVICE, MAY_BE_GUARDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from maglev.model.config import Frontend, Pool
-    from maglev.state.standing import Evidence
+    from maglev.state.standing import Evidence, Standing
 
 _WHOLE: Final = 10_000
 """Parts of weights are in hundredths of a percent."""
@@ -75,7 +76,7 @@ class PoolCount:
             if weight or frontend.when_none_eligible is WhenNoneEligible.DOWN:
                 self.backends += sign
                 self.weight += sign * weight
-        elif weight and standing is Standing.DOWN:
+        elif weight and standing in MAY_BE_GUARDED:
             self.down += sign
 
 
@@ -237,15 +238,17 @@ def guarded_in(
 ) -> frozenset[str]:
     """Return which backends of a pool the guard keeps in service: those that went down last.
 
+    Those of which only their agents say so come first, for their checks pass.
+
     Args:
         pool: The pool.
         number: How many of them.
         standings: What the frontend may expect of each of its backends, by name.
         evidence: What is known of each, by name.
     """
-    down = [each.backend for each in pool.members if each.weight and standings[each.backend] is Standing.DOWN]
+    down = [each.backend for each in pool.members if each.weight and standings[each.backend] in MAY_BE_GUARDED]
     return frozenset(_latest(down, evidence)[:number])
 
 
 def _latest(names: Iterable[str], evidence: Mapping[str, Evidence]) -> list[str]:
-    return sorted(names, key=lambda name: -evidence[name].rank)
+    return sorted(names, key=lambda name: (evidence[name].state is State.DOWN, -evidence[name].rank))

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from maglev.model.config import Config
+    from maglev.state.agents import AgentStatus
+    from maglev.state.backend_status import BackendStatus
     from maglev.state.checks import CheckStatus
     from maglev.state.standing import Evidence
-    from maglev.state.status import BackendStatus, FrontendStatus
+    from maglev.state.status import FrontendStatus
 
 
 class Records:
@@ -93,13 +95,20 @@ class Records:
             return doubt if frontend is None else frontend
         return min(frontend, doubt)
 
-    def probed(self, name: str) -> BackendStatus | CheckStatus | None:
-        """Return what is probed under a name: a backend, or one of its checks (`BackendStatus.probe_names`)."""
+    def probed(self, name: str) -> BackendStatus | CheckStatus | AgentStatus | None:
+        """Return what is probed under a name: a backend, one of its checks, or its agent.
+
+        The names are those of `BackendStatus.probe_names`.
+        """
         status = self.backends.get(name)
         if status is not None:
             return status
         owner = self.backends.get(split_probe_name(name)[0])
-        return None if owner is None else next((each for each in owner.checks if each.name == name), None)
+        if owner is None:
+            return None
+        if owner.agent is not None and owner.agent.name == name:
+            return owner.agent
+        return next((each for each in owner.checks if each.name == name), None)
 
     def knows_all(self, frontend: str) -> bool:
         """Return whether every backend of a frontend has a known state."""
@@ -133,6 +142,7 @@ class Records:
             by_file=not self.config.backends[name].enabled,
             rank=status.rank,
             nolb=status.nolb,
+            agent=status.word,
         )
 
     def _is_up(self, name: str) -> bool:

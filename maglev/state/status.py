@@ -1,4 +1,4 @@
-"""The live record of one backend and of one frontend, as the board keeps them."""
+"""The live record of one frontend, as the board keeps it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.model.config import Healthcheck
 from maglev.model.events import FrontendState
-from maglev.model.health import ORDERED_OUT, PROBED, State
-from maglev.model.probing import Checks
-from maglev.model.result import Code
+from maglev.model.health import State
 from maglev.model.scale import AS_WRITTEN
 from maglev.state.changes import WeightChange
-from maglev.state.checks import CheckStatus, CombinedHealth, carried, findings_of, health_of, thresholds
 from maglev.state.pools import no_memory, remembered
 from maglev.state.scales import scale_in_force
 from maglev.state.weights import FrontendWeights, WeightReason
@@ -22,9 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from maglev.model.config import Backend, Frontend
-    from maglev.model.health import Health, Transition
-    from maglev.model.result import Result
+    from maglev.model.config import Frontend
     from maglev.model.scale import Scale
     from maglev.state.pools import Memory, PoolChoice
     from maglev.state.standing import Evidence
@@ -33,124 +27,6 @@ if TYPE_CHECKING:
 LATEST: Final = 256
 """Changed backends that a frontend remembers: more than change between two writes to VPP, which come 0.1 s apart even
 when everything fails. A caller that asks later than that has to look at all backends."""
-
-
-class BackendStatus:
-    """What is known about one backend.
-
-    Attributes:
-        name: Its name.
-        address: Its address now.
-        health: Counter and state.
-        last_result: Result of its last probe, None before the first; of several checks, that of one that fails, if
-            any does.
-        resulted: When that came, by the monotonic clock of the board.
-        transitions: The latest changes, newest first.
-        proved_address: The address at which it was last proved, while its current one is still unproved; None
-            otherwise. It keeps serving there until the first result.
-        fresh: Whether it has never left the state in which it was first configured.
-        rank: Grows with the time at which it went down last; 0 if it never did.
-    """
-
-    __slots__ = (
-        "address",
-        "fresh",
-        "health",
-        "last_result",
-        "name",
-        "proved_address",
-        "rank",
-        "resulted",
-        "transitions",
-    )
-
-    def __init__(self, backend: Backend, probing: Healthcheck | Checks | None) -> None:
-        self.name = backend.name
-        self.address = backend.address
-        self.health: Health = health_of(backend.name, probing)
-        self.last_result: Result | None = None
-        self.resulted = 0.0
-        # A tuple: for so few entries, a deque would take eight times the memory.
-        self.transitions: tuple[Transition, ...] = ()
-        self.proved_address: str | None = None
-        self.fresh = True
-        self.rank = 0
-
-    @property
-    def state(self) -> State:
-        """Its health state."""
-        return self.health.state
-
-    @property
-    def checks(self) -> tuple[CheckStatus, ...]:
-        """Its checks, if it has several; else none."""
-        health = self.health
-        return health.checks if isinstance(health, CombinedHealth) else ()
-
-    @property
-    def probe_names(self) -> tuple[str, ...]:
-        """The names of what is probed (`maglev.model.check_set.probe_name`)."""
-        return tuple(each.name for each in self.checks) or (self.name,)
-
-    @property
-    def nolb(self) -> bool:
-        """Whether the last probe, of any check, was answered that it wants no new flows."""
-        health, last = self.health, self.last_result
-        if isinstance(health, CombinedHealth):
-            return any(each.last_result is not None and each.last_result.code is Code.L7OKC for each in health.checks)
-        return last is not None and last.code is Code.L7OKC
-
-    @property
-    def ordered_out(self) -> bool:
-        """Whether an operator, or the file, has ordered it out of service."""
-        return self.health.draining or self.health.state in ORDERED_OUT
-
-    @property
-    def serving_address(self) -> str:
-        """The address at which it serves in VPP."""
-        return self.proved_address or self.address
-
-    def move(self, address: str) -> None:
-        """Take another address, which still has to be proved."""
-        proved = self.serving_address
-        self.address = address
-        self.proved_address = None if proved == address else proved
-
-    def reprobe(self, address: str, was: Healthcheck | Checks | None, now: Healthcheck | Checks | None) -> bool:
-        """Take another address or other checks, before a `Lifecycle.CHANGE`.
-
-        Args:
-            address: Its address.
-            was: How it was probed.
-            now: How it is to be probed.
-
-        Returns:
-            Whether there is nothing to prove: one of its several checks is left, and goes on.
-        """
-        several = isinstance(was, Checks) or isinstance(now, Checks)
-        stays = several and address == self.address
-        found = findings_of(self.name, self.health, was, (self.last_result, self.resulted)) if stays else ()
-        self.move(address)
-        if not several:
-            self.health.retune(*thresholds(None if isinstance(now, Checks) else now))
-            return False
-        old, self.health = self.health, health_of(self.name, now)
-        self.health.state, self.health.draining = old.state, old.draining
-        if isinstance(self.health, CombinedHealth):
-            self.health.checks = tuple(carried(each, found) for each in self.health.checks)
-        elif isinstance(now, Healthcheck):
-            return self._go_on(carried(CheckStatus(self.name, now), found))
-        return False
-
-    def _go_on(self, check: CheckStatus) -> bool:
-        """Go on with one check of several, if it is known what it says of the backend; return whether it is."""
-        health = self.health
-        if check.state not in {State.UP, State.DOWN} or health.state not in PROBED:
-            return False
-        health.value = check.health.value
-        health.state = State.DRAINING if health.draining and check.state is State.UP else check.state
-        self.last_result, self.resulted = check.last_result, check.resulted
-        return True
 
 
 class FrontendStatus:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from maglev.model.config import Config
     from maglev.model.events import (
+        AgentEvent,
         AnnouncementEvent,
         BackendEvent,
         BlindnessEvent,
@@ -29,6 +30,7 @@ class Callbacks(TypedDict, total=False):
     Attributes:
         backend_changed: Called when a backend has changed state.
         check_changed: Called when one of several checks of a backend has changed state.
+        agent_changed: Called when the agent of a backend says something else, or is not heard any longer.
         frontend_changed: Called when a frontend has changed state.
         weights_changed: Called with the names of frontends whose desired weights in VPP may have changed.
         config_changed: Called with the old and the new configuration. The states of all objects, old and new, are on
@@ -41,6 +43,7 @@ class Callbacks(TypedDict, total=False):
 
     backend_changed: Callable[[BackendEvent], object]
     check_changed: Callable[[CheckEvent], object]
+    agent_changed: Callable[[AgentEvent], object]
     frontend_changed: Callable[[FrontendEvent], object]
     weights_changed: Callable[[frozenset[str]], object]
     config_changed: Callable[[Config, Config], object]

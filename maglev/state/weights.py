@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from maglev.model.agent import WHOLE, weight_of
 from maglev.model.events import FrontendState
 from maglev.model.health import State
 from maglev.model.scale import scales_of
@@ -28,6 +29,7 @@ from maglev.state.standing import AS_CONFIGURED, IN_SERVICE, Standing, standing_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from maglev.model.agent import AgentWord
     from maglev.model.config import Frontend
     from maglev.model.scale import Scale
     from maglev.state.pools import Memory
@@ -76,6 +78,11 @@ class WeightReason(enum.StrEnum):
     DRAINED = "drained"
     NOLB = "nolb"
     """Up, and wants no new flows: its last probe was answered so."""
+    AGENT_WEIGHT = "agent-weight"
+    """In service, in the active pool, with the part of its weight that its agent says."""
+    AGENT_DOWN = "agent-down"
+    AGENT_DRAIN = "agent-drain"
+    AGENT_MAINT = "agent-maint"
     PAUSED = "paused"
     DISABLED = "disabled"
     REMOVED = "removed"
@@ -129,8 +136,13 @@ def flushes(frontend: Frontend, state: State) -> bool:
     return state in _FLUSHED[frontend.flush_on_down]
 
 
+def flushes_for_agent(frontend: Frontend, word: AgentWord) -> bool:
+    """Return whether what an agent says requires a flush: like a backend that is down, or one that is disabled."""
+    return word.order == "maint" or (bool(word.down) and frontend.flush_on_down)
+
+
 def weight_in(
-    standing: Standing, configured: int, held: int, *, active: bool, guarded: bool
+    standing: Standing, configured: int, held: int, word: AgentWord, *, active: bool, guarded: bool
 ) -> tuple[int, WeightReason]:
     """Return the effective weight of a backend in a pool, and why it is that.
 
@@ -138,13 +150,18 @@ def weight_in(
         standing: What the frontend may expect of it.
         configured: Its weight in that pool.
         held: The weight that it keeps from before, 0 for none.
+        word: What its agent says: how much of the configured weight it is to have.
         active: Whether the pool is the active one.
         guarded: Whether the guard keeps it in service.
     """
     if standing in AS_CONFIGURED:
-        return (configured, _REASONS[standing]) if active else (0, WeightReason.STANDBY)
+        if not active:
+            return 0, WeightReason.STANDBY
+        if word.percent == WHOLE or standing is not Standing.UP:
+            return weight_of(word, configured), _REASONS[standing]
+        return weight_of(word, configured), WeightReason.AGENT_WEIGHT
     if guarded and active:
-        return configured, WeightReason.GUARDED
+        return weight_of(word, configured), WeightReason.GUARDED
     return held if held and standing is Standing.HELD else 0, _REASONS[standing]
 
 
@@ -328,15 +345,17 @@ class FrontendWeights:
         for name in names:
             standing, holds = self.standings[name], held.get(name, 0)
             weight, reason = _NOTHING
+            word = self.evidence[name].agent
             for index, configured in self.places[name]:
                 if out:
                     found = _OUT
                 else:
-                    found = weight_in(standing, configured, holds, active=index == active, guarded=name in guarded)
+                    kept = name in guarded
+                    found = weight_in(standing, configured, holds, word, active=index == active, guarded=kept)
                 self.pools[index][name] = found[0]
                 if found[0] > weight or (found[0] == weight and index == active):
                     weight, reason = found
-            flush = out or flushes(self.frontend, self.evidence[name].state)
+            flush = out or flushes(self.frontend, self.evidence[name].state) or flushes_for_agent(self.frontend, word)
             self.desired[name] = desired_weight(weight, flush, scale[weight], reason)
 
 

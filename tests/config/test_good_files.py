@@ -16,11 +16,11 @@ from maglev.config.nodes import ScalarNode
 from maglev.config.poolkinds import LeastUp
 from maglev.config.schema import ConfigKey, walk
 from maglev.model.announce import AnnounceConfig, AnnouncePolicy, BirdConfig, HookConfig, HookEvents, Needed
+from maglev.model.blindness_rule import Blindness
 from maglev.model.check_params import GrpcParams, HttpMethod, Via
 from maglev.model.check_set import CheckSet
 from maglev.model.config import (
     Backend,
-    Blindness,
     CheckerConfig,
     CheckType,
     Config,

@@ -12,8 +12,11 @@ from maglev.config.netkinds import Regexp
 from maglev.config.nodes import ScalarNode
 from maglev.config.probekinds import EXPECT_HEX, SEND, Steps
 from maglev.model.check_params import (
+    AgentParams,
     AnswerPattern,
     DnsParams,
+    ExecConfig,
+    ExecParams,
     GrpcParams,
     HttpMethod,
     Preset,
@@ -25,6 +28,7 @@ from maglev.model.check_params import (
 )
 from maglev.model.config import HttpParams, TlsParams
 from tests.config.test_bad_files import errors_of
+from tests.fakes.bad_probes import AGENT, agents, program
 from tests.fakes.file_parts import params
 from tests.fakes.values import node_of
 
@@ -229,3 +233,64 @@ def test_differences_of_udp_and_dns_probes():
     assert difference.details == ("send changed", "expect changed")
     (difference,) = differences(config_of("name: a", DNS), config_of("name: b, transport: tcp", DNS))
     assert difference.details == ("name: a -> b", "transport: udp -> tcp")
+
+
+@pytest.mark.parametrize(
+    ("written", "agent"),
+    [
+        ("", AgentParams(hold=15.0)),
+        ("hold: 1m", AgentParams(hold=60.0)),
+        (r"send: 'web/a\n', address: 10.0.0.9", AgentParams(b"web/a\n", "10.0.0.9")),
+        ("address: '::1'", AgentParams(address="::1")),
+    ],
+)
+def test_parameters_of_an_agent(written, agent):
+    text = agents("agent-check: load, healthcheck: web", AGENT.replace("}", f", params: {{{written}}}}}"))
+    config = load_text(text).config
+    assert (config.backends["a"].agent_check, config.healthchecks["load"].agent) == ("load", agent)
+    assert not [each for each in load_text(text).warnings if "healthchecks" in each.path]
+
+
+def test_the_last_word_of_an_agent_holds_for_three_intervals_if_they_are_longer():
+    slow = AGENT.replace("2s", "10s").replace("1s}", "4s}")
+    assert load_text(agents("agent-check: load", slow)).config.healthchecks["load"].agent.hold == 34.0
+
+
+def test_what_is_sent_to_an_agent_is_not_shown_in_a_difference():
+    old, new = (
+        load_text(agents("agent-check: load", AGENT.replace("}", f", params: {{{each}}}}}"))).config
+        for each in ("send: secret", "send: other, hold: 20s")
+    )
+    assert [each.details for each in differences(old, new)] == [("send changed", "hold: 15.0 -> 20.0")]
+    assert [each.details for each in differences(old, load_text(agents("agent-check: load, enabled: false")).config)][
+        -1
+    ] == ("enabled: true -> false",)
+
+
+@pytest.mark.parametrize(
+    ("weights", "agent", "warned"),
+    [
+        ("least-moving", "agent-check: load", True),
+        ("as-written", "agent-check: load", False),
+        ("least-moving", "healthcheck: web", False),
+    ],
+)
+def test_percentages_of_agents_need_weights_that_can_say_them(weights, agent, warned):
+    text = (
+        agents(f"{agent}")
+        + f"""\
+  frontends:
+    www: {{address: 192.0.2.80, protocol: tcp, port: 80, weights: {weights}, pools: [{{name: p, backends: {{a: }}}}]}}
+"""
+    )
+    found = [each.path for each in load_text(text).warnings if "agent-check, whose percentages" in each.text]
+    assert found == (["maglev.frontends.www.weights"] if warned else [])
+
+
+def test_a_program_has_its_arguments_and_perhaps_a_port():
+    config = load_text(program(", params: {command: [/bin/check, 'a b', 80]}", "true, at-once: 200")).config
+    assert config.healthchecks["web"].exec == ExecParams(("/bin/check", "a b", "80"))
+    assert config.healthchecks["web"].l4_port is None
+    assert config.checker.exec == ExecConfig(allow=True, at_once=200)
+    assert load_text(program(", port: 80, params: {command: [/bin/check]}")).config.healthchecks["web"].l4_port == 80
+    assert load_text(agents("healthcheck: web")).config.checker.exec == ExecConfig()

@@ -9,12 +9,13 @@ from pathlib import Path
 import attrs
 import pytest
 
+from maglev.config.as_written import as_written
 from maglev.config.expansion import expand
 from maglev.config.keys import ROOT as SCHEMA
 from maglev.config.load import load_text
 from maglev.config.schema import walk
 from maglev.config.text_diff import COMPARED, HIDDEN_DIFFER, difference_lines
-from maglev.config.writing import HIDDEN, SECTIONS, as_written, config_lines
+from maglev.config.writing import HIDDEN, SECTIONS, config_lines
 from maglev.config.yaml_lines import WIDTH
 from maglev.model.config import MAX_WEIGHT, Backend, PemFile
 from maglev.state.reweighted import reweighted
@@ -29,6 +30,17 @@ ROOT = Path(__file__).parents[2]
 WEB = "http, port: 80"
 TCP = "tcp, port: 25"
 UDP = "udp, port: 53"
+AGENTS = f"""\
+{LB.rstrip()}
+  healthchecker: {{exec: {{allow: true, at-once: 200}}}}
+  healthchecks:
+    load: {{type: agent, port: 9, interval: 1s, timeout: 1s, params: {{send: 'a\\n', address: 10.0.0.9, hold: 1m}}}}
+    idle: {{type: agent, port: 9, interval: 1s, timeout: 1s}}
+    script: {{type: exec, interval: 1s, timeout: 1s, params: {{command: [/bin/check, "a b", "1"]}}}}
+  backends:
+    a: {{address: 10.0.0.1, healthcheck: script, agent-check: load}}
+    b: {{dns-name: www.example.net, agent-check: idle}}
+"""
 DNS = "dns, port: 53"
 
 ODD = f"""\
@@ -72,6 +84,7 @@ TEXTS = [
     EVERY_KEY,
     GOOD,
     ODD,
+    AGENTS,
     (ROOT / "debian/maglev.yaml").read_text(),
     f"{LB}  announce: {{vpp-lost-delay: 3s}}",
     lb("      removal-drain: 2s\n      removal-max-delay: 5s\n"),

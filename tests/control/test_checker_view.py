@@ -6,7 +6,8 @@ import attrs
 
 from maglev.control.checker_view import RECENTLY, checker_view
 from maglev.healthcheck.lag import BUCKETS
-from maglev.model.config import Backend, Blindness
+from maglev.model.blindness_rule import Blindness
+from maglev.model.config import Backend
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, LocalFault, Result
 from tests.fakes.checker import PASS, CheckerRig

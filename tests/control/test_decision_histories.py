@@ -18,7 +18,8 @@ from twisted.internet.task import Clock
 from maglev.control.guard import refuse_to_take_out, refuse_weight
 from maglev.control.restored import restore
 from maglev.control.timekeeping import Timekeeper
-from maglev.model.config import Backend, Blindness, CheckerConfig, MinUp, WeightScale, WhenNoneEligible
+from maglev.model.blindness_rule import Blindness
+from maglev.model.config import Backend, CheckerConfig, MinUp, WeightScale, WhenNoneEligible
 from maglev.model.errors import RefusedError
 from maglev.model.health import Lifecycle, State
 from maglev.model.override import BackendOrder, Override, Target

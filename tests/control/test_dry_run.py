@@ -6,7 +6,8 @@ import pytest
 from maglev.config.diff import Difference
 from maglev.control.after_reload import states_after_steps
 from maglev.control.dry_run import dry_run_steps, emptied_steps, interim_steps, wanted_now
-from maglev.model.config import Backend, Blindness, CheckerConfig, MinUp, WhenNoneEligible
+from maglev.model.blindness_rule import Blindness
+from maglev.model.config import Backend, CheckerConfig, MinUp, WhenNoneEligible
 from maglev.model.health import Lifecycle, State
 from maglev.model.result import Code, Result
 from maglev.state.board import Board

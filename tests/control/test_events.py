@@ -8,7 +8,8 @@ from zope.interface.verify import verifyObject
 
 from maglev.control.events import BATCH, QUEUE_LENGTH, EventHub
 from maglev.interfaces import ISubscription
-from maglev.model.config import Blindness, WhenNoneEligible
+from maglev.model.blindness_rule import Blindness
+from maglev.model.config import WhenNoneEligible
 from maglev.model.result import Code, Result
 from maglev.runtime.logs.logger import EventLogger
 from maglev.state.board import Board

@@ -4,8 +4,10 @@ import pytest
 
 from maglev.control.check_views import params_view
 from maglev.model.check_params import (
+    AgentParams,
     AnswerPattern,
     DnsParams,
+    ExecParams,
     GrpcParams,
     HttpMethod,
     Preset,
@@ -32,6 +34,8 @@ def test_a_conversation_is_shown_without_what_is_sent():
         make_check("udp", type=CheckType.UDP, udp=UdpParams(b"community", AnswerPattern(b"a"))),
         make_check("silent", type=CheckType.UDP, udp=UdpParams()),
         make_check("dns", type=CheckType.DNS, dns=DnsParams("a.b", answer="192.0.2.1")),
+        make_check("script", type=CheckType.EXEC, exec=ExecParams(("/bin/check", "a b"))),
+        make_check("load", type=CheckType.AGENT, agent=AgentParams(b"secret", "192.0.2.9")),
     ]
     bench = ControlSetup(make_config(checks=checks))
     rows = answer_of(bench.viewer.healthchecks())["rows"]
@@ -51,6 +55,8 @@ def test_a_conversation_is_shown_without_what_is_sent():
             "answer_regexp": None,
             "recursion": True,
         },
+        {"command": ["/bin/check", "a b"]},
+        {"send": "6 bytes", "address": "192.0.2.9", "hold": 15.0},
     ]
 
 
@@ -160,6 +166,7 @@ def test_a_backend(bench):
             "age": 0.0,
         },
         "checks": [],
+        "agent": None,
         "transitions": [
             {
                 "from": "unknown",

@@ -5,7 +5,8 @@ import pytest
 from twisted.logger import LogLevel
 
 from maglev.control.transition_log import TransitionLog
-from maglev.model.config import Backend, Blindness, CheckerConfig, WhenNoneEligible
+from maglev.model.blindness_rule import Blindness
+from maglev.model.config import Backend, CheckerConfig, WhenNoneEligible
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
 from maglev.runtime.logs.logger import EventLogger

@@ -8,7 +8,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from maglev.model.config import Blindness, WhenNoneEligible
+from maglev.model.blindness_rule import Blindness
+from maglev.model.config import WhenNoneEligible
 from maglev.model.result import Code, Result
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.random_boards import TimedBoard

@@ -17,6 +17,7 @@ peers               backends that misbehave, on real sockets             (real) 
 nginx, fleet        backends: one nginx, or one for each address         (real)
 web_servers         nginx, Apache, HAProxy: say what they were asked     (real)
 http_zoo            odd HTTP answers, and a HAProxy to judge them        (real)
+agent_zoo           agents of every kind, and a HAProxy that asks them   (real)
 frames              frames of HTTP/2 as servers send them, good and bad  real/test_grpc_real, real/test_http_real
 http_answers        the head of an answer, and the verdict on pieces     (real) `Answer`
 gre_lab             a host with a tunnel, and a backend that takes       (real) network namespaces

@@ -27,7 +27,7 @@ BAD_CHECKS = {
     "type-unknown": (
         SEMANTIC,
         "maglev.healthchecks.web.type",
-        "must be icmp, tcp, http, https, udp, dns or grpc, not HTTP; did you mean 'http'?",
+        "must be icmp, tcp, http, https, udp, dns, grpc, agent or exec, not HTTP; did you mean 'http'?",
         check("interval: 2s, timeout: 1s", "§HTTP"),
     ),
     "type-empty": (
@@ -45,7 +45,7 @@ BAD_CHECKS = {
     "port-of-icmp": (
         SEMANTIC,
         "maglev.healthchecks.web.port",
-        "does not apply to type icmp, only to tcp, http, https, grpc, udp, dns",
+        "does not apply to type icmp, only to tcp, http, https, grpc, udp, dns, agent, exec",
         check("interval: 2s, timeout: 1s", "icmp, §port: 80"),
     ),
     "port-zero": (

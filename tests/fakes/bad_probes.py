@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes.file_parts import HEADER_NAME, HEADER_VALUE, PARSE, SEMANTIC, check, params
+from tests.fakes.file_parts import HEADER_NAME, HEADER_VALUE, LB, PARSE, SEMANTIC, check, params
 
 PARAMS = "maglev.healthchecks.web.params"
 STEP_KINDS = "send, send-hex, expect, expect-hex, expect-regexp"
@@ -11,6 +11,21 @@ ESCAPES = r"with the escapes \r \n \t \0 \\ \xHH"
 
 def tcp(text: str) -> str:
     return params(text, "tcp, port: 25")
+
+
+AGENT = "{type: agent, port: 9999, interval: 2s, timeout: 1s}"
+TCP = "{type: tcp, port: 80, interval: 2s, timeout: 1s}"
+
+
+def agents(text: str, check: str = AGENT) -> str:
+    return (
+        f"{LB}  healthchecks:\n    load: {check}\n    web: {TCP}\n  backends:\n    a: {{address: 10.0.0.1, {text}}}\n"
+    )
+
+
+def program(text: str, allowed: str = "true") -> str:
+    checks = f"  healthchecks: {{web: {{type: exec, interval: 2s, timeout: 1s{text}}}}}\n"
+    return f"{LB}  healthchecker: {{exec: {{allow: {allowed}}}}}\n{checks}"
 
 
 BAD_PROBES = {
@@ -31,6 +46,33 @@ BAD_PROBES = {
         f"{PARAMS}.path",
         "does not apply to type grpc, only to http, https",
         params("§path: /", "grpc, port: 1"),
+    ),
+    "exec-not-allowed": (
+        SEMANTIC,
+        "maglev.healthchecks.web.type",
+        "exec is not allowed: expected maglev.healthchecker.exec.allow: true, in the main file",
+        program(", params: {command: [/bin/true]}", "false").replace("type: exec", "type: §exec"),
+    ),
+    "exec-without-command": (
+        SEMANTIC,
+        f"{PARAMS}.command",
+        "is required for type exec",
+        program(", §params: {}"),
+    ),
+    "exec-in-a-shell": (
+        PARSE,
+        f"{PARAMS}.command",
+        (
+            "must be a list (the path of a program and its arguments, at most 32 of 1024 characters), not sh: "
+            "write [/path, argument]"
+        ),
+        program(", params: {command: §sh}"),
+    ),
+    "exec-at-once": (
+        SEMANTIC,
+        "maglev.healthchecker.exec.at-once",
+        "must be 1..256, not 0",
+        program(", params: {command: [/bin/true]}", "true, at-once: §0"),
     ),
     "method-unknown": (
         SEMANTIC,
@@ -104,6 +146,66 @@ BAD_PROBES = {
         f"{PARAMS}.expect-header-regexp.X-A",
         "must not be empty: write .* for a header that may have any value",
         params("expect-header-regexp: {X-A: §''}"),
+    ),
+    "agent-as-healthcheck": (
+        SEMANTIC,
+        "maglev.backends.a.healthcheck",
+        "load is of type agent, which says nothing of health: expected it as agent-check",
+        agents("healthcheck: §[web, load]"),
+    ),
+    "agent-check-of-another-type": (
+        SEMANTIC,
+        "maglev.backends.a.agent-check",
+        "web is of type tcp: expected a healthcheck of type agent",
+        agents("agent-check: §web"),
+    ),
+    "agent-check-missing": (
+        SEMANTIC,
+        "maglev.backends.a.agent-check",
+        "no such healthcheck: lod; did you mean 'load'?",
+        agents("agent-check: §lod"),
+    ),
+    "agent-check-list": (
+        PARSE,
+        "maglev.backends.a.agent-check",
+        "must be a healthcheck (a name under maglev.healthchecks), not a list",
+        agents("agent-check: §[load]"),
+    ),
+    "agent-check-of-unknown-type": (
+        SEMANTIC,
+        "maglev.healthchecks.load.type",
+        "must be icmp, tcp, http, https, udp, dns, grpc, agent or exec, not agnt; did you mean 'agent'?",
+        agents("healthcheck: load, agent-check: load", AGENT.replace("agent", "§agnt")),
+    ),
+    "agent-rise": (
+        SEMANTIC,
+        "maglev.healthchecks.load.rise",
+        "does not apply to type agent, only to icmp, tcp, http, https, udp, dns, grpc, exec",
+        agents("healthcheck: web", AGENT.replace("}", ", §rise: 2}")),
+    ),
+    "agent-without-port": (
+        SEMANTIC,
+        "maglev.healthchecks.load.port",
+        "is required for type agent",
+        agents("healthcheck: web", "{type: agent, interval: 2s, timeout: 1s}").replace("load:", "§load:"),
+    ),
+    "agent-address": (
+        SEMANTIC,
+        "maglev.healthchecks.load.params.address",
+        'invalid IP address "agent.example": expected a literal address, names are not resolved',
+        agents("healthcheck: web", AGENT.replace("}", ", params: {address: §agent.example}}")),
+    ),
+    "agent-hold": (
+        SEMANTIC,
+        "maglev.healthchecks.load.params.hold",
+        "must be more than 0s, at most 24h, not 0s",
+        agents("healthcheck: web", AGENT.replace("}", ", params: {hold: §0s}}")),
+    ),
+    "hold-of-tcp": (
+        SEMANTIC,
+        "maglev.healthchecks.web.params.hold",
+        "does not apply to type tcp, only to agent",
+        tcp("§hold: 1s"),
     ),
     "preset-unknown": (
         SEMANTIC,

@@ -22,6 +22,8 @@ from maglev.metrics.collectors import (
 )
 from maglev.metrics.resource import TransitionCounter
 from maglev.model.build import Build
+from maglev.model.check_params import AgentParams
+from maglev.model.config import CheckType
 from maglev.model.probing import Checks
 from maglev.runtime.cooperator import Cooperator
 from maglev.state.board import Board
@@ -122,6 +124,7 @@ class ScrapedWorld:
 
 
 def give_checks(board, backend):
-    """Give a backend several checks, of which nothing is known yet: only for the metrics of its checks."""
+    """Give a backend several checks and an agent, of which nothing is known yet: only for their metrics."""
     checks = Checks((make_check("web"), make_check("gre")), 2)
     board.backends[backend].health = health_of(backend, checks)
+    board.backends[backend].take_agent(make_check("load", type=CheckType.AGENT, agent=AgentParams()), 0.0, moved=False)

@@ -7,7 +7,9 @@ import contextlib
 import attrs
 from hypothesis import strategies as st
 
-from maglev.model.config import Backend, Blindness, MinUp, WeightScale, WhenNoneEligible
+from maglev.model.blindness_rule import Blindness
+from maglev.model.check_params import AgentParams
+from maglev.model.config import Backend, CheckType, MinUp, WeightScale, WhenNoneEligible
 from maglev.model.errors import RefusedError
 from maglev.model.health import Lifecycle
 from maglev.model.result import Code, Result
@@ -17,6 +19,10 @@ from tests.fakes.configs import make_check, make_config, make_frontend
 NAMES = "abcd"
 PASS = Result(Code.L4OK)
 FAIL = Result(Code.L4CON, "refused")
+
+SAID = [Result(Code.L7OK, text) for text in ("up", "drain 30%", "50%", "maint", "ready 100%", "0%")]
+SAID += [Result(Code.L7STS, text) for text in ("down #x", "stopped 20%")]
+AGENTS = [None, None, "load"]
 
 names = st.sampled_from(NAMES)
 weights = st.sampled_from([100, 50, 33, 1, 0])
@@ -41,7 +47,7 @@ shapes = st.lists(
     max_size=3,
 )
 backends = st.lists(
-    st.tuples(st.integers(1, 2), st.sampled_from(["tcp", "slow", None]), st.booleans()),
+    st.tuples(st.integers(1, 2), st.sampled_from(["tcp", "slow", None]), st.booleans(), st.sampled_from(AGENTS)),
     min_size=len(NAMES),
     max_size=len(NAMES),
 )
@@ -69,12 +75,15 @@ def configs(draw):
     used = {name for frontend in frontends for name in frontend.backends}
     sharing = draw(st.sampled_from([False, False, True]))
     made = [
-        Backend(name, f"10.0.{0 if sharing else index}.{last}", check, enabled=enabled or draw(st.booleans()))
-        for index, (name, (last, check, enabled)) in enumerate(zip(NAMES, draw(backends), strict=True))
+        Backend(
+            name, f"10.0.{0 if sharing else index}.{last}", check, enabled or draw(st.booleans()), agent_check=agent
+        )
+        for index, (name, (last, check, enabled, agent)) in enumerate(zip(NAMES, draw(backends), strict=True))
         if name in used
     ]
     interval = draw(st.sampled_from([2.0, 3.0]))
     checks = [make_check(rise=1, fall=1), make_check("slow", rise=2, fall=2, interval=interval)]
+    checks.append(make_check("load", type=CheckType.AGENT, agent=AgentParams(hold=5.0)))
     config = make_config(frontends, made, checks)
     return attrs.evolve(config, checker=attrs.evolve(config.checker, blindness=draw(rules)))
 
@@ -84,6 +93,7 @@ steps = st.one_of(
     results,
     results,
     results,
+    st.tuples(st.just("record"), names.map("{}/load".format), st.sampled_from([*SAID, FAIL])),
     st.tuples(st.just("happen"), names, st.sampled_from([each for each in Lifecycle if each is not Lifecycle.REMOVE])),
     st.tuples(st.just("set_weight"), st.integers(0, 99), weights),
     st.tuples(st.just("flushed"), st.integers(0, 99), st.sets(names)),

@@ -21,6 +21,7 @@ def backend_view(name, address, state="up", **more):
             "age": 0.4,
         },
         "checks": [],
+        "agent": None,
         "transitions": [
             {
                 "from": "unknown",

@@ -66,6 +66,8 @@ def test_every_family_of_the_specification_that_exists_has_its_type_and_its_labe
         "maglev_backend_health": ("gauge", "backend"),
         "maglev_backend_check_state": ("gauge", "backend healthcheck state"),
         "maglev_backend_check_health": ("gauge", "backend healthcheck"),
+        "maglev_backend_agent": ("gauge", "backend says"),
+        "maglev_backend_agent_percent": ("gauge", "backend"),
         "maglev_backend_enabled": ("gauge", "backend"),
         "maglev_frontend_state": ("gauge", "frontend state"),
         "maglev_frontend_enabled": ("gauge", "frontend"),

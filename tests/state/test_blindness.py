@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from maglev.model.config import Backend, Blindness, CheckerConfig, WhenNoneEligible
+from maglev.model.blindness_rule import Blindness
+from maglev.model.config import Backend, CheckerConfig, WhenNoneEligible
 from maglev.model.events import BlindnessEvent
 from maglev.model.health import Lifecycle, State
 from maglev.state.blindness import Scope, View, views_of

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maglev.model.blindness_rule import Blindness
 from maglev.model.check_set import CheckSet, check_names, named, probe_name, split_probe_name
-from maglev.model.config import Backend, Blindness
+from maglev.model.config import Backend
 from maglev.model.events import BackendEvent, CheckEvent
 from maglev.model.health import Health, Lifecycle, State
 from maglev.model.probing import probe_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from maglev.model.agent import AgentWord
 from maglev.model.config import MinUp, WhenNoneEligible
 from maglev.model.events import FrontendState
 from maglev.model.health import Lifecycle, State
@@ -50,7 +51,7 @@ def reasons(trace):
         (evidence_of(X, drained=True), 7, Standing.DRAINED, {Cause.OPERATOR}),
         # What an operator took out is neither doubted nor kept by the guard, whatever the checks say.
         (
-            evidence_of(D, drained=True, doubted=True, rank=3),
+            evidence_of(D, drained=True, doubted=True, rank=3, agent=AgentWord(percent=50)),
             0,
             Standing.DRAINED,
             {*Cause} - {Cause.CONFIG, Cause.GUARD},

@@ -20,7 +20,7 @@ from maglev.commands.render.views import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maglev.model.health_views import CheckView, HealthView, ResultView
+    from maglev.model.health_views import AgentView, CheckView, HealthView, ResultView
     from maglev.model.override_views import DrainView
     from maglev.model.views import BackendView
 
@@ -68,6 +68,12 @@ def _check_text(view: CheckView) -> str:
     return " ".join(filter(None, [view["healthcheck"], view["state"], counter, _result_text(view["last_result"])]))
 
 
+def _agent_text(view: AgentView) -> str:
+    """Return what an agent says."""
+    heard = f"{'asked since' if view['says'] == 'unknown' else 'heard'} {duration_text(view['age'])} ago"
+    return ", ".join(filter(None, [f"{view['healthcheck']} {view['says']}", heard, _result_text(view["last_result"])]))
+
+
 def backend_lines(view: BackendView) -> Iterator[Line]:
     """Yield one backend with its history."""
     health = view["health"]
@@ -81,6 +87,7 @@ def backend_lines(view: BackendView) -> Iterator[Line]:
             ("health", f"{_health_text(health)} rise {health['rise']} fall {health['fall']}"),
             ("last-result", _result_text(view["last_result"])),
             *(("check", _check_text(each)) for each in view["checks"]),
+            *([("agent", _agent_text(agent))] if (agent := view.get("agent")) else []),
             *([("override", override_text(view["override"]))] if view["override"] else []),
             *([("drain", drain_text(view["drain"]))] if view["drain"] else []),
             *(("frontend", name) for name in view["frontends"] or [NOTHING]),

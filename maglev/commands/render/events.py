@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from maglev.model.event_views import (
+        AgentEventView,
         AnnouncementEventView,
         AuditEventView,
         BackendEventView,
@@ -58,6 +59,12 @@ def _check(event: CheckEventView) -> Line:
     what = (label("check"), " ", cell(event["healthcheck"], Style.HEADING), " of ", cell(event["backend"]))
     causes = event["code"], event["detail"], f"({event['backend']} is {event['state']})"
     return line(*what, " ", *change(event, *causes))
+
+
+def _agent(event: AgentEventView) -> Line:
+    what = (label("agent"), " ", cell(event["healthcheck"], Style.HEADING), " of ", cell(event["backend"]))
+    told = f"{event['before']} -> {event['now']} {event['code']} {event['detail']}".rstrip()
+    return line(cell(event["at"]), " ", *what, " ", cell(told))
 
 
 def _frontend(event: FrontendEventView) -> Line:
@@ -173,6 +180,7 @@ def _unknown(event: EventView) -> Line:
 _LINES: Final[Mapping[str, Callable[[Any], Line]]] = {
     "backend": _backend,
     "check": _check,
+    "agent": _agent,
     "frontend": _frontend,
     "override": _override,
     "guard": _guard,

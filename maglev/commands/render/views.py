@@ -187,7 +187,9 @@ def _pool_lines(pool: PoolView, *, scaled: bool, aligned: bool) -> Iterator[Line
     yield from phrases((_member_row(member, scaled=scaled) for member in pool["backends"]), aligned=aligned)
 
 
-_MARKS: Final = {"guarded": "[held]", "doubted": "[doubted]", "nolb": "[nolb]"}
+_MARKS: Final = {"guarded": "[held]", "doubted": "[doubted]", "nolb": "[nolb]"} | {
+    reason: f"[{reason}]" for reason in ("agent-weight", "agent-down", "agent-drain", "agent-maint")
+}
 """Reasons for a weight that are shown beside it."""
 
 
@@ -277,4 +279,6 @@ def healthcheck_lines(view: HealthcheckView) -> Iterator[Line]:
 def _param_text(value: object) -> object:
     if isinstance(value, bool):
         return yes(value)
+    if isinstance(value, float):
+        return duration_text(value)
     return (", ".join(map(str, value)) or None) if isinstance(value, list) else value

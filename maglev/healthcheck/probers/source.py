@@ -24,7 +24,7 @@ from maglev.healthcheck.probers.resumption import SEGMENT, Resumption
 from maglev.healthcheck.probers.routes import Routes
 from maglev.healthcheck.probers.sockets import Destination, SocketOpener
 from maglev.healthcheck.probers.stream import StreamProber, TlsProber
-from maglev.healthcheck.probers.talk import DnsExchanges, DnsProbes, TalkProbes
+from maglev.healthcheck.probers.talk import AgentProbes, DnsExchanges, DnsProbes, TalkProbes
 from maglev.healthcheck.probers.tcp import TcpProbe
 from maglev.healthcheck.probers.tls import TlsProbe
 from maglev.healthcheck.probers.trust import Identity, TlsContexts
@@ -172,6 +172,8 @@ class ProberSource:
             return DnsProbes(self._question_for(healthcheck.dns))
         if healthcheck.grpc is not None:
             return Http2Probes.of_grpc(grpc_request(backend, healthcheck, healthcheck.grpc))
+        if healthcheck.agent is not None:
+            return AgentProbes(healthcheck.agent)
         params = healthcheck.http
         if params is None:
             message = f"healthcheck {healthcheck.name} has no parameters for http"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.protocol import connectionDone
 
+from maglev.healthcheck.probers.agent import AgentDialogue
 from maglev.healthcheck.probers.databases import MysqlDialogue, PostgresqlDialogue
 from maglev.healthcheck.probers.dialogue import Parting, Script, StepsDialogue
 from maglev.healthcheck.probers.dns_answer import DnsDialogue, DnsExchange
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from maglev.healthcheck.probers.base import Conclude
     from maglev.healthcheck.probers.dialogue import Dialogue
     from maglev.healthcheck.probers.dns_answer import DnsQuestion
-    from maglev.model.check_params import TalkParams
+    from maglev.model.check_params import AgentParams, TalkParams
 
 FAREWELL_LIMIT: Final = 1 << 16
 """Bytes that are read after the verdict, while the backend takes its leave."""
@@ -70,6 +71,19 @@ class DnsProbes:
     def __call__(self, conclude: Conclude) -> TalkProbe:
         """Return a new probe."""
         return TalkProbe(conclude, DnsDialogue(self._question, new_identifier()))
+
+
+class AgentProbes:
+    """Makes the probes of the backends whose agents are asked alike."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, params: AgentParams) -> None:
+        self._request = params.request
+
+    def __call__(self, conclude: Conclude) -> TalkProbe:
+        """Return a new probe."""
+        return TalkProbe(conclude, AgentDialogue(self._request))
 
 
 class DnsExchanges:

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import attrs
 
 from maglev.model.check_params import (
+    AgentParams,
     AnswerPattern,
     DnsParams,
+    ExecParams,
     GrpcParams,
     HttpMethod,
     Preset,
@@ -350,10 +352,10 @@ def _healthcheck(fields: dict[str, Any]) -> Healthcheck:
         files = {key: PemFile(**tls[key]) for key in _FILES if tls[key] is not None}
         tls = TlsParams(**{**tls, **files})
     made = {"type": CheckType(fields["type"]), "http": http, "tls": tls, "talk": _talk(fields["talk"])}
-    made |= {"udp": _udp(fields["udp"]), "dns": _dns(fields["dns"])}
+    made |= {"udp": _udp(fields["udp"]), "dns": _dns(fields["dns"]), "agent": _agent(fields["agent"])}
     made["grpc"] = None if fields["grpc"] is None else GrpcParams(**fields["grpc"])
-    path = fields["path"]
-    made |= {"via": Via(fields["via"]), "path": None if path is None else VipPath(**path)}
+    made["exec"] = None if fields["exec"] is None else ExecParams(tuple(fields["exec"]["command"]))
+    made |= {"via": Via(fields["via"]), "path": fields["path"] and VipPath(**fields["path"])}
     return Healthcheck(**{**fields, **made})
 
 
@@ -384,6 +386,10 @@ def _dns(fields: dict[str, Any] | None) -> DnsParams | None:
         return None
     words = {"record_type": RecordType(fields["record_type"]), "rcode": Rcode(fields["rcode"])}
     return DnsParams(**{**fields, **words})
+
+
+def _agent(fields: dict[str, Any] | None) -> AgentParams | None:
+    return None if fields is None else AgentParams(**{**fields, "request": bytes.fromhex(fields["request"])})
 
 
 def _pattern(fields: dict[str, Any] | None) -> AnswerPattern | None:

@@ -1,4 +1,7 @@
-"""Creates the daemon's probers, which probe in its workers or, if there are none, in its own process."""
+"""Creates the daemon's probers, which probe in its workers or, if there are none, in its own process.
+
+Programs are always run by a process of their own (`maglev.healthcheck.programs`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from maglev.healthcheck.workers.process import RemoteProber
 
 if TYPE_CHECKING:
     from maglev.healthcheck.probers.sources import ProberSources
+    from maglev.healthcheck.programs.host import ProgramHost
     from maglev.healthcheck.workers.pool import WorkerPool
     from maglev.interfaces import IProber
     from maglev.model.config import Backend, Healthcheck
@@ -17,9 +21,10 @@ if TYPE_CHECKING:
 class PooledProbers:
     """Creates probers for a pool of workers, or for this process while the pool has none (`IProberSource`)."""
 
-    def __init__(self, local: ProberSources, pool: WorkerPool) -> None:
+    def __init__(self, local: ProberSources, pool: WorkerPool, programs: ProgramHost | None = None) -> None:
         self._local = local
         self._pool = pool
+        self._programs = programs
         self._workers = 0
         self._slots = 0
         self._probers: dict[str, RemoteProber] = {}
@@ -34,6 +39,8 @@ class PooledProbers:
     def prober_for(self, backend: Backend, healthcheck: Healthcheck, netns: str | None) -> IProber:
         """Return a prober for this backend in this namespace; its previous prober must not be used again."""
         self.forget(backend.name)
+        if healthcheck.exec is not None and self._programs is not None:
+            return self._programs.prober_for(backend, healthcheck, netns)
         if not self._workers:
             return self._local.prober_for(backend, healthcheck, netns)
         self._slots += 1

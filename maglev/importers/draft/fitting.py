@@ -80,7 +80,7 @@ def fit(draft: Draft) -> Fitted:
 def _identity(server: DraftServer) -> Hashable:
     # HAProxy gives servers of one name in one section different addresses of it.
     name = server.dns_name and (server.dns_name, server.dns_family, server.section)
-    return name or server.address or server.origin.text, server.healthchecks, server.enabled
+    return name or server.address or server.origin.text, server.healthchecks, server.agent, server.enabled
 
 
 def _fit_servers(draft: Draft, fitted: Fitted) -> None:
@@ -93,6 +93,10 @@ def _fit_servers(draft: Draft, fitted: Fitted) -> None:
                 name = checks.give(server.section, f"{server.section}-{healthcheck.l4_port or healthcheck.type}")
                 fitted.check_names[healthcheck] = name
                 fitted.healthchecks[name] = healthcheck
+        if server.agent is not None and server.agent not in fitted.check_names:
+            name = checks.give(f"{server.section}-agent", f"{server.section}-agent-{server.agent.l4_port}")
+            fitted.check_names[server.agent] = name
+            fitted.healthchecks[name] = server.agent
         first = same.setdefault(_identity(server), server)
         if first is server:
             name = names.give(server.name, f"{server.section}-{server.name}")

@@ -50,6 +50,7 @@ class DraftServer:
         dns_name: Its name in the place of an address; empty if it has none.
         dns_family: The family of its addresses.
         dns_max: How many of them are used.
+        agent: How its agent is asked, with an empty name; None if it has none.
     """
 
     name: str
@@ -60,6 +61,7 @@ class DraftServer:
     enabled: bool = True
     notes: list[Note] = attrs.field(factory=list)
     further: tuple[Healthcheck, ...] = ()
+    agent: Healthcheck | None = None
     dns_name: str = ""
     dns_family: Family = 4
     dns_max: int = 1

@@ -10,6 +10,7 @@ import attrs
 from maglev.config.writing import healthcheck_lines
 from maglev.config.yaml_lines import address_text, key_text, quoted
 from maglev.importers.draft.fitting import shown
+from maglev.model.config import WeightScale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,9 @@ these are PLACEHOLDERS from the documentation ranges. Replace both."""
 
 _WEIGHTS: Final = """\
 Tell VPP the weights as the smallest integers of the same proportions, in a table in which the shares are within 1 %."""
+
+_WEIGHTS_OF_AGENTS: Final = """\
+Tell VPP the weights as they are: agents lower them by percentages, which smaller integers could not say."""
 
 _WHEN_NONE: Final = """\
 What to do when nothing is in service: "down" stops serving; "hold" goes on with what is down, for the checks may be
@@ -72,8 +76,10 @@ def written(fitted: Fitted, notes: Mapping[Healthcheck, Iterable[Note]], program
     lines += ["", "maglev:", "  vpp:", "    lb:"]
     lines += comment(_ADDRESSES.format(program=program), 6)
     lines += ["      ipv4-src-address: 192.0.2.254", "      ipv6-src-address: 2001:db8::fe"]
-    lines += comment(_WEIGHTS, 6)
-    lines += ["      weights: least-moving", "      new-flows-table-length: auto"]
+    agents = any(server.agent is not None for server in fitted.backends.values())
+    lines += comment(_WEIGHTS_OF_AGENTS if agents else _WEIGHTS, 6)
+    weights = WeightScale.AS_WRITTEN if agents else WeightScale.LEAST_MOVING
+    lines += [f"      weights: {weights}", "      new-flows-table-length: auto"]
     lines += _table("healthchecks", (_healthcheck(*each, notes) for each in fitted.healthchecks.items()))
     lines += _table("backends", (_backend(*each, fitted) for each in fitted.backends.items()))
     frontends = enumerate(fitted.frontends.items())
@@ -134,6 +140,8 @@ def _backend(name: str, server: DraftServer, fitted: Fitted) -> Iterator[str]:
     if checks:
         listed = ", ".join(checks)
         yield f"      healthcheck: {listed if len(checks) == 1 else f'[{listed}]'}"
+    if server.agent is not None:
+        yield f"      agent-check: {key_text(fitted.check_names[server.agent])}"
     if not server.enabled:
         yield "      enabled: false"
 

@@ -53,18 +53,18 @@ def healthcheck_of(
         interval=period,
         fast_interval=period if options.fastinter is None else interval(options.fastinter),
         down_interval=period if options.downinter is None else interval(options.downinter),
-        timeout=_timeout(rules, options.inter),
+        timeout=check_timeout(rules, options.inter),
         rise=probes(options.rise),
         fall=probes(options.fall),
         http=attrs.evolve(rules.http, http2=options.is_checked_over_http2(tls=tls is not None)) if is_http else None,
         tls=tls,
         talk=rules.talk,
-        **_sources(options.source, variables),
+        **sources(options.source, variables),
     )
     return check, texts + list(_lost(options, variables, place))
 
 
-def _timeout(rules: CheckRules, inter: float) -> float:
+def check_timeout(rules: CheckRules, inter: float) -> float:
     """Return the timeout of a probe: ``timeout check`` begins after the connection; without it, ``inter`` is all."""
     if rules.check_timeout is None:
         return interval(inter)
@@ -72,7 +72,8 @@ def _timeout(rules: CheckRules, inter: float) -> float:
     return interval(connect + rules.check_timeout)
 
 
-def _sources(source: str | None, variables: Mapping[str, str]) -> dict[str, Any]:
+def sources(source: str | None, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the source address of probes, as a field of a healthcheck; nothing if there is none that can be kept."""
     address = None if source is None else place_of(source, variables).address
     return {} if address is None else {f"probe_ipv{family(address)}_src": address}
 
@@ -80,5 +81,5 @@ def _sources(source: str | None, variables: Mapping[str, str]) -> dict[str, Any]
 def _lost(options: ServerOptions, variables: Mapping[str, str], place: BindAddress) -> Iterator[str]:
     if options.addr is not None and place_of(options.addr, variables).address != place.address:
         yield f"the server itself is probed instead of {options.addr}"
-    if options.source is not None and not _sources(options.source, variables):
+    if options.source is not None and not sources(options.source, variables):
         yield f"source address not supported: {options.source}"

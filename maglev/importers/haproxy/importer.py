@@ -9,6 +9,7 @@ import attrs
 
 from maglev.importers.draft.model import Draft, DraftServer, DraftVip, Member, Note, Tier, scaled
 from maglev.importers.haproxy.address import place_of
+from maglev.importers.haproxy.agent import agent_of
 from maglev.importers.haproxy.check import healthcheck_of
 from maglev.importers.haproxy.proxy import Proxy
 from maglev.importers.haproxy.sections import PROXIES, ConfigLine, parse
@@ -162,13 +163,21 @@ class _HaproxyImporter:
         self, proxy: Proxy, line: ConfigLine, name: str, place: BindAddress, options: ServerOptions, number: int = 1
     ) -> BackendServer:
         check, texts = healthcheck_of(proxy.rules, options, place, self._file.variables, self._tls)
-        notes = [Note(line.place, text) for text in texts]
+        agent, lost = agent_of(proxy.rules, options, place, self._file.variables)
+        notes = [Note(line.place, text) for text in (*texts, *lost)]
         if options.unsupported:
             notes.append(Note(line.place, f"no equivalent for: {', '.join(options.unsupported)}"))
         if check is not None:
             self._draft.check_notes.setdefault(check, {}).update(dict.fromkeys(proxy.rules.notes))
         server = DraftServer(
-            name, proxy.section.name, place.address, _origin(line, name), check, not options.disabled, notes
+            name,
+            proxy.section.name,
+            place.address,
+            _origin(line, name),
+            check,
+            not options.disabled,
+            notes,
+            agent=agent,
         )
         if place.dns_name:
             server.dns_name, server.dns_max = place.dns_name, min(number, MAX_ADDRESSES)

@@ -37,6 +37,8 @@ class ServerOptions:
         check_sni_auto: Whether checks send the name in their Host header; None for the default, which depends on the
             version.
         verify: None for the default of the file.
+        agent_check: Whether its agent is asked.
+        agent_inter: Seconds.
         unsupported: Parameters without an equivalent, with their values.
     """
 
@@ -68,6 +70,11 @@ class ServerOptions:
     source: str | None = None
     resolvers: str | None = None
     resolve_prefer: str | None = None
+    agent_check: bool = False
+    agent_port: int | None = None
+    agent_inter: float = 2.0
+    agent_addr: str | None = None
+    agent_send: str = ""
     unsupported: list[str] = attrs.field(factory=list)
 
     def take(self, words: Sequence[str]) -> None:
@@ -106,6 +113,8 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
 _FLAGS: Final[dict[str, tuple[str, bool]]] = {
     "check": ("check", True),
     "no-check": ("check", False),
+    "agent-check": ("agent_check", True),
+    "no-agent-check": ("agent_check", False),
     "check-ssl": ("check_ssl", True),
     "no-check-ssl": ("check_ssl", False),
     "check-sni-auto": ("check_sni_auto", True),
@@ -179,6 +188,10 @@ _VALUES: Final[dict[str, Callable[[ServerOptions, str], bool]]] = {
     "inter": _time("inter"),
     "fastinter": _time("fastinter"),
     "downinter": _time("downinter"),
+    "agent-port": _number("agent_port", 1, LAST_PORT),
+    "agent-inter": _time("agent_inter"),
+    "agent-addr": _text("agent_addr"),
+    "agent-send": _text("agent_send"),
     "rise": _number("rise", 1, 10**8),
     "fall": _number("fall", 1, 10**8),
     "port": _number("port", 1, LAST_PORT),

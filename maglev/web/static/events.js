@@ -15,6 +15,8 @@ function words(event) {
       return [event.backend, `${event.from} → ${event.to}`, [event.code, event.detail].filter(Boolean).join(" ")];
     case "check":
       return [event.backend, `check ${event.healthcheck} ${event.from} → ${event.to}`, [event.code, event.detail].filter(Boolean).join(" ")];
+    case "agent":
+      return [event.backend, `agent ${event.before} → ${event.now}`, [event.code, event.detail].filter(Boolean).join(" ")];
     case "frontend":
       return [event.frontend, `${event.from} → ${event.to}`, ""];
     case "override":

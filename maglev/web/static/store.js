@@ -10,6 +10,10 @@ const REASONS = {
   held: ["held", "", "its state is not known yet: it keeps the weight that it had"],
   guarded: ["kept in service", "bad", "it is down, and in service because nothing else is left"],
   nolb: ["drains itself", "", "its health page answers 404: it keeps its flows and gets no new ones"],
+  "agent-weight": ["less weight", "", "its agent says how much of its weight it gets"],
+  "agent-down": ["down by its agent", "bad", "its agent says that it is down"],
+  "agent-drain": ["drained by its agent", "", "its agent says: no new flows"],
+  "agent-maint": ["maintenance", "", "its agent says that it is being worked on"],
   doubted: ["doubted", "bad", "it is down like many others: the check itself is in doubt"],
 };
 

@@ -7,8 +7,10 @@ import pytest
 
 from maglev.healthcheck.workers.codec import PAYLOAD_LIMIT, CodecError, Spec, describe, read_description
 from maglev.model.check_params import (
+    AgentParams,
     AnswerPattern,
     DnsParams,
+    ExecParams,
     GrpcParams,
     HttpMethod,
     Preset,
@@ -52,6 +54,9 @@ CA = PemFile("/etc/ca.pem", "-----BEGIN CERTIFICATE-----\n")
         Spec(make_check(type=CheckType.UDP, udp=UdpParams(b"\xff", AnswerPattern(b"a"))), None),
         Spec(make_check(type=CheckType.UDP, udp=UdpParams()), None),
         Spec(make_check(type=CheckType.GRPC, grpc=GrpcParams("a.B", "h"), tls=TlsParams()), None),
+        Spec(make_check(type=CheckType.AGENT, agent=AgentParams()), None),
+        Spec(make_check(type=CheckType.EXEC, exec=ExecParams(("/bin/check", "a b"))), None),
+        Spec(make_check(type=CheckType.AGENT, agent=AgentParams(b"\xff\n", "192.0.2.1", 60.0)), None),
         Spec(make_check(type=CheckType.DNS, dns=DnsParams("a.b", RecordType.MX, rcode=Rcode.REFUSED)), None),
         Spec(make_check(talk=TalkParams(preset=Preset.MYSQL, user="me"), tls=TlsParams()), None),
         Spec(make_check(via=Via.VIP, path=VipPath("192.0.2.1", "192.0.2.254", "2001:db8::fe", "maglev", 19783)), None),
