@@ -140,6 +140,7 @@ class FakeConnection:
         self.opened = False
         self.closed = False
         self.half_closed = False
+        self.acknowledged = False
         self.written = b""
         self.on_open = None
         self.on_ready = None
@@ -148,6 +149,9 @@ class FakeConnection:
         self.opened = True
         if self.on_open is not None:
             self.on_open(self)
+
+    def acknowledge(self):
+        self.acknowledged = True
 
     def ready(self):
         if self.on_ready is None:

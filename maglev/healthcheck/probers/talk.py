@@ -123,8 +123,11 @@ class TalkProbe(Probe):
         return self._concluded and self._dialogue.parting is not Parting.RESET
 
     def connectionMade(self) -> None:
-        """Say what comes first."""
-        self._say(self._dialogue.begin())
+        """Say what comes first, or let the backend do that at once."""
+        first = self._dialogue.begin()
+        self._say(first)
+        if not first and (acknowledge := getattr(self.transport, "acknowledge", None)) is not None:
+            acknowledge()  # over TLS, the handshake has said something
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the backend says, and answer."""

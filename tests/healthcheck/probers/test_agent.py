@@ -82,7 +82,7 @@ class AgentSetup:
 def test_a_request_goes_first_and_the_agent_may_close():
     setup = AgentSetup(b"be/www1\n")
     connection = setup.start()
-    assert connection.written == b"be/www1\n"
+    assert (connection.written, connection.acknowledged) == (b"be/www1\n", False)
     connection.deliver(b"up\n")
     assert setup.outcomes == [(Code.L7OK, "up")]
     assert not connection.closed, "it is not reset while it says more"
@@ -92,7 +92,9 @@ def test_a_request_goes_first_and_the_agent_may_close():
 
 def test_half_a_line_does_not_answer():
     setup = AgentSetup()
-    setup.start().deliver(b"drain")
+    assert not setup.start().written
+    assert setup.connection.acknowledged, "it may speak at once"
+    setup.connection.deliver(b"drain")
     setup.connection.lose(DONE)
     assert setup.outcomes == [(Code.L7RSP, 'closed before the end of a line: received "drain"')]
 

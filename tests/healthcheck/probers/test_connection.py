@@ -220,6 +220,17 @@ def test_it_ends_with_a_reset_and_the_protocol_can_let_go():
     assert bench.protocol.calls == ["made", ConnectionAborted]
 
 
+def test_the_handshake_ends_with_what_is_sent_or_when_the_backend_is_to_speak_first():
+    bench = ConnectionSetup(0).opened()
+    delayed, at_once = ((socket.IPPROTO_TCP, socket.TCP_QUICKACK, value) for value in (0, 1))
+    assert bench.socket.options == [delayed]
+    bench.connection.acknowledge()
+    assert bench.socket.options == [delayed, at_once]
+    bench.connection.abortConnection()
+    bench.connection.acknowledge()
+    assert bench.socket.options[-1] == LINGER
+
+
 def test_a_connection_that_is_not_known_to_be_made_also_ends_with_a_reset():
     bench = ConnectionSetup(errno.EINPROGRESS).opened()
     bench.connection.abortConnection()
