@@ -19,7 +19,7 @@ from maglev.config.probekinds import spell_bytes, step_map
 from maglev.config.yaml_lines import Value, address_text, block, key_text, quoted
 from maglev.model.announce import DEFAULT_CONTROL_SOCKET, AnnounceConfig, AnnouncePolicy
 from maglev.model.blindness_rule import Blindness
-from maglev.model.check_params import NO_PROGRAMS, DnsParams, HttpMethod, Preset
+from maglev.model.check_params import NO_PROGRAMS, DnsParams, HttpMethod, Preset, Via
 from maglev.model.check_set import CheckSet
 from maglev.model.config import (
     DEFAULT_TABLE_LENGTH,
@@ -91,6 +91,8 @@ def _checker_lines(config: Config) -> Iterator[str]:
                 "transition-history": _changed(checker.transition_history, _CHECKER["transition_history"]),
                 "netns": None if checker.netns is None else quoted(checker.netns),
                 "probe-workers": _changed(checker.probe_workers, _CHECKER["probe_workers"]),
+                "tunnel-device": _changed(checker.tunnel_device, _CHECKER["tunnel_device"]),
+                "tunnel-mark": _changed(checker.tunnel_mark, _CHECKER["tunnel_mark"]),
             },
             4,
         )
@@ -212,6 +214,7 @@ def healthcheck_lines(healthcheck: Healthcheck, *, secrets: bool = False) -> Ite
             "timeout": spell(healthcheck.timeout),
             **({} if healthcheck.agent else {"rise": str(healthcheck.rise), "fall": str(healthcheck.fall)}),
             **sources,
+            "via": _changed(healthcheck.via, Via.DIRECT),
         },
         6,
     )
