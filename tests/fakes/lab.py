@@ -41,6 +41,7 @@ import fcntl
 import itertools
 import math
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -145,6 +146,26 @@ class LabBackend:
             process.kill()
             self.failed = time.monotonic()
             process.communicate()
+
+    def stop_serving(self):
+        """Let the server take no connections any more, and take GRE off as before."""
+        self._process.send_signal(signal.SIGUSR1)
+
+    def lose_vip(self):
+        """Take the VIP away."""
+        self._namespace.ip("addr", "del", f"{VIP}/32", "dev", "lo")
+
+    def block_gre(self):
+        """Let nothing through that was taken out of GRE."""
+        self._namespace.ip("link", "set", _TUN, "down")
+
+    def restore(self):
+        """Let there be a VIP and GRE again, and a new server."""
+        self._namespace.ip("addr", "replace", f"{VIP}/32", "dev", "lo")
+        self._namespace.ip("link", "set", _TUN, "up")
+        self.kill()
+        self.mend()
+        self.start()
 
     def cut(self):
         """Pull the cable: nothing answers."""

@@ -8,7 +8,7 @@ device. What is inside is written to the tun device, from where the kernel takes
 kernel's own and go straight to the client (direct server return).
 
 Each answer says in its header who gives it, at once; its body comes after the milliseconds that the path asks for
-(``/30``), so that there are always requests half way. A connection lives for as long as the client wants.
+(``/30``), so that there are always requests half way. A connection lives for as long as the client wants. With SIGUSR1 it serves no new ones, and goes on to take GRE off.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import struct
 import sys
@@ -102,7 +103,8 @@ async def serve(name, port, device):
     loop = asyncio.get_running_loop()
     gre, tun = open_gre(), open_tun(device)
     loop.add_reader(gre, take_off, gre, tun)
-    await loop.create_server(partial(HttpPeer, name), None, port, family=socket.AF_INET, backlog=512)
+    server = await loop.create_server(partial(HttpPeer, name), None, port, family=socket.AF_INET, backlog=512)
+    loop.add_signal_handler(signal.SIGUSR1, server.close)
     print("serving", flush=True)
     ended = loop.create_future()
     loop.add_reader(sys.stdin, lambda: ended.done() or ended.set_result(None))
