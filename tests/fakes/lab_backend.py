@@ -8,7 +8,8 @@ device. What is inside is written to the tun device, from where the kernel takes
 kernel's own and go straight to the client (direct server return).
 
 Each answer says in its header who gives it, at once; its body comes after the milliseconds that the path asks for
-(``/30``), so that there are always requests half way. A connection lives for as long as the client wants. With SIGUSR1 it serves no new ones, and goes on to take GRE off.
+(``/30``), so that there are always requests half way. A connection lives for as long as the client wants.
+With SIGUSR1 it serves no new ones, and goes on to take GRE off.
 """
 
 from __future__ import annotations
