@@ -81,8 +81,8 @@ _LB: Final = ConfigSection(
         ConfigKey(
             "removal-max-delay",
             Duration(0.0, DAY),
-            "How long a server that left the file may go on serving a VIP that has no other server in service.",
-            notes="It leaves as soon as a successor serves; ``0s`` removes it at once.",
+            "How long a server that left the file may go on serving a VIP in which no other server is proved up.",
+            notes="It leaves as soon as a successor serves; ``0s`` removes it at once. A restart begins it again.",
             default=60.0,
         ),
         ConfigKey(

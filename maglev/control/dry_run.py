@@ -16,6 +16,7 @@ from maglev.control.after_reload import decided_after, is_proven, state_after, s
 from maglev.control.route_forecast import route_steps
 from maglev.model.config import WhenNoneEligible
 from maglev.model.health import State
+from maglev.state.weights import WeightReason
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import VipForecast, as_held, forecast_steps
 from maglev.vpp.sync.plan import fitted, length_after, plan_steps, want
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from maglev.model.scale import Scale
     from maglev.state.board import Board
     from maglev.state.status import FrontendStatus
+    from maglev.state.weights import DesiredWeight
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.plan import WantedVip
 
@@ -126,7 +128,7 @@ def interim_steps(board: Board, config: Config) -> Generator[None, None, dict[st
 def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendStatus) -> Iterator[str]:
     before = board.holds.weights_by_address(status)
     weighted = {member.backend for pool in frontend.pools for member in pool.members if member.weight}
-    listed, in_service, held = set(), False, {}
+    listed, held = set(), dict[str, int]()
     for name in frontend.backends:
         backend = config.backends[name]
         old = board.backends.get(name)
@@ -134,27 +136,38 @@ def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendS
         if name not in weighted or not backend.enabled:
             continue
         if old is not None and is_proven(board, config, backend):
-            in_service |= old.state is State.UP
             continue
         known_here = old is not None and name in status.desired
         weight = status.desired[name].weight if known_here else before.get(backend.address, 0)
         if not weight:
             continue
-        in_service, held[name] = True, weight
+        held[name] = weight
         if old is not None and known_here and old.serving_address != backend.address:
             listed.add(old.serving_address)
             yield f"until its first result, {name} serves at {old.serving_address} with weight {weight}"
         else:
             yield f"until its first result, {name} keeps weight {weight} of {backend.address}"
-    for address, weight in before.items():
-        if weight and address not in listed and not in_service:
-            limit = config.vpp.removal_max_delay
-            yield f"until a new backend is up, {address} keeps weight {weight}, for {limit:g} s at most"
-    yield from _waiting(board, config, frontend, status, held)
+    between = {name: state_between(board, config, config.backends[name]) for name in frontend.backends}
+    leaving = {address: weight for address, weight in before.items() if weight and address not in listed}
+    if not leaving and State.UNKNOWN not in between.values():
+        return
+    desired = decided_after(board, config, frontend, status, between, held).desired
+    succeeded = any(each.weight and each.reason is WeightReason.ACTIVE for each in desired.values())
+    for address, weight in () if succeeded else leaving.items():
+        limit = config.vpp.removal_max_delay
+        at_most = f"for {limit:g} s at most, which a restart begins again"
+        yield f"until a new backend is up, {address} keeps weight {weight}, {at_most}"
+    if State.UNKNOWN in between.values():
+        yield from _waiting(board, config, frontend, status, between, desired)
 
 
 def _waiting(
-    board: Board, config: Config, frontend: Frontend, status: FrontendStatus, held: Mapping[str, int]
+    board: Board,
+    config: Config,
+    frontend: Frontend,
+    status: FrontendStatus,
+    between: Mapping[str, State],
+    now: Mapping[str, DesiredWeight],
 ) -> Iterator[str]:
     """Yield which servers of a frontend keep a weight until others are proved, and lose it then.
 
@@ -163,16 +176,13 @@ def _waiting(
         config: The other configuration.
         frontend: The frontend in it.
         status: What is known of the frontend now.
-        held: Weights that backends keep until their first result, by name.
+        between: The states of its backends right after the reload, by name.
+        now: What its backends get then, by name.
     """
-    between = {name: state_between(board, config, config.backends[name]) for name in frontend.backends}
-    if State.UNKNOWN not in between.values():
-        return
     after = {name: state_after(board, config, config.backends[name]) for name in frontend.backends}
     final = decided_after(board, config, frontend, status, after)
     if final.active is None:
         return
-    now = decided_after(board, config, frontend, status, between, held).desired
     waiting = [
         name
         for name, each in final.desired.items()

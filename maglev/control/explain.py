@@ -324,6 +324,8 @@ def _steps(
     else:
         shared = "" if higher is None else f" for {higher.backend}, which has the same address"
         written = "" if in_vpp == (higher or backend).programmed else ": not written yet"
+        if backend.reason is WeightReason.GUARDED and written and not in_vpp:
+            written += ", or servers that left the file serve: the guard raises nobody beside them"
         yield _step("vpp", f"holds {in_vpp}{shared}{written}")
 
 

@@ -153,8 +153,8 @@ def test_servers_that_are_all_replaced_stay_for_now():
     told = interim(board_of(), frontends=[make_frontend(pools=(("x",),))], backends=made, removal_max_delay=7.0)
     assert told == {
         "web": (
-            "until a new backend is up, 10.0.0.1 keeps weight 100, for 7 s at most",
-            "until a new backend is up, 10.0.0.2 keeps weight 100, for 7 s at most",
+            "until a new backend is up, 10.0.0.1 keeps weight 100, for 7 s at most, which a restart begins again",
+            "until a new backend is up, 10.0.0.2 keeps weight 100, for 7 s at most, which a restart begins again",
         )
     }
 

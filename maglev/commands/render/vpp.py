@@ -100,7 +100,8 @@ def plan_head(page: LbPlanView) -> Iterator[Line]:
     if page["conf"] is not None:
         yield from conf_lines(page["conf"])
     elif not page["rows"]:
-        yield line("VPP holds what it should: nothing would be written")
+        whose = "Of all others, " if page["waiting"] else ""
+        yield line(f"{whose}VPP holds what it should: nothing would be written{' now' if whose else ''}")
 
 
 def change_lines(changes: Iterable[VipChangeView], indent: int = 0) -> Iterator[Line]:

@@ -1,11 +1,12 @@
 """Departures: servers that left the configuration and go on serving a VIP for as long as nothing else does.
 
-A server that left the file leaves service at once where another one is in service, and VPP a moment later (see
-`maglev.vpp.sync.drains`). Where it would take the last weight of a VIP with it, it stays: until a successor is in
-service and every newcomer has been probed, until ``vpp.lb.removal-max-delay`` is over, until an operator says so, or
-until an operator takes the whole frontend out. A VPP that restarts meanwhile gets it again, with the weight that it
-had. Servers are identified by VIP and address: a rename is not a departure, and a restart of maglevd
-changes nothing.
+A server that left the file leaves service at once where another one that is proved up serves, and VPP a moment later
+(see `maglev.vpp.sync.drains`). Otherwise it stays: until a successor is proved up and every newcomer has been probed,
+until ``vpp.lb.removal-max-delay`` is over, until an operator says so, or until an operator takes the whole frontend
+out. What keeps a weight without a result, at its former address too, does not succeed, and nor does what the guard
+keeps for want of anything better; what the guard would raise besides waits until they have left (`WantedVips.whole`).
+A VPP that restarts meanwhile gets them again, with the weight that they had. Servers are identified by VIP and
+address: a rename is not a departure, and a restart of maglevd changes nothing.
 
 What a VIP should be is computed without deciding anything (`Departures.keep`). Who is about to write that, decides
 (`Departures.decide`); and who may go is forgotten only when VPP has acknowledged it (`Departures.written`): until then,
@@ -23,7 +24,7 @@ from maglev.runtime.logs.logger import EventLogger
 from maglev.state.found_weights import effective_weights
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.drains import Drains
-from maglev.vpp.sync.plan import WantedServer, encap_of, has_service
+from maglev.vpp.sync.plan import WantedServer, encap_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -128,22 +129,25 @@ class Departures:
                 all_of_them = dict.fromkeys((old.backends[name].address for name in was.backends), 0)
                 self.expect(key, {**all_of_them, **known})
 
-    def keep(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, weights: bool = True) -> WantedVip:
+    def keep(
+        self, wanted: WantedVip, held: Vip | None, *, succeeded: bool, newcomers_known: bool, weights: bool = True
+    ) -> WantedVip:
         """Return what a VIP should be, with the servers that have to stay for now.
 
         Args:
             wanted: What the configuration says.
             held: What VPP holds of it.
+            succeeded: Whether a backend of the frontend that is proved up serves.
             newcomers_known: Whether every backend of the frontend has been probed.
             weights: Whether this VPP has weights. Without, a server can't drain: it is there or not.
         """
-        kept = self._with_kept(wanted, held, newcomers_known=newcomers_known)
+        kept = self._with_kept(wanted, held, succeeded=succeeded, newcomers_known=newcomers_known)
         return self._drains.keep(kept, held, self._draining_from(wanted.key)) if weights else kept
 
-    def _with_kept(self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool) -> WantedVip:
+    def _with_kept(self, wanted: WantedVip, held: Vip | None, *, succeeded: bool, newcomers_known: bool) -> WantedVip:
         """Return what a VIP should be, with the servers that have to go on serving."""
         key = wanted.key
-        if has_service(wanted) and (newcomers_known or key not in self._timers):
+        if succeeded and (newcomers_known or key not in self._timers):
             return wanted
         if self._limit() <= 0 or self._timers.get(key, self) is None:
             return wanted
@@ -153,29 +157,38 @@ class Departures:
         encap = encap_of(leaving) if held is None else held.encap
         if encap is wanted.encap:
             return attrs.evolve(wanted, servers={**wanted.servers, **leaving})
-        # For servers of the other family the VIP has to be made again: not before one of them is in service.
-        return wanted if has_service(wanted) else attrs.evolve(wanted, encap=encap, servers=leaving)
+        # For servers of the other family the VIP has to be made again: not before one of them is proved up.
+        return wanted if succeeded else attrs.evolve(wanted, encap=encap, servers=leaving)
 
     def decide(
-        self, wanted: WantedVip, held: Vip | None, *, newcomers_known: bool, moving: bool, weights: bool = True
+        self,
+        wanted: WantedVip,
+        held: Vip | None,
+        *,
+        succeeded: bool,
+        newcomers_known: bool,
+        moving: bool,
+        weights: bool = True,
     ) -> None:
         """Decide that a VIP is written as `keep` returns it now; its lock is held until VPP has answered.
 
         Args:
             wanted: As in `keep`, and so are all others but one.
             held: What VPP holds of it.
-            newcomers_known: Whether every backend of the frontend has been probed.
+            succeeded: As in `keep`.
+            newcomers_known: As in `keep`.
             moving: Whether a backend serves at its former address still, which may turn out to be the last one.
             weights: Whether this VPP has weights.
         """
         key = wanted.key
         if key not in self:
             return
-        kept, leaving = self._with_kept(wanted, held, newcomers_known=newcomers_known), self._draining_from(key)
+        kept = self._with_kept(wanted, held, succeeded=succeeded, newcomers_known=newcomers_known)
+        leaving = self._draining_from(key)
         self._let_go.discard(key)
         if kept is not wanted:
             self._begin(key, kept.servers, wanted.servers)
-        elif newcomers_known or (has_service(wanted) and not moving):
+        elif newcomers_known or (succeeded and not moving) or self._timers.get(key, self) is None:
             self._let_go.add(key)
         if weights:
             self._drains.decide(kept, held, leaving)

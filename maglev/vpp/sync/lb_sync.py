@@ -298,7 +298,7 @@ class LbSync:
                 self._unread.add(key)
                 return ()
             if status is None:
-                return await self._writer.write_vip(self._wanted.ordered_out(key, self.ledger.vips), scope)
+                return await self._writer.write_vip(self._wanted.in_warm_up(key, self.ledger.vips), scope)
             changed = None if key in self._departures else self._levels.changed(key, status)
             if (operations := self._plan(status, key, changed)) is not None:
                 return await self._write_vip(key, status, operations, scope, was_level=changed is not None)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from maglev.model.events import BackendEvent
     from maglev.runtime.cooperator import WorkQueue
     from maglev.state.board import Board
+    from maglev.state.status import FrontendStatus
     from maglev.vpp.lb.calls import Features
     from maglev.vpp.lb.state import Operation, Vip, VipKey
     from maglev.vpp.stats.counts import Counts
@@ -222,8 +223,12 @@ class VppService(Service):
         self.warm_up.consider(frontends)
         if self.sync is not None:
             for name in frontends:
-                if self.warm_up.is_free(name) or (name in self._board.frontends and self._board.frontends[name].out):
+                if self.warm_up.is_free(name) or self._has_orders(self._board.frontends.get(name)):
                     self._tasks.start(self._reading(self.sync.touched(name)))
+
+    def _has_orders(self, status: FrontendStatus | None) -> bool:
+        """Return whether a frontend is written as far as orders go, even if the warm-up protects it."""
+        return status is not None and (status.out or key_of(status.frontend) in self.warm_up.raises_in)
 
     def _backend_changed(self, event: BackendEvent) -> None:
         """Write what an operator orders, also where the warm-up lets nothing else be written."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from maglev.state.found_weights import effective_weights
-from maglev.vpp.lb.state import ApplicationServer, DeleteServer, SetWeight, key_of, prefix_of
-from maglev.vpp.sync.plan import WantedServer, encap_of, fitted, plan_servers, want
+from maglev.state.weights import WeightReason
+from maglev.vpp.lb.state import AddServer, ApplicationServer, DeleteServer, SetWeight, key_of, prefix_of
+from maglev.vpp.sync.plan import WantedServer, encap_of, fitted, plan_servers, raises, want
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
@@ -114,7 +115,12 @@ class WantedVips:
         # An operator's word: servers that left the file do not stay in for a frontend that is out of service.
         elif wanted.key in self._departures and not status.out:
             found = self._found(status, held)
-            kept = self._departures.keep(wanted, found, newcomers_known=status.knows_all, weights=weights)
+            proved = {"succeeded": self._succeeded(status), "newcomers_known": status.knows_all}
+            kept = self._departures.keep(wanted, found, **proved, weights=weights)
+            if status.guarded and any(s.weight for a, s in kept.servers.items() if a not in wanted.servers):
+                # The guard raises nobody while something better serves: what it keeps may never have worked.
+                wanted = self._configured(status, self._without_raised(status, found))
+                kept = self._departures.keep(wanted, found, **proved, weights=weights)
             wanted = _in_scale(status, kept, wanted.servers)
         return self._fitted(wanted)
 
@@ -136,31 +142,42 @@ class WantedVips:
         self._departures.decide(
             self._configured(status, status.desired),
             self._found(status, held),
+            succeeded=self._succeeded(status),
             newcomers_known=status.knows_all,
             moving=any(self._board.backends[name].proved_address is not None for name in status.desired),
             weights=self._features.weights,
         )
 
     def with_orders(self) -> list[VipKey]:
-        """Return the VIPs that the warm-up protects and in which operators have ordered backends out of service."""
+        """Return the VIPs that the warm-up protects and in which operators order backends out of service, or did."""
         if self._warm_up.over:
             return []
         board = self._board
         ordered = [name for name, status in board.backends.items() if status.ordered_out]
         names = dict.fromkeys(frontend for name in ordered for frontend in board.frontends_of(name))
-        names |= {name: None for name, status in board.frontends.items() if status.out}
+        lowered = self._warm_up.raises_in
+        names |= {name: None for name, each in board.frontends.items() if each.out or key_of(each.frontend) in lowered}
         return [key_of(board.frontends[name].frontend) for name in names if not self._warm_up.is_free(name)]
 
-    def ordered_out(self, key: VipKey, held: Mapping[VipKey, Vip]) -> list[Operation]:
-        """Return what takes out of a VIP that the warm-up protects the servers that operators have ordered out.
+    def in_warm_up(self, key: VipKey, held: Mapping[VipKey, Vip]) -> list[Operation]:
+        """Return what may be written to a VIP that the warm-up protects.
 
         The warm-up waits for evidence, and an operator's word is all that there is to know: maglevd may have ended
-        between the order and its write to VPP.
+        between the order and its write to VPP. So what is ordered out loses its weight, and whatever should have more
+        weight than it has gets that first.
         """
         name = self.names().get(key)
         if name is None or key not in held:
             return []
-        status, backends, vip = self._board.frontends[name], self._board.backends, held[key]
+        status, vip = self._board.frontends[name], held[key]
+        lowered = self._ordered_out(status, vip)
+        if lowered:
+            self._warm_up.raises_in.add(key)
+        return [*self._raised(status, vip), *lowered] if key in self._warm_up.raises_in else []
+
+    def _ordered_out(self, status: FrontendStatus, vip: Vip) -> list[Operation]:
+        """Return what takes out of a VIP the servers that operators have ordered out."""
+        backends = self._board.backends
         out = {name: desired for name, desired in status.desired.items() if status.out or backends[name].ordered_out}
         others = {backends[name].serving_address for name in status.desired if name not in out}
         serving = {address for address, server in vip.servers.items() if server.weight} - others
@@ -170,12 +187,32 @@ class WantedVips:
         operations = plan_servers(self._fitted(attrs.evolve(wanted, servers={**wanted.servers, **gone})), vip)
         return [each for each in operations if isinstance(each, SetWeight | DeleteServer) and each.address in serving]
 
+    def _raised(self, status: FrontendStatus, vip: Vip) -> list[Operation]:
+        """Return what gives the servers of a VIP the weights that they should have, where those are higher."""
+        wanted = self.whole(status, vip)
+        if wanted.encap is not vip.encap:
+            return []  # the VIP has to be made again
+        return [each for each in plan_servers(wanted, vip) if isinstance(each, AddServer | SetWeight) and _gains(each)]
+
     def effective(self, status: FrontendStatus, held: Vip) -> dict[str, ApplicationServer]:
         """Return the servers that VPP holds for a frontend with their effective weights, by address."""
         addresses = {name: self._board.backends[name].serving_address for name in status.desired}
         found = {address: server.weight for address, server in held.servers.items()}
         weights = effective_weights(status.frontend, addresses, found)
         return {address: ApplicationServer(address, weight) for address, weight in weights.items()}
+
+    def _succeeded(self, status: FrontendStatus) -> bool:
+        """Return whether a backend of a frontend that is proved up serves, at the address where it was proved."""
+        return any(each.weight and each.reason is WeightReason.ACTIVE for each in status.desired.values())
+
+    def _without_raised(self, status: FrontendStatus, found: Vip | None) -> Mapping[str, DesiredWeight]:
+        """Return the desired weights of a frontend, without those that the guard would give to what has none in VPP."""
+        serving = set() if found is None else {a for a, server in found.servers.items() if server.weight}
+        desired = dict(status.desired)
+        for name in status.guarded:
+            if self._board.backends[name].address not in serving:
+                desired[name] = attrs.evolve(desired[name], weight=0, programmed=0)
+        return desired
 
     def _fitted(self, wanted: WantedVip) -> WantedVip:
         return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
@@ -192,6 +229,11 @@ class WantedVips:
             if backend.proved_address is not None:
                 moved[name] = (backend.proved_address, status.scale[status.carried.get(name, 0)])
         return want(status.frontend, addresses, desired, status.flushes, moved)
+
+
+def _gains(operation: AddServer | SetWeight) -> bool:
+    """Return whether an operation gives a server more weight than it had."""
+    return operation.weight > 0 and raises(operation)
 
 
 def _with_held(wanted: WantedVip, held: Vip) -> WantedVip:

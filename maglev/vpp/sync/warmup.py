@@ -4,6 +4,11 @@ For ``startup-min-delay`` nothing is written. From then on each frontend is rele
 known. At ``startup-max-delay`` everything is released. The warm-up counts from the start of the daemon, not from the
 connection to VPP, and no reload restarts it. It protects what VPP has: a frontend whose VIP VPP had and has no longer,
 as after a restart of VPP, is released at once.
+
+Orders do not wait for it: what an operator or the file has ordered out loses its weight. Of a VIP in which that was so,
+VPP no longer has what is protected, so whatever should have more weight there gets it, in the same write and from then
+on (`raises_in`). Otherwise the VIP might be left without any weight while a backend is up. What is not ordered keeps
+its weight until the frontend is released.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from maglev.state.board import Board
+    from maglev.vpp.lb.state import VipKey
 
 
 class WarmUp:
@@ -24,6 +30,7 @@ class WarmUp:
     Attributes:
         over: Whether everything is released, for good.
         open: Whether ``startup-min-delay`` is over.
+        raises_in: VIPs in which an order has lowered something, so that weights are raised there.
     """
 
     def __init__(self, clock: IReactorTime, board: Board, released: Callable[[frozenset[str]], None]) -> None:
@@ -40,6 +47,7 @@ class WarmUp:
         self._tell = released
         self._free: set[str] = set()
         self._calls: list[IDelayedCall] = []
+        self.raises_in: set[VipKey] = set()
         self.open = False
         self.over = False
 

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from maglev.model.config import WhenNoneEligible
 from maglev.model.health import Lifecycle
 from maglev.vpp.lb.state import AddServer, ApplicationServer, DeleteServer, Encap, SetWeight, VipKey
 from tests.fakes.configs import make_check, make_config
@@ -38,6 +39,84 @@ def test_servers_that_are_all_replaced_serve_until_all_successors_are_known(benc
     assert servers(bench) == {**old, "10.0.0.8": 100, "10.0.0.9": 0}
     bench.record(y=FAIL)
     assert servers(bench) == {"10.0.0.8": 100, "10.0.0.9": 0}
+
+
+HOLD = {"when_none_eligible": WhenNoneEligible.HOLD}
+
+
+def test_what_the_guard_keeps_does_not_succeed_and_gets_no_weight_while_servers_that_leave_serve(bench):
+    old = {"10.0.0.1": 100, "10.0.0.2": 100}
+    made = backends(x="10.0.0.8", y="10.0.0.9")
+    reload(bench, [web(("x", "y"), **HOLD)], made, removal_max_delay=20.0)
+    bench.record(x=FAIL, y=FAIL)
+    assert bench.board.frontends["web"].guarded == {"x", "y"}
+    bench.wait(19)
+    assert servers(bench) == {**old, "10.0.0.8": 0, "10.0.0.9": 0}
+    # When their time is over there is nothing better, and VPP never is without any weight.
+    bench.wait(2)
+    assert servers(bench) == {"10.0.0.8": 100, "10.0.0.9": 100}
+    assert bench.lb.zero_moments == []
+
+
+def test_a_guarded_newcomer_that_is_proved_up_succeeds(bench):
+    reload(bench, [web(("x", "y"), **HOLD)], backends(x="10.0.0.8", y="10.0.0.9"))
+    bench.record(x=FAIL, y=FAIL)
+    bench.record(y=PASS)
+    assert servers(bench) == {"10.0.0.8": 0, "10.0.0.9": 100}
+    assert bench.lb.zero_moments == []
+
+
+def test_an_operator_who_lets_servers_go_gets_what_the_guard_keeps(bench):
+    reload(bench, [web(("x",), **HOLD)], backends(x="10.0.0.8"))
+    bench.record(x=FAIL)
+    bench.service.departures.release()
+    assert servers(bench) == {"10.0.0.8": 100}
+    assert bench.lb.zero_moments == []
+
+
+def test_the_guard_keeps_what_serves_beside_servers_that_leave():
+    frontend = web(("a", "b"), **HOLD)
+    bench = VppInMemory(make_config(frontends=[frontend], checks=QUICK))
+    bench.record(a=FAIL)
+    bench.record(b=FAIL)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100}
+    reload(bench, [web(("b", "x"), **HOLD)], backends(b="10.0.0.2", x="10.0.0.8"))
+    bench.record(x=FAIL)
+    assert servers(bench) == {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.8": 0}
+    bench.stop()
+
+
+def test_after_a_restart_with_another_file_the_guard_does_not_replace_what_serves():
+    first = VppInMemory(make_config(frontends=[web(("a", "b"), **HOLD)], checks=QUICK))
+    first.stop()
+    made = backends(x="10.0.0.8", y="10.0.0.9")
+    config = make_config(frontends=[web(("x", "y"), **HOLD)], backends=made, checks=QUICK, startup_max_delay=30.0)
+    second = VppInMemory(config, vpp=False, known=False)
+    second.lb = first.lb
+    second.connector.start_vpp(first.lb)
+    second.record(x=FAIL, y=FAIL)
+    second.wait(40)
+    old = {"10.0.0.1": 100, "10.0.0.2": 100}
+    assert servers(second) == {**old, "10.0.0.8": 0, "10.0.0.9": 0}
+    second.record(x=PASS)
+    second.wait(2)
+    assert servers(second) == {"10.0.0.8": 100, "10.0.0.9": 0}
+    assert first.lb.zero_moments == []
+    second.stop()
+
+
+def test_once_their_time_is_over_nothing_is_expected_of_a_later_reload(bench):
+    reload(bench, [web(("x", "y"))], backends(x="10.0.0.8", y="10.0.0.9"), removal_max_delay=20.0)
+    bench.record(x=FAIL)
+    bench.wait(21)
+    assert servers(bench) == {"10.0.0.8": 0, "10.0.0.9": 0}
+    bench.record(x=PASS)
+    # y is still unknown. What leaves now has all of its time.
+    reload(bench, [web(("y",))], backends(y="10.0.0.9"), removal_max_delay=20.0)
+    bench.wait(19)
+    assert servers(bench) == {"10.0.0.8": 100, "10.0.0.9": 0}
+    bench.wait(2)
+    assert servers(bench) == {"10.0.0.9": 0}
 
 
 def test_a_server_leaves_at_once_where_another_one_serves(bench):

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from maglev.model.config import Backend
+from maglev.model.config import Backend, WhenNoneEligible
 from maglev.vpp.lb.state import SetWeight, VipKey
 from tests.fakes.configs import make_check, make_config
 from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, backends, reload, restart_vpp, servers, web
@@ -127,14 +127,38 @@ def test_the_server_that_serves_is_never_lowered_by_a_second_reload(first, secon
     bench.stop()
 
 
-def test_addresses_that_all_move_to_dead_servers_leave_the_last_one_serving_for_a_while(bench):
+def test_addresses_that_all_move_to_dead_servers_leave_all_of_them_serving_for_a_while(bench):
     reload(bench, [web(("a", "b"))], backends(a="10.0.0.8", b="10.0.0.9"), removal_max_delay=20.0)
+    both = {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.8": 0, "10.0.0.9": 0}
+    # What serves at its former address only has not been proved up: it does not let others go.
     bench.record(a=FAIL)
-    assert servers(bench) == {"10.0.0.2": 100, "10.0.0.8": 0, "10.0.0.9": 0}
+    assert servers(bench) == both
     bench.record(b=FAIL)
-    assert servers(bench) == {"10.0.0.2": 100, "10.0.0.8": 0, "10.0.0.9": 0}
+    assert servers(bench) == both
     bench.wait(21)
     assert servers(bench) == {"10.0.0.8": 0, "10.0.0.9": 0}
+
+
+def test_the_former_address_of_a_backend_that_fails_at_the_new_one_goes_when_another_one_is_proved_up(bench):
+    reload(bench, [web(("a", "b"))], backends(a="10.0.0.8", b="10.0.0.9"), removal_drain=0.0)
+    bench.record(a=FAIL)
+    bench.record(b=PASS)
+    assert servers(bench) == {"10.0.0.8": 0, "10.0.0.9": 100}
+
+
+def test_the_guard_does_not_raise_new_addresses_that_fail_while_the_former_ones_serve(bench):
+    hold = {"when_none_eligible": WhenNoneEligible.HOLD}
+    made = backends(a="10.0.0.8", b="10.0.0.9")
+    reload(bench, [web(("a", "b"), **hold)], made, removal_max_delay=20.0)
+    both = {"10.0.0.1": 100, "10.0.0.2": 100, "10.0.0.8": 0, "10.0.0.9": 0}
+    bench.record(a=FAIL)
+    assert servers(bench) == both
+    bench.record(b=FAIL)
+    assert servers(bench) == both
+    # When their time is over there is nothing better, and VPP never is without any weight.
+    bench.wait(21)
+    assert servers(bench) == {"10.0.0.8": 100, "10.0.0.9": 100}
+    assert bench.lb.zero_moments == []
 
 
 def test_a_backend_enabled_at_the_address_of_one_that_serves_keeps_that_ones_weight(bench):

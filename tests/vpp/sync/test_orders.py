@@ -100,13 +100,14 @@ def test_a_backend_that_has_no_weight_already_is_left_alone():
     bench.stop()
 
 
-def test_an_order_during_the_warm_up_is_written_at_once_and_nothing_else_is():
+def test_an_order_during_the_warm_up_is_written_at_once_and_nothing_else_is_but_what_takes_over():
     bench = Restarted()
     bench.connect()
     bench.record(b=FAIL, c=PASS)
     assert bench.writes() == []
     bench.board.happen("a", Lifecycle.DISABLE)
-    assert bench.writes() == [SetWeight(KEY, "10.0.0.1", 0, 100, flush=True)]
+    assert bench.writes() == [SetWeight(KEY, "10.0.0.3", 100, 0), SetWeight(KEY, "10.0.0.1", 0, 100, flush=True)]
+    assert bench.weights()["tcp://192.0.2.1:80"]["10.0.0.2"] == 50
     bench.wait(6)
     assert bench.weights()["tcp://192.0.2.1:80"] == {"10.0.0.1": 0, "10.0.0.2": 0, "10.0.0.3": 100}
     bench.stop()
