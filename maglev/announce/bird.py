@@ -6,7 +6,9 @@ puts every protocol back to what the file says. So each change goes to the file 
 socket as ``enable`` or ``disable``, which neither reads a file nor touches another protocol. Only a protocol that BIRD
 does not have takes a ``configure``; one that is refused is reported, and tried again ever more rarely.
 
-What BIRD has is compared with what it should have at every change, at every connection, and every few seconds.
+What BIRD has is compared with what it should have at every change, at every connection, and every few seconds. At every
+connection BIRD also checks its configuration: it may have all protocols, and yet refuse the next ``configure`` of
+anybody, since a file of an earlier run defines them, too.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from maglev.announce.announcer import SinkStatus
 from maglev.announce.bird_client import BirdError, connect_bird
 from maglev.announce.bird_files import read_include_files, replace_include_file
 from maglev.announce.bird_text import (
+    CHECKED,
     CONFIGURED,
     PATTERN,
     SWITCHED,
@@ -109,6 +112,7 @@ class BirdSpeaker(Service):
         self._refused: frozenset[str] = frozenset()
         self._retry = MIN_RETRY
         self._retry_at = 0.0
+        self._checked = False
 
     def status(self) -> SinkStatus:
         """Return how it is."""
@@ -243,6 +247,7 @@ class BirdSpeaker(Service):
             self._log.info("bird-connect", path=self.config.control_socket)
             connection.when_lost().addCallback(self._lost, connection)
             self._retry_at = 0.0
+            self._checked = False
         return self._connection
 
     def _lost(self, _: None, connection: BirdConnection) -> None:
@@ -261,7 +266,7 @@ class BirdSpeaker(Service):
             todo = plan(wanted, states_of(reply))
             await self._switch(connection, todo)
             if not (todo.missing or todo.stale or self._moved):
-                self._accepted()
+                await self._check(connection)
                 return
             if not await self._configure(connection, todo):
                 break
@@ -289,7 +294,8 @@ class BirdSpeaker(Service):
         self._retry_at = now + self._retry
         self._retry = min(2 * self._retry, MAX_RETRY)
         reply = await connection.command("configure")
-        if reply.code in CONFIGURED:
+        self._checked = reply.code in CONFIGURED
+        if self._checked:
             self._moved = bool(self._replaced)
             return True
         self._report("configure", f"BIRD refused 'configure': {reply}")
@@ -299,7 +305,19 @@ class BirdSpeaker(Service):
             await self._keep_file()
         return False
 
-    def _accepted(self) -> None:
+    async def _check(self, connection: BirdConnection) -> None:
+        """See that BIRD accepts its configuration: once for each connection, and again after it did not."""
+        now = self._reactor.seconds()
+        if not self._checked:
+            if now < self._retry_at:
+                return
+            reply = await connection.command("configure check")
+            if reply.code not in CHECKED:
+                self._retry_at = now + self._retry
+                self._retry = min(2 * self._retry, MAX_RETRY)
+                self._report("configure", f"BIRD refuses its configuration: {reply}")
+                return
+            self._checked = True
         self._retry, self._retry_at = MIN_RETRY, 0.0
         self._report("configure", "")
 

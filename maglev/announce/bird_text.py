@@ -32,6 +32,9 @@ HEAD: Final = """\
 CONFIGURED: Final = frozenset({3, 4, 5})
 """Replies to ``configure`` that accept it: done, in progress, queued (``nest/reply_codes`` of BIRD)."""
 
+CHECKED: Final = frozenset({20})
+"""Reply to ``configure check`` for a configuration that would be accepted."""
+
 NO_MATCH: Final = 8003
 """No protocol matches."""
 

@@ -207,3 +207,25 @@ def test_a_stop_withdraws_nothing(tmp_path):
     rig.turn()
     assert rig.announced() == {ONE}
     assert rig.reactor.getDelayedCalls() == []
+
+
+def test_a_configuration_that_bird_would_refuse_is_told_at_each_connection_even_if_nothing_is_to_do(rig):
+    rig.start()
+    assert (rig.bird.checks, rig.problems) == (0, [])  # its own configure says it
+    rig.speaker.stopService()
+    old = rig.file.with_name("maglev-old.conf")
+    old.write_text(rig.file.read_text())
+
+    rig.bird.told()
+    rig.speaker = BirdSpeaker(rig.reactor, rig.speaker.config, lambda: rig.states, rig._noted)
+    rig.start()
+    (problem,) = rig.problems
+    assert problem.startswith("BIRD refuses its configuration: 8002 ")
+    assert problem.endswith("Symbol already defined")
+    rig.wait(MIN_RETRY - 1)
+    assert rig.bird.checks == 1
+    old.unlink()
+    rig.wait(2 * REASSERT)
+    assert (rig.bird.checks, rig.problems[1:], rig.bird.told()) == (2, [""], [])
+    rig.wait(10 * REASSERT)
+    assert rig.bird.checks == 2

@@ -17,6 +17,7 @@ class MemoryBird:
         file: An include file; all that are named like it are read.
         refusal: What ``configure`` is refused with; empty to accept it.
         commands: What it was told, but for questions.
+        checks: How often it was asked to check its configuration.
     """
 
     def __init__(self, file):
@@ -24,6 +25,7 @@ class MemoryBird:
         self.protocols = {}
         self.refusal = ""
         self.commands = []
+        self.checks = 0
         self.listens = True
 
     def reply(self, line):
@@ -33,6 +35,10 @@ class MemoryBird:
                 return "8003 No protocols match\n"
             rows = [f"{name} Static master4 {'up' if up else 'down'} 12:00:00" for name, up in self.protocols.items()]
             return "2002-Name Proto Table State Since Info\n" + "".join(f"1002-{row}\n" for row in rows) + "0000 \n"
+        if line == "configure check":
+            self.checks += 1
+            refused = self._read()[1]
+            return f"8002 {refused}\n" if refused else "0002-Reading configuration\n0020 Configuration OK\n"
         self.commands.append(line)
         if line == "configure":
             return self._configure()
@@ -42,15 +48,20 @@ class MemoryBird:
         self.protocols[name] = verb == "enable"
         return f"0009-{name}: {verb}d\n0000 \n"
 
-    def _configure(self):
-        if self.refusal:
-            return f"8002 {self.refusal}\n"
+    def _read(self):
+        """Return the addresses in the files, and why they are refused."""
         found = {}
         for file in sorted(self.file.parent.glob("maglev*.conf")):
             here = read_include_file(file.read_text())
             if found.keys() & here.keys():
-                return f"8002 {file}:3:1 Symbol already defined\n"
+                return found, f"{file}:3:1 Symbol already defined"
             found.update(here)
+        return found, self.refusal
+
+    def _configure(self):
+        found, refused = self._read()
+        if refused:
+            return f"8002 {refused}\n"
         self.protocols = {protocol_of(address): not off for address, off in found.items()}
         return "0002-Reading configuration\n0003 Reconfigured\n"
 

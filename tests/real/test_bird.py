@@ -224,3 +224,22 @@ def test_bird_that_is_restarted_or_leaves_the_file_has_what_it_should(site):
         text = site.settings()
         site.daemon.reload(text[: text.index("    bird:")] + "    hooks: {}\n")
         watch.wait(False)
+
+
+def test_a_file_of_an_earlier_run_that_defines_the_same_is_told_though_all_is_announced(site):
+    with RouteWatch(site.peer, ROUTE) as watch:
+        watch.wait(True)
+        site.daemon.kill(signal.SIGTERM)
+        old = site.folder / "maglev-old.conf"
+        old.write_text(site.file.read_text())
+        try:
+            assert "already defined" in site.speaker.ask("configure")
+            before = len(site.daemon.events("bird-failed"))
+            site.daemon.start()
+            failed = site.daemon.wait_for_event("bird-failed", after=before, part="configure")
+            assert "BIRD refuses its configuration: 8002" in failed["problem"]
+            assert site.daemon.metrics()['maglev_announce_sink_problem{sink="bird"}'] == 1
+        finally:
+            old.unlink()
+        site.daemon.wait_for_event("bird-restored", part="configure")
+        assert watch.there
