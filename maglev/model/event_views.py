@@ -217,7 +217,7 @@ class PeerEventView(TypedDict):
     seq: Annotated[int, "Position in the event log."]
     at: Annotated[str, "When it happened."]
     peer: Annotated[str, "Name of the balancer, as in ``--peers``."]
-    state: Annotated[str, "``agrees``, ``differs`` or ``lost``."]
+    state: Annotated[str, "``agrees``, ``differs``, ``nothing-shared`` or ``lost``."]
     detail: Annotated[str, "What differs, or why nothing is known; empty if it agrees."]
 
 

@@ -293,8 +293,8 @@ class PeerEvent:
 
     Attributes:
         peer: Its name in ``--peers``.
-        state: ``agrees``, ``differs`` or ``lost``.
-        detail: What differs, or why it is silent; empty if it agrees.
+        state: ``agrees``, ``differs``, ``nothing-shared`` or ``lost``.
+        detail: What differs, or why nothing is known; empty if it agrees.
     """
 
     peer: str

@@ -44,8 +44,8 @@ class PeerView(TypedDict):
     address: Annotated[str, "Its address, such as ``tls:lb2:2223``."]
     state: Annotated[
         str,
-        "``agrees``, ``differs``, ``cannot-confirm`` (it is silent, or answers nonsense), ``comparing`` (for the first "
-        "seconds) or ``itself``.",
+        "``agrees``, ``differs``, ``cannot-confirm`` (it is silent, or answers nonsense), ``nothing-shared`` "
+        "(it serves no VIP that another one serves), ``comparing`` (for the first seconds) or ``itself``.",
     ]
     why: Annotated[str, "Why nothing is known of it; empty otherwise."]
     host: Annotated[str, "Name of its host, as it says; empty if it never answered."]

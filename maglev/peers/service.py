@@ -48,6 +48,8 @@ TOLD: Final = 3
 """Differences that an event names; ``show peers`` has all of them."""
 
 COMPARING, AGREES, DIFFERS, LOST, ITSELF = "comparing", "agrees", "differs", "cannot-confirm", "itself"
+UNSHARED: Final = "nothing-shared"
+"""The state of a peer that serves no VIP of another balancer: that nothing differs does not mean that it agrees."""
 
 
 @attrs.define
@@ -60,6 +62,7 @@ class Peer:
         told: The state of the last event; empty before the first.
         differences: Those that last.
         shared: VIPs that it serves as well as another balancer.
+        shared_at: Time at which there was one last.
     """
 
     link: PeerLink
@@ -67,6 +70,7 @@ class Peer:
     told: str = ""
     differences: int = 0
     shared: int = 0
+    shared_at: float = 0.0
 
     @property
     def name(self) -> str:
@@ -191,6 +195,8 @@ class PeersService(Service):
         for name, peer in self.peers.items():
             peer.differences = sum(each.peer == name for each in self._found.lasting)
             peer.shared = sum(name in names and len(names) > 1 for names in serving.values())
+            if peer.shared:
+                peer.shared_at = self._clock.seconds()
 
     def _is_heard(self, peer: Peer, now: float) -> bool:
         return peer.link.heard_at is not None and now - peer.link.heard_at < SILENT
@@ -205,10 +211,11 @@ class PeersService(Service):
         elif peer.differences:
             peer.state = DIFFERS
         elif began is not None and now - began > GRACE + 2 * PERIOD:
-            peer.state = AGREES
+            # Files change one after the other: what is shared by nobody counts, like a difference, once it has lasted.
+            peer.state = AGREES if now - max(peer.shared_at, began) <= GRACE else UNSHARED
         elif peer.state != AGREES:
             peer.state = COMPARING
-        if peer.state in {AGREES, DIFFERS, LOST} and peer.state != peer.told:
+        if peer.state in {AGREES, DIFFERS, LOST, UNSHARED} and peer.state != peer.told:
             peer.told = peer.state
             self._tell(peer)
 
@@ -221,6 +228,10 @@ class PeersService(Service):
             detail = f"cannot confirm: {self._why(peer)}"
             self._log.error("peer-lost", peer=peer.name, detail=detail)
             self._board.enter(PeerEvent(peer.name, "lost", detail))
+        elif peer.state == UNSHARED:
+            detail = "it serves no VIP that another balancer serves"
+            self._log.error("peer-nothing-shared", peer=peer.name, detail=detail)
+            self._board.enter(PeerEvent(peer.name, UNSHARED, detail))
         else:
             self._log.info("peer-agrees", peer=peer.name, shared=peer.shared)
             self._board.enter(PeerEvent(peer.name, "agrees", ""))

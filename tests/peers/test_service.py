@@ -131,6 +131,34 @@ def test_a_difference_that_lasts_is_told_within_five_seconds_and_its_end_as_well
     assert here.view()["rows"][0]["differences"] == []
 
 
+@pytest.mark.parametrize("served", [[], [served_vip(port=81)]], ids=["nothing", "another VIP"])
+def test_a_balancer_that_shares_no_vip_is_not_said_to_agree(start, served):
+    other = OtherBalancer()
+    here = start(lb2=other)
+    here.pass_time(10)
+    ours = list(other.rows["served"])
+    other.rows["served"] = served
+    here.pass_time(2)
+    assert here.states() == {"lb2": "agrees"}
+    here.pass_time(4)
+
+    assert here.states() == {"lb2": "nothing-shared"}
+    assert here.told() == [("lb2", "agrees"), ("lb2", "nothing-shared")]
+    assert here.board.events[-1].detail == "it serves no VIP that another balancer serves"
+    other.rows["served"] = ours
+    here.pass_time(3)
+    assert here.told()[-1] == ("lb2", "agrees")
+
+
+def test_a_balancer_that_shared_nothing_from_the_start_is_told(start):
+    other = OtherBalancer()
+    other.rows["served"] = []
+    here = start(lb2=other)
+    here.pass_time(10)
+
+    assert here.told() == [("lb2", "nothing-shared")]
+
+
 def test_a_change_on_its_way_to_all_balancers_is_not_told(start):
     other = OtherBalancer()
     here = start(lb2=other)

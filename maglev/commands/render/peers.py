@@ -36,7 +36,7 @@ def _peer_row(view: PeerView) -> tuple[Cell, ...]:
     )
 
 
-_STYLES: Final = {"agrees": Style.UP, "differs": Style.DOWN, "cannot-confirm": Style.DOWN}
+_STYLES: Final = {"agrees": Style.UP, "differs": Style.DOWN, "cannot-confirm": Style.DOWN, "nothing-shared": Style.DOWN}
 
 
 def peer_vip_lines(view: PeerVipView) -> Iterator[Line]:

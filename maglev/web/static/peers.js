@@ -3,7 +3,7 @@
 import { make, say } from "./parts.js";
 import { count } from "./text.js";
 
-const WORDS = { "cannot-confirm": "cannot confirm", itself: "this balancer" };
+const WORDS = { "cannot-confirm": "cannot confirm", "nothing-shared": "shares no VIP", itself: "this balancer" };
 
 export class Peers {
   constructor(store, place, alarm) {
@@ -20,7 +20,7 @@ export class Peers {
     this.place.hidden = !peers.length;
     this.list.replaceChildren(...peers.map(([name, peer]) => {
       const what = peer.state === "differs" ? count(peer.differences, "difference") : peer.why;
-      const bad = peer.state === "differs" || peer.state === "cannot-confirm";
+      const bad = ["differs", "cannot-confirm", "nothing-shared"].includes(peer.state);
       const word = make("b", bad ? "bad" : "", WORDS[peer.state] ?? peer.state);
       const vpp = peer.vpp && peer.vpp !== "connected" && peer.vpp !== "off" ? "; its VPP is lost" : "";
       return make("li", "", `${name}: `, word, `${what ? ` (${what})` : ""}${vpp}`);
@@ -36,6 +36,8 @@ export class Peers {
     const parts = wrong.slice(0, 5).map((vip) => `${vip.frontend}: ${vip.differences.slice(0, 3).join("; ")}`);
     if (wrong.length > 5) parts.push(`and ${count(wrong.length - 5, "more frontend")}`);
     if (silent.length) parts.push(`${silent.join(", ")} can't be confirmed`);
+    const alone = peers.filter(([, peer]) => peer.state === "nothing-shared").map(([name]) => name);
+    if (alone.length) parts.push(`${alone.join(", ")}: no VIP in common`);
     const text = (wrong.length ? "Balancers disagree: " : "") + parts.join(" · ");
     this.alarm.hidden = !text;
     say(this.alarm, text);
