@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from maglev.config.kinds import UnfitError, forbidden, text_of, wrong_type
+from maglev.config.kinds import UnfitError, forbidden, not_hidden, text_of, wrong_type
 from maglev.config.nodes import MapNode, Node, is_null
 from maglev.model.text import excerpt
 
@@ -173,7 +173,7 @@ def _own_name(key: ScalarNode) -> str:
 def _header_value(node: Node) -> str:
     if is_null(node):
         raise wrong_type(*_VALUE, node)
-    text = text_of(*_VALUE, node)
+    text = not_hidden(text_of(*_VALUE, node), node)
     if not HEADER_VALUE.fullmatch(text):
         raise forbidden(node, f"invalid header value: expected {_VALUE[1]}")
     return text

@@ -133,6 +133,21 @@ def text_of(noun: str, limits: str, node: Node) -> str:
     return node.text
 
 
+HIDDEN: Final = "(not shown)"
+"""Stands in a listing of the running configuration for a value that may be secret."""
+
+
+def not_hidden(text: str, node: Node) -> str:
+    """Return a text that may be secret, unless it is what a listing has in its place.
+
+    Raises:
+        UnfitError: It is: a listing that was saved as a file would have those words sent instead of the secret.
+    """
+    if text == HIDDEN:
+        raise forbidden(node, f'"{HIDDEN}" stands in a listing for a secret value: write the value itself')
+    return text
+
+
 def _plain_text(noun: str, limits: str, node: Node, accepted: Callable[[str], object]) -> str:
     """Return the text of a value that must not be in quotes; `accepted` says whether its form is right."""
     text = text_of(noun, limits, node)

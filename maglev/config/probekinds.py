@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from maglev.config.kinds import UnfitError, forbidden, text_of, wrong_type
+from maglev.config.kinds import UnfitError, forbidden, not_hidden, text_of, wrong_type
 from maglev.config.netkinds import Regexp
 from maglev.config.nodes import ListNode, MapNode, Node, is_null
 from maglev.model.check_params import AnswerPattern, ProbeStep
@@ -52,7 +52,7 @@ class EscapedText:
 
     def read(self, node: Node) -> bytes | None:
         """Return the bytes, or None for an empty text; see `ValueKind.read`."""
-        text = text_of(self.noun, self.limits, node)
+        text = not_hidden(text_of(self.noun, self.limits, node), node)
         data = b""
         position = 0
         for escape in _ESCAPE.finditer(text):

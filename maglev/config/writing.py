@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from maglev.config.durations import spell
+from maglev.config.kinds import HIDDEN
 from maglev.config.namekinds import spell_server
 from maglev.config.probekinds import spell_bytes, step_map
 from maglev.config.yaml_lines import Value, address_text, block, key_text, quoted
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from maglev.model.config import Backend, Config, Healthcheck, HttpParams, Pool, TlsParams
-
-HIDDEN: Final = "(not shown)"
-"""Stands for a value that may be secret."""
 
 
 def config_lines(config: Config, *, secrets: bool = False) -> Iterator[str]:

@@ -28,7 +28,12 @@ def program(text: str, allowed: str = "true") -> str:
     return f"{LB}  healthchecker: {{exec: {{allow: {allowed}}}}}\n{checks}"
 
 
+LISTED = '"(not shown)" stands in a listing for a secret value: write the value itself'
+
 BAD_PROBES = {
+    "listed-header": (SEMANTIC, f"{PARAMS}.headers.X-Key", LISTED, params("headers: {X-Key: §(not shown)}")),
+    "listed-body": (SEMANTIC, f"{PARAMS}.body", LISTED, params("method: POST, body: §(not shown)")),
+    "listed-step": (SEMANTIC, f"{PARAMS}.steps[0].send", LISTED, tcp("steps: [{send: §(not shown)}, {expect: z}]")),
     "service-with-a-space": (
         SEMANTIC,
         f"{PARAMS}.service",
