@@ -50,8 +50,9 @@ MOST_EVENTS: Final = 200
 LINGER: Final = 60.0
 """Seconds for which reading goes on when the last page has gone: it may come back, and go on where it was."""
 
-QUIET: Final = 15.0
-"""Seconds without a frame after which pages are sent a comment: proxies cut what is silent for a minute."""
+BEAT: Final = 3.0
+"""Seconds without a frame after which pages are told that they have everything: a page that hears nothing for about
+three of these (``SILENCE`` in ``stream.js``) says so. No proxy cuts what is silent for so short a time."""
 
 
 class PageFeed:
@@ -202,7 +203,7 @@ class PageFeed:
 
     async def _step(self, run: object) -> float | None:
         """Wait until there is something new, and make a frame of it."""
-        due = min(self._reader.next_due, self._sent + QUIET) if self.frames.ready else float("inf")
+        due = min(self._reader.next_due, self._sent + BEAT) if self.frames.ready else float("inf")
         await self._frame_due.wait(due)
         began = self.clock.seconds()
         if self._run is not run:
@@ -229,8 +230,8 @@ class PageFeed:
             at = encode(round(self._wall(), 3))
             parts = [("at", at), *((key, value) for key, value in given if value)]
             self.frames.add(lambda number: object_of([("frame", encode(number)), *parts]))
-        elif now - self._sent >= QUIET:
-            self.frames.keep_alive()
+        elif now - self._sent >= BEAT:
+            self.frames.beat()
         else:
             return
         self._sent = now

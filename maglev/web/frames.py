@@ -36,8 +36,8 @@ class Viewer(Protocol):
     def wake(self) -> None:
         """There may be a new frame."""
 
-    def keep_alive(self) -> None:
-        """Nothing has happened for a while."""
+    def beat(self) -> None:
+        """Nothing has happened for a while: what the page has is still so."""
 
 
 class Frames:
@@ -81,10 +81,10 @@ class Frames:
         for viewer in tuple(self.viewers):
             viewer.wake()
 
-    def keep_alive(self) -> None:
+    def beat(self) -> None:
         """Tell the pages that nothing has happened for a while."""
         for viewer in tuple(self.viewers):
-            viewer.keep_alive()
+            viewer.beat()
 
     def clear(self) -> None:
         """Forget all frames: no page can go on with them."""

@@ -2,7 +2,8 @@
 
 A page pulls: it remembers which frame it had last, and is sent the next ones while it reads. One that is slow, or comes
 back after an interruption, is sent what it missed; if that is no longer kept, it is told so (``gap``) and gets a new
-snapshot.
+snapshot. While nothing changes, it is sent a ``beat`` every few seconds: it has everything. A comment would keep the
+connection, too, but scripts in a browser do not see those.
 """
 
 from __future__ import annotations
@@ -71,21 +72,24 @@ class PageStream:
         found = _ID.fullmatch(last_id)
         if found is not None and found[1] == self._frames.boot:
             self._had = int(found[2])
+        comes_back = self._had is not None
         self._request.registerProducer(self, True)
         self._write(b"retry: %d\n\n" % RETRY)
         self.wake()
+        if comes_back and self._frames.ready and not self._ended:
+            self.beat()
 
     def wake(self) -> None:
         """Write what there is, while the page reads."""
         while not self._stalled and not self._ended and self._frames.ready and self._write_next():
             pass
 
-    def keep_alive(self) -> None:
-        """Write a comment, or end a stream that is no longer allowed."""
+    def beat(self) -> None:
+        """Write that there is nothing new, unless something waits; or end a stream that is no longer allowed."""
         if not self._still_allowed():
             self.end()
         elif not self._stalled:
-            self._write(b":\n\n")
+            self._write(b"event: beat\ndata: {}\n\n")
 
     def end(self) -> None:
         """End the stream; the page may ask again."""
@@ -154,7 +158,7 @@ class SnapshotRequest:
             self._request.write(self._feed.frames.snapshot().text + b"\n")
             self._request.finish()
 
-    def keep_alive(self) -> None:
+    def beat(self) -> None:
         """Wait on."""
 
     def give_up(self) -> None:

@@ -162,7 +162,14 @@ class PageReader:
         return body.decode()
 
     def messages(self):
-        """Return (kind, id, data) of each message."""
+        """Return (kind, id, data) of each message with something new: not of beats."""
+        return [each for each in self._all() if each[0] != "beat"]
+
+    def beats(self):
+        """Return how many messages said that there was nothing new."""
+        return len(self._all()) - len(self.messages())
+
+    def _all(self):
         found = []
         for block in self.text.split("\n\n"):
             fields = dict(line.partition(": ")[::2] for line in block.split("\n") if not line.startswith(":"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import socketserver
@@ -314,6 +315,28 @@ def test_the_page_goes_on_when_maglevd_comes_back(site, page):
     assert page(boot) != before
     assert page("return await page.locator('section.frontend').count()") == 2
     page("state.problems.length = 0")  # the browser reports each attempt that failed
+
+
+def test_the_page_says_that_maglevd_stands_still(site, page):
+    shown = "return [await page.locator('#link').innerText(), await page.locator('#stale').isVisible()]"
+    page("await page.getByLabel('Only what is not well').check()")
+    site.daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        page("await page.locator('#link.silent', {hasText: 'no word from maglevd for'}).waitFor()")
+        link, visible = page(shown)
+        assert visible
+        assert re.fullmatch(r"no word from maglevd for \d+s", link)
+        assert "Nothing has come from maglevd since " in page("return await page.locator('#stale').innerText()")
+        assert page("return await page.title()").startswith("stale: ")
+        assert serious(page) == []
+    finally:
+        site.daemon.process.send_signal(signal.SIGCONT)
+    page("await page.locator('#link.live').waitFor()")
+    assert page(shown) == ["live", False]
+    assert page("return await page.title()") == socket.gethostname()
+    # It is live indeed, whichever connection it has now.
+    site.listeners["www1"].stop()
+    page(wait_for("www1", "down"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,11 +1,15 @@
 """Streams of pages: snapshots, frames, interruptions, slow readers and limits."""
 
 import json
+import re
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+from maglev.model.event_views import EventView
 from maglev.web import frames, streams
-from maglev.web.feed import FRAME, LINGER, QUIET
+from maglev.web.feed import BEAT, FRAME, LINGER
 from maglev.web.history import PERIOD
 from tests.fakes.configs import make_check, make_config, make_frontend
 from tests.fakes.web import WALL, WebWorld
@@ -175,10 +179,46 @@ def test_a_snapshot_is_written_in_pieces_while_the_page_reads(world, monkeypatch
     assert whole > 1000
 
 
-def test_a_quiet_page_is_sent_comments(world):
+def test_a_page_is_told_that_nothing_is_new(world):
     page = world.open()
-    world.pass_time(QUIET + 2, step=0.5)
-    assert page.text.count(":\n\n") == 1
+    # Samples of the traffic make frames; what is between two of them is too short for two beats.
+    world.pass_time(4 * BEAT, step=0.5)
+    assert page.beats() >= 3
+    assert "event: beat\ndata: {}\n\n" in page.text
+
+
+def test_no_page_hears_nothing_for_three_beats(world):
+    page = world.open()
+    for _ in range(10):
+        before = page.text
+        world.pass_time(BEAT + 1, step=0.5)
+        assert page.text != before
+
+
+def test_a_page_that_comes_back_is_told_at_once_that_it_missed_nothing(world):
+    world.open()
+    page = world.open(last_event_id="b007.0")
+    assert (page.messages(), page.beats()) == ([], 1)
+
+
+def test_a_page_that_does_not_read_is_sent_no_beats(world):
+    page = world.open()
+    (stream,) = world.feed.frames.viewers
+    stream.pauseProducing()
+    world.pass_time(4 * BEAT, step=0.5)
+    assert page.beats() == 0
+
+
+def test_the_page_waits_for_about_three_beats():
+    text = (Path(streams.__file__).parent / "static" / "stream.js").read_text()
+    silence = int(re.search(r"SILENCE = ([\d_]+)", text)[1].replace("_", "")) / 1000
+    assert 3 * BEAT <= silence <= 4 * BEAT
+
+
+def test_the_page_has_words_for_each_kind_of_event():
+    text = (Path(streams.__file__).parent / "static" / "events.js").read_text()
+    kinds = {get_args(get_type_hints(view)["type"])[0] for view in get_args(EventView)}
+    assert kinds - set(re.findall(r'case "(\w+)":', text)) == {"snapshot", "log"}  # these two are not sent
 
 
 def test_pages_are_limited_in_number(world, monkeypatch):

@@ -6,6 +6,13 @@ import { clock, count, local } from "./text.js";
 const SHOWN = 100;
 const FEW = 3;
 
+/** Return what happened to the addresses of a name, in the words of `watch events`. */
+function nameDetails({ added, left, refused, waiting, detail }) {
+  const lists = { added, left, refused, "no room for": waiting };
+  const told = Object.entries(lists).filter(([, some]) => some.length).map(([word, some]) => `${word}: ${some.join(", ")}`);
+  return detail ? [...told, detail] : told;
+}
+
 /** Return an event in words: [what is it about, what happened, more of it]; null if it is not worth a line. */
 function words(event) {
   const by = event.who ? `by ${event.who}${event.reason ? `: ${event.reason}` : ""}` : event.reason || "";
@@ -35,6 +42,10 @@ function words(event) {
       return [event.address, `${event.from} → ${event.to}`, event.why];
     case "sink":
       return [event.sink, event.problem ? "fails" : "works again", event.problem];
+    case "peer":
+      return [`peer ${event.peer}`, event.state, event.detail];
+    case "name":
+      return [`name ${event.name}`, event.action, nameDetails(event).join("; ")];
     case "reload":
       return ["configuration", event.applied ? `generation ${event.generation} in force` : `refused, ${count(event.problems, "problem")}`, by];
     case "audit":

@@ -7,7 +7,7 @@ import { make, say } from "./parts.js";
 import { Peers } from "./peers.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
-import { count } from "./text.js";
+import { clock, count, duration } from "./text.js";
 import { View } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -56,7 +56,7 @@ function summarize() {
     place.dataset.key = key;
     place.replaceChildren(...parts.flatMap((part, index) => (index ? [" · ", part] : [part])));
   }
-  document.title = `${sums.down || sums.broken ? `(${sums.down}) ` : ""}${store.rows.about.daemon?.host ?? "maglevd"}`;
+  document.title = `${document.body.classList.contains("stale") ? "stale: " : ""}${sums.down || sums.broken ? `(${sums.down}) ` : ""}${store.rows.about.daemon?.host ?? "maglevd"}`;
 }
 
 function about() {
@@ -96,10 +96,20 @@ function who() {
   place.replaceChildren(file, `${api.name}, ${api.role}`, out);
 }
 
-function linkState(word, text) {
+/** Say whether what is shown is what is so now; the age is that of the last word from maglevd, in seconds. */
+function linkState(word, text, age) {
   const place = at("link");
-  say(place, text);
+  say(place.firstElementChild, text);
+  // The seconds are not read out: a new number each time would be.
+  say(place.lastElementChild, word === "silent" ? ` for ${duration(age)}` : "");
+  if (place.dataset.word === word) return;
+  place.dataset.word = word;
   place.className = `fact link ${word}`;
+  document.body.classList.toggle("stale", word !== "live" && Boolean(store.boot));
+  const old = Boolean(store.boot) && (word === "silent" || word === "bad");
+  at("stale").hidden = !old;
+  if (old) say(at("stale"), `Nothing has come from maglevd since ${clock(new Date(Date.now() - 1000 * age))}: what is shown may be wrong by now.`);
+  summarize();
   if (word === "out") notice("This page needs a session. Type: web login, in the console or in maglevc, and open the link that it prints.");
 }
 
