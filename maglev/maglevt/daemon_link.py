@@ -143,7 +143,8 @@ class DaemonLink:
 async def read_targets(control: IControl, question: Question, only: Collection[str] = ()) -> Found:
     """Return what a daemon has to test."""
     targets: list[VipTarget] = []
-    skipped: list[str] = []
+    skipped: dict[str, str] = {}
+    names: list[str] = []
     weights: dict[str, Weights] = {}
     checks: dict[str, Healthcheck | None] = {}
     tables, flow_timeout = await _read_vpp(control)
@@ -151,17 +152,18 @@ async def read_targets(control: IControl, question: Question, only: Collection[s
     while after is not None:
         page = await control.frontends(after)
         for view in page["rows"]:
+            names.append(view["name"])
             if only and view["name"] not in only:
                 continue
             check = await _check_of(control, first_member(view), checks)
             made = target_of(frontend_of_view(view), check, question)
             if isinstance(made, str):
-                skipped.append(made)
+                skipped[view["name"]] = made
             else:
                 targets.append(made)
                 weights[made.name] = weights_of_view(view, tables.get(made.name, 0))
         after = page["next"]
-    return Found(targets, weights, skipped, flow_timeout)
+    return Found(targets, weights, skipped, flow_timeout, names)
 
 
 async def _check_of(

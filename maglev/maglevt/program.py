@@ -134,12 +134,13 @@ class MaglevtRun:
 
         link = self._link()
         found = await self._find(link)
-        for each in found.skipped:
-            _say(f"maglevt: not tested: {each}", error=True)
-        if not found.targets:
+        for name, reason in found.skipped.items():
+            _say(f"maglevt: not tested: {name}: {reason}", error=True)
+        unknown = found.unknown(self._options.only)
+        if unknown or not found.targets:
             if link is not None:
                 await link.close()
-            self._could_not("no VIP to test")
+            self._could_not("\n".join(unknown) or "no VIP to test")
             return
         lag = LagMonitor(self._reactor)
         lag.start()
@@ -248,7 +249,14 @@ class MaglevtRun:
         assert tester is not None  # noqa: S101  # nobody asks before there is a test
         now = self._reactor.seconds() if self._now is None else self._now
         return ReportedTest(
-            tester.all_figures, self._where, tester.timeline, tester.promises, tester.begun, now, tester.wall_offset
+            tester.all_figures,
+            self._where,
+            tester.timeline,
+            tester.promises,
+            tester.begun,
+            now,
+            tester.wall_offset,
+            tester.uncovered,
         )
 
     def _noted(self, entry: TimelineEntry) -> None:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from maglev.config.spelling import Spelling
 from maglev.maglevt.measure.shares import Weights
 from maglev.model.config import CheckType, Healthcheck, HttpParams, TlsParams, Transport
+from maglev.model.text import printable
 from maglev.model.via import first_healthcheck
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from maglev.model.config import Config, Frontend
 
@@ -71,17 +73,33 @@ class Found:
     Attributes:
         targets: The VIPs.
         weights: The weights of each, by its name.
-        skipped: The frontends that can't be tested, each with the reason.
+        skipped: Why frontends can't be tested, by their names.
         flow_timeout: Seconds for which VPP remembers where a flow went.
+        names: The frontends that there are, chosen or not.
     """
 
     targets: Sequence[VipTarget]
     weights: Mapping[str, Weights]
-    skipped: Sequence[str] = ()
+    skipped: Mapping[str, str] = attrs.field(factory=dict)
     flow_timeout: float = FLOW_TIMEOUT
+    names: Collection[str] = ()
+
+    def unknown(self, only: Collection[str]) -> list[str]:
+        """Return what to say of each frontend that was chosen but does not exist.
+
+        Args:
+            only: Names that were chosen.
+        """
+        spelling = Spelling()
+        unknown = []
+        for name in sorted(set(only).difference(self.names)):
+            meant = spelling.closest(name, self.names)
+            hint = f'; did you mean "{printable(meant)}"?' if meant else ""
+            unknown.append(f'there is no frontend "{printable(name)}"{hint}')
+        return unknown
 
 
-def targets_of_config(config: Config, question: Question, only: Iterable[str] = ()) -> Found:
+def targets_of_config(config: Config, question: Question, only: Collection[str] = ()) -> Found:
     """Return what a configuration of maglevd has.
 
     The weights are those of the first pools: which backends are up, a file does not say.
@@ -91,13 +109,13 @@ def targets_of_config(config: Config, question: Question, only: Iterable[str] = 
         question: How to ask.
         only: Names of frontends; empty for all.
     """
-    targets, skipped, weights = [], [], {}
+    targets, skipped, weights = [], {}, {}
     for frontend in _chosen(config.frontends, only):
         checks = (first_healthcheck(config, config.backends[name]) for name in frontend.backends)
         check = next((each for each in checks if each is not None), None)
         made = target_of(frontend, check, question)
         if isinstance(made, str):
-            skipped.append(made)
+            skipped[frontend.name] = made
             continue
         targets.append(made)
         members = frontend.pools[0].members
@@ -106,10 +124,10 @@ def targets_of_config(config: Config, question: Question, only: Iterable[str] = 
             {each.backend: config.backends[each.backend].address for each in members},
             frontend.table_length,
         )
-    return Found(targets, weights, skipped, config.vpp.conf.flow_timeout)
+    return Found(targets, weights, skipped, config.vpp.conf.flow_timeout, config.frontends.keys())
 
 
-def _chosen(frontends: Mapping[str, Frontend], only: Iterable[str]) -> list[Frontend]:
+def _chosen(frontends: Mapping[str, Frontend], only: Collection[str]) -> list[Frontend]:
     wanted = set(only)
     return [each for name, each in frontends.items() if not wanted or name in wanted]
 
@@ -123,10 +141,10 @@ def target_of(frontend: Frontend, check: Healthcheck | None, question: Question)
         question: How to ask.
     """
     if frontend.transport is Transport.UDP:
-        return f"{frontend.name}: UDP can't be tested"
+        return "UDP can't be tested"
     port = frontend.l4_port or (check.l4_port if check is not None else None)
     if not port:
-        return f"{frontend.name}: it has all ports, and no healthcheck says which one to test"
+        return "it has all ports, and no healthcheck says which one to test"
     asked = asked_of_vip(check, port, question)
     note = ""
     if check is not None and question.check is None and check.l4_port not in {None, port}:

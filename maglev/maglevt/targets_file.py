@@ -95,18 +95,19 @@ def targets_of_text(content: bytes, question: Question, only: Collection[str] = 
     file = Reader(findings).section(_ROOT, root, "", root)
     if file is BROKEN or not findings.valid:
         raise ConfigError(findings.in_file_order())
-    targets, weights, skipped = [], {}, []
-    for name, record in file.records("maglevt"):
+    targets, weights, skipped = [], {}, {}
+    records = dict(file.records("maglevt"))
+    for name, record in records.items():
         if only and name not in only:
             continue
         made = _target(name, record, question)
         if isinstance(made, str):
-            skipped.append(made)
+            skipped[name] = made
             continue
         targets.append(made)
         if record["backends"]:
             weights[name] = _weights(record)
-    return Found(targets, weights, skipped)
+    return Found(targets, weights, skipped, names=records.keys())
 
 
 def _target(name: str, record: Record, question: Question) -> VipTarget | str:

@@ -8,6 +8,7 @@ from twisted.internet.defer import DeferredList
 
 from maglev.maglevt.load import VipLoad
 from maglev.maglevt.measure.notices import OutageNotices
+from maglev.maglevt.measure.promises import duration
 from maglev.maglevt.measure.timeline import CLIENT, DAEMON, Timeline, TimelineEntry, backends_in, event_words, placed
 from maglev.maglevt.measure.vip_statistics import VipStatistics
 
@@ -55,6 +56,7 @@ class VipTester:
     Attributes:
         vips: Those under test, by name; those that were taken out of the test are in `former`.
         former: Figures of VIPs that are tested no more, by name.
+        uncovered: Why frontends were not tested, or not from their beginning to the end of the test, by name.
         timeline: What happened.
         begun: When the test began.
         daemon: What to say of the connection to the daemon; empty without one.
@@ -93,6 +95,7 @@ class VipTester:
         self.promises = promises
         self.vips: dict[str, VipUnderTest] = {}
         self.former: dict[str, VipStatistics] = {}
+        self.uncovered: dict[str, str] = {}
         self.timeline = Timeline()
         self.begun = clock.seconds()
         self.wall_offset = wall() - self.begun
@@ -112,6 +115,10 @@ class VipTester:
         wanted = {target.name: target for target in found.targets}
         for name in [name for name, vip in self.vips.items() if wanted.get(name) != vip.target]:
             self._remove(name)
+            if name not in wanted:
+                self.uncovered.setdefault(name, f"it left the configuration after {self._age()}")
+        for name, why in found.skipped.items():
+            self.uncovered.setdefault(name, why)
         for target in found.targets:
             if target.name not in self.vips:
                 self._add(target, len(wanted))
@@ -172,6 +179,10 @@ class VipTester:
         load.start(now + GRACE + self._spread / self.rate)
         if self._applied:
             self.note("is tested from now on", vip=target.name)
+
+    def _age(self) -> str:
+        """Return for how long the test has been going on, for a person."""
+        return duration(self._clock.seconds() - self.begun)
 
     def _remove(self, name: str) -> None:
         vip = self.vips.pop(name)

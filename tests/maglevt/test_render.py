@@ -38,12 +38,12 @@ def drill(name="web"):
     return figures
 
 
-def reported(*figures, timeline=(), now=60.0, **promises):
+def reported(*figures, timeline=(), now=60.0, uncovered=(), **promises):
     entries = Timeline()
     for each in timeline:
         entries.add(each)
     where = {each.name: "192.0.2.1:80" for each in figures}
-    return ReportedTest(figures, where, entries, Promises(**promises), 0.0, now, WALL)
+    return ReportedTest(figures, where, entries, Promises(**promises), 0.0, now, WALL, dict(uncovered))
 
 
 DOWN = TimelineEntry(30.25, DAEMON, "backend www2 up -> down (L4CON)", bad=True)
@@ -124,6 +124,32 @@ def test_events_in_one_column_are_counted():
     assert event_marks(events, 0.0, 60.0) == "2" + " " * 29 + "*" + " " * 28 + "2"
 
 
+def test_what_was_not_tested_is_never_kept():
+    udp = {"dns": "UDP can't be tested"}
+    test = reported(drill(), uncovered=udp, max_fail=0.01)
+
+    assert summary(test)[-3:] == [
+        "web: max-fail kept: 9 of 1,200 failed",
+        "dns: could not test: UDP can't be tested",
+        "verdict: could not test",
+    ]
+    assert test.status == reported(drill(), uncovered=udp).status == 2
+    assert summary(reported(drill(), uncovered=udp, max_fail=0.001))[-1] == "verdict: broken"
+
+
+def test_what_was_not_tested_all_the_time_has_kept_nothing():
+    left = {"web": "it left the configuration after 7 s"}
+    test = reported(drill(), uncovered=left, max_fail=0.01)
+
+    assert summary(test)[-3:] == [
+        "web: max-fail could not test: 9 of 1,200 failed, but it left the configuration after 7 s",
+        "web: could not test: it left the configuration after 7 s",
+        "verdict: could not test",
+    ]
+    broken = reported(drill(), uncovered=left, max_fail=0.001)
+    assert (broken.status, broken.judgements[0].verdict.value) == (1, "broken")
+
+
 # JSON
 
 
@@ -146,11 +172,21 @@ def test_the_report_as_json():
     assert vip["latency"]["max"] == 0.01
 
 
+def test_the_report_has_what_was_not_tested_with_the_reason():
+    report = json.loads(json_report(reported(drill(), uncovered={"dns": "UDP can't be tested"}, max_fail=0.01)))
+
+    assert report["verdict"] == "could not test"
+    assert report["untested"] == [{"vip": "dns", "text": "UDP can't be tested"}]
+
+
 def test_a_report_of_nothing_has_no_numbers():
     report = json.loads(json_report(reported(VipStatistics("web", 0.0, 20.0))))
     (vip,) = report["vips"]
 
-    assert (report["verdict"], report["untested"]) == ("could not test", ["web"])
+    assert (report["verdict"], report["untested"]) == (
+        "could not test",
+        [{"vip": "web", "text": "no request was judged"}],
+    )
     assert vip["latency"] == {"p50": None, "p95": None, "p99": None, "max": None}
     assert vip["longest_outage"] is None
 

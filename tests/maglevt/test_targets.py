@@ -74,10 +74,11 @@ def test_the_frontends_of_a_configuration_are_asked_as_its_healthchecks_ask():
         1024,
     )
     assert found.flow_timeout == 5.0
-    assert found.skipped == [
-        "dns: UDP can't be tested",
-        "any: it has all ports, and no healthcheck says which one to test",
-    ]
+    assert found.skipped == {
+        "dns": "UDP can't be tested",
+        "any": "it has all ports, and no healthcheck says which one to test",
+    }
+    assert not found.unknown([])
 
 
 def test_some_of_them_only():
@@ -95,7 +96,7 @@ def test_a_list_of_vips():
     assert (ssh.sticky, web.sticky) == (True, False)
     assert smtps.healthcheck.tls == TlsParams("mail.example.net", resume=False)
     assert found.weights == {"web": Weights({"www1": 100, "www2": 50}, {"www1": "127.0.0.11"})}
-    assert (found.flow_timeout, found.skipped) == (FLOW_TIMEOUT, [])
+    assert (found.flow_timeout, found.skipped) == (FLOW_TIMEOUT, {})
 
 
 def test_a_list_may_say_what_to_send_and_to_expect():
@@ -137,9 +138,9 @@ def test_a_list_without_vips_has_none():
 
 
 def test_a_vip_of_a_list_that_can_not_be_tested_is_skipped(monkeypatch):
-    monkeypatch.setattr("maglev.maglevt.targets_file.target_of", lambda *_: "web: no")
+    monkeypatch.setattr("maglev.maglevt.targets_file.target_of", lambda *_: "no")
 
-    assert targets_of_text(b"maglevt: {web: {address: 192.0.2.1, port: 80}}", QUESTION).skipped == ["web: no"]
+    assert targets_of_text(b"maglevt: {web: {address: 192.0.2.1, port: 80}}", QUESTION).skipped == {"web": "no"}
 
 
 def test_a_file_is_read(tmp_path):
@@ -148,6 +149,17 @@ def test_a_file_is_read(tmp_path):
     assert len(targets_of_file(str(tmp_path / "vips.yml"), QUESTION).targets) == 4
     with pytest.raises(ConfigError, match="can't be read"):
         targets_of_file(str(tmp_path / "gone.yml"), QUESTION)
+
+
+@pytest.mark.parametrize("text", [CONFIG, LIST])
+def test_a_frontend_that_does_not_exist_is_told(text):
+    only = ["ssh", "wbe", "no\x1bthing"]
+    found = targets_of_text(text, QUESTION, only)
+
+    assert found.unknown(only) == [
+        'there is no frontend "no\\x1bthing"',
+        'there is no frontend "wbe"; did you mean "web"?',
+    ]
 
 
 # How to ask

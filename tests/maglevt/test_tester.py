@@ -8,6 +8,8 @@ from maglev.healthcheck.lag import LagMonitor
 from maglev.maglevt.daemon_link import RETRY, DaemonLink
 from maglev.maglevt.measure.promises import Promises
 from maglev.maglevt.measure.shares import Weights
+from maglev.maglevt.options import parse
+from maglev.maglevt.program import MaglevtRun
 from maglev.maglevt.targets import FLOW_TIMEOUT, Found, Question, VipTarget, asked_of_vip
 from maglev.maglevt.tester import GRACE, VipTester
 from maglev.model.errors import NotFoundError, RemoteError, VppNotConnectedError
@@ -112,6 +114,29 @@ def test_what_leaves_the_configuration_is_tested_no_more_and_what_stays_goes_on(
     assert list(bench.tester.former) == ["b"]
     assert len(bench.tester.all_figures) == 4
     assert [each.vip for each in bench.noted] == ["b", "b", "c"]
+    assert not bench.tester.uncovered  # a VIP that is another one now is tested on
+
+
+def test_what_was_not_tested_to_the_end_is_remembered(bench):
+    bench.tester.apply(Found([target("a"), target("b")], {}, {"dns": "UDP can't be tested"}))
+    bench.run(2.0)
+    bench.tester.apply(Found([target("a")], {}))
+    bench.tester.apply(Found([target("a"), target("b")], {}, {"b": "UDP can't be tested"}))
+
+    assert bench.tester.uncovered == {
+        "dns": "UDP can't be tested",
+        "b": "it left the configuration after 2 s",
+    }
+
+
+def test_the_program_reports_what_was_not_tested(bench):
+    run = MaglevtRun(bench.clock, parse(["vips.yml"], {}), screen=False)
+    run._tester = bench.tester
+    bench.tester.apply(Found([target("a")], {}, {"dns": "UDP can't be tested"}))
+    bench.run(2.0)
+
+    assert run.report().status == 2
+    assert run.report().untested == {"dns": "UDP can't be tested"}
 
 
 def test_answers_count_for_the_weights_once_vpp_has_forgotten_earlier_flows(bench):
@@ -320,18 +345,20 @@ def test_the_daemon_says_what_to_test():
         ("web", "/h"),
         ("bare", None),
     ]
-    assert found.skipped == ["dns: UDP can't be tested"]
+    assert found.skipped == {"dns": "UDP can't be tested"}
     assert found.weights["web"] == Weights({"www1": 100}, {"www1": "198.51.100.11"}, 64)
     assert found.flow_timeout == 7.0
     assert bench.client.asked.count("http") == 1  # two frontends have it
 
 
 def test_some_frontends_only_and_no_vpp():
-    bench = LinkBench(only=["bare"])
+    bench = LinkBench(only=["bare", "wbe", "dns"])
     bench.client.vpp = False
     found = bench.open()
 
     assert [each.name for each in found.targets] == ["bare"]
+    assert found.skipped == {"dns": "UDP can't be tested"}
+    assert found.unknown(["bare", "wbe", "dns"]) == ['there is no frontend "wbe"; did you mean "web"?']
     assert found.flow_timeout == FLOW_TIMEOUT
 
 

@@ -149,7 +149,7 @@ def test_too_few_requests_are_no_proof(vips):
     [
         (["--server", "unix:/nowhere/pb.sock"], "can't connect to maglevd"),
         (["/nowhere/vips.yml"], "can't be read"),
-        (["VIPS", "--frontend", "other"], "no VIP to test"),
+        (["VIPS", "--frontend", "web", "--frontend", "wbe"], 'there is no frontend "wbe"; did you mean "web"?'),
         (["VIPS", "--listen", "192.0.2.1:1", "--for", "1s"], "192.0.2.1"),
     ],
 )

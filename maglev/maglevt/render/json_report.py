@@ -25,7 +25,7 @@ def json_report(test: ReportedTest) -> str:
             {"vip": each.vip, "promise": each.promise, "verdict": each.verdict.value, "text": each.text}
             for each in test.judgements
         ],
-        "untested": test.untested,
+        "untested": [{"vip": name, "text": why} for name, why in test.untested.items()],
         "vips": [_vip(test, figures) for figures in test.figures],
         "timeline": [
             {

@@ -50,6 +50,7 @@ class ReportedTest:
         begun: When it began.
         now: When it ended, or now.
         wall_offset: What to add to a moment for the wall clock.
+        uncovered: Why frontends were not tested, or not all the time, by name.
     """
 
     figures: Sequence[VipStatistics]
@@ -59,22 +60,31 @@ class ReportedTest:
     begun: float
     now: float
     wall_offset: float
+    uncovered: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def judgements(self) -> list[Judgement]:
-        """What became of the promises."""
-        return [each for figures in self.figures for each in judge(self.promises, figures)]
+        """What became of the promises; for a VIP that was not tested all the time, none was kept."""
+        return [self._to_the_end(each) for figures in self.figures for each in judge(self.promises, figures)]
 
     @property
-    def untested(self) -> list[str]:
-        """The VIPs of which nothing is known at all."""
-        return [figures.name for figures in self.figures if not figures.good and not figures.failed]
+    def untested(self) -> dict[str, str]:
+        """Why VIPs were not tested, or not all the time, by name."""
+        unknown = [figures.name for figures in self.figures if not figures.good and not figures.failed]
+        return dict.fromkeys(unknown, "no request was judged") | dict(self.uncovered)
 
     @property
     def status(self) -> int:
         """The exit status; without a single request that was judged, nothing was tested, whatever was promised."""
         status = exit_status(self.judgements)
         return status or (2 if self.untested or not self.figures else 0)
+
+    def _to_the_end(self, judgement: Judgement) -> Judgement:
+        """Return a judgement with what was not seen: that may have been a failure."""
+        why = self.uncovered.get(judgement.vip)
+        if why is None or judgement.verdict is not PromiseEnd.KEPT:
+            return judgement
+        return attrs.evolve(judgement, verdict=PromiseEnd.UNTESTED, text=f"{judgement.text}, but {why}")
 
     def clock(self, at: float) -> str:
         """Return the time of day of a moment, UTC."""
@@ -195,7 +205,7 @@ def entry_line(test: ReportedTest, entry: TimelineEntry, width: int) -> str:
 def verdict_lines(test: ReportedTest) -> list[str]:
     """Return what became of the promises, and what the exit status means."""
     lines = [f"{each.vip}: {each.promise} {each.verdict.value}: {each.text}" for each in test.judgements]
-    lines += [f"{name}: could not test: no request was judged" for name in test.untested]
+    lines += [f"{name}: could not test: {why}" for name, why in test.untested.items()]
     if not test.figures:
         lines.append("could not test: no VIP to test")
     if not lines:
