@@ -39,6 +39,7 @@ _PREFIX: Final = 5
 _SERVICE_FIELD: Final = b"\x0a"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LONGEST_VARINT: Final = 10
+_STATUS: Final = re.compile(rb"[1-9][0-9]{2}")
 _GOOD: Final = b"200"
 
 STATUSES: Final = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
@@ -145,7 +146,9 @@ class GrpcAnswer:
         """Look whether this is an answer of gRPC; it may be all of it."""
         self._begun = True
         status, kind = _value(headers, b":status"), _value(headers, b"content-type")
-        if status != _GOOD:
+        if not _STATUS.fullmatch(status):
+            self._decide(Code.L7RSP, f'malformed answer: "{_shown(status)}" is not a status')
+        elif status != _GOOD:
             self._decide(Code.L7STS, f"HTTP status {_shown(status)}, not an answer of gRPC")
         elif not re.fullmatch(rb"application/grpc([;+].*)?", kind):
             self._decide(Code.L7RSP, f'not an answer of gRPC: its content-type is "{_shown(kind)}"')

@@ -119,6 +119,7 @@ class Http2Probe(Probe):
         """Judge what came, unless the probe is over already."""
         how = how_lost(reason)
         if how is None:
+            self._exchange.close()
             return
         verdict = self._exchange.end(how)
         if self._concluded:

@@ -8,13 +8,17 @@ frames that are still allowed. What is bounded, and why:
 * frames in all, of any type: each costs some 20 microseconds, whether it is a PING of 17 bytes or carries 16 KiB;
 * bytes in all;
 * the size of a frame: the 16 KiB that we announce;
-* the headers of all header blocks together, as HPACK unpacks them (RFC 9113, 6.5.2): a byte may stand for kilobytes.
+* the headers of all header blocks together, as HPACK unpacks them (RFC 9113, 6.5.2): a byte may stand for kilobytes;
+* a header block before it is unpacked: h2 keeps all of its frames until the last one has come.
 
 A reader judges the answer: `maglev.healthcheck.probers.http2_answer` or `grpc_answer`. Everything else is a verdict,
 too: another protocol, a broken frame, a stream that is reset, a connection that goes away.
 
 A GOAWAY does not reach h2, which would refuse the rest of an answer that the server still wants to give (RFC 9113,
 6.8).
+
+An H2Connection refers to itself (its table of handlers holds its own methods), so that it and all that it keeps would
+wait for the garbage collector, which seldom runs here. An exchange that is over takes it apart.
 """
 
 from __future__ import annotations
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
 HeaderPairs: TypeAlias = "Sequence[tuple[bytes, bytes]]"
 
 HEADER_LIST_LIMIT: Final = 1 << 16
-"""Octets of all headers, each with 32 more, as SETTINGS_MAX_HEADER_LIST_SIZE counts them."""
+"""Octets of all headers, each with 32 more, as SETTINGS_MAX_HEADER_LIST_SIZE counts them; bytes of a packed block."""
 
 FRAME_SIZE: Final = 1 << 14
 """What no frame may exceed unless we allow it (RFC 9113, 4.2)."""
@@ -57,11 +61,16 @@ LINGER_BYTES: Final = 1 << 16
 """Bytes that are read after the verdict, so that the server is not reset while it writes."""
 
 _PER_HEADER: Final = 32
+_STATUS: Final = b":status"
 _FRAME_HEAD: Final = 9
+_HEADERS: Final = 1
 _SETTINGS: Final = 4
+_PUSH_PROMISE: Final = 5
 _GOAWAY: Final = 7
-_OF_A_STREAM: Final = frozenset({0, 1, 3, 5, 9})
-"""DATA, HEADERS, RST_STREAM, PUSH_PROMISE, CONTINUATION."""
+_CONTINUATION: Final = 9
+_BEGINS_BLOCK: Final = frozenset({_HEADERS, _PUSH_PROMISE})
+_OF_A_STREAM: Final = frozenset({0, _HEADERS, 3, _PUSH_PROMISE, _CONTINUATION})
+"""With DATA and RST_STREAM."""
 
 _GOAWAY_LEAST: Final = 8
 _STREAM: Final = 1
@@ -143,6 +152,7 @@ class Http2Exchange:
         self._bytes_left = request.byte_limit
         self._frames_left = request.frame_limit
         self._headers_left = HEADER_LIST_LIMIT
+        self._block = 0  # bytes of the header block under way, or of the last one
         self._begun = False
         self._goaway = ""
 
@@ -156,15 +166,9 @@ class Http2Exchange:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the backend; return what to send now. None of them can make it raise."""
-        if self.ended:
-            return b""
-        self._bytes_left -= len(data)
-        self._buffer += data if self._bytes_left >= 0 else data[: self._bytes_left]
-        while not self.ended and (frame := self._next_frame()):
-            self._take(frame)
-        if self._bytes_left < 0 and not self.ended:
-            self._stop("answer too large")
-        return b"" if self.ended else self._h2.data_to_send()
+        if not self.ended:
+            self._read(data)
+        return self._to_send()
 
     def end(self, how: str) -> Verdict:
         """Return the verdict on what came before the connection ended; ``how`` says how it ended."""
@@ -173,13 +177,33 @@ class Http2Exchange:
                 self._stop(f"{self._goaway}, {how}" if self._goaway else how)
             else:
                 self._fail(self._another_protocol())
-        self.ended = True
+        self.close()
         return self.verdict or (Code.L7RSP, how)
+
+    def close(self) -> None:
+        """Read nothing more, and let go of all that came, now."""
+        self.ended = True
+        self._buffer.clear()
+        vars(self._h2).clear()
 
     def progress(self) -> str:
         """Return how far the answer is."""
         said = self._reader.progress() if self._begun else "no answer"
         return f"{said}; {self._goaway}" if self._goaway else said
+
+    def _read(self, data: bytes) -> None:
+        self._bytes_left -= len(data)
+        self._buffer += data if self._bytes_left >= 0 else data[: self._bytes_left]
+        while not self.ended and (frame := self._next_frame()):
+            self._take(frame)
+        if self._bytes_left < 0 and not self.ended:
+            self._stop("answer too large")
+
+    def _to_send(self) -> bytes:
+        if self.ended:
+            self.close()
+            return b""
+        return self._h2.data_to_send()
 
     # Frames
 
@@ -194,18 +218,27 @@ class Http2Exchange:
                 return b""
             self._begun = True
         size = int.from_bytes(buffer[:3], "big")
+        block = self._block_with(buffer[3], size)
         if size > FRAME_SIZE:
             self._stop(f"a frame of {size} bytes, where {FRAME_SIZE} are allowed")
-            return b""
-        if len(buffer) < _FRAME_HEAD + size:
+        elif block > HEADER_LIST_LIMIT:
+            self._fail("headers too large")
+        if self.ended or len(buffer) < _FRAME_HEAD + size:
             return b""
         if not self._frames_left:
             self._stop(f"more than {self._request.frame_limit} frames")
             return b""
         self._frames_left -= 1
+        self._block = block
         frame = bytes(buffer[: _FRAME_HEAD + size])
         del buffer[: _FRAME_HEAD + size]
         return frame
+
+    def _block_with(self, kind: int, size: int) -> int:
+        """Return the bytes of the header block with a frame of this kind and size."""
+        if kind in _BEGINS_BLOCK:
+            return size
+        return self._block + size if kind == _CONTINUATION else 0
 
     def _take(self, frame: bytes) -> None:
         if frame[3] == _GOAWAY:
@@ -225,10 +258,9 @@ class Http2Exchange:
 
     def _hear(self, event: Event) -> None:
         reader = self._reader
-        if isinstance(event, InformationalResponseReceived):
-            self._count(event.headers)
-        elif isinstance(event, ResponseReceived):
-            if self._count(event.headers):
+        if isinstance(event, (InformationalResponseReceived, ResponseReceived)):
+            good = self._count(event.headers) and self._check_status(event.headers)
+            if good and isinstance(event, ResponseReceived):
                 reader.take_headers(event.headers)
         elif isinstance(event, DataReceived):
             self._h2.acknowledge_received_data(event.flow_controlled_length, _STREAM)
@@ -249,6 +281,13 @@ class Http2Exchange:
         self._headers_left -= sum(len(name) + len(value) + _PER_HEADER for name, value in headers)
         if self._headers_left < 0:
             self._fail("headers too large")
+        return not self.ended
+
+    def _check_status(self, headers: HeaderPairs) -> bool:
+        """Return whether there is one status at most; two, and a proxy may go by the other (RFC 9113, 8.3)."""
+        statuses = sum(name == _STATUS for name, _ in headers)
+        if statuses > 1:
+            self._fail(f"malformed answer: {statuses} times :status")
         return not self.ended
 
     def _go_away(self, frame: bytes) -> None:

@@ -165,6 +165,8 @@ def test_a_failed_call_fails_whatever_its_message_says():
     ("headers", "code", "detail"),
     [
         ([(b":status", b"503")], Code.L7STS, "HTTP status 503, not an answer of gRPC"),
+        ([(b":status", b"")], Code.L7RSP, 'malformed answer: "" is not a status'),
+        ([(b":status", b"2000")], Code.L7RSP, 'malformed answer: "2000" is not a status'),
         ([(b":status", b"200")], Code.L7RSP, 'not an answer of gRPC: its content-type is ""'),
         (
             [(b":status", b"200"), (b"content-type", b"text/html")],

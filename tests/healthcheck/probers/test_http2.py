@@ -33,9 +33,9 @@ class Http2Bench:
     """A probe whose transport is in memory."""
 
     def __init__(self, probes):
-        self.verdicts = []
+        self.verdicts = verdicts = []
         self.transport = StringTransport()
-        self.probe = probes(lambda code, detail="": self.verdicts.append((code, detail)))
+        self.probe = probes(lambda code, detail="": verdicts.append((code, detail)))
         self.probe.makeConnection(self.transport)
 
 
