@@ -145,6 +145,7 @@ PURE = (
     "vpp.sync.drift",
     "vpp.sync.forecast",
     "vpp.sync.in_sync",
+    "vpp.sync.owners",
     "vpp.sync.plan",
     "vpp.sync.remaking",
     "web.history",

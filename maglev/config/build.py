@@ -222,7 +222,7 @@ def _frontend(name: str, record: Record, lb: Record, maglev: Record, names: Mapp
     named = [names[member] for member in frontend.backends if member in names] if names else []
     if named:
         # Until they are resolved, nothing is known of them.
-        frontend = attrs.evolve(frontend, named_family=named[0].family, unresolved=True)
+        frontend = attrs.evolve(frontend, named_family=named[0].family, unresolved=tuple(each.name for each in named))
     if not frontend.table_fits:
         return frontend
     if named:

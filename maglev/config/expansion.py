@@ -62,7 +62,7 @@ def with_members(frontend: Frontend, numbers: Mapping[str, Collection[int]]) -> 
 def _expanded(frontend: Frontend, written: Config, numbers: Mapping[str, Mapping[int, str]], old: Config) -> Frontend:
     named = [name for name in frontend.backends if name in written.names]
     made = with_members(frontend, {name: numbers.get(name, {}).keys() for name in named})
-    made = attrs.evolve(made, unresolved=not all(name in numbers for name in named))
+    made = attrs.evolve(made, unresolved=tuple(name for name in named if name not in numbers))
     return _kept(made, old.frontends.get(frontend.name))
 
 

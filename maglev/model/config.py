@@ -278,7 +278,7 @@ class Frontend:
         when_none_eligible: What it does when no pool has enough backends in service.
         failback_delay: Seconds for which an earlier pool must have had enough before it takes over again.
         named_family: The family of its backends that come from DNS names; None if there are none.
-        unresolved: Whether one of these names has never been resolved. What VPP holds then stays.
+        unresolved: Those of these names that were never resolved. What VPP holds and nobody is known to own then stays.
     """
 
     name: str
@@ -297,7 +297,7 @@ class Frontend:
     when_none_eligible: WhenNoneEligible = WhenNoneEligible.DOWN
     failback_delay: float = 0.0
     named_family: Family | None = None
-    unresolved: bool = False
+    unresolved: tuple[str, ...] = ()
 
     @property
     def identity(self) -> VipIdentity:

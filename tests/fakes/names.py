@@ -18,7 +18,7 @@ def named_config(names=("www",), most=4, missing=3, vip="192.0.2.1", dns_name=No
     frontend = make_frontend(address=vip, pools=(("a", *names),))
     config = make_config([frontend])
     found = {name: NamedBackends(name, dns_name or f"{name}.example.org", family, most, "tcp") for name in names}
-    frontends = {"web": attrs.evolve(frontend, named_family=family, unresolved=True) if names else frontend}
+    frontends = {"web": attrs.evolve(frontend, named_family=family, unresolved=tuple(names)) if names else frontend}
     backends = {name: each for name, each in config.backends.items() if name not in names}
     resolver = ResolverConfig(missing_answers=missing, **resolver)
     return attrs.evolve(config, names=found, frontends=frontends, backends=backends, resolver=resolver)

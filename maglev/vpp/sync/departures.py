@@ -24,6 +24,7 @@ from maglev.runtime.logs.logger import EventLogger
 from maglev.state.found_weights import effective_weights
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.drains import Drains
+from maglev.vpp.sync.owners import Owners
 from maglev.vpp.sync.plan import WantedServer, encap_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from maglev.model.config import Config, VipIdentity, VppConfig
+    from maglev.model.config import Config, Frontend, VipIdentity, VppConfig
     from maglev.vpp.lb.state import Vip, VipKey
     from maglev.vpp.sync.plan import WantedVip
 
@@ -52,6 +53,9 @@ class Departures:
     """The servers that have left the configuration and are still in VIPs.
 
     All weights in here are effective ones, also those that a VIP holds: what VPP is told for them is for the caller.
+
+    Attributes:
+        owners: Tells which servers a DNS name that was never resolved may stand for: those do not leave.
     """
 
     _log = EventLogger()
@@ -65,6 +69,7 @@ class Departures:
             ended: Called with a VIP in which a server's time is over: it has to be compared again.
         """
         self._clock = clock
+        self.owners = Owners()
         self._limit = lambda: limits().removal_max_delay
         self._ended = ended
         self._drains = Drains(clock, lambda: limits().removal_drain, ended)
@@ -118,6 +123,7 @@ class Departures:
             was = before.get(key)
             if was is not None and was == frontend and moved.isdisjoint(was.backends):
                 continue
+            self._note_owners(key, (old, was), (new, frontend), held.get(key))
             if key in held:
                 # Also what serves at an address from before the old configuration, or in what was a foreign VIP.
                 programmed = {address: server.weight for address, server in held[key].servers.items()}
@@ -128,6 +134,20 @@ class Departures:
                 known = served.get(frontend.identity, {})
                 all_of_them = dict.fromkeys((old.backends[name].address for name in was.backends), 0)
                 self.expect(key, {**all_of_them, **known})
+
+    def _note_owners(
+        self, key: VipKey, before: tuple[Config, Frontend | None], after: tuple[Config, Frontend], held: Vip | None
+    ) -> None:
+        (old, was), (new, frontend) = before, after
+        if not frontend.unresolved:
+            self.owners.forget(key)
+            return
+        known = set(self.departing(key))
+        # What leaves with the reload that brings a name may be what the name stands for.
+        if was is not None and set(frontend.unresolved) <= set(was.unresolved):
+            known |= {old.backends[name].address for name in was.backends}
+        present = {new.backends[name].address for name in frontend.backends}
+        self.owners.note(key, known - present, None if held is None else held.servers)
 
     def keep(
         self, wanted: WantedVip, held: Vip | None, *, succeeded: bool, newcomers_known: bool, weights: bool = True
@@ -231,6 +251,7 @@ class Departures:
         """Forget all VIPs but these."""
         for key in {*self._candidates, *self._drains.keys()}.difference(keys):
             self.leave(key)
+        self.owners.trim(keys)
 
     def _leaving(self, wanted: WantedVip, held: Vip | None) -> dict[str, WantedServer]:
         """Return the servers of ours that serve and are no longer wanted, with the weights that they should keep."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from maglev.state.status import FrontendStatus
     from maglev.state.weights import DesiredWeight
     from maglev.vpp.lb.calls import Features
-    from maglev.vpp.lb.state import Operation, Prefix, Vip, VipKey
+    from maglev.vpp.lb.state import Encap, Operation, Prefix, Vip, VipKey
     from maglev.vpp.sync.departures import Departures
     from maglev.vpp.sync.plan import WantedVip
     from maglev.vpp.sync.warmup import WarmUp
@@ -110,11 +110,12 @@ class WantedVips:
         """
         weights = self._features.weights
         wanted = self._configured(status, status.desired)
-        if status.frontend.unresolved and held is not None and not status.out:
-            wanted = _with_held(wanted, held)
         # An operator's word: servers that left the file do not stay in for a frontend that is out of service.
-        elif wanted.key in self._departures and not status.out:
-            found = self._found(status, held)
+        if status.out:
+            return self._fitted(wanted)
+        unknown = self.unknown(status, held, wanted.servers)
+        if wanted.key in self._departures:
+            found = self._found(status, held, unknown)
             proved = {"succeeded": self._succeeded(status), "newcomers_known": status.knows_all}
             kept = self._departures.keep(wanted, found, **proved, weights=weights)
             if status.guarded and any(s.weight for a, s in kept.servers.items() if a not in wanted.servers):
@@ -122,7 +123,23 @@ class WantedVips:
                 wanted = self._configured(status, self._without_raised(status, found))
                 kept = self._departures.keep(wanted, found, **proved, weights=weights)
             wanted = _in_scale(status, kept, wanted.servers)
+        if status.frontend.unresolved and held is not None:
+            wanted = _with_held(wanted, held.encap, unknown)
         return self._fitted(wanted)
+
+    def unknown(
+        self, status: FrontendStatus, held: Vip | None, configured: Collection[str]
+    ) -> Mapping[str, ApplicationServer]:
+        """Return the servers that VPP holds for a frontend and that a name of it may stand for, never resolved yet.
+
+        Args:
+            status: The frontend.
+            held: What VPP holds of the VIP.
+            configured: The addresses that its backends have, or serve at.
+        """
+        if held is None or not status.frontend.unresolved or status.out:
+            return {}
+        return self._departures.owners.unknown(held, configured)
 
     def decide(self, status: FrontendStatus, held: Vip | None) -> None:
         """Decide which servers have to stay for now: the VIP is about to be written as `whole` returns it.
@@ -137,11 +154,10 @@ class WantedVips:
         if status.out:
             self._departures.leave(key)
             return
-        if status.frontend.unresolved:
-            return  # nobody knows yet what leaves
+        wanted = self._configured(status, status.desired)
         self._departures.decide(
-            self._configured(status, status.desired),
-            self._found(status, held),
+            wanted,
+            self._found(status, held, self.unknown(status, held, wanted.servers)),
             succeeded=self._succeeded(status),
             newcomers_known=status.knows_all,
             moving=any(self._board.backends[name].proved_address is not None for name in status.desired),
@@ -217,9 +233,12 @@ class WantedVips:
     def _fitted(self, wanted: WantedVip) -> WantedVip:
         return fitted(wanted, weights=self._features.weights, src_ip_sticky=self._features.src_ip_sticky)
 
-    def _found(self, status: FrontendStatus, held: Vip | None) -> Vip | None:
-        """Return what VPP holds for a frontend, with effective weights."""
-        return None if held is None else attrs.evolve(held, servers=self.effective(status, held))
+    def _found(self, status: FrontendStatus, held: Vip | None, unknown: Collection[str]) -> Vip | None:
+        """Return what VPP holds for a frontend, with effective weights, without the servers of unknown owners."""
+        if held is None:
+            return None
+        servers = self.effective(status, held)
+        return attrs.evolve(held, servers={a: server for a, server in servers.items() if a not in unknown})
 
     def _configured(self, status: FrontendStatus, desired: Mapping[str, DesiredWeight]) -> WantedVip:
         addresses, moved = {}, {}
@@ -236,12 +255,12 @@ def _gains(operation: AddServer | SetWeight) -> bool:
     return operation.weight > 0 and raises(operation)
 
 
-def _with_held(wanted: WantedVip, held: Vip) -> WantedVip:
-    """Return a VIP with all that VPP holds of it: nobody knows what a name stands for that was never resolved."""
-    servers = {address: WantedServer(server.weight) for address, server in held.servers.items()}
-    if encap_of(servers) is not encap_of(wanted.servers) and servers and wanted.servers:
+def _with_held(wanted: WantedVip, encap: Encap, unknown: Mapping[str, ApplicationServer]) -> WantedVip:
+    """Return a VIP with the servers of unknown owners: nobody knows what a name stands for that was never resolved."""
+    servers = {address: WantedServer(server.weight) for address, server in unknown.items()}
+    if wanted.servers and (not servers or encap_of(servers) is not encap_of(wanted.servers)):
         return wanted
-    return attrs.evolve(wanted, encap=held.encap, servers={**servers, **wanted.servers})
+    return attrs.evolve(wanted, encap=encap, servers={**servers, **wanted.servers})
 
 
 def _in_scale(status: FrontendStatus, kept: WantedVip, configured: Collection[str]) -> WantedVip:
