@@ -112,7 +112,8 @@ def test_no_probe_begins_while_answers_to_others_wait(rig):
 
 
 def test_it_gives_the_reasons_that_the_checker_knows():
-    assert {*codec.REASONS, "worker"} == set(DISCARD_REASONS)
+    # Programs run beside the daemon, never in a worker.
+    assert {*codec.REASONS, "worker", "program", "processes"} == set(DISCARD_REASONS)
 
 
 def test_results_of_one_moment_go_out_together(rig):
