@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from maglev.control.traffic import server_traffic, vip_traffic
 from maglev.control.views import change_view, conf_view, page_view, server_traffic_view, vip_traffic_view, vip_view
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
     from maglev.model.views import (
+        KeptForNamesView,
         LbPlanView,
         LbStateView,
         PageView,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
+
+_KEPT_SHOWN: Final = 50
+"""Frontends with servers kept for names that a plan lists, and names of each."""
 
 
 class VppVerbs:
@@ -82,7 +87,13 @@ class VppVerbs:
         if page["next"] is None:
             self._plan = None
         conf = None if preview.conf is None else conf_view(preview.conf)
-        return {"conf": conf, "waiting": preview.waiting, **page}
+        kept = [self._kept_view(name, count) for name, count in islice(preview.kept.items(), _KEPT_SHOWN)]
+        return {"conf": conf, "waiting": preview.waiting, "kept": kept, **page}
+
+    def _kept_view(self, name: str, count: int) -> KeptForNamesView:
+        status = self._board.frontends.get(name)
+        names = () if status is None else status.frontend.unresolved
+        return {"frontend": name, "servers": count, "names": list(names[:_KEPT_SHOWN])}
 
     async def vpp_lb_counters(self, after: str = "", limit: int = PAGE) -> PageView[VipCountersView]:
         """VPP's counters of VIPs."""

@@ -224,11 +224,20 @@ class VipChangeView(VipKeyView):
     operations: Annotated[list[str], "The first 50 of them, in words that may change."]
 
 
+class KeptForNamesView(TypedDict):
+    """Servers in VPP that a sync leaves as they are, because nobody knows yet what DNS names stand for."""
+
+    frontend: Annotated[str, "Name of the frontend."]
+    servers: Annotated[int, "Number of servers that are kept."]
+    names: Annotated[list[str], "Backends of the file whose DNS names have never been resolved."]
+
+
 class LbPlanView(PageView[VipChangeView]):
     """What a sync would do now: a page of VIPs in the order of doing, with the settings."""
 
     conf: Annotated[ConfView | None, "The settings that would be written; None if they stay."]
     waiting: Annotated[int, "Number of frontends that the warm-up does not let it touch yet."]
+    kept: Annotated[list[KeptForNamesView], "Frontends with servers kept for names; 50 at most."]
 
 
 class VipCountersView(VipKeyView):

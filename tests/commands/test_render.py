@@ -220,8 +220,24 @@ def test_a_list_of_nothing_is_nothing(command):
 def test_a_plan_without_operations_says_so():
     control = empty_control()
     assert shown("show vpp lb plan", control) == "VPP holds what it should: nothing would be written\n"
-    assert shown("show vpp lb plan | json", control, terminal=False) == '{"conf": null, "waiting": 0, "vips": []}\n'
-    assert shown("show vpp lb plan | json", control) == '{\n  "conf": null,\n  "waiting": 0,\n  "vips": []\n}\n'
+    assert (
+        shown("show vpp lb plan | json", control, terminal=False)
+        == '{"conf": null, "waiting": 0, "kept": [], "vips": []}\n'
+    )
+    assert (
+        shown("show vpp lb plan | json", control)
+        == '{\n  "conf": null,\n  "waiting": 0,\n  "kept": [],\n  "vips": []\n}\n'
+    )
+    control.kept = [
+        {"frontend": "web", "servers": 2, "names": ["b2"]},
+        {"frontend": "x", "servers": 1, "names": ["b", "c"]},
+    ]
+    assert shown("show vpp lb plan", control).splitlines() == [
+        "frontend web: 2 servers in VPP are kept until b2 is resolved",
+        "frontend x: 1 server in VPP is kept until b, c are resolved",
+        "Nothing would be written",
+    ]
+    control.kept = []
     control.waiting = 1
     first = "1 frontend waits for the warm-up to end, and is left alone"
     of_others = "Of all others, VPP holds what it should: nothing would be written now"

@@ -75,7 +75,22 @@ def test_a_vip_that_is_of_no_frontend_is_shown_as_foreign(bench):
 
 
 def test_the_plan_of_a_vpp_that_is_as_it_should_be_is_empty(bench):
-    assert answer_of(bench.viewer.vpp_lb_plan()) == {"conf": None, "waiting": 0, "rows": [], "next": None}
+    assert answer_of(bench.viewer.vpp_lb_plan()) == {"conf": None, "waiting": 0, "kept": [], "rows": [], "next": None}
+
+
+def test_the_plan_tells_what_stays_for_names(bench):
+    web = attrs.evolve(bench.board.config.frontends["web"], named_family=4, unresolved=("b2",))
+    bench.board.apply(attrs.evolve(bench.board.config, frontends={"web": web}))
+    vip = next(iter(bench.lb.vips.values()))
+    vip.servers["10.9.9.9"] = ApplicationServer("10.9.9.9", 50)
+    plan = answer_of(bench.viewer.vpp_lb_plan())
+    assert plan == {
+        "conf": None,
+        "waiting": 0,
+        "kept": [{"frontend": "web", "servers": 1, "names": ["b2"]}],
+        "rows": [],
+        "next": None,
+    }
 
 
 def test_the_plan_is_what_a_sync_then_does(bench):

@@ -132,6 +132,7 @@ class FakeControl:
         self.progress = [drain_view()]
         self.logged = copy.deepcopy(LOGGED)
         self.waiting = 0
+        self.kept = []
         self.writes = []
         self.watches = []
         self.events = []
@@ -349,7 +350,7 @@ class FakeControl:
 
     async def vpp_lb_plan(self, after="", limit=100):
         page = await self._page("vpp_lb_plan", "change", after, limit)
-        return {"conf": self.planned_conf, "waiting": self.waiting, **page}
+        return {"conf": self.planned_conf, "waiting": self.waiting, "kept": self.kept, **page}
 
     async def vpp_lb_counters(self, after="", limit=100):
         return await self._page("vpp_lb_counters", "vip-counters", after, limit)

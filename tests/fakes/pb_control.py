@@ -195,7 +195,7 @@ class ScriptedControl:
         return {"conf": {"flow_timeout": 40}, **await self._page("vpp_lb_state", after, limit)}
 
     async def vpp_lb_plan(self, after="", limit=100):
-        return {"conf": None, "waiting": 0, **await self._page("vpp_lb_plan", after, limit)}
+        return {"conf": None, "waiting": 0, "kept": [], **await self._page("vpp_lb_plan", after, limit)}
 
     async def vpp_lb_counters(self, after="", limit=100):
         return await self._page("vpp_lb_counters", after, limit)

@@ -133,7 +133,7 @@ async def show_vpp_lb_plan(call: Invocation) -> ExitStatus:
     """Show the operations that a sync would make now."""
 
     def members(page: LbPlanView) -> Mapping[str, object]:
-        return {"conf": page["conf"], "waiting": page["waiting"]}
+        return {"conf": page["conf"], "waiting": page["waiting"], "kept": page["kept"]}
 
     def rows(page: LbPlanView) -> Iterator[Line]:
         return change_lines(page["rows"])

@@ -97,11 +97,18 @@ def plan_head(page: LbPlanView) -> Iterator[Line]:
         count = page["waiting"]
         whose = f"{count} frontends wait" if count > 1 else "1 frontend waits"
         yield line(f"{whose} for the warm-up to end, and {'are' if count > 1 else 'is'} left alone")
+    for kept in page["kept"]:
+        count, names = kept["servers"], kept["names"]
+        servers = f"{count} servers in VPP are" if count > 1 else "1 server in VPP is"
+        until = f"{', '.join(names)} {'are' if len(names) > 1 else 'is'} resolved"
+        yield line(label("frontend"), " ", cell(kept["frontend"]), f": {servers} kept until {until}")
     if page["conf"] is not None:
         yield from conf_lines(page["conf"])
-    elif not page["rows"]:
+    elif not page["rows"] and not page["kept"]:
         whose = "Of all others, " if page["waiting"] else ""
         yield line(f"{whose}VPP holds what it should: nothing would be written{' now' if whose else ''}")
+    elif not page["rows"]:
+        yield line("Nothing would be written")
 
 
 def change_lines(changes: Iterable[VipChangeView], indent: int = 0) -> Iterator[Line]:

@@ -39,6 +39,7 @@ class Preview:
         state: What VPP holds.
         waiting: Frontends that the warm-up does not let it touch yet.
         weights: Whether this VPP has weights.
+        kept: How many servers it leaves in VPP for names that were never resolved, by frontend; only those with any.
     """
 
     conf: LbConf | None
@@ -47,6 +48,7 @@ class Preview:
     state: LbState
     waiting: int
     weights: bool
+    kept: Mapping[str, int]
 
 
 @attrs.frozen

@@ -190,10 +190,10 @@ class LbSync:
         lost = self._lost(state.vips)
         wanted = await self._work.run(self._wanted.steps(state.vips, lost))
         plan = await self._work.run(plan_steps(wanted, state.vips, self._to_delete(state.vips)))
-        conf = self._board.config.vpp.conf
-        is_written = bool(self._warm_up.begun or lost) and differs(conf, state.conf)
-        waiting = len(self._board.frontends) - len(wanted)
-        return Preview(conf if is_written else None, plan, wanted, state, waiting, self._lb.features.weights)
+        conf, features = self._board.config.vpp.conf, self._lb.features
+        written = conf if (self._warm_up.begun or lost) and differs(conf, state.conf) else None
+        kept = await self._work.run(self._wanted.kept_steps(state.vips))
+        return Preview(written, plan, wanted, state, len(self._board.frontends) - len(wanted), features.weights, kept)
 
     # Reading
 

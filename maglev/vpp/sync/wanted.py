@@ -141,6 +141,23 @@ class WantedVips:
             return {}
         return self._departures.owners.unknown(held, configured)
 
+    def kept_steps(self, held: Mapping[VipKey, Vip]) -> Generator[None, None, dict[str, int]]:
+        """Return how many servers stay for names that were never resolved, by frontend; yield after each."""
+        kept = {}
+        for name, status in tuple(self._board.frontends.items()):
+            if count := len(self.kept(status, held.get(key_of(status.frontend)))):
+                kept[name] = count
+            yield
+        return kept
+
+    def kept(self, status: FrontendStatus, held: Vip | None) -> Collection[str]:
+        """Return the addresses of the servers of a frontend that stay for names that were never resolved."""
+        if not status.frontend.unresolved:
+            return ()
+        backends = [self._board.backends[name] for name in status.desired if name in self._board.backends]
+        configured = {address for each in backends for address in (each.address, each.serving_address)}
+        return self.unknown(status, held, configured).keys()
+
     def decide(self, status: FrontendStatus, held: Vip | None) -> None:
         """Decide which servers have to stay for now: the VIP is about to be written as `whole` returns it.
 

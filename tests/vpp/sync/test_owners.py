@@ -5,16 +5,7 @@ import pytest
 from maglev.vpp.lb.state import ApplicationServer, Encap, Vip, VipKey
 from maglev.vpp.sync.owners import Owners
 from tests.fakes.configs import make_config
-from tests.fakes.vpp_bench import (
-    FAIL,
-    PASS,
-    QUICK,
-    VppInMemory,
-    backends,
-    reload,
-    servers,
-    web,
-)
+from tests.fakes.vpp_bench import FAIL, PASS, QUICK, VppInMemory, backends, reload, results_of, servers, web
 
 KEY = VipKey("192.0.2.1", 32, 6, 80)
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
@@ -108,6 +99,20 @@ def test_servers_from_before_this_run_stay_beside_those_that_leave():
     bench.wait(40)
     assert servers(bench) == {A: 100, C: 100}
     bench.stop()
+
+
+def test_a_plan_says_how_many_servers_stay_for_names(bench):
+    def kept():
+        (preview,) = results_of(bench.service.require_sync().preview())
+        return preview.kept
+
+    assert kept() == {}
+    later(bench, "a", "b", names=("typo", "other"))
+    assert kept() == {"web": 1}
+    later(bench, "b", names=("typo", "other"))
+    assert kept() == {"web": 1}
+    later(bench, "b", names=())
+    assert kept() == {}
 
 
 def test_a_backend_that_comes_back_is_no_longer_leaving(bench):
