@@ -19,10 +19,10 @@ from maglev.model.health import State
 from maglev.state.weights import WeightReason
 from maglev.vpp.lb.state import key_of
 from maglev.vpp.sync.forecast import VipForecast, as_held, forecast_steps
-from maglev.vpp.sync.plan import fitted, length_after, plan_steps, want
+from maglev.vpp.sync.plan import WantedServer, fitted, length_after, plan_steps, want
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from maglev.model.config import Config, Frontend
@@ -73,8 +73,12 @@ def dry_run_steps(
         yield
     after = {}
     states = yield from states_after_steps(board, config)
+    was = {key_of(status.frontend): status.frontend for status in board.frontends.values()}
+    frontends = {key_of(each): each for each in config.frontends.values()}
     for vip in _wanted_after(board, config, states):
         after[vip.key] = fitted(vip, weights=weights, src_ip_sticky=src_ip_sticky)
+        if vip.key in was and _brought(was[vip.key], frontends[vip.key]):
+            after[vip.key] = _with_held(after[vip.key], before[vip.key])
         yield
     plan = yield from plan_steps(after, before, before.keys() - after.keys())
     changes = yield from forecast_steps(plan, after, before, weights=weights)
@@ -85,6 +89,19 @@ def dry_run_steps(
     for name, text in _kept_tables(board.config, config, before, after, (held or {}).keys() - recreated):
         interim[name] = (*interim.get(name, ()), text)
     return tuple(_matched(board.config, differences(board.config, config), changes, interim))
+
+
+def _brought(was: Frontend, frontend: Frontend) -> Sequence[str]:
+    """Return the unresolved names that a reload brings to a frontend: what leaves with it stays for them."""
+    return [name for name in frontend.unresolved if name not in was.unresolved]
+
+
+def _with_held(wanted: WantedVip, held: Vip) -> WantedVip:
+    """Return a VIP with all servers that it has; not with those of another family, which it can't have."""
+    servers = {address: WantedServer(server.weight) for address, server in held.servers.items()}
+    if wanted.encap is not held.encap:
+        return wanted
+    return attrs.evolve(wanted, servers={**servers, **wanted.servers})
 
 
 def _kept_tables(
@@ -152,13 +169,29 @@ def _interim(board: Board, config: Config, frontend: Frontend, status: FrontendS
     if not leaving and State.UNKNOWN not in between.values():
         return
     desired = decided_after(board, config, frontend, status, between, held).desired
-    succeeded = any(each.weight and each.reason is WeightReason.ACTIVE for each in desired.values())
-    for address, weight in () if succeeded else leaving.items():
-        limit = config.vpp.removal_max_delay
-        at_most = f"for {limit:g} s at most, which a restart begins again"
-        yield f"until a new backend is up, {address} keeps weight {weight}, {at_most}"
+    yield from _leaving(config, frontend, status, leaving, desired)
     if State.UNKNOWN in between.values():
         yield from _waiting(board, config, frontend, status, between, desired)
+
+
+def _leaving(
+    config: Config,
+    frontend: Frontend,
+    status: FrontendStatus,
+    leaving: Mapping[str, int],
+    desired: Mapping[str, DesiredWeight],
+) -> Iterator[str]:
+    """Yield how long servers that leave a frontend stay, by their addresses and weights."""
+    succeeded = any(each.weight and each.reason is WeightReason.ACTIVE for each in desired.values())
+    names = _brought(status.frontend, frontend)
+    for address, weight in leaving.items():
+        if names:
+            until = f"{', '.join(names)} {'are' if len(names) > 1 else 'is'} resolved"
+            yield f"until {until}, {address} keeps weight {weight}"
+        elif not succeeded:
+            limit = config.vpp.removal_max_delay
+            at_most = f"for {limit:g} s at most, which a restart begins again"
+            yield f"until a new backend is up, {address} keeps weight {weight}, {at_most}"
 
 
 def _waiting(

@@ -159,6 +159,28 @@ def test_servers_that_are_all_replaced_stay_for_now():
     }
 
 
+def test_what_leaves_with_the_reload_that_brings_a_name_is_not_promised_to_go():
+    named = make_frontend(pools=(("a",),), named_family=4, unresolved=("typo",))
+    changes = look(board_of(), make_config([named], backends=backends(), checks=QUICK))
+    assert texts(changes)["web"] == []
+    (change,) = (each for each in changes if each.difference.name == "web")
+    assert "until typo is resolved, 10.0.0.2 keeps weight 100" in change.difference.details
+
+
+def test_servers_of_the_other_family_do_not_stay_for_a_name():
+    named = make_frontend(pools=(("x",),), named_family=6, unresolved=("typo",))
+    changes = look(board_of(), make_config([named], backends=[Backend("x", "2001:db8::1", "tcp")], checks=QUICK))
+    assert [each.action for change in changes for each in change.changes] == ["recreate"]
+
+
+def test_what_leaves_later_than_the_name_came_is_told_to_go():
+    before = make_frontend(pools=(("a", "b"),), named_family=4, unresolved=("typo",))
+    after = make_frontend(pools=(("a",),), named_family=4, unresolved=("typo",))
+    board = board_of(make_config([before], backends=backends(), checks=QUICK))
+    changes = look(board, make_config([after], backends=backends(), checks=QUICK))
+    assert any("10.0.0.2" in each for each in texts(changes)["web"])
+
+
 def test_a_server_that_leaves_others_in_service_is_not_worth_a_word():
     made = [Backend("b", "10.0.0.2", "tcp"), Backend("x", "10.0.0.8", "tcp", enabled=False)]
     pools = ((("b", 50), ("x", 10)),)
