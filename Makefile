@@ -13,7 +13,7 @@ run: $(VENV)/.run
 # The folders whose tests alone must reach every branch of the pure modules. Tracing doubles the time of a test, so the
 # others run without, and so does one that plays long histories; they mostly wait for processes and clocks, so they run
 # beside the traced ones, which leave no processor idle. What each part writes is shown when it ends.
-TRACED = model announce config importers commands control healthcheck maglevt metrics peers state vpp web
+TRACED = model announce config importers commands control healthcheck maglevt metrics peers resolver state vpp web
 LONG = tests/vpp/sync/test_convergence.py
 OTHERS = $(filter-out %__pycache__ $(TRACED:%=tests/%), $(patsubst %/.,%,$(wildcard tests/*/.))) $(wildcard tests/test_*.py)
 

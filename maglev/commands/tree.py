@@ -49,7 +49,7 @@ _SYNC: Final = Keyword(
 
 _NOW: Final = Keyword(
     "now",
-    help="Delete at once the servers that left the file, also earlier; in the warm-up, when it ends",
+    help="Delete at once the servers that left the file, also earlier",
     binds=("now", 1),
     ends=True,
 )

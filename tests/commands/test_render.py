@@ -315,6 +315,20 @@ def test_more_of_a_healthcheck():
     assert ["probe-ipv6-src", "2001:db8::1"] in lines
 
 
+def test_a_time_among_the_parameters_has_its_unit():
+    control = FakeControl()
+    control.rows["healthcheck"] = [healthcheck_view("load", type="agent", params={"hold": 15.0})]
+
+    assert "hold 15s" in " ".join(shown("show healthchecks load", control).split())
+
+
+def test_a_file_that_says_the_same_as_the_running_configuration_is_said_to():
+    control = FakeControl()
+    control.rows["compared"] = []
+
+    assert shown("show configuration | diff", control) == "The file says the same as the running configuration\n"
+
+
 def test_a_backend_without_history_or_frontends():
     control = FakeControl()
     control.rows["backend"] = [

@@ -96,6 +96,7 @@ def test_a_program_is_started_again_and_leaves_nothing_behind(site, tmp_path):
     assert failed["problem"] == f"{program} ended by signal 9"
     site.wait_for_event("hook-restored")
     assert group(pids[0]) == []
+    wait_until(lambda: len((tmp_path / "pids").read_text().split()) > 1)
     second = int((tmp_path / "pids").read_text().split()[1])
     assert site.metrics()['maglev_announce_sink_readers{sink="hook test"}'] == 1
 

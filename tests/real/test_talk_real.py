@@ -119,7 +119,7 @@ async def probe_often(port, talk, probes=PROBES):
         for _ in range(probes // AT_ONCE):
             outcome = Deferred()
             # The next probe ends what is still said of the one before.
-            prober.start(lambda result, outcome=outcome: reactor.callLater(0.1, outcome.callback, result))
+            prober.start(lambda result, outcome=outcome: reactor.callLater(0.3, outcome.callback, result))
             result = await outcome
             found.add((result.code, result.detail) if hasattr(result, "code") else result)
         return found
