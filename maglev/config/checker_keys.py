@@ -72,7 +72,7 @@ HEALTHCHECKER: Final = ConfigSection(
             # One worker can probe some ten thousand backends a second; 64 would more than saturate any daemon.
             Integer(0, 64),
             "Number of probe processes; with 0, maglevd probes by itself.",
-            notes="There is no gain from more of them than spare CPU cores, see :doc:`probes`.",
+            notes="More of them than spare CPU cores gain nothing, see :doc:`probes`.",
             default=0,
             unit="processes",
         ),

@@ -53,7 +53,7 @@ def refuse_frontend(board: Board, frontend: str) -> None:
 
     Raises:
         RefusedError: It serves now, and is guarded.
-        NotFoundError: There is no such frontend.
+        NotFoundError: The frontend does not exist.
     """
     _judge(board, attrs.evolve(board.situation(frontend), out=True))
 

@@ -206,7 +206,7 @@ class Overrides(Service):
         """Take a whole frontend out of service, or put it back.
 
         Raises:
-            NotFoundError: There is no such frontend.
+            NotFoundError: The frontend does not exist.
         """
         target = Target("", frontend)
         self._board.frontend(frontend)

@@ -236,7 +236,7 @@ class NameEventView(TypedDict):
     added: Annotated[list[str], "Backends that are new, with their addresses."]
     left: Annotated[list[str], "Backends that left, with their addresses."]
     refused: Annotated[list[str], "Addresses that can't be used, each with the reason."]
-    waiting: Annotated[list[str], "Addresses for which there is no room."]
+    waiting: Annotated[list[str], "Addresses that wait for room."]
     detail: Annotated[str, "Why the lookup failed; empty if it did not."]
 
 

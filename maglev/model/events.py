@@ -315,7 +315,7 @@ class NameEvent:
         added: Backends that are new, with their addresses.
         left: The same of those that have left.
         refused: Addresses that can't be used, each with the reason.
-        waiting: Addresses for which there is no room.
+        waiting: Addresses that wait for room.
         detail: Why the lookup failed; else empty.
     """
 

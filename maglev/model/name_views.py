@@ -27,4 +27,4 @@ class DnsNameView(TypedDict):
     next_in: Annotated[float | None, "Seconds until the next lookup; None while one is under way."]
     addresses: Annotated[list[NamedAddressView], "The backends, by number."]
     refused: Annotated[list[str], "Addresses of the last good answer that can't be used, each with the reason."]
-    waiting: Annotated[list[str], "Addresses of it for which there is no room."]
+    waiting: Annotated[list[str], "Its addresses beyond the room that it has."]

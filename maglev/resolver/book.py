@@ -44,7 +44,7 @@ class AnswerOutcome:
         added: Names of backends with the addresses that are new, as ``www-1 192.0.2.1``.
         left: The same of those that left.
         refused: Addresses that can't be used, each with the reason; at most `MOST_REFUSED`.
-        waiting: Addresses for which there is no room; at most `MOST_REFUSED`.
+        waiting: Addresses that wait for room; at most `MOST_REFUSED`.
         usable: Whether anything in it could be used.
     """
 

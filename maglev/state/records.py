@@ -79,7 +79,7 @@ class Records:
         """Return the weight of a backend in a pool, from the file or set at run time; 0 if it is not a member.
 
         Raises:
-            NotFoundError: There is no such frontend.
+            NotFoundError: The frontend does not exist.
         """
         for each in self.frontend(frontend).frontend.pools:
             for member in each.members:

@@ -110,7 +110,7 @@ class AnswerReader(Protocol):
         """Take the headers after the body."""
 
     def end(self, how: str) -> Verdict:
-        """Return the verdict, as there is none yet; ``how`` says why there is no more, empty if that is in order."""
+        """Return the verdict on an answer that ended early; ``how`` says why it ended, empty for an orderly end."""
 
     def progress(self) -> str:
         """Return how far the answer is, for a probe whose time is up."""

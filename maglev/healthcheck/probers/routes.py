@@ -157,10 +157,10 @@ class Routes:
         return self._sequence
 
     def _ask(self, request: bytes) -> bytes | None:
-        """Return the answer to a request; None if there is no route.
+        """Return the answer to a request; None without a route.
 
         Raises:
-            OSError: There is no answer.
+            OSError: The kernel did not answer.
         """
         opened = self._opened()
         opened.send(request)

@@ -159,7 +159,7 @@ class VppService(Service):
         """Read VPP back and repair what differs, in everything or in one frontend; return what was written.
 
         Raises:
-            NotFoundError: There is no such frontend.
+            NotFoundError: The frontend does not exist.
             VppOffError: VPP is switched off.
             VppNotConnectedError: VPP is not there now.
             VppError: VPP failed meanwhile.
